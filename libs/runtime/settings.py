@@ -1,0 +1,82 @@
+"""Every setting of every process, read once from the environment (prefix `ORDERLOG_`).
+
+The same variables point at the local stack, at containers, or at production: nothing else in the
+code knows where Kafka, PostgreSQL or the mail server are.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+STAGES = ("intake", "inventory", "routing", "fulfillment", "notifications", "returns")
+
+
+class Settings(BaseSettings):
+    """Defaults suit the local stack; production sets what differs."""
+
+    model_config = SettingsConfigDict(env_prefix="ORDERLOG_", extra="ignore", frozen=True)
+
+    # Where things are.
+    home: Path = Path(".orderlog")
+    """Folder of the local stack: data, logs, secrets. Unused in production."""
+    kafka: str = "127.0.0.1:19092"
+    """Bootstrap servers, comma separated."""
+    database_url: SecretStr = SecretStr("postgresql://orderlog@127.0.0.1:15432/{database}")
+    """DSN with the literal placeholder `{database}`, filled with `orderlog_<stage>`, `orderlog_console`
+    or `orderlog_keyring`."""
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 10025
+    mail_from: str = "Orderlog <orders@shop.example>"
+
+    # Secrets: files, so that they can be mounted and never show in a process list.
+    jwt_key_file: Path = Path(".orderlog/secrets/jwt.json")
+    """JSON Web Key (JWK) that signs (local) and verifies bearer tokens."""
+    master_key_file: Path = Path(".orderlog/secrets/master.key")
+    """32 random bytes, base64: wraps the keyring's keys."""
+
+    # HTTP edge.
+    http_host: str = "127.0.0.1"
+    http_port: int = 0
+    """0 takes the stage's own default, `default_http_port`."""
+    http_port_base: int = 18080
+    wait_seconds_max: float = Field(default=30.0, gt=0)
+    """Upper bound of `Prefer: wait=N`."""
+    body_bytes_max: int = 1_048_576
+    """A request body larger than this gets 413."""
+
+    # The stage loop.
+    partitions: int = Field(default=4, ge=1)
+    """Lanes. The same for every topic of the lifecycle; never changed after the first record."""
+    batch_records_max: int = Field(default=500, ge=1)
+    record_bytes_max: int = 1_048_576
+    """A Kafka record value larger than this is parked, its bytes kept."""
+    session_timeout_seconds: float = 30.0
+    lock_timeout_seconds: float = 5.0
+    statement_timeout_seconds: float = 30.0
+    retry_seconds_min: float = 0.2
+    retry_seconds_max: float = 10.0
+    parked_keys_max: int = 1000
+    """Parked keys of one lane at which the stage halts that lane with an alert."""
+    key_cache_seconds: float = 60.0
+    """How long a data subject's key may be used after it was read; erasure is complete after it."""
+    pool_size: int = 4
+
+    log_level: str = "info"
+    log_json: bool = True
+
+    def dsn(self, database: str) -> str:
+        """DSN of one of the product's databases, e.g. `dsn("intake")`."""
+        return self.database_url.get_secret_value().format(database=f"orderlog_{database}")
+
+    def port(self, service: str) -> int:
+        """HTTP port of a service: `http_port`, or base + its place in (stages…, console)."""
+        if self.http_port:
+            return self.http_port
+        return self.http_port_base + (*STAGES, "console").index(service)
+
+
+@cache
+def settings() -> Settings:
+    return Settings()
