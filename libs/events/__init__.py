@@ -1,1 +1,1 @@
-"""libs/events"""
+"""The contracts: versioned events and commands of every stage, their catalogue and upcasts. Pure."""

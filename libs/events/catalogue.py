@@ -1,0 +1,110 @@
+"""The catalogue: every type that travels, who owns it, and how bytes become the latest version of it."""
+
+from dataclasses import dataclass
+
+import pydantic_core
+from pydantic import ValidationError
+
+from libs.events.contract import Command, Contract, Event
+from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
+from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
+from libs.events.inventory import INVENTORY_COMMANDS, INVENTORY_EVENTS
+from libs.events.notifications import NOTIFICATIONS_COMMANDS, NOTIFICATIONS_EVENTS
+from libs.events.refusal import CommandRefused
+from libs.events.returns import RETURNS_COMMANDS, RETURNS_EVENTS
+from libs.events.routing import ROUTING_COMMANDS, ROUTING_EVENTS
+from libs.events.upcasts import UPCASTS
+
+COMMANDS: dict[str, tuple[type[Command], ...]] = {
+    "intake": INTAKE_COMMANDS,
+    "inventory": INVENTORY_COMMANDS,
+    "routing": ROUTING_COMMANDS,
+    "fulfillment": FULFILLMENT_COMMANDS,
+    "notifications": NOTIFICATIONS_COMMANDS,
+    "returns": RETURNS_COMMANDS,
+}
+EVENTS: dict[str, tuple[type[Event], ...]] = {
+    "intake": (*INTAKE_EVENTS, CommandRefused),
+    "inventory": (*INVENTORY_EVENTS, CommandRefused),
+    "routing": (*ROUTING_EVENTS, CommandRefused),
+    "fulfillment": (*FULFILLMENT_EVENTS, CommandRefused),
+    "notifications": (*NOTIFICATIONS_EVENTS, CommandRefused),
+    "returns": (*RETURNS_EVENTS, CommandRefused),
+}
+BY_TYPE: dict[str, type[Contract]] = {
+    contract.TYPE: contract for group in (*COMMANDS.values(), *EVENTS.values()) for contract in group
+}
+
+
+class Unreadable(Exception):
+    """A record that cannot be understood; `code` and the text say why, for the parked key's reason."""
+
+    code = "unreadable"
+
+
+class UnknownType(Unreadable):
+    code = "unknown_type"
+
+
+class NewerVersion(Unreadable):
+    """Written by a newer deployment than this one: a deploy-order fault, not a bad record."""
+
+    code = "newer_version"
+
+
+class Malformed(Unreadable):
+    code = "malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a payload: where, and what."""
+
+    where: str
+    what: str
+
+
+def problems(error: ValidationError) -> tuple[Problem, ...]:
+    """pydantic's errors as (path, sentence), without the input values: those may be personal data."""
+    return tuple(
+        Problem(".".join(str(part) for part in item["loc"]) or "(root)", item["msg"])
+        for item in error.errors(include_url=False, include_context=False, include_input=False)
+    )
+
+
+def decode(type_: str, version: int, payload: bytes) -> Contract:
+    """Payload bytes of a released type and version, upcast to the latest, validated.
+
+    Raises UnknownType, NewerVersion or Malformed (its text names each field, never a value).
+    """
+    contract = BY_TYPE.get(type_)
+    if contract is None:
+        raise UnknownType(f"type {type_!r} is not in the catalogue")
+    if version > contract.VERSION:
+        raise NewerVersion(
+            f"{type_} version {version} is newer than {contract.VERSION}, the latest known here"
+        )
+    if version < 1:
+        raise Malformed(f"{type_} version {version} does not exist")
+    try:
+        if version == contract.VERSION:
+            return contract.model_validate_json(payload)
+        return contract.model_validate_json(_upcast(type_, version, contract.VERSION, payload))
+    except ValidationError as error:
+        text = "; ".join(f"{problem.where}: {problem.what}" for problem in problems(error)[:5])
+        raise Malformed(f"{type_}: {text}") from None
+
+
+def _upcast(type_: str, version: int, latest: int, payload: bytes) -> bytes:
+    try:
+        old = pydantic_core.from_json(payload)
+        for step in range(version, latest):
+            old = UPCASTS[type_, step](old)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Malformed(f"{type_} version {version} does not have that version's shape: {error}") from None
+    return pydantic_core.to_json(old)
+
+
+def encode(contract: Contract) -> bytes:
+    """Payload bytes, as they are logged and published. Absent optional values are left out."""
+    return contract.__pydantic_serializer__.to_json(contract, exclude_none=True)

@@ -1,0 +1,222 @@
+"""Fulfillment's contracts: work released to a node, picked, packed, dispatched, delivered.
+
+Fulfillment is the one authority on what has left the building, so it decides what a cancellation can still
+stop, and it says when an order's last unit has been delivered, lost or cancelled.
+"""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from libs.events.contract import Count, LineNumber, Name, NodeId, Note, OrderCommand, OrderEvent, Sku, Value
+from libs.events.intake import Outcome
+from libs.events.order import Destination, LineQuantity, Sealed
+
+ShortReason = Literal["not_found", "damaged"]
+CarrierStatus = Literal["picked_up", "in_transit", "out_for_delivery", "exception", "delivered", "lost"]
+
+
+class Pick(Value):
+    """What the picker found of one line. `picked` + `short` is what was asked."""
+
+    line: LineNumber
+    picked: Count
+    short: Count = 0
+    short_reason: ShortReason = "not_found"
+
+
+class ConfirmPick(OrderCommand):
+    """A node picked its fulfillment order, perhaps short."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.confirm_pick"
+
+    fulfillment_order_id: Name
+    picks: Annotated[tuple[Pick, ...], Field(min_length=1, max_length=1000)]
+
+
+class Package(Value):
+    """One parcel."""
+
+    package_id: Name
+    weight_grams: Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
+
+
+class ConfirmPack(OrderCommand):
+    """What was picked is in parcels."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.confirm_pack"
+
+    fulfillment_order_id: Name
+    packages: Annotated[tuple[Package, ...], Field(min_length=1, max_length=500)]
+
+
+class ShippedPackage(Value):
+    """One parcel under way."""
+
+    package_id: Name
+    tracking_number: Name
+
+
+class DispatchShipment(OrderCommand):
+    """The packed parcels were handed to a carrier: one tracking number a parcel."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.dispatch_shipment"
+
+    fulfillment_order_id: Name
+    carrier: Name
+    packages: Annotated[tuple[ShippedPackage, ...], Field(min_length=1, max_length=500)]
+
+
+class RecordCarrierEvent(OrderCommand):
+    """A scan of the carrier."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.record_carrier_event"
+
+    shipment_id: Name
+    status: CarrierStatus
+    occurred_at: datetime
+    note: Note = ""
+
+
+class FulfillmentEvent(OrderEvent):
+    """An event of one fulfillment order."""
+
+    fulfillment_order_id: Name
+    node: NodeId
+
+
+class FulfillmentReleased(FulfillmentEvent):
+    """Work is with the node."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.fulfillment_released"
+
+    round: Annotated[int, Field(ge=1)]
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    destination: Destination
+    contact: Sealed | None = None
+
+
+class PickConfirmed(FulfillmentEvent):
+    """The node picked these units."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.pick_confirmed"
+
+    lines: tuple[LineQuantity, ...]
+
+
+class ShortLine(Value):
+    """Units that were asked for and not found, or found broken."""
+
+    line: LineNumber
+    sku: Sku
+    quantity: Annotated[int, Field(strict=True, ge=1)]
+    reason: ShortReason
+
+
+class PickShorted(FulfillmentEvent):
+    """The node lacks these units; inventory and routing source them again."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.pick_shorted"
+
+    lines: Annotated[tuple[ShortLine, ...], Field(min_length=1)]
+
+
+class PackConfirmed(FulfillmentEvent):
+    """The picked units are in parcels."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.pack_confirmed"
+
+    packages: Annotated[tuple[Package, ...], Field(min_length=1)]
+
+
+class ShipmentDispatched(FulfillmentEvent):
+    """Goods left under one dispatch. Version 2 names each parcel; version 1 knew one tracking number."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.shipment_dispatched"
+    VERSION: ClassVar[int] = 2
+
+    shipment_id: Name
+    carrier: Name
+    packages: Annotated[tuple[ShippedPackage, ...], Field(min_length=1)]
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+
+
+class CarrierEventRecorded(OrderEvent):
+    """Where the carrier says the shipment is."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.carrier_event_recorded"
+
+    shipment_id: Name
+    status: CarrierStatus
+    occurred_at: datetime
+    note: Note = ""
+
+
+class ShipmentDelivered(OrderEvent):
+    """The customer has these units."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.shipment_delivered"
+
+    shipment_id: Name
+    occurred_at: datetime
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+
+
+class ShipmentLost(OrderEvent):
+    """The carrier lost these units."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.shipment_lost"
+
+    shipment_id: Name
+    occurred_at: datetime
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+
+
+class FulfillmentCancelled(OrderEvent):
+    """Nothing more of the order will be released or dispatched; inventory frees what it still holds.
+
+    `fulfillment_order_ids` are those the nodes must stop.
+    """
+
+    TYPE: ClassVar[str] = "oms.fulfillment.fulfillment_cancelled"
+
+    fulfillment_order_ids: tuple[Name, ...] = ()
+    lines: tuple[LineQuantity, ...]
+    cause: Literal["cancelled", "unroutable"] = "cancelled"
+    reason: Note = ""
+
+
+class CancellationDeclined(OrderEvent):
+    """Too late: everything has been dispatched. A return is the way."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.cancellation_declined"
+
+    reason: Note
+
+
+class FulfillmentCompleted(OrderEvent):
+    """Each unit of the order was delivered, lost or cancelled. Said once."""
+
+    TYPE: ClassVar[str] = "oms.fulfillment.fulfillment_completed"
+
+    outcome: Outcome
+    delivered: tuple[LineQuantity, ...] = ()
+    lost: tuple[LineQuantity, ...] = ()
+    cancelled: tuple[LineQuantity, ...] = ()
+
+
+FULFILLMENT_COMMANDS = (ConfirmPick, ConfirmPack, DispatchShipment, RecordCarrierEvent)
+FULFILLMENT_EVENTS = (
+    FulfillmentReleased,
+    PickConfirmed,
+    PickShorted,
+    PackConfirmed,
+    ShipmentDispatched,
+    CarrierEventRecorded,
+    ShipmentDelivered,
+    ShipmentLost,
+    FulfillmentCancelled,
+    CancellationDeclined,
+    FulfillmentCompleted,
+)

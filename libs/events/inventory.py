@@ -1,0 +1,248 @@
+"""Inventory's contracts: the double-entry stock ledger and the promises made on it.
+
+A movement takes whole units from one bucket to another of a SKU at a node. Physical buckets belong to a
+node; the soft reservation belongs to the network (`NETWORK`), paired with the contra bucket `unreserved`.
+At every event: no bucket but a source is below zero, and `reserved` is at most the sum of `on_hand`.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+
+from libs.events.contract import (
+    Name,
+    NodeId,
+    Note,
+    OrderEvent,
+    OrderId,
+    Quantity,
+    Sku,
+    SkuCommand,
+    SkuEvent,
+    Value,
+)
+from libs.events.order import Destination, LineQuantity, NodeLines, Sealed
+
+NETWORK = "*"
+"""The node of soft reservations: a promise that no place has been chosen for."""
+
+Bucket = Literal[
+    "supplier",  # source: where receipts come from; may be negative
+    "adjustment",  # source: found or corrected units; may be negative
+    "unreserved",  # contra of reserved, at NETWORK; may be negative
+    "reserved",  # soft claims, at NETWORK
+    "on_hand",  # sellable units at a node that no order has been given
+    "allocated",  # hard claims at a node
+    "issued",  # left the building with a shipment
+    "missing",  # not found at the pick
+    "damaged",  # found broken at the pick
+    "written_off",  # taken out by an adjustment
+    "scrapped",  # came back and was disposed of
+]
+SOURCES: frozenset[str] = frozenset({"supplier", "adjustment", "unreserved"})
+"""Buckets that may be below zero: the other side of what entered the ledger."""
+
+
+class Movement(Value):
+    """Units from one bucket to another. `position` counts the SKU's movements from 1, without a gap."""
+
+    sku: Sku
+    node: Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,31})$")]
+    source: Bucket
+    target: Bucket
+    quantity: Quantity
+    position: Annotated[int, Field(strict=True, ge=1)]
+
+
+class ReceiveStock(SkuCommand):
+    """Units arrived at a node and are sellable."""
+
+    TYPE: ClassVar[str] = "oms.inventory.receive_stock"
+
+    node: NodeId
+    quantity: Quantity
+    reference: Name | None = None
+    """The supplier's or the warehouse's document."""
+
+
+class AdjustStock(SkuCommand):
+    """Correct what is on hand at a node: found units (+), damaged or lost ones (−)."""
+
+    TYPE: ClassVar[str] = "oms.inventory.adjust_stock"
+
+    node: NodeId
+    delta: Annotated[int, Field(strict=True, ge=-1_000_000, le=1_000_000)]
+    reason_code: Name
+    reference: Name | None = None
+
+
+class StockReceived(SkuEvent):
+    """Units entered the ledger at a node."""
+
+    TYPE: ClassVar[str] = "oms.inventory.stock_received"
+
+    node: NodeId
+    quantity: Quantity
+    reference: Name | None = None
+    movements: tuple[Movement, ...]
+
+
+class StockAdjusted(SkuEvent):
+    """What is on hand was corrected by a person or a count."""
+
+    TYPE: ClassVar[str] = "oms.inventory.stock_adjusted"
+
+    node: NodeId
+    delta: int
+    reason_code: Name
+    reference: Name | None = None
+    movements: tuple[Movement, ...]
+
+
+class Claim(Value):
+    """Units of one SKU that an order's soft reservation won or lost."""
+
+    order_id: OrderId
+    quantity: Quantity
+
+
+class StockPegged(SkuEvent):
+    """Arrived units were claimed, oldest first, by orders that wait for this SKU."""
+
+    TYPE: ClassVar[str] = "oms.inventory.stock_pegged"
+
+    claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+    movements: tuple[Movement, ...]
+
+
+class ReservationBroken(SkuEvent):
+    """Units promised but not yet allocated turned out not to exist; the youngest claims lose them."""
+
+    TYPE: ClassVar[str] = "oms.inventory.reservation_broken"
+
+    claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+    movements: tuple[Movement, ...]
+
+
+class Availability(Value):
+    """Unallocated units on hand of a SKU at a node, as the decision saw them."""
+
+    node: NodeId
+    sku: Sku
+    quantity: Quantity
+
+
+class Shortage(Value):
+    """Units of a SKU that a decision wanted and did not find."""
+
+    sku: Sku
+    quantity: Quantity
+    node: NodeId | None = None
+
+
+class StockReserved(OrderEvent):
+    """Every unit of `lines` is promised to the order. Carries what routing needs to decide.
+
+    `round` counts the order's sourcing rounds from 1: a short pick or a lost race at a node starts the next.
+    """
+
+    TYPE: ClassVar[str] = "oms.inventory.stock_reserved"
+
+    round: Annotated[int, Field(ge=1)]
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    availability: tuple[Availability, ...]
+    destination: Destination
+    contact: Sealed | None = None
+    movements: tuple[Movement, ...]
+
+
+class StockBackordered(OrderEvent):
+    """Not all of `lines` can be promised. What exists is held for the order; `short` is waited for."""
+
+    TYPE: ClassVar[str] = "oms.inventory.stock_backordered"
+
+    round: Annotated[int, Field(ge=1)]
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    short: Annotated[tuple[Shortage, ...], Field(min_length=1)]
+    destination: Destination
+    contact: Sealed | None = None
+    movements: tuple[Movement, ...]
+
+
+class StockAllocated(OrderEvent):
+    """The plan became hard claims at nodes; fulfillment may release the work."""
+
+    TYPE: ClassVar[str] = "oms.inventory.stock_allocated"
+
+    round: Annotated[int, Field(ge=1)]
+    nodes: Annotated[tuple[NodeLines, ...], Field(min_length=1)]
+    destination: Destination
+    contact: Sealed | None = None
+    movements: tuple[Movement, ...]
+
+
+class AllocationFailed(OrderEvent):
+    """Another order was first at a node. The promise stands; routing decides again from fresh availability."""
+
+    TYPE: ClassVar[str] = "oms.inventory.allocation_failed"
+
+    round: Annotated[int, Field(ge=2)]
+    """The new round that this opens."""
+    short: Annotated[tuple[Shortage, ...], Field(min_length=1)]
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    availability: tuple[Availability, ...]
+    destination: Destination
+
+
+class StockReleased(OrderEvent):
+    """What the order still held is free again."""
+
+    TYPE: ClassVar[str] = "oms.inventory.stock_released"
+
+    reason: Note = ""
+    movements: tuple[Movement, ...]
+
+
+class StockIssued(OrderEvent):
+    """Allocated units left with a shipment."""
+
+    TYPE: ClassVar[str] = "oms.inventory.stock_issued"
+
+    shipment_id: Name
+    movements: tuple[Movement, ...]
+
+
+class StockShorted(OrderEvent):
+    """Allocated units were not found, or found broken, at the pick; they are sourced again."""
+
+    TYPE: ClassVar[str] = "oms.inventory.stock_shorted"
+
+    fulfillment_order_id: Name
+    lines: tuple[LineQuantity, ...]
+    movements: tuple[Movement, ...]
+
+
+class StockReturned(OrderEvent):
+    """Returned units were put back on hand or scrapped, as the inspection disposed."""
+
+    TYPE: ClassVar[str] = "oms.inventory.stock_returned"
+
+    rma_id: Name
+    movements: tuple[Movement, ...]
+
+
+INVENTORY_COMMANDS = (ReceiveStock, AdjustStock)
+INVENTORY_EVENTS = (
+    StockReceived,
+    StockAdjusted,
+    StockPegged,
+    ReservationBroken,
+    StockReserved,
+    StockBackordered,
+    StockAllocated,
+    AllocationFailed,
+    StockReleased,
+    StockIssued,
+    StockShorted,
+    StockReturned,
+)

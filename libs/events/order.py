@@ -1,0 +1,70 @@
+"""Parts that several stages' contracts share: lines, destinations, sealed personal data."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from libs.events.contract import AmountMinor, Country, LineNumber, Name, Quantity, Sku, Value
+
+
+class Sealed(Value):
+    """Personal data of one data subject, AES-256-GCM under the subject's key. Only the keyring opens it.
+
+    `nonce` and `ciphertext` are base64; the associated data is `tenant|order id|subject`, so that it opens
+    only where it belongs. Once the subject's key is destroyed, nobody reads it again.
+    """
+
+    subject: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+    """Pseudonym of the data subject: `c:<customer id>`, or `o:<order id>` for a guest."""
+    generation: Annotated[int, Field(ge=1)] = 1
+    """Which of the subject's keys; a new one after an erasure."""
+    nonce: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{16}$")]
+    ciphertext: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/=]{24,16384}$")]
+
+
+class Destination(Value):
+    """Where it goes, as coarse as a sourcing decision needs it. The address itself is sealed."""
+
+    country: Country
+    postcode_area: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9 -]{1,8}$")] | None = None
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+
+class OrderLine(Value):
+    """One line as ordered."""
+
+    line: LineNumber
+    sku: Sku
+    quantity: Quantity
+    unit_price_minor: AmountMinor
+    description: Name | None = None
+
+
+class Charge(Value):
+    """Money that is no goods: postage, a discount (negative), a manual charge."""
+
+    kind: Name
+    amount_minor: AmountMinor
+
+
+class LineQuantity(Value):
+    """So many units of one order line."""
+
+    line: LineNumber
+    sku: Sku
+    quantity: Quantity
+
+
+class NodeLines(Value):
+    """So many units of these lines at one node."""
+
+    node: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")]
+    lines: tuple[LineQuantity, ...]
+
+
+class Reason(Value):
+    """Why something was refused, held or rejected, and what the reader can do about it."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    message: Annotated[str, StringConstraints(max_length=1000)]

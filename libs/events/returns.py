@@ -1,0 +1,118 @@
+"""Returns' contracts: what was delivered may come back, is disposed of unit by unit, and is refunded."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from libs.events.contract import (
+    AmountMinor,
+    Currency,
+    LineNumber,
+    Name,
+    NodeId,
+    Note,
+    OrderCommand,
+    OrderEvent,
+    Quantity,
+    Sku,
+    Value,
+)
+from libs.events.order import LineQuantity
+
+Disposition = Literal["restock", "scrap"]
+
+
+class ReturnLine(Value):
+    """Units of one line that the customer wants to send back."""
+
+    line: LineNumber
+    quantity: Quantity
+    reason: Note = ""
+
+
+class AuthoriseReturn(OrderCommand):
+    """Let the customer send back delivered units."""
+
+    TYPE: ClassVar[str] = "oms.returns.authorise_return"
+
+    lines: Annotated[tuple[ReturnLine, ...], Field(min_length=1, max_length=1000)]
+
+
+class InspectedUnits(Value):
+    """Units of one line that arrived, and what becomes of them."""
+
+    line: LineNumber
+    quantity: Quantity
+    disposition: Disposition
+
+
+class ReceiveReturn(OrderCommand):
+    """Goods under an RMA arrived at a node and were inspected."""
+
+    TYPE: ClassVar[str] = "oms.returns.receive_return"
+
+    rma_id: Name
+    node: NodeId
+    units: Annotated[tuple[InspectedUnits, ...], Field(min_length=1, max_length=2000)]
+
+
+class ReturnWindowOpened(OrderEvent):
+    """Delivered units that may be returned from now on."""
+
+    TYPE: ClassVar[str] = "oms.returns.return_window_opened"
+
+    shipment_id: Name
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+
+
+class ReturnAuthorised(OrderEvent):
+    """The RMA: these units may come back."""
+
+    TYPE: ClassVar[str] = "oms.returns.return_authorised"
+
+    rma_id: Name
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+
+
+class ReturnedUnits(Value):
+    """Units of one line with their disposition."""
+
+    line: LineNumber
+    sku: Sku
+    quantity: Quantity
+    disposition: Disposition
+
+
+class ReturnReceived(OrderEvent):
+    """Units came back at a node, disposed unit by unit."""
+
+    TYPE: ClassVar[str] = "oms.returns.return_received"
+
+    rma_id: Name
+    node: NodeId
+    units: Annotated[tuple[ReturnedUnits, ...], Field(min_length=1)]
+
+
+class RefundRequested(OrderEvent):
+    """The customer is owed money; whoever holds the payment pays it out once per `refund_id`."""
+
+    TYPE: ClassVar[str] = "oms.returns.refund_requested"
+
+    refund_id: Name
+    rma_id: Name | None = None
+    amount_minor: AmountMinor
+    currency: Currency
+    cause: Literal["returned", "lost", "cancelled", "unroutable"]
+    lines: tuple[LineQuantity, ...]
+
+
+class ReturnClosed(OrderEvent):
+    """Everything under the RMA has come back and been disposed of."""
+
+    TYPE: ClassVar[str] = "oms.returns.return_closed"
+
+    rma_id: Name
+
+
+RETURNS_COMMANDS = (AuthoriseReturn, ReceiveReturn)
+RETURNS_EVENTS = (ReturnWindowOpened, ReturnAuthorised, ReturnReceived, RefundRequested, ReturnClosed)

@@ -1,0 +1,83 @@
+"""Routing's contracts: which nodes ship an order, and why these."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from libs.events.contract import Command, Country, Event, Name, NodeId, OrderEvent, Value
+from libs.events.order import LineQuantity, NodeLines, Reason
+
+
+class NodeTerms(Value):
+    """A fulfilling place, as routing sees it."""
+
+    node: NodeId
+    name: Name
+    country: Country
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    longitude: Annotated[float, Field(ge=-180, le=180)]
+    ships_to: tuple[Country, ...] | None = None
+    """Countries that it serves; none means all."""
+    active: bool = True
+
+
+class DefineNode(NodeTerms, Command):
+    """Add a node, or change one. Configuration is data."""
+
+    TYPE: ClassVar[str] = "oms.routing.define_node"
+
+    @property
+    def stream(self) -> str:
+        return "nodes"
+
+
+class NodeDefined(NodeTerms, Event):
+    """The node is known to routing as of `nodes_version`."""
+
+    TYPE: ClassVar[str] = "oms.routing.node_defined"
+
+    nodes_version: Annotated[int, Field(ge=1)]
+
+    @property
+    def stream(self) -> str:
+        return "nodes"
+
+
+class Candidate(Value):
+    """A set of nodes that was weighed. `distance_km` is the sum over its nodes."""
+
+    nodes: tuple[NodeId, ...]
+    chosen: bool
+    distance_km: float | None = None
+    units: Annotated[int, Field(ge=0)]
+    """Units of the order that it could ship."""
+    reason: Annotated[str, StringConstraints(max_length=300)]
+
+
+class OrderRouted(OrderEvent):
+    """The plan by node, every candidate with its reason, and the versions it was decided by."""
+
+    TYPE: ClassVar[str] = "oms.routing.order_routed"
+
+    round: Annotated[int, Field(ge=1)]
+    nodes: Annotated[tuple[NodeLines, ...], Field(min_length=1)]
+    candidates: tuple[Candidate, ...]
+    rule_version: Annotated[int, Field(ge=1)]
+    nodes_version: Annotated[int, Field(ge=0)]
+
+
+class OrderUnroutable(OrderEvent):
+    """No set of nodes may ship these lines to this destination."""
+
+    TYPE: ClassVar[str] = "oms.routing.order_unroutable"
+
+    round: Annotated[int, Field(ge=1)]
+    lines: tuple[LineQuantity, ...]
+    reasons: Annotated[tuple[Reason, ...], Field(min_length=1)]
+    candidates: tuple[Candidate, ...]
+    rule_version: Annotated[int, Field(ge=1)]
+    nodes_version: Annotated[int, Field(ge=0)]
+
+
+ROUTING_COMMANDS = (DefineNode,)
+ROUTING_EVENTS = (NodeDefined, OrderRouted, OrderUnroutable)
