@@ -1,0 +1,58 @@
+# Orderlog. A fresh machine needs Python 3.11 and make, nothing else: start with `make demo`.
+
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+ORDERS ?= 5000
+BIN    := .venv/bin
+PYTEST := $(BIN)/python -m pytest -q
+KUBE   := $(BIN)/python deploy/k8s/check.py
+# Suites that need nothing but Python. Whatever else stands in tests/ runs in `make test`.
+QUICK  := tests/unit tests/contract tests/log tests/flow tests/test_shape.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test check check-static check-tests bench lock contracts clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## a virtual environment with the locked dependencies; instant when nothing changed
+	@PYTHON='$(PYTHON)' sh .ci/setup
+
+demo: setup ## bring the stack up and run a real retailer's month through it
+	@$(BIN)/orderlog demo
+
+up: setup ## start Kafka, PostgreSQL and every stage in the background
+	@$(BIN)/orderlog up
+
+down: setup ## stop what `make up` or `make demo` started; data stays in .orderlog/
+	@$(BIN)/orderlog down
+
+check: setup ## style, types, import rules, manifests, and the tests that need no stack
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check-static check-tests
+
+check-static:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(KUBE)
+
+check-tests:
+	$(PYTEST) -m 'not e2e' $(QUICK)
+
+test: check ## `make check`, then the tests on real Kafka and PostgreSQL
+	$(PYTEST) -m e2e tests
+
+bench: setup ## measure submitted to released on the running stack (ORDERS=5000)
+	@$(BIN)/orderlog bench lifecycle --orders $(ORDERS) --json
+
+contracts: setup ## write schemas and AsyncAPI, then compare with the released ones
+	@$(BIN)/orderlog contracts export
+	@$(BIN)/orderlog contracts check
+
+lock: setup ## resolve pyproject.toml again into the two lock files
+	@sh .ci/lock
+
+clean: ## stop the stack; delete .venv, .orderlog and every cache
+	@if [ -x $(BIN)/orderlog ] && [ -d .orderlog ]; then $(BIN)/orderlog down; fi
+	@rm -rf .venv .orderlog build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
