@@ -67,6 +67,9 @@ class OrderAccepted(OrderTerms, OrderEvent):
 
     TYPE: ClassVar[str] = "oms.intake.order_accepted"
 
+    fingerprint: str = ""
+    """Digest of the terms as submitted; tells the same order again from another under its id."""
+
 
 class OrderHeld(OrderTerms, OrderEvent):
     """Captured, but not to be promised before each hold is released."""
@@ -75,7 +78,6 @@ class OrderHeld(OrderTerms, OrderEvent):
 
     holds: Annotated[tuple[Hold, ...], Field(min_length=1)]
     fingerprint: str = ""
-    """Digest of the terms as submitted; tells the same order again from another under its id."""
 
 
 class OrderRejected(OrderEvent):

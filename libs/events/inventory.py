@@ -182,7 +182,7 @@ class StockAllocated(OrderEvent):
 
 
 class AllocationFailed(OrderEvent):
-    """Another order was first at a node. The promise stands; routing decides again from fresh availability."""
+    """Another order was first at a node. The promise stands; routing decides again, from fresh figures."""
 
     TYPE: ClassVar[str] = "oms.inventory.allocation_failed"
 
