@@ -4,15 +4,15 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 ORDERS ?= 5000
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
-KUBE   := $(BIN)/python deploy/k8s/check.py
+KUBE   := $(BIN)/python -m deploy.k8s.check
 # Suites that need nothing but Python. Whatever else stands in tests/ runs in `make test`.
 QUICK  := tests/unit tests/contract tests/log tests/flow tests/test_shape.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check check-static check-tests bench lock contracts clean
+.PHONY: help setup demo up down test check check-static check-tests bench lock contracts compose-keys clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## a virtual environment with the locked dependencies; instant when nothing changed
 	@PYTHON='$(PYTHON)' sh .ci/setup
@@ -48,6 +48,9 @@ bench: setup ## measure submitted to released on the running stack (ORDERS=5000)
 contracts: setup ## write schemas and AsyncAPI, then compare with the released ones
 	@$(BIN)/orderlog contracts export
 	@$(BIN)/orderlog contracts check
+
+compose-keys: setup ## keys and passwords for `docker compose up`, made once under .orderlog/compose
+	@$(BIN)/python -m deploy.compose_keys
 
 lock: setup ## resolve pyproject.toml again into the two lock files
 	@sh .ci/lock
