@@ -2,9 +2,11 @@
 
 A movement takes whole units from one bucket to another of a SKU at a node. Physical buckets belong to a
 node; the soft reservation belongs to the network (`NETWORK`), paired with the contra bucket `unreserved`.
-At every event: no bucket but a source is below zero, and `reserved` is at most the sum of `on_hand`.
+After every event: no bucket but a source is below zero, `reserved` is at most the sum of `on_hand`, and
+`transfer` is zero over the nodes of a SKU.
 """
 
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
@@ -29,6 +31,7 @@ NETWORK = "*"
 Bucket = Literal[
     "supplier",  # source: where receipts come from; may be negative
     "adjustment",  # source: found or corrected units; may be negative
+    "transfer",  # contra between nodes, where units came in by another node than they go on from
     "unreserved",  # contra of reserved, at NETWORK; may be negative
     "reserved",  # soft claims, at NETWORK
     "on_hand",  # sellable units at a node that no order has been given
@@ -39,8 +42,11 @@ Bucket = Literal[
     "written_off",  # taken out by an adjustment
     "scrapped",  # came back and was disposed of
 ]
-SOURCES: frozenset[str] = frozenset({"supplier", "adjustment", "unreserved"})
-"""Buckets that may be below zero: the other side of what entered the ledger."""
+SOURCES: frozenset[str] = frozenset({"supplier", "adjustment", "transfer", "unreserved"})
+"""Buckets that may be below zero: the other side of what entered the ledger, or a node."""
+
+Units = Annotated[int, Field(strict=True, ge=1, le=10**15)]
+"""Whole units of a SKU, summed over lines or deliveries: more than one line or delivery may have."""
 
 
 class Movement(Value):
@@ -50,7 +56,7 @@ class Movement(Value):
     node: Annotated[str, StringConstraints(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9_.-]{0,31})$")]
     source: Bucket
     target: Bucket
-    quantity: Quantity
+    quantity: Units
     position: Annotated[int, Field(strict=True, ge=1)]
 
 
@@ -103,7 +109,7 @@ class Claim(Value):
     """Units of one SKU that an order's soft reservation won or lost."""
 
     order_id: OrderId
-    quantity: Quantity
+    quantity: Units
 
 
 class StockPegged(SkuEvent):
@@ -116,7 +122,10 @@ class StockPegged(SkuEvent):
 
 
 class ReservationBroken(SkuEvent):
-    """Units promised but not yet allocated turned out not to exist; the youngest claims lose them."""
+    """Units promised but not yet allocated turned out not to exist; the youngest claims lose them.
+
+    It stands before the adjustment that makes it necessary, so that no promise is ever without its units.
+    """
 
     TYPE: ClassVar[str] = "oms.inventory.reservation_broken"
 
@@ -129,21 +138,23 @@ class Availability(Value):
 
     node: NodeId
     sku: Sku
-    quantity: Quantity
+    quantity: Units
 
 
 class Shortage(Value):
     """Units of a SKU that a decision wanted and did not find."""
 
     sku: Sku
-    quantity: Quantity
+    quantity: Units
     node: NodeId | None = None
 
 
 class StockReserved(OrderEvent):
-    """Every unit of `lines` is promised to the order. Carries what routing needs to decide.
+    """Every unit of `lines`, all that is not allocated yet, is promised to the order. Carries what routing
+    needs to decide.
 
-    `round` counts the order's sourcing rounds from 1: a short pick or a lost race at a node starts the next.
+    `round` counts the order's sourcing rounds from 1: a short pick, a broken reservation or a lost race at a
+    node starts the next, and a plan for an earlier round is void.
     """
 
     TYPE: ClassVar[str] = "oms.inventory.stock_reserved"
@@ -151,6 +162,8 @@ class StockReserved(OrderEvent):
     round: Annotated[int, Field(ge=1)]
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
     availability: tuple[Availability, ...]
+    since: datetime
+    """When the order was accepted: its place in the queue of each SKU."""
     destination: Destination
     contact: Sealed | None = None
     movements: tuple[Movement, ...]
@@ -164,6 +177,8 @@ class StockBackordered(OrderEvent):
     round: Annotated[int, Field(ge=1)]
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
     short: Annotated[tuple[Shortage, ...], Field(min_length=1)]
+    since: datetime
+    """When the order was accepted: its place in the queue of each SKU."""
     destination: Destination
     contact: Sealed | None = None
     movements: tuple[Movement, ...]
@@ -195,11 +210,18 @@ class AllocationFailed(OrderEvent):
 
 
 class StockReleased(OrderEvent):
-    """What the order still held is free again."""
+    """What the order still held is free again.
+
+    After `cancelled` the order never holds stock again; it may come before any other event of the order.
+    After `unroutable` only `lines` are given up, and what else is allocated goes its way.
+    """
 
     TYPE: ClassVar[str] = "oms.inventory.stock_released"
 
+    cause: Literal["cancelled", "unroutable"] = "cancelled"
     reason: Note = ""
+    lines: tuple[LineQuantity, ...] = ()
+    """Units that had no node yet, promised or waited for, and are given up."""
     movements: tuple[Movement, ...]
 
 
