@@ -4,6 +4,7 @@ The same variables point at the local stack, at containers, or at production: no
 code knows where Kafka, PostgreSQL or the mail server are.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class Settings(BaseSettings):
     database_url: SecretStr = SecretStr("postgresql://orderlog@127.0.0.1:15432/{database}")
     """DSN with the literal placeholder `{database}`, filled with `orderlog_<stage>`, `orderlog_console`
     or `orderlog_keyring`."""
+    postgres_port: int = 15432
+    """Port of the PostgreSQL that `orderlog up` starts. Unused in production."""
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 10025
     mail_from: str = "Orderlog <orders@shop.example>"
@@ -77,6 +80,13 @@ class Settings(BaseSettings):
         return self.http_port_base + (*STAGES, "console").index(service)
 
 
+def stack_env(home: Path) -> Path:
+    """The file in which `orderlog up` leaves what it chose (ports, DSN with password, key files)."""
+    return home / "stack.env"
+
+
 @cache
 def settings() -> Settings:
-    return Settings()
+    """The environment; what it does not set comes from the local stack's file, where there is one."""
+    home = Path(os.environ.get("ORDERLOG_HOME", ".orderlog"))
+    return Settings(_env_file=stack_env(home))

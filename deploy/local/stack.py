@@ -1,0 +1,210 @@
+"""The whole local stack: Kafka, PostgreSQL, mail sink, the stages and the console, up and down.
+
+Used by the command line. One folder is one stack; two stacks beside each other need other ports.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from importlib.util import find_spec
+
+from deploy.local import kafka, postgres, programs
+from deploy.local.home import Home
+from deploy.local.keys import ensure_keys, write_private
+from deploy.local.programs import Program
+from deploy.local.progress import Progress
+from libs.runtime.migrate import migrate_all
+from libs.runtime.settings import STAGES, Settings, settings, stack_env
+from libs.runtime.topics import ensure_topics
+
+SINK = "mail"
+SERVICES = (*STAGES, "console")
+NAMES = (kafka.NAME, postgres.NAME, SINK, *SERVICES)
+"""Every program of the stack, in the order in which they come up."""
+SERVICE_READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `up` found or did for one program: `action` is started, restarted (it had died) or running."""
+
+    name: str
+    pid: int
+    action: str
+
+
+def home() -> Home:
+    """The stack's folder, as set for this process."""
+    return Home(settings().home.resolve())
+
+
+def up(progress: Progress) -> list[Outcome]:
+    """Bring up what is not running, and wait until all of it is ready. Blocks.
+
+    Complaint: something stands in the way that a person must clear.
+    """
+    place = home()
+    with place.locked():
+        place.make()
+        chosen = configure(place)
+        before = {name: _condition(place, name) for name in NAMES}
+        with ThreadPoolExecutor(2) as pool:
+            broker = pool.submit(_broker_up, place, chosen, progress)
+            database = pool.submit(_database_up, place, chosen, progress)
+            for part in (broker, database):
+                part.result()
+        wanted = [_sink(chosen), *(_service(chosen, name) for name in SERVICES if _is_built(name))]
+        with progress.step("mail sink, stages, console") as step:
+            for program in wanted:
+                if programs.find(place, program.name) is None:
+                    programs.start(place, program)
+            for count, program in enumerate(wanted):
+                step.note(f"{count} of {len(wanted)} ready, waiting for {program.name}")
+                _await_service(place, program)
+            step.note(f"{len(wanted)} ready")
+        return [
+            Outcome(name, running.pid, before[name])
+            for name in NAMES
+            if (running := programs.find(place, name)) is not None
+        ]
+
+
+def down(progress: Progress, wipe: bool) -> list[str]:
+    """Stop everything, the stages first and PostgreSQL last; returns what was running. With `wipe`, data,
+    logs and secrets are deleted too; downloads stay."""
+    place = home()
+    if not place.root.exists():
+        return []
+    stopped: list[str] = []
+    with place.locked():
+        with progress.step("stages and console"), ThreadPoolExecutor(len(SERVICES)) as pool:
+            stops = {name: pool.submit(programs.stop, place, name, signal.SIGTERM, 10.0) for name in SERVICES}
+            stopped += [name for name, done in stops.items() if done.result()]
+        for name, with_signal, wait_seconds in (
+            (SINK, signal.SIGTERM, 10.0),
+            (kafka.NAME, signal.SIGTERM, 20.0),
+            (postgres.NAME, *postgres.stop_how()),
+        ):
+            with progress.step(name):
+                if programs.stop(place, name, with_signal, wait_seconds):
+                    stopped.append(name)
+        if wipe:
+            with progress.step("deleting data, logs and secrets"):
+                place.wipe()
+    return stopped
+
+
+def configure(place: Home) -> Settings:
+    """Write what this stack uses to its file, so that every later command and process finds it, and make
+    the secrets. The environment wins over the file; the file's ports and partitions stay until changed."""
+    chosen = settings()
+    values = {
+        "ORDERLOG_KAFKA": chosen.kafka,
+        "ORDERLOG_POSTGRES_PORT": chosen.postgres_port,
+        "ORDERLOG_SMTP_PORT": chosen.smtp_port,
+        "ORDERLOG_HTTP_PORT_BASE": chosen.http_port_base,
+        "ORDERLOG_PARTITIONS": chosen.partitions,
+        **ensure_keys(place),
+    }
+    if _own_database():
+        values["ORDERLOG_DATABASE_URL"] = postgres.local_url(place, chosen.postgres_port)
+    text = "# Written by `orderlog up`. Variables of the environment win over these.\n"
+    text += "".join(f"{name}='{value}'\n" for name, value in values.items())
+    file = stack_env(place.root)
+    if not file.exists() or file.read_text() != text:
+        write_private(file, text.encode())
+    settings.cache_clear()
+    return settings()
+
+
+def is_ready(service: str) -> bool:
+    """Whether the service's own readiness probe says so."""
+    connection = HTTPConnection("127.0.0.1", settings().port(service), timeout=2.0)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _own_database() -> bool:
+    """Whether the database is ours to run: nobody has pointed the environment at another one."""
+    return "ORDERLOG_DATABASE_URL" not in os.environ
+
+
+def _broker_up(place: Home, chosen: Settings, progress: Progress) -> None:
+    listen = kafka.port(chosen)
+    with progress.step("Apache Kafka") as step:
+        if listen is None:
+            step.note(f"using {chosen.kafka}")
+        else:
+            kafka.ensure_started(place, listen, step)
+            step.note(f"on 127.0.0.1:{listen}")
+    with progress.step("topics") as step:
+        created = asyncio.run(ensure_topics(chosen))
+        step.note(f"{len(created)} created" if created else "all there")
+
+
+def _database_up(place: Home, chosen: Settings, progress: Progress) -> None:
+    with progress.step("PostgreSQL") as step:
+        if _own_database():
+            postgres.ensure_started(place, chosen.postgres_port, step)
+            step.note(f"on 127.0.0.1:{chosen.postgres_port}")
+        else:
+            step.note("using ORDERLOG_DATABASE_URL")
+    with progress.step("migrations") as step:
+        applied = migrate_all(chosen)
+        count = sum(map(len, applied.values()))
+        step.note(f"{count} applied in {len(applied)} databases" if count else "nothing pending")
+
+
+def _is_built(service: str) -> bool:
+    return find_spec(f"services.{service}.app") is not None
+
+
+def _service(chosen: Settings, name: str) -> Program:
+    return Program(
+        name,
+        (sys.executable, "-m", f"services.{name}.app"),
+        ports=(chosen.port(name),),
+        port_setting="ORDERLOG_HTTP_PORT_BASE",
+        environment=_environment(chosen),
+    )
+
+
+def _sink(chosen: Settings) -> Program:
+    return Program(
+        SINK,
+        (sys.executable, "-m", "deploy.local.mail_sink"),
+        ports=(chosen.smtp_port,),
+        port_setting="ORDERLOG_SMTP_PORT",
+        environment=_environment(chosen),
+    )
+
+
+def _environment(chosen: Settings) -> dict[str, str]:
+    """What a child needs beyond what it inherits: the folder, wherever it runs, and steady memory."""
+    return {
+        "ORDERLOG_HOME": str(chosen.home.resolve()),
+        "PYTHONUNBUFFERED": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }
+
+
+def _await_service(place: Home, program: Program) -> None:
+    if program.name == SINK:
+        programs.await_ready(place, program, lambda: programs.port_open(program.ports[0]), 20.0)
+    else:
+        programs.await_ready(place, program, lambda: is_ready(program.name), SERVICE_READY_SECONDS)
+
+
+def _condition(place: Home, name: str) -> str:
+    if programs.find(place, name) is not None:
+        return "running"
+    return "restarted" if programs.was_started(place, name) else "started"

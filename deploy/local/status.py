@@ -1,0 +1,65 @@
+"""How each program of the local stack does."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from aiokafka.errors import KafkaError
+
+from deploy.local import kafka, postgres, programs, stack
+from libs.runtime.settings import settings
+from libs.runtime.topics import count_lag
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramStatus:
+    """`health` is ready, not ready, died or stopped; `lag_records` is None where there is nothing to lag."""
+
+    name: str
+    health: str
+    pid: int | None
+    since: float | None
+    lag_records: int | None
+    memory_mb: float | None
+
+
+def read_status() -> list[ProgramStatus]:
+    """All programs, in the order in which they come up. Blocks for a second or two."""
+    place = stack.home()
+    broker_runs = programs.find(place, kafka.NAME) is not None
+    lags = asyncio.run(_lags()) if broker_runs else {}
+    return [_status(name, lags) for name in stack.NAMES]
+
+
+def _status(name: str, lags: dict[str, int | None]) -> ProgramStatus:
+    place = stack.home()
+    running = programs.find(place, name)
+    if running is None:
+        health = "died" if programs.was_started(place, name) else "stopped"
+        return ProgramStatus(name, health, None, None, lags.get(name), None)
+    memory = round(programs.memory_mb(running.pid), 1)
+    health = "ready" if _is_ready(name) else "not ready"
+    return ProgramStatus(name, health, running.pid, running.since, lags.get(name), memory)
+
+
+def _is_ready(name: str) -> bool:
+    chosen = settings()
+    if name in stack.SERVICES:
+        return stack.is_ready(name)
+    listen = {
+        kafka.NAME: kafka.port(chosen),
+        postgres.NAME: chosen.postgres_port,
+        stack.SINK: chosen.smtp_port,
+    }[name]
+    return listen is not None and programs.port_open(listen)
+
+
+async def _lags() -> dict[str, int | None]:
+    """Lag by service; empty when the broker does not answer."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    groups = {f"orderlog.{name}": name for name in stack.SERVICES}
+    try:
+        lags = await asyncio.wait_for(count_lag(settings(), groups), timeout=10.0)
+    except (KafkaError, OSError, TimeoutError):
+        return {}
+    return {groups[group]: lag for group, lag in lags.items()}

@@ -1,0 +1,124 @@
+"""Brings every database to the schema of this release: plain SQL, applied once, in order of file name.
+
+    libs/runtime/migrations/stage/*.sql      each stage's database: log, offsets, states, timers
+    libs/runtime/migrations/keyring/*.sql    the keyring
+    services/<name>/migrations/*.sql         what one stage, or the console, has beyond that
+
+Expand and contract: a released migration is never edited, and the release before must run on its result.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from libs.runtime.complaint import Complaint
+from libs.runtime.settings import STAGES, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT / "libs" / "runtime" / "migrations"
+
+
+def databases() -> list[str]:
+    """Names as `Settings.dsn` takes them."""
+    return [*STAGES, "console", "keyring"]
+
+
+def migration_folders(database: str, root: Path = ROOT) -> list[Path]:
+    """Folders whose SQL makes up that database, those of them that exist."""
+    shared = root / "libs" / "runtime" / "migrations"
+    own = root / "services" / database / "migrations"
+    folders = {"keyring": [shared / "keyring"], "console": [own]}.get(database, [shared / "stage", own])
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def migrate_all(settings: Settings, root: Path = ROOT) -> dict[str, list[str]]:
+    """Create the databases that are missing and apply what is pending; returns what was applied, by
+    database. Blocks; safe to run twice at once (yoyo holds a lock in each database).
+
+    Complaint: PostgreSQL cannot be reached, or a migration fails (it is rolled back whole).
+    """
+    applied: dict[str, list[str]] = {}
+    for database in databases():
+        folders = migration_folders(database, root)
+        wanted = [path.stem for folder in folders for path in sorted(folder.glob("*.sql"))]
+        doubles = {name for name in wanted if wanted.count(name) > 1}
+        assert not doubles, f"two migrations of {database} share a name: {sorted(doubles)}"
+        done = _applied(settings, database)
+        pending = [name for name in wanted if name not in done]
+        if pending:
+            _apply(settings, database, folders)
+            applied[database] = pending
+    return applied
+
+
+def _applied(settings: Settings, database: str) -> set[str]:
+    """Migrations that the database has; the database itself is made when it is not there."""
+    try:
+        with _connected(settings, settings.dsn(database)) as connection:
+            known = connection.execute("SELECT to_regclass('_yoyo_migration') IS NOT NULL").fetchone()
+            if known is None or not known[0]:
+                return set()
+            return {name for (name,) in connection.execute("SELECT migration_id FROM _yoyo_migration")}
+    except psycopg.OperationalError as refused:
+        if not _is_missing(refused, database):
+            raise
+    _create(settings, database)
+    return set()
+
+
+def _create(settings: Settings, database: str) -> None:
+    name = f"orderlog_{database}"
+    maintenance = settings.database_url.get_secret_value().format(database="postgres")
+    with _connected(settings, maintenance) as connection:
+        try:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        except psycopg.errors.DuplicateDatabase:
+            return  # another process made it in the meantime
+        except psycopg.errors.InsufficientPrivilege as refused:
+            raise Complaint(
+                f"Database {name} does not exist and the role may not create it.",
+                f"Create it (`CREATE DATABASE {name}`) or give the role CREATEDB, then try again.",
+            ) from refused
+
+
+def _apply(settings: Settings, database: str, folders: list[Path]) -> None:
+    from yoyo import get_backend, read_migrations  # imported late: most runs have nothing pending
+
+    dsn = settings.dsn(database).replace("postgresql://", "postgresql+psycopg://", 1)
+    backend = get_backend(dsn)
+    try:
+        migrations = read_migrations(*map(str, folders))
+        with backend.lock():
+            backend.apply_migrations(backend.to_apply(migrations))
+    except psycopg.Error as failed:
+        raise Complaint(
+            f"A migration of orderlog_{database} failed: {str(failed).strip()}.",
+            "Nothing of it was kept; correct the SQL and run the migration again.",
+        ) from failed
+    finally:
+        backend.connection.close()
+
+
+@contextmanager
+def _connected(settings: Settings, dsn: str) -> Iterator[psycopg.Connection]:
+    """An autocommit connection. The server's refusal of one database passes through; silence does not."""
+    try:
+        connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as refused:
+        if "does not exist" in str(refused):
+            raise
+        where = settings.database_url.get_secret_value().rpartition("@")[2].partition("/")[0]
+        raise Complaint(
+            f"PostgreSQL at {where} cannot be reached: {str(refused).strip().splitlines()[0]}.",
+            "Check ORDERLOG_DATABASE_URL, or run `orderlog up` for a local one.",
+        ) from refused
+    with connection:
+        yield connection
+
+
+def _is_missing(refused: psycopg.OperationalError, database: str) -> bool:
+    """psycopg gives no SQLSTATE for a refused connection, so the message has to do."""
+    return f'database "orderlog_{database}" does not exist' in str(refused)
