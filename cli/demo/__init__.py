@@ -1,0 +1,1 @@
+"""The demo: a real retailer's month through the running stack, and the proof of what came out."""
