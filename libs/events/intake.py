@@ -1,9 +1,8 @@
 """Intake's contracts: an order is captured once, accepted, held or rejected, and in the end closed."""
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from libs.events.contract import AmountMinor, Currency, Name, Note, OrderCommand, OrderEvent, Value
 from libs.events.order import Charge, Destination, LineQuantity, OrderLine, Reason, Sealed
@@ -18,7 +17,8 @@ class OrderTerms(Value):
 
     channel: Name
     external_id: Name
-    placed_at: datetime
+    placed_at: AwareDatetime
+    """When the customer ordered; with an offset, or an order at midnight would be anybody's guess."""
     currency: Currency
     lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=1000)]
     charges: Annotated[tuple[Charge, ...], Field(max_length=100)] = ()

@@ -1,0 +1,273 @@
+"""Intake decides, for channels and support, whether an order is ours to fulfil, and when it is over.
+
+An order enters once. What cannot be fulfilled is rejected for good, what a person must look at is held under
+named holds, the rest is accepted. An accepted order closes when fulfillment says that its last unit is
+delivered, lost or cancelled; a held one may be cancelled here, as nobody else knows it yet.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, assert_never, cast
+
+from libs.events.contract import Contract, Event
+from libs.events.envelope import Envelope
+from libs.events.fulfillment import CancellationDeclined, FulfillmentCompleted
+from libs.events.ids import order_id
+from libs.events.intake import (
+    CancelOrder,
+    HoldReleased,
+    OrderAccepted,
+    OrderCancellationRequested,
+    OrderClosed,
+    OrderHeld,
+    OrderRejected,
+    OrderTerms,
+    Outcome,
+    ReleaseHold,
+    SubmitOrder,
+)
+from libs.events.order import Destination, LineQuantity
+from libs.events.refusal import CommandRefused
+from services.intake.geography import located
+from services.intake.rules import holds, rejections
+
+# --- what it hears ---------------------------------------------------------------------------------------
+
+HEARS: tuple[type[Event], ...] = (FulfillmentCompleted, CancellationDeclined)
+Heard = SubmitOrder | CancelOrder | ReleaseHold | FulfillmentCompleted | CancellationDeclined
+
+# --- state -----------------------------------------------------------------------------------------------
+
+Status = Literal["unknown", "held", "accepted", "cancelling", "closed", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One order, as intake knows it. Terms are kept only as long as a decision may need them."""
+
+    status: Status = "unknown"
+    fingerprint: str = ""
+    held: OrderHeld | None = None
+    """The whole order while holds block it."""
+    released: tuple[str, ...] = ()
+    lines: tuple[LineQuantity, ...] = ()
+    """As ordered, while a cancellation may name them."""
+    outcome: Outcome | None = None
+
+
+INITIAL = State()
+
+# --- evolve ----------------------------------------------------------------------------------------------
+
+
+def evolve(state: State, event: Event) -> State:
+    """The state after one of intake's events, or of fulfillment's that it hears."""
+    match event:
+        case OrderAccepted():
+            return State(status="accepted", fingerprint=event.fingerprint, lines=_lines(event))
+        case OrderHeld():
+            return State(status="held", fingerprint=event.fingerprint, held=event)
+        case OrderRejected():
+            return State(status="rejected", fingerprint=event.fingerprint)
+        case HoldReleased():
+            return replace(state, released=(*state.released, event.hold))
+        case OrderCancellationRequested():
+            return replace(state, status="cancelling")
+        case CancellationDeclined() if state.status == "cancelling":
+            return replace(state, status="accepted")
+        case OrderClosed():
+            return State(status="closed", fingerprint=state.fingerprint, outcome=event.outcome)
+        case _:
+            return state
+
+
+def _lines(terms: OrderTerms) -> tuple[LineQuantity, ...]:
+    return tuple(LineQuantity(line=line.line, sku=line.sku, quantity=line.quantity) for line in terms.lines)
+
+
+# --- decide ----------------------------------------------------------------------------------------------
+
+
+def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]:
+    """Intake's answer to one command or one of fulfillment's events; [] to a repeat."""
+    body = cast(Heard, heard.body)
+    match body:
+        case SubmitOrder():
+            return _submit(state, heard, body, at)
+        case CancelOrder():
+            return _cancel(state, heard, body)
+        case ReleaseHold():
+            return _release(state, heard, body)
+        case FulfillmentCompleted():
+            return _complete(state, body)
+        case CancellationDeclined():
+            return []  # evolve has noted it: the next CancelOrder is a new request
+        case _:
+            assert_never(body)
+
+
+def _submit(state: State, heard: Envelope[Contract], order: SubmitOrder, at: datetime) -> list[Event]:
+    derived = order_id(heard.tenant, order.channel, order.external_id)
+    if order.order_id != derived:
+        return _refused(
+            heard,
+            "wrong_order_id",
+            f"order_id {order.order_id} does not belong to channel {order.channel}, external_id "
+            f"{order.external_id} of this tenant.",
+            f"Send order_id {derived}, or submit over HTTP, where it is derived.",
+        )
+    print_ = fingerprint(order)
+    if state.status != "unknown":
+        if state.fingerprint == print_:
+            return []
+        return _refused(
+            heard,
+            "conflict",
+            f"channel {order.channel}, external_id {order.external_id} was submitted before with other "
+            f"terms; that order is {_described(state)}.",
+            "Send another order under another external_id; to change this one, cancel it and submit it "
+            "anew under a new external_id.",
+        )
+    reasons = rejections(order, at)
+    if reasons:
+        return [
+            OrderRejected(
+                order_id=order.order_id,
+                channel=order.channel,
+                external_id=order.external_id,
+                reasons=reasons,
+                fingerprint=print_,
+            )
+        ]
+    found = holds(order)
+    destination = located(order.destination)
+    if found:
+        return [OrderHeld(**_terms(order, destination), holds=found, fingerprint=print_)]
+    return [OrderAccepted(**_terms(order, destination), fingerprint=print_)]
+
+
+def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> list[Event]:
+    match state.status:
+        case "held":
+            return [OrderClosed(order_id=command.order_id, outcome="cancelled", reason=command.reason)]
+        case "accepted":
+            return [
+                OrderCancellationRequested(
+                    order_id=command.order_id, reason=command.reason, lines=state.lines
+                )
+            ]
+        case "cancelling":
+            return []
+        case "unknown":
+            return _unknown_order(heard)
+        case "rejected":
+            return _refused(
+                heard,
+                "already_rejected",
+                f"order {command.order_id} was rejected; there is nothing to cancel.",
+                "Nothing to do.",
+            )
+        case "closed":
+            arrived = state.outcome in ("delivered", "partly_delivered")
+            return _refused(
+                heard,
+                "already_closed",
+                f"order {command.order_id} is {_described(state)}; nothing of it can be cancelled any more.",
+                "Authorise a return for what was delivered." if arrived else "Nothing to do.",
+            )
+        case _:
+            assert_never(state.status)
+
+
+def _release(state: State, heard: Envelope[Contract], command: ReleaseHold) -> list[Event]:
+    if state.status == "unknown":
+        return _unknown_order(heard)
+    if state.held is None:
+        return _refused(
+            heard,
+            "not_held",
+            f"order {command.order_id} is {_described(state)}; no hold blocks it.",
+            "Nothing to do.",
+        )
+    names = [hold.name for hold in state.held.holds]
+    remaining = tuple(name for name in names if name not in state.released)
+    if command.hold not in remaining:
+        known = command.hold in names
+        return _refused(
+            heard,
+            "already_released" if known else "unknown_hold",
+            f"hold {command.hold} of order {command.order_id} "
+            + ("was released before." if known else "does not exist."),
+            f"Still to be released: {', '.join(remaining)}.",
+        )
+    left = tuple(name for name in remaining if name != command.hold)
+    released = HoldReleased(order_id=command.order_id, hold=command.hold, note=command.note, remaining=left)
+    if left:
+        return [released]
+    terms = _terms(state.held, state.held.destination)
+    return [released, OrderAccepted(**terms, fingerprint=state.fingerprint)]
+
+
+def _complete(state: State, completed: FulfillmentCompleted) -> list[Event]:
+    # Fulfillment only ever completes what intake accepted, and the acceptance was in this state before it
+    # was published. So an order in another state is closed already, or no order at all.
+    if state.status not in ("accepted", "cancelling"):
+        return []
+    return [OrderClosed(order_id=completed.order_id, outcome=completed.outcome)]
+
+
+def fingerprint(order: SubmitOrder) -> str:
+    """SHA-256 (hex) of the terms as submitted, in canonical JSON: the contract's field order, no defaults.
+
+    Defaults are left out so that an optional addition to the contract leaves every known order's digest
+    alone. The sealed contact takes part: the same personal data seals to the same bytes.
+    """
+    canonical = order.__pydantic_serializer__.to_json(order, exclude={"order_id"}, exclude_defaults=True)
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def _terms(order: SubmitOrder | OrderHeld, destination: Destination) -> dict[str, object]:
+    return {
+        "order_id": order.order_id,
+        "channel": order.channel,
+        "external_id": order.external_id,
+        "placed_at": order.placed_at,
+        "currency": order.currency,
+        "lines": order.lines,
+        "charges": order.charges,
+        "total_minor": order.total_minor,
+        "payment": order.payment,
+        "customer_id": order.customer_id,
+        "destination": destination,
+        "contact": order.contact,
+    }
+
+
+def _described(state: State) -> str:
+    if state.status == "held" and state.held is not None:
+        open_ = [hold.name for hold in state.held.holds if hold.name not in state.released]
+        return f"held ({', '.join(open_)})"
+    return f"closed ({state.outcome})" if state.status == "closed" else state.status
+
+
+def _unknown_order(heard: Envelope[Contract]) -> list[Event]:
+    return _refused(
+        heard,
+        "unknown_order",
+        f"order {heard.stream} has not been submitted to this tenant.",
+        "Check the order id; it is in the answer to the submitted order.",
+    )
+
+
+def _refused(heard: Envelope[Contract], code: str, message: str, next_step: str) -> list[Event]:
+    return [
+        CommandRefused(
+            refused_stream=heard.stream,
+            command_id=heard.id,
+            command_type=heard.body.TYPE,
+            code=code,
+            message=message,
+            next_step=next_step,
+        )
+    ]
