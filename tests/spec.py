@@ -11,9 +11,10 @@ own events are folded. Each turn is also held to what a replay stands on: the sa
 events of the input's own stream, a state that survives JSON, and a fold of the log that rebuilds it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import ModuleType
 from typing import Any
 from uuid import UUID, uuid5
@@ -185,9 +186,14 @@ class Answer:
         return self.spec
 
 
+@cache
+def _adapter(part: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(part)
+
+
 def _must_survive_json(parts: Mapping[str, Any]) -> None:
     for stream, part in parts.items():
-        adapter = TypeAdapter(type(part))
+        adapter = _adapter(type(part))
         assert adapter.validate_json(adapter.dump_json(part)) == part, (
             f"the state of {stream} does not survive JSON"
         )

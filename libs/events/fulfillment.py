@@ -4,10 +4,9 @@ Fulfillment is the one authority on what has left the building, so it decides wh
 stop, and it says when an order's last unit has been delivered, lost or cancelled.
 """
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from libs.events.contract import Count, LineNumber, Name, NodeId, Note, OrderCommand, OrderEvent, Sku, Value
 from libs.events.intake import Outcome
@@ -75,7 +74,7 @@ class RecordCarrierEvent(OrderCommand):
 
     shipment_id: Name
     status: CarrierStatus
-    occurred_at: datetime
+    occurred_at: AwareDatetime
     note: Note = ""
 
 
@@ -149,7 +148,7 @@ class CarrierEventRecorded(OrderEvent):
 
     shipment_id: Name
     status: CarrierStatus
-    occurred_at: datetime
+    occurred_at: AwareDatetime
     note: Note = ""
 
 
@@ -159,7 +158,7 @@ class ShipmentDelivered(OrderEvent):
     TYPE: ClassVar[str] = "oms.fulfillment.shipment_delivered"
 
     shipment_id: Name
-    occurred_at: datetime
+    occurred_at: AwareDatetime
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
 
 
@@ -169,14 +168,16 @@ class ShipmentLost(OrderEvent):
     TYPE: ClassVar[str] = "oms.fulfillment.shipment_lost"
 
     shipment_id: Name
-    occurred_at: datetime
+    occurred_at: AwareDatetime
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
 
 
 class FulfillmentCancelled(OrderEvent):
-    """Nothing more of the order will be released or dispatched; inventory frees what it still holds.
+    """These units will not be released or dispatched; inventory frees what it holds of them.
 
-    `fulfillment_order_ids` are those the nodes must stop.
+    With the cause `cancelled` they are everything that was not dispatched, and `fulfillment_order_ids` are
+    those that the nodes must stop. With `unroutable` they are the units that were still to be sourced (all,
+    or those of short picks); other fulfillment orders of the order go on.
     """
 
     TYPE: ClassVar[str] = "oms.fulfillment.fulfillment_cancelled"
@@ -196,7 +197,10 @@ class CancellationDeclined(OrderEvent):
 
 
 class FulfillmentCompleted(OrderEvent):
-    """Each unit of the order was delivered, lost or cancelled. Said once."""
+    """Each unit of the order was delivered, lost, cancelled or unroutable. Said once.
+
+    `delivered`, `lost`, `cancelled` and `unroutable` add up to the order's lines.
+    """
 
     TYPE: ClassVar[str] = "oms.fulfillment.fulfillment_completed"
 
@@ -204,6 +208,7 @@ class FulfillmentCompleted(OrderEvent):
     delivered: tuple[LineQuantity, ...] = ()
     lost: tuple[LineQuantity, ...] = ()
     cancelled: tuple[LineQuantity, ...] = ()
+    unroutable: tuple[LineQuantity, ...] = ()
 
 
 FULFILLMENT_COMMANDS = (ConfirmPick, ConfirmPack, DispatchShipment, RecordCarrierEvent)

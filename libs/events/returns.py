@@ -65,13 +65,19 @@ class ReturnWindowOpened(OrderEvent):
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
 
 
+class AuthorisedLine(LineQuantity):
+    """Units of one line that may come back, and why they do."""
+
+    reason: Note = ""
+
+
 class ReturnAuthorised(OrderEvent):
     """The RMA: these units may come back."""
 
     TYPE: ClassVar[str] = "oms.returns.return_authorised"
 
     rma_id: Name
-    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    lines: Annotated[tuple[AuthorisedLine, ...], Field(min_length=1)]
 
 
 class ReturnedUnits(Value):

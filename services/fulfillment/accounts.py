@@ -1,0 +1,111 @@
+"""Where each unit of an order is, line by line. Units only ever move between places, so none is lost here."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from libs.events.order import LineQuantity
+
+Place = Literal["in_work", "awaiting", "delivered", "lost", "cancelled", "unroutable"]
+
+
+class Units(Protocol):
+    """So many units of a line: `LineQuantity`, and what looks like it."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def sku(self) -> str: ...
+    @property
+    def quantity(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One order line. `ordered` is the sum of all places, always."""
+
+    line: int
+    sku: str
+    ordered: int = 0
+    in_work: int = 0
+    """With a node or under way."""
+    awaiting: int = 0
+    """Not found at a pick; inventory and routing source them again."""
+    delivered: int = 0
+    lost: int = 0
+    cancelled: int = 0
+    unroutable: int = 0
+
+
+Accounts = Mapping[int, Account]
+
+
+def entered(accounts: Accounts, lines: Iterable[Units], target: Place) -> dict[int, Account]:
+    """Units that the order is now known to have, put at `target`."""
+    after = dict(accounts)
+    for units in lines:
+        account = after.get(units.line) or Account(units.line, units.sku)
+        after[units.line] = replace(
+            account,
+            ordered=account.ordered + units.quantity,
+            **{target: getattr(account, target) + units.quantity},
+        )
+    return after
+
+
+def moved(accounts: Accounts, lines: Iterable[Units], source: Place, target: Place) -> dict[int, Account]:
+    """Units from one place to another. Each line must have that many at `source`."""
+    after = dict(accounts)
+    for units in lines:
+        account = after[units.line]
+        left: int = getattr(account, source) - units.quantity
+        assert left >= 0, f"line {units.line}: {units.quantity} units leave {source}, {-left} too many"
+        moves = {source: left, target: getattr(account, target) + units.quantity}
+        after[units.line] = replace(account, **moves)
+    return after
+
+
+def place(accounts: Accounts, which: Place) -> tuple[LineQuantity, ...]:
+    """All units at a place, by line."""
+    found = ((account, getattr(account, which)) for account in accounts.values())
+    return tuple(
+        LineQuantity(line=account.line, sku=account.sku, quantity=quantity)
+        for account, quantity in found
+        if quantity
+    )
+
+
+def merged(*groups: Iterable[Units]) -> tuple[LineQuantity, ...]:
+    """The same units, each line once, in the order of first mention."""
+    total: dict[int, tuple[str, int]] = {}
+    for group in groups:
+        for units in group:
+            sku, quantity = total.get(units.line, (units.sku, 0))
+            total[units.line] = sku, quantity + units.quantity
+    return tuple(
+        LineQuantity(line=line, sku=sku, quantity=quantity) for line, (sku, quantity) in total.items()
+    )
+
+
+def less(lines: Iterable[Units], gone: Iterable[Units]) -> tuple[LineQuantity, ...]:
+    """`lines` without `gone`, each line once; what is gone beyond them is ignored."""
+    taken = {units.line: units.quantity for units in merged(gone)}
+    return tuple(
+        LineQuantity(line=units.line, sku=units.sku, quantity=left)
+        for units in merged(lines)
+        if (left := units.quantity - taken.get(units.line, 0)) > 0
+    )
+
+
+def both(lines: Iterable[Units], limit: Mapping[int, int]) -> tuple[LineQuantity, ...]:
+    """`lines`, no line beyond its limit; a line without a limit has none to give."""
+    return tuple(
+        LineQuantity(line=units.line, sku=units.sku, quantity=quantity)
+        for units in merged(lines)
+        if (quantity := min(units.quantity, limit.get(units.line, 0))) > 0
+    )
+
+
+def resolved(accounts: Accounts) -> bool:
+    """Nothing is in work and nothing awaited, of an order that is known."""
+    return bool(accounts) and not any(account.in_work or account.awaiting for account in accounts.values())

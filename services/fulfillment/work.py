@@ -1,0 +1,219 @@
+"""One fulfillment order: how far a node is with it, and what the node may report next.
+
+Everything here is about one fulfillment order alone; what it means for the order is decided in `domain`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias, assert_never
+
+from libs.events.contract import Contract, Event
+from libs.events.envelope import Envelope
+from libs.events.fulfillment import (
+    CarrierStatus,
+    ConfirmPack,
+    ConfirmPick,
+    DispatchShipment,
+    Package,
+    PackConfirmed,
+    PickConfirmed,
+    PickShorted,
+    ShipmentDispatched,
+    ShippedPackage,
+    ShortLine,
+)
+from libs.events.order import LineQuantity
+from libs.events.refusal import CommandRefused
+from services.fulfillment.accounts import both
+
+NodeReport: TypeAlias = ConfirmPick | ConfirmPack | DispatchShipment
+Step = Literal["released", "picked", "packed", "dispatched", "delivered", "lost", "stopped", "nothing_picked"]
+STOPPABLE: frozenset[Step] = frozenset({"released", "picked", "packed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One carrier event of a shipment."""
+
+    status: CarrierStatus
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One fulfillment order: what a node was asked, and how far it is."""
+
+    node: str
+    asked: tuple[LineQuantity, ...]
+    step: Step = "released"
+    picked: tuple[LineQuantity, ...] = ()
+    short: tuple[ShortLine, ...] = ()
+    packages: tuple[Package, ...] = ()
+    shipment_id: str = ""
+    carrier: str = ""
+    parcels: tuple[ShippedPackage, ...] = ()
+    scans: tuple[Scan, ...] = ()
+
+    @property
+    def units(self) -> tuple[LineQuantity, ...]:
+        """What it has in work: all that was asked until the pick, then what was picked."""
+        return self.picked if self.picked or self.short else self.asked
+
+
+def refuse(heard: Envelope[Contract], code: str, message: str, next_step: str) -> list[Event]:
+    """The command changes nothing; its sender learns why and what to do."""
+    refused = CommandRefused(
+        refused_stream=heard.stream,
+        command_id=heard.id,
+        command_type=heard.body.TYPE,
+        code=code,
+        message=message,
+        next_step=next_step,
+    )
+    return [refused]
+
+
+def report(work: Work, heard: Envelope[Contract], body: NodeReport, shipment_number: int) -> list[Event]:
+    """What a node's report leads to. The same report again leads to nothing."""
+    match body:
+        case ConfirmPick():
+            return _pick(work, heard, body)
+        case ConfirmPack():
+            return _pack(work, heard, body)
+        case DispatchShipment():
+            return _dispatch(work, heard, body, shipment_number)
+        case _:
+            assert_never(body)
+
+
+def _out_of_turn(work: Work, heard: Envelope[Contract], body: NodeReport, done: bool) -> list[Event]:
+    """Why a report cannot be taken now: it was made before, an earlier one is missing, or work has ended."""
+    id_ = body.fulfillment_order_id
+    verb = {ConfirmPick: "pick", ConfirmPack: "pack", DispatchShipment: "dispatch"}[type(body)]
+    if work.step == "stopped":
+        message = f"{id_} was cancelled before it was dispatched; there is nothing to {verb}."
+        return refuse(heard, "fulfillment_order_cancelled", message, "Put its goods back on the shelf.")
+    if done:
+        message = f"The {verb} of {id_} was recorded before, with other content."
+        return refuse(
+            heard,
+            f"{verb}_already_recorded",
+            message,
+            "Compare with the order's timeline; nothing was changed.",
+        )
+    if work.step == "nothing_picked":
+        message = f"Nothing was picked for {id_}, so there is nothing to {verb}."
+        return refuse(
+            heard, "nothing_picked", message, "Its units are sourced again; wait for a new release."
+        )
+    missing = "pick" if work.step == "released" else "pack"
+    message = f"{id_} is {work.step}: the {missing} comes before the {verb}."
+    return refuse(heard, f"{missing}_missing", message, f"Report the {missing} of {id_} first.")
+
+
+def _pick(work: Work, heard: Envelope[Contract], body: ConfirmPick) -> list[Event]:
+    wrong = _wrong_pick(work, body)
+    picks = {pick.line: pick for pick in body.picks}
+    found = both(work.asked, {line: pick.picked for line, pick in picks.items()})
+    short = tuple(
+        ShortLine(line=units.line, sku=units.sku, quantity=pick.short, reason=pick.short_reason)
+        for units in work.asked
+        if (pick := picks.get(units.line)) is not None and pick.short
+    )
+    done = bool(work.picked or work.short)
+    if done and not wrong and (found, short) == (work.picked, work.short):
+        return []
+    if done or work.step != "released":
+        return _out_of_turn(work, heard, body, done)
+    if wrong:
+        next_step = (
+            f"Report each line of {body.fulfillment_order_id} once, picked + short being what was asked."
+        )
+        return refuse(heard, "pick_does_not_match", wrong, next_step)
+    names = {"order_id": body.order_id, "fulfillment_order_id": body.fulfillment_order_id, "node": work.node}
+    events: list[Event] = []
+    if found:
+        events.append(PickConfirmed(**names, lines=found))
+    if short:
+        events.append(PickShorted(**names, lines=short))
+    return events
+
+
+def _wrong_pick(work: Work, body: ConfirmPick) -> str:
+    """What is wrong with the first line that is wrong, or nothing."""
+    asked = {units.line: units for units in work.asked}
+    seen: set[int] = set()
+    where = body.fulfillment_order_id
+    for pick in body.picks:
+        if pick.line in seen:
+            return f"{where}: line {pick.line} is reported twice."
+        seen.add(pick.line)
+        units = asked.get(pick.line)
+        if units is None:
+            return f"{where}: line {pick.line} was not asked of node {work.node}."
+        if pick.picked + pick.short != units.quantity:
+            return (
+                f"{where}: line {pick.line} ({units.sku}) asks for {units.quantity} units; "
+                f"{pick.picked} picked and {pick.short} short are {pick.picked + pick.short}."
+            )
+    missing = next((line for line in asked if line not in seen), None)
+    return "" if missing is None else f"{where}: line {missing} ({asked[missing].sku}) is not reported."
+
+
+def _pack(work: Work, heard: Envelope[Contract], body: ConfirmPack) -> list[Event]:
+    packages = tuple(sorted(body.packages, key=lambda package: package.package_id))
+    if work.packages == packages:
+        return []
+    if work.packages or work.step != "picked":
+        return _out_of_turn(work, heard, body, bool(work.packages))
+    twice = _twice([package.package_id for package in packages])
+    if twice is not None:
+        message = f"{body.fulfillment_order_id}: package {twice} is named twice."
+        return refuse(heard, "package_twice", message, "Name each package once.")
+    confirmed = PackConfirmed(
+        order_id=body.order_id,
+        fulfillment_order_id=body.fulfillment_order_id,
+        node=work.node,
+        packages=packages,
+    )
+    return [confirmed]
+
+
+def _twice(ids: Sequence[str]) -> str | None:
+    seen: set[str] = set()
+    return next((id_ for id_ in ids if id_ in seen or seen.add(id_)), None)  # type: ignore[func-returns-value]
+
+
+def _dispatch(
+    work: Work, heard: Envelope[Contract], body: DispatchShipment, shipment_number: int
+) -> list[Event]:
+    parcels = tuple(sorted(body.packages, key=lambda package: package.package_id))
+    if work.shipment_id and (work.carrier, work.parcels) == (body.carrier, parcels):
+        return []
+    if work.shipment_id or work.step != "packed":
+        return _out_of_turn(work, heard, body, bool(work.shipment_id))
+    named = [package.package_id for package in parcels]
+    packed = [package.package_id for package in work.packages]
+    if named != packed:
+        missing = [id_ for id_ in packed if id_ not in named]
+        extra = _twice(named) or next((id_ for id_ in named if id_ not in packed), None)
+        wrong = (
+            f"package {missing[0]} is missing"
+            if missing
+            else f"package {extra} was not packed, or is named twice"
+        )
+        message = f"{body.fulfillment_order_id}: {wrong}."
+        return refuse(
+            heard, "packages_do_not_match", message, f"Packed were: {', '.join(packed[:5])}. Name each once."
+        )
+    dispatched = ShipmentDispatched(
+        order_id=body.order_id,
+        fulfillment_order_id=body.fulfillment_order_id,
+        node=work.node,
+        shipment_id=f"{body.order_id}-S{shipment_number}",
+        carrier=body.carrier,
+        packages=parcels,
+        lines=work.picked,
+    )
+    return [dispatched]
