@@ -1,0 +1,202 @@
+"""The log: event store and outbox in one, per stage; and what one transaction on it may do.
+
+`Log` has two implementations under one test suite: `libs.runtime.postgres_log`, the real one, and
+`libs.runtime.memory_log`, beneath tests and the simulator. All methods raise `Unavailable` when the store
+cannot be reached; none retries by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+Origin = Literal["decided", "heard"]
+TopicPartition = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One row. `seq` counts from 1 without a gap per (lane, origin); only `decided` rows are relayed.
+
+    `stream_version` counts the rows of the stream, of both origins. `context` holds actor, reason,
+    causationid, correlationid, traceparent and, for a heard row, the sender's source, lane and sequence.
+    """
+
+    lane: int
+    origin: Origin
+    seq: int
+    event_id: UUID
+    tenant: str
+    stream: str
+    stream_version: int
+    type: str
+    version: int
+    payload: bytes
+    context: Mapping[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A lane as its owner finds it: what comes next in it. `epoch` fences former owners."""
+
+    epoch: int
+    next_decided: int
+    next_heard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A stream's part as stored: the fold of its first `version` rows."""
+
+    version: int
+    part: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A record that waits for a person, or behind one that does. It stays on its topic: this is where."""
+
+    lane: int
+    key: str
+    topic: str
+    partition: int
+    offset: int
+    code: str
+    reason: str
+    tenant: str = ""
+    type: str = ""
+    id: int = 0
+    state: Literal["parked", "queued", "replaying", "replayed", "discarded"] = "parked"
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """A command that has been decided: its digest, and which rows of its lane answered it."""
+
+    tenant: str
+    command_id: UUID
+    digest: bytes
+    lane: int
+    first_seq: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerRow:
+    """A reminder of a stream (`key` is tenant/stream); one per (key, name)."""
+
+    lane: int
+    key: str
+    name: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRow:
+    """Something owed to the outside world, claimed by the stage's sender."""
+
+    lane: int
+    effect_id: str
+    key: str
+    attempts: int = 0
+
+
+@dataclass(slots=True)
+class Writes:
+    """Everything that one batch changes, in one transaction."""
+
+    offsets: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
+    """(expected, next): the compare-and-swap."""
+    rows: list[LogRow] = field(default_factory=list)
+    parts: dict[str, tuple[int, Snapshot]] = field(default_factory=dict)
+    """key → (lane, snapshot)."""
+    handled: list[Handled] = field(default_factory=list)
+    high_water: dict[tuple[str, int], int] = field(default_factory=dict)
+    """(source, its lane) → the last sequence heard."""
+    timers_done: list[TimerRow] = field(default_factory=list)
+    timers: dict[tuple[str, str], TimerRow] = field(default_factory=dict)
+    owed: dict[str, EffectRow] = field(default_factory=dict)
+    settled: set[str] = field(default_factory=set)
+    parked: list[Parked] = field(default_factory=list)
+    unparked: dict[int, str] = field(default_factory=dict)
+    """Parked records that were decided after all: id → new state."""
+    table_rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    table_sums: dict[str, dict[tuple[str, ...], tuple[int, ...]]] = field(default_factory=dict)
+
+
+class Fenced(Exception):
+    """Another owner has moved on: the epoch or an offset is not what this owner expects. Roll back, seek."""
+
+
+class Unavailable(Exception):
+    """The store cannot be reached, or was cut off with the outcome unknown. Try again from the stored offset."""
+
+
+class Batch(Protocol):
+    """One transaction. Leaving the block without an exception commits it; any exception rolls it back."""
+
+    async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
+        """Lock these lanes for the transaction. Raises Fenced when an epoch has moved."""
+
+    async def high_water(self, lanes: Sequence[int]) -> dict[tuple[str, int], int]:
+        """The last sequence heard of each (source, lane)."""
+
+    async def parked_keys(self, lanes: Sequence[int]) -> set[str]:
+        """Keys that have a record parked: later ones queue behind it."""
+
+    async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
+        """Digests of those commands, (tenant, id), that were decided before."""
+
+    async def load(self, keys: Sequence[str], *, lock: bool) -> dict[str, Snapshot]:
+        """Snapshots of streams. With `lock`, missing rows are created and all locked in key order."""
+
+    async def write(self, writes: Writes) -> None:
+        """Write everything. Raises Fenced when an offset's compare-and-swap fails."""
+
+
+class Log(Protocol):
+    """One stage's log."""
+
+    def batch(self) -> AbstractAsyncContextManager[Batch]: ...
+
+    async def claim(self, lanes: Sequence[int]) -> dict[int, int]:
+        """Become the owner of lanes: a new epoch each."""
+
+    async def offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where to read on; 0 for a partition never read."""
+
+    async def published(self, lanes: Sequence[int]) -> dict[int, int]:
+        """The relay's cursor: the last sequence published of each lane."""
+
+    async def unpublished(self, lane: int, after: int, limit: int) -> list[LogRow]:
+        """Decided rows of a lane after a sequence, in order."""
+
+    async def mark_published(self, cursors: Mapping[int, int]) -> None:
+        """Move the relay's cursor forward. May be lost in a crash: rows are then published again."""
+
+    async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
+        """Timers that are due, oldest first."""
+
+    async def next_due(self, lanes: Sequence[int]) -> datetime | None:
+        """When the next timer of these lanes is due."""
+
+    async def replaying(self, lanes: Sequence[int], limit: int) -> list[Parked]:
+        """Parked records that a person asked to be decided again, in order."""
+
+    async def answer(self, tenant: str, command_id: UUID) -> list[LogRow] | None:
+        """The rows that answered a command, or None while it is undecided."""
+
+    async def snapshot(self, key: str) -> Snapshot | None:
+        """A stream's part."""
+
+    async def claim_effects(
+        self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int
+    ) -> list[EffectRow]:
+        """Effects that are due, claimed for the length of the lease; each claim counts an attempt."""
+
+    async def postpone_effect(self, effect_id: str, until: datetime) -> None:
+        """Try an effect again later."""

@@ -1,0 +1,131 @@
+"""The statements of the PostgreSQL log. Every value is a parameter; names come from code alone."""
+
+from collections.abc import Sequence
+
+LOG_COLUMNS = (
+    "lane",
+    "origin",
+    "seq",
+    "event_id",
+    "tenant",
+    "stream",
+    "stream_version",
+    "type",
+    "version",
+    "payload",
+    "context",
+    "at",
+)
+
+CLAIM = """
+    INSERT INTO lane (lane, epoch) SELECT unnest($1::int[]), 1 ORDER BY 1
+    ON CONFLICT (lane) DO UPDATE SET epoch = lane.epoch + 1 RETURNING lane, epoch"""
+OFFSETS = """
+    WITH wanted AS (SELECT * FROM unnest($1::text[], $2::int[]) AS w(topic, partition)),
+    created AS (INSERT INTO consumed SELECT topic, partition, 0 FROM wanted
+                ON CONFLICT DO NOTHING RETURNING topic, partition, next_offset)
+    SELECT topic, partition, next_offset FROM consumed JOIN wanted USING (topic, partition)
+    UNION SELECT topic, partition, next_offset FROM created"""
+SWAP_OFFSETS = """
+    UPDATE consumed SET next_offset = n.following
+    FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS n(topic, partition, expected, following)
+    WHERE consumed.topic = n.topic AND consumed.partition = n.partition AND next_offset = n.expected"""
+
+LANES = """
+    SELECT lane, epoch, next_decided, next_heard FROM lane WHERE lane = ANY($1::int[])
+    ORDER BY lane FOR UPDATE"""
+ADVANCE_LANES = """
+    UPDATE lane SET
+        next_decided = greatest(next_decided, n.decided), next_heard = greatest(next_heard, n.heard)
+    FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS n(lane, decided, heard) WHERE lane.lane = n.lane"""
+
+HIGH_WATER = "SELECT source, lane, sequence FROM high_water WHERE lane = ANY($1::int[])"
+SAVE_HIGH_WATER = """
+    INSERT INTO high_water SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
+    ON CONFLICT (source, lane) DO UPDATE SET sequence = excluded.sequence"""
+
+HANDLED = """
+    SELECT tenant, command_id, digest FROM handled
+    WHERE (tenant, command_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))"""
+HANDLED_AT = "SELECT lane, first_seq, rows FROM handled WHERE tenant = $1 AND command_id = $2"
+
+LOAD = "SELECT key, version, part FROM part WHERE key = ANY($1::text[])"
+LOAD_LOCKED = LOAD + " ORDER BY key FOR UPDATE"
+CREATE_PARTS = """
+    INSERT INTO part (key, lane, version) SELECT k, -1, 0 FROM unnest($1::text[]) AS k ORDER BY k
+    ON CONFLICT DO NOTHING"""
+SAVE_PARTS = """
+    INSERT INTO part (key, lane, version, part)
+    SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::json[])
+    ON CONFLICT (key) DO UPDATE SET lane = excluded.lane, version = excluded.version, part = excluded.part"""
+
+PUBLISHED = "SELECT lane, published FROM relay WHERE lane = ANY($1::int[])"
+UNPUBLISHED = f"""
+    SELECT {", ".join(LOG_COLUMNS)} FROM log
+    WHERE lane = $1 AND origin = 'decided' AND seq > $2 ORDER BY seq LIMIT $3"""  # noqa: S608 - column names
+MARK_PUBLISHED = """
+    INSERT INTO relay SELECT * FROM unnest($1::int[], $2::bigint[])
+    ON CONFLICT (lane) DO UPDATE SET published = greatest(relay.published, excluded.published)"""
+
+DUE = """
+    SELECT lane, key, name, due_at FROM timer WHERE lane = ANY($1::int[]) AND due_at <= $2
+    ORDER BY due_at, key, name LIMIT $3"""
+NEXT_DUE = "SELECT min(due_at) AS due_at FROM timer WHERE lane = ANY($1::int[])"
+END_TIMERS = """
+    DELETE FROM timer USING unnest($1::text[], $2::text[]) AS d(key, name)
+    WHERE timer.key = d.key AND timer.name = d.name"""
+SAVE_TIMERS = """
+    INSERT INTO timer SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[])
+    ON CONFLICT (key, name) DO UPDATE SET due_at = excluded.due_at"""
+
+SAVE_EFFECTS = """
+    INSERT INTO effect (effect_id, lane, key) SELECT * FROM unnest($1::text[], $2::int[], $3::text[])
+    ON CONFLICT DO NOTHING"""
+END_EFFECTS = "DELETE FROM effect WHERE effect_id = ANY($1::text[])"
+CLAIM_EFFECTS = """
+    UPDATE effect SET attempts = attempts + 1, due_at = $2::timestamptz + make_interval(secs => $3)
+    WHERE effect_id IN (SELECT effect_id FROM effect WHERE lane = ANY($1::int[]) AND due_at <= $2
+                        ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED)
+    RETURNING lane, effect_id, key, attempts"""
+POSTPONE_EFFECT = "UPDATE effect SET due_at = $2 WHERE effect_id = $1 RETURNING effect_id"
+
+_PARKED = """
+    SELECT id, lane, key, topic, partition, "offset", code, reason, tenant, type, state, parked_at
+    FROM parked"""
+PARKED = _PARKED + " WHERE NOT $1 OR state IN ('parked', 'queued', 'replaying') ORDER BY id LIMIT $2"
+PARKED_KEYS = """
+    SELECT DISTINCT key FROM parked
+    WHERE lane = ANY($1::int[]) AND state IN ('parked', 'queued', 'replaying')"""
+PARK = """
+    INSERT INTO parked (lane, key, topic, partition, "offset", code, reason, tenant, type, state)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
+UNPARK = "UPDATE parked SET state = $2 WHERE id = $1"
+REPLAYING = (
+    _PARKED
+    + """ AS p WHERE lane = ANY($1::int[]) AND state IN ('queued', 'replaying') AND NOT EXISTS
+    (SELECT FROM parked AS head WHERE head.key = p.key AND head.state = 'parked' AND head.id < p.id)
+    ORDER BY id LIMIT $2"""
+)
+RESOLVE_PARKED = """
+    UPDATE parked SET state = $2, decided_by = $3, decided_at = now(), note = $4
+    WHERE id = (SELECT min(id) FROM parked WHERE key = $1 AND state = 'parked') RETURNING id"""
+WAITING = """
+    SELECT count(*) AS waiting FROM parked WHERE key = $1 AND state IN ('parked', 'queued', 'replaying')"""
+
+
+def add_to(table: str, keys: Sequence[str], quantities: Sequence[str]) -> tuple[str, str]:
+    """Two statements that add to the quantities (bigint) of rows by key (text).
+
+    The first updates and returns the keys it found; the second inserts the others. An upsert would not do: a
+    CHECK is applied to the row proposed for insertion, and a negative addition to an existing sum would fail it.
+    """
+    arrays = [f"${i + 1}::text[]" for i in range(len(keys))]
+    arrays += [f"${len(keys) + i + 1}::bigint[]" for i in range(len(quantities))]
+    names = ", ".join((*keys, *quantities))
+    added = ", ".join(f"{name} = {table}.{name} + n.{name}" for name in quantities)
+    same = " AND ".join(f"{table}.{name} = n.{name}" for name in keys)
+    found = ", ".join(f"{table}.{name}" for name in keys)
+    source = f"unnest({', '.join(arrays)})"
+    update = f"UPDATE {table} SET {added} FROM {source} AS n({names}) WHERE {same} RETURNING {found}"  # noqa: S608
+    insert = f"INSERT INTO {table} ({names}) SELECT * FROM {source}"  # noqa: S608 - names come from code
+    return update, insert

@@ -1,0 +1,368 @@
+"""The stage loop: what a poll brings is one transaction, decided in arrival order.
+
+Broker and database are behind interfaces, so the same loop runs in production, in flow tests and in the
+simulator. Its owner calls `assigned`, `revoked`, `handle` (records of a poll) and `work` (timers, replays).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID, uuid5
+
+import structlog
+
+from libs.events.envelope import Envelope
+from libs.events.timer import TimerDue
+from libs.runtime.log import (
+    Batch,
+    Fenced,
+    Log,
+    Parked,
+    Snapshot,
+    TimerRow,
+    TopicPartition,
+    Unavailable,
+    Writes,
+)
+from libs.runtime.planning import Known, Place, Planner, SkippedSequence, keys_of, needed
+from libs.runtime.reading import Input, Item, NewerEvent, Refusable, Unusable, read
+from libs.runtime.stage import Stage
+from libs.runtime.wire import Record
+
+logger = structlog.get_logger()
+_TIMERS = UUID("3e9f6f0c-8f5a-5a43-9a57-3c6a1b7f5b11")
+
+
+class Seek(Exception):
+    """Read on from these offsets: the batch was not for this owner, or not in order."""
+
+    def __init__(self, offsets: Mapping[TopicPartition, int]) -> None:
+        super().__init__(str(dict(offsets)))
+        self.offsets = dict(offsets)
+
+
+class Observer(Protocol):
+    """Who wants to know what was committed: the relay, people who wait for an answer, metrics."""
+
+    def committed(self, writes: Writes, records: int, seconds: float) -> None: ...
+
+    def halted(self, lane: int, why: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the loop, from the settings."""
+
+    batch_records_max: int = 500
+    record_bytes_max: int = 1_048_576
+    parked_keys_max: int = 1000
+
+
+Fetch = Callable[[str, int, int], Awaitable[Record | None]]
+"""Reads one record again: topic, partition, offset."""
+
+
+class StageLoop:
+    """One stage's loop in one process. It owns the lanes of the partitions that it is assigned."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        log: Log,
+        *,
+        lane_of: Callable[[str], int],
+        clock: Callable[[], datetime],
+        observer: Observer,
+        fetch: Fetch,
+        limits: Limits,
+    ) -> None:
+        self.stage, self._log = stage, log
+        self._lane_of, self._clock, self._observer = lane_of, clock, observer
+        self._fetch, self._limits = fetch, limits
+        self._epochs: dict[int, int] = {}
+        self._next: dict[TopicPartition, int] = {}
+        self._halted: dict[int, str] = {}
+        self._turn = asyncio.Lock()
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """Lanes that this process owns and that are not halted."""
+        return tuple(lane for lane in self._epochs if lane not in self._halted)
+
+    @property
+    def halted(self) -> Mapping[int, str]:
+        return self._halted
+
+    async def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Become the owner of the lanes of these partitions; where to read each from."""
+        lanes = sorted({partition for _, partition in partitions})
+        self._epochs |= await self._log.claim(lanes)
+        for lane in lanes:
+            self._halted.pop(lane, None)
+        offsets = await self._log.offsets(partitions)
+        self._next |= offsets
+        return offsets
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Another process may own these from now on; what is in hand for them will be fenced."""
+        for partition in partitions:
+            self._next.pop(partition, None)
+            self._epochs.pop(partition[1], None)
+            self._halted.pop(partition[1], None)
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Take what a poll brought. Raises Seek (read on elsewhere) or Unavailable (try again later)."""
+        async with self._turn:
+            mine = self._in_order(records)
+            for start in range(0, len(mine), self._limits.batch_records_max):
+                await self._take(mine[start : start + self._limits.batch_records_max])
+
+    async def work(self) -> int:
+        """Decide due timers and replay parked records; how many there were."""
+        async with self._turn:
+            lanes = self.lanes
+            if not lanes:
+                return 0
+            replays = await self._log.replaying(lanes, self._limits.batch_records_max)
+            failed: set[str] = set()
+            for parked in replays:
+                if parked.key not in failed and not await self._replay(parked):
+                    failed.add(parked.key)
+            due = await self._log.due(lanes, self._clock(), self._limits.batch_records_max)
+            await self._ring(due)
+            return len(due) + len(replays)
+
+    async def _ring(self, due: Sequence[TimerRow]) -> None:
+        """Decide due timers; one that fails is put off, so that it does not stop the others."""
+        while due:
+            try:
+                done = await self._transact(
+                    [(_timer_input(timer), _TIMER_PLACE) for timer in due], timers=due
+                )
+                due = due[done:]
+            except (Fenced, Unavailable, asyncio.CancelledError):
+                raise
+            except Exception as error:
+                if len(due) > 1:
+                    for timer in due:
+                        await self._ring([timer])
+                else:
+                    await self._put_off(due[0], error)
+                return
+
+    async def _put_off(self, timer: TimerRow, error: Exception) -> None:
+        logger.error("timer failed", key=timer.key, name=timer.name, exc_info=error)
+        later = self._clock() + _PUT_OFF
+        async with self._log.batch() as batch:
+            await batch.lanes({timer.lane: self._epochs[timer.lane]})
+            moved = TimerRow(timer.lane, timer.key, timer.name, later)
+            await batch.write(Writes(timers={(timer.key, timer.name): moved}))
+
+    def _in_order(self, records: Sequence[Record]) -> list[Record]:
+        """The records of owned, running lanes; raises Seek where a partition does not continue."""
+        expected = dict(self._next)
+        mine = []
+        for record in records:
+            place = (record.topic, record.partition)
+            if place not in expected or record.partition in self._halted:
+                continue
+            if record.offset < expected[place]:
+                continue
+            if record.offset > expected[place]:
+                raise Seek({place: expected[place]})
+            expected[place] = record.offset + 1
+            mine.append(record)
+        return mine
+
+    async def _take(self, records: Sequence[Record]) -> None:
+        """One batch; on an unexpected failure halves of it, by lane and then by key, down to one record."""
+        readable = await self._readable(records)
+        if not readable:
+            return
+        entries = [(item, Place(record.topic, record.partition, record.offset)) for record, item in readable]
+        try:
+            while entries:
+                done = await self._transact(entries, consume=True)
+                entries = entries[done:]
+        except (Fenced, Seek):
+            raise Seek(await self._refresh()) from None
+        except (Unavailable, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            await self._isolate([record for record, _ in readable[-len(entries) :]], error)
+
+    async def _readable(self, records: Sequence[Record]) -> list[tuple[Record, Item]]:
+        """Records with what they are to the stage, up to a newer event, which halts its lane."""
+        readable: list[tuple[Record, Item]] = []
+        for record in records:
+            if record.partition in self._halted:
+                continue
+            try:
+                item = read(
+                    self.stage,
+                    record,
+                    record_bytes_max=self._limits.record_bytes_max,
+                    lane_of=self._lane_of,
+                )
+            except NewerEvent as error:
+                self._halt(record.partition, f"{record.topic}/{record.partition}@{record.offset}: {error}")
+                continue
+            readable.append((record, item))
+        return readable
+
+    async def _isolate(self, records: Sequence[Record], error: Exception) -> None:
+        """A batch failed: split it, so that one bad record stops nobody else's."""
+        lanes = sorted({record.partition for record in records})
+        if len(lanes) > 1:
+            for lane in lanes:
+                await self._take([record for record in records if record.partition == lane])
+        elif isinstance(error, SkippedSequence):
+            self._halt(lanes[0], f"{error}. Compare the topic with the sender's log, then restart this stage")
+        elif len(records) > 1:
+            middle = len(records) // 2
+            await self._take(records[:middle])
+            await self._take(records[middle:])
+        else:
+            await self._park_failed(records[0], error)
+
+    async def _park_failed(self, record: Record, error: Exception) -> None:
+        logger.error("decision failed", topic=record.topic, offset=record.offset, exc_info=error)
+        item = read(self.stage, record, record_bytes_max=self._limits.record_bytes_max, lane_of=self._lane_of)
+        place = Place(record.topic, record.partition, record.offset)
+        heard = item.envelope if isinstance(item, Input) else None
+        unusable = Unusable(
+            record.partition,
+            item.key
+            if isinstance(item, Input | Refusable | Unusable)
+            else f"?{record.topic}/{record.offset}",
+            "failed",
+            f"the decision failed: {type(error).__name__}; see the stage's log",
+            heard.tenant if heard else "",
+            heard.body.TYPE if heard else "",
+            heard.source if heard else "",
+            heard.sequence if heard and isinstance(item, Input) and item.kind == "event" else 0,
+        )
+        await self._transact([(unusable, place)], consume=True)
+
+    async def _replay(self, parked: Parked) -> bool:
+        """Decide a parked record again; what fails again is parked again, and False."""
+        record = await self._fetch(parked.topic, parked.partition, parked.offset)
+        place = Place(parked.topic, parked.partition, parked.offset, parked.id)
+        entry: tuple[Item, Place]
+        if record is None:
+            reason = "its topic no longer holds the record"
+            entry = (Unusable(parked.lane, parked.key, "gone", reason), place)
+        else:
+            item = read(
+                self.stage, record, record_bytes_max=self._limits.record_bytes_max, lane_of=self._lane_of
+            )
+            entry = (item, place)
+        try:
+            await self._transact([entry])
+        except (Fenced, Unavailable, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            logger.error("replay failed", key=parked.key, offset=parked.offset, exc_info=error)
+            again = Unusable(parked.lane, parked.key, "failed", type(error).__name__)
+            await self._transact([(again, place)])
+            return False
+        return not isinstance(entry[0], Unusable)
+
+    async def _transact(
+        self,
+        entries: Sequence[tuple[Item, Place]],
+        *,
+        consume: bool = False,
+        timers: Sequence[TimerRow] = (),
+    ) -> int:
+        """One transaction; how many entries it took (all, or those before a stream that was not loaded)."""
+        started = asyncio.get_running_loop().time()
+        lanes = sorted({item.lane for item, _ in entries})
+        epochs = {lane: self._epochs[lane] for lane in lanes if lane in self._epochs}
+        if len(epochs) < len(lanes):
+            raise Fenced("a lane was given up")
+        async with self._log.batch() as batch:
+            planner = Planner(self.stage, await self._load(batch, entries, epochs), self._lane_of)
+            taken = 0
+            for item, place in entries:
+                if not planner.can_take(item):
+                    break
+                planner.take(item, place)
+                taken += 1
+            assert taken, "the first entry's streams were loaded"
+            writes = planner.finish()
+            writes.timers_done = list(timers[:taken])
+            if consume:
+                ends = {(place.topic, place.partition): place.offset + 1 for _, place in entries[:taken]}
+                writes.offsets = {place: (self._next[place], end) for place, end in ends.items()}
+            await batch.write(writes)
+        for partition, (_, following) in writes.offsets.items():
+            if partition in self._next:
+                self._next[partition] = following
+        self._observer.committed(writes, taken, asyncio.get_running_loop().time() - started)
+        return taken
+
+    async def _load(
+        self, batch: Batch, entries: Sequence[tuple[Item, Place]], epochs: Mapping[int, int]
+    ) -> Known:
+        """Lock the lanes, then load what the decisions need: home streams first, for they name the others."""
+        stage, lanes = self.stage, list(epochs)
+        items = [item for item, _ in entries]
+        commands = [
+            (found.tenant, found.id)
+            for item in items
+            if isinstance(item, Refusable) or (isinstance(item, Input) and item.kind == "command")
+            for found in (item.found if isinstance(item, Refusable) else item.envelope,)
+        ]
+        known = Known(
+            await batch.lanes(epochs),
+            await batch.high_water(lanes),
+            await batch.parked_keys(lanes),
+            await batch.handled(commands),
+        )
+        if len(known.parked_keys) > self._limits.parked_keys_max:
+            self._halt(lanes[0], f"{len(known.parked_keys)} keys are parked; see `orderlog parked list`")
+        home = await batch.load(keys_of(items), lock=False)
+        known.snapshots = home
+        if stage.single:
+            return known
+        peek = Planner(stage, known, self._lane_of)
+        inputs = [item for item in items if isinstance(item, Input)]
+        wanted = {key for item in inputs for key in needed(stage, item, peek.home(item))}
+        shared = {key for key in wanted if key.partition("/")[2] in stage.shared}
+        crossing = (wanted - shared) | {key for key in keys_of(items) if _crosses_lanes(key)}
+        unlocked = await batch.load(sorted(shared), lock=False)
+        locked = await batch.load(sorted(crossing), lock=True)
+        known.snapshots = {**dict.fromkeys(shared, Snapshot(0, b"")), **home, **unlocked, **locked}
+        return known
+
+    async def _refresh(self) -> dict[TopicPartition, int]:
+        """After a fence: where the stored offsets are for what this process still owns."""
+        self._next |= await self._log.offsets(list(self._next))
+        return dict(self._next)
+
+    def _halt(self, lane: int, why: str) -> None:
+        self._halted[lane] = why
+        logger.critical("lane halted", stage=self.stage.name, lane=lane, why=why)
+        self._observer.halted(lane, why)
+
+
+_TIMER_PLACE = Place("", -1, -1)
+_PUT_OFF = timedelta(seconds=60)
+
+
+def _crosses_lanes(key: str) -> bool:
+    """Whether inputs of several lanes touch the stream: those named kind/id, as `sku/…`, do."""
+    return "/" in key.partition("/")[2]
+
+
+def _timer_input(timer: TimerRow) -> Input:
+    tenant, _, stream = timer.key.partition("/")
+    id_ = uuid5(_TIMERS, f"{timer.key}\x1f{timer.name}\x1f{timer.due_at.isoformat()}")
+    due = TimerDue(timer_stream=stream, name=timer.name)
+    envelope: Envelope[TimerDue] = Envelope(
+        id_, tenant, stream, due, timer.due_at, "orderlog", f"timer {timer.name}", id_, id_, "orderlog/timer"
+    )
+    return Input("timer", timer.lane, timer.key, envelope)

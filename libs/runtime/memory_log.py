@@ -1,0 +1,201 @@
+"""The log in memory, beneath flow tests and the simulator; it passes the same suite as PostgreSQL's.
+
+A batch's writes are applied at once when its block ends without an exception, and one batch runs at a time,
+as if every row were locked.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from libs.runtime.log import (
+    EffectRow,
+    Fenced,
+    Handled,
+    Lane,
+    LogRow,
+    Parked,
+    Snapshot,
+    TimerRow,
+    TopicPartition,
+    Writes,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OPEN = ("parked", "queued", "replaying")
+
+
+class MemoryLog:
+    """`libs.runtime.log.Log` of one stage, for one event loop."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[int, str], list[LogRow]] = {}
+        self.parts: dict[str, Snapshot] = {}
+        self.timers: dict[tuple[str, str], TimerRow] = {}
+        self.effects: dict[str, tuple[EffectRow, datetime]] = {}
+        self.parked_rows: list[Parked] = []
+        self.table_rows: dict[str, list[tuple[object, ...]]] = {}
+        self.table_sums: dict[str, dict[tuple[str, ...], tuple[int, ...]]] = {}
+        self._epochs: dict[int, int] = {}
+        self._offsets: dict[TopicPartition, int] = {}
+        self._published: dict[int, int] = {}
+        self._high_water: dict[tuple[str, int], int] = {}
+        self._handled: dict[tuple[str, UUID], Handled] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    @asynccontextmanager
+    async def batch(self) -> AsyncIterator["MemoryBatch"]:
+        async with self._one_at_a_time:
+            open_batch = MemoryBatch(self)
+            yield open_batch
+            for writes in open_batch.written:
+                self._apply(writes)
+
+    async def claim(self, lanes: Sequence[int]) -> dict[int, int]:
+        async with self._one_at_a_time:
+            for lane in lanes:
+                self._epochs[lane] = self._epochs.get(lane, 0) + 1
+            return {lane: self._epochs[lane] for lane in lanes}
+
+    async def offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {partition: self._offsets.setdefault(partition, 0) for partition in partitions}
+
+    async def published(self, lanes: Sequence[int]) -> dict[int, int]:
+        return {lane: self._published.get(lane, 0) for lane in lanes}
+
+    async def unpublished(self, lane: int, after: int, limit: int) -> list[LogRow]:
+        return self.rows.get((lane, "decided"), [])[after : after + limit]
+
+    async def mark_published(self, cursors: Mapping[int, int]) -> None:
+        for lane, cursor in cursors.items():
+            self._published[lane] = max(cursor, self._published.get(lane, 0))
+
+    async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
+        due = [timer for timer in self.timers.values() if timer.lane in lanes and timer.due_at <= now]
+        return sorted(due, key=lambda timer: (timer.due_at, timer.key, timer.name))[:limit]
+
+    async def next_due(self, lanes: Sequence[int]) -> datetime | None:
+        dues = (timer.due_at for timer in self.timers.values() if timer.lane in lanes)
+        return min(dues, default=None)
+
+    async def replaying(self, lanes: Sequence[int], limit: int) -> list[Parked]:
+        stuck: set[str] = set()
+        found = []
+        for row in self.parked_rows:
+            if row.state == "parked":
+                stuck.add(row.key)
+            elif row.lane in lanes and row.state in ("queued", "replaying") and row.key not in stuck:
+                found.append(row)
+        return found[:limit]
+
+    async def answer(self, tenant: str, command_id: UUID) -> list[LogRow] | None:
+        found = self._handled.get((tenant, command_id))
+        if found is None:
+            return None
+        return await self.unpublished(found.lane, found.first_seq - 1, found.rows)
+
+    async def snapshot(self, key: str) -> Snapshot | None:
+        return self.parts.get(key)
+
+    async def claim_effects(
+        self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int
+    ) -> list[EffectRow]:
+        due = [effect for effect, at in self.effects.values() if effect.lane in lanes and at <= now][:limit]
+        claimed = [replace(effect, attempts=effect.attempts + 1) for effect in due]
+        for effect in claimed:
+            self.effects[effect.effect_id] = (effect, now + timedelta(seconds=lease_seconds))
+        return claimed
+
+    async def postpone_effect(self, effect_id: str, until: datetime) -> None:
+        if effect_id in self.effects:
+            self.effects[effect_id] = (self.effects[effect_id][0], until)
+
+    async def parked(self, *, open_only: bool, limit: int) -> list[Parked]:
+        """Parked records, oldest first: those that wait, or all."""
+        return [row for row in self.parked_rows if not open_only or row.state in _OPEN][:limit]
+
+    async def resolve_parked(self, key: str, *, replay: bool, actor: str, note: str) -> int:
+        """Ask for a key's records to be decided again, or discard its first; how many records wait under the key, that one included."""
+        head = next((row for row in self.parked_rows if row.key == key and row.state == "parked"), None)
+        if head is None:
+            return 0
+        self._set_parked(head.id, "replaying" if replay else "discarded")
+        return sum(row.key == key and row.state in _OPEN for row in self.parked_rows) + (not replay)
+
+    def _set_parked(self, parked_id: int, state: str) -> None:
+        place = parked_id - 1
+        self.parked_rows[place] = replace(self.parked_rows[place], state=state)  # type: ignore[arg-type]
+
+    def _apply(self, writes: Writes) -> None:
+        for partition, (_, following) in writes.offsets.items():
+            self._offsets[partition] = following
+        for row in writes.rows:
+            rows = self.rows.setdefault((row.lane, row.origin), [])
+            assert row.seq == len(rows) + 1, f"lane {row.lane} would have a hole at {row.seq}"
+            rows.append(row)
+        for key, (_, snapshot) in writes.parts.items():
+            self.parts[key] = snapshot
+        self._high_water |= writes.high_water
+        for handled in writes.handled:
+            assert (handled.tenant, handled.command_id) not in self._handled
+            self._handled[handled.tenant, handled.command_id] = handled
+        for done in writes.timers_done:
+            self.timers.pop((done.key, done.name), None)
+        self.timers |= writes.timers
+        for effect_id, effect in writes.owed.items():
+            self.effects.setdefault(effect_id, (effect, _EPOCH))
+        for effect_id in writes.settled:
+            self.effects.pop(effect_id, None)
+        for parked in writes.parked:
+            self.parked_rows.append(replace(parked, id=len(self.parked_rows) + 1))
+        for parked_id, state in writes.unparked.items():
+            self._set_parked(parked_id, state)
+        for table, table_rows in writes.table_rows.items():
+            self.table_rows.setdefault(table, []).extend(table_rows)
+        for table, sums in writes.table_sums.items():
+            held = self.table_sums.setdefault(table, {})
+            for sum_key, deltas in sums.items():
+                before = held.get(sum_key, (0,) * len(deltas))
+                held[sum_key] = tuple(a + b for a, b in zip(before, deltas, strict=True))
+
+
+class MemoryBatch:
+    """`libs.runtime.log.Batch` over a MemoryLog."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+        self.written: list[Writes] = []
+
+    async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
+        found = {}
+        for lane, epoch in epochs.items():
+            if self._log._epochs.get(lane) != epoch:
+                raise Fenced(f"lane {lane} has another owner")
+            decided = len(self._log.rows.get((lane, "decided"), [])) + 1
+            heard = len(self._log.rows.get((lane, "heard"), [])) + 1
+            found[lane] = Lane(epoch, decided, heard)
+        return found
+
+    async def high_water(self, lanes: Sequence[int]) -> dict[tuple[str, int], int]:
+        return {place: mark for place, mark in self._log._high_water.items() if place[1] in lanes}
+
+    async def parked_keys(self, lanes: Sequence[int]) -> set[str]:
+        return {row.key for row in self._log.parked_rows if row.lane in lanes and row.state in _OPEN}
+
+    async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
+        return {id_: self._log._handled[id_].digest for id_ in ids if id_ in self._log._handled}
+
+    async def load(self, keys: Sequence[str], *, lock: bool) -> dict[str, Snapshot]:
+        if lock:
+            for key in keys:
+                self._log.parts.setdefault(key, Snapshot(0, b""))
+        return {key: self._log.parts[key] for key in keys if key in self._log.parts}
+
+    async def write(self, writes: Writes) -> None:
+        for partition, (expected, _) in writes.offsets.items():
+            if self._log._offsets.get(partition, 0) != expected:
+                raise Fenced("an offset is not where this owner left it")
+        self.written.append(writes)

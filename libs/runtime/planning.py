@@ -1,0 +1,363 @@
+"""The batch planner: inputs in arrival order, decided purely, into one set of writes.
+
+It owns nothing and waits for nothing. What it needs has been loaded and locked before; where a decision turns
+out to need a stream that was not, the batch is cut before that input and the rest is planned next.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
+
+from libs.events.catalogue import encode
+from libs.events.contract import Contract, Event
+from libs.events.envelope import Envelope
+from libs.events.ids import event_id, partition_key
+from libs.events.refusal import CommandRefused
+from libs.runtime.log import EffectRow, Handled, Lane, LogRow, Origin, Parked, Snapshot, TimerRow, Writes
+from libs.runtime.reading import Input, Item, Refusable, Unheard, Unusable
+from libs.runtime.stage import Part, Stage
+
+
+class SkippedSequence(Exception):
+    """A sender's lane has a hole: something published was not delivered. The partition must stop."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A part in hand: as loaded, then as folded by this batch."""
+
+    version: int
+    part: Part
+    lane: int
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an item was read, for a record that must be parked; offset -1 for a timer."""
+
+    topic: str
+    partition: int
+    offset: int
+    parked_id: int = 0
+    """Of a parked record that is being replayed."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What the transaction loaded for the batch."""
+
+    lanes: dict[int, Lane]
+    high_water: dict[tuple[str, int], int]
+    parked_keys: set[str]
+    handled: dict[tuple[str, UUID], bytes]
+    snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
+
+
+class Planner:
+    """Plans one batch. `take` each item in order, then `finish`."""
+
+    def __init__(self, stage: Stage, known: Known, lane_of: Callable[[str], int]) -> None:
+        self._stage, self._known, self._lane_of = stage, known, lane_of
+        self._held: dict[str, _Held] = {}
+        self._next = {lane: [found.next_decided, found.next_heard] for lane, found in known.lanes.items()}
+        self._source = f"orderlog/{stage.name}"
+        self.writes = Writes()
+        self.decisions = 0
+
+    def home(self, item: Input) -> Part:
+        """The part of an input's home stream, as far as this batch has folded it."""
+        return self._hold(item.key, item.lane).part
+
+    def can_take(self, item: Item) -> bool:
+        """False when a decision needs a stream that has not been loaded: cut the batch here."""
+        if not isinstance(item, Input) or self._stage.single:
+            return True
+        streams = needed(self._stage, item, self.home(item))
+        return all(key in self._held or key in self._known.snapshots for key in streams)
+
+    def take(self, item: Item, place: Place) -> None:
+        """Decide one item. Raises SkippedSequence; any other exception is a fault of the decider."""
+        match item:
+            case Unheard():
+                self._is_new(item.source, item.lane, item.sequence)
+            case Unusable():
+                if not item.sequence or self._is_new(item.source, item.lane, item.sequence):
+                    self._park(item, place)
+            case Refusable():
+                self._refuse(item, place)
+            case Input():
+                self._input(item, place)
+
+    def finish(self) -> Writes:
+        """The writes, with a snapshot of each part that the batch changed."""
+        adapter = self._stage.adapter
+        for key, held in self._held.items():
+            if held.changed:
+                dumped = adapter(key.partition("/")[2]).dump_json(held.part)
+                self.writes.parts[key] = (held.lane, Snapshot(held.version, dumped))
+        return self.writes
+
+    def _input(self, item: Input, place: Place) -> None:
+        heard = item.envelope
+        if (
+            item.kind == "event"
+            and not place.parked_id
+            and not self._is_new(heard.source, item.lane, heard.sequence)
+        ):
+            return
+        if self._queues(item, place):
+            return
+        if item.kind == "command":
+            if self._repeated(heard, item.digest, item.lane):
+                return
+            first = self._next[item.lane][0]
+            self._decide(item)
+            rows = self._next[item.lane][0] - first
+            self.writes.handled.append(Handled(heard.tenant, heard.id, item.digest, item.lane, first, rows))
+        else:
+            self._decide(item)
+        if place.parked_id:
+            self.writes.unparked[place.parked_id] = "replayed"
+
+    def _decide(self, item: Input) -> None:
+        stage, heard = self._stage, item.envelope
+        parts = {heard.stream: self.home(item)}
+        if not stage.single:
+            for key in needed(stage, item, parts[heard.stream]):
+                parts[key.partition("/")[2]] = self._hold(key, self._lane_of(key)).part
+        state = stage.compose(heard.stream, parts)
+        if item.kind == "event":
+            assert isinstance(heard.body, Event)
+            folded = stage.evolve(state, heard.body)
+            if self._keep(item, parts, folded):
+                self._log("heard", item.lane, item.key, heard)
+                state = folded
+        self.decisions += 1
+        for index, event in enumerate(stage.decide(state, heard, heard.at)):
+            state = stage.evolve(state, event)
+            self._keep(item, parts, state)
+            self._emit(item.lane, item.key, heard, event, event_id(heard.id, index))
+
+    def _keep(self, item: Input, parts: dict[str, Part], state: object) -> bool:
+        """Note which parts the fold changed; True when any did."""
+        stage, tenant = self._stage, item.envelope.tenant
+        after = {item.envelope.stream: state} if stage.single else stage.decompose(state)
+        changed = False
+        for stream, part in after.items():
+            if part is not parts[stream]:
+                parts[stream] = part
+                held = self._held[partition_key(tenant, stream)]
+                held.part, held.changed, changed = part, True, True
+                if stream != item.envelope.stream:
+                    held.version += 1
+        return changed
+
+    def _emit(self, lane: int, key: str, heard: Envelope[Contract], event: Event, id_: UUID) -> None:
+        assert event.stream == heard.stream, f"{event.TYPE} belongs to {event.stream}, not {heard.stream}"
+        out: Envelope[Event] = Envelope(
+            id_,
+            heard.tenant,
+            heard.stream,
+            event,
+            heard.at,
+            heard.actor,
+            heard.reason,
+            heard.id,
+            heard.correlation_id,
+            self._source,
+            lane,
+            self._next[lane][0],
+            heard.traceparent,
+        )
+        self._log("decided", lane, key, out)
+        self._follow_up(key, out)
+
+    def _follow_up(self, key: str, out: Envelope[Event]) -> None:
+        """Timers, effects and table rows that an event brings with it."""
+        stage, writes, event = self._stage, self.writes, out.body
+        for timer in stage.timers(event, out.at):
+            timer_key = partition_key(out.tenant, timer.stream)
+            row = TimerRow(self._lane_of(timer_key), timer_key, timer.name, timer.due_at)
+            writes.timers[timer_key, timer.name] = row
+        owed, settled = stage.owes(event), stage.settles(event)
+        if owed is not None:
+            writes.owed[owed] = EffectRow(out.lane, owed, key)
+        if settled is not None:
+            writes.settled.add(settled)
+        for table, values in stage.rows(out):
+            writes.table_rows.setdefault(table, []).append(values)
+        for table, sum_key, deltas in stage.sums(out):
+            sums = writes.table_sums.setdefault(table, {})
+            before = sums.get(sum_key)
+            sums[sum_key] = (
+                deltas if before is None else tuple(a + b for a, b in zip(before, deltas, strict=True))
+            )
+
+    def _log(self, origin: Origin, lane: int, key: str, envelope: Envelope[Contract]) -> None:
+        held = self._hold(key, lane)
+        held.version += 1
+        held.changed = True
+        place = 0 if origin == "decided" else 1
+        seq = self._next[lane][place]
+        self._next[lane][place] = seq + 1
+        context: dict[str, object] = {
+            "actor": envelope.actor,
+            "reason": envelope.reason,
+            "causationid": str(envelope.causation_id),
+            "correlationid": str(envelope.correlation_id),
+            "traceparent": envelope.traceparent,
+        }
+        if origin == "heard":
+            context |= {"source": envelope.source, "lane": envelope.lane, "sequence": envelope.sequence}
+        body = envelope.body
+        self.writes.rows.append(
+            LogRow(
+                lane,
+                origin,
+                seq,
+                envelope.id,
+                envelope.tenant,
+                envelope.stream,
+                held.version,
+                body.TYPE,
+                body.VERSION,
+                encode(body),
+                context,
+                envelope.at,
+            )
+        )
+
+    def _hold(self, key: str, lane: int) -> _Held:
+        held = self._held.get(key)
+        if held is None:
+            stream = key.partition("/")[2]
+            found = self._known.snapshots.get(key)
+            if found is None or not found.part:
+                held = _Held(found.version if found else 0, self._stage.empty(stream), lane)
+            else:
+                held = _Held(found.version, self._stage.adapter(stream).validate_json(found.part), lane)
+            self._held[key] = held
+        return held
+
+    def _is_new(self, source: str, lane: int, sequence: int) -> bool:
+        """Whether an event of a sender's lane has not been heard before; counts it when so."""
+        heard_up_to = self._known.high_water.get((source, lane), 0)
+        if sequence <= heard_up_to:
+            return False
+        if sequence != heard_up_to + 1:
+            raise SkippedSequence(
+                f"{source} lane {lane}: expected sequence {heard_up_to + 1}, got {sequence}: its topic has a hole"
+            )
+        self._known.high_water[source, lane] = self.writes.high_water[source, lane] = sequence
+        return True
+
+    def _repeated(self, heard: Envelope[Contract], digest: bytes, lane: int) -> bool:
+        """Whether a command was decided before; another one under its id is refused."""
+        before = self._known.handled.get((heard.tenant, heard.id))
+        if before is None:
+            self._known.handled[heard.tenant, heard.id] = digest
+            return False
+        if before != digest:
+            self._answer_reuse(heard, digest, lane)
+        return True
+
+    def _answer_reuse(self, heard: Envelope[Contract], digest: bytes, lane: int) -> None:
+        """Refuse a command whose id was used for another; told once per different payload."""
+        alias = uuid5(heard.id, digest.hex())
+        if (heard.tenant, alias) in self._known.handled:
+            return
+        self._known.handled[heard.tenant, alias] = digest
+        refusal = _refusal(
+            heard.stream,
+            heard.id,
+            heard.body.TYPE,
+            "command_id_reused",
+            "this command id (Idempotency-Key) was used before for a different command",
+            "send it again under a new id",
+        )
+        self._emit(lane, partition_key(heard.tenant, heard.stream), heard, refusal, event_id(alias, 0))
+
+    def _refuse(self, item: Refusable, place: Place) -> None:
+        if self._queues(item, place):
+            return
+        found = item.found
+        refusal = _refusal(
+            found.stream,
+            found.id,
+            found.type,
+            item.code,
+            item.reason,
+            "correct the command and send it again under a new id",
+        )
+        heard = found.envelope(refusal)
+        if not self._repeated(heard, item.digest, item.lane):
+            first = self._next[item.lane][0]
+            self._emit(item.lane, item.key, heard, refusal, event_id(heard.id, 0))
+            self.writes.handled.append(Handled(found.tenant, found.id, item.digest, item.lane, first, 1))
+        if place.parked_id:
+            self.writes.unparked[place.parked_id] = "replayed"
+
+    def _queues(self, item: Input | Refusable, place: Place) -> bool:
+        """Park behind an earlier record of the same key, unless this is that record, replayed."""
+        if place.parked_id or place.offset < 0 or item.key not in self._known.parked_keys:
+            return False
+        heard = item.envelope if isinstance(item, Input) else item.found
+        type_ = heard.body.TYPE if isinstance(heard, Envelope) else heard.type
+        self.writes.parked.append(
+            Parked(
+                item.lane,
+                item.key,
+                place.topic,
+                place.partition,
+                place.offset,
+                "queued",
+                "waits behind an earlier record of its key",
+                heard.tenant,
+                type_,
+                state="queued",
+            )
+        )
+        return True
+
+    def _park(self, item: Unusable, place: Place) -> None:
+        if place.parked_id:
+            self.writes.unparked[place.parked_id] = "parked"
+            return
+        self._known.parked_keys.add(item.key)
+        self.writes.parked.append(
+            Parked(
+                item.lane,
+                item.key,
+                place.topic,
+                place.partition,
+                place.offset,
+                item.code,
+                item.reason[:1000],
+                item.tenant,
+                item.type,
+            )
+        )
+
+
+def needed(stage: Stage, item: Input, home: Part) -> list[str]:
+    """Keys of the streams, other than its home, that an input's decision needs."""
+    tenant = item.envelope.tenant
+    streams = stage.more_streams(item.envelope, home)
+    return [partition_key(tenant, stream) for stream in streams if stream != item.envelope.stream]
+
+
+def _refusal(stream: str, id_: UUID, type_: str, code: str, message: str, next_step: str) -> CommandRefused:
+    return CommandRefused(
+        refused_stream=stream[:256],
+        command_id=id_,
+        command_type=type_[:200],
+        code=code,
+        message=message[:1000],
+        next_step=next_step,
+    )
+
+
+def keys_of(items: Sequence[Item]) -> list[str]:
+    """Home keys that a batch touches, in key order."""
+    return sorted({item.key for item in items if isinstance(item, Input | Refusable)})

@@ -1,0 +1,385 @@
+"""The log in PostgreSQL: one database per stage, one transaction per batch, set-based SQL.
+
+Lock order, the same everywhere: lane rows by lane, then stream rows by key, then timers. No transaction waits
+for the outside world.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+
+from libs.runtime import log_sql as sql
+from libs.runtime.log import (
+    EffectRow,
+    Fenced,
+    Lane,
+    LogRow,
+    Parked,
+    Snapshot,
+    TimerRow,
+    TopicPartition,
+    Unavailable,
+    Writes,
+)
+from libs.runtime.settings import Settings
+from libs.runtime.stage import Stage
+
+_UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.DiskFullError,
+)
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except _UNREACHABLE as error:
+        raise Unavailable(f"{type(error).__name__}: {error}") from error
+
+
+async def open_pool(dsn: str, settings: Settings, name: str) -> asyncpg.Pool:
+    """A connection pool with the bounds of the settings. Raises Unavailable."""
+    with _reachable():
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=settings.pool_size,
+            command_timeout=settings.statement_timeout_seconds + 5,
+            server_settings={
+                "application_name": f"orderlog-{name}",
+                "lock_timeout": f"{int(settings.lock_timeout_seconds * 1000)}",
+                "statement_timeout": f"{int(settings.statement_timeout_seconds * 1000)}",
+                "idle_in_transaction_session_timeout": f"{int(settings.statement_timeout_seconds * 1000)}",
+                "jit": "off",
+            },
+        )
+
+
+class PostgresLog:
+    """`libs.runtime.log.Log` of one stage. The pool belongs to the caller, who closes it."""
+
+    def __init__(self, pool: asyncpg.Pool, stage: Stage) -> None:
+        self._pool, self._stage = pool, stage
+        self._sums = {
+            name: sql.add_to(name, keys, quantities) for name, (keys, quantities) in stage.sum_tables.items()
+        }
+
+    @asynccontextmanager
+    async def batch(self) -> AsyncIterator["PostgresBatch"]:
+        with _reachable():
+            async with self._pool.acquire() as connection, connection.transaction():
+                yield PostgresBatch(connection, self._stage, self._sums)
+
+    async def claim(self, lanes: Sequence[int]) -> dict[int, int]:
+        rows = await self._fetch(sql.CLAIM, sorted(lanes))
+        return {row["lane"]: row["epoch"] for row in rows}
+
+    async def offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        topics = [topic for topic, _ in partitions]
+        numbers = [number for _, number in partitions]
+        rows = await self._fetch(sql.OFFSETS, topics, numbers)
+        return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+    async def published(self, lanes: Sequence[int]) -> dict[int, int]:
+        rows = await self._fetch(sql.PUBLISHED, list(lanes))
+        return dict.fromkeys(lanes, 0) | {row["lane"]: row["published"] for row in rows}
+
+    async def unpublished(self, lane: int, after: int, limit: int) -> list[LogRow]:
+        rows = await self._fetch(sql.UNPUBLISHED, lane, after, limit)
+        return [log_row(row) for row in rows]
+
+    async def mark_published(self, cursors: Mapping[int, int]) -> None:
+        lanes = sorted(cursors)
+        with _reachable():
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.execute("SET LOCAL synchronous_commit = off")
+                await connection.execute(sql.MARK_PUBLISHED, lanes, [cursors[lane] for lane in lanes])
+
+    async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
+        rows = await self._fetch(sql.DUE, list(lanes), now, limit)
+        return [TimerRow(row["lane"], row["key"], row["name"], row["due_at"]) for row in rows]
+
+    async def next_due(self, lanes: Sequence[int]) -> datetime | None:
+        rows = await self._fetch(sql.NEXT_DUE, list(lanes))
+        due: datetime | None = rows[0]["due_at"]
+        return due
+
+    async def replaying(self, lanes: Sequence[int], limit: int) -> list[Parked]:
+        rows = await self._fetch(sql.REPLAYING, list(lanes), limit)
+        return [parked_row(row) for row in rows]
+
+    async def answer(self, tenant: str, command_id: UUID) -> list[LogRow] | None:
+        rows = await self._fetch(sql.HANDLED_AT, tenant, command_id)
+        if not rows:
+            return None
+        lane, first, count = rows[0]["lane"], rows[0]["first_seq"], rows[0]["rows"]
+        return (
+            [log_row(row) for row in await self._fetch(sql.UNPUBLISHED, lane, first - 1, count)]
+            if count
+            else []
+        )
+
+    async def snapshot(self, key: str) -> Snapshot | None:
+        rows = await self._fetch(sql.LOAD, [key])
+        return Snapshot(rows[0]["version"], _bytes(rows[0]["part"])) if rows else None
+
+    async def claim_effects(
+        self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int
+    ) -> list[EffectRow]:
+        rows = await self._fetch(sql.CLAIM_EFFECTS, list(lanes), now, lease_seconds, limit)
+        return [EffectRow(row["lane"], row["effect_id"], row["key"], row["attempts"]) for row in rows]
+
+    async def postpone_effect(self, effect_id: str, until: datetime) -> None:
+        await self._fetch(sql.POSTPONE_EFFECT, effect_id, until)
+
+    async def parked(self, *, open_only: bool, limit: int) -> list[Parked]:
+        """Parked records, oldest first: those that wait, or all."""
+        return [parked_row(row) for row in await self._fetch(sql.PARKED, open_only, limit)]
+
+    async def resolve_parked(self, key: str, *, replay: bool, actor: str, note: str) -> int:
+        """Decide a key's first parked record again, or discard it; those behind it follow by themselves.
+
+        Returns how many records wait under the key, that one included; 0 when none is parked.
+        """
+        state = "replaying" if replay else "discarded"
+        if not await self._fetch(sql.RESOLVE_PARKED, key, state, actor, note):
+            return 0
+        waiting: int = (await self._fetch(sql.WAITING, key))[0]["waiting"]
+        return waiting + (not replay)
+
+    async def _fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        with _reachable():
+            rows: list[asyncpg.Record] = await self._pool.fetch(statement, *arguments)
+            return rows
+
+
+class PostgresBatch:
+    """`libs.runtime.log.Batch`: one open transaction on one connection."""
+
+    def __init__(self, connection: Any, stage: Stage, sums: Mapping[str, tuple[str, str]]) -> None:
+        self._connection, self._stage, self._sums = connection, stage, sums
+
+    async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
+        rows = await self._connection.fetch(sql.LANES, sorted(epochs))
+        found = {row["lane"]: Lane(row["epoch"], row["next_decided"], row["next_heard"]) for row in rows}
+        for lane, epoch in epochs.items():
+            if lane not in found or found[lane].epoch != epoch:
+                raise Fenced(f"lane {lane} has another owner")
+        return found
+
+    async def high_water(self, lanes: Sequence[int]) -> dict[tuple[str, int], int]:
+        rows = await self._connection.fetch(sql.HIGH_WATER, list(lanes))
+        return {(row["source"], row["lane"]): row["sequence"] for row in rows}
+
+    async def parked_keys(self, lanes: Sequence[int]) -> set[str]:
+        rows = await self._connection.fetch(sql.PARKED_KEYS, list(lanes))
+        return {row["key"] for row in rows}
+
+    async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
+        if not ids:
+            return {}
+        tenants = [tenant for tenant, _ in ids]
+        commands = [command_id for _, command_id in ids]
+        rows = await self._connection.fetch(sql.HANDLED, tenants, commands)
+        return {(row["tenant"], row["command_id"]): row["digest"] for row in rows}
+
+    async def load(self, keys: Sequence[str], *, lock: bool) -> dict[str, Snapshot]:
+        if not keys:
+            return {}
+        rows = await self._connection.fetch(sql.LOAD_LOCKED if lock else sql.LOAD, sorted(keys))
+        if lock and len(rows) < len(keys):
+            missing = sorted(set(keys) - {row["key"] for row in rows})
+            await self._connection.execute(sql.CREATE_PARTS, missing)
+            rows = await self._connection.fetch(sql.LOAD_LOCKED, sorted(keys))
+        return {row["key"]: Snapshot(row["version"], _bytes(row["part"])) for row in rows}
+
+    async def write(self, writes: Writes) -> None:
+        connection = self._connection
+        if writes.offsets:
+            await self._swap_offsets(writes)
+        if writes.rows:
+            await connection.copy_records_to_table(
+                "log", records=[_log_record(row) for row in writes.rows], columns=sql.LOG_COLUMNS
+            )
+            await connection.execute(sql.ADVANCE_LANES, *_lane_ends(writes.rows))
+        if writes.parts:
+            keys = sorted(writes.parts)
+            found = [writes.parts[key] for key in keys]
+            await connection.execute(
+                sql.SAVE_PARTS,
+                keys,
+                [lane for lane, _ in found],
+                [snapshot.version for _, snapshot in found],
+                [snapshot.part.decode() for _, snapshot in found],
+            )
+        if writes.high_water:
+            marks = sorted(writes.high_water.items())
+            await connection.execute(
+                sql.SAVE_HIGH_WATER,
+                [source for (source, _), _ in marks],
+                [lane for (_, lane), _ in marks],
+                [sequence for _, sequence in marks],
+            )
+        if writes.handled:
+            await connection.copy_records_to_table(
+                "handled",
+                records=[
+                    (h.tenant, h.command_id, h.digest, h.lane, h.first_seq, h.rows) for h in writes.handled
+                ],
+                columns=("tenant", "command_id", "digest", "lane", "first_seq", "rows"),
+            )
+        for table, rows in writes.table_rows.items():
+            await connection.copy_records_to_table(table, records=rows, columns=self._stage.row_tables[table])
+        for table, sums in writes.table_sums.items():
+            await self._add(table, sums)
+        await self._write_side(writes)
+
+    async def _swap_offsets(self, writes: Writes) -> None:
+        moved = sorted(writes.offsets.items())
+        status: str = await self._connection.execute(
+            sql.SWAP_OFFSETS,
+            [topic for (topic, _), _ in moved],
+            [partition for (_, partition), _ in moved],
+            [expected for _, (expected, _) in moved],
+            [following for _, (_, following) in moved],
+        )
+        if int(status.rpartition(" ")[2]) != len(moved):
+            raise Fenced("an offset is not where this owner left it")
+
+    async def _add(self, table: str, sums: Mapping[tuple[str, ...], tuple[int, ...]]) -> None:
+        update, insert = self._sums[table]
+        ordered = sorted(sums.items())
+        found = {tuple(row) for row in await self._connection.fetch(update, *_columns(ordered))}
+        missing = [(key, deltas) for key, deltas in ordered if key not in found]
+        if missing:
+            await self._connection.execute(insert, *_columns(missing))
+
+    async def _write_side(self, writes: Writes) -> None:
+        """Timers, effects and parked records: rarely many."""
+        connection = self._connection
+        if writes.timers_done:
+            done = sorted({(row.key, row.name) for row in writes.timers_done})
+            await connection.execute(sql.END_TIMERS, [key for key, _ in done], [name for _, name in done])
+        if writes.timers:
+            timers = [row for _, row in sorted(writes.timers.items())]
+            await connection.execute(
+                sql.SAVE_TIMERS,
+                [row.key for row in timers],
+                [row.name for row in timers],
+                [row.lane for row in timers],
+                [row.due_at for row in timers],
+            )
+        if writes.owed:
+            owed = list(writes.owed.values())
+            await connection.execute(
+                sql.SAVE_EFFECTS,
+                [row.effect_id for row in owed],
+                [row.lane for row in owed],
+                [row.key for row in owed],
+            )
+        if writes.settled:
+            await connection.execute(sql.END_EFFECTS, sorted(writes.settled))
+        for parked in writes.parked:
+            await connection.execute(
+                sql.PARK,
+                parked.lane,
+                parked.key,
+                parked.topic,
+                parked.partition,
+                parked.offset,
+                parked.code,
+                parked.reason,
+                parked.tenant,
+                parked.type,
+                parked.state,
+            )
+        for parked_id, state in writes.unparked.items():
+            await connection.execute(sql.UNPARK, parked_id, state)
+
+
+def _columns(rows: Sequence[tuple[tuple[str, ...], tuple[int, ...]]]) -> list[list[Any]]:
+    """Rows of (key, quantities) as one list a column."""
+    return [list(column) for column in zip(*((*key, *quantities) for key, quantities in rows), strict=True)]
+
+
+def log_row(row: Any) -> LogRow:
+    """A row of the log table as a LogRow."""
+    return LogRow(
+        row["lane"],
+        row["origin"],
+        row["seq"],
+        row["event_id"],
+        row["tenant"],
+        row["stream"],
+        row["stream_version"],
+        row["type"],
+        row["version"],
+        row["payload"].encode(),
+        orjson.loads(row["context"]),
+        row["at"],
+    )
+
+
+def parked_row(row: Any) -> Parked:
+    """A row of the parked table as a Parked."""
+    return Parked(
+        row["lane"],
+        row["key"],
+        row["topic"],
+        row["partition"],
+        row["offset"],
+        row["code"],
+        row["reason"],
+        row["tenant"],
+        row["type"],
+        row["id"],
+        row["state"],
+        row["parked_at"],
+    )
+
+
+def _log_record(row: LogRow) -> tuple[Any, ...]:
+    return (
+        row.lane,
+        row.origin,
+        row.seq,
+        row.event_id,
+        row.tenant,
+        row.stream,
+        row.stream_version,
+        row.type,
+        row.version,
+        row.payload.decode(),
+        orjson.dumps(row.context).decode(),
+        row.at,
+    )
+
+
+def _lane_ends(rows: Sequence[LogRow]) -> tuple[list[int], list[int], list[int]]:
+    decided: dict[int, int] = {}
+    heard: dict[int, int] = {}
+    for row in rows:
+        (decided if row.origin == "decided" else heard)[row.lane] = row.seq + 1
+    lanes = sorted(decided.keys() | heard.keys())
+    return lanes, [decided.get(lane, 0) for lane in lanes], [heard.get(lane, 0) for lane in lanes]
+
+
+def _bytes(part: str | None) -> bytes:
+    return part.encode() if part else b""

@@ -1,0 +1,146 @@
+"""From a Kafka record to what a stage can decide: once, outside the transaction, without side effects.
+
+Nothing is dropped here. A record is one of: an input to decide; an event of a type that the stage does not
+hear (its sequence still counts); a command that can be refused by name; or something to park.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+from libs.events.catalogue import BY_TYPE, COMMANDS, NewerVersion, Unreadable
+from libs.events.contract import Contract
+from libs.events.envelope import Envelope
+from libs.runtime.stage import Stage
+from libs.runtime.wire import BadHeaders, Context, Record, body, context
+
+Kind = Literal["command", "event", "timer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Something to decide."""
+
+    kind: Kind
+    lane: int
+    key: str
+    envelope: Envelope[Contract]
+    digest: bytes = b""
+    """Of a command's type, stream and payload: tells a repeat from another command under its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """An event that the stage has no use for. Only its place in its sender's lane matters."""
+
+    lane: int
+    source: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusable:
+    """A command that cannot be understood, from somebody who can be told."""
+
+    lane: int
+    key: str
+    found: Context
+    code: str
+    reason: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A record to park. `key` is its own, or one that nobody else has where it must not block others."""
+
+    lane: int
+    key: str
+    code: str
+    reason: str
+    tenant: str = ""
+    type: str = ""
+    source: str = ""
+    sequence: int = 0
+
+
+Item = Input | Unheard | Refusable | Unusable
+
+
+class NewerEvent(Exception):
+    """An event of a version that this deployment does not know: upgrade it first; the partition waits."""
+
+
+def read(stage: Stage, record: Record, *, record_bytes_max: int, lane_of: Callable[[str], int]) -> Item:
+    """What a record is to the stage. Raises NewerEvent, which must stop the partition."""
+    is_command = record.topic.endswith(".commands")
+    if not is_command:
+        unheard = _unheard(stage, record)
+        if unheard is not None:
+            return unheard
+    lane, own_key = record.partition, f"?{record.topic}/{record.partition}/{record.offset}"
+    try:
+        found = context(record)
+    except BadHeaders as error:
+        return Unusable(lane, own_key, error.code, str(error))
+    key = (record.key or b"").decode()
+    if is_command:
+        return _command(stage, record, found, key, own_key, record_bytes_max, lane_of)
+    if found.sequence < 1 or found.lane != lane:
+        return Unusable(
+            lane, own_key, "bad_headers", "an event needs ce_lane (its partition) and ce_sequence"
+        )
+    try:
+        return Input("event", lane, key, found.envelope(body(found, record.value)))
+    except NewerVersion as error:
+        raise NewerEvent(f"{error}; upgrade this stage before the one that publishes it") from None
+    except Unreadable as error:
+        return Unusable(
+            lane, key, error.code, str(error), found.tenant, found.type, found.source, found.sequence
+        )
+
+
+def _unheard(stage: Stage, record: Record) -> Unheard | None:
+    """The cheap way past events of other types; None when the record needs a closer look."""
+    found = dict(record.headers)
+    type_, source, sequence = found.get("ce_type"), found.get("ce_source"), found.get("ce_sequence")
+    if type_ is None or source is None or sequence is None or not sequence.isdigit():
+        return None
+    if type_.decode("utf-8", "replace") in stage.hears:
+        return None
+    return Unheard(record.partition, source.decode("utf-8", "replace"), int(sequence))
+
+
+def _command(
+    stage: Stage,
+    record: Record,
+    found: Context,
+    key: str,
+    own_key: str,
+    record_bytes_max: int,
+    lane_of: Callable[[str], int],
+) -> Item:
+    lane, value = record.partition, record.value or b""
+    if lane_of(key) != lane:
+        reason = f"key {key!r} belongs to partition {lane_of(key)}; use Kafka's default (murmur2) partitioner"
+        return Unusable(lane, own_key, "misrouted", reason, found.tenant, found.type)
+    digest = blake2b(value, digest_size=16, key=found.type.encode()[:64], person=b"command").digest()
+
+    def refused(code: str, reason: str) -> Refusable:
+        return Refusable(lane, key, found, code, reason, digest)
+
+    if len(value) > record_bytes_max:
+        return refused("too_large", f"the payload has {len(value)} bytes; {record_bytes_max} are allowed")
+    contract = BY_TYPE.get(found.type)
+    if contract is None or contract not in COMMANDS[stage.name]:
+        return refused("unknown_type", f"{found.type!r} is no command of {stage.name}")
+    try:
+        understood = body(found, value)
+    except Unreadable as error:
+        return refused(error.code, str(error))
+    if understood.stream != found.stream:
+        return refused(
+            "wrong_stream", f"ce_subject is {found.stream!r}, the payload's is {understood.stream!r}"
+        )
+    return Input("command", lane, key, found.envelope(understood), digest)

@@ -1,0 +1,132 @@
+"""What a stage tells the runtime about itself: what it hears, how it decides, what it keeps.
+
+A stage's trade lives in `services/<stage>/domain.py` as pure functions. `Stage` carries them here; the
+loop, the relay and the recovery know nothing else of a stage.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from libs.events.contract import Contract, Event
+from libs.events.envelope import Envelope
+from libs.events.timer import Timer
+
+Part = Any
+"""What is stored of one stream: the stage's own frozen dataclass."""
+State = Any
+"""What the decider sees: one part, or several composed."""
+Row = tuple[str, tuple[Any, ...]]
+"""A table's name and the values of one row of it."""
+Sum = tuple[str, tuple[str, ...], tuple[int, ...]]
+"""A table's name, the key of a row, and what to add to its quantities."""
+
+
+def _nothing(*_: Any) -> tuple[Any, ...]:
+    return ()
+
+
+def _none(*_: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. Simple stages have one part a decision: their home stream's. `one_stream` builds those."""
+
+    name: str
+    hears: frozenset[str]
+    """Foreign event types that it reacts to. Its own commands come from the catalogue."""
+    sources: tuple[str, ...]
+    """Stages whose events topics it reads."""
+    decide: Callable[[State, Envelope[Contract], datetime], list[Event]]
+    evolve: Callable[[State, Event], State]
+    empty: Callable[[str], Part]
+    """Initial part of a stream."""
+    adapter: Callable[[str], TypeAdapter[Any]]
+    """How a stream's part is written down and read."""
+    compose: Callable[[str, Mapping[str, Part]], State]
+    decompose: Callable[[State], Mapping[str, Part]]
+    single: bool = False
+    """The state is the home stream's part itself; compose and decompose are not asked."""
+    more_streams: Callable[[Envelope[Contract], Part], Sequence[str]] = _nothing
+    """Further streams that an input needs, given its home stream's part; locked in key order."""
+    shared: frozenset[str] = frozenset()
+    """Streams that are read without a lock unless they are the home stream: configuration."""
+    timers: Callable[[Event, datetime], Iterable[Timer]] = _nothing
+    rows: Callable[[Envelope[Event]], Iterable[Row]] = _nothing
+    sums: Callable[[Envelope[Event]], Iterable[Sum]] = _nothing
+    row_tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Append-only tables that `rows` fills: name → columns."""
+    sum_tables: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    """Tables of sums that `sums` adds to: name → (key columns, quantity columns)."""
+    owes: Callable[[Event], str | None] = _none
+    """Id of an effect in the outside world that the event asks for."""
+    settles: Callable[[Event], str | None] = _none
+    """Id of the effect that the event reports the outcome of."""
+
+    @property
+    def topic(self) -> str:
+        return events_topic(self.name)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Everything that it reads: its commands, then the events of its sources."""
+        return (commands_topic(self.name), *(events_topic(source) for source in self.sources))
+
+
+def events_topic(stage: str) -> str:
+    return f"oms.{stage}.events"
+
+
+def commands_topic(stage: str) -> str:
+    return f"oms.{stage}.commands"
+
+
+def hears(types: Iterable[type[Event]]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Types by name, and the stages that publish them, from the event classes a domain lists."""
+    names = frozenset(event.TYPE for event in types)
+    return names, tuple(sorted({name.split(".")[1] for name in names}))
+
+
+def _only(home: str, parts: Mapping[str, Part]) -> State:
+    return parts[home]
+
+
+def _no_parts(_: State) -> Mapping[str, Part]:
+    raise AssertionError("a stage of one stream has nothing to decompose")
+
+
+def one_stream(
+    name: str,
+    *,
+    hears_types: Iterable[type[Event]],
+    state: type[Any],
+    initial: State,
+    decide: Callable[[Any, Envelope[Any], datetime], list[Event]],
+    evolve: Callable[[Any, Event], Any],
+    timers: Callable[[Event, datetime], Iterable[Timer]] = _nothing,
+    owes: Callable[[Event], str | None] = _none,
+    settles: Callable[[Event], str | None] = _none,
+) -> Stage:
+    """A stage whose decisions need nothing but their own stream."""
+    names, sources = hears(hears_types)
+    adapter: TypeAdapter[Any] = TypeAdapter(state)
+    return Stage(
+        name=name,
+        hears=names,
+        sources=sources,
+        decide=decide,
+        evolve=evolve,
+        empty=lambda _: initial,
+        adapter=lambda _: adapter,
+        compose=_only,
+        decompose=_no_parts,
+        single=True,
+        timers=timers,
+        owes=owes,
+        settles=settles,
+    )

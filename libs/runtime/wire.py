@@ -1,0 +1,163 @@
+"""Records on the wire: CloudEvents 1.0 in Kafka binary mode, both ways.
+
+Headers carry the context attributes (`ce_` prefix, Kafka protocol binding 3.2.1), the value carries the
+payload. Extensions: typeversion, tenant, actor, reason, causationid, correlationid, lane, sequence,
+partitionkey; traceparent as the distributed tracing extension.
+Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from libs.events.catalogue import Unreadable, decode
+from libs.events.contract import Contract
+from libs.events.envelope import Envelope
+from libs.events.ids import partition_key
+
+Headers = Sequence[tuple[str, bytes]]
+_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One Kafka record, whichever client read it. `timestamp_ms` is the broker's or producer's."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int = 0
+
+
+class BadHeaders(Unreadable):
+    """The context attributes are missing or wrong, so that nobody can be told."""
+
+    code = "bad_headers"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The context attributes of a record, before its payload is looked at."""
+
+    id: UUID
+    source: str
+    type: str
+    version: int
+    tenant: str
+    stream: str
+    at: datetime
+    actor: str
+    reason: str
+    causation_id: UUID
+    correlation_id: UUID
+    lane: int
+    sequence: int
+    traceparent: str
+
+    def envelope(self, body: Contract) -> Envelope[Contract]:
+        return Envelope(
+            self.id,
+            self.tenant,
+            self.stream,
+            body,
+            self.at,
+            self.actor,
+            self.reason,
+            self.causation_id,
+            self.correlation_id,
+            self.source,
+            self.lane,
+            self.sequence,
+            self.traceparent,
+        )
+
+
+def context(record: Record) -> Context:
+    """The record's context attributes. Raises BadHeaders, naming the header and what it should hold."""
+    found = dict(record.headers)
+    try:
+        id_ = UUID(_text(found, "ce_id"))
+        causation, correlation = found.get("ce_causationid"), found.get("ce_correlationid")
+        stream = _text(found, "ce_subject")
+        tenant = _text(found, "ce_tenant")
+        if not _TENANT.fullmatch(tenant):
+            raise BadHeaders("ce_tenant must match [a-z0-9][a-z0-9-]{0,31}")
+        if (record.key or b"") != partition_key(tenant, stream).encode():
+            raise BadHeaders("the record's key must be <ce_tenant>/<ce_subject>")
+        return Context(
+            id=id_,
+            source=_text(found, "ce_source"),
+            type=_text(found, "ce_type"),
+            version=int(found.get("ce_typeversion", b"1")),
+            tenant=tenant,
+            stream=stream,
+            at=_time(_text(found, "ce_time")),
+            actor=found.get("ce_actor", b"").decode(),
+            reason=found.get("ce_reason", b"").decode(),
+            causation_id=UUID(causation.decode()) if causation else id_,
+            correlation_id=UUID(correlation.decode()) if correlation else id_,
+            lane=int(found.get("ce_lane", b"0")),
+            sequence=int(found.get("ce_sequence", b"0")),
+            traceparent=found.get("traceparent", b"").decode(),
+        )
+    except UnicodeDecodeError as error:
+        raise BadHeaders(f"a header is not UTF-8: {error.reason}") from None
+    except ValueError as error:
+        raise BadHeaders(f"a header has the wrong form: {error}") from None
+
+
+def body(found: Context, value: bytes | None) -> Contract:
+    """The payload, upcast and validated. Raises libs.events.catalogue.Unreadable."""
+    return decode(found.type, found.version, value or b"")
+
+
+def headers(envelope: Envelope[Contract]) -> list[tuple[str, bytes]]:
+    """Context attributes of an envelope that is about to be published."""
+    contract = envelope.body
+    found = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", str(envelope.id).encode()),
+        ("ce_source", envelope.source.encode()),
+        ("ce_type", contract.TYPE.encode()),
+        ("ce_typeversion", b"%d" % contract.VERSION),
+        ("ce_subject", envelope.stream.encode()),
+        ("ce_time", envelope.at.isoformat().encode()),
+        ("ce_dataschema", f"schemas/{contract.TYPE}.v{contract.VERSION}.json".encode()),
+        ("content-type", b"application/json"),
+        ("ce_tenant", envelope.tenant.encode()),
+        ("ce_causationid", str(envelope.causation_id).encode()),
+        ("ce_correlationid", str(envelope.correlation_id).encode()),
+    ]
+    if envelope.sequence:
+        found += [("ce_lane", b"%d" % envelope.lane), ("ce_sequence", b"%d" % envelope.sequence)]
+    optional = (
+        ("ce_actor", envelope.actor),
+        ("ce_reason", envelope.reason),
+        ("traceparent", envelope.traceparent),
+    )
+    found += [(name, text.encode()) for name, text in optional if text]
+    return found
+
+
+def _text(found: dict[str, bytes], name: str) -> str:
+    value = found.get(name)
+    if not value:
+        raise BadHeaders(f"header {name} is missing")
+    if len(value) > 512:
+        raise BadHeaders(f"header {name} is longer than 512 bytes")
+    text = value.decode()
+    if "\x00" in text:
+        raise BadHeaders(f"header {name} holds a NUL byte")
+    return text
+
+
+def _time(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise BadHeaders("ce_time needs a time zone")
+    return at.astimezone(UTC)
