@@ -11,10 +11,9 @@ own events are folded. Each turn is also held to what a replay stands on: the sa
 events of the input's own stream, a state that survives JSON, and a fold of the log that rebuilds it.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from types import ModuleType
 from typing import Any
 from uuid import UUID, uuid5
@@ -27,6 +26,7 @@ from libs.events.refusal import CommandRefused
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TENANT = "acme"
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
 _INPUTS = UUID("b7d9a7f0-0f57-5d8e-8d2b-3f5f1a7f9c11")
 
 
@@ -186,14 +186,10 @@ class Answer:
         return self.spec
 
 
-@cache
-def _adapter(part: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(part)
-
-
 def _must_survive_json(parts: Mapping[str, Any]) -> None:
     for stream, part in parts.items():
-        adapter = _adapter(type(part))
+        adapter = _ADAPTERS.get(type(part)) or TypeAdapter(type(part))
+        _ADAPTERS[type(part)] = adapter
         assert adapter.validate_json(adapter.dump_json(part)) == part, (
             f"the state of {stream} does not survive JSON"
         )
