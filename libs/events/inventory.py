@@ -6,10 +6,9 @@ After every event: no bucket but a source is below zero, `reserved` is at most t
 `transfer` is zero over the nodes of a SKU.
 """
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from libs.events.contract import (
     Name,
@@ -162,7 +161,7 @@ class StockReserved(OrderEvent):
     round: Annotated[int, Field(ge=1)]
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
     availability: tuple[Availability, ...]
-    since: datetime
+    since: AwareDatetime
     """When the order was accepted: its place in the queue of each SKU."""
     destination: Destination
     contact: Sealed | None = None
@@ -177,7 +176,7 @@ class StockBackordered(OrderEvent):
     round: Annotated[int, Field(ge=1)]
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
     short: Annotated[tuple[Shortage, ...], Field(min_length=1)]
-    since: datetime
+    since: AwareDatetime
     """When the order was accepted: its place in the queue of each SKU."""
     destination: Destination
     contact: Sealed | None = None

@@ -1,0 +1,200 @@
+"""Units at nodes: a plan becomes hard claims, which then leave, prove missing, or are given back.
+
+Returned units leave `issued` of the node that shipped them. Where another node received them, they pass
+through the contra bucket `transfer`: from `issued` to `transfer` at the shipping node, from `transfer` to
+`on_hand` or `scrapped` at the receiving one. So each movement stays at one node, `issued` never falls below
+zero, and `transfer` is zero over the nodes of a SKU after each event.
+"""
+
+from collections.abc import Mapping
+
+from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
+from libs.events.inventory import (
+    NETWORK,
+    AllocationFailed,
+    Bucket,
+    Shortage,
+    StockAllocated,
+    StockIssued,
+    StockReleased,
+    StockReturned,
+    StockShorted,
+)
+from libs.events.order import LineQuantity
+from libs.events.returns import ReturnReceived
+from libs.events.routing import OrderRouted
+from services.inventory.order import ByNode, OrderPart, minus, plus, units
+from services.inventory.stock import Posting, Skus, availability
+
+
+def allocate(
+    order_id: str, order: OrderPart, skus: Skus, plan: OrderRouted
+) -> StockAllocated | AllocationFailed:
+    """All of the plan, or nothing of it: another order may have been first at a node since it was made.
+
+    The order's promises must be complete and the plan of the current round.
+    """
+    assert order.destination is not None, f"{order_id} has no destination"
+    planned = plus((), (line for node in plan.nodes for line in node.lines))
+    assert planned == plus((), order.pending), (
+        f"{order_id}: the plan of round {plan.round} is for other units"
+    )
+    by_node = _plan(plan)
+    wanted = units(order.pending)
+    short = tuple(
+        Shortage(sku=sku, quantity=quantity - skus[sku].on_hand.get(node, 0), node=node)
+        for (node, sku), quantity in by_node.items()
+        if quantity > skus[sku].on_hand.get(node, 0)
+    )
+    if short:
+        return AllocationFailed(
+            order_id=order_id,
+            round=plan.round + 1,
+            short=short,
+            lines=order.pending,
+            availability=availability(wanted, skus),
+            destination=order.destination,
+        )
+    posting = Posting(skus)
+    for sku, quantity in wanted.items():
+        posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
+    for (node, sku), quantity in by_node.items():
+        posting.post(sku, node, "on_hand", "allocated", quantity)
+    return StockAllocated(
+        order_id=order_id,
+        round=plan.round,
+        nodes=plan.nodes,
+        destination=order.destination,
+        contact=order.contact,
+        movements=posting.movements,
+    )
+
+
+def release(order_id: str, order: OrderPart, skus: Skus, cancelled: FulfillmentCancelled) -> StockReleased:
+    """Give back what the order holds: all of it when it was cancelled, else the units of the lines that
+    cannot be sourced, those without a node first."""
+    given_up, freed = order.pending, order.allocated
+    if cancelled.cause == "unroutable":
+        given_up = _among(order.pending, cancelled.lines)
+        rest = units(cancelled.lines)
+        for sku, quantity in units(given_up).items():
+            rest[sku] -= quantity
+        freed = _at_nodes(order.allocated, rest)
+    still_wanted = units(minus(order.pending, given_up))
+    posting = Posting(skus)
+    for sku in units(given_up):
+        claim = skus[sku].claims.get(order_id)
+        held = 0 if claim is None else claim.held
+        posting.post(sku, NETWORK, "reserved", "unreserved", max(0, held - still_wanted.get(sku, 0)))
+    for node, quantities in freed.items():
+        for sku, quantity in quantities.items():
+            posting.post(sku, node, "allocated", "on_hand", quantity)
+    return StockReleased(
+        order_id=order_id,
+        cause=cancelled.cause,
+        reason=cancelled.reason,
+        lines=given_up,
+        movements=posting.movements,
+    )
+
+
+def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched) -> StockIssued:
+    """The shipment's units left the building. Fulfillment ships only what was allocated to the node."""
+    posting = Posting(skus)
+    for sku, quantity in units(dispatched.lines).items():
+        _must_hold(order, dispatched.order_id, dispatched.node, sku, quantity)
+        posting.post(sku, dispatched.node, "allocated", "issued", quantity)
+    return StockIssued(
+        order_id=dispatched.order_id, shipment_id=dispatched.shipment_id, movements=posting.movements
+    )
+
+
+def write_short(order: OrderPart, skus: Skus, shorted: PickShorted) -> StockShorted:
+    """The node does not have these units after all: they are no stock any more, and pending again."""
+    posting = Posting(skus)
+    lines = tuple(LineQuantity(line=x.line, sku=x.sku, quantity=x.quantity) for x in shorted.lines)
+    for sku, quantity in units(lines).items():
+        _must_hold(order, shorted.order_id, shorted.node, sku, quantity)
+    for short in shorted.lines:
+        target: Bucket = "damaged" if short.reason == "damaged" else "missing"
+        posting.post(short.sku, shorted.node, "allocated", target, short.quantity)
+    return StockShorted(
+        order_id=shorted.order_id,
+        fulfillment_order_id=shorted.fulfillment_order_id,
+        lines=plus((), lines),
+        movements=posting.movements,
+    )
+
+
+def covers(order: OrderPart, received: ReturnReceived) -> bool:
+    """Whether inventory knows by now that all these units had left."""
+    came: dict[str, int] = {}
+    for unit in received.units:
+        came[unit.sku] = came.get(unit.sku, 0) + unit.quantity
+    left: dict[str, int] = {}
+    for quantities in order.issued.values():
+        for sku, quantity in quantities.items():
+            left[sku] = left.get(sku, 0) + quantity
+    return all(quantity <= left.get(sku, 0) for sku, quantity in came.items())
+
+
+def take_back(order: OrderPart, skus: Skus, received: ReturnReceived) -> StockReturned:
+    """Put returned units on hand at the node that received them, or scrap them there."""
+    posting = Posting(skus)
+    issued = {node: dict(quantities) for node, quantities in order.issued.items()}
+    nodes = sorted(issued, key=lambda node: (node != received.node, node))
+    for unit in received.units:
+        target: Bucket = "on_hand" if unit.disposition == "restock" else "scrapped"
+        left = unit.quantity
+        for node in nodes:
+            quantity = min(left, issued[node].get(unit.sku, 0))
+            if not quantity:
+                continue
+            issued[node][unit.sku] -= quantity
+            left -= quantity
+            if node == received.node:
+                posting.post(unit.sku, node, "issued", target, quantity)
+            else:
+                posting.post(unit.sku, node, "issued", "transfer", quantity)
+                posting.post(unit.sku, received.node, "transfer", target, quantity)
+        assert not left, f"{received.order_id}: {left} units of {unit.sku} came back that never left"
+    return StockReturned(order_id=received.order_id, rma_id=received.rma_id, movements=posting.movements)
+
+
+def _plan(plan: OrderRouted) -> dict[tuple[str, str], int]:
+    """Units by node and SKU."""
+    sums: dict[tuple[str, str], int] = {}
+    for node in plan.nodes:
+        for line in node.lines:
+            key = (node.node, line.sku)
+            sums[key] = sums.get(key, 0) + line.quantity
+    return sums
+
+
+def _among(pending: tuple[LineQuantity, ...], lines: tuple[LineQuantity, ...]) -> tuple[LineQuantity, ...]:
+    """The units of `lines` that are pending."""
+    asked = {line.line: line.quantity for line in lines}
+    return tuple(
+        LineQuantity(line=line.line, sku=line.sku, quantity=min(line.quantity, asked[line.line]))
+        for line in pending
+        if line.line in asked
+    )
+
+
+def _at_nodes(allocated: ByNode, quantities: Mapping[str, int]) -> ByNode:
+    """Where the order has these units, as far as it has them, in the order of the nodes' names."""
+    left, found = dict(quantities), ByNode()
+    for node in sorted(allocated):
+        for sku, quantity in allocated[node].items():
+            taken = min(quantity, left.get(sku, 0))
+            if taken:
+                found.setdefault(node, {})[sku] = taken
+                left[sku] -= taken
+    return found
+
+
+def _must_hold(order: OrderPart, order_id: str, node: str, sku: str, quantity: int) -> None:
+    held = order.allocated.get(node, {}).get(sku, 0)
+    assert quantity <= held, (
+        f"{order_id}: {quantity} units of {sku} at {node}, where {held} are allocated to it"
+    )

@@ -1,0 +1,371 @@
+"""What inventory decides: to whom stock is promised, where it is claimed, and when it is free again.
+
+For routing, which chooses nodes from the figures of a promise; for fulfillment, which works on
+allocations; and for everybody who asks what exists. An order's stream holds what the order needs, a stream
+`sku/…` what exists of a SKU and who waits for it. An order's event moves the stock of its SKUs, whose parts
+are locked with it; a SKU's event never meets an order, so it leaves a timer `claims` with each order that it
+concerns, and an order's event that frees units leaves a timer `free` with each of its SKUs.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import assert_never, cast
+
+from libs.events.contract import Command, Contract, Event
+from libs.events.envelope import Envelope
+from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
+from libs.events.intake import OrderAccepted
+from libs.events.inventory import (
+    AdjustStock,
+    AllocationFailed,
+    Movement,
+    ReceiveStock,
+    ReservationBroken,
+    StockAdjusted,
+    StockAllocated,
+    StockBackordered,
+    StockIssued,
+    StockPegged,
+    StockReceived,
+    StockReleased,
+    StockReserved,
+    StockReturned,
+    StockShorted,
+)
+from libs.events.order import LineQuantity
+from libs.events.refusal import CommandRefused
+from libs.events.returns import ReturnReceived
+from libs.events.routing import OrderRouted
+from libs.events.timer import Timer, TimerDue
+from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
+from services.inventory.order import NEW_ORDER, OrderPart, StockEvent, evolve_order, units
+from services.inventory.reserve import complete, promise
+from services.inventory.stock import (
+    EMPTY_SKU,
+    MOST_UNITS,
+    SkuPart,
+    Skus,
+    adjust,
+    break_youngest,
+    claimed,
+    evolve_sku,
+    moved,
+    peg,
+    receive,
+    soft,
+)
+
+HEARS: tuple[type[Event], ...] = (
+    OrderAccepted,
+    OrderRouted,
+    FulfillmentCancelled,
+    ShipmentDispatched,
+    PickShorted,
+    ReturnReceived,
+)
+Heard = (
+    ReceiveStock
+    | AdjustStock
+    | OrderAccepted
+    | OrderRouted
+    | FulfillmentCancelled
+    | ShipmentDispatched
+    | PickShorted
+    | ReturnReceived
+    | TimerDue
+)
+SKU_STREAM = "sku/"
+
+Part = OrderPart | SkuPart
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The parts that one input needs: its home stream's, and those of the SKUs it moves."""
+
+    home: str = ""
+    order: OrderPart = NEW_ORDER
+    skus: dict[str, SkuPart] = field(default_factory=dict)
+
+
+INITIAL = State()
+
+
+def empty(stream: str) -> Part:
+    """What is known of a stream before its first event."""
+    return EMPTY_SKU if stream.startswith(SKU_STREAM) else NEW_ORDER
+
+
+def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
+    """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
+    if isinstance(home, SkuPart):
+        return ()
+    return tuple(SKU_STREAM + sku for sku in dict.fromkeys((*_named_skus(heard.body), *home.skus)))
+
+
+def compose(home: str, parts: Mapping[str, Part]) -> State:
+    order, skus = NEW_ORDER, dict[str, SkuPart]()
+    for stream, part in parts.items():
+        if isinstance(part, SkuPart):
+            skus[stream.removeprefix(SKU_STREAM)] = part
+        else:
+            assert stream == home, f"a decision of {home} was given the order {stream}"
+            order = part
+    return State(home, order, skus)
+
+
+def decompose(state: State) -> Mapping[str, Part]:
+    parts: dict[str, Part] = {SKU_STREAM + sku: part for sku, part in state.skus.items()}
+    if not state.home.startswith(SKU_STREAM):
+        parts[state.home] = state.order
+    return parts
+
+
+def evolve(state: State, event: Event) -> State:
+    """The state after one event, inventory's own or heard."""
+    match event:
+        case StockReceived() | StockAdjusted() | StockPegged() | ReservationBroken():
+            part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
+            return State(state.home or event.stream, state.order, {**state.skus, event.sku: part})
+        case AllocationFailed():
+            return replace(state, order=evolve_order(state.order, event))
+        case (
+            StockReserved()
+            | StockBackordered()
+            | StockAllocated()
+            | StockReleased()
+            | StockIssued()
+            | StockShorted()
+            | StockReturned()
+        ):
+            order = evolve_order(state.order, event)
+            return State(state.home or event.stream, order, _moved_skus(state.skus, event, order))
+        case ReturnReceived():
+            if not state.order.early_returns and covers(state.order, event):
+                return state
+            early = (*state.order.early_returns, event)
+            return replace(state, order=replace(state.order, early_returns=early))
+        case _:
+            return state
+
+
+def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]:
+    """The events that answer one input."""
+    body = cast(Heard, heard.body)
+    match body:
+        case ReceiveStock():
+            return _receive(state, heard, body)
+        case AdjustStock():
+            return _adjust(state, heard, body)
+        case OrderAccepted():
+            return _accept(state, body, at)
+        case OrderRouted():
+            return _route(state, body)
+        case FulfillmentCancelled():
+            return _cancel(state, body)
+        case ShipmentDispatched():
+            return _dispatch(state, body)
+        case PickShorted():
+            if body.fulfillment_order_id in state.order.shorted:
+                return []
+            shorted = write_short(state.order, state.skus, body)
+            return [shorted, _next_round(evolve(state, shorted), body.order_id)]
+        case ReturnReceived():
+            if state.order.early_returns:
+                return []  # answered with the shipment that it returns
+            return [take_back(state.order, state.skus, body)]
+        case TimerDue():
+            return _remember(state, body)
+        case _:
+            assert_never(body)
+
+
+def timers(event: Event, at: datetime) -> list[Timer]:
+    """Reminders to other streams, due at once: orders whose claims changed, SKUs that have free units."""
+    match event:
+        case StockPegged() | ReservationBroken():
+            return [Timer(claim.order_id, "claims", at) for claim in event.claims]
+        case StockReleased() | StockReturned():
+            skus = dict.fromkeys(movement.sku for movement in event.movements if _frees(movement))
+            return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
+    return []
+
+
+def _receive(state: State, heard: Envelope[Contract], command: ReceiveStock) -> list[Event]:
+    part = state.skus.get(command.sku, EMPTY_SKU)
+    if too_many := _too_many(part, heard, command, command.quantity):
+        return [too_many]
+    received = receive(part, command)
+    return [received, *peg(command.sku, evolve_sku(part, received))]
+
+
+def _adjust(state: State, heard: Envelope[Contract], command: AdjustStock) -> list[Event]:
+    sku, part = command.sku, state.skus.get(command.sku, EMPTY_SKU)
+    there = part.on_hand.get(command.node, 0)
+    if not command.delta:
+        return [
+            _refused(
+                heard,
+                "no_change",
+                f"An adjustment of {sku} at {command.node} by 0 units changes nothing.",
+                "Send how many units were found (+) or are gone (-).",
+            )
+        ]
+    if too_many := _too_many(part, heard, command, command.delta):
+        return [too_many]
+    if there + command.delta < 0:
+        return [
+            _refused(
+                heard,
+                "not_on_hand",
+                f"{-command.delta} units of {sku} cannot be taken out at {command.node}: {there} are on hand "
+                f"there without an order, {part.allocated.get(command.node, 0)} are allocated to orders.",
+                f"Take out at most {there} units. Let the pick of an allocated unit come up short, "
+                "or cancel its order.",
+            )
+        ]
+    before = list[Event]()
+    if command.delta + part.free < 0:
+        broken = break_youngest(sku, part, -(command.delta + part.free))
+        before, part = [broken], evolve_sku(part, broken)
+    adjusted = adjust(part, command)
+    return [*before, adjusted, *peg(sku, evolve_sku(part, adjusted))]
+
+
+def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
+    if state.order.status != "new":
+        return []  # a repeat, or cancelled before it was heard of
+    lines = tuple(LineQuantity(line=x.line, sku=x.sku, quantity=x.quantity) for x in accepted.lines)
+    order = OrderPart(pending=lines, since=at, destination=accepted.destination, contact=accepted.contact)
+    return [promise(accepted.order_id, order, state.skus, 1)]
+
+
+def _route(state: State, routed: OrderRouted) -> list[Event]:
+    order = state.order
+    if order.status != "reserved" or routed.round != order.round:
+        return []  # a repeat, or a plan that something has overtaken
+    if not complete(routed.order_id, order, state.skus):
+        return [
+            _next_round(state, routed.order_id)
+        ]  # broken; its timer is on the way and will find it waiting
+    return [allocate(routed.order_id, order, state.skus, routed)]
+
+
+def _cancel(state: State, cancelled: FulfillmentCancelled) -> list[Event]:
+    if state.order.status == "closed":
+        return []
+    released = release(cancelled.order_id, state.order, state.skus, cancelled)
+    if cancelled.cause == "unroutable" and not (released.lines or released.movements):
+        return []
+    after = evolve(state, released)
+    if not released.lines or not after.order.pending:
+        return [released]
+    return [released, _next_round(after, cancelled.order_id)]
+
+
+def _dispatch(state: State, dispatched: ShipmentDispatched) -> list[Event]:
+    if dispatched.shipment_id in state.order.shipments:
+        return []
+    events: list[Event] = [issue(state.order, state.skus, dispatched)]
+    state = evolve(state, events[0])
+    while state.order.early_returns and covers(state.order, state.order.early_returns[0]):
+        returned = take_back(state.order, state.skus, state.order.early_returns[0])
+        events.append(returned)
+        state = evolve(state, returned)
+    return events
+
+
+def _remember(state: State, due: TimerDue) -> list[Event]:
+    """Look after claims that changed in a SKU's lane, or units that became free in an order's."""
+    if due.name == "free":
+        sku = due.stream.removeprefix(SKU_STREAM)
+        return peg(sku, state.skus.get(sku, EMPTY_SKU))
+    assert due.name == "claims", f"nobody here asks for a timer {due.name!r}"
+    order, order_id = state.order, due.stream
+    if order.status == "waiting" and complete(order_id, order, state.skus):
+        return [promise(order_id, order, state.skus, order.round)]
+    if order.status == "reserved" and not complete(order_id, order, state.skus):
+        return [_next_round(state, order_id)]
+    return []
+
+
+def _next_round(state: State, order_id: str) -> Event:
+    """What is promised of the pending units now; plans for earlier rounds are void."""
+    return promise(order_id, state.order, state.skus, state.order.round + 1)
+
+
+def _moved_skus(skus: Skus, event: StockEvent, order: OrderPart) -> dict[str, SkuPart]:
+    """The SKUs after an event of an order, `order` being the order after it."""
+    assert not isinstance(event, AllocationFailed)
+    by_sku: dict[str, list[Movement]] = {}
+    for movement in event.movements:
+        by_sku.setdefault(movement.sku, []).append(movement)
+    claims = not isinstance(event, StockIssued | StockShorted | StockReturned)
+    if isinstance(event, StockReserved | StockBackordered | StockReleased):
+        for line in event.lines:
+            by_sku.setdefault(line.sku, [])
+    wanted = units(order.pending)
+    after = dict(skus)
+    for sku, movements in by_sku.items():
+        part = moved(after.get(sku, EMPTY_SKU), movements)
+        if claims:
+            change = (event.order_id, soft(movements))
+            part = claimed(part, (change,), wanted.get(sku, 0), order.since)
+        after[sku] = part
+    return after
+
+
+def _named_skus(body: Contract) -> Iterable[str]:
+    """SKUs that an order's event names, heard or inventory's own."""
+    match body:
+        case OrderRouted() | StockAllocated():
+            return [line.sku for node in body.nodes for line in node.lines]
+        case ReturnReceived():
+            return [unit.sku for unit in body.units]
+        case StockIssued() | StockReturned():
+            return [movement.sku for movement in body.movements]
+        case StockReleased() | StockShorted():
+            return [*(line.sku for line in body.lines), *(movement.sku for movement in body.movements)]
+        case (
+            OrderAccepted()
+            | FulfillmentCancelled()
+            | ShipmentDispatched()
+            | PickShorted()
+            | StockReserved()
+            | StockBackordered()
+        ):
+            return [line.sku for line in body.lines]
+    return ()
+
+
+def _frees(movement: Movement) -> bool:
+    return movement.target == "on_hand" or movement.source == "reserved"
+
+
+def _too_many(
+    part: SkuPart, heard: Envelope[Contract], command: ReceiveStock | AdjustStock, more: int
+) -> CommandRefused | None:
+    """A refusal when the house would hold more units of the SKU than anybody has."""
+    held = sum(part.on_hand.values()) + sum(part.allocated.values())
+    if more <= 0 or held + more <= MOST_UNITS:
+        return None
+    return _refused(
+        heard,
+        "too_many_units",
+        f"{more} more units of {command.sku} at {command.node} would make {held + more} in all; "
+        f"at most {MOST_UNITS} are kept of a SKU.",
+        "Check the quantity and its unit.",
+    )
+
+
+def _refused(heard: Envelope[Contract], code: str, message: str, next_step: str) -> CommandRefused:
+    assert isinstance(heard.body, Command)
+    return CommandRefused(
+        refused_stream=heard.stream,
+        command_id=heard.id,
+        command_type=heard.body.TYPE,
+        code=code,
+        message=message,
+        next_step=next_step,
+    )

@@ -1,0 +1,181 @@
+"""What inventory knows of one order: what it still has to find units for, and which units it has given it.
+
+What of `pending` is promised stands in the claims of the SKU parts alone, because deliveries of a SKU
+change it without meeting the order.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from libs.events.inventory import (
+    AllocationFailed,
+    Movement,
+    StockAllocated,
+    StockBackordered,
+    StockIssued,
+    StockReleased,
+    StockReserved,
+    StockReturned,
+    StockShorted,
+)
+from libs.events.order import Destination, LineQuantity, Sealed
+from libs.events.returns import ReturnReceived
+from services.inventory.stock import added
+
+Status = Literal[
+    "new",  # not met yet
+    "waiting",  # backordered: some pending units are not promised
+    "reserved",  # all pending units were promised, and routing was told so
+    "settled",  # nothing pending
+    "closed",  # cancelled: never holds stock again
+]
+ByNode = dict[str, dict[str, int]]
+"""Units by node, then by SKU."""
+StockEvent = (
+    StockReserved
+    | StockBackordered
+    | StockAllocated
+    | AllocationFailed
+    | StockReleased
+    | StockIssued
+    | StockShorted
+    | StockReturned
+)
+"""Inventory's events of an order's stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPart:
+    """State of an order's stream."""
+
+    status: Status = "new"
+    round: int = 0
+    """The sourcing round that routing was last asked about, or will be when the wait is over."""
+    since: datetime | None = None
+    skus: tuple[str, ...] = ()
+    """Every SKU that it ordered."""
+    pending: tuple[LineQuantity, ...] = ()
+    """Units without a node, by line."""
+    allocated: ByNode = field(default_factory=dict)
+    issued: ByNode = field(default_factory=dict)
+    """Units that left, by the node that shipped them and SKU, and did not come back."""
+    destination: Destination | None = None
+    contact: Sealed | None = None
+    shipments: tuple[str, ...] = ()
+    """Whose stock was issued."""
+    shorted: tuple[str, ...] = ()
+    """Fulfillment orders whose short pick was answered."""
+    early_returns: tuple[ReturnReceived, ...] = ()
+    """Came from returns before the shipment did from fulfillment; answered in this order."""
+
+
+NEW_ORDER = OrderPart()
+
+
+def units(lines: Iterable[LineQuantity]) -> dict[str, int]:
+    """Units by SKU; several lines may share one."""
+    sums: dict[str, int] = {}
+    for line in lines:
+        sums[line.sku] = sums.get(line.sku, 0) + line.quantity
+    return sums
+
+
+def plus(lines: Iterable[LineQuantity], more: Iterable[LineQuantity]) -> tuple[LineQuantity, ...]:
+    """Lines with the units of both, by line number."""
+    sums = {line.line: line for line in lines}
+    for line in more:
+        before = sums.get(line.line)
+        if before is not None:
+            line = LineQuantity(line=line.line, sku=line.sku, quantity=before.quantity + line.quantity)
+        sums[line.line] = line
+    return tuple(sums[number] for number in sorted(sums))
+
+
+def minus(lines: Iterable[LineQuantity], less: Iterable[LineQuantity]) -> tuple[LineQuantity, ...]:
+    """Lines without the units of `less`, which must be among them."""
+    gone = {line.line: line.quantity for line in less}
+    rest: list[LineQuantity] = []
+    for line in lines:
+        quantity = line.quantity - gone.pop(line.line, 0)
+        assert quantity >= 0, f"line {line.line} gives up {-quantity} units more than it waits for"
+        if quantity:
+            rest.append(LineQuantity(line=line.line, sku=line.sku, quantity=quantity))
+    assert not gone, f"lines {sorted(gone)} give up units and wait for none"
+    return tuple(rest)
+
+
+def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
+    """The order after an event of its own stream."""
+    match event:
+        case StockReserved() | StockBackordered():
+            return replace(
+                order,
+                status="reserved" if isinstance(event, StockReserved) else "waiting",
+                round=event.round,
+                since=event.since,
+                skus=order.skus or tuple(units(event.lines)),
+                pending=event.lines,
+                destination=event.destination,
+                contact=event.contact,
+            )
+        case AllocationFailed():
+            return replace(order, round=event.round)
+        case StockAllocated():
+            return replace(
+                order,
+                status="settled",
+                pending=(),
+                allocated=_after(order.allocated, "allocated", event.movements),
+            )
+        case StockReleased():
+            return _released(order, event)
+        case StockShorted():
+            return replace(
+                order,
+                pending=plus(order.pending, event.lines),
+                allocated=_after(order.allocated, "allocated", event.movements),
+                shorted=(*order.shorted, event.fulfillment_order_id),
+            )
+        case StockIssued():
+            return replace(
+                order,
+                allocated=_after(order.allocated, "allocated", event.movements),
+                issued=_after(order.issued, "issued", event.movements),
+                shipments=(*order.shipments, event.shipment_id),
+            )
+        case StockReturned():
+            return replace(
+                order,
+                issued=_after(order.issued, "issued", event.movements),
+                early_returns=order.early_returns[1:],
+            )
+
+
+def _released(order: OrderPart, event: StockReleased) -> OrderPart:
+    pending = minus(order.pending, event.lines)
+    status: Status = order.status
+    if event.cause == "cancelled":
+        assert not pending, "a cancelled order still waits for units"
+        status = "closed"
+    elif not pending:
+        status = "settled"
+    return replace(
+        order,
+        status=status,
+        pending=pending,
+        allocated=_after(order.allocated, "allocated", event.movements),
+    )
+
+
+def _after(sums: ByNode, bucket: str, movements: Iterable[Movement]) -> ByNode:
+    """What is in a bucket, by node and SKU, after the movements."""
+    after = dict(sums)
+    for movement in movements:
+        for side, delta in ((movement.source, -movement.quantity), (movement.target, movement.quantity)):
+            if side == bucket:
+                skus = added(after.pop(movement.node, {}), movement.sku, delta)
+                if skus:
+                    after[movement.node] = skus
+    return after

@@ -1,0 +1,56 @@
+"""Promises: an order's pending units are promised all together, or it waits and holds what exists.
+
+A backordered order keeps what it could get of its lines, so that its place in the queue is worth something;
+it goes on to routing only when every pending unit is promised.
+"""
+
+from libs.events.inventory import NETWORK, Shortage, StockBackordered, StockReserved
+from services.inventory.order import OrderPart, units
+from services.inventory.stock import Posting, Skus, availability
+
+
+def complete(order_id: str, order: OrderPart, skus: Skus) -> bool:
+    """Whether every pending unit of the order is promised."""
+    return all(_held(order_id, skus, sku) == quantity for sku, quantity in units(order.pending).items())
+
+
+def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockReserved | StockBackordered:
+    """Claim what `order.pending` still lacks, as far as others do not wait for it: the answer is for all
+    pending lines, and opens sourcing round `round_` or stays in it."""
+    assert order.since is not None, f"{order_id} was never accepted"
+    assert order.destination is not None, f"{order_id} has no destination"
+    wanted = units(order.pending)
+    posting = Posting(skus)
+    short: list[Shortage] = []
+    for sku, quantity in wanted.items():
+        missing = quantity - _held(order_id, skus, sku)
+        taken = min(missing, skus[sku].claimable)
+        posting.post(sku, NETWORK, "unreserved", "reserved", taken)
+        if missing > taken:
+            short.append(Shortage(sku=sku, quantity=missing - taken))
+    if short:
+        return StockBackordered(
+            order_id=order_id,
+            round=round_,
+            lines=order.pending,
+            short=tuple(short),
+            since=order.since,
+            destination=order.destination,
+            contact=order.contact,
+            movements=posting.movements,
+        )
+    return StockReserved(
+        order_id=order_id,
+        round=round_,
+        lines=order.pending,
+        availability=availability(wanted, skus),
+        since=order.since,
+        destination=order.destination,
+        contact=order.contact,
+        movements=posting.movements,
+    )
+
+
+def _held(order_id: str, skus: Skus, sku: str) -> int:
+    claim = skus[sku].claims.get(order_id)
+    return 0 if claim is None else claim.held

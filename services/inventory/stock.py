@@ -1,0 +1,259 @@
+"""One SKU's stock: where its units are, who was promised some of them, and who waits for more.
+
+For inventory's decisions, which lock a SKU's part before they read it. The queue of a SKU is its claims that
+hold less than they want, served strictly by age: `since`, then order id. Units become free only by what
+pegs them at once (a receipt, an adjustment) or leaves a `free` timer on the SKU (a release, a return), so
+whenever the queue is not empty and units are free, such a timer is due; until then nobody else takes them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from libs.events.contract import Event
+from libs.events.inventory import (
+    NETWORK,
+    AdjustStock,
+    Availability,
+    Bucket,
+    Claim,
+    Movement,
+    ReceiveStock,
+    ReservationBroken,
+    StockAdjusted,
+    StockPegged,
+    StockReceived,
+)
+
+MOST_UNITS = 1_000_000_000
+"""Units of one SKU that may be in the house, on hand and allocated; more is a typing error."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderClaim:
+    """What an order wants of a SKU and has no node for yet, and how much of it is promised."""
+
+    wanted: int = 0
+    held: int = 0
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SkuPart:
+    """State of a stream `sku/…`: the sum of the SKU's movements, from whatever lane they came.
+
+    Nothing at zero is kept. Folding is a sum, so the order in which lanes are folded does not matter.
+    """
+
+    position: int = 0
+    """Movements so far; the next one is `position` + 1."""
+    on_hand: dict[str, int] = field(default_factory=dict)
+    """Units by node."""
+    allocated: dict[str, int] = field(default_factory=dict)
+    """Units by node."""
+    reserved: int = 0
+    """Sum of what the claims hold."""
+    wanted: int = 0
+    """Sum of what the claims want."""
+    claims: dict[str, OrderClaim] = field(default_factory=dict)
+    """By order id."""
+
+    @property
+    def free(self) -> int:
+        """Units on hand that no order was promised."""
+        return sum(self.on_hand.values()) - self.reserved
+
+    @property
+    def claimable(self) -> int:
+        """Units that a new claim may take: none while others wait, for those are served first."""
+        return 0 if self.wanted > self.reserved else self.free
+
+
+EMPTY_SKU = SkuPart()
+Skus = Mapping[str, SkuPart]
+"""The SKU parts that a decision has before it, by SKU."""
+
+
+class Posting:
+    """The movements of one event, numbered on from where each SKU stands."""
+
+    def __init__(self, skus: Skus) -> None:
+        self._skus = skus
+        self._positions: dict[str, int] = {}
+        self._movements: list[Movement] = []
+
+    @property
+    def movements(self) -> tuple[Movement, ...]:
+        return tuple(self._movements)
+
+    def post(self, sku: str, node: str, source: Bucket, target: Bucket, quantity: int) -> None:
+        """Take `quantity` units from `source` to `target`; none is no movement."""
+        assert quantity >= 0, f"{quantity} units of {sku} from {source} to {target}"
+        if not quantity:
+            return
+        position = self._positions.get(sku)
+        if position is None:
+            position = self._skus.get(sku, EMPTY_SKU).position
+        self._positions[sku] = position + 1
+        self._movements.append(
+            Movement(
+                sku=sku, node=node, source=source, target=target, quantity=quantity, position=position + 1
+            )
+        )
+
+
+def added(sums: Mapping[str, int], key: str, delta: int) -> dict[str, int]:
+    """A copy of `sums` with `delta` added at `key`; a sum of zero is left out."""
+    copy = dict(sums)
+    total = copy.pop(key, 0) + delta
+    if total:
+        copy[key] = total
+    return copy
+
+
+def moved(part: SkuPart, movements: Iterable[Movement]) -> SkuPart:
+    """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
+    position, reserved = part.position, part.reserved
+    on_hand, allocated = part.on_hand, part.allocated
+    for movement in movements:
+        position = max(position, movement.position)
+        for bucket, delta in ((movement.source, -movement.quantity), (movement.target, movement.quantity)):
+            if bucket == "on_hand":
+                on_hand = added(on_hand, movement.node, delta)
+            elif bucket == "allocated":
+                allocated = added(allocated, movement.node, delta)
+            elif bucket == "reserved":
+                reserved += delta
+    return SkuPart(position, on_hand, allocated, reserved, part.wanted, part.claims)
+
+
+def claimed(
+    part: SkuPart,
+    changes: Iterable[tuple[str, int]],
+    wanted: int | None = None,
+    since: datetime | None = None,
+) -> SkuPart:
+    """The SKU after claims won (+) or lost (−) units, each as (order id, units). `wanted`, when given, is
+    what these orders want from now on."""
+    claims, total = dict(part.claims), part.wanted
+    for order_id, held in changes:
+        before = claims.pop(order_id, None) or OrderClaim()
+        after = OrderClaim(
+            before.wanted if wanted is None else wanted, before.held + held, since or before.since
+        )
+        total += after.wanted - before.wanted
+        if after.wanted or after.held:
+            claims[order_id] = after
+    return SkuPart(part.position, part.on_hand, part.allocated, part.reserved, total, claims)
+
+
+def soft(movements: Iterable[Movement]) -> int:
+    """Units that movements promise (+) or take back from a promise (−)."""
+    return sum(
+        movement.quantity if movement.target == "reserved" else -movement.quantity
+        for movement in movements
+        if "reserved" in (movement.source, movement.target)
+    )
+
+
+def evolve_sku(
+    part: SkuPart, event: StockReceived | StockAdjusted | StockPegged | ReservationBroken
+) -> SkuPart:
+    """The SKU after an event of its own stream."""
+    after = moved(part, event.movements)
+    match event:
+        case StockPegged():
+            return claimed(after, [(claim.order_id, claim.quantity) for claim in event.claims])
+        case ReservationBroken():
+            return claimed(after, [(claim.order_id, -claim.quantity) for claim in event.claims])
+    return after
+
+
+def availability(skus: Iterable[str], parts: Skus) -> tuple[Availability, ...]:
+    """Unallocated units on hand by SKU and node, for routing."""
+    return tuple(
+        Availability(node=node, sku=sku, quantity=quantity)
+        for sku in skus
+        for node, quantity in sorted(parts[sku].on_hand.items())
+    )
+
+
+def receive(part: SkuPart, command: ReceiveStock) -> StockReceived:
+    posting = Posting({command.sku: part})
+    posting.post(command.sku, command.node, "supplier", "on_hand", command.quantity)
+    return StockReceived(
+        sku=command.sku,
+        node=command.node,
+        quantity=command.quantity,
+        reference=command.reference,
+        movements=posting.movements,
+    )
+
+
+def adjust(part: SkuPart, command: AdjustStock) -> StockAdjusted:
+    assert command.delta >= -part.on_hand.get(command.node, 0), "more is written off than is on hand"
+    posting = Posting({command.sku: part})
+    posting.post(command.sku, command.node, "adjustment", "on_hand", max(command.delta, 0))
+    posting.post(command.sku, command.node, "on_hand", "written_off", max(-command.delta, 0))
+    return StockAdjusted(
+        sku=command.sku,
+        node=command.node,
+        delta=command.delta,
+        reason_code=command.reason_code,
+        reference=command.reference,
+        movements=posting.movements,
+    )
+
+
+def peg(sku: str, part: SkuPart) -> list[Event]:
+    """Give the free units to those who wait, oldest first; nothing when nobody waits or nothing is free."""
+    free = part.free
+    assert free >= 0, f"{sku}: {-free} units are promised that do not exist"
+    if not free or part.wanted == part.reserved:
+        return []
+    won = _share(
+        free,
+        (
+            (order_id, claim.wanted - claim.held)
+            for order_id, claim in _by_age(part.claims)
+            if claim.wanted > claim.held
+        ),
+    )
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "unreserved", "reserved", sum(claim.quantity for claim in won))
+    return [StockPegged(sku=sku, claims=won, movements=posting.movements)]
+
+
+def break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
+    """Take `quantity` promised units back, from the youngest claims first."""
+    lost = _share(
+        quantity,
+        ((order_id, claim.held) for order_id, claim in reversed(_by_age(part.claims)) if claim.held),
+    )
+    assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
+    return ReservationBroken(sku=sku, claims=lost, movements=posting.movements)
+
+
+def _share(units: int, takers: Iterable[tuple[str, int]]) -> tuple[Claim, ...]:
+    """Hand out units in the takers' order, to each at most what it may take."""
+    claims: list[Claim] = []
+    for order_id, most in takers:
+        quantity = min(units, most)
+        claims.append(Claim(order_id=order_id, quantity=quantity))
+        units -= quantity
+        if not units:
+            break
+    return tuple(claims)
+
+
+def _by_age(claims: Mapping[str, OrderClaim]) -> Sequence[tuple[str, OrderClaim]]:
+    """Claims, oldest first."""
+
+    def age(item: tuple[str, OrderClaim]) -> tuple[datetime, str]:
+        order_id, claim = item
+        assert claim.since is not None, f"nobody knows since when {order_id} waits"
+        return claim.since, order_id
+
+    return sorted(claims.items(), key=age)
