@@ -44,13 +44,16 @@ class NodeDefined(NodeTerms, Event):
 
 
 class Candidate(Value):
-    """A set of nodes that was weighed. `distance_km` is the sum over its nodes."""
+    """A set of nodes that was weighed; an empty one stands for all that are not listed.
+
+    `distance_km` is the sum over its nodes, none where the destination has no coordinates.
+    """
 
     nodes: tuple[NodeId, ...]
     chosen: bool
     distance_km: float | None = None
     units: Annotated[int, Field(ge=0)]
-    """Units of the order that it could ship."""
+    """Units of the order that are there, whether or not they may be shipped."""
     reason: Annotated[str, StringConstraints(max_length=300)]
 
 

@@ -1,0 +1,159 @@
+"""Why these nodes and not others: every candidate that sourcing weighed, each with its reason.
+
+Written for the person who asks months later. At most `LISTED_MAX` are listed; the rest is summed up in one.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from libs.events.order import Reason
+from libs.events.routing import Candidate
+from services.routing.sourcing import Choice, Offer
+
+LISTED_MAX = 20
+RIVALS_MAX = 5
+
+
+def routed(need: Mapping[str, int], found: Sequence[Offer], choice: Choice) -> tuple[Candidate, ...]:
+    """The chosen nodes first, then what was weighed against them: nodes of use, rival sets, the others."""
+    wanted = sum(need.values())
+    best = choice.offers
+    alone = best[0] if len(best) == 1 else None
+    complete = sum(_usable(offer) and offer.total == wanted for offer in found)
+    chosen = _set(best, wanted, _why(choice, complete), chosen=True)
+    singles = [
+        _single(offer, _why_not(offer, wanted, alone)) for offer in _by_use(found) if offer is not alone
+    ]
+    # With one node, its rivals are among the single ones already.
+    rivals = () if alone else choice.rivals
+    against = [_set(nodes, wanted, _why_not_together(nodes, best)) for nodes in rivals[:RIVALS_MAX]]
+    useful = sum(_usable(offer) and offer.total > 0 for offer in found) - (alone is not None)
+    listed = [chosen, *singles[:useful], *against, *singles[useful:]]
+    return _bounded(listed, further_sets=len(rivals) - len(against))
+
+
+def unroutable(need: Mapping[str, int], found: Sequence[Offer]) -> tuple[Candidate, ...]:
+    """Every node with what it lacks, those of use first."""
+    wanted = sum(need.values())
+    return _bounded([_single(offer, _why_not(offer, wanted, None)) for offer in _by_use(found)], 0)
+
+
+def uncovered(
+    need: Mapping[str, int], short: Mapping[str, int], found: Sequence[Offer], country: str
+) -> tuple[Reason, ...]:
+    """What stands in the way of shipping it, SKU by SKU."""
+    usable = [offer for offer in found if _usable(offer)]
+    reasons: list[Reason] = []
+    if not usable:
+        reasons.append(
+            Reason(
+                code="no_node",
+                message=f"no node may ship to {country}; define one, activate one, or widen its ships_to.",
+            )
+        )
+    skus = list(short)
+    for sku in skus[:LISTED_MAX]:
+        elsewhere = [offer.node for offer in found if not _usable(offer) and offer.units.get(sku)][:3]
+        hint = f"; nodes that may not ship it have some: {', '.join(elsewhere)}" if elsewhere else ""
+        reasons.append(
+            Reason(
+                code="not_covered",
+                message=f"{sku}: {need[sku]} units needed, {need[sku] - short[sku]} at nodes that may ship "
+                f"to {country}{hint}.",
+            )
+        )
+    if len(skus) > LISTED_MAX:
+        reasons.append(Reason(code="more", message=f"{len(skus) - LISTED_MAX} further SKUs are not covered."))
+    return tuple(reasons)
+
+
+def _usable(offer: Offer) -> bool:
+    return offer.barred is None
+
+
+def _by_use(found: Sequence[Offer]) -> list[Offer]:
+    """Usable nodes with stock, barred ones with stock, those without; each part nearest first."""
+    return sorted(found, key=lambda offer: (offer.total == 0, not _usable(offer)))
+
+
+def _single(offer: Offer, reason: str) -> Candidate:
+    return Candidate(
+        nodes=(offer.node,), chosen=False, distance_km=offer.distance_km, units=offer.total, reason=reason
+    )
+
+
+def _set(nodes: Sequence[Offer], wanted: int, reason: str, chosen: bool = False) -> Candidate:
+    return Candidate(
+        nodes=tuple(offer.node for offer in nodes),
+        chosen=chosen,
+        distance_km=_distance_km(nodes),
+        units=wanted,
+        reason=reason,
+    )
+
+
+def _distance_km(nodes: Sequence[Offer]) -> float | None:
+    if any(offer.distance_km is None for offer in nodes):
+        return None
+    return sum(offer.cost for offer in nodes) / 10
+
+
+def _why(choice: Choice, complete: int) -> str:
+    if len(choice.offers) == 1:
+        if complete == 1:
+            return "the only node that has everything"
+        return f"has everything; {_first(choice.offers)} of {complete} nodes that do"
+    count = len(choice.offers)
+    if not choice.exact:
+        return (
+            f"{count} nodes that have everything together; too many sets to weigh them all, so the nodes "
+            "that add most were taken"
+        )
+    if not choice.rivals:
+        return f"no fewer than {count} nodes have everything, and no other {count}"
+    return (
+        f"no fewer than {count} nodes have everything; {_first(choice.offers)} of {len(choice.rivals) + 1} "
+        "such sets"
+    )
+
+
+def _first(nodes: Sequence[Offer]) -> str:
+    return "first by country and id" if _distance_km(nodes) is None else "nearest"
+
+
+def _why_not(offer: Offer, wanted: int, alone: Offer | None) -> str:
+    if offer.barred is not None:
+        return offer.barred
+    if offer.total < wanted:
+        return f"has {offer.total} of {wanted} units"
+    assert alone is not None, "a node that has everything was passed over for several"
+    return f"has everything, but {_behind([offer], [alone])}"
+
+
+def _why_not_together(nodes: Sequence[Offer], best: Sequence[Offer]) -> str:
+    return f"have everything together, but {_behind(nodes, best)}"
+
+
+def _behind(nodes: Sequence[Offer], best: Sequence[Offer]) -> str:
+    far, near = sum(offer.cost for offer in nodes), sum(offer.cost for offer in best)
+    assert far >= near
+    if far == near:
+        return f"no nearer, and later by id than {_names(best)}"
+    if _distance_km(best) is None:
+        return f"abroad, and {_names(best)} not, or less so"
+    return f"{(far - near) / 10:.1f} km farther than {_names(best)}"
+
+
+def _names(nodes: Sequence[Offer]) -> str:
+    names = [offer.node for offer in nodes]
+    return " + ".join(names[:4]) + (f" + {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def _bounded(listed: list[Candidate], further_sets: int) -> tuple[Candidate, ...]:
+    if len(listed) <= LISTED_MAX and further_sets == 0:
+        return tuple(listed)
+    kept = listed[: LISTED_MAX - 1]
+    rest = len(listed) - len(kept) + further_sets
+    more = Candidate(
+        nodes=(), chosen=False, units=0, reason=f"{rest} further candidates, none of them better"
+    )
+    return (*kept, more)

@@ -1,0 +1,176 @@
+"""Routing decides, for every order that inventory has promised, which nodes ship it.
+
+It answers each sourcing round of an order once, with a plan by node or with what stands in the way, from what
+the round's event carries and the nodes as it knows them; both are recorded, so that the decision can be
+explained and replayed. Where nodes are, and whom they serve, is data: operations define them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import assert_never, cast
+
+from libs.events.contract import Contract, Event
+from libs.events.envelope import Envelope
+from libs.events.inventory import AllocationFailed, StockReserved
+from libs.events.routing import DefineNode, NodeDefined, NodeTerms, OrderRouted, OrderUnroutable
+from services.routing import candidates, sourcing
+
+# --- what it hears ---------------------------------------------------------------------------------------
+
+HEARS: tuple[type[Event], ...] = (StockReserved, AllocationFailed)
+Heard = StockReserved | AllocationFailed | DefineNode
+
+RULE_VERSION = 1
+"""Which rules sourcing decides by. A change of `sourcing` that may change a plan is a new one."""
+
+# --- state -----------------------------------------------------------------------------------------------
+
+NODES = "nodes"
+SHARED = frozenset({NODES})
+"""Every order reads the nodes; only their own lane changes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPart:
+    """One order, as routing knows it."""
+
+    answered: int = 0
+    """The latest sourcing round that was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodesPart:
+    """All nodes of the tenant, and how often they have changed."""
+
+    version: int = 0
+    nodes: Mapping[str, NodeTerms] = field(default_factory=dict)
+
+
+Part = OrderPart | NodesPart
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a decision sees: the nodes, and the order it is about, if it is about one."""
+
+    home: str = NODES
+    order: OrderPart = OrderPart()
+    nodes: NodesPart = field(default_factory=NodesPart)
+
+
+INITIAL = State()
+
+
+def empty(stream: str) -> Part:
+    """The part of a stream of which nothing is known."""
+    return NodesPart() if stream == NODES else OrderPart()
+
+
+def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
+    """An order's decision needs the nodes; a node's definition needs nothing else."""
+    return (NODES,) if isinstance(home, OrderPart) else ()
+
+
+def compose(home: str, parts: Mapping[str, Part]) -> State:
+    """The state from the parts of the home stream and of `more_streams`."""
+    nodes = parts[NODES]
+    assert isinstance(nodes, NodesPart)
+    if home == NODES:
+        return State(nodes=nodes)
+    order = parts[home]
+    assert isinstance(order, OrderPart)
+    return State(home, order, nodes)
+
+
+def decompose(state: State) -> Mapping[str, Part]:
+    """The parts by stream again."""
+    if state.home == NODES:
+        return {NODES: state.nodes}
+    return {state.home: state.order, NODES: state.nodes}
+
+
+# --- evolve ----------------------------------------------------------------------------------------------
+
+
+def evolve(state: State, event: Event) -> State:
+    """The state after one of routing's own events; inventory's leave nothing behind."""
+    match event:
+        case OrderRouted() | OrderUnroutable():
+            return replace(state, order=OrderPart(answered=event.round))
+        case NodeDefined():
+            nodes = {**state.nodes.nodes, event.node: _terms(event)}
+            return replace(state, nodes=NodesPart(version=event.nodes_version, nodes=nodes))
+        case _:
+            return state
+
+
+def _terms(source: NodeTerms) -> NodeTerms:
+    return NodeTerms(
+        node=source.node,
+        name=source.name,
+        country=source.country,
+        latitude=source.latitude,
+        longitude=source.longitude,
+        ships_to=source.ships_to,
+        active=source.active,
+    )
+
+
+# --- decide ----------------------------------------------------------------------------------------------
+
+
+def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]:
+    """A plan for a new round, a node's new definition; [] to a repeat and to a round that is past."""
+    body = cast(Heard, heard.body)
+    match body:
+        case StockReserved() | AllocationFailed():
+            return [] if body.round <= state.order.answered else [_route(state.nodes, body)]
+        case DefineNode():
+            return _define(state.nodes, body)
+        case _:
+            assert_never(body)
+
+
+def _route(known: NodesPart, asked: StockReserved | AllocationFailed) -> Event:
+    need = sourcing.needs(asked.lines)
+    found = sourcing.offers(need, asked.availability, asked.destination, known.nodes)
+    usable = [offer for offer in found if offer.barred is None and offer.total]
+    short = sourcing.lacking(need, usable)
+    if short:
+        return OrderUnroutable(
+            order_id=asked.order_id,
+            round=asked.round,
+            lines=asked.lines,
+            reasons=candidates.uncovered(need, short, found, asked.destination.country),
+            candidates=candidates.unroutable(need, found),
+            rule_version=RULE_VERSION,
+            nodes_version=known.version,
+        )
+    choice = sourcing.choose(need, usable)
+    return OrderRouted(
+        order_id=asked.order_id,
+        round=asked.round,
+        nodes=sourcing.plan(asked.lines, choice.offers),
+        candidates=candidates.routed(need, found, choice),
+        rule_version=RULE_VERSION,
+        nodes_version=known.version,
+    )
+
+
+def _define(known: NodesPart, command: DefineNode) -> list[Event]:
+    terms = _terms(command)
+    if known.nodes.get(command.node) == terms:
+        return []
+    return [
+        NodeDefined(
+            node=terms.node,
+            name=terms.name,
+            country=terms.country,
+            latitude=terms.latitude,
+            longitude=terms.longitude,
+            ships_to=terms.ships_to,
+            active=terms.active,
+            nodes_version=known.version + 1,
+        )
+    ]
