@@ -1,0 +1,258 @@
+"""Returns: what may come back, and what money is owed, whatever is heard first."""
+
+from itertools import permutations
+
+import pytest
+
+from libs.events.contract import Contract, Event
+from libs.events.fulfillment import FulfillmentCompleted, ShipmentDelivered
+from libs.events.intake import OrderAccepted, PaymentState
+from libs.events.order import Charge, Destination, LineQuantity, OrderLine
+from libs.events.refusal import CommandRefused
+from libs.events.returns import (
+    AuthorisedLine,
+    AuthoriseReturn,
+    Disposition,
+    InspectedUnits,
+    ReceiveReturn,
+    RefundRequested,
+    ReturnAuthorised,
+    ReturnClosed,
+    ReturnedUnits,
+    ReturnLine,
+    ReturnReceived,
+    ReturnWindowOpened,
+)
+from services.returns import domain
+from tests.spec import NOON, Spec, given
+
+ORDER = "order-1"
+R1 = f"{ORDER}-R1"
+WHOLE = ((1, 3), (2, 2))
+
+
+def units(line: int, quantity: int) -> LineQuantity:
+    return LineQuantity(line=line, sku=f"sku-{line}", quantity=quantity)
+
+
+def accepted(
+    payment: PaymentState = "paid", *, price: int = 500, charges: tuple[int, ...] = ()
+) -> OrderAccepted:
+    """Line 1: 3 units at `price`; line 2: 2 units at twice that."""
+    lines = tuple(
+        OrderLine(line=line, sku=f"sku-{line}", quantity=quantity, unit_price_minor=price * line)
+        for line, quantity in WHOLE
+    )
+    return OrderAccepted(
+        order_id=ORDER,
+        channel="web",
+        external_id="1001",
+        placed_at=NOON,
+        currency="GBP",
+        lines=lines,
+        charges=tuple(Charge(kind="postage", amount_minor=amount) for amount in charges),
+        payment=payment,
+        destination=Destination(country="GB"),
+    )
+
+
+def delivered(*lines: tuple[int, int], shipment: str = f"{ORDER}-S1") -> ShipmentDelivered:
+    quantities = tuple(units(*line) for line in lines or WHOLE)
+    return ShipmentDelivered(order_id=ORDER, shipment_id=shipment, occurred_at=NOON, lines=quantities)
+
+
+def completed(outcome: str, **lines: tuple[LineQuantity, ...]) -> FulfillmentCompleted:
+    return FulfillmentCompleted.model_validate({"order_id": ORDER, "outcome": outcome, **lines})
+
+
+def authorise(*lines: tuple[int, int]) -> AuthoriseReturn:
+    return AuthoriseReturn(
+        order_id=ORDER, lines=tuple(ReturnLine(line=line, quantity=quantity) for line, quantity in lines)
+    )
+
+
+def receive(*came: tuple[int, int, Disposition], rma_id: str = R1) -> ReceiveReturn:
+    inspected = tuple(
+        InspectedUnits(line=line, quantity=quantity, disposition=disposition)
+        for line, quantity, disposition in came
+    )
+    return ReceiveReturn(order_id=ORDER, rma_id=rma_id, node="north", units=inspected)
+
+
+def refund(
+    refund_id: str, amount: int, cause: str, *lines: LineQuantity, rma_id: str | None = None
+) -> RefundRequested:
+    return RefundRequested.model_validate(
+        {
+            "order_id": ORDER,
+            "refund_id": f"{ORDER}-{refund_id}",
+            "rma_id": rma_id,
+            "amount_minor": amount,
+            "currency": "GBP",
+            "cause": cause,
+            "lines": lines,
+        }
+    )
+
+
+def refunds(*inputs: Contract) -> dict[str, int]:
+    """Every refund requested in a life, and that each was requested once."""
+    life, found = given(domain), list[tuple[str, int]]()
+    for body in inputs:
+        events = life.when(body).events
+        found += [(e.refund_id, e.amount_minor) for e in events if isinstance(e, RefundRequested)]
+    assert len(dict(found)) == len(found)
+    return {refund_id.removeprefix(f"{ORDER}-"): amount for refund_id, amount in found}
+
+
+def bought() -> Spec:
+    return given(domain).heard(accepted(), delivered())
+
+
+# What may come back
+
+
+def test_a_delivery_opens_the_return_window_once() -> None:
+    life = given(domain).heard(accepted())
+    life.when(delivered()).then(
+        ReturnWindowOpened(order_id=ORDER, shipment_id=f"{ORDER}-S1", lines=(units(1, 3), units(2, 2)))
+    )
+    life.when(delivered()).then_nothing()
+
+
+def test_delivered_units_are_authorised_each_once() -> None:
+    reason = ReturnLine(line=1, quantity=2, reason="too small")
+    life = (
+        bought()
+        .when(AuthoriseReturn(order_id=ORDER, lines=(reason,)))
+        .then(
+            ReturnAuthorised(
+                order_id=ORDER,
+                rma_id=R1,
+                lines=(AuthorisedLine(line=1, sku="sku-1", quantity=2, reason="too small"),),
+            )
+        )
+    )
+    life.when(authorise((1, 2))).then_refused("not_returnable")
+    assert life.answer is not None
+    refused = life.answer.events[0]
+    assert isinstance(refused, CommandRefused)
+    assert "1 can still be returned (3 delivered, 2 under a return already)" in refused.message
+    life.when(authorise((1, 1), (2, 2))).then_one(ReturnAuthorised, rma_id=f"{ORDER}-R2")
+
+
+@pytest.mark.parametrize("wanted", [((1, 4),), ((1, 2), (1, 2)), ((3, 1),), ((2, 1), (1, 4))])
+def test_what_was_not_delivered_cannot_come_back(wanted: tuple[tuple[int, int], ...]) -> None:
+    bought().when(authorise(*wanted)).then_refused("not_returnable")
+
+
+def test_nothing_comes_back_before_a_delivery() -> None:
+    given(domain).heard(accepted()).when(authorise((1, 1))).then_refused("nothing_delivered")
+
+
+# What came
+
+
+def test_a_receipt_is_disposed_refunded_and_closes_the_return() -> None:
+    came = receive((1, 1, "restock"), (1, 1, "scrap"), (2, 1, "restock"))
+    life = bought().heard(authorise((1, 2), (2, 1)))
+    life.when(came).then(
+        ReturnReceived(
+            order_id=ORDER,
+            rma_id=R1,
+            node="north",
+            units=(
+                ReturnedUnits(line=1, sku="sku-1", quantity=1, disposition="restock"),
+                ReturnedUnits(line=1, sku="sku-1", quantity=1, disposition="scrap"),
+                ReturnedUnits(line=2, sku="sku-2", quantity=1, disposition="restock"),
+            ),
+        ),
+        refund("R1-refund-1", 2000, "returned", units(1, 2), units(2, 1), rma_id=R1),
+        ReturnClosed(order_id=ORDER, rma_id=R1),
+    )
+    life.when(came).then_refused("not_expected")
+
+
+def test_a_return_in_two_parcels_is_refunded_parcel_by_parcel() -> None:
+    life = bought().heard(authorise((1, 2)))
+    life.when(receive((1, 1, "restock"))).then_types(ReturnReceived, RefundRequested)
+    life.when(receive((1, 2, "restock"))).then_refused("not_expected")
+    life.when(receive((2, 1, "restock"))).then_refused("not_expected")
+    life.when(receive((1, 1, "scrap"))).then_types(ReturnReceived, RefundRequested, ReturnClosed)
+    assert life.answer is not None
+    assert life.answer.events[1] == refund("R1-refund-2", 500, "returned", units(1, 1), rma_id=R1)
+
+
+def test_a_receipt_needs_its_authorisation() -> None:
+    bought().when(receive((1, 1, "restock"))).then_refused("unknown_rma")
+
+
+# Refunds
+
+
+def test_a_paid_order_is_refunded_by_cause() -> None:
+    end = completed(
+        "partly_delivered",
+        delivered=(units(1, 1),),
+        lost=(units(1, 2),),
+        cancelled=(units(2, 1),),
+        unroutable=(units(2, 1),),
+    )
+    life = given(domain).heard(accepted(charges=(250,)))
+    life.when(end).then(
+        refund("refund-lost", 1000, "lost", units(1, 2)),
+        refund("refund-cancelled", 1000, "cancelled", units(2, 1)),
+        refund("refund-unroutable", 1000, "unroutable", units(2, 1)),
+    )
+    life.when(end).then_nothing()
+
+
+def test_an_order_of_which_nothing_came_gets_its_postage_back() -> None:
+    end = completed("lost", lost=(units(1, 3),), cancelled=(units(2, 2),))
+    assert refunds(accepted(charges=(250,)), end) == {"refund-lost": 1750, "refund-cancelled": 2000}
+
+
+def test_no_more_is_refunded_than_was_charged() -> None:
+    life = (accepted(charges=(-3000,)), delivered(), authorise((1, 3), (2, 2)))
+    parcels = (receive((1, 3, "restock")), receive((2, 2, "restock")))
+    assert refunds(*life, *parcels) == {"R1-refund-1": 500}
+
+
+def test_an_order_on_account_owes_for_returns_only() -> None:
+    end = completed("partly_delivered", delivered=(units(1, 3),), lost=(units(2, 2),))
+    life = (accepted("on_account"), delivered((1, 3)), end)
+    assert refunds(*life) == {}
+    assert refunds(*life, authorise((1, 1)), receive((1, 1, "scrap"))) == {"R1-refund-1": 500}
+
+
+def test_a_payment_released_from_its_hold_counts_as_paid() -> None:
+    end = completed("cancelled", cancelled=(units(1, 3), units(2, 2)))
+    assert refunds(accepted("pending"), end) == {"refund-cancelled": 3500}
+
+
+def test_nothing_is_refunded_for_what_cost_nothing_or_arrived() -> None:
+    assert refunds(accepted(price=0), completed("lost", lost=(units(1, 3),))) == {}
+    assert refunds(accepted(), completed("delivered", delivered=(units(1, 3), units(2, 2)))) == {}
+
+
+def test_the_same_is_owed_whenever_the_prices_are_heard() -> None:
+    end = completed("partly_delivered", delivered=(units(1, 3),), lost=(units(2, 2),))
+    others: tuple[Contract, ...] = (delivered((1, 3)), authorise((1, 2)), receive((1, 2, "restock")), end)
+    expected = {"R1-refund-1": 1000, "refund-lost": 2000}
+    for place in range(len(others) + 1):
+        assert refunds(*others[:place], accepted(), *others[place:], accepted(), end) == expected
+
+
+def test_heard_events_in_any_order_give_the_same_state_and_events() -> None:
+    heard: tuple[Event, ...] = (
+        accepted(),
+        delivered((1, 3)),
+        completed("partly_delivered", delivered=(units(1, 3),), lost=(units(2, 2),)),
+    )
+    ends = []
+    for order in permutations(heard):
+        life, told = given(domain), list[str]()
+        for event in order:
+            told += [e.model_dump_json() for e in life.when(event).events]
+        ends.append((life.parts[ORDER], sorted(told)))
+    assert all(end == ends[0] for end in ends)
