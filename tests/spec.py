@@ -115,8 +115,9 @@ class Spec:
             assert event.stream == heard.stream, f"{event.TYPE} of {event.stream} in a turn of {heard.stream}"
             state = evolve(state, event)
         self._must_replay(before, [*logged, *events], state)
-        self.parts |= self.stage.parts(heard.stream, state)
-        _must_survive_json(self.parts)
+        known = self.stage.parts(heard.stream, state)
+        _must_survive_json(known)
+        self.parts |= known
         self.answer = Answer(self, heard, events)
         return self.answer
 
