@@ -6,11 +6,14 @@ Each rule is a function from a file's text to complaints; each is shown to bite 
 import ast
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 FUNCTION_LINES_MAX = 70
@@ -139,6 +142,17 @@ def foreign_lock_lines(text: str) -> Iterator[str]:
             yield f"line {number}: neither a pin, a hash nor a comment without addresses: {line[:80]}"
 
 
+def unlocked(requirements: list[str], lock: str) -> list[str]:
+    """Requirements that the lock does not pin, or pins to a version outside their range."""
+    pinned = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", lock, re.MULTILINE))
+    missing = []
+    for requirement in map(Requirement, requirements):
+        version = pinned.get(canonicalize_name(requirement.name))
+        if version is None or not requirement.specifier.contains(version, prereleases=True):
+            missing.append(str(requirement))
+    return missing
+
+
 def anchors(markdown: str) -> set[str]:
     """Heading anchors, as GitHub makes them."""
     headings = re.findall(r"^#+ +(.+?) *$", CODE_FENCE.sub("", markdown), re.MULTILINE)
@@ -196,6 +210,15 @@ def test_locks_hold_pins_and_hashes_only(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert text.count("==") > 40
     assert not list(foreign_lock_lines(text))
+
+
+def test_the_lock_holds_what_pyproject_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    every = [*project["dependencies"], *extras["local"], *extras["dev"]]
+    wanted = {"requirements.lock": every, "requirements-runtime.lock": project["dependencies"]}
+    for lock, requirements in wanted.items():
+        assert unlocked(requirements, (ROOT / lock).read_text()) == [], f"{lock} is behind: run `make lock`"
 
 
 def test_links_in_the_docs_lead_somewhere() -> None:
@@ -266,6 +289,11 @@ def test_traces_of_a_machine_are_seen() -> None:
 )
 def test_an_address_in_a_lock_is_seen(line: str) -> None:
     assert list(foreign_lock_lines(line))
+
+
+def test_a_lock_that_is_behind_is_seen() -> None:
+    lock = "orjson==3.13.0 \\\n    --hash=sha256:00\npyyaml==6.0.3 \\\n"
+    assert unlocked(["orjson>=3.14", "PyYAML>=6", "rich"], lock) == ["orjson>=3.14", "rich"]
 
 
 def test_a_dead_link_is_seen(tmp_path: Path) -> None:
