@@ -17,7 +17,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 FUNCTION_LINES_MAX = 70
-FILE_LINES_MAX = 400
+FILE_LINES_MAX = {"tests": 500}
+"""By top folder; 400 elsewhere. A test's tables may take more room."""
 NOT_OURS = {".git", ".venv", ".orderlog", ".hypothesis", "build", "__pycache__"}
 
 EDGES = {"app.py", "api.py", "sender.py"}
@@ -177,8 +178,9 @@ def complaints(path: Path) -> Iterator[str]:
     text = (ROOT / path).read_text()
     tree = ast.parse(text)
     lines = text.count("\n")
-    if lines > FILE_LINES_MAX:
-        yield f"{lines} lines, {FILE_LINES_MAX} is the limit: give a part of it a name and a file"
+    limit = FILE_LINES_MAX.get(path.parts[0], 400)
+    if lines > limit:
+        yield f"{lines} lines, {limit} is the limit: give a part of it a name and a file"
     yield from long_functions(tree)
     if path.name == "__init__.py":
         yield from more_than_a_docstring(tree)
