@@ -1,0 +1,46 @@
+"""One hash of everything that the read models say, so that two of them can be compared.
+
+SHA-256 over all rows of all read-model tables in key order, in PostgreSQL's COPY text (times in UTC). Where
+the projector stands (`consumed`, `high_water`) is no part of it: that is how it got there, not what it says.
+"""
+
+import hashlib
+
+import asyncpg
+
+from services.console.store import Connection
+
+_TABLES = {
+    "orders": "SELECT * FROM orders ORDER BY tenant, order_id",
+    "order_skus": "SELECT * FROM order_skus ORDER BY tenant, sku, order_id",
+    "timeline": "SELECT * FROM timeline ORDER BY tenant, order_id, stage, lane, sequence",
+    "stock": "SELECT * FROM stock ORDER BY tenant, sku, node, bucket",
+    "reservations": "SELECT * FROM reservations ORDER BY tenant, order_id, sku",
+}
+
+
+async def digest(connection: Connection, schema: str) -> str:
+    """Hex digest of a schema's read models, within the caller's transaction (a snapshot, or quiet tables)."""
+    await connection.execute(
+        "SELECT set_config('search_path', quote_ident($1), true), set_config('timezone', 'UTC', true),"
+        " set_config('datestyle', 'ISO', true), set_config('orderlog.projector', 'on', true)",
+        schema,
+    )
+    found = hashlib.sha256()
+
+    async def add(rows: bytes) -> None:
+        found.update(rows)
+
+    for table, query in _TABLES.items():
+        found.update(f"{table}\n".encode())
+        await connection.copy_from_query(query, output=add)
+    return found.hexdigest()
+
+
+async def live_digest(pool: asyncpg.Pool, schema: str = "live") -> str:
+    """Hex digest of a schema's read models as they are now."""
+    async with (
+        pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        return await digest(connection, schema)

@@ -1,0 +1,288 @@
+"""What the read side knows of one order: each stage's facts apart, so that no stage disturbs another's.
+
+Plain frozen dataclasses that pydantic stores as JSON. Every `_at` is UTC; mappings are never changed in
+place. Line numbers and ids are the keys under which a stage reports. Personal data is never here: of a sealed
+contact only the data subject's pseudonym is kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Units = Mapping[int, int]
+"""Units by line number."""
+
+Sourced = Literal["backordered", "short_picked", "reserved", "allocated", "freed"]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedLine:
+    """One line as ordered."""
+
+    line: int
+    sku: str
+    quantity: int
+    unit_price_minor: int
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargedAmount:
+    """Money that is no goods."""
+
+    kind: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedHold:
+    """A named release-blocker; open while `released_at` is none."""
+
+    name: str
+    message: str
+    placed_at: datetime
+    released_at: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedReason:
+    """Why something was refused."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeFacts:
+    """The order as captured, and how it began and ended."""
+
+    channel: str | None = None
+    external_id: str | None = None
+    placed_at: datetime | None = None
+    currency: str | None = None
+    payment: str | None = None
+    customer_id: str | None = None
+    subject: str | None = None
+    country: str | None = None
+    postcode_area: str | None = None
+    declared_total_minor: int | None = None
+    lines: tuple[OrderedLine, ...] = ()
+    charges: tuple[ChargedAmount, ...] = ()
+    holds: tuple[PlacedHold, ...] = ()
+    captured_at: datetime | None = None
+    accepted_at: datetime | None = None
+    rejected_at: datetime | None = None
+    reasons: tuple[StatedReason, ...] = ()
+    cancellation_requested_at: datetime | None = None
+    cancellation_reason: str = ""
+    closed_at: datetime | None = None
+    outcome: str | None = None
+    close_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourcedLine:
+    """Where the sourcing of a line stands in its latest round."""
+
+    sku: str
+    round: int
+    state: Sourced
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitedFor:
+    """Units of a SKU that a backordered order lacks."""
+
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryFacts:
+    """What is promised to the order. Quantities by bucket are in the reservations table, not here."""
+
+    lines: Mapping[int, SourcedLine] = field(default_factory=dict)
+    waits_for: tuple[WaitedFor, ...] = ()
+    shorted: Units = field(default_factory=dict)
+    reserved_at: datetime | None = None
+    backordered_at: datetime | None = None
+    allocated_at: datetime | None = None
+    freed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedCandidate:
+    """A set of nodes that routing weighed, and why it was taken or not."""
+
+    nodes: tuple[str, ...]
+    chosen: bool
+    reason: str
+    units: int
+    distance_km: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingDecision:
+    """One round's plan: units by line at each node, or why there is none."""
+
+    round: int
+    at: datetime
+    routable: bool
+    nodes: Mapping[str, Units]
+    lines: Units
+    candidates: tuple[WeighedCandidate, ...]
+    rule_version: int
+    nodes_version: int
+    reasons: tuple[StatedReason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingFacts:
+    """Every decision, in order of its round."""
+
+    decisions: tuple[RoutingDecision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One parcel, packed or under way."""
+
+    package_id: str
+    weight_grams: int | None = None
+    tracking_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeWork:
+    """A fulfillment order: work requested of one node."""
+
+    node: str
+    round: int
+    released_at: datetime
+    lines: Units
+    picked: Units = field(default_factory=dict)
+    short: Units = field(default_factory=dict)
+    packages: tuple[Parcel, ...] = ()
+    picked_at: datetime | None = None
+    packed_at: datetime | None = None
+    dispatched_at: datetime | None = None
+    cancelled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A shipment: goods under one dispatch, and how far the carrier says they are."""
+
+    fulfillment_order_id: str
+    node: str
+    carrier: str
+    packages: tuple[Parcel, ...]
+    lines: Units
+    dispatched_at: datetime
+    carrier_status: str | None = None
+    carrier_status_at: datetime | None = None
+    carrier_note: str = ""
+    picked_up_at: datetime | None = None
+    delivered: Units = field(default_factory=dict)
+    delivered_at: datetime | None = None
+    lost: Units = field(default_factory=dict)
+    lost_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FulfillmentFacts:
+    """What is with the nodes, what has left, and what has come to its end."""
+
+    work: Mapping[str, NodeWork] = field(default_factory=dict)
+    shipments: Mapping[str, Dispatch] = field(default_factory=dict)
+    cancelled: Units = field(default_factory=dict)
+    cancelled_at: datetime | None = None
+    unroutable: Units = field(default_factory=dict)
+    cancellation_declined_at: datetime | None = None
+    cancellation_declined_reason: str = ""
+    completed_at: datetime | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwedMessage:
+    """One message to the customer. `state` is requested, sent, failed or skipped."""
+
+    milestone: str
+    state: str
+    subject_id: str | None = None
+    requested_at: datetime | None = None
+    settled_at: datetime | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationsFacts:
+    """Every message, by its id."""
+
+    messages: Mapping[str, OwedMessage] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedUnits:
+    """Units that came back at a node, and what became of them."""
+
+    line: int
+    sku: str
+    quantity: int
+    disposition: str
+    node: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rma:
+    """A return authorisation and what came back under it."""
+
+    authorised_at: datetime
+    lines: Units
+    received: tuple[ReceivedUnits, ...] = ()
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwedRefund:
+    """Money that the customer is owed."""
+
+    amount_minor: int
+    currency: str
+    cause: str
+    requested_at: datetime
+    lines: Units
+    rma_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnsFacts:
+    """What may be returned, what was, and what is owed for it."""
+
+    returnable: Units = field(default_factory=dict)
+    rmas: Mapping[str, Rma] = field(default_factory=dict)
+    refunds: Mapping[str, OwedRefund] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One order as the read side knows it."""
+
+    intake: IntakeFacts = IntakeFacts()
+    inventory: InventoryFacts = InventoryFacts()
+    routing: RoutingFacts = RoutingFacts()
+    fulfillment: FulfillmentFacts = FulfillmentFacts()
+    notifications: NotificationsFacts = NotificationsFacts()
+    returns: ReturnsFacts = ReturnsFacts()
+    events: int = 0
+    """Events folded."""
+    last_at: datetime | None = None
+    """Time of the latest of them."""
+
+
+INITIAL = State()

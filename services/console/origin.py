@@ -1,0 +1,24 @@
+"""Whose event it is: the stage that published it, the order whose life it belongs to."""
+
+from collections.abc import Mapping
+
+from libs.events.catalogue import EVENTS
+from libs.events.contract import Event
+from libs.events.envelope import Envelope
+from libs.events.refusal import CommandRefused
+
+STAGE_OF: Mapping[str, str] = {
+    event.TYPE: stage for stage, events in EVENTS.items() for event in events if event is not CommandRefused
+}
+"""Event type → the stage that publishes it. A refusal can be any stage's, and is missing here."""
+
+
+def stage_of(envelope: Envelope[Event]) -> str:
+    """The stage that published it; a refusal is known by its sender alone (`orderlog/<stage>`)."""
+    return STAGE_OF.get(envelope.body.TYPE) or envelope.source.rpartition("/")[2]
+
+
+def order_of(envelope: Envelope[Event]) -> str | None:
+    """The order that the event belongs to; none for a SKU's or the nodes' stream."""
+    stream = envelope.stream
+    return None if "/" in stream or stream == "nodes" else stream

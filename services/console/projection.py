@@ -1,0 +1,221 @@
+"""One batch of events into changes of the read models. Pure: the store loads before and writes after it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from libs.events.contract import Event
+from libs.events.envelope import Envelope
+from libs.events.intake import OrderAccepted, OrderHeld
+from libs.events.inventory import ReservationBroken, StockPegged
+from services.console.facts import INITIAL, State
+from services.console.orders import evolve
+from services.console.origin import order_of, stage_of
+from services.console.sentences import claim_sentence, sentence
+from services.console.standing import line_standings, milestones, status_of
+from services.console.stock import (
+    BalanceKey,
+    ReservationKey,
+    ReservationUnits,
+    balance_changes,
+    reservation_changes,
+)
+
+_STATES: TypeAdapter[State] = TypeAdapter(State)
+
+
+class OrderKey(NamedTuple):
+    """An order of a tenant."""
+
+    tenant: str
+    order_id: str
+
+
+class SkuOfOrder(NamedTuple):
+    """An order has a line of this SKU."""
+
+    tenant: str
+    sku: str
+    order_id: str
+
+
+class LaneKey(NamedTuple):
+    """A sender's lane."""
+
+    source: str
+    lane: int
+
+
+class Heard(NamedTuple):
+    """How far a sender's lane has been heard, and when that event was."""
+
+    sequence: int
+    at: datetime
+
+
+class TimelineRow(NamedTuple):
+    """One event in an order's life, as the table has it."""
+
+    tenant: str
+    order_id: str
+    stage: str
+    lane: int
+    sequence: int
+    at: datetime
+    type: str
+    sentence: str
+    actor: str
+    reason: str
+    event_id: UUID
+    causation_id: UUID
+
+
+class OrderRow(NamedTuple):
+    """One order, as the table has it. `facts` is the whole `State` as JSON."""
+
+    tenant: str
+    order_id: str
+    status: str
+    channel: str | None
+    external_id: str | None
+    customer_id: str | None
+    ordered_at: datetime | None
+    currency: str | None
+    total_minor: int | None
+    line_count: int
+    units: int
+    confirmed_at: datetime | None
+    paid_at: datetime | None
+    routed_at: datetime | None
+    picking_at: datetime | None
+    shipped_at: datetime | None
+    picked_up_at: datetime | None
+    delivered_at: datetime | None
+    events: int
+    last_at: datetime | None
+    facts: str
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch does to the read models. Sums that come to nothing are kept: that a bucket was ever
+    touched must not depend on how events were batched."""
+
+    states: dict[OrderKey, State] = field(default_factory=dict)
+    timeline: list[TimelineRow] = field(default_factory=list)
+    skus: set[SkuOfOrder] = field(default_factory=set)
+    balances: dict[BalanceKey, int] = field(default_factory=dict)
+    reservations: dict[ReservationKey, ReservationUnits] = field(default_factory=dict)
+
+
+def unheard(
+    envelopes: Iterable[Envelope[Event]], heard: Mapping[LaneKey, Heard]
+) -> tuple[list[Envelope[Event]], dict[LaneKey, Heard]]:
+    """Events that are no repeats, in order, and how far each lane that moved has been heard with them."""
+    new: list[Envelope[Event]] = []
+    moved: dict[LaneKey, Heard] = {}
+    for envelope in envelopes:
+        lane = LaneKey(envelope.source, envelope.lane)
+        last = moved.get(lane) or heard.get(lane)
+        if last is None or envelope.sequence > last.sequence:
+            moved[lane] = Heard(envelope.sequence, envelope.at)
+            new.append(envelope)
+    return new, moved
+
+
+def touched(envelopes: Iterable[Envelope[Event]]) -> set[OrderKey]:
+    """Orders whose state the batch needs."""
+    streams = {(envelope.tenant, order_of(envelope)) for envelope in envelopes}
+    return {OrderKey(tenant, order_id) for tenant, order_id in streams if order_id is not None}
+
+
+def fold(envelopes: Sequence[Envelope[Event]], states: Mapping[OrderKey, State]) -> Changes:
+    """All changes of a batch without repeats; `states` holds the touched orders that are known."""
+    changes = Changes()
+    for envelope in envelopes:
+        tenant, event = envelope.tenant, envelope.body
+        order_id = order_of(envelope)
+        if order_id is not None:
+            key = OrderKey(tenant, order_id)
+            before = changes.states.get(key) or states.get(key, INITIAL)
+            after = evolve(before, envelope)
+            if after is not before:
+                changes.states[key] = after
+            changes.timeline.append(_timeline_row(envelope, order_id, sentence(event)))
+            if isinstance(event, OrderAccepted | OrderHeld):
+                changes.skus.update(SkuOfOrder(tenant, line.sku, order_id) for line in event.lines)
+        elif isinstance(event, StockPegged | ReservationBroken):
+            for named in sorted({claim.order_id for claim in event.claims}):
+                changes.timeline.append(_timeline_row(envelope, named, claim_sentence(event, named)))
+        for balance, units in balance_changes(envelope):
+            changes.balances[balance] = changes.balances.get(balance, 0) + units
+        for claim, delta in reservation_changes(envelope):
+            known = changes.reservations.get(claim)
+            changes.reservations[claim] = delta if known is None else _added(known, delta)
+    return changes
+
+
+def order_row(key: OrderKey, state: State) -> OrderRow:
+    """The row of an order's state."""
+    intake, moments = state.intake, milestones(state)
+    lines = line_standings(state)
+    goods = sum(line.quantity * line.unit_price_minor for line in intake.lines)
+    total = goods + sum(charge.amount_minor for charge in intake.charges)
+    return OrderRow(
+        tenant=key.tenant,
+        order_id=key.order_id,
+        status=status_of(state, lines),
+        channel=intake.channel,
+        external_id=intake.external_id,
+        customer_id=intake.customer_id,
+        ordered_at=intake.placed_at or intake.captured_at,
+        currency=intake.currency,
+        total_minor=total if intake.lines else None,
+        line_count=len(lines),
+        units=sum(line.ordered for line in lines),
+        confirmed_at=moments.confirmed,
+        paid_at=moments.paid,
+        routed_at=moments.routed,
+        picking_at=moments.picking,
+        shipped_at=moments.shipped,
+        picked_up_at=moments.picked_up,
+        delivered_at=moments.delivered,
+        events=state.events,
+        last_at=state.last_at,
+        facts=_STATES.dump_json(state, exclude_defaults=True).decode(),
+    )
+
+
+def read_state(facts: str) -> State:
+    """The state that a row's `facts` hold."""
+    return _STATES.validate_json(facts)
+
+
+def _timeline_row(envelope: Envelope[Event], order_id: str, text: str) -> TimelineRow:
+    return TimelineRow(
+        envelope.tenant,
+        order_id,
+        stage_of(envelope),
+        envelope.lane,
+        envelope.sequence,
+        envelope.at,
+        envelope.body.TYPE,
+        _storable(text),
+        _storable(envelope.actor),
+        _storable(envelope.reason),
+        envelope.id,
+        envelope.causation_id,
+    )
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text holds no NUL; a message may."""
+    return text.replace("\x00", "\ufffd") if "\x00" in text else text
+
+
+def _added(known: ReservationUnits, delta: ReservationUnits) -> ReservationUnits:
+    return ReservationUnits(*(a + b for a, b in zip(known, delta, strict=True)))

@@ -1,0 +1,239 @@
+"""What an order's timeline says: one sentence an event, with numbers, for a person who knows no code."""
+
+from collections.abc import Iterable
+from functools import cache
+
+from babel.numbers import get_currency_precision
+
+from libs.events.contract import Event
+from libs.events.fulfillment import (
+    CancellationDeclined,
+    CarrierEventRecorded,
+    FulfillmentCancelled,
+    FulfillmentCompleted,
+    FulfillmentReleased,
+    PackConfirmed,
+    PickConfirmed,
+    PickShorted,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentLost,
+    ShortLine,
+)
+from libs.events.intake import (
+    HoldReleased,
+    OrderAccepted,
+    OrderCancellationRequested,
+    OrderClosed,
+    OrderHeld,
+    OrderRejected,
+)
+from libs.events.inventory import (
+    AllocationFailed,
+    ReservationBroken,
+    Shortage,
+    StockAdjusted,
+    StockAllocated,
+    StockBackordered,
+    StockIssued,
+    StockPegged,
+    StockReceived,
+    StockReleased,
+    StockReserved,
+    StockReturned,
+    StockShorted,
+)
+from libs.events.notifications import MessageFailed, MessageRequested, MessageSent, MessageSkipped
+from libs.events.order import LineQuantity, OrderLine
+from libs.events.refusal import CommandRefused
+from libs.events.returns import (
+    RefundRequested,
+    ReturnAuthorised,
+    ReturnClosed,
+    ReturnedUnits,
+    ReturnReceived,
+    ReturnWindowOpened,
+)
+from libs.events.routing import NodeDefined, OrderRouted, OrderUnroutable
+
+Counted = LineQuantity | OrderLine | ShortLine | Shortage | ReturnedUnits
+
+
+def sentence(event: Event) -> str:
+    """What happened. Total: an event that is no part of an order's life gets its type in words."""
+    return _of_intake(event) or _of_sourcing(event) or _of_fulfillment(event) or _of_aftermath(event)
+
+
+def claim_sentence(event: StockPegged | ReservationBroken, order_id: str) -> str:
+    """What a SKU's event means for one order that it names."""
+    quantity = sum(claim.quantity for claim in event.claims if claim.order_id == order_id)
+    if isinstance(event, StockPegged):
+        return f"{_count(quantity, 'unit')} of {event.sku} that arrived set aside for the order."
+    return f"The promise of {_count(quantity, 'unit')} of {event.sku} was broken: the units do not exist."
+
+
+def _of_intake(event: Event) -> str:
+    match event:
+        case OrderAccepted():
+            return f"Accepted: {_order(event)}."
+        case OrderHeld():
+            holds = "; ".join(f"{hold.name} ({hold.message})" for hold in event.holds)
+            return f"Held: {_order(event)}. {_count(len(event.holds), 'hold')}: {holds}"
+        case OrderRejected():
+            reasons = "; ".join(reason.message for reason in event.reasons)
+            return f"Rejected order {event.external_id} from channel {event.channel}: {reasons}"
+        case HoldReleased():
+            left = f" {', '.join(event.remaining)} still block." if event.remaining else " None is left."
+            return f"Hold {event.hold} released{_because(event.note)}.{left}"
+        case OrderCancellationRequested():
+            return f"Cancellation requested{_because(event.reason)}."
+        case OrderClosed():
+            return f"Closed as {_words(event.outcome)}{_because(event.reason)}."
+        case CommandRefused():
+            name = _words(event.command_type.rpartition(".")[2])
+            return f"Refused to {name}: {event.message} {event.next_step}".rstrip()
+        case _:
+            return ""
+
+
+def _of_sourcing(event: Event) -> str:
+    match event:
+        case StockReserved():
+            return f"Reserved {_units(event.lines)}{_round(event.round)}."
+        case StockBackordered():
+            short = ", ".join(f"{item.quantity} of {item.sku}" for item in event.short[:5])
+            more = f" and {len(event.short) - 5} more SKUs" if len(event.short) > 5 else ""
+            return f"Backordered{_round(event.round)}: waits for {short}{more}."
+        case StockAllocated():
+            places = ", ".join(f"{_units(plan.lines)} at {plan.node}" for plan in event.nodes)
+            return f"Allocated {places}."
+        case AllocationFailed():
+            return f"Allocation failed: {_units(event.short)} taken by others; routing decides again."
+        case StockReleased():
+            freed = sum(m.quantity for m in event.movements if m.source in ("reserved", "allocated"))
+            return f"Released {_count(freed, 'unit')} of stock{_because(event.reason)}."
+        case StockIssued():
+            issued = sum(move.quantity for move in event.movements)
+            return f"Issued {_count(issued, 'unit')} of stock with shipment {event.shipment_id}."
+        case StockShorted():
+            return f"Took {_units(event.lines)} that the pick lacks out of stock; they are sourced again."
+        case StockReturned():
+            back = sum(move.quantity for move in event.movements)
+            return f"Booked {_count(back, 'returned unit')} of {event.rma_id} into stock."
+        case OrderRouted():
+            nodes = ", ".join(f"{plan.node} ({_units(plan.lines)})" for plan in event.nodes)
+            weighed = _count(len(event.candidates), "candidate")
+            return f"Routed to {nodes}, of {weighed}{_round(event.round)}."
+        case OrderUnroutable():
+            reasons = "; ".join(reason.message for reason in event.reasons)
+            return f"No node can ship {_units(event.lines)}: {reasons}"
+        case _:
+            return ""
+
+
+def _of_fulfillment(event: Event) -> str:
+    match event:
+        case FulfillmentReleased():
+            return f"Released {_units(event.lines)} to {event.node} as {event.fulfillment_order_id}."
+        case PickConfirmed():
+            return f"Picked {_units(event.lines)} at {event.node} for {event.fulfillment_order_id}."
+        case PickShorted():
+            why = ", ".join(sorted({_words(line.reason) for line in event.lines}))
+            return f"Short pick at {event.node}: {_units(event.lines)} {why}."
+        case PackConfirmed():
+            grams = sum(package.weight_grams for package in event.packages)
+            return f"Packed {_count(len(event.packages), 'parcel')} of {grams} g at {event.node}."
+        case ShipmentDispatched():
+            numbers = ", ".join(package.tracking_number for package in event.packages[:5])
+            more = f" and {len(event.packages) - 5} more" if len(event.packages) > 5 else ""
+            return f"Dispatched {_units(event.lines)} from {event.node} by {event.carrier}: {numbers}{more}."
+        case CarrierEventRecorded():
+            return f"Carrier: {event.shipment_id} {_words(event.status)}{_because(event.note)}."
+        case ShipmentDelivered():
+            return f"Delivered {_units(event.lines)} of {event.shipment_id}."
+        case ShipmentLost():
+            return f"Lost by the carrier: {_units(event.lines)} of {event.shipment_id}."
+        case FulfillmentCancelled():
+            why = "no node can ship them" if event.cause == "unroutable" else event.reason
+            return f"Cancelled {_units(event.lines)} before dispatch{_because(why)}."
+        case CancellationDeclined():
+            return f"Cancellation declined{_because(event.reason)}."
+        case FulfillmentCompleted():
+            ended = {
+                "delivered": event.delivered,
+                "lost": event.lost,
+                "unroutable": event.unroutable,
+                "cancelled": event.cancelled,
+            }
+            parts = ", ".join(f"{_units(lines)} {name}" for name, lines in ended.items() if lines)
+            return f"Nothing more is to come: {parts or 'no units'}."
+        case _:
+            return ""
+
+
+def _of_aftermath(event: Event) -> str:
+    match event:
+        case MessageRequested():
+            return f"Message owed to the customer: {_words(event.milestone)}."
+        case MessageSkipped():
+            return f"No message about {_words(event.milestone)}: {event.reason}"
+        case MessageSent():
+            return f"Told the customer: {_words(event.milestone)}."
+        case MessageFailed():
+            return f"Could not tell the customer about {_words(event.milestone)}: {event.detail}"
+        case ReturnWindowOpened():
+            return f"{_units(event.lines)} of {event.shipment_id} may be returned."
+        case ReturnAuthorised():
+            return f"Return {event.rma_id} authorised for {_units(event.lines)}."
+        case ReturnReceived():
+            kept = sum(unit.quantity for unit in event.units if unit.disposition == "restock")
+            return (
+                f"{_units(event.units)} of return {event.rma_id} received at {event.node}: "
+                f"{kept} restocked, {sum(unit.quantity for unit in event.units) - kept} scrapped."
+            )
+        case RefundRequested():
+            return f"Refund of {money(event.amount_minor, event.currency)} requested: {event.cause}."
+        case ReturnClosed():
+            return f"Return {event.rma_id} closed."
+        case StockReceived() | StockAdjusted() | StockPegged() | ReservationBroken() | NodeDefined() | _:
+            return f"{_words(event.TYPE.rpartition('.')[2]).capitalize()}: {event.stream}."
+
+
+def money(amount_minor: int, currency: str) -> str:
+    """An amount for people, e.g. `-12.30 GBP`; as many decimals as ISO 4217 gives the currency."""
+    digits = _precision(currency)
+    whole, part = divmod(abs(amount_minor), 10**digits)
+    decimals = f".{part:0{digits}d}" if digits else ""
+    return f"{'-' if amount_minor < 0 else ''}{whole}{decimals} {currency}"
+
+
+@cache
+def _precision(currency: str) -> int:
+    return get_currency_precision(currency)
+
+
+def _order(event: OrderAccepted | OrderHeld) -> str:
+    goods = sum(line.quantity * line.unit_price_minor for line in event.lines)
+    total = money(goods + sum(charge.amount_minor for charge in event.charges), event.currency)
+    lines = _count(len(event.lines), "line")
+    return f"{lines}, {_units(event.lines)}, {total}, order {event.external_id} from channel {event.channel}"
+
+
+def _units(lines: Iterable[Counted]) -> str:
+    return _count(sum(line.quantity for line in lines), "unit")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _round(number: int) -> str:
+    return f" (round {number})" if number > 1 else ""
+
+
+def _because(why: str) -> str:
+    return f": {why.rstrip('.')}" if why else ""
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

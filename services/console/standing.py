@@ -1,0 +1,198 @@
+"""Where an order stands: its status, its seven milestones and its units by state, derived from the facts.
+
+Nothing here is stored knowledge; each function is a pure reading of `State`, so it cannot depend on which
+stage's news came first.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.console.facts import FulfillmentFacts, NodeWork, State, Units
+
+OPEN = (
+    "accepted",
+    "backordered",
+    "short_picked",
+    "reserved",
+    "routed",
+    "allocated",
+    "released",
+    "picking",
+    "packed",
+    "shipped",
+    "in_transit",
+)
+"""What an unfinished unit can be, from the least advanced on. An order's status is that of its last unit."""
+
+ENDED = ("delivered", "lost", "unroutable", "cancelled")
+"""What a unit can have come to."""
+
+STATUSES = ("incoming", "held", *OPEN, *ENDED, "partly_delivered", "rejected")
+"""Every status of an order. `incoming`: a later stage's news came first, intake's own has not arrived yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Milestones:
+    """The seven moments of an order; none where it has not happened. A first time, but for `delivered`:
+    that is the last delivery, once nothing more is to come."""
+
+    confirmed: datetime | None
+    paid: datetime | None
+    routed: datetime | None
+    picking: datetime | None
+    shipped: datetime | None
+    picked_up: datetime | None
+    delivered: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LineStanding:
+    """One line: units ordered, and units by state (only states that have units)."""
+
+    line: int
+    sku: str
+    ordered: int
+    units: Mapping[str, int]
+
+
+def status(state: State) -> str:
+    """One of `STATUSES`; that of the least advanced unit until the order is closed, then its outcome."""
+    return status_of(state, line_standings(state))
+
+
+def status_of(state: State, lines: tuple[LineStanding, ...]) -> str:
+    """`status`, from lines that the caller has at hand."""
+    intake, fulfillment = state.intake, state.fulfillment
+    if intake.outcome is not None:
+        return intake.outcome
+    if intake.rejected_at is not None:
+        return "rejected"
+    if intake.accepted_at is None and any(hold.released_at is None for hold in intake.holds):
+        return "held"
+    units: Counter[str] = Counter()
+    for line in lines:
+        units.update(line.units)
+    for name in OPEN:
+        if units[name]:
+            return name
+    if fulfillment.outcome is not None:
+        return fulfillment.outcome
+    ended = [name for name in ENDED if units[name]]
+    if not ended:
+        return "incoming" if intake.accepted_at is None else "accepted"
+    return "partly_delivered" if ended[0] == "delivered" and len(ended) > 1 else ended[0]
+
+
+def milestones(state: State) -> Milestones:
+    """When each of the seven moments was; see `Milestones`."""
+    intake, facts = state.intake, state.fulfillment
+    shipments = facts.shipments.values()
+    handed_over = [at for s in shipments for at in (s.delivered_at,) if at]
+    return Milestones(
+        confirmed=intake.accepted_at,
+        paid=intake.captured_at if intake.payment == "paid" else None,
+        routed=_first(decision.at for decision in state.routing.decisions if decision.routable),
+        picking=_first(work.released_at for work in facts.work.values()),
+        shipped=_first(shipment.dispatched_at for shipment in shipments),
+        picked_up=_first(at for s in shipments for at in (s.picked_up_at,) if at),
+        delivered=max(handed_over, default=None) if facts.completed_at else None,
+    )
+
+
+def line_standings(state: State) -> tuple[LineStanding, ...]:
+    """Each line with its units by state, in order of line number.
+
+    What is at a node or beyond is counted from fulfillment's facts; the rest of what was ordered stands
+    where its sourcing stands. A line that only a later stage has mentioned yet counts as far as it is known.
+    """
+    at_nodes = _units_by_line(state.fulfillment)
+    ordered = {line.line: (line.sku, line.quantity) for line in state.intake.lines}
+    if not ordered:
+        for number, known in state.inventory.lines.items():
+            counted = sum(at_nodes.get(number, {}).values())
+            ordered[number] = (known.sku, max(known.quantity, counted))
+    routed = _routed_rounds(state)
+    standings = []
+    for number in sorted(ordered):
+        sku, quantity = ordered[number]
+        units = dict(at_nodes.get(number, {}))
+        rest = quantity - sum(units.values())
+        if rest > 0:
+            name = _rest_state(state, number, routed)
+            units[name] = units.get(name, 0) + rest
+        standings.append(LineStanding(number, sku, quantity, units))
+    return tuple(standings)
+
+
+def work_state(work: NodeWork) -> str:
+    """released, picking, packed, dispatched or cancelled."""
+    if work.dispatched_at:
+        return "dispatched"
+    if work.cancelled_at:
+        return "cancelled"
+    if work.packed_at:
+        return "packed"
+    return "picking" if work.picked_at else "released"
+
+
+def returned_units(state: State) -> dict[int, int]:
+    """Units by line that came back."""
+    back: Counter[int] = Counter()
+    for rma in state.returns.rmas.values():
+        for unit in rma.received:
+            back[unit.line] += unit.quantity
+    return dict(back)
+
+
+def _units_by_line(facts: FulfillmentFacts) -> dict[int, dict[str, int]]:
+    """Units that fulfillment accounts for, by line and state."""
+    by_line: dict[int, dict[str, int]] = {}
+
+    def count(lines: Units, name: str, less: tuple[Units, ...] = ()) -> None:
+        for line, quantity in lines.items():
+            rest = quantity - sum(taken.get(line, 0) for taken in less)
+            if rest > 0:
+                units = by_line.setdefault(line, {})
+                units[name] = units.get(name, 0) + rest
+
+    for work in facts.work.values():
+        name = work_state(work)
+        if name not in ("dispatched", "cancelled"):
+            count(work.lines, name, (work.short,))
+    for shipment in facts.shipments.values():
+        name = "in_transit" if shipment.carrier_status else "shipped"
+        count(shipment.lines, name, (shipment.delivered, shipment.lost))
+        count(shipment.delivered, "delivered")
+        count(shipment.lost, "lost")
+    count(facts.cancelled, "cancelled")
+    count(facts.unroutable, "unroutable")
+    return by_line
+
+
+def _routed_rounds(state: State) -> dict[int, tuple[int, bool]]:
+    """Per line: the latest round that routing decided, and whether it found nodes."""
+    return {line: (d.round, d.routable) for d in state.routing.decisions for line in d.lines}
+
+
+def _rest_state(state: State, line: int, routed: Mapping[int, tuple[int, bool]]) -> str:
+    """Where the units of a line stand that are at no node: inventory is the authority on promises, and
+    routing's word counts for a round that inventory has promised and not yet allocated."""
+    intake = state.intake
+    if intake.closed_at is not None and intake.accepted_at is None:
+        return "cancelled"
+    shorted = sum(work.short.get(line, 0) for work in state.fulfillment.work.values())
+    if shorted > state.inventory.shorted.get(line, 0):
+        return "short_picked"
+    known = state.inventory.lines.get(line)
+    round_, routable = routed.get(line, (0, False))
+    if known is None or round_ > known.round or (round_ == known.round and known.state == "reserved"):
+        if round_ == 0:
+            return "accepted"
+        return "routed" if routable else "unroutable"
+    return "accepted" if known.state == "freed" else known.state
+
+
+def _first(times: Iterable[datetime]) -> datetime | None:
+    return min(times, default=None)

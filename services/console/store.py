@@ -1,0 +1,172 @@
+"""The read models in PostgreSQL: one transaction a batch, set-based, fenced by the offsets it moves.
+
+The projector owns every table of its schema; the query API reads the same tables under row-level security.
+Lanes are the unit of ownership: a batch locks the offsets of every topic of its lanes, so two projectors that
+meet in a lane (a rebalance) go one after the other, and the later one finds its offsets moved.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal, NamedTuple, TypeAlias
+
+import asyncpg
+
+from libs.events.contract import Event
+from libs.events.envelope import Envelope
+from services.console import projection
+from services.console.facts import State
+from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow
+from services.console.stock import ReservationUnits
+
+TopicPartition: TypeAlias = tuple[str, int]
+Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
+
+_TYPES = {
+    "tenant": "text", "order_id": "text", "sku": "text", "node": "text", "bucket": "text", "stage": "text",
+    "status": "text", "channel": "text", "external_id": "text", "customer_id": "text", "currency": "text",
+    "type": "text", "sentence": "text", "actor": "text", "reason": "text", "facts": "text", "topic": "text",
+    "source": "text", "event_id": "uuid", "causation_id": "uuid", "line_count": "int", "events": "int",
+    "lane": "int", "partition": "int",
+}  # fmt: skip
+"""Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
+
+
+class OffsetMoved(Exception):
+    """Another owner has moved on. `stored` says where each topic's partition of the batch's lanes stands."""
+
+    def __init__(self, stored: Mapping[TopicPartition, int]) -> None:
+        super().__init__(
+            "consumed offsets are not where this projector left them; read on from the stored ones"
+        )
+        self.stored = dict(stored)
+
+
+class _Write(NamedTuple):
+    """`INSERT … SELECT unnest(…)` into one table. A row that is there already is overwritten, or added to, or
+    (where the key is all there is) left alone; with `refuse` it is an error: such a row comes once only."""
+
+    table: str
+    key: tuple[str, ...]
+    rest: tuple[str, ...]
+    known: Literal["overwrite", "add", "refuse"] = "overwrite"
+
+    def sql(self) -> str:
+        columns = self.key + self.rest
+        arrays = ", ".join(f"${n}::{_type(name)}[]" for n, name in enumerate(columns, 1))
+        named = ", ".join(columns)
+        insert = f"INSERT INTO {self.table} AS known ({named}) SELECT * FROM unnest({arrays})"  # noqa: S608
+        if self.known == "refuse":
+            return insert
+        before = {name: f"known.{name} + " if self.known == "add" else "" for name in self.rest}
+        moved = ", ".join(f"{name} = {before[name]}excluded.{name}" for name in self.rest)
+        action = f"DO UPDATE SET {moved}" if moved else "DO NOTHING"
+        return f"{insert} ON CONFLICT ({', '.join(self.key)}) {action}"
+
+
+def _type(column: str) -> str:
+    return "timestamptz" if column == "at" or column.endswith("_at") else _TYPES.get(column, "bigint")
+
+
+_ORDERS = _Write("orders", OrderKey._fields, OrderRow._fields[2:])
+_SKUS = _Write("order_skus", projection.SkuOfOrder._fields, ())
+_STOCK = _Write("stock", ("tenant", "sku", "node", "bucket"), ("quantity",), "add")
+_RESERVATIONS = _Write("reservations", ("tenant", "order_id", "sku"), ReservationUnits._fields, "add")
+_HIGH_WATER = _Write("high_water", LaneKey._fields, Heard._fields)
+_CONSUMED = _Write("consumed", ("topic", "partition"), ("next_offset",))
+_TIMELINE = _Write("timeline", TimelineRow._fields[:5], TimelineRow._fields[5:], "refuse")
+_SQL = {
+    write.table: write.sql()
+    for write in (_ORDERS, _SKUS, _TIMELINE, _STOCK, _RESERVATIONS, _HIGH_WATER, _CONSUMED)
+}
+_REGISTER = "INSERT INTO consumed SELECT *, 0 FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING"
+_POSITIONS = """SELECT topic, partition, next_offset FROM consumed
+    JOIN unnest($1::text[], $2::int[]) AS wanted (topic, partition) USING (topic, partition)"""
+_FENCE = """SELECT topic, partition, next_offset FROM consumed WHERE partition = ANY($1::int[])
+    ORDER BY partition, topic FOR UPDATE"""
+_HEARD = "SELECT source, lane, sequence, at FROM high_water WHERE lane = ANY($1::int[])"
+_STATES = """SELECT tenant, order_id, facts FROM orders
+    JOIN unnest($1::text[], $2::text[]) AS wanted (tenant, order_id) USING (tenant, order_id)"""
+
+
+class Projector:
+    """Applies batches to one schema. Safe to run twice at once: offsets fence, nothing is applied twice."""
+
+    def __init__(self, pool: asyncpg.Pool, schema: str = "live") -> None:
+        self._pool = pool
+        self._schema = schema
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        """A transaction that sees the schema's tables, as the projector."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "SELECT set_config('search_path', quote_ident($1), true),"
+                " set_config('orderlog.projector', 'on', true)",
+                self._schema,
+            )
+            yield connection
+
+    async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where to read on; a partition that was never read is registered at 0."""
+        wanted = sorted(partitions)
+        topics, numbers = [topic for topic, _ in wanted], [number for _, number in wanted]
+        async with self._transaction() as connection:
+            await connection.execute(_REGISTER, topics, numbers)
+            rows = await connection.fetch(_POSITIONS, topics, numbers)
+        return {(topic, partition): offset for topic, partition, offset in rows}
+
+    async def apply(
+        self,
+        envelopes: Sequence[Envelope[Event]],
+        offsets: Mapping[TopicPartition, tuple[int, int]],
+    ) -> None:
+        """Fold a batch and move its offsets, (expected, next) by partition, in one transaction.
+
+        Events of one sender's lane come in order; lanes and topics may be mixed. Raises OffsetMoved, having
+        changed nothing, when an offset is not the expected one or was never registered by `positions`.
+        """
+        async with self._transaction() as connection:
+            await self._fence(connection, offsets)
+            new, moved = projection.unheard(envelopes, await self._heard(connection, envelopes))
+            if new:
+                states = await self._load(connection, projection.touched(new))
+                await self._write(connection, projection.fold(new, states))
+                await self._put(connection, "high_water", [(*lane, *heard) for lane, heard in moved.items()])
+            reached = [(*place, next_) for place, (_, next_) in sorted(offsets.items())]
+            await self._put(connection, "consumed", reached)
+
+    async def _fence(self, connection: Connection, offsets: Mapping[TopicPartition, tuple[int, int]]) -> None:
+        lanes = sorted({partition for _, partition in offsets})
+        rows = await connection.fetch(_FENCE, lanes)
+        stored = {(topic, partition): offset for topic, partition, offset in rows}
+        if any(stored.get(place) != expected for place, (expected, _) in offsets.items()):
+            raise OffsetMoved(stored)
+
+    async def _heard(
+        self, connection: Connection, envelopes: Sequence[Envelope[Event]]
+    ) -> dict[LaneKey, Heard]:
+        lanes = sorted({envelope.lane for envelope in envelopes})
+        rows = await connection.fetch(_HEARD, lanes)
+        return {LaneKey(source, lane): Heard(sequence, at) for source, lane, sequence, at in rows}
+
+    async def _load(self, connection: Connection, keys: set[OrderKey]) -> dict[OrderKey, State]:
+        rows = await connection.fetch(
+            _STATES,
+            [key.tenant for key in keys],
+            [key.order_id for key in keys],
+        )
+        return {OrderKey(tenant, order_id): projection.read_state(facts) for tenant, order_id, facts in rows}
+
+    async def _write(self, connection: Connection, changes: Changes) -> None:
+        """Rows that lanes share (stock, reservations) in key order, so that no two batches wait in a ring."""
+        orders = [projection.order_row(key, state) for key, state in changes.states.items()]
+        await self._put(connection, "orders", orders)
+        await self._put(connection, "order_skus", sorted(changes.skus))
+        await self._put(connection, "timeline", changes.timeline)
+        claims = [(*key, *units) for key, units in sorted(changes.reservations.items())]
+        await self._put(connection, "reservations", claims)
+        await self._put(connection, "stock", [(*key, n) for key, n in sorted(changes.balances.items())])
+
+    async def _put(self, connection: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows:
+            await connection.execute(_SQL[table], *zip(*rows, strict=True))
