@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import stack
+from cli import contracts, stack
 from cli.output import fail, fail_unforeseen
 from libs.runtime.complaint import Complaint
 
@@ -12,7 +12,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Orderlog: an order management system whose source of truth is the event log.",
 )
-for module in (stack,):
+for module in (stack, contracts):
     module.register(app)
 
 

@@ -20,7 +20,7 @@ from libs.runtime.complaint import Complaint
 from libs.runtime.settings import settings
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_COLOURS = {"ready": "green", "not ready": "yellow", "died": "red", "stopped": "dim"}
+_COLOURS = {"ready": "green", "not ready": "yellow", "died": "red", "stopped": "dim", "elsewhere": "dim"}
 
 
 def up(json: JsonOption = False) -> None:
@@ -78,7 +78,7 @@ def status(json: JsonOption = False) -> None:
     if any(one.health in ("died", "stopped") for one in found):
         say("`orderlog up` starts what is not running.")
     if json:
-        ready = all(one.health == "ready" for one in found)
+        ready = all(one.health in ("ready", "elsewhere") for one in found)
         emit({"ok": True, "ready": ready, "programs": {one.name: asdict(one) for one in found}})
 
 

@@ -8,13 +8,14 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 from jgo.constants import MAVEN_CENTRAL_URL
 from jgo.maven import MavenContext
 
+from deploy.local import programs
 from deploy.local.progress import Step
 from libs.runtime.complaint import Complaint
 
@@ -27,15 +28,17 @@ TIMEOUT_SECONDS = 60
 DOWNLOADS_AT_ONCE = 4
 
 
-def ensure_jars(cache: Path, step: Step) -> list[Path]:
+def ensure_jars(
+    cache: Path, step: Step, lock: Path = LOCK, registry: str = MAVEN_CENTRAL_URL, pause_seconds: float = 2.0
+) -> list[Path]:
     """The class path, downloaded as far as it is missing.
 
     A jar counts only when its digest is right, so a broken download is never used: it is cleared and
     fetched again. Complaint: the registry did not deliver after several attempts.
     """
-    locked = dict(line.split() for line in LOCK.read_text().splitlines())
-    seal = cache / f"kafka-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]}.complete"
-    context = _context(cache)
+    locked = dict(line.split() for line in lock.read_text().splitlines())
+    seal = cache / f"kafka-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}.complete"
+    context = _context(cache, registry)
     paths = {coordinate: _path(context, coordinate) for coordinate in locked}
     if seal.exists() and all(path.exists() for path in paths.values()):
         return list(paths.values())
@@ -46,10 +49,11 @@ def ensure_jars(cache: Path, step: Step) -> list[Path]:
             return list(paths.values())
         for name in missing:
             paths[name].unlink(missing_ok=True)
+        programs.check_interrupted()
         failure = _download(context, missing, step, attempt)
         if failure and attempt < ATTEMPTS:
             step.note(f"the registry failed ({failure}); trying again, {attempt + 1} of {ATTEMPTS}")
-            time.sleep(min(2**attempt, 15))
+            time.sleep(pause_seconds * attempt)
     raise Complaint(
         f"The Maven registry did not deliver Kafka's jars in {ATTEMPTS} attempts.",
         "Check the network (a proxy needs HTTPS_PROXY), then run `orderlog up` again:"
@@ -63,8 +67,12 @@ def _download(context: MavenContext, coordinates: Iterable[str], step: Step, att
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         wanted = [pool.submit(_artifact(context, name).resolve) for name in coordinates]
         for done, outcome in enumerate(as_completed(wanted), start=1):
+            if programs.interrupted.is_set():
+                pool.shutdown(wait=False, cancel_futures=True)
             try:
                 outcome.result()
+            except CancelledError:
+                continue
             except (RuntimeError, OSError) as refused:  # requests' errors are OSErrors
                 failure = type(refused).__name__
             again = f", attempt {attempt}" if attempt > 1 else ""
@@ -72,11 +80,11 @@ def _download(context: MavenContext, coordinates: Iterable[str], step: Step, att
     return failure
 
 
-def _context(cache: Path) -> MavenContext:
+def _context(cache: Path, registry: str = MAVEN_CENTRAL_URL) -> MavenContext:
     logging.getLogger("jgo").setLevel(logging.ERROR)
     return MavenContext(
         repo_cache=cache / "maven",
-        remote_repos={"central": MAVEN_CENTRAL_URL},
+        remote_repos={"central": registry},
         timeout=TIMEOUT_SECONDS,
     )
 

@@ -29,12 +29,17 @@ def port(settings: Settings) -> int | None:
     return int(number) if host in ("127.0.0.1", "localhost") else None
 
 
+def ports(listen: int) -> tuple[int, ...]:
+    """Clients', and the controller's beside it."""
+    return (listen, listen + 1)
+
+
 def ensure_started(home: Home, listen: int, step: Step) -> programs.Running:
     """The broker, answering. Complaint: no Java, no jars, a port taken, or it did not come up."""
     program = Program(
         NAME,
         argv=(),
-        ports=(listen, listen + 1),
+        ports=ports(listen),
         port_setting="ORDERLOG_KAFKA",
         stop_seconds=20.0,
     )

@@ -22,6 +22,7 @@ def ensure_keys(home: Home) -> dict[str, Path]:
 def ensure_password(home: Home, role: str) -> str:
     """The role's PostgreSQL password; needs no escaping in a URL."""
     file = home.secrets / f"postgres-{role}"
+    home.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not file.exists():
         write_private(file, secrets.token_urlsafe(24).encode())
     return file.read_text().strip()

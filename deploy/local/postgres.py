@@ -67,7 +67,7 @@ def ensure_started(home: Home, listen: int, step: Step) -> programs.Running:
         ),
         ports=(listen,),
         port_setting="ORDERLOG_POSTGRES_PORT",
-        user_id=user.pw_uid if user else None,
+        user=user,
         environment={"LC_ALL": "C", "HOME": str(home.postgres)},
     )
     running = programs.find(home, NAME)
@@ -124,7 +124,10 @@ def _let_in(user: pwd.struct_passwd, home: Home) -> None:
             if not mode & stat.S_IXOTH:
                 folder.chmod(mode | stat.S_IXOTH)
     runs = subprocess.run(  # noqa: S603 - our own command line
-        (_binaries() / "postgres", "--version"), user=user.pw_uid, capture_output=True, check=False
+        (_binaries() / "postgres", "--version"),
+        capture_output=True,
+        check=False,
+        **programs.as_user(user),
     )
     if runs.returncode != 0:  # installed under a strict umask
         installed = _binaries().parent
@@ -150,7 +153,7 @@ def _make_cluster(home: Home, user: pwd.struct_passwd | None) -> None:
                 *("-D", str(new), "-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={secret}"),
                 *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
             ),
-            user=user.pw_uid if user else None,
+            **programs.as_user(user),
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
             cwd=new,
             capture_output=True,
@@ -209,12 +212,13 @@ def _answers(listen: int, password: str) -> bool:
 
 
 def _ensure_role(listen: int, password: str, role_password: str) -> None:
-    """The product's role: no superuser, so that append-only tables hold for it; it owns its databases."""
+    """The product's role: no superuser, so that row-level security and append-only tables hold for it. It
+    makes its databases, and the console's reader role, by migration."""
     with _connect(listen, password) as connection:
         found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (ROLE,)).fetchone()
         verb = "ALTER" if found else "CREATE"
         connection.execute(
-            sql.SQL("{} ROLE {} LOGIN CREATEDB NOSUPERUSER NOCREATEROLE PASSWORD {}").format(
+            sql.SQL("{} ROLE {} LOGIN CREATEDB CREATEROLE NOSUPERUSER PASSWORD {}").format(
                 sql.SQL(verb), sql.Identifier(ROLE), sql.Literal(role_password)
             )
         )

@@ -5,19 +5,28 @@ a reboot, is never mistaken for it.
 """
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 import orjson
 import psutil
 
 from deploy.local.home import Home
 from libs.runtime.complaint import Complaint
+
+interrupted = threading.Event()
+"""Set when the work was given up (Ctrl-C, or another part failed): threads that wait stop waiting."""
+
+_BEGIN = "--- started: "
+"""Parts one run's lines from the next in a log."""
 
 LOG_BYTES_MAX = 50 * 1024 * 1024
 """A log larger than this is set aside as `<name>.log.1` when its program starts."""
@@ -32,9 +41,15 @@ class Program:
     ports: tuple[int, ...]
     port_setting: str
     environment: dict[str, str] = field(default_factory=dict)
-    user_id: int | None = None
+    user: pwd.struct_passwd | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
+
+
+class _Identity(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class Running:
 
     pid: int
     since: float
+    ports: tuple[int, ...]
 
 
 def find(home: Home, name: str) -> Running | None:
@@ -50,10 +66,10 @@ def find(home: Home, name: str) -> Running | None:
     try:
         noted = orjson.loads(_pid_file(home, name).read_bytes())
         pid, began = int(noted["pid"]), str(noted["began"])
-        since = float(noted["since"])
+        running = Running(pid, float(noted["since"]), tuple(noted["ports"]))
     except (OSError, ValueError, KeyError):
         return None
-    return Running(pid, since) if began and _began(pid) == began else None
+    return running if began and _began(pid) == began else None
 
 
 def start(home: Home, program: Program) -> Running:
@@ -67,6 +83,10 @@ def start(home: Home, program: Program) -> Running:
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
         log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as output:
+        output.write(
+            f"{_BEGIN}{program.name} {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}\n".encode()
+        )
+        output.flush()
         child = subprocess.Popen(  # noqa: S603 - our own command line
             program.argv,
             stdin=subprocess.DEVNULL,
@@ -74,16 +94,21 @@ def start(home: Home, program: Program) -> Running:
             stderr=subprocess.STDOUT,
             env={**os.environ, **program.environment},
             start_new_session=True,
-            user=program.user_id,
+            **as_user(program.user),
             cwd=home.root,
         )
     child.returncode = 0  # it outlives us on purpose; without this, Popen warns when it is forgotten
-    running = Running(child.pid, time.time())
-    note = {"pid": child.pid, "began": _began(child.pid), "since": running.since}
+    running = Running(child.pid, time.time(), program.ports)
+    note = {**asdict(running), "began": _began(child.pid)}
     pid_file = _pid_file(home, program.name)
     pid_file.with_suffix(".new").write_bytes(orjson.dumps(note))
     pid_file.with_suffix(".new").replace(pid_file)
     return running
+
+
+def as_user(user: pwd.struct_passwd | None) -> _Identity:
+    """Popen's arguments to run as that user and none of our groups; as we are, if None."""
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": ()} if user else {}
 
 
 def stop(home: Home, name: str, with_signal: signal.Signals, wait_seconds: float) -> bool:
@@ -111,16 +136,23 @@ def await_ready(home: Home, program: Program, ready: Callable[[], bool], deadlin
             raise Complaint(
                 f"{program.name} stopped while it was starting.",
                 f"Its log's last lines are below; `orderlog logs {program.name}` shows more.",
-                details=tail(home.log(program.name), 15),
+                details=last_words(home, program.name),
             )
         if time.monotonic() > give_up_at:
             raise Complaint(
                 f"{program.name} is running but was not ready within {deadline_seconds:.0f} s.",
                 f"Its log's last lines are below; `orderlog logs {program.name} -f` follows it,"
                 " and `orderlog up` waits again.",
-                details=tail(home.log(program.name), 15),
+                details=last_words(home, program.name),
             )
+        check_interrupted()
         time.sleep(0.05)
+
+
+def check_interrupted() -> None:
+    """Complaint: the work was given up in the meantime."""
+    if interrupted.is_set():
+        raise Complaint("The start was given up.", "`orderlog up` takes it up again.")
 
 
 def tail(log: Path, lines: int) -> str:
@@ -132,6 +164,11 @@ def tail(log: Path, lines: int) -> str:
         file.seek(max(0, size - 262_144))
         text = file.read().decode(errors="replace")
     return "\n".join(text.splitlines()[-lines:])
+
+
+def last_words(home: Home, name: str) -> str:
+    """The end of what the program logged since it was last started."""
+    return tail(home.log(name), 200).rpartition(_BEGIN)[2].partition("\n")[2][-2000:].strip()
 
 
 def memory_mb(pid: int) -> float:

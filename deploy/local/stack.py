@@ -5,9 +5,10 @@ Used by the command line. One folder is one stack; two stacks beside each other 
 
 import asyncio
 import os
+import re
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from deploy.local.home import Home
 from deploy.local.keys import ensure_keys, write_private
 from deploy.local.programs import Program
 from deploy.local.progress import Progress
+from libs.runtime.complaint import Complaint
 from libs.runtime.migrate import migrate_all
 from libs.runtime.settings import STAGES, Settings, settings, stack_env
 from libs.runtime.topics import ensure_topics
@@ -52,11 +54,16 @@ def up(progress: Progress) -> list[Outcome]:
         place.make()
         chosen = configure(place)
         before = {name: _condition(place, name) for name in NAMES}
+        programs.interrupted.clear()
         with ThreadPoolExecutor(2) as pool:
-            broker = pool.submit(_broker_up, place, chosen, progress)
-            database = pool.submit(_database_up, place, chosen, progress)
-            for part in (broker, database):
-                part.result()
+            parts = [pool.submit(part, place, chosen, progress) for part in (_broker_up, _database_up)]
+            try:
+                wait(parts, return_when=FIRST_EXCEPTION)
+                for part in sorted(parts, key=Future.done, reverse=True):
+                    part.result(timeout=0)
+            except BaseException:
+                programs.interrupted.set()
+                raise
         wanted = [_sink(chosen), *(_service(chosen, name) for name in SERVICES if _is_built(name))]
         with progress.step("mail sink, stages, console") as step:
             for program in wanted:
@@ -100,25 +107,49 @@ def down(progress: Progress, wipe: bool) -> list[str]:
 
 def configure(place: Home) -> Settings:
     """Write what this stack uses to its file, so that every later command and process finds it, and make
-    the secrets. The environment wins over the file; the file's ports and partitions stay until changed."""
+    the secrets. The environment wins over the file; ports stay as they are until it changes them, and the
+    number of partitions is that of the first time.
+
+    Complaint: a program is running on other ports than are asked for now.
+    """
     chosen = settings()
+    for name, ports in _ports(chosen).items():
+        running = programs.find(place, name)
+        if running and running.ports != ports:
+            raise Complaint(
+                f"{name} is running on port {running.ports[0]}, but the settings ask for {ports[0]}.",
+                "Run `orderlog down` first, with the settings as they were, or take the change back.",
+            )
+    file = stack_env(place.root)
+    text = file.read_text() if file.exists() else ""
+    first_partitions = re.search(r"^ORDERLOG_PARTITIONS='(\d+)'$", text, re.MULTILINE)
     values = {
         "ORDERLOG_KAFKA": chosen.kafka,
         "ORDERLOG_POSTGRES_PORT": chosen.postgres_port,
         "ORDERLOG_SMTP_PORT": chosen.smtp_port,
         "ORDERLOG_HTTP_PORT_BASE": chosen.http_port_base,
-        "ORDERLOG_PARTITIONS": chosen.partitions,
+        "ORDERLOG_PARTITIONS": first_partitions[1] if first_partitions else chosen.partitions,
         **ensure_keys(place),
     }
     if _own_database():
         values["ORDERLOG_DATABASE_URL"] = postgres.local_url(place, chosen.postgres_port)
-    text = "# Written by `orderlog up`. Variables of the environment win over these.\n"
-    text += "".join(f"{name}='{value}'\n" for name, value in values.items())
-    file = stack_env(place.root)
-    if not file.exists() or file.read_text() != text:
-        write_private(file, text.encode())
+    new = "# Written by `orderlog up`. Variables of the environment win over these.\n"
+    new += "".join(f"{name}='{value}'\n" for name, value in values.items())
+    if new != text:
+        write_private(file, new.encode())
     settings.cache_clear()
     return settings()
+
+
+def _ports(chosen: Settings) -> dict[str, tuple[int, ...]]:
+    """Where each program listens that is ours to run."""
+    ports: dict[str, tuple[int, ...]] = {SINK: (chosen.smtp_port,)}
+    ports |= {name: (chosen.port(name),) for name in SERVICES}
+    if listen := kafka.port(chosen):
+        ports[kafka.NAME] = kafka.ports(listen)
+    if _own_database():
+        ports[postgres.NAME] = (chosen.postgres_port,)
+    return ports
 
 
 def is_ready(service: str) -> bool:
@@ -133,9 +164,17 @@ def is_ready(service: str) -> bool:
         connection.close()
 
 
+def runs_elsewhere(name: str) -> bool:
+    """Whether Kafka or PostgreSQL is not ours to run, since the settings point at another one."""
+    return (name == kafka.NAME and kafka.port(settings()) is None) or (
+        name == postgres.NAME and not _own_database()
+    )
+
+
 def _own_database() -> bool:
     """Whether the database is ours to run: nobody has pointed the environment at another one."""
-    return "ORDERLOG_DATABASE_URL" not in os.environ
+    given = os.environ.get("ORDERLOG_DATABASE_URL")
+    return given is None or given == postgres.local_url(home(), settings().postgres_port)
 
 
 def _broker_up(place: Home, chosen: Settings, progress: Progress) -> None:

@@ -13,7 +13,8 @@ from libs.runtime.topics import count_lag
 
 @dataclass(frozen=True, slots=True)
 class ProgramStatus:
-    """`health` is ready, not ready, died or stopped; `lag_records` is None where there is nothing to lag."""
+    """`health` is ready, not ready, died, stopped, or elsewhere (not ours to run); `lag_records` is None
+    where there is nothing to lag behind."""
 
     name: str
     health: str
@@ -26,13 +27,15 @@ class ProgramStatus:
 def read_status() -> list[ProgramStatus]:
     """All programs, in the order in which they come up. Blocks for a second or two."""
     place = stack.home()
-    broker_runs = programs.find(place, kafka.NAME) is not None
+    broker_runs = programs.find(place, kafka.NAME) is not None or stack.runs_elsewhere(kafka.NAME)
     lags = asyncio.run(_lags()) if broker_runs else {}
     return [_status(name, lags) for name in stack.NAMES]
 
 
 def _status(name: str, lags: dict[str, int | None]) -> ProgramStatus:
     place = stack.home()
+    if stack.runs_elsewhere(name):
+        return ProgramStatus(name, "elsewhere", None, None, None, None)
     running = programs.find(place, name)
     if running is None:
         health = "died" if programs.was_started(place, name) else "stopped"

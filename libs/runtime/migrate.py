@@ -8,8 +8,10 @@ Expand and contract: a released migration is never edited, and the release befor
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
@@ -18,7 +20,6 @@ from libs.runtime.complaint import Complaint
 from libs.runtime.settings import STAGES, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = ROOT / "libs" / "runtime" / "migrations"
 
 
 def databases() -> list[str]:
@@ -36,7 +37,7 @@ def migration_folders(database: str, root: Path = ROOT) -> list[Path]:
 
 def migrate_all(settings: Settings, root: Path = ROOT) -> dict[str, list[str]]:
     """Create the databases that are missing and apply what is pending; returns what was applied, by
-    database. Blocks; safe to run twice at once (yoyo holds a lock in each database).
+    database. Blocks; safe to run twice at once (an advisory lock).
 
     Complaint: PostgreSQL cannot be reached, or a migration fails (it is rolled back whole).
     """
@@ -63,15 +64,16 @@ def _applied(settings: Settings, database: str) -> set[str]:
                 return set()
             return {name for (name,) in connection.execute("SELECT migration_id FROM _yoyo_migration")}
     except psycopg.OperationalError as refused:
-        if not _is_missing(refused, database):
+        # psycopg gives no SQLSTATE for a refused connection, so the message has to do.
+        if f'database "{_name(settings, database)}" does not exist' not in str(refused):
             raise
     _create(settings, database)
     return set()
 
 
 def _create(settings: Settings, database: str) -> None:
-    name = f"orderlog_{database}"
-    maintenance = settings.database_url.get_secret_value().format(database="postgres")
+    name = _name(settings, database)
+    maintenance = urlsplit(settings.dsn(database))._replace(path="/postgres").geturl()
     with _connected(settings, maintenance) as connection:
         try:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -87,19 +89,21 @@ def _create(settings: Settings, database: str) -> None:
 def _apply(settings: Settings, database: str, folders: list[Path]) -> None:
     from yoyo import get_backend, read_migrations  # imported late: most runs have nothing pending
 
-    dsn = settings.dsn(database).replace("postgresql://", "postgresql+psycopg://", 1)
-    backend = get_backend(dsn)
-    try:
-        migrations = read_migrations(*map(str, folders))
-        with backend.lock():
-            backend.apply_migrations(backend.to_apply(migrations))
-    except psycopg.Error as failed:
-        raise Complaint(
-            f"A migration of orderlog_{database} failed: {str(failed).strip()}.",
-            "Nothing of it was kept; correct the SQL and run the migration again.",
-        ) from failed
-    finally:
-        backend.connection.close()
+    dsn = settings.dsn(database)
+    with _connected(settings, dsn) as guard:
+        # Ends with the connection, unlike yoyo's own lock, which outlives a killed process.
+        guard.execute("SELECT pg_advisory_lock(hashtext('orderlog migrations'))")
+        backend = get_backend(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
+        try:
+            with redirect_stdout(StringIO()):  # yoyo prints what a SELECT returns
+                backend.apply_migrations(backend.to_apply(read_migrations(*map(str, folders))))
+        except psycopg.Error as failed:
+            raise Complaint(
+                f"A migration of {_name(settings, database)} failed: {str(failed).strip()}.",
+                "Nothing of it was kept; correct the SQL and run the migration again.",
+            ) from failed
+        finally:
+            backend.connection.close()
 
 
 @contextmanager
@@ -119,6 +123,5 @@ def _connected(settings: Settings, dsn: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def _is_missing(refused: psycopg.OperationalError, database: str) -> bool:
-    """psycopg gives no SQLSTATE for a refused connection, so the message has to do."""
-    return f'database "orderlog_{database}" does not exist' in str(refused)
+def _name(settings: Settings, database: str) -> str:
+    return urlsplit(settings.dsn(database)).path.removeprefix("/")

@@ -1,0 +1,95 @@
+"""The stack that the end-to-end tests share: real Kafka, real PostgreSQL, every program a process.
+
+Started once a session in a folder and on ports of its own, and taken down again. With ORDERLOG_E2E_ATTACH
+set, the stack that runs already is used and left as it is.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libs.runtime.settings import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack; this process's settings point at it."""
+
+    home: Path
+
+    def run(self, *arguments: str, timeout_seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """`orderlog <arguments>` as a user would run it."""
+        return subprocess.run(
+            (sys.executable, "-m", "cli.main", *arguments),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+        )
+
+    def json(self, *arguments: str, timeout_seconds: float = 120.0) -> dict[str, Any]:
+        """The object that `orderlog <arguments> --json` prints as its last line; it must succeed."""
+        done = self.run(*arguments, "--json", timeout_seconds=timeout_seconds)
+        assert done.returncode == 0, done.stderr + done.stdout
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return answer
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    if os.environ.get("ORDERLOG_E2E_ATTACH"):
+        yield Stack(settings().home.resolve())
+        return
+    home = Path(tempfile.mkdtemp(prefix="orderlog-e2e-"))
+    downloads = ROOT / ".orderlog" / "cache"
+    downloads.mkdir(parents=True, exist_ok=True)
+    (home / "cache").symlink_to(downloads)
+    base = free_ports(11)
+    chosen = {
+        "ORDERLOG_HOME": str(home),
+        "ORDERLOG_KAFKA": f"127.0.0.1:{base}",  # and base + 1, its controller
+        "ORDERLOG_POSTGRES_PORT": str(base + 2),
+        "ORDERLOG_SMTP_PORT": str(base + 3),
+        "ORDERLOG_HTTP_PORT_BASE": str(base + 4),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("ORDERLOG_")]:
+            patch.delenv(name)
+        for name, value in chosen.items():
+            patch.setenv(name, value)
+        settings.cache_clear()
+        running = Stack(home)
+        try:
+            running.json("up", timeout_seconds=300.0)
+            settings.cache_clear()  # `up` has written the DSN and the key files
+            yield running
+        finally:
+            running.run("down")
+            settings.cache_clear()
+            shutil.rmtree(home)
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` ports in a row that nobody listens on, out of the ephemeral range."""
+    for base in range(21000, 32000, 50):
+        try:
+            for port in range(base, base + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
+    raise AssertionError("no free ports")
