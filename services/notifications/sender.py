@@ -1,0 +1,168 @@
+"""Sends mails by SMTP over one connection that is kept open, and tells what became of each.
+
+An effect: nothing here decides. A mail that is tried again has the same Message-ID, so that a receiver can
+recognise it.
+"""
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime, parseaddr
+from typing import Any, Literal
+
+import aiosmtplib
+import asyncpg
+
+from libs.events.notifications import RecordMessageOutcome
+from libs.events.order import Sealed
+from libs.runtime.privacy import Unopenable
+from libs.runtime.sender import TryAgain
+from libs.runtime.settings import Settings
+from services.notifications.domain import State
+from services.notifications.messages import Message, Unsendable, render
+
+OpenSealed = Callable[[str, str, Sealed], Awaitable[dict[str, Any] | None]]
+"""(tenant, order id, sealed contact) → personal data, or None once its subject was erased."""
+
+TIMEOUT_SECONDS = 30.0
+REMEMBERED_MAX = 20_000
+OURS_TO_MEND = frozenset({421, 530, 534, 535, 538})
+"""Replies about the connection or our login, not about the mail: it is tried again."""
+
+
+class MailRefused(Exception):
+    """The mail server refused this mail for good."""
+
+
+class MailSender:
+    """Does the effects of `MessageRequested`. One mail at a time; `close` it when done."""
+
+    def __init__(self, settings: Settings, open_sealed: OpenSealed) -> None:
+        self._settings, self._open_sealed = settings, open_sealed
+        name, address = parseaddr(settings.mail_from)
+        self._from = Address(name, addr_spec=address)
+        self._smtp: aiosmtplib.SMTP | None = None
+        self._turn = asyncio.Lock()
+        self._sent: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """Lately sent, lest one whose report is still on its way be sent again after its lease."""
+
+    async def perform(self, tenant: str, effect_id: str, state: State) -> RecordMessageOutcome:
+        """Send the message `effect_id` (its message id) and report. Raises TryAgain when it cannot be now."""
+        letter = state.letters[effect_id]
+        if letter.outcome == "sent" or (tenant, effect_id) in self._sent:
+            return _report(state, effect_id, "sent")
+        if letter.outcome != "owed" or state.contact is None:
+            return _report(state, effect_id, "failed", f"the message is {letter.outcome}, not owed")
+        try:
+            personal = await self._open_sealed(tenant, state.order_id, state.contact)
+        except Unopenable as error:
+            return _report(state, effect_id, "failed", f"the contact cannot be opened: {error}")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise TryAgain(f"the keyring cannot be read: {type(error).__name__}") from error
+        if personal is None:
+            return _report(state, effect_id, "failed", "recipient erased")
+        try:
+            await self.send(render(state, effect_id, personal))
+        except (Unsendable, MailRefused) as error:
+            return _report(state, effect_id, "failed", str(error))
+        self._sent[tenant, effect_id] = None
+        if len(self._sent) > REMEMBERED_MAX:
+            self._sent.popitem(last=False)
+        return _report(state, effect_id, "sent")
+
+    async def send(self, message: Message) -> None:
+        """Returns once the mail server has taken it. Raises MailRefused or TryAgain."""
+        mail = self._mail(message)
+        async with self._turn:
+            try:
+                reused = await self.connect()
+                try:
+                    await self._hand_over(mail)
+                except aiosmtplib.SMTPServerDisconnected:
+                    if not reused:
+                        raise
+                    # The server had closed the idle connection: that says nothing about this mail.
+                    await self._drop()
+                    await self.connect()
+                    await self._hand_over(mail)
+            except (aiosmtplib.SMTPException, OSError) as error:
+                await self._drop()
+                raise TryAgain(f"mail server: {_without_addresses(str(error))}") from error
+
+    async def connect(self) -> bool:
+        """Be connected; whether it was before. Raises SMTPException or OSError."""
+        if self._smtp is not None and self._smtp.is_connected:
+            return True
+        self._smtp = aiosmtplib.SMTP(
+            hostname=self._settings.smtp_host,
+            port=self._settings.smtp_port,
+            local_hostname=self._from.domain,
+            timeout=TIMEOUT_SECONDS,
+        )
+        await self._smtp.connect()
+        return False
+
+    async def close(self) -> None:
+        """Take leave of the mail server."""
+        smtp, self._smtp = self._smtp, None
+        if smtp is not None and smtp.is_connected:
+            try:
+                await smtp.quit()
+            except (aiosmtplib.SMTPException, OSError):
+                smtp.close()
+
+    async def _drop(self) -> None:
+        smtp, self._smtp = self._smtp, None
+        if smtp is not None:
+            smtp.close()
+
+    async def _hand_over(self, mail: EmailMessage) -> None:
+        assert self._smtp is not None
+        try:
+            await self._smtp.send_message(mail)
+        except aiosmtplib.SMTPRecipientsRefused as refused:
+            reply = refused.recipients[0]
+            _raise_refused(reply.code, reply.message)
+        except aiosmtplib.SMTPServerDisconnected:
+            raise
+        except aiosmtplib.SMTPResponseException as reply:
+            _raise_refused(reply.code, reply.message)
+        except aiosmtplib.SMTPNotSupported as missing:
+            raise MailRefused(_without_addresses(f"the mail server cannot take it: {missing}")) from None
+
+    def _mail(self, message: Message) -> EmailMessage:
+        mail = EmailMessage(policy=SMTP_POLICY)
+        mail["From"] = self._from
+        mail["To"] = Address(message.to_name, addr_spec=message.to)
+        mail["Subject"] = message.subject
+        mail["Date"] = format_datetime(datetime.now(UTC))
+        local = re.sub(r"[^A-Za-z0-9._-]", "_", message.message_id)
+        mail["Message-ID"] = f"<{local}@{self._from.domain}>"
+        mail["Auto-Submitted"] = "auto-generated"
+        mail.set_content(message.body, cte="quoted-printable")
+        return mail
+
+
+def _raise_refused(code: int, reply: str) -> None:
+    text = _without_addresses(f"{code} {reply}")
+    if code >= 500 and code not in OURS_TO_MEND:
+        raise MailRefused(text) from None
+    raise TryAgain(f"mail server: {text}") from None
+
+
+def _without_addresses(text: str) -> str:
+    """A server's reply may name the recipient; what is recorded of it must not."""
+    return re.sub(r"\S*@\S*", "(address)", " ".join(text.split()))[:400]
+
+
+def _report(
+    state: State, message_id: str, outcome: Literal["sent", "failed"], detail: str = ""
+) -> RecordMessageOutcome:
+    return RecordMessageOutcome(
+        order_id=state.order_id, message_id=message_id, outcome=outcome, detail=detail[:500]
+    )

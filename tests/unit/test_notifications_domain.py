@@ -1,0 +1,288 @@
+"""Notifications: one message a milestone, once, whichever topic is faster."""
+
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+
+from libs.events.contract import Event
+from libs.events.fulfillment import (
+    CarrierEventRecorded,
+    CarrierStatus,
+    FulfillmentReleased,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentLost,
+    ShippedPackage,
+)
+from libs.events.intake import OrderAccepted, OrderClosed, Outcome, PaymentState
+from libs.events.inventory import Shortage, StockBackordered
+from libs.events.notifications import (
+    Fact,
+    MessageFailed,
+    MessageRequested,
+    MessageSent,
+    MessageSkipped,
+    RecordMessageOutcome,
+)
+from libs.events.order import Destination, LineQuantity, NodeLines, OrderLine, Sealed
+from libs.events.returns import AuthorisedLine, RefundRequested, ReturnAuthorised
+from libs.events.routing import OrderRouted
+from services.notifications import domain
+from tests.spec import NOON, Spec, given
+
+ORDER = "order-1"
+TO = Destination(country="GB")
+CONTACT = Sealed(subject="c:17", nonce="A" * 16, ciphertext="A" * 24)
+LINES = (LineQuantity(line=1, sku="cup", quantity=3),)
+
+
+def accepted(payment: PaymentState = "paid", *, contact: Sealed | None = CONTACT) -> OrderAccepted:
+    return OrderAccepted(
+        order_id=ORDER,
+        channel="web",
+        external_id="1001",
+        placed_at=NOON,
+        currency="GBP",
+        lines=(OrderLine(line=1, sku="cup", quantity=3, unit_price_minor=450),),
+        payment=payment,
+        destination=TO,
+        contact=contact,
+    )
+
+
+def backordered(*skus: str, round_: int = 1) -> StockBackordered:
+    short = tuple(Shortage(sku=sku, quantity=1) for sku in skus or ("cup",))
+    return StockBackordered(
+        order_id=ORDER, round=round_, lines=LINES, short=short, since=NOON, destination=TO, movements=()
+    )
+
+
+def routed(round_: int = 1) -> OrderRouted:
+    return OrderRouted(
+        order_id=ORDER,
+        round=round_,
+        nodes=(NodeLines(node="north", lines=LINES),),
+        candidates=(),
+        rule_version=1,
+        nodes_version=1,
+    )
+
+
+def released(number: int = 1) -> FulfillmentReleased:
+    return FulfillmentReleased(
+        order_id=ORDER,
+        fulfillment_order_id=f"{ORDER}-F{number}",
+        node="north",
+        round=1,
+        lines=LINES,
+        destination=TO,
+    )
+
+
+def shipped(number: int = 1, *tracking: str) -> ShipmentDispatched:
+    return ShipmentDispatched(
+        order_id=ORDER,
+        fulfillment_order_id=f"{ORDER}-F{number}",
+        node="north",
+        shipment_id=f"{ORDER}-S{number}",
+        carrier="royal-mail",
+        packages=tuple(
+            ShippedPackage(package_id=f"P{n}", tracking_number=id_)
+            for n, id_ in enumerate(tracking or ("T1",))
+        ),
+        lines=LINES,
+    )
+
+
+def scanned(status: CarrierStatus = "picked_up", number: int = 1) -> CarrierEventRecorded:
+    return CarrierEventRecorded(
+        order_id=ORDER, shipment_id=f"{ORDER}-S{number}", status=status, occurred_at=NOON
+    )
+
+
+def delivered(number: int = 1) -> ShipmentDelivered:
+    return ShipmentDelivered(
+        order_id=ORDER, shipment_id=f"{ORDER}-S{number}", occurred_at=NOON + timedelta(days=2), lines=LINES
+    )
+
+
+def lost() -> ShipmentLost:
+    return ShipmentLost(order_id=ORDER, shipment_id=f"{ORDER}-S1", occurred_at=NOON, lines=LINES)
+
+
+def closed(outcome: Outcome) -> OrderClosed:
+    return OrderClosed(order_id=ORDER, outcome=outcome)
+
+
+def authorised() -> ReturnAuthorised:
+    lines = (AuthorisedLine(line=1, sku="cup", quantity=2),)
+    return ReturnAuthorised(order_id=ORDER, rma_id=f"{ORDER}-R1", lines=lines)
+
+
+def refunded() -> RefundRequested:
+    return RefundRequested(
+        order_id=ORDER,
+        refund_id=f"{ORDER}-R1-refund-1",
+        rma_id=f"{ORDER}-R1",
+        amount_minor=900,
+        currency="GBP",
+        cause="returned",
+        lines=LINES,
+    )
+
+
+def message(milestone: str, subject: str | None = None, contact: Sealed | None = None, **facts: Any) -> Event:
+    return MessageRequested.model_validate(
+        {
+            "order_id": ORDER,
+            "message_id": f"{ORDER}-{milestone}" + (f"-{subject}" if subject else ""),
+            "milestone": milestone,
+            "subject_id": f"{ORDER}-{subject}" if subject else None,
+            "facts": tuple(Fact(name=name, value=str(value)) for name, value in facts.items()),
+            "contact": contact,
+        }
+    )
+
+
+CONFIRMED = message(
+    "confirmed",
+    contact=CONTACT,
+    order="1001",
+    channel="web",
+    placed_at=NOON.isoformat(),
+    currency="GBP",
+    total_minor=1350,
+    units=3,
+)
+
+
+def outcome(message_id: str, how: str, detail: str = "") -> RecordMessageOutcome:
+    return RecordMessageOutcome.model_validate(
+        {"order_id": ORDER, "message_id": message_id, "outcome": how, "detail": detail}
+    )
+
+
+def known() -> Spec:
+    return given(domain).heard(accepted())
+
+
+def test_an_accepted_order_is_confirmed_and_its_payment_too() -> None:
+    given(domain).when(accepted()).then(CONFIRMED, message("paid"))
+    given(domain).when(accepted("pending")).then(CONFIRMED, message("paid"))
+    given(domain).when(accepted("on_account")).then(CONFIRMED)
+    known().when(accepted()).then_nothing()
+
+
+def test_every_milestone_has_its_message() -> None:
+    life = known()
+    life.when(backordered("cup", "saucer")).then_one(MessageRequested, message_id=f"{ORDER}-backordered")
+    life.when(routed()).then(message("routed"))
+    life.when(released()).then(message("picking"))
+    life.when(shipped()).then(message("shipped", "S1", carrier="royal-mail", tracking="T1", tracking_count=1))
+    life.when(scanned()).then(message("picked_up", "S1", occurred_at=NOON.isoformat()))
+    life.when(delivered()).then(
+        message("delivered", "S1", occurred_at=(NOON + timedelta(days=2)).isoformat())
+    )
+    life.when(authorised()).then(message("return_authorised", "R1", units=2))
+    life.when(refunded()).then(
+        message("refunded", "R1-refund-1", amount_minor=900, currency="GBP", cause="returned")
+    )
+    known().when(lost()).then(message("lost", "S1", occurred_at=NOON.isoformat()))
+    known().when(closed("cancelled")).then(message("cancelled", cause="cancelled"))
+    known().when(closed("unroutable")).then(message("cancelled", cause="unroutable"))
+
+
+def test_no_milestone_is_told_twice() -> None:
+    life = known().heard(backordered(), routed(), released(), shipped(), scanned(), delivered(), refunded())
+    for again in (
+        backordered(round_=2),
+        routed(2),
+        released(2),
+        shipped(),
+        scanned(),
+        delivered(),
+        refunded(),
+    ):
+        life.when(again).then_nothing()
+
+
+def test_each_shipment_has_its_own_messages() -> None:
+    life = known().heard(shipped(), scanned(), delivered())
+    life.when(shipped(2)).then_one(MessageRequested, message_id=f"{ORDER}-shipped-S2")
+    life.when(scanned(number=2)).then_one(MessageRequested, message_id=f"{ORDER}-picked_up-S2")
+    life.when(delivered(2)).then_one(MessageRequested, message_id=f"{ORDER}-delivered-S2")
+
+
+def test_what_is_no_milestone_is_not_told() -> None:
+    life = known().heard(shipped())
+    for status in ("in_transit", "out_for_delivery", "exception", "delivered", "lost"):
+        life.when(scanned(status)).then_nothing()
+    life.heard(delivered()).when(scanned()).then_nothing()
+    life.when(closed("delivered")).then_nothing()
+
+
+def test_a_shipment_of_many_parcels_names_the_first_and_counts_all() -> None:
+    answer = known().when(shipped(1, *(f"T{n}" for n in range(30))))
+    answer.then_types(MessageRequested)
+    [requested] = answer.events
+    assert isinstance(requested, MessageRequested)
+    assert [fact.name for fact in requested.facts].count("tracking") == domain.LISTED_MAX
+    assert requested.facts[-1] == Fact(name="tracking_count", value="30")
+
+
+def test_an_order_without_a_contact_skips_its_messages() -> None:
+    life = given(domain).heard(routed())
+    life.when(accepted(contact=None)).then_types(MessageSkipped, MessageSkipped, MessageSkipped)
+    life.when(shipped()).then_one(MessageSkipped, milestone="shipped", subject_id=f"{ORDER}-S1")
+    life.when(shipped()).then_nothing()
+    life.when(outcome(f"{ORDER}-shipped-S1", "sent")).then_refused("already_settled")
+
+
+def test_an_order_closed_while_held_owes_nothing() -> None:
+    life = given(domain).when(closed("cancelled")).then_nothing()
+    assert life.parts[ORDER] is domain.INITIAL
+
+
+def test_the_same_messages_whichever_topic_is_faster() -> None:
+    heard: tuple[Event, ...] = (accepted(), routed(), released(), shipped(), refunded())
+    told = []
+    for order in permutations(heard):
+        life, requested = given(domain), list[str]()
+        for event in order:
+            requested += [e.model_dump_json() for e in life.when(event).events]
+        told.append((sorted(requested), life.parts[ORDER].early))
+    assert told[0][0]
+    assert all(one == told[0] for one in told)
+
+
+def test_early_milestones_wait_for_the_acceptance() -> None:
+    life = given(domain)
+    life.when(routed()).then_nothing()
+    life.when(released()).then_nothing()
+    life.when(released(2)).then_nothing()
+    life.when(accepted()).then(CONFIRMED, message("paid"), message("routed"), message("picking"))
+
+
+def test_an_outcome_is_recorded_once() -> None:
+    life = known()
+    life.when(outcome(f"{ORDER}-confirmed", "sent")).then(
+        MessageSent(order_id=ORDER, message_id=f"{ORDER}-confirmed", milestone="confirmed")
+    )
+    life.when(outcome(f"{ORDER}-confirmed", "sent")).then_nothing()
+    life.when(outcome(f"{ORDER}-confirmed", "failed")).then_refused("already_settled")
+    life.when(outcome(f"{ORDER}-paid", "failed", "550 no such mailbox")).then(
+        MessageFailed(
+            order_id=ORDER, message_id=f"{ORDER}-paid", milestone="paid", detail="550 no such mailbox"
+        )
+    )
+    life.when(outcome(f"{ORDER}-paid", "failed", "again")).then_nothing()
+    life.when(outcome(f"{ORDER}-shipped-S1", "sent")).then_refused("unknown_message")
+
+
+def test_a_mail_is_owed_until_its_outcome() -> None:
+    sent = MessageSent(order_id=ORDER, message_id=f"{ORDER}-confirmed", milestone="confirmed")
+    assert domain.owes(CONFIRMED) == domain.settles(sent) == f"{ORDER}-confirmed"
+    assert domain.owes(sent) is None
+    assert domain.settles(CONFIRMED) is None
+    [skipped, *_] = given(domain).when(accepted(contact=None)).events
+    assert domain.owes(skipped) is None

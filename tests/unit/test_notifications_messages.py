@@ -1,0 +1,118 @@
+"""The mails' texts: every milestone reads well, and nothing that a customer wrote gets where it must not."""
+
+from typing import get_args
+
+import pytest
+
+from libs.events.notifications import Milestone
+from services.notifications.domain import State
+from services.notifications.messages import BODY_LENGTH_MAX, Unsendable, clean, money, render
+from tests.spec import Spec
+from tests.unit import test_notifications_domain as lives
+
+ORDER = lives.ORDER
+ANNA = {"name": "Anna Keller", "email": "anna@example.org"}
+
+
+def told() -> State:
+    """An order that met everything that can happen to one."""
+    life: Spec = lives.known().heard(
+        lives.backordered("cup", "saucer"),
+        lives.routed(),
+        lives.released(),
+        lives.shipped(1, "T1", "T2"),
+        lives.scanned(),
+        lives.delivered(),
+        lives.lost(),
+        lives.closed("unroutable"),
+        lives.authorised(),
+        lives.refunded(),
+    )
+    state = life.parts[ORDER]
+    assert isinstance(state, State)
+    return state
+
+
+EXPECTED: dict[Milestone, tuple[str, str]] = {
+    "confirmed": ("We have your order 1001", "of 2 March 2026: 3 items, £13.50 in all"),
+    "paid": ("Payment received for order 1001", "your payment of £13.50"),
+    "backordered": ("Part of your order 1001 will take a little longer", "  - cup\n  - saucer\n"),
+    "routed": ("Your order 1001 has found its warehouse", "picked from the shelves"),
+    "picking": ("Your order 1001 is being prepared", "begun to pick"),
+    "shipped": ("Your order 1001 is on its way", "tracking number T1\n  - tracking number T2\n"),
+    "picked_up": ("The carrier has your order 1001", "on 2 March 2026"),
+    "delivered": ("Your order 1001 was delivered", "was delivered on 4 March 2026"),
+    "lost": ("We are sorry: a shipment of order 1001 was lost", "on 2 March 2026"),
+    "cancelled": ("Your order 1001 could not be shipped", "none of our warehouses"),
+    "return_authorised": ("Your return for order 1001", "return number on the parcel: order-1-R1"),
+    "refunded": (
+        "Refund for order 1001",
+        "£9.00 to be paid back to you for order 1001 (items you sent back)",
+    ),
+}
+
+
+def test_every_milestone_has_a_text() -> None:
+    assert set(EXPECTED) == set(get_args(Milestone))
+
+
+@pytest.mark.parametrize("milestone", get_args(Milestone))
+def test_a_mail_says_what_happened(milestone: Milestone) -> None:
+    state = told()
+    [message_id] = [id_ for id_, letter in state.letters.items() if letter.milestone == milestone]
+    mail = render(state, message_id, ANNA)
+    subject, words = EXPECTED[milestone]
+    assert mail.subject == subject
+    assert words in mail.body
+    assert mail.body.startswith("Hello Anna Keller,\n\n")
+    assert mail.body.endswith("\nOrder 1001, placed on 2 March 2026.\n")
+    assert mail.to == "anna@example.org"
+
+
+def test_a_guest_without_a_name_is_greeted() -> None:
+    assert render(told(), f"{ORDER}-paid", {"email": "a@example.org"}).body.startswith("Hello,\n")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Eve\r\nBcc: all@example.org",
+        "Eve\nSubject: x",
+        "Eve\x00\x0b\x85\u2028Bcc: x",
+        "Eve\ud800",
+        "{{ 7*7 }}",
+    ],
+)
+def test_a_name_cannot_leave_its_line(name: str) -> None:
+    mail = render(told(), f"{ORDER}-paid", {"name": name, "email": "eve@example.org"})
+    for line in (mail.to_name, mail.subject):
+        assert line.isprintable()
+    assert mail.body.splitlines()[0].startswith(f"Hello {name[:3]}")
+    assert mail.body.splitlines()[1] == ""
+    assert "49" not in mail.body
+    assert "\x00" not in mail.body
+    mail.body.encode()
+
+
+@pytest.mark.parametrize(
+    "email",
+    [None, "", 7, "nobody", "a@b@c", "a@example.org\nBcc: b@example.org", "a b@example.org", "<a@b.c>"],
+)
+def test_an_address_that_is_none_is_not_written_to(email: object) -> None:
+    with pytest.raises(Unsendable) as refused:
+        render(told(), f"{ORDER}-paid", {"name": "Anna", "email": email})
+    assert "example.org" not in str(refused.value)
+
+
+def test_a_body_is_bounded_and_a_name_too() -> None:
+    mail = render(told(), f"{ORDER}-paid", {"name": "x" * 100_000, "email": "a@example.org"})
+    assert len(mail.body) < 1000 < BODY_LENGTH_MAX
+    assert clean("a" * 500, 100) == "a" * 100
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "words"),
+    [(1250, "GBP", "£12.50"), (-5, "EUR", "-€0.05"), (1250, "JPY", "JP¥1,250"), (1250, "KWD", "KWD1.250")],
+)
+def test_money_in_the_currencys_own_minor_unit(amount: int, currency: str, words: str) -> None:
+    assert money(amount, currency).replace("\xa0", "") == words
