@@ -1,8 +1,11 @@
 """Ids that are derived, never drawn: the same input has the same id on every replay."""
 
+import hashlib
+import re
 from uuid import UUID, uuid5
 
 _ORDERS = UUID("6f1c2a0e-5d0b-5c59-9a52-0b6b0b7a1d10")
+_SUBJECT = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
 def order_id(tenant: str, channel: str, external_id: str) -> str:
@@ -23,3 +26,16 @@ def command_id(tenant: str, key: str) -> UUID:
 def partition_key(tenant: str, stream: str) -> str:
     """Kafka record key of a stream; with the default (murmur2) partitioner it decides the lane."""
     return f"{tenant}/{stream}"
+
+
+def subject_of(order_id: str, customer_id: str | None) -> str:
+    """The data subject's pseudonym: `c:<customer id>`, or `o:<order id>` for a guest.
+
+    A customer id that a subject cannot hold (blanks, accents, too long) is replaced by its SHA-256.
+    """
+    if not customer_id:
+        return f"o:{order_id}"
+    subject = f"c:{customer_id}"
+    if _SUBJECT.fullmatch(subject) and not customer_id.startswith("sha256-"):
+        return subject
+    return f"c:sha256-{hashlib.sha256(customer_id.encode()).hexdigest()}"

@@ -171,19 +171,6 @@ def digest(sealed: Sealed) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
-def subject_of(order_id: str, customer_id: str | None) -> str:
-    """The data subject's pseudonym: `c:<customer id>`, or `o:<order id>` for a guest.
-
-    A customer id that a subject cannot hold (blanks, accents, too long) is replaced by its SHA-256.
-    """
-    if not customer_id:
-        return f"o:{order_id}"
-    subject = f"c:{customer_id}"
-    if _SUBJECT.fullmatch(subject) and not customer_id.startswith("sha256-"):
-        return subject
-    return f"c:sha256-{hashlib.sha256(customer_id.encode()).hexdigest()}"
-
-
 def check_place(order_id: str, subject: str) -> None:
     """PersonalDataRefused: not a subject or not an order id, so the associated data would be ambiguous."""
     if not _SUBJECT.fullmatch(subject):

@@ -12,6 +12,9 @@ from libs.events.order import Reason
 from services.intake.geography import CENTRES
 
 UNITS_PER_SKU_MAX = 1_000_000
+TOTAL_MINOR_MAX = 10**12
+"""What `AmountMinor` holds, so that whoever adds the order up can say it."""
+YEAR_MIN = 1970
 PLACED_AHEAD_MAX = timedelta(days=1)
 """A channel's clock may be wrong by a time zone, not by more."""
 CHANGEOVER = timedelta(days=366)
@@ -44,6 +47,22 @@ def rejections(terms: OrderTerms, at: datetime) -> tuple[Reason, ...]:
                 code="placed_in_future",
                 message=f"placed_at is {terms.placed_at.isoformat()}, more than a day after it was submitted;"
                 " correct the channel's clock or time zone.",
+            )
+        )
+    if terms.placed_at.year < YEAR_MIN:
+        found.append(
+            Reason(
+                code="placed_too_early",
+                message=f"placed_at is in the year {terms.placed_at.year}; correct the channel's clock.",
+            )
+        )
+    total = total_minor(terms)
+    if abs(total) > TOTAL_MINOR_MAX:
+        found.append(
+            Reason(
+                code="total_too_large",
+                message=f"lines and charges make {total} minor units; an order takes {TOTAL_MINOR_MAX}. "
+                "Correct the prices, or split the order.",
             )
         )
     _check_lines(terms, found)

@@ -23,12 +23,10 @@ def routed(need: Mapping[str, int], found: Sequence[Offer], choice: Choice) -> t
     singles = [
         _single(offer, _why_not(offer, wanted, alone)) for offer in _by_use(found) if offer is not alone
     ]
-    # With one node, its rivals are among the single ones already.
-    rivals = () if alone else choice.rivals
-    against = [_set(nodes, wanted, _why_not_together(nodes, best)) for nodes in rivals[:RIVALS_MAX]]
+    against = [_set(nodes, wanted, _why_not_together(nodes, best)) for nodes in choice.rivals[:RIVALS_MAX]]
     useful = sum(_usable(offer) and offer.total > 0 for offer in found) - (alone is not None)
     listed = [chosen, *singles[:useful], *against, *singles[useful:]]
-    return _bounded(listed, further_sets=len(rivals) - len(against))
+    return _bounded(listed, further_sets=len(choice.rivals) - len(against))
 
 
 def unroutable(need: Mapping[str, int], found: Sequence[Offer]) -> tuple[Candidate, ...]:

@@ -136,8 +136,9 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed) -> Event:
     need = sourcing.needs(asked.lines)
     found = sourcing.offers(need, asked.availability, asked.destination, known.nodes)
     usable = [offer for offer in found if offer.barred is None and offer.total]
-    short = sourcing.lacking(need, usable)
-    if short:
+    choice = sourcing.choose(need, usable)
+    if choice is None:
+        short = sourcing.lacking(need, usable)
         return OrderUnroutable(
             order_id=asked.order_id,
             round=asked.round,
@@ -147,7 +148,6 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed) -> Event:
             rule_version=RULE_VERSION,
             nodes_version=known.version,
         )
-    choice = sourcing.choose(need, usable)
     return OrderRouted(
         order_id=asked.order_id,
         round=asked.round,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import asin, comb, cos, radians, sin, sqrt
+from typing import NamedTuple
 
 from libs.events.inventory import Availability
 from libs.events.order import Destination, LineQuantity, NodeLines
@@ -23,8 +24,7 @@ EARTH_RADIUS_KM = 6371.0088
 """Mean radius R₁ (Moritz, Geodetic Reference System 1980, Journal of Geodesy 2000)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """One node, as this order sees it."""
 
     node: str
@@ -111,8 +111,17 @@ def lacking(need: Mapping[str, int], usable: Iterable[Offer]) -> dict[str, int]:
     return {sku: units for sku, units in short.items() if units > 0}
 
 
-def choose(need: Mapping[str, int], usable: Sequence[Offer]) -> Choice:
-    """The fewest of these nodes that have everything. They must have it together: see `lacking`."""
+def choose(need: Mapping[str, int], usable: Sequence[Offer]) -> Choice | None:
+    """The fewest of these nodes that have everything, or None when even all of them do not.
+
+    `usable` is in the order of `offers`. With one node chosen there are no rivals: the other nodes are known.
+    """
+    wanted = sum(need.values())
+    for offer in usable:
+        if offer.total == wanted:
+            return Choice((offer,))
+    if lacking(need, usable):
+        return None
     spare = {sku: -units for sku, units in need.items()}
     for offer in usable:
         for sku, units in offer.units.items():
@@ -198,7 +207,11 @@ def plan(lines: Iterable[LineQuantity], chosen: Sequence[Offer]) -> tuple[NodeLi
             if part:
                 left[node][line.sku] -= part
                 open_ -= part
-                work[node].append(LineQuantity(line=line.line, sku=line.sku, quantity=part))
+                work[node].append(
+                    line
+                    if part == line.quantity
+                    else LineQuantity(line=line.line, sku=line.sku, quantity=part)
+                )
         assert open_ == 0, f"line {line.line} is not covered by the nodes chosen for it"
     assert all(work.values()), "a node was chosen that ships nothing"
     return tuple(NodeLines(node=node, lines=tuple(parts)) for node, parts in work.items())

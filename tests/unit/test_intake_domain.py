@@ -134,7 +134,9 @@ def _line(number: int, quantity: int = 1, price: int = 100, sku: str = "A") -> O
         ({"lines": (_line(1), _line(1, sku="B"))}, "duplicate_line"),
         ({"lines": (_line(1, price=-1),)}, "negative_price"),
         ({"lines": (_line(1, quantity=1_000_000), _line(2))}, "quantity_too_large"),
+        ({"lines": (_line(1, quantity=1_000_000, price=10**6 + 1),)}, "total_too_large"),
         ({"placed_at": NOON + timedelta(days=1, seconds=1)}, "placed_in_future"),
+        ({"placed_at": NOON.replace(year=1)}, "placed_too_early"),
     ],
 )
 def test_an_impossible_order_is_rejected_for_its_reason(changes: dict[str, Any], code: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.events.ids import subject_of
 from libs.events.order import Sealed
 from libs.runtime.privacy import (
     KEY_BYTES,
@@ -16,7 +17,6 @@ from libs.runtime.privacy import (
     canonical,
     digest,
     seal,
-    subject_of,
     unseal,
     unwrap,
     wrap,
