@@ -7,6 +7,8 @@
 Expand and contract: a released migration is never edited, and the release before must run on its result.
 """
 
+import asyncio
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
@@ -17,7 +19,8 @@ import psycopg
 from psycopg import sql
 
 from libs.runtime.complaint import Complaint
-from libs.runtime.settings import STAGES, Settings
+from libs.runtime.settings import STAGES, Settings, settings
+from libs.runtime.topics import ensure_topics
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -125,3 +128,22 @@ def _connected(settings: Settings, dsn: str) -> Iterator[psycopg.Connection]:
 
 def _name(settings: Settings, database: str) -> str:
     return urlsplit(settings.dsn(database)).path.removeprefix("/")
+
+
+def main() -> int:
+    """What an installation needs before the stages of a release start: databases, schemas, topics."""
+    chosen = settings()
+    try:
+        applied = migrate_all(chosen)
+        created = asyncio.run(ensure_topics(chosen))
+    except Complaint as complaint:
+        print(complaint, file=sys.stderr)
+        return 1
+    for database, names in applied.items():
+        print(f"{database}: applied {', '.join(names)}")
+    print(f"Databases are up to date; {len(created)} topics were missing and are there now.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
