@@ -133,7 +133,7 @@ class Fenced(Exception):
 
 
 class Unavailable(Exception):
-    """The store cannot be reached, or was cut off with the outcome unknown. Try again from the stored offset."""
+    """The store cannot be reached, or was cut off, the outcome unknown. Try again from the stored offset."""
 
 
 class Batch(Protocol):

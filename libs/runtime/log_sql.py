@@ -117,7 +117,8 @@ def add_to(table: str, keys: Sequence[str], quantities: Sequence[str]) -> tuple[
     """Two statements that add to the quantities (bigint) of rows by key (text).
 
     The first updates and returns the keys it found; the second inserts the others. An upsert would not do: a
-    CHECK is applied to the row proposed for insertion, and a negative addition to an existing sum would fail it.
+    CHECK is applied to the row proposed for insertion, and a negative addition would
+    fail it.
     """
     arrays = [f"${i + 1}::text[]" for i in range(len(keys))]
     arrays += [f"${len(keys) + i + 1}::bigint[]" for i in range(len(quantities))]
@@ -126,6 +127,9 @@ def add_to(table: str, keys: Sequence[str], quantities: Sequence[str]) -> tuple[
     same = " AND ".join(f"{table}.{name} = n.{name}" for name in keys)
     found = ", ".join(f"{table}.{name}" for name in keys)
     source = f"unnest({', '.join(arrays)})"
-    update = f"UPDATE {table} SET {added} FROM {source} AS n({names}) WHERE {same} RETURNING {found}"  # noqa: S608
+    update = (
+        f"UPDATE {table} SET {added} FROM {source} AS n({names}) "  # noqa: S608 - names come from code
+        f"WHERE {same} RETURNING {found}"
+    )
     insert = f"INSERT INTO {table} ({names}) SELECT * FROM {source}"  # noqa: S608 - names come from code
     return update, insert

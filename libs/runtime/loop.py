@@ -28,19 +28,12 @@ from libs.runtime.log import (
 )
 from libs.runtime.planning import Known, Place, Planner, SkippedSequence, keys_of, needed
 from libs.runtime.reading import Input, Item, NewerEvent, Refusable, Unusable, read
+from libs.runtime.seek import Seek
 from libs.runtime.stage import Stage
 from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
 _TIMERS = UUID("3e9f6f0c-8f5a-5a43-9a57-3c6a1b7f5b11")
-
-
-class Seek(Exception):
-    """Read on from these offsets: the batch was not for this owner, or not in order."""
-
-    def __init__(self, offsets: Mapping[TopicPartition, int]) -> None:
-        super().__init__(str(dict(offsets)))
-        self.offsets = dict(offsets)
 
 
 class Observer(Protocol):
@@ -94,6 +87,10 @@ class StageLoop:
     @property
     def halted(self) -> Mapping[int, str]:
         return self._halted
+
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """The stored offset of each partition owned."""
+        return self._next
 
     async def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Become the owner of the lanes of these partitions; where to read each from."""

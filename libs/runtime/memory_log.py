@@ -118,7 +118,7 @@ class MemoryLog:
         return [row for row in self.parked_rows if not open_only or row.state in _OPEN][:limit]
 
     async def resolve_parked(self, key: str, *, replay: bool, actor: str, note: str) -> int:
-        """Ask for a key's records to be decided again, or discard its first; how many records wait under the key, that one included."""
+        """Decide a key's first parked record again, or discard it; how many wait under the key with it."""
         head = next((row for row in self.parked_rows if row.key == key and row.state == "parked"), None)
         if head is None:
             return 0

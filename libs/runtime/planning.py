@@ -247,7 +247,7 @@ class Planner:
             return False
         if sequence != heard_up_to + 1:
             raise SkippedSequence(
-                f"{source} lane {lane}: expected sequence {heard_up_to + 1}, got {sequence}: its topic has a hole"
+                f"{source} lane {lane}: sequence {heard_up_to + 1} expected, {sequence} found: a hole"
             )
         self._known.high_water[source, lane] = self.writes.high_water[source, lane] = sequence
         return True

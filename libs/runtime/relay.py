@@ -1,7 +1,7 @@
 """The relay: publishes each lane's log rows in sequence order, then moves the lane's cursor.
 
-One owner per lane. Rows that were just committed come straight from memory; after a start or a failure they are
-read from the log. What a crash repeats, consumers drop by lane and sequence.
+One owner per lane. Rows that were just committed come straight from memory; after a start or a failure they
+are read from the log. What a crash repeats, consumers drop by lane and sequence.
 """
 
 import asyncio

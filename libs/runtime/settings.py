@@ -7,6 +7,7 @@ code knows where Kafka, PostgreSQL or the mail server are.
 import os
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -68,6 +69,8 @@ class Settings(BaseSettings):
 
     log_level: str = "info"
     log_json: bool = True
+    traces: Literal["off", "console"] = "off"
+    """Where spans go. The W3C trace context travels on every record either way."""
 
     def dsn(self, database: str) -> str:
         """DSN of one of the product's databases, e.g. `dsn("intake")`."""

@@ -130,3 +130,41 @@ def one_stream(
         owes=owes,
         settles=settles,
     )
+
+
+def many_streams(
+    name: str,
+    *,
+    hears_types: Iterable[type[Event]],
+    part_type: Callable[[str], type[Any]],
+    empty: Callable[[str], Part],
+    more_streams: Callable[[Envelope[Any], Part], Sequence[str]],
+    compose: Callable[[str, Mapping[str, Any]], State],
+    decompose: Callable[[Any], Mapping[str, Part]],
+    decide: Callable[[Any, Envelope[Any], datetime], list[Event]],
+    evolve: Callable[[Any, Event], Any],
+    **more: Any,
+) -> Stage:
+    """A stage whose decisions need several streams; `part_type` tells what is stored of a stream."""
+    names, sources = hears(hears_types)
+    adapters: dict[type[Any], TypeAdapter[Any]] = {}
+
+    def adapter(stream: str) -> TypeAdapter[Any]:
+        kind = part_type(stream)
+        if kind not in adapters:
+            adapters[kind] = TypeAdapter(kind)
+        return adapters[kind]
+
+    return Stage(
+        name=name,
+        hears=names,
+        sources=sources,
+        decide=decide,
+        evolve=evolve,
+        empty=empty,
+        adapter=adapter,
+        compose=compose,
+        decompose=decompose,
+        more_streams=more_streams,
+        **more,
+    )

@@ -1,0 +1,48 @@
+"""Who waits for a command's outcome hears of it here: at once where it was decided, else by asking."""
+
+import asyncio
+from uuid import UUID
+
+from libs.runtime.log import Log, LogRow, Writes
+
+_ASK_AGAIN_SECONDS = 0.1
+
+
+class Answers:
+    """Waiters of one process, by (tenant, command id)."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._waiting: dict[tuple[str, UUID], list[asyncio.Future[None]]] = {}
+
+    def committed(self, writes: Writes) -> None:
+        """Wake whoever waits for a command that was just decided."""
+        if not self._waiting:
+            return
+        for handled in writes.handled:
+            for waiter in self._waiting.pop((handled.tenant, handled.command_id), ()):
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    async def wait(self, tenant: str, command_id: UUID, seconds: float) -> list[LogRow] | None:
+        """The rows that answered a command, or None when it is still undecided after `seconds`.
+
+        Another replica may decide it, so the log is asked as well.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        place = (tenant, command_id)
+        while True:
+            waiter: asyncio.Future[None] = loop.create_future()
+            self._waiting.setdefault(place, []).append(waiter)
+            try:
+                answer = await self._log.answer(tenant, command_id)
+                if answer is not None or loop.time() >= deadline:
+                    return answer
+                await asyncio.wait([waiter], timeout=min(_ASK_AGAIN_SECONDS, max(0, deadline - loop.time())))
+            finally:
+                waiters = self._waiting.get(place, [])
+                if waiter in waiters:
+                    waiters.remove(waiter)
+                    if not waiters:
+                        self._waiting.pop(place, None)

@@ -1,0 +1,281 @@
+"""The HTTP edge: a request is authenticated, validated, published as a command and answered 202.
+
+With `Prefer: wait=N` (RFC 7240) the answer is the outcome: the events that the command led to, or the refusal
+as a problem. `Idempotency-Key` becomes the command id, so a repeated request is the same command.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from fastapi import Request
+from fastapi.responses import Response
+from opentelemetry.propagate import inject
+
+from libs.events.catalogue import encode
+from libs.events.contract import Command
+from libs.events.envelope import Envelope
+from libs.events.ids import command_id, partition_key
+from libs.events.order import Sealed
+from libs.events.refusal import CommandRefused
+from libs.runtime import wire
+from libs.runtime.answers import Answers
+from libs.runtime.kafka import KafkaPublisher
+from libs.runtime.keyring import Keyring, Unsealed
+from libs.runtime.log import LogRow
+from libs.runtime.problems import Problem
+from libs.runtime.relay import Message, PublishFailed
+from libs.runtime.settings import Settings
+from libs.runtime.stage import commands_topic
+from libs.runtime.tokens import Claims, TokenRejected, verify
+
+MANY_MAX = 500
+_WAIT = re.compile(r"\bwait=(\d{1,4})\b")
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_REASON = re.compile(r"[\x20-\x7e]{0,200}")
+
+
+class Edge:
+    """What a stage's `api.py` needs to turn requests into commands."""
+
+    def __init__(
+        self,
+        stage: str,
+        settings: Settings,
+        publisher: KafkaPublisher,
+        answers: Answers,
+        keyring: Keyring | None,
+        lane_of: Callable[[str], int],
+    ) -> None:
+        self._stage, self.settings, self._publisher = stage, settings, publisher
+        self._answers, self._keyring, self._lane_of = answers, keyring, lane_of
+
+    def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
+        """A dependency that lets these roles through (`admin` always) and returns who asks."""
+
+        async def authenticated(request: Request) -> Claims:
+            claims = authenticate(request, self.settings)
+            if claims.role != "admin" and claims.role not in roles:
+                raise Problem(
+                    403,
+                    "forbidden",
+                    "Your role may not do this",
+                    f"Role {claims.role!r} may not call this; {', '.join(roles)} or admin may.",
+                    "Ask for a token with one of these roles (`orderlog token --role …`).",
+                )
+            return claims
+
+        return authenticated
+
+    async def seal(self, tenant: str, subject: str, order_id: str, personal: Mapping[str, Any]) -> Sealed:
+        """Personal data, readable only through the keyring from here on."""
+        assert self._keyring is not None, f"{self._stage} opened no keyring"
+        return await self._keyring.seal(tenant, subject, order_id, personal)
+
+    async def seal_many(self, tenant: str, requests: Sequence[Unsealed]) -> list[Sealed]:
+        """As `seal`, for many at once."""
+        assert self._keyring is not None, f"{self._stage} opened no keyring"
+        return await self._keyring.seal_many(tenant, requests)
+
+    async def submit(self, request: Request, claims: Claims, command: Command) -> Response:
+        """Publish one command; 202, or its outcome when the request prefers to wait."""
+        seconds = self._patience(request)
+        envelope = self._envelope(request, claims, command, self._id(request, claims))
+        key = partition_key(claims.tenant, command.stream)
+        await self._send(
+            self._publisher.send(commands_topic(self._stage), self._lane_of(key), _message(envelope))
+        )
+        if seconds:
+            rows = await self._answers.wait(claims.tenant, envelope.id, seconds)
+            if rows is not None:
+                return _outcome_response(envelope.id, command.stream, rows)
+        return _json(202, _pending(envelope.id, command.stream), {"Location": f"/v1/commands/{envelope.id}"})
+
+    async def submit_many(
+        self,
+        request: Request,
+        claims: Claims,
+        commands: Sequence[Command | Problem],
+        ids: Sequence[UUID | None] = (),
+    ) -> Response:
+        """Publish many commands at once; one result per row, in order. A Problem in a row is its result.
+
+        The Idempotency-Key, where given, names the whole request: row n has the key `<key>/n`.
+        """
+        if not commands or len(commands) > MANY_MAX:
+            raise Problem(
+                422,
+                "invalid_request",
+                "Too many or no rows",
+                f"The request has {len(commands)} rows; 1 to {MANY_MAX} are allowed.",
+                "Split it into several requests.",
+            )
+        seconds = self._patience(request)
+        results: list[dict[str, Any]] = []
+        waiting: list[tuple[int, Envelope[Command]]] = []
+        by_lane: dict[int, list[Message]] = {}
+        for row, command in enumerate(commands):
+            if isinstance(command, Problem):
+                results.append({"status": command.status, "problem": command.document()})
+                continue
+            id_ = (ids[row] if ids else None) or self._id(request, claims, f"/{row}")
+            envelope = self._envelope(request, claims, command, id_)
+            lane = self._lane_of(partition_key(claims.tenant, command.stream))
+            by_lane.setdefault(lane, []).append(_message(envelope))
+            waiting.append((row, envelope))
+            results.append({"status": 202} | _pending(id_, command.stream))
+        for lane, messages in by_lane.items():
+            await self._send(self._publisher.publish(commands_topic(self._stage), lane, messages))
+        if seconds:
+            await self._collect(claims.tenant, waiting, seconds, results)
+        return _json(207, {"results": results})
+
+    async def _collect(
+        self,
+        tenant: str,
+        waiting: Sequence[tuple[int, Envelope[Command]]],
+        seconds: float,
+        results: list[dict[str, Any]],
+    ) -> None:
+        """Replace the results of rows that are decided in time by their outcomes."""
+        deadline = datetime.now(UTC).timestamp() + seconds
+        for row, envelope in waiting:
+            left = max(0.0, deadline - datetime.now(UTC).timestamp())
+            rows = await self._answers.wait(tenant, envelope.id, left)
+            if rows is not None:
+                status, document = outcome(envelope.id, envelope.stream, rows)
+                results[row] = {"status": status} | ({"problem": document} if status >= 400 else document)
+
+    async def look_up(self, claims: Claims, id_: UUID) -> Response:
+        """What became of a command."""
+        rows = await self._answers.wait(claims.tenant, id_, 0)
+        if rows is None:
+            raise Problem(
+                404,
+                "undecided",
+                "No such command has been decided",
+                f"Command {id_} has not been decided here, or was never sent to {self._stage}.",
+                "Ask again shortly; if it was never accepted, send it with the same Idempotency-Key.",
+            )
+        return _outcome_response(id_, rows[0].stream if rows else "", rows)
+
+    def _envelope(self, request: Request, claims: Claims, command: Command, id_: UUID) -> Envelope[Command]:
+        carrier: dict[str, str] = {}
+        inject(carrier)
+        reason = request.headers.get("x-reason", "")
+        if not _REASON.fullmatch(reason):
+            raise Problem(
+                400,
+                "invalid_header",
+                "X-Reason is not valid",
+                "X-Reason takes at most 200 ASCII characters.",
+                "Shorten it.",
+            )
+        traceparent = request.headers.get("traceparent") or carrier.get("traceparent", "")
+        return Envelope(
+            id_,
+            claims.tenant,
+            command.stream,
+            command,
+            datetime.now(UTC),
+            claims.actor,
+            reason,
+            id_,
+            id_,
+            "orderlog/edge",
+            traceparent=traceparent[:55],
+        )
+
+    def _id(self, request: Request, claims: Claims, suffix: str = "") -> UUID:
+        key = request.headers.get("idempotency-key")
+        if key is None:
+            return uuid4()
+        if not _KEY.fullmatch(key):
+            raise Problem(
+                400,
+                "invalid_header",
+                "Idempotency-Key is not valid",
+                "Idempotency-Key takes 1 to 200 visible ASCII characters.",
+                "Use a UUID, or your own document number.",
+            )
+        return command_id(claims.tenant, f"{self._stage}/{key}{suffix}")
+
+    def _patience(self, request: Request) -> float:
+        found = _WAIT.search(request.headers.get("prefer", ""))
+        return min(float(found[1]), self.settings.wait_seconds_max) if found else 0.0
+
+    async def _send(self, publishing: Awaitable[None]) -> None:
+        try:
+            await publishing
+        except PublishFailed as error:
+            raise Problem(
+                503,
+                "broker_unavailable",
+                "The command could not be stored",
+                f"Kafka did not take it: {error}. Whether it arrived is unknown.",
+                "Send it again with the same Idempotency-Key: it will not be done twice.",
+            ) from None
+
+
+def authenticate(request: Request, settings: Settings) -> Claims:
+    """Who asks, from the bearer token. Raises Problem 401."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    reason = "The request carries no bearer token."
+    if scheme.lower() == "bearer" and token:
+        try:
+            return verify(settings.jwt_key_file, token.strip())
+        except TokenRejected as error:
+            reason = f"The token was not accepted: {error.reason}."
+    raise Problem(
+        401,
+        "unauthenticated",
+        "Who are you?",
+        reason,
+        "Send `Authorization: Bearer …`; locally, `orderlog token` mints one.",
+    )
+
+
+def outcome(id_: UUID, stream: str, rows: Sequence[LogRow]) -> tuple[int, dict[str, Any]]:
+    """HTTP status and document of a decided command: its events, or the refusal as a problem."""
+    for row in rows:
+        if row.type == CommandRefused.TYPE:
+            refused = CommandRefused.model_validate_json(row.payload)
+            status = 409 if refused.command_id == id_ else 500
+            problem = Problem(
+                status, refused.code, "The command was refused", refused.message, refused.next_step
+            )
+            return status, problem.document() | {"command_id": str(id_), "stream": stream}
+    events = [
+        {
+            "type": row.type,
+            "version": row.version,
+            "id": str(row.event_id),
+            "lane": row.lane,
+            "sequence": row.seq,
+        }
+        | {"data": orjson.loads(row.payload)}
+        for row in rows
+    ]
+    return 200, {"command_id": str(id_), "stream": stream, "decided": True, "events": events}
+
+
+def _outcome_response(id_: UUID, stream: str, rows: Sequence[LogRow]) -> Response:
+    status, document = outcome(id_, stream, rows)
+    media_type = "application/problem+json" if status >= 400 else "application/json"
+    return Response(orjson.dumps(document), status, media_type=media_type)
+
+
+def _pending(id_: UUID, stream: str) -> dict[str, Any]:
+    return {"command_id": str(id_), "stream": stream, "decided": False}
+
+
+def _message(envelope: Envelope[Command]) -> Message:
+    key = partition_key(envelope.tenant, envelope.stream).encode()
+    return key, encode(envelope.body), wire.headers(envelope), int(envelope.at.timestamp() * 1000)
+
+
+def _json(status: int, document: Any, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(document), status, dict(headers or {}), "application/json")

@@ -1,0 +1,122 @@
+"""The sender: does what events owe the outside world, and reports the outcome as a command.
+
+An effect is claimed with a lease, done outside any transaction, and settled by the decision on its outcome. A
+crash in between repeats it after the lease, under the same id. Replays and rebuilds owe nothing, so they send
+nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from libs.events.catalogue import encode
+from libs.events.contract import Command
+from libs.events.envelope import Envelope
+from libs.events.ids import command_id
+from libs.runtime import wire
+from libs.runtime.log import EffectRow, Log, Unavailable
+from libs.runtime.relay import Message, Publisher, PublishFailed
+from libs.runtime.stage import Stage, commands_topic
+
+logger = structlog.get_logger()
+_LEASE_SECONDS = 60.0
+_AT_ONCE = 100
+_POLL_SECONDS = 1.0
+
+
+class TryAgain(Exception):
+    """The effect could not be done now; nothing says that it cannot be done later."""
+
+
+class Performer(Protocol):
+    """Does a stage's effects."""
+
+    async def perform(self, tenant: str, effect_id: str, state: Any) -> Command:
+        """Do it, and return the command that reports the outcome. Raises TryAgain."""
+
+    async def close(self) -> None: ...
+
+
+class Sender:
+    """Performs the effects of the lanes that this process owns; `run` is its task."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        log: Log,
+        publisher: Publisher,
+        performer: Performer,
+        lanes: Callable[[], Sequence[int]],
+        lane_of: Callable[[str], int],
+    ) -> None:
+        self._stage, self._log, self._publisher = stage, log, publisher
+        self._performer, self._lanes, self._lane_of = performer, lanes, lane_of
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Perform for ever: at once when something is owed, and every second what is due again."""
+        while True:
+            try:
+                while await self.turn():
+                    pass
+            except (Unavailable, PublishFailed) as error:
+                logger.warning("sender will try again", error=str(error))
+            try:
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self.wake.wait()
+            except TimeoutError:
+                pass
+            self.wake.clear()
+
+    async def turn(self) -> int:
+        """Perform what is due once; how many effects."""
+        lanes = self._lanes()
+        if not lanes:
+            return 0
+        effects = await self._log.claim_effects(lanes, datetime.now(UTC), _LEASE_SECONDS, _AT_ONCE)
+        reports: dict[int, list[Message]] = {}
+        for effect in effects:
+            report = await self._perform(effect)
+            if report is not None:
+                reports.setdefault(effect.lane, []).append(report)
+        for lane, messages in reports.items():
+            await self._publisher.publish(commands_topic(self._stage.name), lane, messages)
+        return len(effects)
+
+    async def _perform(self, effect: EffectRow) -> Message | None:
+        """Do one effect; the message that reports it, or None when it is put off."""
+        tenant, _, stream = effect.key.partition("/")
+        snapshot = await self._log.snapshot(effect.key)
+        assert snapshot is not None, f"effect {effect.effect_id} without a stream"
+        state = self._stage.adapter(stream).validate_json(snapshot.part)
+        try:
+            report = await self._performer.perform(tenant, effect.effect_id, state)
+        except TryAgain as error:
+            pause = timedelta(seconds=min(2 ** min(effect.attempts, 10), 900))
+            logger.warning(
+                "effect put off", effect=effect.effect_id, attempts=effect.attempts, error=str(error)
+            )
+            await self._log.postpone_effect(effect.effect_id, datetime.now(UTC) + pause)
+            return None
+        id_ = command_id(tenant, f"effect/{effect.effect_id}/{effect.attempts}")
+        envelope = Envelope(
+            id_,
+            tenant,
+            stream,
+            report,
+            datetime.now(UTC),
+            f"orderlog/{self._stage.name}",
+            "",
+            id_,
+            id_,
+            f"orderlog/{self._stage.name}/sender",
+        )
+        return (
+            effect.key.encode(),
+            encode(report),
+            wire.headers(envelope),
+            int(envelope.at.timestamp() * 1000),
+        )

@@ -1,0 +1,18 @@
+"""Wires the fulfillment stage: `python -m services.fulfillment.app`."""
+
+from libs.runtime.service import run
+from libs.runtime.stage import one_stream
+from services.fulfillment import domain
+from services.fulfillment.api import routes
+
+STAGE = one_stream(
+    "fulfillment",
+    hears_types=domain.HEARS,
+    state=domain.State,
+    initial=domain.INITIAL,
+    decide=domain.decide,
+    evolve=domain.evolve,
+)
+
+if __name__ == "__main__":
+    run(STAGE, routes)

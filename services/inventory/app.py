@@ -1,0 +1,26 @@
+"""Wires the inventory stage: `python -m services.inventory.app`."""
+
+from libs.runtime.service import run
+from libs.runtime.stage import many_streams
+from services.inventory import domain, ledger
+from services.inventory.api import routes
+
+STAGE = many_streams(
+    "inventory",
+    hears_types=domain.HEARS,
+    part_type=lambda stream: type(domain.empty(stream)),
+    empty=domain.empty,
+    more_streams=domain.more_streams,
+    compose=domain.compose,
+    decompose=domain.decompose,
+    decide=domain.decide,
+    evolve=domain.evolve,
+    timers=domain.timers,
+    rows=ledger.ledger_rows,
+    sums=ledger.balance_deltas,
+    row_tables=ledger.ROW_TABLES,
+    sum_tables=ledger.SUM_TABLES,
+)
+
+if __name__ == "__main__":
+    run(STAGE, routes)

@@ -1,0 +1,226 @@
+"""The log's promises, held by the memory and the PostgreSQL implementation alike."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid5
+
+import asyncpg
+import pytest
+
+import libs.runtime
+from libs.runtime.log import (
+    EffectRow,
+    Fenced,
+    Handled,
+    Log,
+    LogRow,
+    Origin,
+    Parked,
+    Snapshot,
+    TimerRow,
+    Writes,
+)
+from libs.runtime.memory_log import MemoryLog
+from libs.runtime.postgres_log import PostgresLog, open_pool
+from libs.runtime.settings import Settings
+from services.intake.app import STAGE
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+IDS = UUID("5a1f7a52-0c63-5b4e-8a3d-7c1f0c2f7e11")
+MIGRATION = Path(libs.runtime.__file__).parent / "migrations" / "stage" / "0001.stage.sql"
+
+
+async def postgres_log(dsn: str) -> tuple[asyncpg.Pool, PostgresLog]:
+    pool = await open_pool(dsn, Settings(), "test")
+    await pool.execute(MIGRATION.read_text())
+    return pool, PostgresLog(pool, STAGE)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
+    if request.param == "memory":
+        yield MemoryLog()
+        return
+    fresh: Callable[[], str] = request.getfixturevalue("postgres_dsn")
+    pool, found = await postgres_log(fresh())
+    yield found
+    await pool.close()
+
+
+def row(seq: int, lane: int = 0, origin: Origin = "decided", version: int | None = None) -> LogRow:
+    context = {
+        "actor": "a",
+        "reason": "",
+        "causationid": str(IDS),
+        "correlationid": str(IDS),
+        "traceparent": "",
+    }
+    return LogRow(
+        lane,
+        origin,
+        seq,
+        uuid5(IDS, f"{lane}/{origin}/{seq}"),
+        "acme",
+        f"o-{lane}-{origin}",
+        version or seq,
+        "oms.intake.order_closed",
+        1,
+        b'{"order_id":"o-1","outcome":"lost"}',
+        context,
+        NOON,
+    )
+
+
+async def write(log: Log, writes: Writes, epochs: dict[int, int]) -> None:
+    async with log.batch() as batch:
+        await batch.lanes(epochs)
+        await batch.write(writes)
+
+
+async def test_rows_come_back_in_order_and_advance_their_lane(log: Log) -> None:
+    epochs = await log.claim([0, 1])
+    await write(log, Writes(rows=[row(1), row(2), row(1, lane=1), row(1, origin="heard")]), epochs)
+    assert [found.seq for found in await log.unpublished(0, 0, 10)] == [1, 2]
+    assert await log.unpublished(0, 1, 10) == [row(2)]
+    async with log.batch() as batch:
+        lanes = await batch.lanes(epochs)
+    assert (lanes[0].next_decided, lanes[0].next_heard, lanes[1].next_decided) == (3, 2, 2)
+
+
+async def test_an_offset_moves_only_from_where_its_owner_left_it(log: Log) -> None:
+    place = ("oms.intake.commands", 0)
+    assert await log.offsets([place]) == {place: 0}
+    epochs = await log.claim([0])
+    await write(log, Writes(offsets={place: (0, 7)}), epochs)
+    with pytest.raises(Fenced):
+        await write(log, Writes(offsets={place: (0, 5)}, rows=[row(1)]), epochs)
+    assert await log.offsets([place]) == {place: 7}
+    assert await log.unpublished(0, 0, 10) == []
+
+
+async def test_a_former_owner_is_fenced(log: Log) -> None:
+    zombie = await log.claim([0])
+    owner = await log.claim([0])
+    with pytest.raises(Fenced):
+        await write(log, Writes(rows=[row(1)]), zombie)
+    await write(log, Writes(rows=[row(1)]), owner)
+    assert len(await log.unpublished(0, 0, 10)) == 1
+
+
+async def test_an_exception_writes_nothing(log: Log) -> None:
+    epochs = await log.claim([0])
+
+    async def crash_after_writing() -> None:
+        async with log.batch() as batch:
+            await batch.lanes(epochs)
+            await batch.write(Writes(rows=[row(1)], parts={"acme/o": (0, Snapshot(1, b'{"a":1}'))}))
+            raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError, match="crash"):
+        await crash_after_writing()
+    assert await log.unpublished(0, 0, 10) == []
+    assert await log.snapshot("acme/o") is None
+
+
+async def test_two_writers_do_not_interleave_in_a_lane(log: Log) -> None:
+    epochs = await log.claim([0])
+
+    async def append(times: int) -> None:
+        for _ in range(times):
+            async with log.batch() as batch:
+                lane = (await batch.lanes(epochs))[0]
+                await asyncio.sleep(0)
+                rows = [row(lane.next_decided), row(lane.next_decided + 1)]
+                await batch.write(Writes(rows=rows))
+
+    await asyncio.gather(append(10), append(10))
+    assert [found.seq for found in await log.unpublished(0, 0, 100)] == list(range(1, 41))
+
+
+async def test_parts_are_created_locked_and_saved(log: Log) -> None:
+    epochs = await log.claim([0])
+    async with log.batch() as batch:
+        await batch.lanes(epochs)
+        found = await batch.load(["acme/sku/b", "acme/sku/a"], lock=True)
+        assert found == {"acme/sku/a": Snapshot(0, b""), "acme/sku/b": Snapshot(0, b"")}
+        await batch.write(Writes(parts={"acme/sku/a": (0, Snapshot(3, b'{"on_hand":{}}'))}))
+    async with log.batch() as batch:
+        assert await batch.load(["acme/sku/a", "acme/x"], lock=False) == {
+            "acme/sku/a": Snapshot(3, b'{"on_hand":{}}')
+        }
+    assert await log.snapshot("acme/sku/a") == Snapshot(3, b'{"on_hand":{}}')
+
+
+async def test_a_command_is_known_by_its_id_within_its_tenant(log: Log) -> None:
+    epochs = await log.claim([0])
+    done = Handled("acme", IDS, b"digest", 0, 1, 2)
+    await write(log, Writes(rows=[row(1), row(2)], handled=[done]), epochs)
+    async with log.batch() as batch:
+        assert await batch.handled([("acme", IDS), ("other", IDS)]) == {("acme", IDS): b"digest"}
+    assert [found.seq for found in await log.answer("acme", IDS) or []] == [1, 2]
+    assert await log.answer("other", IDS) is None
+
+
+async def test_high_water_and_published_cursors_only_rise(log: Log) -> None:
+    epochs = await log.claim([0])
+    await write(log, Writes(high_water={("orderlog/intake", 0): 5}), epochs)
+    async with log.batch() as batch:
+        assert await batch.high_water([0, 1]) == {("orderlog/intake", 0): 5}
+    await log.mark_published({0: 9})
+    await log.mark_published({0: 4})
+    assert await log.published([0, 1]) == {0: 9, 1: 0}
+
+
+async def test_timers_ring_when_due_and_once_per_name(log: Log) -> None:
+    epochs = await log.claim([0])
+    first = TimerRow(0, "acme/o-1", "claims", NOON)
+    moved = TimerRow(0, "acme/o-1", "claims", NOON + timedelta(minutes=5))
+    await write(log, Writes(timers={("acme/o-1", "claims"): first}), epochs)
+    await write(log, Writes(timers={("acme/o-1", "claims"): moved}), epochs)
+    assert await log.due([0], NOON + timedelta(minutes=4), 10) == []
+    assert await log.next_due([0]) == NOON + timedelta(minutes=5)
+    assert await log.due([0], NOON + timedelta(minutes=5), 10) == [moved]
+    assert await log.due([1], NOON + timedelta(hours=1), 10) == []
+    await write(log, Writes(timers_done=[moved]), epochs)
+    assert await log.due([0], NOON + timedelta(hours=1), 10) == []
+
+
+async def test_an_effect_is_claimed_once_per_lease_until_settled(log: Log) -> None:
+    epochs = await log.claim([0])
+    await write(log, Writes(owed={"m-1": EffectRow(0, "m-1", "acme/o-1")}), epochs)
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    assert await log.claim_effects([0], soon, 60, 10) == [EffectRow(0, "m-1", "acme/o-1", 1)]
+    assert await log.claim_effects([0], soon + timedelta(seconds=59), 60, 10) == []
+    again = await log.claim_effects([0], soon + timedelta(seconds=61), 60, 10)
+    assert [effect.attempts for effect in again] == [2]
+    await write(log, Writes(settled={"m-1"}), epochs)
+    assert await log.claim_effects([0], soon + timedelta(hours=1), 60, 10) == []
+
+
+async def test_a_parked_key_is_replayed_in_order_or_its_head_discarded(log: Log) -> None:
+    epochs = await log.claim([0])
+    head = Parked(0, "acme/o-1", "t", 0, 3, "malformed", "no JSON")
+    behind = Parked(0, "acme/o-1", "t", 0, 4, "queued", "waits", state="queued")
+    await write(log, Writes(parked=[head, behind]), epochs)
+    assert await log.replaying([0], 10) == []
+    async with log.batch() as batch:
+        assert await batch.parked_keys([0]) == {"acme/o-1"}
+    assert isinstance(log, MemoryLog | PostgresLog)
+    assert await log.resolve_parked("acme/o-1", replay=False, actor="ann", note="broken") == 2
+    replays = await log.replaying([0], 10)
+    assert [found.offset for found in replays] == [4]
+    await write(log, Writes(unparked={replays[0].id: "replayed"}), epochs)
+    async with log.batch() as batch:
+        assert await batch.parked_keys([0]) == set()
+    assert await log.resolve_parked("acme/o-1", replay=True, actor="ann", note="") == 0
+
+
+async def test_the_log_table_refuses_changes(postgres_dsn: Callable[[], str]) -> None:
+    pool, log = await postgres_log(postgres_dsn())
+    await write(log, Writes(rows=[row(1)]), await log.claim([0]))
+    for statement in ("UPDATE log SET type = 'x'", "DELETE FROM log", "TRUNCATE log"):
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await pool.execute(statement)
+    await pool.close()
