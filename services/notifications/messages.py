@@ -95,9 +95,10 @@ def _address(email: object) -> str:
     if not isinstance(email, str) or not email.strip():
         raise Unsendable("the contact has no mail address")
     try:
-        return validate_email(email.strip(), check_deliverability=False, test_environment=True).normalized
+        valid = validate_email(email.strip(), check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         raise Unsendable("the contact's mail address is not valid") from None
+    return valid.ascii_email or valid.normalized
 
 
 def _words(facts: tuple[Fact, ...]) -> dict[str, Any]:

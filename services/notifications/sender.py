@@ -138,7 +138,8 @@ class MailSender:
     def _mail(self, message: Message) -> EmailMessage:
         mail = EmailMessage(policy=SMTP_POLICY)
         mail["From"] = self._from
-        mail["To"] = Address(message.to_name, addr_spec=message.to)
+        username, _, domain = message.to.rpartition("@")
+        mail["To"] = Address(message.to_name, username, domain)
         mail["Subject"] = message.subject
         mail["Date"] = format_datetime(datetime.now(UTC))
         local = re.sub(r"[^A-Za-z0-9._-]", "_", message.message_id)
