@@ -1,5 +1,7 @@
 """The `orderlog` command. Each module beside this one registers its own commands."""
 
+import logging
+
 import typer
 
 from cli import contracts, stack
@@ -18,11 +20,15 @@ for module in (stack, contracts):
 
 def main() -> None:
     """Run the command line. Whatever goes wrong reaches a person as a sentence and a next step."""
+    # Clients retry; what they mumble meanwhile is not for people, and what fails in the end is told.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         app()
     except Complaint as complaint:
         fail(complaint)
     except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] in ("cli", "deploy", "libs", "services"):
+            fail_unforeseen(missing)
         fail(
             Complaint(
                 f"The Python package `{missing.name}` is not installed.",

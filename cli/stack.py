@@ -5,7 +5,6 @@ only production's dependencies are installed.
 """
 
 import asyncio
-import logging
 import re
 import subprocess
 import time
@@ -112,7 +111,6 @@ def topics(json: JsonOption = False) -> None:
 
     from libs.runtime.topics import count_topics
 
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         counts = asyncio.run(count_topics(settings()))
     except KafkaError:

@@ -67,9 +67,16 @@ class Home:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One `up` or `down` at a time. Complaint: another one is at work."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("w") as held:
+        """One `up` or `down` at a time. Complaint: another one is at work, or we may not write there."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / "lock").open("w")
+        except OSError as refused:
+            raise Complaint(
+                f"The stack's folder {self.root} cannot be used: {refused.strerror}.",
+                "Set ORDERLOG_HOME to a folder that you may write to.",
+            ) from refused
+        with lock as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -1,7 +1,6 @@
 """One real Kafka broker (KRaft, broker and controller in one process) on the loopback."""
 
 import asyncio
-import logging
 import subprocess
 from pathlib import Path
 
@@ -24,8 +23,16 @@ QUIET = ("--sun-misc-unsafe-memory-access=allow", "-Xlog:cds=error", "-Xlog:cds+
 
 
 def port(settings: Settings) -> int | None:
-    """The broker's port, or None where ORDERLOG_KAFKA points at a broker that is not ours to run."""
-    host, _, number = settings.kafka.split(",")[0].rpartition(":")
+    """The broker's port, or None where ORDERLOG_KAFKA points at a broker that is not ours to run.
+
+    Complaint: it points nowhere.
+    """
+    host, _, number = settings.kafka.split(",")[0].strip().rpartition(":")
+    if not host or not number.isdigit() or not 0 < int(number) < 65535:
+        raise Complaint(
+            f"ORDERLOG_KAFKA is set to `{settings.kafka}`, which is no address.",
+            "Give host:port, as in 127.0.0.1:19092.",
+        )
     return int(number) if host in ("127.0.0.1", "localhost") else None
 
 
@@ -183,7 +190,6 @@ async def _described(listen: int) -> bool:
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaError
 
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its refusals are expected while it starts
     admin = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{listen}", request_timeout_ms=5000)
     try:
         await admin.start()

@@ -81,7 +81,7 @@ def ensure_started(home: Home, listen: int, step: Step) -> programs.Running:
         step.note("starting")
         running = programs.start(home, program)
     password = ensure_password(home, SUPERUSER)
-    programs.await_ready(home, program, lambda: _answers(listen, password), READY_SECONDS)
+    programs.await_ready(home, program, lambda: _answers(home, listen, password), READY_SECONDS)
     _ensure_role(listen, password, ensure_password(home, ROLE))
     return running
 
@@ -195,8 +195,12 @@ def _connect(listen: int, password: str) -> psycopg.Connection:
     )
 
 
-def _answers(listen: int, password: str) -> bool:
-    if not programs.port_open(listen):
+def _answers(home: Home, listen: int, password: str) -> bool:
+    """Whether it takes queries. Its lock file ends in `ready` then: asking earlier would fill its log."""
+    try:
+        if not (home.postgres / "postmaster.pid").read_text().rstrip().endswith("ready"):
+            return False
+    except OSError:
         return False
     try:
         with _connect(listen, password) as connection:

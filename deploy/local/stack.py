@@ -52,32 +52,42 @@ def up(progress: Progress) -> list[Outcome]:
     place = home()
     with place.locked():
         place.make()
-        chosen = configure(place)
-        before = {name: _condition(place, name) for name in NAMES}
-        programs.interrupted.clear()
-        with ThreadPoolExecutor(2) as pool:
-            parts = [pool.submit(part, place, chosen, progress) for part in (_broker_up, _database_up)]
-            try:
-                wait(parts, return_when=FIRST_EXCEPTION)
-                for part in sorted(parts, key=Future.done, reverse=True):
-                    part.result(timeout=0)
-            except BaseException:
-                programs.interrupted.set()
-                raise
-        wanted = [_sink(chosen), *(_service(chosen, name) for name in SERVICES if _is_built(name))]
-        with progress.step("mail sink, stages, console") as step:
-            for program in wanted:
-                if programs.find(place, program.name) is None:
-                    programs.start(place, program)
-            for count, program in enumerate(wanted):
-                step.note(f"{count} of {len(wanted)} ready, waiting for {program.name}")
-                _await_service(place, program)
-            step.note(f"{len(wanted)} ready")
-        return [
-            Outcome(name, running.pid, before[name])
-            for name in NAMES
-            if (running := programs.find(place, name)) is not None
-        ]
+        file = stack_env(place.root)
+        before = file.read_bytes() if file.exists() else None
+        try:
+            return _up(place, configure(place), progress)
+        except BaseException:
+            if before is not None:  # a setting that did not work must not stay
+                write_private(file, before)
+            raise
+
+
+def _up(place: Home, chosen: Settings, progress: Progress) -> list[Outcome]:
+    actions = {name: _condition(place, name) for name in NAMES}
+    programs.interrupted.clear()
+    with ThreadPoolExecutor(2) as pool:
+        parts = [pool.submit(part, place, chosen, progress) for part in (_broker_up, _database_up)]
+        try:
+            wait(parts, return_when=FIRST_EXCEPTION)
+            for part in sorted(parts, key=Future.done, reverse=True):
+                part.result(timeout=0)
+        except BaseException:
+            programs.interrupted.set()
+            raise
+    wanted = [_sink(chosen), *(_service(chosen, name) for name in SERVICES if _is_built(name))]
+    with progress.step("mail sink, stages, console") as step:
+        for program in wanted:
+            if programs.find(place, program.name) is None:
+                programs.start(place, program)
+        for count, program in enumerate(wanted):
+            step.note(f"{count} of {len(wanted)} ready, waiting for {program.name}")
+            _await_service(place, program)
+        step.note(f"{len(wanted)} ready")
+    return [
+        Outcome(name, running.pid, actions[name])
+        for name in NAMES
+        if (running := programs.find(place, name)) is not None
+    ]
 
 
 def down(progress: Progress, wipe: bool) -> list[str]:

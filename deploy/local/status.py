@@ -1,7 +1,6 @@
 """How each program of the local stack does."""
 
 import asyncio
-import logging
 from dataclasses import dataclass
 
 from aiokafka.errors import KafkaError
@@ -59,7 +58,6 @@ def _is_ready(name: str) -> bool:
 
 async def _lags() -> dict[str, int | None]:
     """Lag by service; empty when the broker does not answer."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     groups = {f"orderlog.{name}": name for name in stack.SERVICES}
     try:
         lags = await asyncio.wait_for(count_lag(settings(), groups), timeout=10.0)

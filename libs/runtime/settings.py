@@ -9,8 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from libs.runtime.complaint import Complaint
 
 STAGES = ("intake", "inventory", "routing", "fulfillment", "notifications", "returns")
 
@@ -90,6 +92,17 @@ def stack_env(home: Path) -> Path:
 
 @cache
 def settings() -> Settings:
-    """The environment; what it does not set comes from the local stack's file, where there is one."""
+    """The environment; what it does not set comes from the local stack's file, where there is one.
+
+    Complaint: a variable has a value that does not do.
+    """
     home = Path(os.environ.get("ORDERLOG_HOME", ".orderlog"))
-    return Settings(_env_file=stack_env(home))
+    try:
+        return Settings(_env_file=stack_env(home))
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        name = "ORDERLOG_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise Complaint(
+            f"{name} is set to {first['input']!r}, which does not do: {first['msg']}.",
+            f"Correct it in the environment (or in {stack_env(home)}, if it is set there).",
+        ) from None
