@@ -62,7 +62,7 @@ class ShipTo(Request):
     """Who receives it, and where. Everything but the country is personal data and is sealed."""
 
     name: PersonalText
-    address_lines: Annotated[tuple[PersonalText, ...], Field(min_length=1, max_length=6)]
+    address_lines: Annotated[list[PersonalText], Field(min_length=1, max_length=6)]
     city: PersonalText
     postcode: Postcode | None = None
     country: Country
@@ -99,7 +99,7 @@ class OrderRequest(Request):
     placed_at: AwareDatetime
     """With an offset, such as 2026-03-02T12:00:00Z."""
     currency: Currency
-    lines: Annotated[tuple[LineRequest, ...], Field(min_length=1, max_length=LINES_MAX)]
+    lines: Annotated[list[LineRequest], Field(min_length=1, max_length=LINES_MAX)]
     charges: Annotated[tuple[ChargeRequest, ...], Field(max_length=CHARGES_MAX)] = ()
     total_minor: AmountMinor | None = None
     payment: PaymentState = "paid"
@@ -135,7 +135,7 @@ def capture(tenant: str, order: OrderRequest) -> Captured:
     )
     personal = {
         "name": to.name,
-        "address_lines": list(to.address_lines),
+        "address_lines": to.address_lines,
         "city": to.city,
         "postcode": to.postcode,
         "phone": to.phone,

@@ -1,0 +1,131 @@
+"""Intake over HTTP: what channels, support and operations send, and what they read when it is wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libs.events.ids import order_id
+from libs.events.intake import CancelOrder, ReleaseHold, SubmitOrder
+from services.intake.api import routes
+from tests.unit.edge_client import TENANT, EdgeClient
+from tests.unit.test_intake_capture import ORDER, SHIP_TO
+
+ID = order_id(TENANT, "web", "536365")
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> EdgeClient:
+    return EdgeClient("intake", routes, tmp_path)
+
+
+async def test_an_order_is_published_sealed_and_its_customer_can_be_read_only_through_the_keyring(
+    edge: EdgeClient,
+) -> None:
+    answer = await edge.call("POST", "/v1/orders", ORDER)
+    assert answer.status_code == 202
+    assert answer.json()["stream"] == ID
+    [command] = edge.kept.commands()
+    assert isinstance(command, SubmitOrder)
+    assert command.order_id == ID
+    assert command.contact is not None
+    opened = await edge.keyring.open(TENANT, ID, command.contact)
+    assert opened == {name: value for name, value in SHIP_TO.items() if name != "country"}
+    [(topic, record)] = edge.kept.records
+    assert topic == "oms.intake.commands"
+    assert b"Lovelace" not in repr(record).encode()
+
+
+async def test_the_same_order_twice_is_the_same_command_body(edge: EdgeClient) -> None:
+    for _ in range(2):
+        await edge.call("POST", "/v1/orders", ORDER)
+    first, second = edge.kept.commands()
+    assert first == second
+
+
+async def test_an_invalid_order_names_fields_and_quotes_nobody(edge: EdgeClient) -> None:
+    wrong = ORDER | {"currency": "pounds", "ship_to": SHIP_TO | {"email": "ada at mail", "street": "x"}}
+    answer = await edge.call("POST", "/v1/orders", wrong)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert [error["where"] for error in problem["errors"]] == [
+        "body.currency",
+        "body.ship_to.email",
+        "body.ship_to.street",
+    ]
+    assert problem["next_step"]
+    assert not any(str(text) in answer.text for text in ("ada", "Lovelace", "pounds", "St James"))
+    assert edge.kept.records == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"\xff\xfe", b"[" * 100_000, b'{"channel": NaN}', b"9" * 5000, b'"\\ud800"']
+)
+async def test_a_body_that_is_no_order_is_a_problem(edge: EdgeClient, content: bytes) -> None:
+    answer = await edge.call(
+        "POST", "/v1/orders", content=content, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code in (400, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["next_step"]
+
+
+async def test_a_bad_row_of_a_batch_refuses_no_other(edge: EdgeClient) -> None:
+    rows: list[Any] = [ORDER | {"external_id": "1"}, ORDER | {"lines": []}, "no order", 2**70]
+    rows.append(ORDER | {"external_id": "2", "customer_id": None})
+    answer = await edge.call("POST", "/v1/orders/batch", {"orders": rows})
+    assert answer.status_code == 207
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [202, 422, 422, 422, 202]
+    assert results[1]["problem"]["errors"][0]["where"] == "lines"
+    assert results[0]["stream"] == order_id(TENANT, "web", "1")
+    published = [command for command in edge.kept.commands() if isinstance(command, SubmitOrder)]
+    assert {command.external_id for command in published} == {"1", "2"}
+    for command in published:
+        assert command.contact is not None
+        opened = await edge.keyring.open(TENANT, command.order_id, command.contact)
+        assert opened is not None
+        assert opened["name"] == "Ada Lovelace"
+
+
+async def test_a_batch_takes_500_orders_and_no_more(edge: EdgeClient) -> None:
+    rows = [ORDER | {"external_id": str(number)} for number in range(501)]
+    assert (await edge.call("POST", "/v1/orders/batch", {"orders": rows})).status_code == 422
+    assert edge.kept.records == []
+    answer = await edge.call("POST", "/v1/orders/batch", {"orders": rows[:500]})
+    assert {result["status"] for result in answer.json()["results"]} == {202}
+    assert len(edge.kept.records) == 500
+
+
+async def test_a_cancellation_and_a_release_become_commands(edge: EdgeClient) -> None:
+    await edge.call("POST", f"/v1/orders/{ID}/cancel", {"reason": "twice"}, role="support")
+    await edge.call("POST", f"/v1/orders/{ID}/cancel", role="support")
+    await edge.call("POST", f"/v1/orders/{ID}/holds/payment/release", {"note": "paid"}, role="operator")
+    assert edge.kept.commands() == [
+        CancelOrder(order_id=ID, reason="twice"),
+        CancelOrder(order_id=ID),
+        ReleaseHold(order_id=ID, hold="payment", note="paid"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "role", "status"),
+    [
+        ("/v1/orders", None, 401),
+        ("/v1/orders", "viewer", 403),
+        ("/v1/orders", "support", 403),
+        (f"/v1/orders/{ID}/cancel", "viewer", 403),
+        (f"/v1/orders/{ID}/holds/payment/release", "support", 403),
+    ],
+)
+async def test_who_may_not_is_told_so(edge: EdgeClient, path: str, role: str | None, status: int) -> None:
+    answer = await edge.call("POST", path, ORDER, role=role)
+    assert answer.status_code == status
+    assert answer.json()["next_step"]
+    assert edge.kept.records == []
+
+
+@pytest.mark.parametrize("path", ["/v1/orders/a_b/cancel", f"/v1/orders/{ID}/holds/Pay%00/release"])
+async def test_ids_that_cannot_be_are_refused_at_the_edge(edge: EdgeClient, path: str) -> None:
+    assert (await edge.call("POST", path, {})).status_code == 422

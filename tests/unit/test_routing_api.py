@@ -1,0 +1,50 @@
+"""Routing over HTTP: operations define nodes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libs.events.routing import DefineNode
+from services.routing.api import routes
+from tests.unit.edge_client import EdgeClient
+
+LEEDS = {"name": "Leeds", "country": "GB", "latitude": 53.8, "longitude": -1.5, "ships_to": ["GB", "IE"]}
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> EdgeClient:
+    return EdgeClient("routing", routes, tmp_path)
+
+
+async def test_a_node_is_defined(edge: EdgeClient) -> None:
+    answer = await edge.call("PUT", "/v1/nodes/LEEDS-1", LEEDS, role="operator")
+    assert answer.status_code == 202
+    assert answer.json()["stream"] == "nodes"
+    assert edge.kept.commands() == [DefineNode.model_validate(LEEDS | {"node": "LEEDS-1"})]
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"latitude": 91}, "body.latitude"),
+        ({"country": "UK of GB"}, "body.country"),
+        ({"ships_to": ["GB", "gb"]}, "body.ships_to.1"),
+        ({"active": "perhaps"}, "body.active"),
+        ({"capacity": 3}, "body.capacity"),
+    ],
+)
+async def test_a_mistake_is_named(edge: EdgeClient, changes: dict[str, Any], where: str) -> None:
+    answer = await edge.call("PUT", "/v1/nodes/LEEDS", LEEDS | changes)
+    assert answer.status_code == 422
+    assert [error["where"] for error in answer.json()["errors"]] == [where]
+    assert edge.kept.records == []
+
+
+@pytest.mark.parametrize("node", ["*", "-x", "a" * 33])
+async def test_a_node_id_has_a_shape(edge: EdgeClient, node: str) -> None:
+    assert (await edge.call("PUT", f"/v1/nodes/{node}", LEEDS)).status_code == 422
+
+
+async def test_support_does_not_define_nodes(edge: EdgeClient) -> None:
+    assert (await edge.call("PUT", "/v1/nodes/LEEDS", LEEDS, role="support")).status_code == 403
