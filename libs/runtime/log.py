@@ -36,6 +36,9 @@ class LogRow:
     payload: bytes
     context: Mapping[str, Any]
     at: datetime
+    """The time that it was decided by: its input's."""
+    recorded_at: datetime
+    """When it was decided; on the wire, `ce_time`, and so the time that the next stage decides by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ LOG_COLUMNS = (
     "payload",
     "context",
     "at",
+    "recorded_at",
 )
 
 CLAIM = """

@@ -281,7 +281,8 @@ class StageLoop:
         if len(epochs) < len(lanes):
             raise Fenced("a lane was given up")
         async with self._log.batch() as batch:
-            planner = Planner(self.stage, await self._load(batch, entries, epochs), self._lane_of)
+            known = await self._load(batch, entries, epochs)
+            planner = Planner(self.stage, known, self._lane_of, self._clock())
             taken = 0
             for item, place in entries:
                 if not planner.can_take(item):
@@ -325,7 +326,7 @@ class StageLoop:
         known.snapshots = home
         if stage.single:
             return known
-        peek = Planner(stage, known, self._lane_of)
+        peek = Planner(stage, known, self._lane_of, self._clock())
         inputs = [item for item in items if isinstance(item, Input)]
         wanted = {key for item in inputs for key in needed(stage, item, peek.home(item))}
         shared = {key for key in wanted if key.partition("/")[2] in stage.shared}

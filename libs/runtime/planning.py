@@ -6,6 +6,7 @@ out to need a stream that was not, the batch is cut before that input and the re
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID, uuid5
 
 from libs.events.catalogue import encode
@@ -57,8 +58,11 @@ class Known:
 class Planner:
     """Plans one batch. `take` each item in order, then `finish`."""
 
-    def __init__(self, stage: Stage, known: Known, lane_of: Callable[[str], int]) -> None:
+    def __init__(
+        self, stage: Stage, known: Known, lane_of: Callable[[str], int], recorded_at: datetime
+    ) -> None:
         self._stage, self._known, self._lane_of = stage, known, lane_of
+        self._recorded_at = recorded_at
         self._held: dict[str, _Held] = {}
         self._next = {lane: [found.next_decided, found.next_heard] for lane, found in known.lanes.items()}
         self._source = f"orderlog/{stage.name}"
@@ -225,6 +229,7 @@ class Planner:
                 encode(body),
                 context,
                 envelope.at,
+                self._recorded_at,
             )
         )
 

@@ -334,6 +334,7 @@ def log_row(row: Any) -> LogRow:
         row["payload"].encode(),
         orjson.loads(row["context"]),
         row["at"],
+        row["recorded_at"],
     )
 
 
@@ -369,6 +370,7 @@ def _log_record(row: LogRow) -> tuple[Any, ...]:
         row.payload.decode(),
         orjson.dumps(row.context).decode(),
         row.at,
+        row.recorded_at,
     )
 
 

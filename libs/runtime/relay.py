@@ -148,7 +148,7 @@ def message(row: LogRow, source: bytes) -> Message:
         ("ce_type", row.type.encode()),
         ("ce_typeversion", b"%d" % row.version),
         ("ce_subject", row.stream.encode()),
-        ("ce_time", row.at.isoformat().encode()),
+        ("ce_time", row.recorded_at.isoformat().encode()),
         ("ce_dataschema", f"schemas/{row.type}.v{row.version}.json".encode()),
         ("content-type", b"application/json"),
         ("ce_tenant", row.tenant.encode()),
@@ -165,4 +165,4 @@ def message(row: LogRow, source: bytes) -> Message:
         if text:
             headers.append((name, text.encode()))
     key = partition_key(row.tenant, row.stream).encode()
-    return key, row.payload, headers, int(row.at.timestamp() * 1000)
+    return key, row.payload, headers, int(row.recorded_at.timestamp() * 1000)

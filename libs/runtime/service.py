@@ -185,7 +185,7 @@ class StageService:
         telemetry.HALTED.labels(self._stage.name).set(len(self._loop.halted))
 
     async def _keep_working(self) -> None:
-        """Timers and replays: when woken, when the next is due, and every second for what others left here."""
+        """Timers and replays: when woken, when the next is due, and every second for what others left."""
         while True:
             pause = _POLL_SECONDS
             try:
@@ -226,7 +226,7 @@ class StageService:
         app.mount("/broker", make_ping_asgi(self._broker, timeout=5.0))
 
     async def _readiness(self) -> dict[str, Any]:
-        """Ready: partitions were assigned and the database answers. A halted lane is shown, and alerted on."""
+        """Ready: partitions are assigned and the database answers. A halted lane is shown, not fatal."""
         assigned = self._subscription.ready.is_set()
         try:
             await asyncio.wait_for(self._pool.fetchval("SELECT 1"), 2)

@@ -70,6 +70,7 @@ def row(seq: int, lane: int = 0, origin: Origin = "decided", version: int | None
         b'{"order_id":"o-1","outcome":"lost"}',
         context,
         NOON,
+        NOON,
     )
 
 

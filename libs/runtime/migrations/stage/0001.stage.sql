@@ -13,7 +13,7 @@ CREATE TABLE log (
     payload         json        NOT NULL,
     context         json        NOT NULL,
     at              timestamptz NOT NULL,
-    recorded_at     timestamptz NOT NULL DEFAULT now(),
+    recorded_at     timestamptz NOT NULL,
     PRIMARY KEY (lane, origin, seq)
 );
 COMMENT ON TABLE log IS 'Event store and outbox in one. Append-only: rows are never changed.';
