@@ -130,8 +130,8 @@ def _with(state: State, fulfillment_order_id: str, **changes: object) -> State:
 def _released(state: State, event: FulfillmentReleased) -> State:
     """Units that were awaited go back to work; in the first round they are new."""
     awaited = both(event.lines, {line: account.awaiting for line, account in state.accounts.items()})
-    accounts = moved(state.accounts, awaited, "awaiting", "in_work")
-    accounts = entered(accounts, less(event.lines, awaited), "in_work")
+    accounts = moved(state.accounts, awaited, "awaiting", "in_work") if awaited else state.accounts
+    accounts = entered(accounts, less(event.lines, awaited) if awaited else event.lines, "in_work")
     work = {**state.work, event.fulfillment_order_id: Work(event.node, event.lines)}
     return replace(state, accounts=accounts, work=work, round=event.round)
 
@@ -182,8 +182,9 @@ def _release(state: State, body: StockAllocated) -> list[Event]:
         lines = merged(node.lines) if first else both(node.lines, awaiting)
         if not lines:
             continue
-        for units in lines:
-            awaiting[units.line] = awaiting.get(units.line, 0) - units.quantity
+        if not first:
+            for units in lines:
+                awaiting[units.line] -= units.quantity
         number = len(state.work) + len(events) + 1
         events.append(
             FulfillmentReleased(
