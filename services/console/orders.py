@@ -44,7 +44,6 @@ from libs.events.inventory import (
 )
 from libs.events.notifications import MessageFailed, MessageRequested, MessageSent, MessageSkipped
 from libs.events.order import LineQuantity
-from libs.events.refusal import CommandRefused
 from libs.events.returns import (
     RefundRequested,
     ReturnAuthorised,
@@ -85,27 +84,19 @@ from services.console.origin import STAGE_OF
 def evolve(state: State, envelope: Envelope[Event]) -> State:
     """Fold one event of the order. A refused command changed nothing, so it changes nothing here."""
     event, at = envelope.body, envelope.at
-    if isinstance(event, CommandRefused):
+    stage = STAGE_OF.get(event.TYPE)
+    if stage is None:
         return state
-    events = state.events + 1
-    last_at = at if state.last_at is None or at > state.last_at else state.last_at
-    match STAGE_OF[event.TYPE]:
-        case "intake":
-            return replace(state, intake=_intake(state.intake, event, at), events=events, last_at=last_at)
-        case "inventory":
-            inventory = _inventory(state.inventory, event, at)
-            return replace(state, inventory=inventory, events=events, last_at=last_at)
-        case "routing":
-            return replace(state, routing=_routing(state.routing, event, at), events=events, last_at=last_at)
-        case "fulfillment":
-            fulfillment = _fulfillment(state.fulfillment, event, at)
-            return replace(state, fulfillment=fulfillment, events=events, last_at=last_at)
-        case "notifications":
-            told = _notifications(state.notifications, event, at)
-            return replace(state, notifications=told, events=events, last_at=last_at)
-        case stage:
-            assert stage == "returns", f"{event.TYPE} belongs to no stage that is known here"
-            return replace(state, returns=_returns(state.returns, event, at), events=events, last_at=last_at)
+    return State(
+        _intake(state.intake, event, at) if stage == "intake" else state.intake,
+        _inventory(state.inventory, event, at) if stage == "inventory" else state.inventory,
+        _routing(state.routing, event, at) if stage == "routing" else state.routing,
+        _fulfillment(state.fulfillment, event, at) if stage == "fulfillment" else state.fulfillment,
+        _notifications(state.notifications, event, at) if stage == "notifications" else state.notifications,
+        _returns(state.returns, event, at) if stage == "returns" else state.returns,
+        state.events + 1,
+        at if state.last_at is None or at > state.last_at else state.last_at,
+    )
 
 
 def _intake(facts: IntakeFacts, event: Event, at: datetime) -> IntakeFacts:

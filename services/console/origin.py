@@ -10,7 +10,10 @@ from libs.events.refusal import CommandRefused
 STAGE_OF: Mapping[str, str] = {
     event.TYPE: stage for stage, events in EVENTS.items() for event in events if event is not CommandRefused
 }
-"""Event type → the stage that publishes it. A refusal can be any stage's, and is missing here."""
+"""Event type → the stage that publishes it. A refusal can be any stage's, and is missing here.
+
+Also the cheap way to the right group of types: `match` over pydantic classes costs half a microsecond a miss.
+"""
 
 
 def stage_of(envelope: Envelope[Event]) -> str:

@@ -25,6 +25,7 @@ from services.console.stock import (
     reservation_changes,
 )
 
+_WITH_TERMS = (OrderAccepted.TYPE, OrderHeld.TYPE)
 _STATES: TypeAdapter[State] = TypeAdapter(State)
 
 
@@ -146,7 +147,8 @@ def fold(envelopes: Sequence[Envelope[Event]], states: Mapping[OrderKey, State])
             if after is not before:
                 changes.states[key] = after
             changes.timeline.append(_timeline_row(envelope, order_id, sentence(event)))
-            if isinstance(event, OrderAccepted | OrderHeld):
+            if event.TYPE in _WITH_TERMS:
+                assert isinstance(event, OrderAccepted | OrderHeld)
                 changes.skus.update(SkuOfOrder(tenant, line.sku, order_id) for line in event.lines)
         elif isinstance(event, StockPegged | ReservationBroken):
             for named in sorted({claim.order_id for claim in event.claims}):

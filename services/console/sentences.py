@@ -32,12 +32,10 @@ from libs.events.inventory import (
     AllocationFailed,
     ReservationBroken,
     Shortage,
-    StockAdjusted,
     StockAllocated,
     StockBackordered,
     StockIssued,
     StockPegged,
-    StockReceived,
     StockReleased,
     StockReserved,
     StockReturned,
@@ -54,14 +52,16 @@ from libs.events.returns import (
     ReturnReceived,
     ReturnWindowOpened,
 )
-from libs.events.routing import NodeDefined, OrderRouted, OrderUnroutable
+from libs.events.routing import OrderRouted, OrderUnroutable
+from services.console.origin import STAGE_OF
 
 Counted = LineQuantity | OrderLine | ShortLine | Shortage | ReturnedUnits
 
 
 def sentence(event: Event) -> str:
     """What happened. Total: an event that is no part of an order's life gets its type in words."""
-    return _of_intake(event) or _of_sourcing(event) or _of_fulfillment(event) or _of_aftermath(event)
+    told = _TELLERS[STAGE_OF.get(event.TYPE, "")](event)
+    return told or f"{_words(event.TYPE.rpartition('.')[2]).capitalize()}: {event.stream}."
 
 
 def claim_sentence(event: StockPegged | ReservationBroken, order_id: str) -> str:
@@ -89,14 +89,17 @@ def _of_intake(event: Event) -> str:
             return f"Cancellation requested{_because(event.reason)}."
         case OrderClosed():
             return f"Closed as {_words(event.outcome)}{_because(event.reason)}."
-        case CommandRefused():
-            name = _words(event.command_type.rpartition(".")[2])
-            return f"Refused to {name}: {event.message} {event.next_step}".rstrip()
         case _:
             return ""
 
 
-def _of_sourcing(event: Event) -> str:
+def _of_refusal(event: Event) -> str:
+    assert isinstance(event, CommandRefused), f"{event.TYPE} is no stage's event"
+    name = _words(event.command_type.rpartition(".")[2])
+    return f"Refused to {name}: {event.message} {event.next_step}".rstrip()
+
+
+def _of_inventory(event: Event) -> str:
     match event:
         case StockReserved():
             return f"Reserved {_units(event.lines)}{_round(event.round)}."
@@ -120,6 +123,12 @@ def _of_sourcing(event: Event) -> str:
         case StockReturned():
             back = sum(move.quantity for move in event.movements)
             return f"Booked {_count(back, 'returned unit')} of {event.rma_id} into stock."
+        case _:
+            return ""
+
+
+def _of_routing(event: Event) -> str:
+    match event:
         case OrderRouted():
             nodes = ", ".join(f"{plan.node} ({_units(plan.lines)})" for plan in event.nodes)
             weighed = _count(len(event.candidates), "candidate")
@@ -171,7 +180,7 @@ def _of_fulfillment(event: Event) -> str:
             return ""
 
 
-def _of_aftermath(event: Event) -> str:
+def _of_message(event: Event) -> str:
     match event:
         case MessageRequested():
             return f"Message owed to the customer: {_words(event.milestone)}."
@@ -181,6 +190,12 @@ def _of_aftermath(event: Event) -> str:
             return f"Told the customer: {_words(event.milestone)}."
         case MessageFailed():
             return f"Could not tell the customer about {_words(event.milestone)}: {event.detail}"
+        case _:
+            return ""
+
+
+def _of_return(event: Event) -> str:
+    match event:
         case ReturnWindowOpened():
             return f"{_units(event.lines)} of {event.shipment_id} may be returned."
         case ReturnAuthorised():
@@ -195,8 +210,8 @@ def _of_aftermath(event: Event) -> str:
             return f"Refund of {money(event.amount_minor, event.currency)} requested: {event.cause}."
         case ReturnClosed():
             return f"Return {event.rma_id} closed."
-        case StockReceived() | StockAdjusted() | StockPegged() | ReservationBroken() | NodeDefined() | _:
-            return f"{_words(event.TYPE.rpartition('.')[2]).capitalize()}: {event.stream}."
+        case _:
+            return ""
 
 
 def money(amount_minor: int, currency: str) -> str:
@@ -237,3 +252,14 @@ def _because(why: str) -> str:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+_TELLERS = {
+    "intake": _of_intake,
+    "inventory": _of_inventory,
+    "routing": _of_routing,
+    "fulfillment": _of_fulfillment,
+    "notifications": _of_message,
+    "returns": _of_return,
+    "": _of_refusal,
+}

@@ -5,7 +5,7 @@ SKU's). Everything here is therefore a sum of signed units: whatever comes first
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, cast, get_args
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
@@ -26,7 +26,7 @@ from libs.events.inventory import (
 )
 from services.console.origin import order_of
 
-Moved = (
+Moved: TypeAlias = (
     StockReceived
     | StockAdjusted
     | StockPegged
@@ -40,6 +40,7 @@ Moved = (
     | StockReturned
 )
 """Every event that moves stock."""
+_MOVED = frozenset(moved.TYPE for moved in get_args(Moved))
 
 
 class BalanceKey(NamedTuple):
@@ -78,10 +79,10 @@ class ReservationUnits(NamedTuple):
 def balance_changes(envelope: Envelope[Event]) -> Iterator[tuple[BalanceKey, int]]:
     """Signed units by bucket: each movement takes from one and gives to another."""
     event = envelope.body
-    if not isinstance(event, Moved):
+    if event.TYPE not in _MOVED:
         return
     tenant = envelope.tenant
-    for move in event.movements:
+    for move in cast(Moved, event).movements:
         yield BalanceKey(tenant, move.sku, move.node, move.source), -move.quantity
         yield BalanceKey(tenant, move.sku, move.node, move.target), move.quantity
 
@@ -89,6 +90,8 @@ def balance_changes(envelope: Envelope[Event]) -> Iterator[tuple[BalanceKey, int
 def reservation_changes(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey, ReservationUnits]]:
     """Changes of orders' claims. A SKU's event names its orders; an order's event means its own."""
     event, tenant = envelope.body, envelope.tenant
+    if event.TYPE not in _MOVED and event.TYPE != OrderAccepted.TYPE:
+        return
     match event:
         case OrderAccepted():
             for line in event.lines:
