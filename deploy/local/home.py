@@ -19,7 +19,7 @@ class Home:
     @property
     def cache(self) -> Path:
         """Downloaded jars. Survives `orderlog down --wipe`."""
-        return self.root / "cache"
+        return (self.root / "cache").resolve()
 
     @property
     def kafka(self) -> Path:

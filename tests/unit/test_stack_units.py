@@ -50,6 +50,7 @@ def test_a_program_is_started_found_and_stopped(home: Home, source: str) -> None
     programs.await_ready(home, program, lambda: has_begun(home, "sleeper"), 20.0)
     assert programs.find(home, "sleeper") == started
     assert programs.stop(home, "sleeper", signal.SIGTERM, 0.2)
+    assert os.waitpid(started.pid, os.WNOHANG)[0] == started.pid  # it has ended
     assert programs.find(home, "sleeper") is None
     assert not programs.was_started(home, "sleeper")
     assert not programs.stop(home, "sleeper", signal.SIGTERM, 0.2)
