@@ -1,0 +1,26 @@
+"""One full and one minimal instance of every type.
+
+They become the golden payloads of the latest versions (`orderlog contracts export`), and other tests start
+from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
+"""
+
+from libs.events.contract import Contract
+from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
+from tests.contract.example_parts import Pairs
+from tests.contract.example_shipments import DELIVERY, NOTIFICATIONS, RETURNS, WORK
+
+_GROUPS: tuple[Pairs, ...] = (
+    INTAKE,
+    STOCK,
+    PROMISES,
+    ROUTING,
+    WORK,
+    DELIVERY,
+    NOTIFICATIONS,
+    RETURNS,
+    REFUSAL,
+)
+EXAMPLES: dict[str, dict[str, Contract]] = {
+    full.TYPE: {"full": full, "minimal": minimal} for group in _GROUPS for full, minimal in group
+}
+"""By type, then by form."""

@@ -1,0 +1,147 @@
+"""Golden payloads: what was written stays readable, means the same, and is what the schemas say."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+
+from cli.contracts import FORMS, ROOT, Tree
+from libs.events.catalogue import BY_TYPE, Malformed, NewerVersion, UnknownType, decode, encode
+from libs.events.contract import Command, Value
+from libs.events.fulfillment import ShipmentDispatched, ShippedPackage
+from libs.events.release import json_schema, schema_id
+from tests.contract.examples import EXAMPLES
+
+TREE = Tree(ROOT)
+GOLDEN = sorted(TREE.golden.glob("*.json"))
+TYPES = sorted(BY_TYPE)
+
+
+def parts_of(path: Path) -> tuple[str, int, str]:
+    """(type, version, form) of a golden file."""
+    key, form = path.stem.rsplit(".", 1)
+    type_, version = key.rsplit(".v", 1)
+    return type_, int(version), form
+
+
+def validator(key: str) -> Draft202012Validator:
+    schema = orjson.loads(TREE.schema(key).read_bytes())
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema, format_checker=FormatChecker())
+
+
+def test_each_type_and_version_has_both_forms() -> None:
+    wanted = {
+        (type_, version, form)
+        for type_, contract in BY_TYPE.items()
+        for version in range(1, contract.VERSION + 1)
+        for form in FORMS
+    }
+    assert {parts_of(path) for path in GOLDEN} == wanted
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_a_golden_payload_decodes_to_the_latest_and_encodes_stably(path: Path) -> None:
+    type_, version, form = parts_of(path)
+    contract = decode(type_, version, path.read_bytes())
+    assert type(contract) is BY_TYPE[type_]
+    assert decode(type_, contract.VERSION, encode(contract)) == contract
+    if version == contract.VERSION:
+        assert encode(contract) == path.read_bytes()
+        assert contract == EXAMPLES[type_][form]
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_a_golden_payload_is_what_its_schema_says(path: Path) -> None:
+    type_, version, _ = parts_of(path)
+    payload = orjson.loads(path.read_bytes())
+    schema = validator(f"{type_}.v{version}")
+    schema.validate(payload)
+    first = schema.schema["required"][0]
+    with pytest.raises(ValidationError, match=f"'{first}' is a required property"):
+        schema.validate({name: value for name, value in payload.items() if name != first})
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_the_schema_names_itself_as_the_header_does(type_: str) -> None:
+    contract = BY_TYPE[type_]
+    assert json_schema(contract)["$id"] == schema_id(type_, contract.VERSION)
+    assert schema_id(type_, contract.VERSION) == f"urn:orderlog:schema:{type_}.v{contract.VERSION}"
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_a_full_example_sets_every_field_and_a_minimal_one_only_what_it_must(type_: str) -> None:
+    full, minimal = EXAMPLES[type_]["full"], EXAMPLES[type_]["minimal"]
+    assert [*unset(full, type_)] == []
+    required = {name for name, field in type(minimal).model_fields.items() if field.is_required()}
+    assert minimal.model_fields_set == required
+
+
+def unset(value: Value, where: str) -> list[str]:
+    """Fields of the value that are none or empty, and of those parts that are alone in their field."""
+    found = []
+    for name in type(value).model_fields:
+        part = getattr(value, name)
+        if part is None or part in ((), ""):
+            found.append(f"{where}.{name}")
+        elif isinstance(part, Value):
+            found += unset(part, f"{where}.{name}")
+    return found
+
+
+def test_version_1_of_a_dispatch_becomes_one_parcel() -> None:
+    path = TREE.payload("oms.fulfillment.shipment_dispatched.v1", "full")
+    dispatched = decode("oms.fulfillment.shipment_dispatched", 1, path.read_bytes())
+    assert isinstance(dispatched, ShipmentDispatched)
+    assert dispatched.packages == (
+        ShippedPackage(package_id=dispatched.shipment_id, tracking_number="RM123456785GB"),
+    )
+    assert "tracking_number" not in orjson.loads(encode(dispatched))
+
+
+def test_a_payload_of_another_version_than_it_says_is_malformed() -> None:
+    old = TREE.payload("oms.fulfillment.shipment_dispatched.v1", "full").read_bytes()
+    new = TREE.payload("oms.fulfillment.shipment_dispatched.v2", "full").read_bytes()
+    with pytest.raises(Malformed, match="packages: Field required"):
+        decode("oms.fulfillment.shipment_dispatched", 2, old)
+    with pytest.raises(Malformed, match="does not have that version's shape"):
+        decode("oms.fulfillment.shipment_dispatched", 1, new)
+
+
+def test_an_unknown_type_a_newer_version_and_no_version_are_told_apart() -> None:
+    with pytest.raises(UnknownType, match=r"oms\.intake\.order_vanished"):
+        decode("oms.intake.order_vanished", 1, b"{}")
+    with pytest.raises(NewerVersion, match="version 3 is newer than 2"):
+        decode("oms.fulfillment.shipment_dispatched", 3, b"{}")
+    with pytest.raises(Malformed, match="version 0 does not exist"):
+        decode("oms.intake.order_closed", 0, b"{}")
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"null", b"[]", b'"text"', b"\x00", b"\xff", b"1e999"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_bytes_that_are_no_payload_are_malformed(payload: bytes, version: int) -> None:
+    with pytest.raises(Malformed):
+        decode("oms.fulfillment.shipment_dispatched", version, payload)
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_an_unknown_field_is_a_typo_in_a_command_and_no_matter_in_an_event(type_: str) -> None:
+    contract = EXAMPLES[type_]["minimal"]
+    payload = orjson.dumps(orjson.loads(encode(contract)) | {"quantitty": 1})
+    if isinstance(contract, Command):
+        assert json_schema(type(contract))["additionalProperties"] is False
+        with pytest.raises(Malformed, match="quantitty"):
+            decode(type_, contract.VERSION, payload)
+    else:
+        assert decode(type_, contract.VERSION, payload) == contract
+
+
+def test_what_is_malformed_is_told_without_its_values() -> None:
+    secret = orjson.loads(encode(EXAMPLES["oms.intake.submit_order"]["full"]))
+    secret["contact"]["nonce"] = "Anna Lindqvist"
+    secret["lines"][0]["quantity"] = 0
+    with pytest.raises(Malformed, match=r"lines\.0\.quantity") as refusal:
+        decode("oms.intake.submit_order", 1, orjson.dumps(secret))
+    assert "Anna" not in str(refusal.value)
