@@ -26,17 +26,18 @@ LAST_NAMES = ("Example", "Sample", "Specimen", "Placeholder", "Fixture", "Invent
 STREETS = ("Sample Street", "Example Road", "Invented Lane", "Fixture Way", "Placeholder Close")
 
 BRITISH_TOWNS = (
-    ("London", "EC1A"),
-    ("London", "SW4"),
-    ("Manchester", "M1"),
-    ("Leeds", "LS1"),
-    ("Bristol", "BS1"),
-    ("Birmingham", "B1"),
-    ("Glasgow", "G1"),
-    ("Newcastle upon Tyne", "NE1"),
-    ("Norwich", "NR1"),
-    ("Cardiff", "CF10"),
+    ("London", "EC1A", 51.5, -0.1),
+    ("London", "SW4", 51.5, -0.1),
+    ("Manchester", "M1", 53.5, -2.2),
+    ("Leeds", "LS1", 53.8, -1.5),
+    ("Bristol", "BS1", 51.5, -2.6),
+    ("Birmingham", "B1", 52.5, -1.9),
+    ("Glasgow", "G1", 55.9, -4.3),
+    ("Newcastle upon Tyne", "NE1", 55.0, -1.6),
+    ("Norwich", "NR1", 52.6, 1.3),
+    ("Cardiff", "CF10", 51.5, -3.2),
 )
+"""Town, postcode district, and where it is, to a tenth of a degree."""
 FOREIGN_TOWNS = {
     "AE": ("Dubai", ""),
     "AT": ("Wien", "1010"),
@@ -84,9 +85,11 @@ def share(text: str, of: int) -> int:
 def ship_to(sale: Sale) -> dict[str, object]:
     """An invented recipient for an order, in the shape of intake's `ship_to`."""
     who = f"customer-{sale.customer}" if sale.customer else f"guest-{sale.invoice.lower()}"
+    where: dict[str, object] = {}
     if sale.country == "GB":
-        city, district = BRITISH_TOWNS[share(f"{who} town", len(BRITISH_TOWNS))]
+        city, district, latitude, longitude = BRITISH_TOWNS[share(f"{who} town", len(BRITISH_TOWNS))]
         postcode = f"{district} {share(f'{who} sector', 9) + 1}AA"
+        where = {"latitude": latitude, "longitude": longitude}
     else:
         city, postcode = FOREIGN_TOWNS[sale.country]
     first = FIRST_NAMES[share(f"{who} first", len(FIRST_NAMES))]
@@ -100,6 +103,7 @@ def ship_to(sale: Sale) -> dict[str, object]:
         "country": sale.country,
         "phone": f"+44 20 7946 0{share(f'{who} phone', 1000):03}",
         "email": f"{who}@mail.example",
+        **where,
     }
 
 
