@@ -1,0 +1,103 @@
+"""The ledger's tables as plain data: which rows and which sums an event of inventory leaves in them.
+
+For the runtime, which writes them in the transaction that writes the log, and knows neither stock nor nodes.
+The tables themselves are in migrations/0001.ledger.sql.
+"""
+
+from collections.abc import Iterator
+
+from libs.events.contract import Event
+from libs.events.envelope import Envelope
+from libs.events.inventory import (
+    Movement,
+    ReservationBroken,
+    StockAdjusted,
+    StockAllocated,
+    StockBackordered,
+    StockIssued,
+    StockPegged,
+    StockReceived,
+    StockReleased,
+    StockReserved,
+    StockReturned,
+    StockShorted,
+)
+
+ROW_TABLES: dict[str, tuple[str, ...]] = {
+    "ledger": (
+        "tenant",
+        "sku",
+        "position",
+        "node",
+        "source",
+        "target",
+        "quantity",
+        "event_id",
+        "lane",
+        "sequence",
+        "at",
+    )
+}
+"""Append-only tables and their columns, in the order of a row's values."""
+SUM_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "balance": (("tenant", "sku", "node", "bucket"), ("quantity",)),
+    "promise": (("tenant", "sku"), ("on_hand", "reserved")),
+}
+"""Tables of sums: key columns, then the columns that are added to."""
+
+_MOVES = frozenset(
+    {
+        StockReceived,
+        StockAdjusted,
+        StockPegged,
+        ReservationBroken,
+        StockReserved,
+        StockBackordered,
+        StockAllocated,
+        StockReleased,
+        StockIssued,
+        StockShorted,
+        StockReturned,
+    }
+)
+
+
+def movements(event: Event) -> tuple[Movement, ...]:
+    """The units that an event moves; none for an event that moves nothing, or is not inventory's."""
+    if type(event) not in _MOVES:
+        return ()
+    found: tuple[Movement, ...] = event.movements  # type: ignore[attr-defined]
+    return found
+
+
+def ledger_rows(envelope: Envelope[Event]) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """(table, values) for each movement of an event on its way into the log."""
+    for move in movements(envelope.body):
+        yield (
+            "ledger",
+            (
+                envelope.tenant,
+                move.sku,
+                move.position,
+                move.node,
+                move.source,
+                move.target,
+                move.quantity,
+                envelope.id,
+                envelope.lane,
+                envelope.sequence,
+                envelope.at,
+            ),
+        )
+
+
+def balance_deltas(envelope: Envelope[Event]) -> Iterator[tuple[str, tuple[str, ...], tuple[int, ...]]]:
+    """(table, key, what to add) for each side of each movement; a key may come several times."""
+    tenant = envelope.tenant
+    for move in movements(envelope.body):
+        for bucket, delta in ((move.source, -move.quantity), (move.target, move.quantity)):
+            yield "balance", (tenant, move.sku, move.node, bucket), (delta,)
+            if bucket == "on_hand":
+                yield "promise", (tenant, move.sku), (delta, 0)
+            elif bucket == "reserved":
+                yield "promise", (tenant, move.sku), (0, delta)

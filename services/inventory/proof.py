@@ -1,0 +1,338 @@
+"""The proof that nothing was oversold, from inventory's log alone: no table, no snapshot, no counter.
+
+For `orderlog prove no-oversell`. It takes the published log rows of every lane and recomputes all stock from
+their movements. After each event it holds that
+
+- each lane's sequence and each SKU's positions count from 1, without a gap or a repeat;
+- no bucket but a source falls below zero at any movement, and `transfer` is zero over the nodes of a SKU;
+- no more units of a SKU are promised than are on hand;
+- an order resolves, by giving back or by allocation, only what it was promised, and ships, misses or gives
+  back only what was allocated to it: so each reserved unit is resolved once, or still open, and what the
+  orders have open adds up to what is reserved and allocated.
+
+Movements of one SKU stand in several lanes; `position` says their order. Rows may come lane by lane or mixed:
+an event waits until its SKUs have reached its positions. Memory is what is open (SKUs, open orders) plus the
+rows that came ahead of their turn, which are few when the rows come in the order of recording.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from libs.events.catalogue import Unreadable, decode
+from libs.events.contract import Event, OrderEvent
+from libs.events.inventory import NETWORK, SOURCES, Movement, ReservationBroken, StockPegged
+from services.inventory.ledger import movements
+
+AHEAD_MAX = 1_000_000
+"""Rows that may wait for a predecessor before the walk gives up; about a kilobyte each."""
+
+
+class LogRow(Protocol):
+    """What the proof reads of a published log row, from the database or from the topic."""
+
+    @property
+    def lane(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def event_id(self) -> UUID: ...
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def payload(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """The first event at which the log stops to hold."""
+
+    lane: int
+    seq: int
+    event_id: str
+    type: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How far the log holds. `held_up_to` is the last good sequence of each lane."""
+
+    holds: bool
+    events: int
+    movements: int
+    skus: int
+    open_units: int
+    """Units promised or allocated to orders that are not resolved yet."""
+    oversold_units: int
+    """Units promised, or taken from a bucket, that did not exist, at the violation."""
+    held_up_to: dict[int, int]
+    violation: Violation | None = None
+
+
+class RowsTooFarApart(Exception):
+    """The rows came so unlike their order of recording that the walk would need too much memory."""
+
+
+class _Broken(Exception):
+    def __init__(self, message: str, oversold_units: int = 0) -> None:
+        super().__init__(message)
+        self.oversold_units = oversold_units
+
+
+@dataclass(slots=True)
+class _Sku:
+    """What the log says of one SKU so far."""
+
+    position: int = 0
+    buckets: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Units by node and bucket; zero is left out."""
+    on_hand: int = 0
+    reserved: int = 0
+
+
+_Key = tuple[str, str]
+"""Tenant and SKU."""
+
+
+def prove(rows: Iterable[LogRow], ahead_max: int = AHEAD_MAX) -> Proof:
+    """Walk a log. Each lane's rows come in their order; lanes may be mixed in any way.
+
+    Raises RowsTooFarApart when more than `ahead_max` rows wait for their predecessors.
+    """
+    walk = _Walk(ahead_max)
+    violation, oversold = None, 0
+    try:
+        for row in rows:
+            walk.take(row)
+        walk.finish()
+    except _Broken as broken:
+        at = walk.at
+        assert at is not None, "nothing was read, so nothing can be wrong"
+        violation = Violation(at.lane, at.seq, str(at.event_id), at.type, str(broken))
+        oversold = broken.oversold_units
+    return Proof(
+        holds=violation is None,
+        events=walk.events,
+        movements=walk.movements,
+        skus=len(walk.skus),
+        open_units=sum(walk.promised.values()) + sum(walk.allocated.values()),
+        oversold_units=oversold,
+        held_up_to=dict(sorted(walk.held_up_to.items())),
+        violation=violation,
+    )
+
+
+class _Walk:
+    """The rows read, as far as they hold; `at` is the row that is being looked at."""
+
+    def __init__(self, ahead_max: int) -> None:
+        self._ahead_max = ahead_max
+        self._lanes: dict[int, deque[tuple[LogRow, Event]]] = {}
+        self._ahead = 0
+        self._read_up_to: dict[int, int] = {}
+        self._waits_for: dict[tuple[_Key, int], int] = {}
+        self.held_up_to: dict[int, int] = {}
+        self.events = self.movements = 0
+        self.skus: dict[_Key, _Sku] = {}
+        self.promised: dict[tuple[_Key, str], int] = {}
+        """Open promised units by SKU and order."""
+        self.allocated: dict[tuple[_Key, str, str], int] = {}
+        """Open allocated units by SKU, order and node."""
+        self.at: LogRow | None = None
+
+    def take(self, row: LogRow) -> None:
+        """Queue a row behind its lane, and walk on as far as that allows."""
+        self.at = row
+        expected = self._read_up_to.get(row.lane, 0) + 1
+        if row.seq != expected:
+            raise _Broken(f"lane {row.lane} goes on with sequence {row.seq} instead of {expected}")
+        self._read_up_to[row.lane] = row.seq
+        try:
+            event = decode(row.type, row.version, row.payload)
+        except Unreadable as error:
+            raise _Broken(f"cannot be read: {error}") from None
+        if not isinstance(event, Event):
+            raise _Broken(f"{row.type} is no event")
+        queue = self._lanes.setdefault(row.lane, deque())
+        queue.append((row, event))
+        self._ahead += 1
+        if len(queue) == 1:
+            self._advance(row.lane)
+        if self._ahead > self._ahead_max:
+            raise RowsTooFarApart(
+                f"{self._ahead} rows wait for predecessors; read the rows in the order of their recording"
+            )
+
+    def finish(self) -> None:
+        """Everything was read: nothing may wait any more, and what is open must add up."""
+        for queue in self._lanes.values():
+            if queue:
+                row, event = queue[0]
+                self.at = row
+                for key, position in _first_positions(row, event):
+                    there = self.skus.get(key, _Sku()).position
+                    if position != there + 1:
+                        raise _Broken(
+                            f"starts at position {position} of {key[1]}; position {there + 1} never comes"
+                        )
+        self._must_add_up()
+
+    def _advance(self, lane: int) -> None:
+        """Walk a lane, and every lane that waited for it, until each waits or is read."""
+        ready = [lane]
+        while ready:
+            lane = ready.pop()
+            queue = self._lanes[lane]
+            while queue:
+                row, event = queue[0]
+                self.at = row
+                missing = self._missing(row, event)
+                if missing is not None:
+                    self._wait(missing, lane)
+                    break
+                self._hold(row, event)
+                queue.popleft()
+                self._ahead -= 1
+                self.held_up_to[row.lane] = row.seq
+                for key, _ in _first_positions(row, event):
+                    woken = self._waits_for.pop((key, self.skus[key].position + 1), None)
+                    if woken is not None:
+                        ready.append(woken)
+
+    def _wait(self, missing: tuple[_Key, int], lane: int) -> None:
+        other = self._waits_for.setdefault(missing, lane)
+        if other != lane:
+            (_, sku), position = missing
+            raise _Broken(
+                f"takes position {position} of {sku}, which another event of lane {other} takes too"
+            )
+
+    def _missing(self, row: LogRow, event: Event) -> tuple[_Key, int] | None:
+        """The position that has to come first: (SKU, the event's own position of it)."""
+        for key, position in _first_positions(row, event):
+            there = self.skus.get(key, _Sku()).position
+            if position <= there:
+                raise _Broken(f"takes position {position} of {key[1]}, which an earlier event took")
+            if position > there + 1:
+                return key, position
+        return None
+
+    def _hold(self, row: LogRow, event: Event) -> None:
+        """Apply an event whose turn it is, and hold it to everything that the module promises."""
+        moves = movements(event)
+        touched: dict[_Key, _Sku] = {}
+        for move in moves:
+            key = (row.tenant, move.sku)
+            touched[key] = sku = self.skus.setdefault(key, _Sku())
+            if move.position != sku.position + 1:
+                raise _Broken(f"jumps from position {sku.position} to {move.position} of {move.sku}")
+            sku.position = move.position
+            _post(sku, move)
+        for (_, name), sku in touched.items():
+            _must_hold(name, sku)
+        if isinstance(event, OrderEvent):
+            self._resolve(row.tenant, event.order_id, moves)
+        elif isinstance(event, StockPegged | ReservationBroken):
+            self._peg(row.tenant, event)
+        self.events += 1
+        self.movements += len(moves)
+
+    def _resolve(self, tenant: str, order_id: str, moves: Sequence[Movement]) -> None:
+        """An order's own movements change what it was promised and allocated."""
+        for move in moves:
+            key = (tenant, move.sku)
+            for bucket, delta in ((move.source, -move.quantity), (move.target, move.quantity)):
+                if bucket == "reserved":
+                    self._promise(key, order_id, delta)
+                elif bucket == "allocated":
+                    place = (key, order_id, move.node)
+                    left = self.allocated.pop(place, 0) + delta
+                    if left < 0:
+                        raise _Broken(
+                            f"order {order_id} uses {-left} units of {move.sku} at {move.node} that were not "
+                            "allocated to it",
+                            -left,
+                        )
+                    if left:
+                        self.allocated[place] = left
+
+    def _peg(self, tenant: str, event: StockPegged | ReservationBroken) -> None:
+        sign = 1 if isinstance(event, StockPegged) else -1
+        named = sum(claim.quantity for claim in event.claims)
+        moved = sum(move.quantity for move in event.movements)
+        if named != moved:
+            raise _Broken(f"names {named} units of {event.sku} and moves {moved}")
+        for claim in event.claims:
+            self._promise((tenant, event.sku), claim.order_id, sign * claim.quantity)
+
+    def _promise(self, key: _Key, order_id: str, delta: int) -> None:
+        left = self.promised.pop((key, order_id), 0) + delta
+        if left < 0:
+            raise _Broken(
+                f"order {order_id} resolves {-left} units of {key[1]} that were not promised to it", -left
+            )
+        if left:
+            self.promised[key, order_id] = left
+
+    def _must_add_up(self) -> None:
+        """What orders have open is what the SKUs' buckets hold for them."""
+        promised: dict[_Key, int] = {}
+        for (key, _), quantity in self.promised.items():
+            promised[key] = promised.get(key, 0) + quantity
+        allocated: dict[tuple[_Key, str], int] = {}
+        for (key, _, node), quantity in self.allocated.items():
+            allocated[key, node] = allocated.get((key, node), 0) + quantity
+        for key, sku in self.skus.items():
+            if promised.get(key, 0) != sku.reserved:
+                raise _Broken(
+                    f"{sku.reserved} units of {key[1]} are reserved and {promised.get(key, 0)} have an order"
+                )
+            for (node, bucket), quantity in sku.buckets.items():
+                if bucket == "allocated" and quantity != allocated.get((key, node), 0):
+                    raise _Broken(
+                        f"{quantity} units of {key[1]} are allocated at {node}, of which "
+                        f"{allocated.get((key, node), 0)} have an order"
+                    )
+
+
+def _first_positions(row: LogRow, event: Event) -> Iterator[tuple[_Key, int]]:
+    """Where the event begins in each of its SKUs."""
+    seen: set[str] = set()
+    for move in movements(event):
+        if move.sku not in seen:
+            seen.add(move.sku)
+            yield (row.tenant, move.sku), move.position
+
+
+def _post(sku: _Sku, move: Movement) -> None:
+    """Both sides of one movement."""
+    soft = {move.source, move.target} == {"reserved", "unreserved"}
+    if soft != (move.node == NETWORK):
+        raise _Broken(f"moves {move.source} to {move.target} of {move.sku} at {move.node}")
+    if move.source == move.target:
+        raise _Broken(f"moves {move.source} of {move.sku} onto itself")
+    for bucket, delta in ((move.source, -move.quantity), (move.target, move.quantity)):
+        left = sku.buckets.pop((move.node, bucket), 0) + delta
+        if left < 0 and bucket not in SOURCES:
+            raise _Broken(f"{bucket} of {move.sku} at {move.node} falls to {left}", -left)
+        if left:
+            sku.buckets[move.node, bucket] = left
+        if bucket == "on_hand":
+            sku.on_hand += delta
+        elif bucket == "reserved":
+            sku.reserved += delta
+
+
+def _must_hold(name: str, sku: _Sku) -> None:
+    if sku.reserved > sku.on_hand:
+        over = sku.reserved - sku.on_hand
+        raise _Broken(f"{sku.reserved} units of {name} are promised and {sku.on_hand} are on hand", over)
+    if lost := sum(units for (_, bucket), units in sku.buckets.items() if bucket == "transfer"):
+        raise _Broken(f"{lost} units of {name} are between nodes")

@@ -1,0 +1,109 @@
+"""Inventory's edge: what of a request becomes which command, and how a mistake is told."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+
+from libs.events.contract import Command
+from libs.events.inventory import AdjustStock, ReceiveStock
+from libs.runtime.edge import Edge
+from libs.runtime.problems import Problem, install
+from libs.runtime.tokens import Claims
+from services.inventory.api import routes
+
+RECEIPT = {"sku": "A", "node": "N1", "quantity": 3, "reference": "DN-1"}
+
+
+class Taken:
+    """Stands where the edge stands, and keeps what would be published."""
+
+    def __init__(self) -> None:
+        self.roles: set[tuple[str, ...]] = set()
+        self.commands: list[Command | Problem] = []
+
+    def require(self, *roles: str) -> Callable[[], Awaitable[Claims]]:
+        async def claims() -> Claims:
+            return Claims("acme", "clerk", "operator")
+
+        self.roles.add(roles)
+        return claims
+
+    async def submit(self, _: Request, claims: Claims, command: Command) -> Response:
+        self.commands.append(command)
+        return JSONResponse({}, 202)
+
+    async def submit_many(
+        self, _: Request, claims: Claims, commands: Sequence[Command | Problem]
+    ) -> Response:
+        self.commands += commands
+        return JSONResponse({}, 207)
+
+
+@pytest.fixture
+def taken() -> Taken:
+    return Taken()
+
+
+@pytest.fixture
+async def client(taken: Taken) -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    install(app)
+    app.include_router(routes(cast(Edge, taken)))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://inventory") as client:
+        yield client
+
+
+async def test_one_delivery_is_one_command(client: httpx.AsyncClient, taken: Taken) -> None:
+    answer = await client.post("/v1/stock/receipts", json=RECEIPT)
+    assert answer.status_code == 202
+    assert taken.commands == [ReceiveStock(sku="A", node="N1", quantity=3, reference="DN-1")]
+    assert taken.roles == {("integrator", "operator")}
+
+
+async def test_several_corrections_are_answered_each_by_itself(
+    client: httpx.AsyncClient, taken: Taken
+) -> None:
+    good = {"sku": "A", "node": "N1", "delta": -1, "reason_code": "count"}
+    answer = await client.post("/v1/stock/adjustments", json={"items": [good, good | {"delta": 1.5}, 7]})
+    assert answer.status_code == 207
+    first, second, third = taken.commands
+    assert first == AdjustStock(sku="A", node="N1", delta=-1, reason_code="count")
+    assert isinstance(second, Problem)
+    assert second.errors == ({"where": "delta", "what": "Input should be a valid integer"},)
+    assert isinstance(third, Problem)
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"quantity": 0}, "quantity"),
+        ({"quantity": -1}, "quantity"),
+        ({"quantity": 2**63}, "quantity"),
+        ({"quantity": "3"}, "quantity"),
+        ({"sku": "A\x00"}, "sku"),
+        ({"sku": ""}, "sku"),
+        ({"node": "*"}, "node"),
+        ({"qty": 3}, "qty"),
+    ],
+)
+async def test_a_mistake_is_told_where_it_is(
+    client: httpx.AsyncClient, taken: Taken, change: dict[str, Any], where: str
+) -> None:
+    answer = await client.post("/v1/stock/receipts", json=RECEIPT | change)
+    assert answer.status_code == 422
+    assert [error["where"].split(".")[-1] for error in answer.json()["errors"]] == [where]
+    assert taken.commands == []
+
+
+@pytest.mark.parametrize("items", [[], [RECEIPT] * 501])
+async def test_a_list_has_one_to_five_hundred_items(
+    client: httpx.AsyncClient, taken: Taken, items: list[Any]
+) -> None:
+    answer = await client.post("/v1/stock/receipts", json={"items": items})
+    assert answer.status_code == 422
+    assert taken.commands == []
