@@ -17,9 +17,8 @@ WORKDIR /app
 COPY LICENSE NOTICE ./
 COPY libs libs
 COPY services services
-COPY cli cli
 # Compiled at build time: the root filesystem is read-only when it runs.
-RUN /venv/bin/python -m compileall -q libs services cli
+RUN /venv/bin/python -m compileall -q libs services
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 EXPOSE 8080
