@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
-from services.notifications.app import STAGE as NOTIFICATIONS
-
 from libs.events.catalogue import decode, encode
 from libs.events.contract import Command, Contract, Event
 from libs.events.envelope import Envelope
@@ -26,6 +24,7 @@ from libs.runtime.wire import Record
 from services.fulfillment.app import STAGE as FULFILLMENT
 from services.intake.app import STAGE as INTAKE
 from services.inventory.app import STAGE as INVENTORY
+from services.notifications.app import STAGE as NOTIFICATIONS
 from services.returns.app import STAGE as RETURNS
 from services.routing.app import STAGE as ROUTING
 
@@ -136,7 +135,8 @@ class World:
     async def publish(self, envelope: Envelope[Command], value: bytes | None = None) -> None:
         stage = envelope.body.TYPE.split(".")[1]
         key = partition_key(envelope.tenant, envelope.stream)
-        message = (key.encode(), value or encode(envelope.body), wire.headers(envelope), 0)
+        payload = encode(envelope.body) if value is None else value
+        message = (key.encode(), payload, wire.headers(envelope), 0)
         await self.broker.publish(commands_topic(stage), self.lane_of(key), [message])
 
     async def turn(self, stages: Iterable[str] | None = None) -> int:

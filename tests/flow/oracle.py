@@ -1,0 +1,111 @@
+"""What must hold of every world that has come to rest, whatever happened in it."""
+
+from collections import Counter, defaultdict
+
+from libs.events.catalogue import decode
+from libs.events.contract import Event
+from libs.events.fulfillment import FulfillmentReleased
+from libs.events.intake import OrderAccepted, OrderClosed
+from libs.events.inventory import NETWORK, SOURCES, Movement
+from libs.runtime.log import LogRow
+from services.inventory.ledger import movements
+from tests.flow.world import STAGES, TENANT, World
+
+
+def check(world: World, *, all_closed: bool = True) -> None:
+    """Every guarantee that can be read off the logs: ledger, lanes, topics, terminal states."""
+    ledger_holds(world)
+    topics_are_the_logs(world)
+    snapshots_are_the_folds(world)
+    accepted = [event.order_id for event in world.events(OrderAccepted) if isinstance(event, OrderAccepted)]
+    closed = Counter(event.order_id for event in world.events(OrderClosed) if isinstance(event, OrderClosed))
+    assert len(accepted) == len(set(accepted)), "an order was accepted twice"
+    assert all(count == 1 for count in closed.values()), "an order was closed twice"
+    if all_closed:
+        assert set(accepted) <= set(closed), "an accepted order is still open"
+    released = [
+        event.fulfillment_order_id
+        for event in world.events(FulfillmentReleased)
+        if isinstance(event, FulfillmentReleased)
+    ]
+    assert len(released) == len(set(released)), "work was released twice"
+
+
+def balances(world: World, tenant: str = TENANT) -> dict[tuple[str, str, str], int]:
+    """(sku, node, bucket) → units, from the movements in inventory's log."""
+    sums: dict[tuple[str, str, str], int] = defaultdict(int)
+    for row in _decided(world, "inventory"):
+        if row.tenant == tenant:
+            for movement in _movements(row):
+                sums[movement.sku, movement.node, movement.source] -= movement.quantity
+                sums[movement.sku, movement.node, movement.target] += movement.quantity
+    return {key: units for key, units in sums.items() if units}
+
+
+def ledger_holds(world: World) -> None:
+    """No bucket below zero at any position of any SKU; positions without a gap; sums equal balances."""
+    by_sku: dict[tuple[str, str], list[tuple[int, str, str, str, int]]] = defaultdict(list)
+    for row in _decided(world, "inventory"):
+        for move in _movements(row):
+            entry = (move.position, move.node, move.source, move.target, move.quantity)
+            by_sku[row.tenant, move.sku].append(entry)
+    for (tenant, sku), moves in by_sku.items():
+        moves.sort()
+        assert [move[0] for move in moves] == list(range(1, len(moves) + 1)), f"{sku}: positions have a gap"
+        held: dict[tuple[str, str], int] = defaultdict(int)
+        for position, node, source, target, quantity in moves:
+            held[node, source] -= quantity
+            held[node, target] += quantity
+            covered = source in SOURCES or held[node, source] >= 0
+            assert covered, f"{sku}: {source} below zero at {position}"
+        on_hand = sum(units for (_, bucket), units in held.items() if bucket == "on_hand")
+        assert held[NETWORK, "reserved"] <= on_hand, f"{sku}: more promised than there is"
+        stored = world.logs["inventory"].table_sums["balance"]
+        for (node, bucket), units in held.items():
+            assert stored.get((tenant, sku, node, bucket), (0,))[0] == units, f"{sku}: balance drifted"
+
+
+def topics_are_the_logs(world: World) -> None:
+    """Each lane's records, repeats dropped, are the decided rows of its log: in order, without a gap."""
+    for stage in STAGES:
+        log = world.logs[stage.name]
+        seen: dict[int, list[bytes]] = defaultdict(list)
+        for record in world.broker.all(stage.topic):
+            sequence = int(dict(record.headers)["ce_sequence"])
+            assert sequence <= len(seen[record.partition]) + 1, "the topic has a hole"
+            if sequence == len(seen[record.partition]) + 1:
+                seen[record.partition].append(record.value or b"")
+        for lane in range(world.broker.partitions):
+            logged = [row.payload for row in log.rows.get((lane, "decided"), [])]
+            assert seen[lane] == logged, f"{stage.name} lane {lane}: topic and log differ"
+
+
+def snapshots_are_the_folds(world: World) -> None:
+    """Each stored part is what folding the stage's own log makes of nothing."""
+    for stage in STAGES:
+        parts: dict[str, object] = {}
+        for row in in_stream_order(world, stage.name):
+            home = f"{row.tenant}/{row.stream}"
+            event = decode(row.type, row.version, row.payload)
+            if stage.single:
+                parts[home] = stage.evolve(parts.get(home, stage.empty(row.stream)), event)  # type: ignore[arg-type]
+        for key, snapshot in world.logs[stage.name].parts.items():
+            if stage.single and snapshot.part:
+                stored = stage.adapter(key.partition("/")[2]).validate_json(snapshot.part)
+                assert stored == parts[key], f"{stage.name} {key}: the snapshot is not the fold"
+
+
+def in_stream_order(world: World, stage: str) -> list[LogRow]:
+    """All rows of a stage's log, both origins, each stream's in its order."""
+    rows = [row for lane in world.logs[stage].rows.values() for row in lane]
+    return sorted(rows, key=lambda row: (row.tenant, row.stream, row.stream_version))
+
+
+def _decided(world: World, stage: str) -> list[LogRow]:
+    return [row for row in in_stream_order(world, stage) if row.origin == "decided"]
+
+
+def _movements(row: LogRow) -> tuple[Movement, ...]:
+    event = decode(row.type, row.version, row.payload)
+    assert isinstance(event, Event)
+    return tuple(movements(event))
