@@ -182,6 +182,20 @@ def test_the_greedy_way_is_complete_and_has_no_node_too_many(case: Case) -> None
         assert not case.have_everything(tuple(other for other in taken if other != name))
 
 
+def test_the_greedy_way_drops_a_node_that_later_ones_made_needless() -> None:
+    stock = {"N1": {"A": 1, "B": 1}, "N2": {"A": 2}, "N3": {"B": 2}}
+    nodes = {name: node(name, 51, number) for number, name in enumerate(stock)}
+    availability = tuple(
+        Availability(node=name, sku=sku, quantity=units)
+        for name, by_sku in stock.items()
+        for sku, units in by_sku.items()
+    )
+    lines = tuple(LineQuantity(line=n, sku=sku, quantity=2) for n, sku in enumerate("AB", start=1))
+    case = Case(lines, availability, LONDON, nodes)
+    assert [offer.node for offer in case.usable] == ["N1", "N2", "N3"]
+    assert {offer.node for offer in sourcing._greedy(case.need, case.usable)} == {"N2", "N3"}
+
+
 def _scattered(count: int, skus: int) -> Case:
     """Every node has half of what is needed of every second SKU: no set but a large one is complete."""
     nodes = {f"N{number:02}": node(f"N{number:02}", 50, number / 10) for number in range(count)}
@@ -200,7 +214,11 @@ def test_twelve_nodes_and_48_skus_are_always_weighed_exactly() -> None:
     choice = _choice(case)
     assert choice
     assert choice.exact
-    assert len(choice.offers) == 8  # four that have the odd SKUs, four that have the even ones
+    assert len(choice.offers) == 8  # four of the six that have the odd SKUs, four of the six others
+    listed = candidates.routed(case.need, case.found, choice)
+    assert "of 225 such sets" in listed[0].reason
+    assert [len(candidate.nodes) for candidate in listed] == [8] + [1] * 12 + [8] * 5 + [0]
+    assert listed[-1].reason == "219 further candidates, none of them better"
 
 
 def test_too_many_sets_are_not_all_weighed_and_the_plan_still_holds() -> None:
@@ -212,7 +230,13 @@ def test_too_many_sets_are_not_all_weighed_and_the_plan_still_holds() -> None:
     assert (
         sum(part.quantity for work in sourcing.plan(case.lines, choice.offers) for part in work.lines) == 400
     )
-    assert "too many sets" in candidates.routed(case.need, case.found, choice)[0].reason
+    listed = candidates.routed(case.need, case.found, choice)
+    assert "too many sets" in listed[0].reason
+    assert len(listed) == candidates.LISTED_MAX
+    assert listed[-1].nodes == ()
+    assert (
+        listed[-1].reason == "42 further candidates, none of them better"
+    )  # 60 nodes and the set, 19 listed
 
 
 def test_a_single_node_that_has_everything_is_found_among_thousands() -> None:
