@@ -235,8 +235,9 @@ def _and_completed(state: State, order_id: str, events: Sequence[Event]) -> list
     """The events, and that the order is through if they resolve its last unit."""
     for event in events:
         state = evolve(state, event)
-    if state.completed is not None or not resolved(state.accounts):
+    if not resolved(state.accounts):
         return list(events)
+    assert state.completed is None, f"a unit of {order_id} moved after its last one was resolved"
     delivered, lost = place(state.accounts, "delivered"), place(state.accounts, "lost")
     cancelled, unroutable = place(state.accounts, "cancelled"), place(state.accounts, "unroutable")
     outcome: Outcome = (

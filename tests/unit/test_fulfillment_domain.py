@@ -147,6 +147,13 @@ def test_the_same_allocation_again_releases_nothing() -> None:
     released().when(again).then_nothing()
 
 
+def test_a_round_is_released_once_even_if_its_units_are_short_again() -> None:
+    second = allocated(at_node("south", units(1, 2)), round_=2)
+    life = released().heard(pick((1, 1, 2), (2, 2, 0)), second, pick((1, 0, 2), of=F2))
+    life.when(second).then_nothing()
+    life.when(allocated(at_node("west", units(1, 2)), round_=3)).then_types(FulfillmentReleased)
+
+
 # A life
 
 

@@ -212,6 +212,11 @@ def test_an_order_of_which_nothing_came_gets_its_postage_back() -> None:
     assert refunds(accepted(charges=(250,)), end) == {"refund-lost": 1750, "refund-cancelled": 2000}
 
 
+def test_a_discount_is_kept_once_when_nothing_came() -> None:
+    end = completed("lost", lost=(units(1, 3),), cancelled=(units(2, 2),))
+    assert refunds(accepted(charges=(-1000,)), end) == {"refund-lost": 500, "refund-cancelled": 2000}
+
+
 def test_no_more_is_refunded_than_was_charged() -> None:
     life = (accepted(charges=(-3000,)), delivered(), authorise((1, 3), (2, 2)))
     parcels = (receive((1, 3, "restock")), receive((2, 2, "restock")))
