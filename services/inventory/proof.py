@@ -172,16 +172,26 @@ class _Walk:
 
     def finish(self) -> None:
         """Everything was read: nothing may wait any more, and what is open must add up."""
-        for queue in self._lanes.values():
-            if queue:
-                row, event = queue[0]
-                self.at = row
-                for key, position in _first_positions(row, event):
-                    there = self.skus.get(key, _Sku()).position
-                    if position != there + 1:
-                        raise _Broken(
-                            f"starts at position {position} of {key[1]}; position {there + 1} never comes"
-                        )
+        waiting = [queue for queue in self._lanes.values() if queue]
+        to_come = {
+            (key, move.position)
+            for queue in waiting
+            for row, event in queue
+            for move in movements(event)
+            for key in ((row.tenant, move.sku),)
+        }
+        blamed = list[tuple[bool, LogRow, str]]()
+        for queue in waiting:
+            row, event = queue[0]
+            missing = self._missing(row, event)
+            assert missing is not None, "a lane waits for nothing"
+            key, position = missing
+            before = self.skus[key].position + 1 if key in self.skus else 1
+            says = f"starts at position {position} of {key[1]}; position {before} never comes"
+            blamed.append(((key, before) in to_come, row, says))
+        if blamed:
+            _, self.at, says = min(blamed, key=lambda item: item[0])
+            raise _Broken(says)
         self._must_add_up()
 
     def _advance(self, lane: int) -> None:
