@@ -55,20 +55,7 @@ class Edge:
 
     def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
         """A dependency that lets these roles through (`admin` always) and returns who asks."""
-
-        async def authenticated(request: Request) -> Claims:
-            claims = authenticate(request, self.settings)
-            if claims.role != "admin" and claims.role not in roles:
-                raise Problem(
-                    403,
-                    "forbidden",
-                    "Your role may not do this",
-                    f"Role {claims.role!r} may not call this; {', '.join(roles)} or admin may.",
-                    "Ask for a token with one of these roles (`orderlog token --role …`).",
-                )
-            return claims
-
-        return authenticated
+        return require(self.settings, *roles)
 
     async def seal(self, tenant: str, subject: str, order_id: str, personal: Mapping[str, Any]) -> Sealed:
         """Personal data, readable only through the keyring from here on."""
@@ -218,6 +205,24 @@ class Edge:
                 f"Kafka did not take it: {error}. Whether it arrived is unknown.",
                 "Send it again with the same Idempotency-Key: it will not be done twice.",
             ) from None
+
+
+def require(settings: Settings, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
+    """A dependency that lets these roles through (`admin` always) and returns who asks."""
+
+    async def authenticated(request: Request) -> Claims:
+        claims = authenticate(request, settings)
+        if claims.role != "admin" and claims.role not in roles:
+            raise Problem(
+                403,
+                "forbidden",
+                "Your role may not do this",
+                f"Role {claims.role!r} may not call this; {', '.join(roles)} or admin may.",
+                "Ask for a token with one of these roles (`orderlog token --role …`).",
+            )
+        return claims
+
+    return authenticated
 
 
 def authenticate(request: Request, settings: Settings) -> Claims:

@@ -16,13 +16,15 @@ _TABLES = {
     "timeline": "SELECT * FROM timeline ORDER BY tenant, order_id, stage, lane, sequence",
     "stock": "SELECT * FROM stock ORDER BY tenant, sku, node, bucket",
     "reservations": "SELECT * FROM reservations ORDER BY tenant, order_id, sku",
+    "unreadable": "SELECT * FROM unreadable ORDER BY topic, partition, record_offset",
 }
 
 
 async def digest(connection: Connection, schema: str) -> str:
     """Hex digest of a schema's read models, within the caller's transaction (a snapshot, or quiet tables)."""
     await connection.execute(
-        "SELECT set_config('search_path', quote_ident($1), true), set_config('timezone', 'UTC', true),"
+        "SELECT set_config('statement_timeout', '0', true),"
+        " set_config('search_path', quote_ident($1), true), set_config('timezone', 'UTC', true),"
         " set_config('datestyle', 'ISO', true), set_config('orderlog.projector', 'on', true)",
         schema,
     )

@@ -16,6 +16,7 @@ from libs.events.envelope import Envelope
 from services.console import projection
 from services.console.facts import State
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow
+from services.console.records import UnreadableEvent
 from services.console.stock import ReservationUnits
 
 TopicPartition: TypeAlias = tuple[str, int]
@@ -26,7 +27,7 @@ _TYPES = {
     "status": "text", "channel": "text", "external_id": "text", "customer_id": "text", "currency": "text",
     "type": "text", "sentence": "text", "actor": "text", "reason": "text", "facts": "text", "topic": "text",
     "source": "text", "event_id": "uuid", "causation_id": "uuid", "line_count": "int", "events": "int",
-    "lane": "int", "partition": "int",
+    "lane": "int", "partition": "int", "code": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 
@@ -69,9 +70,13 @@ _ORDERS = _Write("orders", OrderKey._fields, OrderRow._fields[2:])
 _SKUS = _Write("order_skus", projection.SkuOfOrder._fields, ())
 _STOCK = _Write("stock", ("tenant", "sku", "node", "bucket"), ("quantity",), adds=True)
 _RESERVATIONS = _Write("reservations", ("tenant", "order_id", "sku"), ReservationUnits._fields, adds=True)
+_UNREADABLE = _Write("unreadable", UnreadableEvent._fields[:3], UnreadableEvent._fields[3:])
 _HIGH_WATER = _Write("high_water", LaneKey._fields, Heard._fields)
 _CONSUMED = _Write("consumed", ("topic", "partition"), ("next_offset",))
-_SQL = {write.table: write.sql() for write in (_ORDERS, _SKUS, _STOCK, _RESERVATIONS, _HIGH_WATER, _CONSUMED)}
+_SQL = {
+    write.table: write.sql()
+    for write in (_ORDERS, _SKUS, _STOCK, _RESERVATIONS, _UNREADABLE, _HIGH_WATER, _CONSUMED)
+}
 _REGISTER = "INSERT INTO consumed SELECT *, 0 FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING"
 _POSITIONS = """SELECT topic, partition, next_offset FROM consumed
     JOIN unnest($1::text[], $2::int[]) AS wanted (topic, partition) USING (topic, partition)"""
@@ -120,11 +125,13 @@ class Projector:
         self,
         envelopes: Sequence[Envelope[Event]],
         offsets: Mapping[TopicPartition, tuple[int, int]],
+        unreadable: Sequence[UnreadableEvent] = (),
     ) -> None:
         """Fold a batch and move its offsets, (expected, next) by partition, in one transaction.
 
-        Events of one sender's lane come in order; lanes and topics may be mixed. Raises OffsetMoved, having
-        changed nothing, when an offset is not the expected one or was never registered by `positions`.
+        Events of one sender's lane come in order; lanes and topics may be mixed. What of the batch could not
+        be read is noted, as `unreadable`. Raises OffsetMoved, having changed nothing, when an offset is not
+        the expected one or was never registered by `positions`.
         """
         async with self._transaction() as connection:
             await self._fence(connection, offsets)
@@ -133,6 +140,7 @@ class Projector:
                 states = await self._load(connection, projection.touched(new))
                 await self._write(connection, projection.fold(new, states))
                 await self._put(connection, "high_water", [(*lane, *heard) for lane, heard in moved.items()])
+            await self._put(connection, "unreadable", unreadable)
             reached = [(*place, next_) for place, (_, next_) in sorted(offsets.items())]
             await self._put(connection, "consumed", reached)
 

@@ -111,6 +111,16 @@ BEGIN
         PRIMARY KEY (topic, partition)
     );
 
+    -- Events that could not be read. They stay on their topic; this is where they are, and why.
+    CREATE TABLE unreadable (
+        topic text COLLATE "C" NOT NULL,
+        partition integer NOT NULL,
+        record_offset bigint NOT NULL,
+        code text NOT NULL,
+        reason text NOT NULL,
+        PRIMARY KEY (topic, partition, record_offset)
+    );
+
     -- The last sequence heard of each sender's lane, and that event's time: an earlier one is a repeat.
     CREATE TABLE high_water (
         source text COLLATE "C" NOT NULL,

@@ -1,0 +1,56 @@
+"""From a Kafka record to an event of the projection: decoded once, outside the transaction."""
+
+from typing import NamedTuple
+
+from libs.events.catalogue import NewerVersion, Unreadable
+from libs.events.contract import Event
+from libs.events.envelope import Envelope
+from libs.runtime import wire
+from libs.runtime.wire import Record
+
+
+class UnreadableEvent(NamedTuple):
+    """A record that is no event to us: where it stays, and why. Its content is not repeated here."""
+
+    topic: str
+    partition: int
+    record_offset: int
+    code: str
+    reason: str
+
+
+class NewerEvent(Exception):
+    """Published by a newer deployment than this one. Its partition waits; upgrade the console first."""
+
+
+def read(record: Record) -> Envelope[Event] | UnreadableEvent:
+    """The event, or why there is none. Raises NewerEvent, which must stop the partition."""
+    place = (record.topic, record.partition, record.offset)
+    try:
+        found = wire.context(record)
+        body = wire.body(found, record.value)
+    except NewerVersion as error:
+        raise NewerEvent(f"{record.topic}/{record.partition}@{record.offset}: {error}") from None
+    except Unreadable as error:
+        return UnreadableEvent(*place, error.code, str(error)[:1000].replace("\x00", "\ufffd"))
+    if not isinstance(body, Event):
+        return UnreadableEvent(*place, "not_an_event", f"{found.type} is a command")
+    if found.sequence < 1 or found.lane != record.partition:
+        return UnreadableEvent(
+            *place, "bad_headers", "an event needs ce_lane (its partition) and ce_sequence"
+        )
+    return Envelope(
+        found.id,
+        found.tenant,
+        found.stream,
+        body,
+        found.at,
+        found.actor,
+        found.reason,
+        found.causation_id,
+        found.correlation_id,
+        found.source,
+        found.lane,
+        found.sequence,
+        found.traceparent,
+    )

@@ -1,0 +1,200 @@
+"""Rebuilding the read models beside the live ones: exact, and up to where the live ones stand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from libs.events.catalogue import encode
+from libs.events.contract import Event
+from libs.events.envelope import Envelope
+from libs.events.ids import partition_key
+from libs.runtime import wire
+from libs.runtime.complaint import Complaint
+from libs.runtime.seek import Seek
+from libs.runtime.wire import Record
+from services.console.digest import live_digest
+from services.console.follow import Follower
+from services.console.rebuild import Read, rebuild
+from services.console.store import Projector, TopicPartition
+from tests.console_database import by_stage, console_dsn, pool
+from tests.console_lives import LIVES, envelopes, receipts
+
+__all__ = ["console_dsn", "pool"]
+
+Topics = dict[TopicPartition, list[Record]]
+
+
+def record(envelope: Envelope[Event], topic: str, offset: int) -> Record:
+    """The event as it lies on its topic."""
+    key = partition_key(envelope.tenant, envelope.stream).encode()
+    return Record(topic, envelope.lane, offset, key, encode(envelope.body), wire.headers(envelope))
+
+
+@pytest.fixture
+def topics() -> Topics:
+    """Two lanes of lives, receipts, and a record that nobody can read."""
+    found: Topics = {}
+    for lane in range(2):
+        stages = by_stage(*(life(f"o-{lane}-{n}") for n, life in enumerate(LIVES.values())))
+        stages["inventory"] += envelopes(
+            "inventory", receipts(f"o-{lane}-0"), first=len(stages["inventory"]) + 1
+        )
+        for stage, events in stages.items():
+            topic = f"oms.{stage}.events"
+            found[topic, lane] = [
+                record(replace(event, lane=lane), topic, offset) for offset, event in enumerate(events)
+            ]
+    spoiled = found["oms.routing.events", 1]
+    spoiled.append(replace(spoiled[-1], offset=len(spoiled), value=b'{"order_id": 7}\x00'))
+    return found
+
+
+def reading(topics: Topics, size: int = 7) -> Read:
+    """The topics as a source for a rebuild, partition by partition."""
+
+    async def read(ends: Mapping[TopicPartition, int]) -> AsyncIterator[Sequence[Record]]:
+        for place in sorted(ends, reverse=True):
+            for start in range(0, ends[place], size):
+                yield topics[place][start : min(start + size, ends[place])]
+
+    return read
+
+
+@pytest_asyncio.fixture
+async def follower(pool: asyncpg.Pool, topics: Topics) -> Follower:
+    """The live projector, which has read everything, a record of each topic at a time."""
+    follower = Follower(Projector(pool))
+    await follower.assigned(list(topics))
+    for turn in range(max(map(len, topics.values()))):
+        await follower.handle([records[turn] for records in topics.values() if turn < len(records)])
+    return follower
+
+
+async def test_the_rebuilt_tables_say_the_same(
+    pool: asyncpg.Pool, topics: Topics, follower: Follower
+) -> None:
+    seen: list[tuple[int, int]] = []
+    rebuilt = await rebuild(pool, reading(topics), progress=lambda done, total: seen.append((done, total)))
+    total = sum(map(len, topics.values()))
+    assert rebuilt.match
+    assert rebuilt.live_digest == rebuilt.rebuilt_digest == await live_digest(pool)
+    assert (rebuilt.events, seen[-1]) == (total, (total, total))
+    assert await pool.fetchval("SELECT to_regnamespace('rebuild')") is None
+
+
+async def test_a_rebuild_stops_exactly_where_the_live_tables_stand(
+    pool: asyncpg.Pool, topics: Topics
+) -> None:
+    follower = Follower(Projector(pool))
+    await follower.assigned(list(topics))
+    for records in topics.values():
+        await follower.handle(records[: len(records) // 2])
+    rebuilt = await rebuild(pool, reading(topics))
+    assert rebuilt.match
+    assert rebuilt.events == sum(len(records) // 2 for records in topics.values())
+
+
+async def test_tables_that_were_tampered_with_do_not_match_and_a_swap_heals_them(
+    pool: asyncpg.Pool, topics: Topics, follower: Follower
+) -> None:
+    true = await live_digest(pool)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL orderlog.projector = 'on'")
+        await connection.execute("DELETE FROM live.timeline WHERE sequence = 2 AND stage = 'intake'")
+    assert not (await rebuild(pool, reading(topics))).match
+    assert await live_digest(pool) != true
+    healed = await rebuild(pool, reading(topics), swap=True)
+    assert (healed.match, healed.swapped) == (False, True)
+    assert await live_digest(pool) == true
+
+
+async def test_the_live_projector_goes_on_where_a_swap_left_the_tables(
+    pool: asyncpg.Pool, topics: Topics
+) -> None:
+    follower = Follower(Projector(pool))
+    await follower.assigned(list(topics))
+    for records in topics.values():
+        await follower.handle(records[:2])
+    ends: list[Mapping[TopicPartition, int]] = []
+
+    async def read(upto: Mapping[TopicPartition, int]) -> AsyncIterator[Sequence[Record]]:
+        ends.append(upto)
+        async for records in reading(topics)(upto):
+            yield records
+        for records in topics.values():  # meanwhile the live projector goes on
+            await follower.handle(records[2:3])
+
+    await rebuild(pool, read, swap=True)
+    place = ("oms.intake.events", 0)
+    with pytest.raises(Seek) as seek:
+        await follower.handle(topics[place][3:4])
+    assert seek.value.offsets[place] == ends[0][place] == 2
+    for place, records in topics.items():
+        await follower.handle(records[follower.positions()[place] :])
+    assert (await rebuild(pool, reading(topics))).match
+
+
+async def test_a_record_that_cannot_be_read_is_noted_and_the_others_go_on(
+    pool: asyncpg.Pool, topics: Topics, follower: Follower
+) -> None:
+    [noted] = await pool.fetch("SELECT * FROM live.unreadable")
+    assert (noted["topic"], noted["partition"], noted["code"]) == ("oms.routing.events", 1, "malformed")
+    assert noted["record_offset"] == len(topics["oms.routing.events", 1]) - 1
+    assert "7" not in noted["reason"], "the content is not repeated"
+
+
+async def test_a_newer_event_halts_its_partition_only(pool: asyncpg.Pool, topics: Topics) -> None:
+    follower = Follower(Projector(pool))
+    await follower.assigned(list(topics))
+    place, other = ("oms.intake.events", 0), ("oms.intake.events", 1)
+    first, second, third = topics[place][:3]
+    newer = replace(second, headers=[*second.headers, ("ce_typeversion", b"99")])
+    await follower.handle([first, newer, third, topics[other][0]])
+    assert (follower.positions()[place], follower.positions()[other]) == (1, 1)
+    assert list(follower.halted) == [place]
+    assert "99" in follower.halted[place]
+    await follower.handle([second, topics[other][1]])
+    assert (follower.positions()[place], follower.positions()[other]) == (1, 2)
+
+
+async def test_a_hole_in_what_was_delivered_is_read_again(pool: asyncpg.Pool, topics: Topics) -> None:
+    follower = Follower(Projector(pool))
+    await follower.assigned(list(topics))
+    place = ("oms.intake.events", 0)
+    with pytest.raises(Seek) as seek:
+        await follower.handle([topics[place][0], topics[place][2]])
+    assert seek.value.offsets == {place: 1}
+    assert follower.positions()[place] == 0, "nothing of the batch was taken"
+
+
+async def test_topics_that_lost_records_are_complained_about(
+    pool: asyncpg.Pool, topics: Topics, follower: Follower
+) -> None:
+    async def nothing(ends: Mapping[TopicPartition, int]) -> AsyncIterator[Sequence[Record]]:
+        for place in list(ends)[:1]:
+            yield topics[place][1:]
+
+    with pytest.raises(Complaint, match="offset 0 was expected, 1 came"):
+        await rebuild(pool, nothing)
+
+
+async def test_one_rebuild_at_a_time(pool: asyncpg.Pool, topics: Topics, follower: Follower) -> None:
+    running = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def read(ends: Mapping[TopicPartition, int]) -> AsyncIterator[Sequence[Record]]:
+        running.set()
+        await go_on.wait()
+        async for records in reading(topics)(ends):
+            yield records
+
+    first = asyncio.create_task(rebuild(pool, read))
+    await running.wait()
+    with pytest.raises(Complaint, match="Another rebuild"):
+        await rebuild(pool, reading(topics))
+    go_on.set()
+    assert (await first).match
