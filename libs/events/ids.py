@@ -13,9 +13,12 @@ def order_id(tenant: str, channel: str, external_id: str) -> str:
     return str(uuid5(_ORDERS, f"{tenant}\x1f{channel}\x1f{external_id}"))
 
 
-def event_id(cause: UUID, index: int) -> UUID:
-    """Id of the `index`-th event that one input caused."""
-    return uuid5(cause, str(index))
+def event_id(cause: UUID, stage: str, index: int) -> UUID:
+    """Id of the `index`-th event that one input caused in a stage.
+
+    The stage is part of it: several stages answer the same event, and their answers may meet in another.
+    """
+    return uuid5(cause, f"{stage}/{index}")
 
 
 def command_id(tenant: str, key: str) -> UUID:

@@ -141,7 +141,7 @@ class Planner:
         for index, event in enumerate(stage.decide(state, heard, heard.at)):
             state = stage.evolve(state, event)
             self._keep(item, parts, state)
-            self._emit(item.lane, item.key, heard, event, event_id(heard.id, index))
+            self._emit(item.lane, item.key, heard, event, event_id(heard.id, stage.name, index))
 
     def _keep(self, item: Input, parts: dict[str, Part], state: object) -> bool:
         """Note which parts the fold changed; True when any did."""
@@ -281,7 +281,13 @@ class Planner:
             "this command id (Idempotency-Key) was used before for a different command",
             "send it again under a new id",
         )
-        self._emit(lane, partition_key(heard.tenant, heard.stream), heard, refusal, event_id(alias, 0))
+        self._emit(
+            lane,
+            partition_key(heard.tenant, heard.stream),
+            heard,
+            refusal,
+            event_id(alias, self._stage.name, 0),
+        )
 
     def _refuse(self, item: Refusable, place: Place) -> None:
         if self._queues(item, place):
@@ -298,7 +304,7 @@ class Planner:
         heard = found.envelope(refusal)
         if not self._repeated(heard, item.digest, item.lane):
             first = self._next[item.lane][0]
-            self._emit(item.lane, item.key, heard, refusal, event_id(heard.id, 0))
+            self._emit(item.lane, item.key, heard, refusal, event_id(heard.id, self._stage.name, 0))
             self.writes.handled.append(Handled(found.tenant, found.id, item.digest, item.lane, first, 1))
         if place.parked_id:
             self.writes.unparked[place.parked_id] = "replayed"
