@@ -10,7 +10,7 @@ from libs.events.contract import AmountMinor, Country, LineNumber, Name, Quantit
 class Sealed(Value):
     """Personal data of one data subject, AES-256-GCM under the subject's key. Only the keyring opens it.
 
-    `nonce` and `ciphertext` are base64; the associated data is `tenant|order id|subject`, so that it opens
+    `nonce` and `ciphertext` are base64; the associated data is `tenant|order id|subject|generation`: it opens
     only where it belongs. Once the subject's key is destroyed, nobody reads it again.
     """
 

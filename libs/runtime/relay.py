@@ -149,7 +149,7 @@ def message(row: LogRow, source: bytes) -> Message:
         ("ce_typeversion", b"%d" % row.version),
         ("ce_subject", row.stream.encode()),
         ("ce_time", row.recorded_at.isoformat().encode()),
-        ("ce_dataschema", f"schemas/{row.type}.v{row.version}.json".encode()),
+        ("ce_dataschema", f"urn:orderlog:schema:{row.type}.v{row.version}".encode()),
         ("content-type", b"application/json"),
         ("ce_tenant", row.tenant.encode()),
         ("ce_causationid", context["causationid"].encode()),

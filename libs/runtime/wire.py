@@ -127,7 +127,7 @@ def headers(envelope: Envelope[Contract]) -> list[tuple[str, bytes]]:
         ("ce_typeversion", b"%d" % contract.VERSION),
         ("ce_subject", envelope.stream.encode()),
         ("ce_time", envelope.at.isoformat().encode()),
-        ("ce_dataschema", f"schemas/{contract.TYPE}.v{contract.VERSION}.json".encode()),
+        ("ce_dataschema", f"urn:orderlog:schema:{contract.TYPE}.v{contract.VERSION}".encode()),
         ("content-type", b"application/json"),
         ("ce_tenant", envelope.tenant.encode()),
         ("ce_causationid", str(envelope.causation_id).encode()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -11,11 +12,20 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from cli.contracts import ROOT
-from libs.events.catalogue import BY_TYPE, COMMANDS, EVENTS
+from libs.events.catalogue import BY_TYPE, COMMANDS, EVENTS, encode
+from libs.events.contract import Command, Event
+from libs.events.envelope import Envelope
+from libs.events.release import key_of, schema_id
+from libs.runtime import wire
+from libs.runtime.log import LogRow
+from libs.runtime.relay import message
 from libs.runtime.topics import lifecycle_topics
+from tests.contract.example_parts import DELIVERED_AT
+from tests.contract.examples import EXAMPLES
 
 FOLDER = ROOT / "contracts"
 DOCUMENT: dict[str, Any] = orjson.loads((FOLDER / "asyncapi.json").read_bytes())
+CAUSE = UUID("0e67af92-6480-5ae4-a3fd-f088c735a90f")
 MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
 
 
@@ -91,38 +101,72 @@ def test_a_message_refers_to_its_schema_and_its_examples_satisfy_it(key: str) ->
     assert f"{constants['ce_type']['const']}.v{constants['ce_typeversion']['const']}" == key
 
 
-def test_the_headers_of_an_event_are_checked_by_its_schema() -> None:
+def headers_schema(key: str) -> Draft202012Validator:
+    """The message's headers schema, its references led to the document."""
     registry: Registry[Any] = Registry().with_resource(
         "urn:document", Resource.from_contents(DOCUMENT, DRAFT202012)
     )
-    text = orjson.dumps(MESSAGES["oms.intake.order_closed.v1"]["headers"]).replace(
-        b'"#/components', b'"urn:document#/components'
+    text = orjson.dumps(MESSAGES[key]["headers"]).replace(b'"#/components', b'"urn:document#/components')
+    return Draft202012Validator(orjson.loads(text), registry=registry)
+
+
+def relayed(type_: str) -> dict[str, str]:
+    """The headers that the relay writes for the full example of an event."""
+    body = EXAMPLES[type_]["full"]
+    row = LogRow(
+        lane=3,
+        origin="decided",
+        seq=17,
+        event_id=CAUSE,
+        tenant="acme",
+        stream=body.stream,
+        stream_version=1,
+        type=type_,
+        version=body.VERSION,
+        payload=encode(body),
+        context={
+            **dict.fromkeys(("actor", "reason", "traceparent"), ""),
+            **dict.fromkeys(("causationid", "correlationid"), str(CAUSE)),
+        },
+        at=DELIVERED_AT,
+        recorded_at=DELIVERED_AT,
     )
-    validator = Draft202012Validator(orjson.loads(text), registry=registry)
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": "0e67af92-6480-5ae4-a3fd-f088c735a90f",
-        "ce_source": "orderlog/intake",
-        "ce_type": "oms.intake.order_closed",
-        "ce_typeversion": "1",
-        "ce_subject": "b74d3f06-4883-59bd-a8f6-5110a281b227",
-        "ce_time": "2010-12-03T14:05:00+00:00",
-        "ce_dataschema": "urn:orderlog:schema:oms.intake.order_closed.v1",
-        "ce_tenant": "acme",
-        "ce_causationid": "0e67af92-6480-5ae4-a3fd-f088c735a90f",
-        "ce_correlationid": "0e67af92-6480-5ae4-a3fd-f088c735a90f",
-        "ce_lane": "3",
-        "ce_sequence": "17",
-        "content-type": "application/json",
-    }
-    assert validator.is_valid(headers)
+    _, _, headers, _ = message(row, b"orderlog/intake")
+    return {name: value.decode() for name, value in headers}
+
+
+@pytest.mark.parametrize("type_", [c.TYPE for c in BY_TYPE.values() if issubclass(c, Event)])
+def test_what_the_relay_writes_is_what_is_described(type_: str) -> None:
+    headers = relayed(type_)
+    described = headers_schema(key_of(type_, BY_TYPE[type_].VERSION))
+    described.validate(headers)
+    assert headers["ce_dataschema"] == schema_id(type_, BY_TYPE[type_].VERSION)
     for name in headers:
-        assert not validator.is_valid({one: value for one, value in headers.items() if one != name}) or (
-            name not in DOCUMENT["components"]["schemas"]["eventHeaders"]["required"]
-        )
-    assert not validator.is_valid({**headers, "ce_type": "oms.intake.order_opened"})
-    assert not validator.is_valid({**headers, "ce_tenant": "a/b"})
-    assert not validator.is_valid({**headers, "ce_sequence": "0"})
+        assert not described.is_valid({one: value for one, value in headers.items() if one != name}), name
+    for name, wrong in (("ce_type", "oms.other"), ("ce_tenant", "a/b"), ("ce_sequence", "0")):
+        assert not described.is_valid({**headers, name: wrong}), name
+
+
+@pytest.mark.parametrize("type_", [c.TYPE for c in BY_TYPE.values() if issubclass(c, Command)])
+def test_what_the_edge_writes_is_what_is_described(type_: str) -> None:
+    body = EXAMPLES[type_]["full"]
+    envelope = Envelope(
+        id=CAUSE,
+        tenant="acme",
+        stream=body.stream,
+        body=body,
+        at=DELIVERED_AT,
+        actor="ann@shop",
+        reason="asked",
+        causation_id=CAUSE,
+        correlation_id=CAUSE,
+        source="orderlog/edge",
+        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    )
+    headers = {name: value.decode() for name, value in wire.headers(envelope)}
+    assert headers.keys() <= DOCUMENT["components"]["schemas"]["commandHeaders"]["properties"].keys()
+    headers_schema(key_of(type_, body.VERSION)).validate(headers)
+    assert headers["ce_dataschema"] == schema_id(type_, body.VERSION)
 
 
 def test_servers_are_variables_and_production_asks_who_you_are() -> None:
