@@ -1,25 +1,29 @@
 """Plans the demo's stock: three nodes, an opening stock a little short of the month's demand, and receipts.
 
-Pure and deterministic. Of one order in four, a few lines were not bought in, so that most but not all
-orders can be filled at once: whoever comes last for those SKUs waits. Part of it comes on two days of the
-month. What is still missing at the end depends on what was picked short, damaged and written off, and is
-bought from what the stages then say.
+Pure and deterministic. What an order asks for lies at the node nearest to its customer, but of one domestic
+order in four a few lines were not bought in, so that most but not all orders can be filled at once: whoever
+comes last for those SKUs waits. Part of it comes on two days of the month. What is still missing at the end
+depends on what was picked short, damaged and written off, and is bought from what the stages then say.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cli.demo.month import NO_COUNTRY, Sale, Step, StockCount
-from cli.demo.people import FOREIGN_TOWNS, share
+from cli.demo.people import FOREIGN_TOWNS, share, ship_to
 
 UNSERVED = frozenset({"BH", NO_COUNTRY})
 """No node ships to Bahrain: such an order is unroutable. An unknown country is no destination at all."""
 SERVED = tuple(sorted({"GB", *FOREIGN_TOWNS} - UNSERVED))
 DOMESTIC = ("GB", "IE")
 
+FORGOTTEN_ONE_IN = 4
 FORGOTTEN_LINES_MAX = 3
-"""Lines of an order in four that the opening stock lacks."""
+"""The opening stock lacks up to so many lines of one domestic order in so many."""
+CENTRAL = "LON"
+CENTRAL_ONE_IN = 80
+"""One SKU in so many lies in one place only: who wants it from elsewhere gets a split order."""
 RECEIPT_DAYS = (0.5, 0.8)
 """After which part of the orders a planned receipt comes."""
 RECEIPT_UNITS_MAX = 1_000_000
@@ -61,27 +65,30 @@ NODES = (
     Node("MAN", "Manchester", "GB", 53.4808, -2.2426, DOMESTIC),
     Node("RTM", "Rotterdam", "NL", 51.9244, 4.4777, SERVED),
 )
-COUNTS_AT = "LON"
+COUNTS_AT = CENTRAL
 """The node whose shelves the month's stock counts are about."""
 
 
 def plan_stock(steps: Sequence[Step]) -> Plan:
-    """Stock for these steps."""
+    """Stock for these steps: what the orders ask for lies at the node nearest to them, but for what was
+    forgotten; and what will be written off lies where it will be."""
     sales = [step for step in steps if isinstance(step, Sale)]
-    domestic = _demand(sale for sale in sales if sale.country in DOMESTIC)
-    abroad = _demand(sale for sale in sales if sale.country not in DOMESTIC)
-    written_off: Counter[str] = Counter()
+    stock: Counter[tuple[str, str]] = Counter()
+    missing: Counter[str] = Counter()
+    for sale in sales:
+        if sale.country in UNSERVED:
+            continue
+        home, forgotten = _home(sale), _forgotten(sale)
+        for line in sale.lines:
+            if line.line in forgotten:
+                missing[line.sku] += line.quantity
+            else:
+                stock[line.sku, CENTRAL if _is_central(line.sku) else home] += line.quantity
     for step in steps:
         if isinstance(step, StockCount) and step.delta < 0:
-            written_off[step.sku] -= step.delta
-    missing = _forgotten(sales)
-    opening: list[Receipt] = []
-    for sku in sorted(domestic | abroad | written_off):
-        units = domestic[sku] + abroad[sku] - missing[sku]
-        at = _split(sku, units, domestic[sku], abroad[sku])
-        at[COUNTS_AT] += written_off[sku]
-        opening.extend(Receipt(sku, node, quantity) for node, quantity in at.items() if quantity)
-    return Plan(NODES, tuple(opening), _receipts(missing, len(sales)))
+            stock[step.sku, COUNTS_AT] -= step.delta
+    opening = tuple(Receipt(sku, node, quantity) for (sku, node), quantity in sorted(stock.items()))
+    return Plan(NODES, opening, _receipts(missing, len(sales)))
 
 
 def replenish(sku: str, units: int) -> Receipt:
@@ -90,34 +97,28 @@ def replenish(sku: str, units: int) -> Receipt:
     return Receipt(sku, node, min(units, RECEIPT_UNITS_MAX))
 
 
-def _demand(sales: Iterable[Sale]) -> Counter[str]:
-    units: Counter[str] = Counter()
-    for sale in sales:
-        for line in sale.lines:
-            units[line.sku] += line.quantity
-    return units
+def _home(sale: Sale) -> str:
+    """The node nearest to the customer: Rotterdam for everybody abroad."""
+    if sale.country not in DOMESTIC:
+        return "RTM"
+    to = ship_to(sale)
+    latitude, longitude = to.get("latitude", 53.3), to.get("longitude", -6.3)  # Dublin, where none is known
+    assert isinstance(latitude, float)
+    assert isinstance(longitude, float)
+    near = [node for node in NODES if node.country == "GB"]
+    return min(near, key=lambda n: (n.latitude - latitude) ** 2 + (n.longitude - longitude) ** 2).node
 
 
-def _forgotten(sales: Iterable[Sale]) -> Counter[str]:
-    """Units that nobody bought in: up to three lines of an order in four."""
-    units: Counter[str] = Counter()
-    for sale in sales:
-        if share(f"{sale.invoice} forgotten", 4) == 0:
-            chosen = sorted(
-                sale.lines, key=lambda line: share(f"{sale.invoice} {line.line} forgotten", 2**32)
-            )
-            for line in chosen[:FORGOTTEN_LINES_MAX]:
-                units[line.sku] += line.quantity
-    return units
+def _is_central(sku: str) -> bool:
+    return share(f"{sku} central", CENTRAL_ONE_IN) == 0
 
 
-def _split(sku: str, units: int, domestic: int, abroad: int) -> Counter[str]:
-    """Rotterdam for demand from abroad and a little of the rest, Manchester a part of the domestic demand."""
-    at_home = units * domestic // max(1, domestic + abroad)
-    part = share(f"{sku} split", 20)
-    manchester = at_home * (15 + part) // 100
-    rotterdam = (units - at_home) + at_home * (20 - part) // 100
-    return Counter({"LON": units - manchester - rotterdam, "MAN": manchester, "RTM": rotterdam})
+def _forgotten(sale: Sale) -> frozenset[int]:
+    """Lines that nobody bought in: up to three of one domestic order in four."""
+    if sale.country not in DOMESTIC or share(f"{sale.invoice} forgotten", FORGOTTEN_ONE_IN):
+        return frozenset()
+    chosen = sorted(sale.lines, key=lambda line: share(f"{sale.invoice} {line.line} forgotten", 2**32))
+    return frozenset(line.line for line in chosen[:FORGOTTEN_LINES_MAX])
 
 
 def _receipts(missing: Counter[str], orders: int) -> tuple[tuple[int, tuple[Receipt, ...]], ...]:

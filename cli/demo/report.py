@@ -4,19 +4,24 @@ Each figure is a query over one stage's log; what was submitted is read from int
 `Report.sound` says whether nothing was lost, doubled, oversold or left open.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import quantiles
 from typing import TypeAlias
+from uuid import UUID
 
 import asyncpg
+import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from psycopg.rows import class_row
 
 from libs.events.intake import OrderAccepted, OrderClosed, OrderHeld, OrderRejected, SubmitOrder
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.topics import commands_topic
+from services.inventory.proof import prove
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -112,6 +117,11 @@ FROM log, json_to_recordset(payload -> 'units') AS u(disposition text, quantity 
 WHERE tenant = $1 AND origin = 'decided' AND type = 'oms.returns.return_received' GROUP BY 1"""
 
 
+_LEDGER = """
+SELECT lane, seq, event_id, tenant, type, version, convert_to(payload::text, 'UTF8') AS payload FROM log
+WHERE origin = 'decided' ORDER BY recorded_at, lane, seq"""
+
+
 @dataclass(slots=True)
 class Report:
     """Figures of one tenant's run."""
@@ -122,8 +132,10 @@ class Report:
     accepted_ever: int = 0
     """Accepted at once, or after the last hold was released."""
     oversold_units: int = 0
-    movements: int = 0
-    """Of the stock ledger, as the proof walked them."""
+    ledger_holds: bool = False
+    """What `orderlog prove` says of inventory's whole log, every tenant in it."""
+    ledger_movements: int = 0
+    ledger_violation: str = ""
     duplicate_effects: int = 0
     lost_orders: int = 0
     open_orders: int = 0
@@ -157,7 +169,8 @@ class Report:
             self.unpublished_events,
         )
         answers = sum(self.first_answers.values())
-        return not any(zeros) and self.submitted == answers and self.accepted_ever > 0
+        whole = self.submitted == answers and self.accepted_ever > 0
+        return not any(zeros) and whole and self.ledger_holds
 
     def count(self, topic: str, name: str) -> int:
         """Events of one type, e.g. count("fulfillment", "shipment_lost")."""
@@ -188,9 +201,23 @@ async def build_report(
     waited = {row["stream"] for row in answers if row["type"] == OrderHeld.TYPE} | known.backordered
     _lives(report, submitted, answers, known.seen)
     _times(report, answers, releases, waited)
+    await asyncio.to_thread(_prove, settings, report)
     report.doubles["mails sent twice"] = duplicate_mails
     report.duplicate_effects = sum(report.doubles.values())
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _LedgerRow:
+    """A published row of inventory's log, as the proof reads it."""
+
+    lane: int
+    seq: int
+    event_id: UUID
+    tenant: str
+    type: str
+    version: int
+    payload: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +304,20 @@ async def _returns(connection: Connection, tenant: str, report: Report) -> None:
     )
     back = await connection.fetch(_UNITS_BACK, tenant)
     report.units_back = {row["disposition"]: row["units"] for row in back}
+
+
+def _prove(settings: Settings, report: Report) -> None:
+    """Walk inventory's log. Blocks: to be called in a thread."""
+    with (
+        psycopg.connect(settings.dsn("inventory")) as connection,
+        connection.cursor("proof", row_factory=class_row(_LedgerRow)) as rows,
+    ):
+        proof = prove(rows.execute(_LEDGER))
+    report.oversold_units = proof.oversold_units
+    report.ledger_holds, report.ledger_movements = proof.holds, proof.movements
+    if proof.violation is not None:
+        at = proof.violation
+        report.ledger_violation = f"lane {at.lane}, sequence {at.seq}, {at.type}: {at.message}"
 
 
 def _lives(

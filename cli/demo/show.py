@@ -143,9 +143,13 @@ def report_tables(report: Report, played: Played) -> list[Table]:
         most = sorted(types.items(), key=lambda item: -item[1])[:3]
         text = ", ".join(f"{type_.rpartition('.')[2]} {count:,}" for type_, count in most)
         events.add_row(topic, f"{sum(types.values()):,}", text)
-    proof = table("must be 0", "#", title="The proof, from the logs")
+    proof = table("must be 0, and hold", "#", title="The proof, from the logs")
     for label, count in zeros(report).items():
         proof.add_row(label, f"[green]{count}[/]" if not count else f"[bold red]{count}[/]")
+    holds = "[green]holds[/]" if report.ledger_holds else "[bold red]broken[/]"
+    proof.add_row(f"stock ledger, {report.ledger_movements:,} movements", holds)
+    if report.ledger_violation:
+        proof.add_row(f"  {report.ledger_violation}", "")
     for label, count in report.doubles.items():
         if count:
             proof.add_row(f"  {label}", f"[red]{count}[/]")
@@ -176,7 +180,9 @@ def as_json(report: Report, played: Played, tenant: str, month: Month) -> dict[s
         "accepted_in_the_end": report.accepted_ever,
         "outcomes": dict(report.outcomes),
         **zeros(report),
-        "ledger_movements": report.movements,
+        "ledger_holds": report.ledger_holds,
+        "ledger_movements": report.ledger_movements,
+        "ledger_violation": report.ledger_violation or None,
         "orders_per_second": report.orders_per_second,
         "seconds": round(report.seconds, 2),
         "submitted_to_released_ms": report.released_ms,
