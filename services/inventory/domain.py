@@ -53,7 +53,6 @@ from services.inventory.stock import (
     moved,
     peg,
     receive,
-    soft,
 )
 
 HEARS: tuple[type[Event], ...] = (
@@ -301,16 +300,17 @@ def _moved_skus(skus: Skus, event: StockEvent, order: OrderPart) -> dict[str, Sk
     by_sku: dict[str, list[Movement]] = {}
     for movement in event.movements:
         by_sku.setdefault(movement.sku, []).append(movement)
-    claims = not isinstance(event, StockIssued | StockShorted | StockReturned)
-    if isinstance(event, StockReserved | StockBackordered | StockReleased):
+    claims = not isinstance(event, (StockIssued, StockShorted, StockReturned))
+    if isinstance(event, (StockReserved, StockBackordered, StockReleased)):
         for line in event.lines:
             by_sku.setdefault(line.sku, [])
     wanted = units(order.pending)
     after = dict(skus)
     for sku, movements in by_sku.items():
-        part = moved(after.get(sku, EMPTY_SKU), movements)
+        before = after.get(sku, EMPTY_SKU)
+        part = moved(before, movements)
         if claims:
-            change = (event.order_id, soft(movements))
+            change = (event.order_id, part.reserved - before.reserved)
             part = claimed(part, (change,), wanted.get(sku, 0), order.since)
         after[sku] = part
     return after

@@ -147,15 +147,6 @@ def claimed(
     return SkuPart(part.position, part.on_hand, part.allocated, part.reserved, total, claims)
 
 
-def soft(movements: Iterable[Movement]) -> int:
-    """Units that movements promise (+) or take back from a promise (−)."""
-    return sum(
-        movement.quantity if movement.target == "reserved" else -movement.quantity
-        for movement in movements
-        if "reserved" in (movement.source, movement.target)
-    )
-
-
 def evolve_sku(
     part: SkuPart, event: StockReceived | StockAdjusted | StockPegged | ReservationBroken
 ) -> SkuPart:
