@@ -1,0 +1,178 @@
+"""Wires the console: `python -m services.console.app`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from faststream import FastStream
+from faststream.asgi import make_ping_asgi
+from faststream.kafka import KafkaBroker
+from opentelemetry.trace import Tracer
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from libs.runtime import problems, telemetry
+from libs.runtime.consume import Subscription
+from libs.runtime.edge import require
+from libs.runtime.postgres_log import open_pool
+from libs.runtime.service import serve
+from libs.runtime.settings import STAGES, Settings, settings
+from libs.runtime.stage import events_topic
+from libs.runtime.tokens import Claims
+from services.console.api import routes
+from services.console.follow import Follower
+from services.console.queries import Queries
+from services.console.store import Projector
+
+NAME = "console"
+TOPICS = tuple(events_topic(stage) for stage in STAGES)
+_COMMIT_SECONDS = 1.0
+
+
+class Console:
+    """Projector and query API in one process. `app` is its ASGI application; they run while it lives."""
+
+    def __init__(self, config: Settings, tracer: Tracer) -> None:
+        self._settings, self._tracer = config, tracer
+        self._broker = KafkaBroker(
+            config.kafka, client_id=f"orderlog-{NAME}", logger=None, allow_auto_create_topics=False
+        )
+        self._faststream = FastStream(self._broker, logger=None)
+        self.app = FastAPI(
+            title="Orderlog console", version="1", lifespan=self._lifespan, docs_url=None, redoc_url=None
+        )
+        problems.install(self.app)
+        self._add_probes()
+
+    def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
+        """Who may come in; see `libs.runtime.edge.require`."""
+        return require(self._settings, *roles)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            self._pool = await open_pool(self._settings.dsn(NAME), self._settings, NAME)
+            stack.push_async_callback(self._pool.close)
+            self._follower = Follower(Projector(self._pool))
+            self._subscription = Subscription(
+                self._broker,
+                self._settings,
+                group=f"orderlog.{NAME}",
+                topics=TOPICS,
+                taker=self._follower,
+                tracer=self._tracer,
+            )
+            ends = TopicEnds(self._settings)
+            stack.push_async_callback(ends.close)
+            app.include_router(routes(self, Queries(self._pool), ends.count))
+            await self._faststream.start()
+            stack.push_async_callback(self._faststream.stop)
+            committing = asyncio.create_task(self._keep_committing(), name="commit")
+            try:
+                yield
+            finally:
+                committing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await committing
+
+    async def _keep_committing(self) -> None:
+        while True:
+            await asyncio.sleep(_COMMIT_SECONDS)
+            await self._subscription.commit()
+            telemetry.HALTED.labels(NAME).set(len(self._follower.halted))
+
+    def _add_probes(self) -> None:
+        app = self.app
+
+        @app.get("/livez", include_in_schema=False)
+        async def livez() -> Response:
+            return JSONResponse({"alive": True})
+
+        @app.get("/readyz", include_in_schema=False)
+        async def readyz() -> Response:
+            state = await self._readiness()
+            return JSONResponse(state, 200 if state["ready"] else 503)
+
+        @app.get("/metrics", include_in_schema=False)
+        async def metrics() -> Response:
+            return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+        app.mount("/broker", make_ping_asgi(self._broker, timeout=5.0))
+
+    async def _readiness(self) -> dict[str, Any]:
+        """Ready: partitions are assigned and the database answers. A halted partition is shown, not fatal."""
+        assigned = self._subscription.ready.is_set()
+        try:
+            await asyncio.wait_for(self._pool.fetchval("SELECT 1"), 2)
+            database = True
+        except Exception:
+            database = False
+        halted = {f"{topic}/{number}": why for (topic, number), why in self._follower.halted.items()}
+        return {"ready": assigned and database, "assigned": assigned, "database": database, "halted": halted}
+
+
+class TopicEnds:
+    """How many records the events topics hold, asked of Kafka by a consumer that reads nothing."""
+
+    def __init__(self, config: Settings) -> None:
+        self._settings = config
+        self._consumer: AIOKafkaConsumer | None = None
+        self._starting = asyncio.Lock()
+
+    async def count(self) -> Mapping[str, int]:
+        """Records by topic. Raises Problem 503 when Kafka does not answer."""
+        places = [
+            TopicPartition(topic, number) for topic in TOPICS for number in range(self._settings.partitions)
+        ]
+        try:
+            consumer = await self._started()
+            ends = await asyncio.wait_for(consumer.end_offsets(places), 5)
+        except (KafkaError, TimeoutError) as error:
+            await self.close()
+            raise problems.Problem(
+                503,
+                "broker_unavailable",
+                "How far behind this is cannot be told",
+                f"Kafka did not answer ({type(error).__name__}).",
+                "The lists still answer; try this again shortly.",
+            ) from None
+        counts = dict.fromkeys(TOPICS, 0)
+        for place, end in ends.items():
+            counts[place.topic] += end
+        return counts
+
+    async def _started(self) -> AIOKafkaConsumer:
+        async with self._starting:
+            if self._consumer is None:
+                consumer = AIOKafkaConsumer(
+                    bootstrap_servers=self._settings.kafka, enable_auto_commit=False, request_timeout_ms=5000
+                )
+                try:
+                    await consumer.start()
+                except KafkaError:
+                    await consumer.stop()
+                    raise
+                self._consumer = consumer
+            return self._consumer
+
+    async def close(self) -> None:
+        """Let go of the connection, if there is one."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()
+
+
+def main() -> None:
+    """Run until SIGTERM, which lets the batch in hand finish."""
+    config = settings()
+    tracer = telemetry.set_up(config, NAME)
+    serve(lambda: Console(config, tracer).app, NAME, config)
+
+
+if __name__ == "__main__":
+    main()
