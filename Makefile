@@ -5,11 +5,11 @@ ORDERS ?= 5000
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
 KUBE   := $(BIN)/python -m deploy.k8s.check
-# Suites that need nothing but Python. Whatever else stands in tests/ runs in `make test`.
-QUICK  := tests/unit tests/contract tests/log tests/flow tests/test_shape.py
+# Suites beside the unit tests that need nothing but Python. Whatever else stands in tests/ runs in `make test`.
+QUICK  := tests/contract tests/log tests/flow tests/test_shape.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check check-static check-tests bench lock contracts compose-keys clean
+.PHONY: help setup demo up down test check check-static check-unit check-suites bench lock contracts compose-keys clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ down: setup ## stop what `make up` or `make demo` started; data stays in .orderl
 	@$(BIN)/orderlog down
 
 check: setup ## style, types, import rules, manifests, and the tests that need no stack
-	@$(MAKE) --no-print-directory -j2 --output-sync=target check-static check-tests
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check-unit check-static check-suites
 
 check-static:
 	$(BIN)/ruff check .
@@ -36,7 +36,10 @@ check-static:
 	$(BIN)/lint-imports --no-logo
 	$(KUBE)
 
-check-tests:
+check-unit:
+	$(PYTEST) -m 'not e2e' tests/unit
+
+check-suites:
 	$(PYTEST) -m 'not e2e' $(QUICK)
 
 test: check ## `make check`, then the tests on real Kafka and PostgreSQL
