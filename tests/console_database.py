@@ -11,7 +11,8 @@ from yoyo import get_backend, read_migrations
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.runtime.migrate import ROOT
-from tests.console_lives import Life, envelopes
+from tests.console_lives import Life
+from tests.console_parts import envelopes
 
 OWNER = "console_app"
 """Who owns the tables, as in production: no superuser, so row-level security binds it too."""

@@ -4,13 +4,11 @@
 type of the catalogue that belongs to an order, so that a new type without a place in the read model shows.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid5
 
 from libs.events.contract import Event
-from libs.events.envelope import Envelope
 from libs.events.fulfillment import (
     CancellationDeclined,
     CarrierEventRecorded,
@@ -55,7 +53,7 @@ from libs.events.inventory import (
     StockShorted,
 )
 from libs.events.notifications import Fact, MessageFailed, MessageRequested, MessageSent, MessageSkipped
-from libs.events.order import Charge, Destination, LineQuantity, NodeLines, OrderLine, Reason, Sealed
+from libs.events.order import Charge, LineQuantity, NodeLines, OrderLine, Reason
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
     AuthorisedLine,
@@ -67,32 +65,12 @@ from libs.events.returns import (
     ReturnWindowOpened,
 )
 from libs.events.routing import Candidate, OrderRouted, OrderUnroutable
+from tests.console_parts import CONTACT, GB, T0, at, move, units
 
-T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-TENANT = "acme"
-GB = Destination(country="GB", postcode_area="SW1A")
-CONTACT = Sealed(subject="c:17850", nonce="A" * 16, ciphertext="B" * 24)
 _IDS = UUID("5a0e7a54-6c0c-5d5e-9f0b-0a4a3f5b9d11")
 
 Life = Mapping[str, Sequence[Event]]
 """Stage → its events of one order, in order."""
-
-
-def at(minutes: float) -> datetime:
-    """A time in the life."""
-    return T0 + timedelta(minutes=minutes)
-
-
-def units(line: int, quantity: int, sku: str = "") -> LineQuantity:
-    """So many units of a line; SKU `A` for line 1, `B` for line 2."""
-    return LineQuantity(line=line, sku=sku or "AB"[line - 1], quantity=quantity)
-
-
-def move(sku: str, node: str, source: str, target: str, quantity: int) -> Movement:
-    """A movement; its position does not matter here."""
-    return Movement.model_validate(
-        {"sku": sku, "node": node, "source": source, "target": target, "quantity": quantity, "position": 1}
-    )
 
 
 def terms(order_id: str) -> dict[str, Any]:
@@ -162,6 +140,26 @@ def _routed(order_id: str, round_: int, lines: tuple[LineQuantity, ...], node: s
     )
 
 
+def _delivery(order_id: str, shipment: str, work: dict[str, Any]) -> list[Event]:
+    """Fulfillment: one parcel, released, picked, packed, dispatched, delivered."""
+    return [
+        FulfillmentReleased(**work, round=1, lines=BOTH, destination=GB, contact=CONTACT),
+        PickConfirmed(**work, lines=BOTH),
+        PackConfirmed(**work, packages=(Package(package_id="P1", weight_grams=1200),)),
+        ShipmentDispatched(
+            **work,
+            shipment_id=shipment,
+            carrier="royal",
+            packages=(ShippedPackage(package_id="P1", tracking_number="RM1"),),
+            lines=BOTH,
+        ),
+        _scan(order_id, shipment, "picked_up", 60),
+        _scan(order_id, shipment, "in_transit", 90),
+        ShipmentDelivered(order_id=order_id, shipment_id=shipment, occurred_at=at(200), lines=BOTH),
+        FulfillmentCompleted(order_id=order_id, outcome="delivered", delivered=BOTH),
+    ]
+
+
 def delivered(order_id: str) -> Life:
     """Everything at once: one node, one parcel, told at each step, and half of it sent back."""
     fo, shipment, rma = f"{order_id}-F1", f"{order_id}-S1", f"{order_id}-R1"
@@ -179,22 +177,7 @@ def delivered(order_id: str) -> Life:
             StockReturned(order_id=order_id, rma_id=rma, movements=back),
         ],
         "routing": [_routed(order_id, 1, BOTH, "LON")],
-        "fulfillment": [
-            FulfillmentReleased(**work, round=1, lines=BOTH, destination=GB, contact=CONTACT),
-            PickConfirmed(**work, lines=BOTH),
-            PackConfirmed(**work, packages=(Package(package_id="P1", weight_grams=1200),)),
-            ShipmentDispatched(
-                **work,
-                shipment_id=shipment,
-                carrier="royal",
-                packages=(ShippedPackage(package_id="P1", tracking_number="RM1"),),
-                lines=BOTH,
-            ),
-            _scan(order_id, shipment, "picked_up", 60),
-            _scan(order_id, shipment, "in_transit", 90),
-            ShipmentDelivered(order_id=order_id, shipment_id=shipment, occurred_at=at(200), lines=BOTH),
-            FulfillmentCompleted(order_id=order_id, outcome="delivered", delivered=BOTH),
-        ],
+        "fulfillment": _delivery(order_id, shipment, work),
         "notifications": [
             MessageRequested(
                 order_id=order_id,
@@ -237,12 +220,38 @@ def delivered(order_id: str) -> Life:
     }
 
 
+def _two_parcels(order_id: str) -> list[Event]:
+    """Fulfillment: a short pick at the first node, the missing units lost on their way from the second."""
+    first_work: dict[str, Any] = {
+        "order_id": order_id,
+        "fulfillment_order_id": f"{order_id}-F1",
+        "node": "LON",
+    }
+    second_work: dict[str, Any] = {
+        "order_id": order_id,
+        "fulfillment_order_id": f"{order_id}-F2",
+        "node": "MAN",
+    }
+    short, rest = (units(1, 3),), (units(1, 7), units(2, 2))
+    return [
+        FulfillmentReleased(**first_work, round=1, lines=BOTH, destination=GB),
+        PickConfirmed(**first_work, lines=rest),
+        PickShorted(**first_work, lines=(ShortLine(line=1, sku="A", quantity=3, reason="not_found"),)),
+        _dispatched(first_work, f"{order_id}-S1", rest),
+        FulfillmentReleased(**second_work, round=4, lines=short, destination=GB),
+        PickConfirmed(**second_work, lines=short),
+        PackConfirmed(**second_work, packages=(Package(package_id="P1", weight_grams=300),)),
+        _dispatched(second_work, f"{order_id}-S2", short),
+        CancellationDeclined(order_id=order_id, reason="Everything has been dispatched."),
+        ShipmentDelivered(order_id=order_id, shipment_id=f"{order_id}-S1", occurred_at=at(300), lines=rest),
+        ShipmentLost(order_id=order_id, shipment_id=f"{order_id}-S2", occurred_at=at(400), lines=short),
+        FulfillmentCompleted(order_id=order_id, outcome="partly_delivered", delivered=rest, lost=short),
+    ]
+
+
 def troubled(order_id: str) -> Life:
     """Held, then short at the pick; the next round loses a race, waits for stock, and one parcel is lost."""
-    fo, second = f"{order_id}-F1", f"{order_id}-F2"
-    first_work: dict[str, Any] = {"order_id": order_id, "fulfillment_order_id": fo, "node": "LON"}
-    second_work: dict[str, Any] = {"order_id": order_id, "fulfillment_order_id": second, "node": "MAN"}
-    short, rest = (units(1, 3),), (units(1, 7), units(2, 2))
+    fo, short = f"{order_id}-F1", (units(1, 3),)
     waits: dict[str, Any] = {"order_id": order_id, "since": T0, "destination": GB, "lines": short}
     return {
         "intake": [
@@ -300,22 +309,7 @@ def troubled(order_id: str) -> Life:
             _routed(order_id, 2, short, "MAN"),
             _routed(order_id, 4, short, "MAN"),
         ],
-        "fulfillment": [
-            FulfillmentReleased(**first_work, round=1, lines=BOTH, destination=GB),
-            PickConfirmed(**first_work, lines=rest),
-            PickShorted(**first_work, lines=(ShortLine(line=1, sku="A", quantity=3, reason="not_found"),)),
-            _dispatched(first_work, f"{order_id}-S1", rest),
-            FulfillmentReleased(**second_work, round=4, lines=short, destination=GB),
-            PickConfirmed(**second_work, lines=short),
-            PackConfirmed(**second_work, packages=(Package(package_id="P1", weight_grams=300),)),
-            _dispatched(second_work, f"{order_id}-S2", short),
-            CancellationDeclined(order_id=order_id, reason="Everything has been dispatched."),
-            ShipmentDelivered(
-                order_id=order_id, shipment_id=f"{order_id}-S1", occurred_at=at(300), lines=rest
-            ),
-            ShipmentLost(order_id=order_id, shipment_id=f"{order_id}-S2", occurred_at=at(400), lines=short),
-            FulfillmentCompleted(order_id=order_id, outcome="partly_delivered", delivered=rest, lost=short),
-        ],
+        "fulfillment": _two_parcels(order_id),
         "notifications": [],
         "returns": [],
     }
@@ -450,32 +444,6 @@ def refused(stream: str) -> CommandRefused:
         message="The order has no hold credit_limit.",
         next_step="Look at its holds.",
     )
-
-
-def envelopes(
-    stage: str, events: Iterable[Event], *, lane: int = 0, first: int = 1, tenant: str = TENANT
-) -> list[Envelope[Event]]:
-    """A stage's events as its lane publishes them, from sequence `first` on, a minute apart."""
-    published = []
-    for sequence, event in enumerate(events, first):
-        own_id = uuid5(_IDS, f"{tenant}/{stage}/{lane}/{sequence}")
-        published.append(
-            Envelope(
-                id=own_id,
-                tenant=tenant,
-                stream=event.stream,
-                body=event,
-                at=at(sequence),
-                actor="ann",
-                reason="",
-                causation_id=uuid5(own_id, "cause"),
-                correlation_id=own_id,
-                source=f"orderlog/{stage}",
-                lane=lane,
-                sequence=sequence,
-            )
-        )
-    return published
 
 
 def _received(sku: str, quantity: int) -> StockReceived:

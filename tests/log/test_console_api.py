@@ -20,7 +20,8 @@ from services.console.cursor import write_cursor
 from services.console.queries import Queries
 from services.console.store import Projector
 from tests.console_database import by_stage, console_dsn, pool
-from tests.console_lives import LIVES, T0, at, delivered, envelopes, receipts, terms, troubled
+from tests.console_lives import LIVES, delivered, receipts, terms, troubled
+from tests.console_parts import T0, at, envelopes
 from tests.log.test_console_store import feed
 
 __all__ = ["console_dsn", "pool"]

@@ -21,7 +21,8 @@ from services.console.follow import Follower
 from services.console.rebuild import Read, rebuild
 from services.console.store import Projector, TopicPartition
 from tests.console_database import by_stage, console_dsn, pool
-from tests.console_lives import LIVES, envelopes, receipts
+from tests.console_lives import LIVES, receipts
+from tests.console_parts import envelopes
 
 __all__ = ["console_dsn", "pool"]
 

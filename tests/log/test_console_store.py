@@ -13,7 +13,8 @@ from libs.events.envelope import Envelope
 from services.console.digest import live_digest
 from services.console.store import OffsetMoved, Projector
 from tests.console_database import by_stage, console_dsn, pool
-from tests.console_lives import LIVES, delivered, envelopes, receipts, rejected, troubled
+from tests.console_lives import LIVES, delivered, receipts, rejected, troubled
+from tests.console_parts import envelopes
 
 __all__ = ["console_dsn", "pool"]
 INTAKE = ("oms.intake.events", 0)

@@ -18,7 +18,8 @@ from services.console.orders import evolve
 from services.console.projection import Changes, LaneKey, OrderKey, fold, order_row, read_state, unheard
 from services.console.sentences import money, sentence
 from services.console.standing import STATUSES, line_standings, milestones, returned_units, status
-from tests.console_lives import LIVES, Life, at, cancelled, delivered, envelopes, receipts, troubled
+from tests.console_lives import LIVES, Life, cancelled, delivered, receipts, troubled
+from tests.console_parts import at, envelopes
 
 ORDER = "o-1"
 Published = Sequence[Envelope[Event]]

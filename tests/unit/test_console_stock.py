@@ -3,7 +3,8 @@
 from libs.events.contract import Event
 from services.console.projection import Changes, fold
 from services.console.stock import BalanceKey, ReservationKey, ReservationUnits
-from tests.console_lives import TENANT, Life, cancelled, delivered, envelopes, receipts, troubled, unroutable
+from tests.console_lives import Life, cancelled, delivered, receipts, troubled, unroutable
+from tests.console_parts import TENANT, envelopes
 
 
 def changes_of(life: Life) -> Changes:
