@@ -56,7 +56,7 @@ class MessageRequested(OrderEvent):
 
 
 class MessageSkipped(OrderEvent):
-    """Nothing to send to: the order came without a contact."""
+    """Nothing to send to: the order came without a contact. Said once, for all of its messages."""
 
     TYPE: ClassVar[str] = "oms.notifications.message_skipped"
 

@@ -52,10 +52,10 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A stream's part as stored: the fold of its first `version` rows."""
+    """A stream's part as stored: the fold of its first `version` rows. None: as the reader knows it."""
 
     version: int
-    part: bytes
+    part: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +154,13 @@ class Batch(Protocol):
     async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
         """Digests of those commands, (tenant, id), that were decided before."""
 
-    async def load(self, keys: Sequence[str], *, lock: bool) -> dict[str, Snapshot]:
-        """Snapshots of streams. With `lock`, missing rows are created and all locked in key order."""
+    async def load(
+        self, keys: Sequence[str], *, lock: bool, known: Mapping[str, int] | None = None
+    ) -> dict[str, Snapshot]:
+        """Snapshots of streams. With `lock`, missing rows are created and all locked in key order.
+
+        `known` are versions that the reader holds: such a part is not sent again (its snapshot has None).
+        """
 
     async def write(self, writes: Writes) -> None:
         """Write everything. Raises Fenced when an offset's compare-and-swap fails."""

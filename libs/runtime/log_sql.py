@@ -50,8 +50,10 @@ HANDLED = """
     WHERE (tenant, command_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))"""
 HANDLED_AT = "SELECT lane, first_seq, rows FROM handled WHERE tenant = $1 AND command_id = $2"
 
-LOAD = "SELECT key, version, part FROM part WHERE key = ANY($1::text[])"
-LOAD_LOCKED = LOAD + " ORDER BY key FOR UPDATE"
+LOAD = """
+    SELECT key, version, version = k.known AS unchanged, CASE WHEN version <> k.known THEN part END AS part
+    FROM part JOIN unnest($1::text[], $2::bigint[]) AS k(key, known) USING (key)"""
+LOAD_LOCKED = LOAD + " ORDER BY key FOR UPDATE OF part"
 CREATE_PARTS = """
     INSERT INTO part (key, lane, version) SELECT k, -1, 0 FROM unnest($1::text[]) AS k ORDER BY k
     ON CONFLICT DO NOTHING"""

@@ -5,9 +5,10 @@ simulator. Its owner calls `assigned`, `revoked`, `handle` (records of a poll) a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Protocol
 from uuid import UUID, uuid5
 
@@ -29,7 +30,7 @@ from libs.runtime.log import (
 from libs.runtime.planning import Known, Place, Planner, SkippedSequence, keys_of, needed
 from libs.runtime.reading import Input, Item, NewerEvent, Refusable, Unusable, read
 from libs.runtime.seek import Seek
-from libs.runtime.stage import Stage
+from libs.runtime.stage import Part, Stage
 from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
@@ -51,6 +52,8 @@ class Limits:
     batch_records_max: int = 500
     record_bytes_max: int = 1_048_576
     parked_keys_max: int = 1000
+    parts_kept_max: int = 4000
+    """Streams' parts that a process keeps decoded, by version, so that it need not read them again."""
 
 
 Fetch = Callable[[str, int, int], Awaitable[Record | None]]
@@ -77,6 +80,7 @@ class StageLoop:
         self._epochs: dict[int, int] = {}
         self._next: dict[TopicPartition, int] = {}
         self._halted: dict[int, str] = {}
+        self._parts = _Parts(limits.parts_kept_max)
         self._turn = asyncio.Lock()
 
     @property
@@ -281,8 +285,7 @@ class StageLoop:
         if len(epochs) < len(lanes):
             raise Fenced("a lane was given up")
         async with self._log.batch() as batch:
-            known = await self._load(batch, entries, epochs)
-            planner = Planner(self.stage, known, self._lane_of, self._clock())
+            planner = await self._prepare(batch, [item for item, _ in entries], epochs)
             taken = 0
             for item, place in entries:
                 if not planner.can_take(item):
@@ -296,45 +299,42 @@ class StageLoop:
                 ends = {(place.topic, place.partition): place.offset + 1 for _, place in entries[:taken]}
                 writes.offsets = {place: (self._next[place], end) for place, end in ends.items()}
             await batch.write(writes)
+        self._parts.remember(planner.held())
         for partition, (_, following) in writes.offsets.items():
             if partition in self._next:
                 self._next[partition] = following
         self._observer.committed(writes, taken, asyncio.get_running_loop().time() - started)
         return taken
 
-    async def _load(
-        self, batch: Batch, entries: Sequence[tuple[Item, Place]], epochs: Mapping[int, int]
-    ) -> Known:
+    async def _prepare(self, batch: Batch, items: Sequence[Item], epochs: Mapping[int, int]) -> Planner:
         """Lock the lanes, then load what the decisions need: home streams first, for they name the others."""
         stage, lanes = self.stage, list(epochs)
-        items = [item for item, _ in entries]
-        commands = [
-            (found.tenant, found.id)
-            for item in items
-            if isinstance(item, Refusable) or (isinstance(item, Input) and item.kind == "command")
-            for found in (item.found if isinstance(item, Refusable) else item.envelope,)
-        ]
         known = Known(
             await batch.lanes(epochs),
             await batch.high_water(lanes),
             await batch.parked_keys(lanes),
-            await batch.handled(commands),
+            await batch.handled(_command_ids(items)),
+            parts=self._parts.held,
         )
         if len(known.parked_keys) > self._limits.parked_keys_max:
             self._halt(lanes[0], f"{len(known.parked_keys)} keys are parked; see `orderlog parked list`")
-        home = await batch.load(keys_of(items), lock=False)
-        known.snapshots = home
+        planner = Planner(stage, known, self._lane_of, self._clock())
+        own = [key for key in keys_of(items) if not _crosses_lanes(key)]
+        known.snapshots = await batch.load(own, lock=False, known=self._parts.versions(own))
         if stage.single:
-            return known
-        peek = Planner(stage, known, self._lane_of, self._clock())
-        inputs = [item for item in items if isinstance(item, Input)]
-        wanted = {key for item in inputs for key in needed(stage, item, peek.home(item))}
-        shared = {key for key in wanted if key.partition("/")[2] in stage.shared}
-        crossing = (wanted - shared) | {key for key in keys_of(items) if _crosses_lanes(key)}
-        unlocked = await batch.load(sorted(shared), lock=False)
-        locked = await batch.load(sorted(crossing), lock=True)
-        known.snapshots = {**dict.fromkeys(shared, Snapshot(0, b"")), **home, **unlocked, **locked}
-        return known
+            return planner
+        wanted: set[str] = set()
+        crossing = {key for key in keys_of(items) if _crosses_lanes(key)}
+        for item in items:
+            if isinstance(item, Input):
+                home = stage.empty(item.envelope.stream) if item.key in crossing else planner.home(item)
+                wanted.update(needed(stage, item, home))
+        shared = sorted(key for key in wanted if key.partition("/")[2] in stage.shared)
+        crossing |= wanted.difference(shared)
+        unlocked = await batch.load(shared, lock=False, known=self._parts.versions(shared))
+        locked = await batch.load(sorted(crossing), lock=True, known=self._parts.versions(crossing))
+        known.snapshots = {**dict.fromkeys(shared, Snapshot(0, b"")), **known.snapshots, **unlocked, **locked}
+        return planner
 
     async def _refresh(self) -> dict[TopicPartition, int]:
         """After a fence: where the stored offsets are for what this process still owns."""
@@ -364,3 +364,33 @@ def _timer_input(timer: TimerRow) -> Input:
         id_, tenant, stream, due, timer.due_at, "orderlog", f"timer {timer.name}", id_, id_, "orderlog/timer"
     )
     return Input("timer", timer.lane, timer.key, envelope)
+
+
+def _command_ids(items: Sequence[Item]) -> list[tuple[str, UUID]]:
+    """(tenant, id) of the commands among the items."""
+    found = []
+    for item in items:
+        if isinstance(item, Refusable):
+            found.append((item.found.tenant, item.found.id))
+        elif isinstance(item, Input) and item.kind == "command":
+            found.append((item.envelope.tenant, item.envelope.id))
+    return found
+
+
+class _Parts:
+    """Parts as last committed, by key; the least recently touched are forgotten first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.held: dict[str, tuple[int, Part]] = {}
+
+    def versions(self, keys: Iterable[str]) -> dict[str, int]:
+        return {key: self.held[key][0] for key in keys if key in self.held}
+
+    def remember(self, parts: Mapping[str, tuple[int, Part]]) -> None:
+        """Only what has been committed, or was read in a transaction that was."""
+        for key, part in parts.items():
+            self.held.pop(key, None)
+            self.held[key] = part
+        for key in list(islice(self.held, max(0, len(self.held) - self._limit))):
+            del self.held[key]

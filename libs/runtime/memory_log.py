@@ -188,11 +188,18 @@ class MemoryBatch:
     async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
         return {id_: self._log._handled[id_].digest for id_ in ids if id_ in self._log._handled}
 
-    async def load(self, keys: Sequence[str], *, lock: bool) -> dict[str, Snapshot]:
+    async def load(
+        self, keys: Sequence[str], *, lock: bool, known: Mapping[str, int] | None = None
+    ) -> dict[str, Snapshot]:
         if lock:
             for key in keys:
                 self._log.parts.setdefault(key, Snapshot(0, b""))
-        return {key: self._log.parts[key] for key in keys if key in self._log.parts}
+        held = known or {}
+        found = {key: self._log.parts[key] for key in keys if key in self._log.parts}
+        return {
+            key: Snapshot(stored.version, None) if held.get(key) == stored.version else stored
+            for key, stored in found.items()
+        }
 
     async def write(self, writes: Writes) -> None:
         for partition, (expected, _) in writes.offsets.items():

@@ -7,6 +7,7 @@ out to need a stream that was not, the batch is cut before that input and the re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import add
 from uuid import UUID, uuid5
 
 from libs.events.catalogue import encode
@@ -53,6 +54,8 @@ class Known:
     parked_keys: set[str]
     handled: dict[tuple[str, UUID], bytes]
     snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
+    parts: Mapping[str, tuple[int, Part]] = field(default_factory=dict)
+    """(version, part) as this process last committed or read them; used where the snapshot says so."""
 
 
 class Planner:
@@ -92,6 +95,10 @@ class Planner:
                 self._refuse(item, place)
             case Input():
                 self._input(item, place)
+
+    def held(self) -> dict[str, tuple[int, Part]]:
+        """Version and part of every stream that the batch touched, as they are once it is committed."""
+        return {key: (held.version, held.part) for key, held in self._held.items()}
 
     def finish(self) -> Writes:
         """The writes, with a snapshot of each part that the batch changed."""
@@ -194,9 +201,7 @@ class Planner:
         for table, sum_key, deltas in stage.sums(out):
             sums = writes.table_sums.setdefault(table, {})
             before = sums.get(sum_key)
-            sums[sum_key] = (
-                deltas if before is None else tuple(a + b for a, b in zip(before, deltas, strict=True))
-            )
+            sums[sum_key] = deltas if before is None else tuple(map(add, before, deltas))
 
     def _log(self, origin: Origin, lane: int, key: str, envelope: Envelope[Contract]) -> None:
         held = self._hold(key, lane)
@@ -238,7 +243,9 @@ class Planner:
         if held is None:
             stream = key.partition("/")[2]
             found = self._known.snapshots.get(key)
-            if found is None or not found.part:
+            if found is not None and found.part is None:
+                held = _Held(found.version, self._known.parts[key][1], lane)
+            elif found is None or not found.part:
                 held = _Held(found.version if found else 0, self._stage.empty(stream), lane)
             else:
                 held = _Held(found.version, self._stage.adapter(stream).validate_json(found.part), lane)

@@ -137,7 +137,7 @@ class PostgresLog:
         )
 
     async def snapshot(self, key: str) -> Snapshot | None:
-        rows = await self._fetch(sql.LOAD, [key])
+        rows = await self._fetch(sql.LOAD, [key], [-1])
         return Snapshot(rows[0]["version"], _bytes(rows[0]["part"])) if rows else None
 
     async def claim_effects(
@@ -200,15 +200,22 @@ class PostgresBatch:
         rows = await self._connection.fetch(sql.HANDLED, tenants, commands)
         return {(row["tenant"], row["command_id"]): row["digest"] for row in rows}
 
-    async def load(self, keys: Sequence[str], *, lock: bool) -> dict[str, Snapshot]:
+    async def load(
+        self, keys: Sequence[str], *, lock: bool, known: Mapping[str, int] | None = None
+    ) -> dict[str, Snapshot]:
         if not keys:
             return {}
-        rows = await self._connection.fetch(sql.LOAD_LOCKED if lock else sql.LOAD, sorted(keys))
+        wanted, held = sorted(keys), known or {}
+        versions = [held.get(key, -1) for key in wanted]
+        rows = await self._connection.fetch(sql.LOAD_LOCKED if lock else sql.LOAD, wanted, versions)
         if lock and len(rows) < len(keys):
             missing = sorted(set(keys) - {row["key"] for row in rows})
             await self._connection.execute(sql.CREATE_PARTS, missing)
-            rows = await self._connection.fetch(sql.LOAD_LOCKED, sorted(keys))
-        return {row["key"]: Snapshot(row["version"], _bytes(row["part"])) for row in rows}
+            rows = await self._connection.fetch(sql.LOAD_LOCKED, wanted, versions)
+        return {
+            row["key"]: Snapshot(row["version"], None if row["unchanged"] else _bytes(row["part"]))
+            for row in rows
+        }
 
     async def write(self, writes: Writes) -> None:
         connection = self._connection
@@ -227,7 +234,7 @@ class PostgresBatch:
                 keys,
                 [lane for lane, _ in found],
                 [snapshot.version for _, snapshot in found],
-                [snapshot.part.decode() for _, snapshot in found],
+                [(snapshot.part or b"").decode() for _, snapshot in found],
             )
         if writes.high_water:
             marks = sorted(writes.high_water.items())

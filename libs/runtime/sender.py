@@ -91,6 +91,7 @@ class Sender:
         tenant, _, stream = effect.key.partition("/")
         snapshot = await self._log.snapshot(effect.key)
         assert snapshot is not None, f"effect {effect.effect_id} without a stream"
+        assert snapshot.part, f"effect {effect.effect_id} of an empty stream"
         state = self._stage.adapter(stream).validate_json(snapshot.part)
         try:
             report = await self._performer.perform(tenant, effect.effect_id, state)

@@ -112,7 +112,7 @@ def evolve(state: State, event: Event) -> State:
             return state
         case MessageSkipped():
             letter = Letter(event.milestone, event.subject_id, outcome="skipped")
-            return replace(_asked(state, event, letter), accepted=True)
+            return replace(_asked(state, event, letter), accepted=True, early={})
         case MessageSent():
             return _settled(state, event.message_id, "sent")
         case MessageFailed():
@@ -254,6 +254,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case OrderAccepted():
             if state.accepted:
                 return []
+            if body.contact is None:
+                # Said once: an order without a contact is owed no message, now or later.
+                return [_ask(body.order_id, _confirmed(body), None)]
             letters = [_confirmed(body)]
             if body.payment != "on_account":
                 # Pending when submitted, accepted now: the hold on its payment was released.
@@ -273,7 +276,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             | ReturnAuthorised()
             | RefundRequested()
         ):
-            due = _letter(state, body) if state.accepted else None
+            due = _letter(state, body) if state.contact is not None else None
             return [] if due is None else [_ask(body.order_id, due, state.contact)]
         case _:
             assert_never(body)
@@ -287,7 +290,7 @@ def _ask(order_id: str, letter: Letter, contact: Sealed | None) -> Event:
             message_id=message_id,
             milestone=letter.milestone,
             subject_id=letter.subject_id,
-            reason="The order came without a contact.",
+            reason="The order came without a contact: none of its messages can be sent.",
         )
     return MessageRequested(
         order_id=order_id,
