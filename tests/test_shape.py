@@ -223,6 +223,28 @@ def test_the_lock_holds_what_pyproject_asks_for() -> None:
         assert unlocked(requirements, (ROOT / lock).read_text()) == [], f"{lock} is behind: run `make lock`"
 
 
+def test_make_runs_every_test() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    quick = re.findall(
+        r"tests/[\w./]+", "\n".join(re.findall(r"^(?:QUICK|\t.*'not e2e').*", makefile, re.MULTILINE))
+    )
+    assert "tests/unit" in quick
+    for path in python_files():
+        if path.name.startswith("test_") and not path.as_posix().startswith((*quick, "tests/chaos/")):
+            assert "pytest.mark.e2e" in (ROOT / path).read_text(), (
+                f"{path}: neither `make check` nor `make test`"
+            )
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = (ROOT / "docs/adr/README.md").read_text()
+    pages = [path.name for path in files() if path.parts[:2] == ("docs", "adr") and path.name[0].isdigit()]
+    assert len(pages) > 1
+    assert [page for page in pages if f"({page})" not in index] == []
+    numbers = [page[:4] for page in pages]
+    assert len(set(numbers)) == len(numbers), "two decisions share a number"
+
+
 def test_links_in_the_docs_lead_somewhere() -> None:
     pages = [path for path in files() if path.suffix == ".md"]
     assert ROOT / "README.md" in [ROOT / page for page in pages]
