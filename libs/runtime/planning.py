@@ -89,7 +89,8 @@ class Planner:
             case Unheard():
                 self._is_new(item.source, item.lane, item.sequence)
             case Unusable():
-                if not item.sequence or self._is_new(item.source, item.lane, item.sequence):
+                again = place.parked_id or not item.sequence
+                if again or self._is_new(item.source, item.lane, item.sequence):
                     self._park(item, place)
             case Refusable():
                 self._refuse(item, place)

@@ -1,15 +1,19 @@
 """Repeats, poison, rebalances, zombies: nothing lost, nothing doubled, other keys go on."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from libs.events.ids import order_id
-from libs.events.intake import OrderAccepted, OrderClosed, SubmitOrder
-from libs.events.inventory import ReceiveStock, StockReceived
+from libs.events.intake import CancelOrder, OrderAccepted, OrderClosed, SubmitOrder
+from libs.events.inventory import ReceiveStock, StockReceived, StockReleased, StockReserved
 from libs.events.refusal import CommandRefused
+from libs.runtime.log import Fenced
 from libs.runtime.loop import Limits
+from libs.runtime.relay import Message, PublishFailed
 from libs.runtime.wire import Record
 from tests.flow.oracle import check
 from tests.flow.people import Warehouse, open_shop, order
@@ -75,6 +79,11 @@ async def test_every_topic_delivered_again_changes_nothing() -> None:
             await world.broker.publish(stage.topic, record.partition, [message])
     await world.settle()
     assert {stage.name: dict(world.logs[stage.name].rows) for stage in STAGES} == before
+    assert not [why for process in world.processes.values() for why in process.halts]
+    await world.send(order("2", {"TEA": 1}))
+    await world.settle()
+    await Warehouse(world).everything()
+    assert accepted(world) == {"1", "2"}
     check(world)
 
 
@@ -123,11 +132,9 @@ async def publish_with_headers(world: World, command: SubmitOrder, **changed: by
     lane = world.lane_of(f"{TENANT}/{command.order_id}")
     held = world.broker._records["oms.intake.commands", lane]
     record = held[-1]
-    names = {name.replace("_", "_"): value for name, value in changed.items()}
-    headers = tuple(
-        (name, names.get(name, value)) for name, value in record.headers if names.get(name, value) is not None
-    )
-    held[-1] = replace(record, headers=headers)  # type: ignore[arg-type]
+    found = {name: changed.get(name, value) for name, value in record.headers}
+    headers = tuple((name, value) for name, value in found.items() if value is not None)
+    held[-1] = replace(record, headers=headers)
     return held[-1]
 
 
@@ -180,6 +187,90 @@ async def test_an_unreadable_event_parks_its_key_and_replays_in_order() -> None:
     await Warehouse(world).everything()
     closed = {e.order_id for e in world.events(OrderClosed) if isinstance(e, OrderClosed)}
     assert closed == {first.order_id, second.order_id}
+    check(world)
+
+
+async def test_what_follows_a_parked_record_waits_behind_it() -> None:
+    """The acceptance is unreadable to inventory; the cancellation that follows must not overtake it."""
+    world = await shop()
+    one = order("1", {"TEA": 1})
+    await world.send(one)
+    await world.turn(["intake"])
+    lane = world.lane_of(f"{TENANT}/{one.order_id}")
+    held = world.broker._records["oms.intake.events", lane]
+    good = held[-1]
+    place = len(held) - 1
+    held[place] = replace(good, value=b"{")
+    await world.send(CancelOrder(order_id=one.order_id))
+    await world.settle()
+    states = [row.state for row in await world.logs["inventory"].parked(open_only=True, limit=10)]
+    assert states == ["parked", "queued"]
+    assert not world.events(StockReleased)
+
+    async def replay() -> None:
+        for log in world.logs.values():
+            await log.resolve_parked(f"{TENANT}/{one.order_id}", replay=True, actor="ann", note="")
+        await world.settle()
+
+    await replay()
+    states = [row.state for row in await world.logs["inventory"].parked(open_only=True, limit=10)]
+    assert states == ["parked", "queued"], "still unreadable: parked again, and nothing overtook it"
+    held[place] = good
+    await replay()
+    assert [type(event) for event in world.events(StockReserved, StockReleased)] == [
+        StockReserved,
+        StockReleased,
+    ]
+    assert not await world.logs["inventory"].parked(open_only=True, limit=10)
+    check(world)
+
+
+async def test_a_relay_whose_broker_fails_now_and_then_keeps_order_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some publishes fail before, some after the broker stored them: nobody knows which."""
+    world = await shop()
+    store, calls = world.broker.publish, itertools.count()
+
+    async def flaky(topic: str, partition: int, messages: Sequence[Message]) -> None:
+        turn = next(calls) % 4 if topic.endswith(".events") else 0
+        if turn == 1:
+            raise PublishFailed("before")
+        await store(topic, partition, messages)
+        if turn == 3:
+            raise PublishFailed("after")
+
+    monkeypatch.setattr(world.broker, "publish", flaky)
+    await world.send(*(order(str(n), {"TEA": 1}) for n in range(20)))
+    for _ in range(60):
+        for process in world.processes.values():
+            process.relay._wake.set()
+            try:
+                await world.turn([process.stage.name])
+            except PublishFailed:
+                continue
+    monkeypatch.setattr(world.broker, "publish", store)
+    await world.settle()
+    await Warehouse(world).everything()
+    assert len(accepted(world)) == 20
+    check(world)
+
+
+async def test_a_zombie_rings_no_timers() -> None:
+    """Units arrive for a waiting order; the former owner of its lane wakes up to its due timer."""
+    world = await World().start()
+    await open_shop(world, {})
+    await world.send(order("1", {"TEA": 1}))
+    await world.settle()
+    zombie, asleep = world.processes["inventory"], world.members["inventory"]
+    await world.send(ReceiveStock(sku="TEA", node="LON", quantity=1))
+    await asleep.poll()
+    await world.broker.leave("inventory", asleep, silently=True)
+    world.processes["inventory"], world.members["inventory"] = await world.process(STAGES[1])
+    with pytest.raises(Fenced):
+        await zombie.loop.work()
+    await world.settle()
+    await Warehouse(world).everything()
     check(world)
 
 
