@@ -273,12 +273,12 @@ class ReturnsFacts:
 class State:
     """One order as the read side knows it."""
 
-    intake: IntakeFacts = IntakeFacts()
-    inventory: InventoryFacts = InventoryFacts()
-    routing: RoutingFacts = RoutingFacts()
-    fulfillment: FulfillmentFacts = FulfillmentFacts()
-    notifications: NotificationsFacts = NotificationsFacts()
-    returns: ReturnsFacts = ReturnsFacts()
+    intake: IntakeFacts = field(default_factory=IntakeFacts)
+    inventory: InventoryFacts = field(default_factory=InventoryFacts)
+    routing: RoutingFacts = field(default_factory=RoutingFacts)
+    fulfillment: FulfillmentFacts = field(default_factory=FulfillmentFacts)
+    notifications: NotificationsFacts = field(default_factory=NotificationsFacts)
+    returns: ReturnsFacts = field(default_factory=ReturnsFacts)
     events: int = 0
     """Events folded."""
     last_at: datetime | None = None

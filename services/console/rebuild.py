@@ -24,7 +24,6 @@ Progress = Callable[[int, int], None]
 """Told records done and records in all."""
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('orderlog console rebuild'))"
-_UNLOCK = "SELECT pg_advisory_unlock(hashtext('orderlog console rebuild'))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +110,11 @@ async def _swap(connection: Connection) -> None:
 
 @asynccontextmanager
 async def _alone(pool: asyncpg.Pool) -> AsyncIterator[None]:
-    """One rebuild of a database at a time."""
+    """One rebuild of a database at a time; the pool lets go of the lock when the connection comes back."""
     async with pool.acquire() as guard:
         if not await guard.fetchval(_LOCK):
             raise Complaint("Another rebuild of the console is running.", "Wait for it, then try again.")
-        try:
-            yield
-        finally:
-            await guard.execute(_UNLOCK)
+        yield
 
 
 def _incomplete(place: TopicPartition, expected: int, found: int) -> Complaint:

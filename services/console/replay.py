@@ -25,6 +25,14 @@ from services.console.store import TopicPartition
 
 _RECORDS_MAX = 2000
 _SILENCE_SECONDS = 30.0
+_UNREACHABLE = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _FETCH_BYTES = 4 * 1_048_576
 
 
@@ -44,7 +52,7 @@ async def rebuild_console(
             server_settings={"application_name": "orderlog-console-rebuild", "jit": "off"},
         ) as pool:
             return await rebuild(pool, topics.read, swap=swap, progress=progress)
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InvalidCatalogNameError) as error:
+    except _UNREACHABLE as error:
         raise Complaint(
             f"The console's database cannot be reached ({type(error).__name__}: {error}).",
             "Run `orderlog up`, or check ORDERLOG_DATABASE_URL.",
@@ -129,7 +137,10 @@ async def _until(
 
 def main() -> None:
     """Rebuild, print the outcome as JSON; exit 1 when the digests differ."""
-    rebuilt = asyncio.run(rebuild_console(settings(), swap="--swap" in sys.argv[1:]))
+    try:
+        rebuilt = asyncio.run(rebuild_console(settings(), swap="--swap" in sys.argv[1:]))
+    except Complaint as complaint:
+        raise SystemExit(f"{complaint.sentence}\n{complaint.next_step}") from None
     sys.stdout.buffer.write(orjson.dumps(asdict(rebuilt)) + b"\n")
     raise SystemExit(0 if rebuilt.match else 1)
 
