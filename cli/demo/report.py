@@ -6,7 +6,7 @@ Each figure is a query over one stage's log; what was submitted is read from int
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import quantiles
@@ -136,7 +136,6 @@ class Report:
     """What `orderlog prove` says of inventory's whole log, every tenant in it."""
     ledger_movements: int = 0
     ledger_violation: str = ""
-    duplicate_effects: int = 0
     lost_orders: int = 0
     open_orders: int = 0
     stranded_units: int = 0
@@ -156,6 +155,11 @@ class Report:
     seconds: float = 0.0
     released_ms: dict[str, float] = field(default_factory=dict)
     """Submitted to released: p50 and p99 of `orders` that waited neither for stock nor for a person."""
+
+    @property
+    def duplicate_effects(self) -> int:
+        """Whatever happened more often than once, of all kinds."""
+        return sum(self.doubles.values())
 
     @property
     def sound(self) -> bool:
@@ -180,12 +184,19 @@ class Report:
 async def build_report(
     settings: Settings, tenant: str, starts: Mapping[tuple[str, int], int], duplicate_mails: int
 ) -> Report:
-    """Query every stage's log. `starts`: where each partition stood when the run began."""
-    report = Report()
+    """The whole report of a run. `starts`: where each partition stood when it began."""
     submitted = await _submitted(settings, tenant, starts)
-    report.submitted = len(submitted)
+    report = await read_logs(settings.dsn, tenant, submitted)
+    await asyncio.to_thread(_prove, settings.dsn("inventory"), report)
+    report.doubles["mails sent twice"] = duplicate_mails
+    return report
+
+
+async def read_logs(dsn: Callable[[str], str], tenant: str, submitted: Set[str]) -> Report:
+    """Query every stage's log, reached by `dsn(stage)`, for what became of the submitted orders."""
+    report = Report(submitted=len(submitted))
     for stage in STAGES:
-        connection = await asyncpg.connect(settings.dsn(stage))
+        connection = await asyncpg.connect(dsn(stage))
         try:
             await _count_stage(connection, stage, tenant, report)
             if stage == "intake":
@@ -201,9 +212,6 @@ async def build_report(
     waited = {row["stream"] for row in answers if row["type"] == OrderHeld.TYPE} | known.backordered
     _lives(report, submitted, answers, known.seen)
     _times(report, answers, releases, waited)
-    await asyncio.to_thread(_prove, settings, report)
-    report.doubles["mails sent twice"] = duplicate_mails
-    report.duplicate_effects = sum(report.doubles.values())
     return report
 
 
@@ -306,10 +314,10 @@ async def _returns(connection: Connection, tenant: str, report: Report) -> None:
     report.units_back = {row["disposition"]: row["units"] for row in back}
 
 
-def _prove(settings: Settings, report: Report) -> None:
+def _prove(dsn: str, report: Report) -> None:
     """Walk inventory's log. Blocks: to be called in a thread."""
     with (
-        psycopg.connect(settings.dsn("inventory")) as connection,
+        psycopg.connect(dsn) as connection,
         connection.cursor("proof", row_factory=class_row(_LedgerRow)) as rows,
     ):
         proof = prove(rows.execute(_LEDGER))
@@ -321,7 +329,7 @@ def _prove(settings: Settings, report: Report) -> None:
 
 
 def _lives(
-    report: Report, submitted: set[str], answers: list[asyncpg.Record], in_inventory: set[str]
+    report: Report, submitted: Set[str], answers: list[asyncpg.Record], in_inventory: set[str]
 ) -> None:
     """First answers, ends, and who is missing one of them."""
     first: dict[str, str] = {}
