@@ -446,7 +446,8 @@ def refused(stream: str) -> CommandRefused:
     )
 
 
-def _received(sku: str, quantity: int) -> StockReceived:
+def received(sku: str, quantity: int) -> StockReceived:
+    """Units of a SKU arrived in London."""
     movements = (move(sku, "LON", "supplier", "on_hand", quantity),)
     return StockReceived(sku=sku, node="LON", quantity=quantity, movements=movements)
 

@@ -13,7 +13,7 @@ from libs.events.envelope import Envelope
 from services.console.digest import live_digest
 from services.console.store import OffsetMoved, Projector
 from tests.console_database import by_stage, console_dsn, pool
-from tests.console_lives import LIVES, delivered, receipts, rejected, troubled
+from tests.console_lives import LIVES, delivered, receipts, received, rejected, troubled
 from tests.console_parts import envelopes
 
 __all__ = ["console_dsn", "pool"]
@@ -145,19 +145,21 @@ async def test_topics_of_a_lane_in_two_hands_lose_nothing(pool: asyncpg.Pool) ->
     assert tuple(events) == (sum(len(events) for events in topics.values()), 30)
 
 
-async def test_lanes_that_share_a_sku_add_up(pool: asyncpg.Pool) -> None:
-    """Stock rows are common to all lanes: batches that touch them at once neither deadlock nor lose units."""
+async def test_lanes_that_share_skus_add_up(pool: asyncpg.Pool) -> None:
+    """Stock rows are common to all lanes: batches that touch them at once, in opposite order, neither
+    deadlock nor lose units."""
+    skus = [f"SKU-{number:04}" for number in range(1500)]
     lanes = {}
     for lane in range(4):
-        events = [event for n in range(40) for event in receipts(f"o-{lane}-{n}")[:: 1 if lane % 2 else -1]]
-        lanes[lane] = envelopes("inventory", events, lane=lane)
+        order = skus if lane % 2 else list(reversed(skus))
+        lanes[lane] = envelopes("inventory", [received(sku, 3) for sku in order], lane=lane)
     projector = Projector(pool)
     await projector.positions([("oms.inventory.events", lane) for lane in lanes])
     await asyncio.gather(
         *(projector.apply(e, {("oms.inventory.events", lane): (0, len(e))}) for lane, e in lanes.items())
     )
-    [on_hand] = await rows(pool, "SELECT quantity FROM stock WHERE sku = 'A' AND bucket = 'on_hand'")
-    assert on_hand["quantity"] == 4 * 40 * 9
+    found = await rows(pool, "SELECT DISTINCT quantity, count(*) OVER () FROM stock WHERE bucket = 'on_hand'")
+    assert [tuple(row) for row in found] == [(12, 1500)]
 
 
 async def test_a_tenant_sees_its_own_rows_only(pool: asyncpg.Pool) -> None:
