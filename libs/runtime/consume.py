@@ -67,7 +67,7 @@ class Subscription:
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="none",
             max_records=settings.batch_records_max,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=500,
             batch_timeout_ms=200,
             max_partition_fetch_bytes=_FETCH_BYTES,
             session_timeout_ms=int(settings.session_timeout_seconds * 1000),

@@ -97,8 +97,8 @@ class MemoryLog:
             return None
         return await self.unpublished(found.lane, found.first_seq - 1, found.rows)
 
-    async def snapshot(self, key: str) -> Snapshot | None:
-        return self.parts.get(key)
+    async def snapshots(self, keys: Sequence[str]) -> dict[str, Snapshot]:
+        return {key: self.parts[key] for key in keys if key in self.parts}
 
     async def claim_effects(
         self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int

@@ -136,9 +136,9 @@ class PostgresLog:
             else []
         )
 
-    async def snapshot(self, key: str) -> Snapshot | None:
-        rows = await self._fetch(sql.LOAD, [key], [-1])
-        return Snapshot(rows[0]["version"], _bytes(rows[0]["part"])) if rows else None
+    async def snapshots(self, keys: Sequence[str]) -> dict[str, Snapshot]:
+        rows = await self._fetch(sql.LOAD, list(keys), [-1] * len(keys))
+        return {row["key"]: Snapshot(row["version"], _bytes(row["part"])) for row in rows}
 
     async def claim_effects(
         self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int

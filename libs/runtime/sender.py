@@ -17,7 +17,7 @@ from libs.events.contract import Command
 from libs.events.envelope import Envelope
 from libs.events.ids import command_id
 from libs.runtime import wire
-from libs.runtime.log import EffectRow, Log, Unavailable
+from libs.runtime.log import EffectRow, Log, Snapshot, Unavailable
 from libs.runtime.relay import Message, Publisher, PublishFailed
 from libs.runtime.stage import Stage, commands_topic
 
@@ -77,22 +77,24 @@ class Sender:
         if not lanes:
             return 0
         effects = await self._log.claim_effects(lanes, datetime.now(UTC), _LEASE_SECONDS, _AT_ONCE)
+        snapshots = await self._log.snapshots(sorted({effect.key for effect in effects}))
+        states = {key: self._state(key, snapshot) for key, snapshot in snapshots.items()}
         reports: dict[int, list[Message]] = {}
         for effect in effects:
-            report = await self._perform(effect)
+            report = await self._perform(effect, states[effect.key])
             if report is not None:
                 reports.setdefault(effect.lane, []).append(report)
         for lane, messages in reports.items():
             await self._publisher.publish(commands_topic(self._stage.name), lane, messages)
         return len(effects)
 
-    async def _perform(self, effect: EffectRow) -> Message | None:
+    def _state(self, key: str, snapshot: Snapshot) -> Any:
+        assert snapshot.part, f"an effect is owed by {key}, a stream without events"
+        return self._stage.adapter(key.partition("/")[2]).validate_json(snapshot.part)
+
+    async def _perform(self, effect: EffectRow, state: Any) -> Message | None:
         """Do one effect; the message that reports it, or None when it is put off."""
         tenant, _, stream = effect.key.partition("/")
-        snapshot = await self._log.snapshot(effect.key)
-        assert snapshot is not None, f"effect {effect.effect_id} without a stream"
-        assert snapshot.part, f"effect {effect.effect_id} of an empty stream"
-        state = self._stage.adapter(stream).validate_json(snapshot.part)
         try:
             report = await self._performer.perform(tenant, effect.effect_id, state)
         except TryAgain as error:

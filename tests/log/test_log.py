@@ -122,7 +122,7 @@ async def test_an_exception_writes_nothing(log: Log) -> None:
     with pytest.raises(RuntimeError, match="crash"):
         await crash_after_writing()
     assert await log.unpublished(0, 0, 10) == []
-    assert await log.snapshot("acme/o") is None
+    assert await log.snapshots(["acme/o"]) == {}
 
 
 async def test_two_writers_do_not_interleave_in_a_lane(log: Log) -> None:
@@ -151,7 +151,7 @@ async def test_parts_are_created_locked_and_saved(log: Log) -> None:
         assert await batch.load(["acme/sku/a", "acme/x"], lock=False) == {
             "acme/sku/a": Snapshot(3, b'{"on_hand":{}}')
         }
-    assert await log.snapshot("acme/sku/a") == Snapshot(3, b'{"on_hand":{}}')
+    assert await log.snapshots(["acme/sku/a", "acme/x"]) == {"acme/sku/a": Snapshot(3, b'{"on_hand":{}}')}
 
 
 async def test_a_command_is_known_by_its_id_within_its_tenant(log: Log) -> None:
