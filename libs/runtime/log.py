@@ -10,10 +10,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
-from uuid import UUID
+from uuid import UUID, uuid5
 
 Origin = Literal["decided", "heard"]
 TopicPartition = tuple[str, int]
+_TIMERS = UUID("3e9f6f0c-8f5a-5a43-9a57-3c6a1b7f5b11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,11 @@ class TimerRow:
     key: str
     name: str
     due_at: datetime
+
+    @property
+    def input_id(self) -> UUID:
+        """Id of the input that it is when due, and so the cause of what is then decided."""
+        return uuid5(_TIMERS, f"{self.key}\x1f{self.name}\x1f{self.due_at.isoformat()}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +204,8 @@ class Log(Protocol):
     async def answer(self, tenant: str, command_id: UUID) -> list[LogRow] | None:
         """The rows that answered a command, or None while it is undecided."""
 
-    async def snapshot(self, key: str) -> Snapshot | None:
-        """A stream's part."""
+    async def snapshots(self, keys: Sequence[str]) -> dict[str, Snapshot]:
+        """Parts of streams, those that exist."""
 
     async def claim_effects(
         self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int

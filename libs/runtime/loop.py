@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Protocol
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import structlog
 
@@ -34,7 +34,6 @@ from libs.runtime.stage import Part, Stage
 from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
-_TIMERS = UUID("3e9f6f0c-8f5a-5a43-9a57-3c6a1b7f5b11")
 
 
 class Observer(Protocol):
@@ -358,7 +357,7 @@ def _crosses_lanes(key: str) -> bool:
 
 def _timer_input(timer: TimerRow) -> Input:
     tenant, _, stream = timer.key.partition("/")
-    id_ = uuid5(_TIMERS, f"{timer.key}\x1f{timer.name}\x1f{timer.due_at.isoformat()}")
+    id_ = timer.input_id
     due = TimerDue(timer_stream=stream, name=timer.name)
     envelope: Envelope[TimerDue] = Envelope(
         id_, tenant, stream, due, timer.due_at, "orderlog", f"timer {timer.name}", id_, id_, "orderlog/timer"
