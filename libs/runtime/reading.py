@@ -75,13 +75,14 @@ class NewerEvent(Exception):
 def read(stage: Stage, record: Record, *, record_bytes_max: int, lane_of: Callable[[str], int]) -> Item:
     """What a record is to the stage. Raises NewerEvent, which must stop the partition."""
     is_command = record.topic.endswith(".commands")
+    headers = dict(record.headers)
     if not is_command:
-        unheard = _unheard(stage, record)
+        unheard = _unheard(stage, record.partition, headers)
         if unheard is not None:
             return unheard
     lane, own_key = record.partition, f"?{record.topic}/{record.partition}/{record.offset}"
     try:
-        found = context(record)
+        found = context(record, headers)
     except BadHeaders as error:
         return Unusable(lane, own_key, error.code, str(error))
     key = (record.key or b"").decode()
@@ -101,15 +102,14 @@ def read(stage: Stage, record: Record, *, record_bytes_max: int, lane_of: Callab
         )
 
 
-def _unheard(stage: Stage, record: Record) -> Unheard | None:
+def _unheard(stage: Stage, lane: int, found: dict[str, bytes]) -> Unheard | None:
     """The cheap way past events of other types; None when the record needs a closer look."""
-    found = dict(record.headers)
     type_, source, sequence = found.get("ce_type"), found.get("ce_source"), found.get("ce_sequence")
     if type_ is None or source is None or sequence is None or not sequence.isdigit():
         return None
     if type_.decode("utf-8", "replace") in stage.hears:
         return None
-    return Unheard(record.partition, source.decode("utf-8", "replace"), int(sequence))
+    return Unheard(lane, source.decode("utf-8", "replace"), int(sequence))
 
 
 def _command(

@@ -7,6 +7,7 @@ are read from the log. What a crash repeats, consumers drop by lane and sequence
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Protocol
 
 import structlog
@@ -142,15 +143,10 @@ def message(row: LogRow, source: bytes) -> Message:
     """A log row as it travels: the CloudEvents headers of `libs.runtime.wire`, from the row's columns."""
     context = row.context
     headers = [
-        ("ce_specversion", b"1.0"),
+        *_fixed_headers(source, row.type, row.version),
         ("ce_id", str(row.event_id).encode()),
-        ("ce_source", source),
-        ("ce_type", row.type.encode()),
-        ("ce_typeversion", b"%d" % row.version),
         ("ce_subject", row.stream.encode()),
         ("ce_time", row.recorded_at.isoformat().encode()),
-        ("ce_dataschema", f"urn:orderlog:schema:{row.type}.v{row.version}".encode()),
-        ("content-type", b"application/json"),
         ("ce_tenant", row.tenant.encode()),
         ("ce_causationid", context["causationid"].encode()),
         ("ce_correlationid", context["correlationid"].encode()),
@@ -166,3 +162,16 @@ def message(row: LogRow, source: bytes) -> Message:
             headers.append((name, text.encode()))
     key = partition_key(row.tenant, row.stream).encode()
     return key, row.payload, headers, int(row.recorded_at.timestamp() * 1000)
+
+
+@cache
+def _fixed_headers(source: bytes, type_: str, version: int) -> tuple[tuple[str, bytes], ...]:
+    """What all events of a type and version have in common."""
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_source", source),
+        ("ce_type", type_.encode()),
+        ("ce_typeversion", b"%d" % version),
+        ("ce_dataschema", f"urn:orderlog:schema:{type_}.v{version}".encode()),
+        ("content-type", b"application/json"),
+    )

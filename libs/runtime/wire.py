@@ -77,9 +77,13 @@ class Context:
         )
 
 
-def context(record: Record) -> Context:
-    """The record's context attributes. Raises BadHeaders, naming the header and what it should hold."""
-    found = dict(record.headers)
+def context(record: Record, found: dict[str, bytes] | None = None) -> Context:
+    """The context attributes in a record's headers. Raises BadHeaders: which one, and what it should hold.
+
+    `found` are the headers as a dict, from whoever has them already.
+    """
+    if found is None:
+        found = dict(record.headers)
     try:
         id_ = UUID(_text(found, "ce_id"))
         causation, correlation = found.get("ce_causationid"), found.get("ce_correlationid")
