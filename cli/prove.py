@@ -1,0 +1,182 @@
+"""`orderlog prove`: what holds, shown from the logs alone."""
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+import orjson
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.client import checked_tenant
+from cli.output import JsonOption, console, emit, table
+from cli.text import add_row, count, tell
+from libs.events.refusal import CommandRefused
+from libs.runtime.complaint import Complaint
+from libs.runtime.settings import settings
+from services.inventory.proof import Proof, RowsTooFarApart, prove
+
+if TYPE_CHECKING:
+    import psycopg
+
+app = typer.Typer(no_args_is_help=True, help="Prove what holds, from the logs alone.")
+
+EVERY_TENANT = "all"
+ROWS_AT_ONCE = 2000
+_COLUMNS = "lane, seq, event_id, tenant, type, version, payload::text, recorded_at"
+
+
+@dataclass(frozen=True, slots=True)
+class ProofRow:
+    """A published row of inventory's log (`services.inventory.proof.LogRow`)."""
+
+    lane: int
+    seq: int
+    event_id: UUID
+    tenant: str
+    type: str
+    version: int
+    payload: bytes
+
+
+@app.command("no-oversell")
+def no_oversell(
+    tenant: Annotated[
+        str, typer.Option("--tenant", envvar="ORDERLOG_TENANT", help="Whose stock; `all` is everybody's.")
+    ] = EVERY_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Walk inventory's log alone: up to where nothing was oversold, or the first event that breaks it.
+
+    No table, snapshot or counter is believed: all stock is computed again from the movements in the log.
+    Ends with 1 when it does not hold.
+
+    Example: orderlog prove no-oversell --json
+    """
+    only = None if tenant == EVERY_TENANT else checked_tenant(tenant)
+    with _bar() as bars:
+        task = bars.add_task("walking inventory's log", total=None)
+        proof = prove_log(
+            settings().dsn("inventory"),
+            only,
+            lambda done, total: bars.update(task, completed=done, total=total),
+        )
+    _tell(proof, tenant)
+    if json:
+        emit({"ok": proof.holds, "tenant": tenant, **asdict(proof)})
+    if not proof.holds:
+        raise typer.Exit(1)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add `prove` to the command line."""
+    parent.add_typer(app, name="prove")
+
+
+def prove_log(
+    dsn: str, only: str | None, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Proof:
+    """Prove the log of a database, or one tenant's part of it. Complaint: it cannot be read."""
+    import psycopg
+
+    try:
+        with psycopg.connect(dsn, connect_timeout=10) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            return prove(read_log(connection, only, progress))
+    except psycopg.OperationalError as error:
+        raise Complaint(
+            f"Inventory's database cannot be read: {str(error).splitlines()[0]}.",
+            "Run `orderlog up`, or check ORDERLOG_DATABASE_URL.",
+        ) from None
+    except psycopg.errors.UndefinedTable:
+        raise Complaint("Inventory's database has no log.", "Run `orderlog up`: it migrates.") from None
+    except RowsTooFarApart as error:
+        raise Complaint(
+            f"The log cannot be walked in bounded memory: {error}.",
+            "Was a backup of some lanes restored? Restore all of them to one moment.",
+        ) from None
+
+
+def read_log(
+    connection: "psycopg.Connection[Any]", only: str | None, progress: Callable[[int, int], None]
+) -> Iterator[ProofRow]:
+    """What inventory published, in order of recording: one cursor a lane, merged; each lane in its sequence.
+
+    A row of another tenant than `only` holds its place in its lane and nothing else.
+    """
+    lanes = connection.execute("SELECT lane, next_decided - 1 FROM lane ORDER BY lane").fetchall()
+    total = sum(last for _, last in lanes)
+    merged = heapq.merge(*(_read_lane(connection, lane, only) for lane, _ in lanes), key=lambda read: read[0])
+    done = 0
+    for _, row in merged:
+        yield row
+        done += 1
+        if done % ROWS_AT_ONCE == 0:
+            progress(done, total)
+    progress(done, total)
+
+
+def _read_lane(
+    connection: "psycopg.Connection[Any]", lane: int, only: str | None
+) -> Iterator[tuple[datetime, ProofRow]]:
+    with connection.cursor(name=f"lane_{lane}") as cursor:
+        cursor.itersize = ROWS_AT_ONCE
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM log WHERE lane = %s AND origin = 'decided' ORDER BY seq",  # noqa: S608
+            (lane,),
+        )
+        for lane_, seq, event_id, tenant, type_, version, payload, recorded_at in cursor:
+            row = ProofRow(lane_, seq, event_id, tenant, type_, version, payload.encode())
+            yield recorded_at, row if only in (None, tenant) else _place_of(row)
+
+
+def _place_of(row: ProofRow) -> ProofRow:
+    """A row with the same place that moves nothing."""
+    return ProofRow(row.lane, row.seq, row.event_id, row.tenant, CommandRefused.TYPE, 1, _MOVES_NOTHING)
+
+
+_MOVES_NOTHING = orjson.dumps(
+    {
+        "refused_stream": "sku/another",
+        "command_id": "00000000-0000-0000-0000-000000000000",
+        "command_type": "oms.inventory.adjust_stock",
+        "code": "of_another_tenant",
+        "message": "not looked at",
+        "next_step": "",
+    }
+)
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _tell(proof: Proof, tenant: str) -> None:
+    whose = "of any tenant" if tenant == EVERY_TENANT else f"of tenant {tenant}"
+    if proof.violation is None:
+        tell(f"Nothing {whose} is oversold.", "green")
+    else:
+        at = proof.violation
+        tell(f"It does not hold {whose}: lane {at.lane}, sequence {at.seq}, {at.type} {at.event_id}", "red")
+        tell(f"  {at.message}.")
+        tell(f"  Oversold by {count(proof.oversold_units, 'unit')}. Look at the event's causes in the log.")
+    tell(
+        f"{count(proof.events, 'event')}, {count(proof.movements, 'movement')}, {count(proof.skus, 'SKU')}; "
+        f"{count(proof.open_units, 'unit')} promised or allocated to orders that go on."
+    )
+    drawn = table("lane#", "holds up to sequence#")
+    for lane, seq in proof.held_up_to.items():
+        add_row(drawn, lane, f"{seq:,}")
+    console.print(drawn)

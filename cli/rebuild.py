@@ -1,0 +1,78 @@
+"""`orderlog rebuild`: read models made anew from the topics, beside the live ones, and compared."""
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.output import JsonOption, console, emit
+from cli.text import count, tell
+from libs.runtime.complaint import Complaint
+from libs.runtime.settings import settings
+
+app = typer.Typer(no_args_is_help=True, help="Make projections anew from the topics.")
+
+
+@app.command("console")
+def rebuild_read_models(
+    verify: Annotated[bool, typer.Option("--verify", help="Compare; end with 1 when they differ.")] = False,
+    swap: Annotated[bool, typer.Option("--swap", help="Put the new tables in the live ones' place.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Rebuild the console's tables from Kafka, up to where the live ones stand, and compare digests.
+
+    The live tables are served meanwhile, and stay unless --swap is given.
+
+    Example: orderlog rebuild console --verify --json
+    """
+    if not verify and not swap:
+        raise Complaint(
+            "Rebuild the console's tables for what?",
+            "--verify compares them with the live ones; --swap puts them in their place.",
+            exit_code=2,
+        )
+    from services.console.replay import rebuild_console
+
+    with _bar() as bars:
+        task = bars.add_task("rebuilding from the topics", total=None)
+        rebuilt = asyncio.run(
+            rebuild_console(
+                settings(),
+                swap=swap,
+                progress=lambda done, total: bars.update(task, completed=done, total=total),
+            )
+        )
+    for name, digest in (("live", rebuilt.live_digest), ("rebuilt", rebuilt.rebuilt_digest)):
+        tell(f"  {name:8} {digest}")
+    tell(
+        f"{'The same' if rebuilt.match else 'They differ'}: {count(rebuilt.events, 'event')} "
+        f"in {rebuilt.seconds:.1f} s.",
+        "green" if rebuilt.match else "red",
+    )
+    if rebuilt.swapped:
+        tell("The rebuilt tables are live now.")
+    elif not rebuilt.match:
+        tell("Keep the live ones for a look, then replace them: orderlog rebuild console --swap")
+    if json:
+        emit({"ok": rebuilt.match or not verify, **asdict(rebuilt)})
+    if verify and not rebuilt.match:
+        raise typer.Exit(1)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add `rebuild` to the command line."""
+    parent.add_typer(app, name="rebuild")
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

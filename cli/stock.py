@@ -1,0 +1,169 @@
+"""`orderlog stock`: receive units, correct what is on hand, show where a SKU's units are and who waits."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from cli.client import DEFAULT_TENANT, Edges, TenantOption, connect, undecided
+from cli.output import JsonOption, console, emit, table
+from cli.text import add_row, count, tell, utc
+
+app = typer.Typer(no_args_is_help=True, help="Receive, correct and look up stock.")
+
+WAITING_SHOWN_MAX = 20
+PHYSICAL = ("on_hand", "allocated", "issued", "missing", "damaged", "written_off", "scrapped")
+"""Buckets of units that are or were in a building; the others are the ledger's other sides."""
+
+SkuArgument = Annotated[str, typer.Argument(metavar="SKU", help="The stock keeping unit; case matters.")]
+NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="The warehouse, store or vendor.")]
+ReferenceOption = Annotated[str | None, typer.Option(help="The document it stands on.")]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", help="The same key again is the same delivery or correction."),
+]
+
+
+@app.command("receive")
+def receive(
+    sku: SkuArgument,
+    node: NodeArgument,
+    quantity: Annotated[int, typer.Argument(metavar="QTY", help="Whole units.")],
+    reference: ReferenceOption = None,
+    key: KeyOption = None,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Units arrived at a node; orders that wait for them are served, oldest first.
+
+    Example: orderlog stock receive 85123A LON 40 --reference PO-1077
+    """
+    body = {"sku": sku, "node": node, "quantity": quantity, "reference": reference}
+    _post(
+        "/v1/stock/receipts",
+        body,
+        key,
+        tenant,
+        f"Received {count(quantity, 'unit')} of {sku} at {node}.",
+        json,
+    )
+
+
+# A negative number is an argument, not an option.
+@app.command("adjust", context_settings={"ignore_unknown_options": True})
+def adjust(
+    sku: SkuArgument,
+    node: NodeArgument,
+    delta: Annotated[int, typer.Argument(metavar="DELTA", help="Units found (+) or gone (-).")],
+    reason: Annotated[str, typer.Option(help="A reason code: count, damaged, stolen, …")],
+    reference: ReferenceOption = None,
+    key: KeyOption = None,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Correct what is on hand at a node, with a reason.
+
+    Example: orderlog stock adjust 85123A LON -2 --reason damaged
+    """
+    body = {"sku": sku, "node": node, "delta": delta, "reason_code": reason, "reference": reference}
+    said = f"On hand of {sku} at {node} is corrected by {delta:+,}: {reason}."
+    _post("/v1/stock/adjustments", body, key, tenant, said, json)
+
+
+@app.command("show")
+def show(sku: SkuArgument, tenant: TenantOption = DEFAULT_TENANT, json: JsonOption = False) -> None:
+    """A SKU: its units by node and bucket, what is promised, what is available, and which orders wait.
+
+    Example: orderlog stock show 85123A --tenant demo-1
+    """
+    with connect(tenant) as edges:
+        found = edges.get("console", f"/v1/stock/{quote(sku, safe='')}")
+        waiting, more = _waiting(edges, sku)
+    tell(
+        f"{sku}: {found['on_hand']:,} on hand, {found['reserved']:,} reserved, "
+        f"{found['available']:,} available to promise",
+        "bold",
+    )
+    drawn = table("node", *(f"{bucket.replace('_', ' ')}#" for bucket in _used(found["nodes"])))
+    for one in found["nodes"]:
+        units = (one["buckets"].get(bucket, 0) for bucket in _used(found["nodes"]))
+        add_row(drawn, one["node"], *(f"{number:,}" if number else "–" for number in units))
+    console.print(drawn)
+    _tell_waiting(waiting, more)
+    if json:
+        emit({"ok": True, "tenant": tenant, **found, "waiting": waiting, "more_waiting": more})
+
+
+def register(parent: typer.Typer) -> None:
+    """Add `stock` to the command line."""
+    parent.add_typer(app, name="stock")
+
+
+def _post(path: str, body: dict[str, object], key: str | None, tenant: str, said: str, json: bool) -> None:
+    with connect(tenant) as edges:
+        answer = edges.send("inventory", path, body, key=key)
+    if not answer.get("decided"):
+        raise undecided(answer, "inventory")
+    tell(said)
+    changes: Counter[str] = Counter()
+    for event in answer["events"]:
+        for claim in event["data"].get("claims", ()):
+            changes[claim["order_id"]] += claim["quantity"]
+        if event["type"].endswith("stock_pegged"):
+            tell(f"Set aside for waiting orders: {_claims(event)}.")
+        elif event["type"].endswith("reservation_broken"):
+            tell(f"Promises that had to be broken: {_claims(event)}.", "yellow")
+    if json:
+        emit(
+            {
+                "ok": True,
+                "tenant": tenant,
+                **body,
+                "command_id": answer["command_id"],
+                "events": [event["type"] for event in answer["events"]],
+                "claims": dict(changes),
+            }
+        )
+
+
+def _claims(event: dict[str, Any]) -> str:
+    claims = event["data"]["claims"]
+    units = count(sum(claim["quantity"] for claim in claims), "unit")
+    return f"{units} of {count(len(claims), 'order')}"
+
+
+def _used(nodes: Sequence[dict[str, Any]]) -> list[str]:
+    """Buckets worth a column: on hand and allocated always, the others where they hold something."""
+    used = {bucket for one in nodes for bucket, units in one["buckets"].items() if units}
+    return [bucket for bucket in PHYSICAL if bucket in used or bucket in ("on_hand", "allocated")]
+
+
+def _waiting(edges: Edges, sku: str) -> tuple[list[dict[str, Any]], int]:
+    """Backordered orders that lack this SKU, the oldest first, and how many more are backordered with it."""
+    orders = list(edges.pages("/v1/orders", "orders", sku=sku, status="backordered"))[::-1]
+    waiting = []
+    rest = iter(orders)
+    for order in islice(rest, WAITING_SHOWN_MAX):
+        found = edges.get("console", f"/v1/orders/{order['order_id']}")
+        lacking = sum(item["quantity"] for item in found["waits_for"] if item["sku"] == sku)
+        if lacking:
+            names = ("order_id", "channel", "external_id", "ordered_at")
+            waiting.append({name: order[name] for name in names} | {"units": lacking})
+    return waiting, sum(1 for _ in rest)
+
+
+def _tell_waiting(waiting: Sequence[dict[str, Any]], more: int) -> None:
+    if not waiting:
+        tell("No order waits for it.")
+        return
+    drawn = table("waits for it, oldest first", "lacks#", "placed (UTC)")
+    for one in waiting:
+        placed = utc(one["ordered_at"], "%Y-%m-%d %H:%M")
+        add_row(drawn, f"{one['channel']}/{one['external_id']}", f"{one['units']:,}", placed)
+    console.print()
+    console.print(drawn)
+    if more:
+        tell(f"… and up to {count(more, 'order')} more.")
