@@ -46,6 +46,11 @@ class MemoryLog:
         self._handled: dict[tuple[str, UUID], Handled] = {}
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def consumed(self) -> Mapping[TopicPartition, int]:
+        """Where to read on, by partition ever read."""
+        return self._offsets
+
     @asynccontextmanager
     async def batch(self) -> AsyncIterator["MemoryBatch"]:
         async with self._one_at_a_time:

@@ -58,6 +58,21 @@ def migrate_all(settings: Settings, root: Path = ROOT) -> dict[str, list[str]]:
     return applied
 
 
+def create_beside(settings: Settings, database: str, like: str, root: Path = ROOT) -> None:
+    """An empty database with the schema of `like`, in place of one of its name. Blocks. Raises Complaint."""
+    drop(settings, database)
+    _create(settings, database)
+    _apply(settings, database, migration_folders(like, root))
+
+
+def drop(settings: Settings, database: str) -> None:
+    """Drop a database, if it is there. Blocks."""
+    assert database not in databases(), f"{database} is not for dropping"
+    with _connected(settings, _maintenance(settings, database)) as connection:
+        name = sql.Identifier(_name(settings, database))
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+
+
 def _applied(settings: Settings, database: str) -> set[str]:
     """Migrations that the database has; the database itself is made when it is not there."""
     try:
@@ -76,8 +91,7 @@ def _applied(settings: Settings, database: str) -> set[str]:
 
 def _create(settings: Settings, database: str) -> None:
     name = _name(settings, database)
-    maintenance = urlsplit(settings.dsn(database))._replace(path="/postgres").geturl()
-    with _connected(settings, maintenance) as connection:
+    with _connected(settings, _maintenance(settings, database)) as connection:
         try:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         except psycopg.errors.DuplicateDatabase:
@@ -124,6 +138,10 @@ def _connected(settings: Settings, dsn: str) -> Iterator[psycopg.Connection]:
         ) from refused
     with connection:
         yield connection
+
+
+def _maintenance(settings: Settings, database: str) -> str:
+    return urlsplit(settings.dsn(database))._replace(path="/postgres").geturl()
 
 
 def _name(settings: Settings, database: str) -> str:

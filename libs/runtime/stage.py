@@ -67,6 +67,9 @@ class Stage:
     """Id of an effect in the outside world that the event asks for."""
     settles: Callable[[Event], str | None] = _none
     """Id of the effect that the event reports the outcome of."""
+    positions: Callable[[Event], Iterable[tuple[str, int]]] = _nothing
+    """Of streams that several lanes change: (stream, place) of each numbered change that the event makes.
+    Places count from 1 without a gap; a rebuild applies the lanes' events in their order."""
 
     @property
     def topic(self) -> str:

@@ -20,6 +20,7 @@ STAGE = many_streams(
     sums=ledger.balance_deltas,
     row_tables=ledger.ROW_TABLES,
     sum_tables=ledger.SUM_TABLES,
+    positions=ledger.positions,
 )
 
 if __name__ == "__main__":

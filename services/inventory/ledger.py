@@ -70,6 +70,12 @@ def movements(event: Event) -> tuple[Movement, ...]:
     return found
 
 
+def positions(event: Event) -> Iterator[tuple[str, int]]:
+    """(stream, position) of each movement of an event: SKUs' streams are changed from several lanes."""
+    for move in movements(event):
+        yield f"sku/{move.sku}", move.position
+
+
 def ledger_rows(envelope: Envelope[Event]) -> Iterator[tuple[str, tuple[object, ...]]]:
     """(table, values) for each movement of an event on its way into the log."""
     for move in movements(envelope.body):

@@ -100,7 +100,7 @@ INITIAL = State()
 def evolve(state: State, event: Event) -> State:
     match event:
         case OrderAccepted():
-            return state if state.terms else replace(state, terms=_terms(event))
+            return state if state.terms else _priced(state, event)
         case FulfillmentCompleted():
             # Its answer needs the prices. With them it is an event of our own; without, it is remembered.
             known = {owed.refund_id for owed in state.owed}
@@ -126,6 +126,17 @@ def evolve(state: State, event: Event) -> State:
             )
         case _:
             return state
+
+
+def _priced(state: State, order: OrderAccepted) -> State:
+    """With the prices known, only what will be paid back is owed, as if they had been known before."""
+    after = replace(state, terms=_terms(order))
+    paid_back = {
+        event.refund_id
+        for event in _refunds(after, order.order_id, after.owed)
+        if isinstance(event, RefundRequested)
+    }
+    return replace(after, owed=tuple(owed for owed in after.owed if owed.refund_id in paid_back))
 
 
 def _terms(order: OrderAccepted) -> Terms:

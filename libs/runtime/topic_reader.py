@@ -1,0 +1,58 @@
+"""Reads partitions from wherever it is asked to, without a group: for rebuilds."""
+
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from libs.runtime.kafka import record_of
+from libs.runtime.settings import Settings
+from libs.runtime.wire import Record
+
+_RECORDS_MAX = 500
+_FETCH_BYTES = 1_048_576
+_SILENCE_MS = 15_000
+_WAIT_MS = 10
+"""A request asks for all partitions at once: those at their end must not hold up the one that is read."""
+
+
+class TopicReader:
+    """`start` it, `read` in order (another offset is a seek), `stop` it."""
+
+    def __init__(self, config: Settings, places: Sequence[tuple[str, int]]) -> None:
+        self._config = config
+        self._next = {TopicPartition(*place): 0 for place in places}
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def start(self) -> None:
+        """Raises KafkaError when no broker answers."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._config.kafka,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_wait_ms=_WAIT_MS,
+        )
+        self._consumer = consumer
+        await consumer.start()
+        consumer.assign(list(self._next))
+        for place in self._next:
+            consumer.seek(place, 0)
+
+    async def stop(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()
+
+    async def read(self, topic: str, partition: int, offset: int) -> Sequence[Record]:
+        """Records from an offset on, some of them; none when the partition stays silent for 15 s.
+
+        Raises KafkaError: the offset is not on the topic any more, or no broker answers.
+        """
+        assert self._consumer is not None, "start it first"
+        place = TopicPartition(topic, partition)
+        if self._next[place] != offset:
+            self._consumer.seek(place, offset)
+        found = await self._consumer.getmany(place, timeout_ms=_SILENCE_MS, max_records=_RECORDS_MAX)
+        records = [record_of(raw) for raw in found.get(place, [])]
+        self._next[place] = records[-1].offset + 1 if records else offset
+        return records
