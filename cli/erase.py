@@ -79,7 +79,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _confirm(subject: str, tenant: str) -> None:
-    if not sys.stdin.isatty():
+    if not _somebody_is_there():
         raise Complaint(
             f"Nobody is there to confirm that {subject} of tenant {tenant} shall be erased for ever.",
             "Say --yes if you mean it.",
@@ -89,6 +89,10 @@ def _confirm(subject: str, tenant: str) -> None:
     console.print("It cannot be undone.", style="bold")
     if not typer.confirm("Destroy the keys?", err=True):
         raise Complaint("Nothing was destroyed.", "Run it again when you are sure.")
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
 
 
 async def _erase(tenant: str, subject: str) -> _Done:

@@ -58,6 +58,11 @@ class Ended:
     err: str
 
     @property
+    def said(self) -> str:
+        """What people read, with the terminal's line breaks taken out."""
+        return " ".join(self.err.split())
+
+    @property
     def json(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.out.splitlines()[-1])
         return found

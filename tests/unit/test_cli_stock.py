@@ -1,0 +1,118 @@
+"""Stock and nodes on the command line: what is sent, and what a person sees of it.
+
+The edges are replaced (cli_world): this is the text layer.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cli import nodes, stock
+from cli.client import Refused
+from tests.unit.cli_world import FakeEdges, run, signing_key
+
+
+@pytest.fixture(autouse=True)
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with signing_key(tmp_path, monkeypatch) as key:
+        yield key
+
+
+def decided(*events: dict[str, Any]) -> dict[str, Any]:
+    return {"decided": True, "command_id": "c", "events": list(events)}
+
+
+PEGGED = {
+    "type": "oms.inventory.stock_pegged",
+    "data": {"claims": [{"order_id": "o1", "quantity": 2}, {"order_id": "o2", "quantity": 1}]},
+}
+BROKEN = {
+    "type": "oms.inventory.reservation_broken",
+    "data": {"claims": [{"order_id": "o1", "quantity": 4}]},
+}
+
+
+def test_a_receipt_tells_who_was_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/stock/receipts"): decided(PEGGED)})
+    arguments = ["stock", "receive", "MUG", "LON", "5", "--reference", "PO-1", "--idempotency-key", "k1"]
+    ended = run(fake, stock, monkeypatch, [*arguments, "--json"])
+    assert fake.bodies("/v1/stock/receipts") == [
+        {"sku": "MUG", "node": "LON", "quantity": 5, "reference": "PO-1"}
+    ]
+    assert fake.requests[0].headers["idempotency-key"] == "k1"
+    assert "Set aside for waiting orders: 3 units of 2 orders." in ended.said
+    assert ended.json["claims"] == {"o1": 2, "o2": 1}
+
+
+def test_a_correction_downwards_is_an_argument_and_no_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/stock/adjustments"): decided(BROKEN)})
+    ended = run(fake, stock, monkeypatch, ["stock", "adjust", "MUG", "LON", "-4", "--reason", "stolen"])
+    assert ended.exit_code == 0, ended
+    (body,) = fake.bodies("/v1/stock/adjustments")
+    assert (body["delta"], body["reason_code"]) == (-4, "stolen")
+    assert "corrected by -4: stolen." in ended.said
+    assert "had to be broken: 4 units of 1 order." in ended.said
+
+
+def test_a_misspelt_option_of_a_correction_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["stock", "adjust", "MUG", "LON", "-4", "--reason", "x", "--refrence", "y"]
+    ended = run(FakeEdges(), stock, monkeypatch, arguments)
+    assert ended.exit_code == 2
+
+
+def test_a_sku_is_shown_by_node_with_who_waits_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def order(number: int) -> dict[str, Any]:
+        at = f"2026-03-0{number}T09:00:00Z"
+        return {"order_id": f"o{number}", "channel": "web", "external_id": f"C-{number}", "ordered_at": at}
+
+    nodes_ = [
+        {"node": "LON", "buckets": {"on_hand": 3, "issued": 2, "supplier": -5}},
+        {"node": "MAN", "buckets": {"on_hand": 1}},
+    ]
+    fake = FakeEdges(
+        {
+            ("console", "/v1/stock/A B"): {
+                "sku": "A B",
+                "on_hand": 4,
+                "reserved": 4,
+                "available": 0,
+                "nodes": nodes_,
+            },
+            ("console", "/v1/orders"): {"orders": [order(3), order(2), order(1)], "next": None},
+            ("console", "/v1/orders/o1"): {"waits_for": [{"sku": "A B", "quantity": 7}]},
+            ("console", "/v1/orders/o2"): {"waits_for": [{"sku": "another", "quantity": 1}]},
+            ("console", "/v1/orders/o3"): {"waits_for": [{"sku": "A B", "quantity": 2}]},
+        }
+    )
+    ended = run(fake, stock, monkeypatch, ["stock", "show", "A B", "--json"])
+    assert [(one["order_id"], one["units"]) for one in ended.json["waiting"]] == [("o1", 7), ("o3", 2)]
+    assert "A B: 4 on hand, 4 reserved, 0 available to promise" in ended.said
+    assert ended.err.splitlines()[1].split() == ["node", "on", "hand", "allocated", "issued"]
+    assert ended.err.splitlines()[2].split() == ["LON", "3", "–", "2"]
+    assert dict(fake.requests[1].url.params) == {"sku": "A B", "status": "backordered", "limit": "200"}
+
+
+def test_a_refusal_reaches_the_person_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = {"detail": "200 units cannot be taken out.", "next_step": "Take out at most 8."}
+    fake = FakeEdges({("inventory", "/v1/stock/adjustments"): httpx.Response(409, json=problem)})
+    ended = run(fake, stock, monkeypatch, ["stock", "adjust", "MUG", "LON", "-200", "--reason", "x"])
+    assert isinstance(ended.error, Refused)
+    assert (ended.error.sentence, ended.error.next_step) == (problem["detail"], problem["next_step"])
+
+
+def test_a_node_is_defined_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    defined = {"type": "oms.routing.node_defined", "data": {}}
+    arguments = ["nodes", "define", "LON", "--name", "London", "--country", "gb", "--lat", "51.5"]
+    arguments += ["--lon", "-0.1", "--ships-to", "gb, IE", "--ships-to", "FR", "--json"]
+    fake = FakeEdges({("routing", "/v1/nodes/LON"): decided(defined)})
+    ended = run(fake, nodes, monkeypatch, arguments)
+    assert fake.requests[0].method == "PUT"
+    (body,) = fake.bodies("/v1/nodes/LON")
+    assert (body["country"], body["longitude"], body["ships_to"]) == ("GB", -0.1, ["GB", "IE", "FR"])
+    assert ended.json["changed"] is True
+    again = run(FakeEdges({("routing", "/v1/nodes/LON"): decided()}), nodes, monkeypatch, arguments)
+    assert again.json["changed"] is False
+    assert "was that already" in again.said
