@@ -1,6 +1,6 @@
 # Orderlog. A fresh machine needs Python 3.11 and make, nothing else: start with `make demo`.
 
-PYTHON ?= $(shell command -v python3.11 || echo python3)
+PYTHON ?=
 ORDERS ?= 5000
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
