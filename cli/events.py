@@ -125,7 +125,9 @@ class _Printer:
         if self._json:
             sys.stdout.write(orjson.dumps(as_object(seen)).decode() + "\n")
         else:
-            sys.stdout.write(as_line(seen, self._narrow) + "\n")
+            line = as_line(seen, self._narrow)
+            cut = self._narrow and len(line) > console.width
+            sys.stdout.write((line[: console.width - 1] + "…" if cut else line) + "\n")
 
 
 async def _tail(

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli.client import DEFAULT_TENANT, Edges, TenantOption, connect, undecided
+from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
 from cli.output import JsonOption, console, emit, table
 from cli.text import add_row, count, tell, utc
 
@@ -80,8 +80,8 @@ def show(sku: SkuArgument, tenant: TenantOption = DEFAULT_TENANT, json: JsonOpti
     Example: orderlog stock show 85123A --tenant demo-1
     """
     with connect(tenant) as edges:
-        found = edges.get("console", f"/v1/stock/{quote(sku, safe='')}")
         waiting, more = _waiting(edges, sku)
+        found = _balances(edges, sku, never_is_none=bool(waiting))
     tell(
         f"{sku}: {found['on_hand']:,} on hand, {found['reserved']:,} reserved, "
         f"{found['available']:,} available to promise",
@@ -91,7 +91,8 @@ def show(sku: SkuArgument, tenant: TenantOption = DEFAULT_TENANT, json: JsonOpti
     for one in found["nodes"]:
         units = (one["buckets"].get(bucket, 0) for bucket in _used(found["nodes"]))
         add_row(drawn, one["node"], *(f"{number:,}" if number else "–" for number in units))
-    console.print(drawn)
+    if found["nodes"]:
+        console.print(drawn)
     _tell_waiting(waiting, more)
     if json:
         emit({"ok": True, "tenant": tenant, **found, "waiting": waiting, "more_waiting": more})
@@ -133,6 +134,17 @@ def _claims(event: dict[str, Any]) -> str:
     claims = event["data"]["claims"]
     units = count(sum(claim["quantity"] for claim in claims), "unit")
     return f"{units} of {count(len(claims), 'order')}"
+
+
+def _balances(edges: Edges, sku: str, never_is_none: bool) -> dict[str, Any]:
+    """What the console knows of a SKU; one that never had units but is waited for has none of them."""
+    try:
+        return edges.get("console", f"/v1/stock/{quote(sku, safe='')}")
+    except Refused as refused:
+        if refused.code != "unknown_sku" or not never_is_none:
+            raise
+        none = dict.fromkeys(("on_hand", "reserved", "available", "allocated", "issued"), 0)
+        return {"sku": sku, **none, "nodes": []}
 
 
 def _used(nodes: Sequence[dict[str, Any]]) -> list[str]:

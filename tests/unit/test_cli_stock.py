@@ -92,7 +92,23 @@ def test_a_sku_is_shown_by_node_with_who_waits_oldest_first(monkeypatch: pytest.
     assert "A B: 4 on hand, 4 reserved, 0 available to promise" in ended.said
     assert ended.err.splitlines()[1].split() == ["node", "on", "hand", "allocated", "issued"]
     assert ended.err.splitlines()[2].split() == ["LON", "3", "–", "2"]
-    assert dict(fake.requests[1].url.params) == {"sku": "A B", "status": "backordered", "limit": "200"}
+    assert dict(fake.requests[0].url.params) == {"sku": "A B", "status": "backordered", "limit": "200"}
+
+
+def test_a_sku_that_never_came_shows_who_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = {"type": "urn:orderlog:problem:unknown_sku", "detail": "no such SKU"}
+    order = {"order_id": "o1", "channel": "web", "external_id": "C-1", "ordered_at": "2026-03-02T09:00:00Z"}
+    fake = FakeEdges(
+        {
+            ("console", "/v1/stock/A"): httpx.Response(404, json=problem),
+            ("console", "/v1/orders"): {"orders": [order], "next": None},
+            ("console", "/v1/orders/o1"): {"waits_for": [{"sku": "A", "quantity": 7}]},
+        }
+    )
+    ended = run(fake, stock, monkeypatch, ["stock", "show", "A", "--json"])
+    assert (ended.json["on_hand"], ended.json["waiting"][0]["units"]) == (0, 7)
+    fake.answers["console", "/v1/orders"] = {"orders": [], "next": None}
+    assert isinstance(run(fake, stock, monkeypatch, ["stock", "show", "A"]).error, Refused)
 
 
 def test_a_refusal_reaches_the_person_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
