@@ -17,9 +17,9 @@ from libs.events.inventory import AdjustStock, ReceiveStock, StockReceived
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import Settings
 
-IN_FLIGHT_MAX = 300
+IN_FLIGHT_MAX = 100
 """Orders on their way to a warehouse at a time: what keeps the queues, and so the latencies, short."""
-BATCH_ORDERS = 50
+BATCH_ORDERS = 25
 PENDING_PAYMENT_ONE_IN = 40
 BUY_EVERY_SECONDS = 1.0
 QUIET_SECONDS = 1.5

@@ -91,7 +91,7 @@ def _tell_next(sound: bool, tenant: str) -> None:
         ("orderlog status", "health, lag and memory of each process"),
         ("orderlog down", "stop everything; `orderlog demo` goes on from here"),
     ):
-        console.print(f"  {command:52} {why}", markup=False)
+        console.print(f"  {command:52} {why}", markup=False, soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

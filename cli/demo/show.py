@@ -88,7 +88,7 @@ class Progress:
                 self._live.update(Group(self._head(stage), self._lines(stage)))
                 self._told_at = now
         elif now - self._told_at >= PLAIN_EVERY_SECONDS:
-            console.print(self._head(stage), markup=False)
+            console.print(self._head(stage), markup=False, soft_wrap=True)
             self._told_at = now
 
     def _head(self, stage: Stage) -> str:
