@@ -25,6 +25,8 @@ from libs.runtime.topics import ensure_topics
 
 SINK = "mail"
 SERVICES = (*STAGES, "console")
+FOLLOWERS, FOLLOWERS_NICE = ("notifications", "returns", "console"), 10
+"""Who tells of orders does not compete for the processor with who moves them: under a peak they follow later."""
 NAMES = (kafka.NAME, postgres.NAME, SINK, *SERVICES)
 """Every program of the stack, in the order in which they come up."""
 SERVICE_READY_SECONDS = 60.0
@@ -218,12 +220,13 @@ def _is_built(service: str) -> bool:
 
 
 def _service(chosen: Settings, name: str) -> Program:
+    yields = {"ORDERLOG_NICE": str(FOLLOWERS_NICE)} if name in FOLLOWERS else {}
     return Program(
         name,
         (sys.executable, "-m", f"services.{name}.app"),
         ports=(chosen.port(name),),
         port_setting="ORDERLOG_HTTP_PORT_BASE",
-        environment=_environment(chosen),
+        environment=_environment(chosen) | yields,
     )
 
 

@@ -14,6 +14,8 @@ from uuid import UUID, uuid5
 
 Origin = Literal["decided", "heard"]
 TopicPartition = tuple[str, int]
+Sums = dict[str, dict[tuple[str, ...], list[int]]]
+"""Table → key of a row → what to add to each of its quantities."""
 _TIMERS = UUID("3e9f6f0c-8f5a-5a43-9a57-3c6a1b7f5b11")
 
 
@@ -134,7 +136,7 @@ class Writes:
     unparked: dict[int, str] = field(default_factory=dict)
     """Parked records that were decided after all: id → new state."""
     table_rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
-    table_sums: dict[str, dict[tuple[str, ...], tuple[int, ...]]] = field(default_factory=dict)
+    table_sums: Sums = field(default_factory=dict)
 
 
 class Fenced(Exception):

@@ -19,6 +19,7 @@ from libs.runtime.log import (
     LogRow,
     Parked,
     Snapshot,
+    Sums,
     TimerRow,
     TopicPartition,
     Writes,
@@ -38,7 +39,7 @@ class MemoryLog:
         self.effects: dict[str, tuple[EffectRow, datetime]] = {}
         self.parked_rows: list[Parked] = []
         self.table_rows: dict[str, list[tuple[object, ...]]] = {}
-        self.table_sums: dict[str, dict[tuple[str, ...], tuple[int, ...]]] = {}
+        self.table_sums: Sums = {}
         self._epochs: dict[int, int] = {}
         self._offsets: dict[TopicPartition, int] = {}
         self._published: dict[int, int] = {}
@@ -163,8 +164,8 @@ class MemoryLog:
         for table, sums in writes.table_sums.items():
             held = self.table_sums.setdefault(table, {})
             for sum_key, deltas in sums.items():
-                before = held.get(sum_key, (0,) * len(deltas))
-                held[sum_key] = tuple(a + b for a, b in zip(before, deltas, strict=True))
+                before = held.get(sum_key, [0] * len(deltas))
+                held[sum_key] = [a + b for a, b in zip(before, deltas, strict=True)]
 
 
 class MemoryBatch:

@@ -7,7 +7,6 @@ out to need a stream that was not, the batch is cut before that input and the re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import add
 from uuid import UUID, uuid5
 
 from libs.events.catalogue import encode
@@ -71,6 +70,8 @@ class Planner:
         self._source = f"orderlog/{stage.name}"
         self.writes = Writes()
         self.decisions = 0
+        self._needed: list[str] = []
+        """Streams of the item that `can_take` was last asked about."""
 
     def home(self, item: Input) -> Part:
         """The part of an input's home stream, as far as this batch has folded it."""
@@ -80,11 +81,14 @@ class Planner:
         """False when a decision needs a stream that has not been loaded: cut the batch here."""
         if not isinstance(item, Input) or self._stage.single:
             return True
-        streams = needed(self._stage, item, self.home(item))
-        return all(key in self._held or key in self._known.snapshots for key in streams)
+        self._needed = needed(self._stage, item, self.home(item))
+        return all(key in self._held or key in self._known.snapshots for key in self._needed)
 
     def take(self, item: Item, place: Place) -> None:
-        """Decide one item. Raises SkippedSequence; any other exception is a fault of the decider."""
+        """Decide one item, after `can_take` said yes.
+
+        Raises SkippedSequence; any other exception is a fault of the decider.
+        """
         match item:
             case Unheard():
                 self._is_new(item.source, item.lane, item.sequence)
@@ -136,7 +140,7 @@ class Planner:
         stage, heard = self._stage, item.envelope
         parts = {heard.stream: self.home(item)}
         if not stage.single:
-            for key in needed(stage, item, parts[heard.stream]):
+            for key in self._needed:
                 parts[key.partition("/")[2]] = self._hold(key, self._lane_of(key)).part
         state = stage.compose(heard.stream, parts)
         if item.kind == "event":
@@ -199,10 +203,7 @@ class Planner:
             writes.settled.add(settled)
         for table, values in stage.rows(out):
             writes.table_rows.setdefault(table, []).append(values)
-        for table, sum_key, deltas in stage.sums(out):
-            sums = writes.table_sums.setdefault(table, {})
-            before = sums.get(sum_key)
-            sums[sum_key] = deltas if before is None else tuple(map(add, before, deltas))
+        stage.sums(out, writes.table_sums)
 
     def _log(self, origin: Origin, lane: int, key: str, envelope: Envelope[Contract]) -> None:
         held = self._hold(key, lane)

@@ -255,7 +255,8 @@ class PostgresBatch:
         for table, rows in writes.table_rows.items():
             await connection.copy_records_to_table(table, records=rows, columns=self._stage.row_tables[table])
         for table, sums in writes.table_sums.items():
-            await self._add(table, sums)
+            if sums:
+                await self._add(table, sums)
         await self._write_side(writes)
 
     async def _swap_offsets(self, writes: Writes) -> None:
@@ -270,7 +271,7 @@ class PostgresBatch:
         if int(status.rpartition(" ")[2]) != len(moved):
             raise Fenced("an offset is not where this owner left it")
 
-    async def _add(self, table: str, sums: Mapping[tuple[str, ...], tuple[int, ...]]) -> None:
+    async def _add(self, table: str, sums: Mapping[tuple[str, ...], Sequence[int]]) -> None:
         update, insert = self._sums[table]
         ordered = sorted(sums.items())
         found = {tuple(row) for row in await self._connection.fetch(update, *_columns(ordered))}
@@ -321,7 +322,7 @@ class PostgresBatch:
             await connection.execute(sql.UNPARK, parked_id, state)
 
 
-def _columns(rows: Sequence[tuple[tuple[str, ...], tuple[int, ...]]]) -> list[list[Any]]:
+def _columns(rows: Sequence[tuple[tuple[str, ...], Sequence[int]]]) -> list[list[Any]]:
     """Rows of (key, quantities) as one list a column."""
     return [list(column) for column in zip(*((*key, *quantities) for key, quantities in rows), strict=True)]
 

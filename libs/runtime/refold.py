@@ -8,7 +8,6 @@ as there. Lanes are independent but for streams that several of them change: `St
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from operator import add
 from uuid import UUID
 
 from libs.events.catalogue import encode
@@ -213,10 +212,7 @@ class Refold:
             writes.settled.add(settled)
         for table, values in stage.rows(out):
             writes.table_rows.setdefault(table, []).append(values)
-        for table, sum_key, deltas in stage.sums(out):
-            sums = writes.table_sums.setdefault(table, {})
-            before = sums.get(sum_key)
-            sums[sum_key] = deltas if before is None else tuple(map(add, before, deltas))
+        stage.sums(out, writes.table_sums)
 
     def _answered(self, key: str, cause: UUID) -> datetime | None:
         """When the timer was due that an own event answers, if it is one's; it is no longer outstanding."""

@@ -105,11 +105,14 @@ def _sorted(values: "array[int]") -> tuple["array[int]", "array[int]"]:
 
 @dataclass(slots=True)
 class _Queue:
-    """What a topic says to the lane, in order. Its head is folded before own sequence `due`; 0: at once."""
+    """What a topic says to the lane, in order.
+
+    `due` is for its head: whether it caused own events, and the own sequence before which it is folded.
+    """
 
     topic: str
     items: deque[Heard] = field(default_factory=deque)
-    due: int | None = None
+    due: tuple[bool, int] | None = None
 
 
 class Hungry(Exception):
@@ -200,7 +203,8 @@ class LaneOrder:
         return own is not None and self._block is not None and self._block[0] == own.envelope.causation_id
 
     def _first_due(self) -> _Queue | None:
-        found, earliest = None, self.applied + 2
+        """The queue whose head comes next, before the next own event; first what caused none of those."""
+        found, best = None, (True, self.applied + 2)
         for queue in self._queues.values():
             if not queue.items:
                 if queue.topic in self.offsets and not self._ended(queue.topic):
@@ -208,16 +212,16 @@ class LaneOrder:
                 continue
             if queue.due is None:
                 queue.due = self._due(queue.items[0])
-            if queue.due < earliest:
-                found, earliest = queue, queue.due
+            if queue.due[1] < self.applied + 2 and queue.due < best:
+                found, best = queue, queue.due
         return found
 
-    def _due(self, heard: Heard) -> int:
+    def _due(self, heard: Heard) -> tuple[bool, int]:
         block = self._causes.block(heard.id, self.applied)
         if block is not None:
-            return block[0]
+            return True, block[0]
         answered = self._causes.sequence_of(heard.causation_id)
-        return answered + 1 if answered else 0
+        return False, answered + 1 if answered else 0
 
     def _ended(self, topic: str) -> bool:
         return self.offsets[topic] >= self._stand.offsets[topic]

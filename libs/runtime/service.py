@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -267,6 +269,11 @@ def serve(make_app: Callable[[], FastAPI], name: str, config: Settings) -> None:
         if not server.started:
             raise SystemExit(1)
 
+    os.nice(config.nice)
+    # A batch makes tens of thousands of objects that reference counting frees again; looking for cycles among
+    # them every 700 allocations took a fifth of the time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     try:
         uvloop.run(serving())
     except Complaint as complaint:

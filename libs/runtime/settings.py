@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     """How long a data subject's key may be used after it was read; erasure is complete after it."""
     pool_size: int = 4
 
+    nice: int = Field(default=0, ge=0, le=19)
+    """How far this process yields the processor to others of its machine; 0 not at all."""
+
     log_level: str = "info"
     log_json: bool = True
     traces: Literal["off", "console"] = "off"

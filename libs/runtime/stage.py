@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.timer import Timer
+from libs.runtime.log import Sums
 
 Part = Any
 """What is stored of one stream: the stage's own frozen dataclass."""
@@ -21,8 +22,6 @@ State = Any
 """What the decider sees: one part, or several composed."""
 Row = tuple[str, tuple[Any, ...]]
 """A table's name and the values of one row of it."""
-Sum = tuple[str, tuple[str, ...], tuple[int, ...]]
-"""A table's name, the key of a row, and what to add to its quantities."""
 
 
 def _nothing(*_: Any) -> tuple[Any, ...]:
@@ -58,7 +57,8 @@ class Stage:
     """Streams that are read without a lock unless they are the home stream: configuration."""
     timers: Callable[[Event, datetime], Iterable[Timer]] = _nothing
     rows: Callable[[Envelope[Event]], Iterable[Row]] = _nothing
-    sums: Callable[[Envelope[Event]], Iterable[Sum]] = _nothing
+    sums: Callable[[Envelope[Event], Sums], None] = _none
+    """Adds what an event adds to tables of sums, in place: it is called for every event of a batch."""
     row_tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Append-only tables that `rows` fills: name → columns."""
     sum_tables: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)

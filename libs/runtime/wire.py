@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from asyncpg.pgproto.pgproto import UUID as FastUUID
+
 from libs.events.catalogue import Unreadable, decode
 from libs.events.contract import Contract
 from libs.events.envelope import Envelope
@@ -85,7 +87,7 @@ def context(record: Record, found: dict[str, bytes] | None = None) -> Context:
     if found is None:
         found = dict(record.headers)
     try:
-        id_ = UUID(_text(found, "ce_id"))
+        id_: UUID = FastUUID(_text(found, "ce_id"))
         causation, correlation = found.get("ce_causationid"), found.get("ce_correlationid")
         stream = _text(found, "ce_subject")
         tenant = _text(found, "ce_tenant")
@@ -103,8 +105,8 @@ def context(record: Record, found: dict[str, bytes] | None = None) -> Context:
             at=_time(_text(found, "ce_time")),
             actor=found.get("ce_actor", b"").decode(),
             reason=found.get("ce_reason", b"").decode(),
-            causation_id=UUID(causation.decode()) if causation else id_,
-            correlation_id=UUID(correlation.decode()) if correlation else id_,
+            causation_id=FastUUID(causation.decode()) if causation else id_,
+            correlation_id=FastUUID(correlation.decode()) if correlation else id_,
             lane=int(found.get("ce_lane", b"0")),
             sequence=int(found.get("ce_sequence", b"0")),
             traceparent=found.get("traceparent", b"").decode(),

@@ -62,6 +62,13 @@ _MOVES = frozenset(
 )
 
 
+PROMISED = {"on_hand": 0, "reserved": 1}
+"""Buckets that the promise table sums over a SKU's nodes, and the column of each."""
+
+Sums = dict[str, dict[tuple[str, ...], list[int]]]
+"""Table → key of a row → what to add to each of its quantities."""
+
+
 def movements(event: Event) -> tuple[Movement, ...]:
     """The units that an event moves; none for an event that moves nothing, or is not inventory's."""
     if type(event) not in _MOVES:
@@ -97,13 +104,17 @@ def ledger_rows(envelope: Envelope[Event]) -> Iterator[tuple[str, tuple[object, 
         )
 
 
-def balance_deltas(envelope: Envelope[Event]) -> Iterator[tuple[str, tuple[str, ...], tuple[int, ...]]]:
-    """(table, key, what to add) for each side of each movement; a key may come several times."""
+def add_balances(envelope: Envelope[Event], sums: Sums) -> None:
+    """Add both sides of each of an event's movements to the sums of a batch, by table and key."""
+    balance, promise = sums.setdefault("balance", {}), sums.setdefault("promise", {})
     tenant = envelope.tenant
     for move in movements(envelope.body):
-        for bucket, delta in ((move.source, -move.quantity), (move.target, move.quantity)):
-            yield "balance", (tenant, move.sku, move.node, bucket), (delta,)
-            if bucket == "on_hand":
-                yield "promise", (tenant, move.sku), (delta, 0)
-            elif bucket == "reserved":
-                yield "promise", (tenant, move.sku), (0, delta)
+        sku, node, quantity = move.sku, move.node, move.quantity
+        for bucket, delta in ((move.source, -quantity), (move.target, quantity)):
+            key = (tenant, sku, node, bucket)
+            if key in balance:
+                balance[key][0] += delta
+            else:
+                balance[key] = [delta]
+            if bucket in PROMISED:
+                promise.setdefault((tenant, sku), [0, 0])[PROMISED[bucket]] += delta

@@ -256,7 +256,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
                 return []
             if body.contact is None:
                 # Said once: an order without a contact is owed no message, now or later.
-                return [_ask(body.order_id, _confirmed(body), None)]
+                return [_ask(body.order_id, Letter("confirmed"), None)]
             letters = [_confirmed(body)]
             if body.payment != "on_account":
                 # Pending when submitted, accepted now: the hold on its payment was released.

@@ -57,10 +57,7 @@ def tables(events: Iterable[Event]) -> Writes:
         out = Envelope(id_, TENANT, event.stream, event, NOON, "a", "", id_, id_, "s", sequence=number)
         for table, values in ledger.ledger_rows(out):
             writes.table_rows.setdefault(table, []).append(values)
-        for table, key, deltas in ledger.balance_deltas(out):
-            sums = writes.table_sums.setdefault(table, {})
-            before = sums.get(key, (0,) * len(deltas))
-            sums[key] = tuple(a + b for a, b in zip(before, deltas, strict=True))
+        ledger.add_balances(out, writes.table_sums)
     return writes
 
 
