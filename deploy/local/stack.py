@@ -26,7 +26,7 @@ from libs.runtime.topics import ensure_topics
 SINK = "mail"
 SERVICES = (*STAGES, "console")
 FOLLOWERS, FOLLOWERS_NICE = ("notifications", "returns", "console"), 10
-"""Who tells of orders does not compete for the processor with who moves them: under a peak they follow later."""
+"""Who tells of orders yields the processor to who moves them: under a peak they follow later."""
 NAMES = (kafka.NAME, postgres.NAME, SINK, *SERVICES)
 """Every program of the stack, in the order in which they come up."""
 SERVICE_READY_SECONDS = 60.0
