@@ -1,18 +1,18 @@
-"""`orderlog rebuild`: read models made anew from the topics, beside the live ones, and compared."""
+"""`orderlog rebuild`: databases made anew from the topics, beside the live ones, and compared."""
 
 import asyncio
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.output import JsonOption, console, emit
+from cli import rebuild_stages
+from cli.output import JsonOption, emit
 from cli.text import count, tell
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import settings
 
-app = typer.Typer(no_args_is_help=True, help="Make projections anew from the topics.")
+app = typer.Typer(no_args_is_help=True, help="Make databases anew from the topics, and compare.")
 
 
 @app.command("console")
@@ -35,7 +35,7 @@ def rebuild_read_models(
         )
     from services.console.replay import rebuild_console
 
-    with _bar() as bars:
+    with rebuild_stages.bar() as bars:
         task = bars.add_task("rebuilding from the topics", total=None)
         rebuilt = asyncio.run(
             rebuild_console(
@@ -63,16 +63,5 @@ def rebuild_read_models(
 
 def register(parent: typer.Typer) -> None:
     """Add `rebuild` to the command line."""
+    rebuild_stages.register(app)
     parent.add_typer(app, name="rebuild")
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )

@@ -1,0 +1,343 @@
+"""Every stage folded again from the broker's topics: the same digest, or a sentence that says why not."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from libs.events.contract import Command, Event
+from libs.events.fulfillment import (
+    CancellationDeclined,
+    FulfillmentCompleted,
+    ShipmentDelivered,
+    ShipmentDispatched,
+)
+from libs.events.ids import order_id
+from libs.events.intake import CancelOrder, OrderAccepted, ReleaseHold
+from libs.events.inventory import (
+    AdjustStock,
+    AllocationFailed,
+    ReceiveStock,
+    ReservationBroken,
+    StockBackordered,
+    StockReleased,
+    StockReturned,
+    StockShorted,
+)
+from libs.events.notifications import MessageRequested, MessageSent, RecordMessageOutcome
+from libs.events.order import Sealed
+from libs.events.returns import (
+    AuthoriseReturn,
+    InspectedUnits,
+    ReceiveReturn,
+    RefundRequested,
+    ReturnAuthorised,
+    ReturnLine,
+    ReturnReceived,
+)
+from libs.runtime import rebuild
+from libs.runtime.complaint import Complaint
+from libs.runtime.digest import memory_digest
+from libs.runtime.memory_log import MemoryLog
+from libs.runtime.stage import Stage
+from libs.runtime.wire import Record
+from tests.flow.oracle import check, stands
+from tests.flow.people import Warehouse, open_shop, order
+from tests.flow.world import STAGES, TENANT, World
+
+INTAKE, INVENTORY, _, FULFILLMENT, _, RETURNS = STAGES
+Change = Callable[[Record], Record | None]
+"""A record as it is read instead, or None for one that is gone."""
+
+
+def reading(world: World, change: Change = lambda record: record) -> rebuild.Read:
+    """The broker's topics, read nine records at a time."""
+
+    async def read(topic: str, partition: int, offset: int) -> Sequence[Record]:
+        kept = [change(record) for record in world.broker.read((topic, partition), 0, 1_000_000)]
+        found = [record for record in kept if record is not None]
+        found = [replace(record, offset=place) for place, record in enumerate(found)]
+        return found[offset : offset + 9]
+
+    return read
+
+
+async def again(world: World, stage: Stage, change: Change = lambda record: record) -> MemoryLog:
+    """A log replayed from the topics up to where the stage stands."""
+    log = MemoryLog()
+    await rebuild.replay(stage, stands(world, stage), reading(world, change), log, world.lane_of)
+    return log
+
+
+CONTACT = Sealed(subject="c:7", nonce="A" * 16, ciphertext="A" * 24)
+LATE = (("notifications", INTAKE), ("inventory", FULFILLMENT), ("returns", INTAKE), ("intake", FULFILLMENT))
+"""Who hears of whom only at the end of a stretch: what was caused later arrives earlier."""
+
+
+async def life(seed: int, partitions: int = 4) -> World:
+    """A life with all that may happen, in another order for each seed."""
+    world = await World(partitions).start()
+    await open_shop(world, {"LON": {"TEA": 20, "MUG": 3}, "MAN": {"TEA": 6, "MUG": 2}, "DUB": {"JAM": 1}})
+    dice, warehouse = random.Random(seed), Warehouse(world)
+    for stretch, (hearer, of) in enumerate(dice.sample(LATE, len(LATE))):
+        position = world.members[hearer].position
+        late = {place: position.pop(place) for place in list(position) if place[0] == of.topic}
+        await orders(world, dice, range(15 * stretch, 15 * stretch + 15))
+        await warehouse.pick(short={"TEA": 1})
+        await warehouse.pack()
+        await warehouse.dispatch()
+        await too_late(world, dice)
+        await warehouse.carry(dice.choice(["delivered", "delivered", "lost"]))
+        await come_back(world)
+        await mail(world)
+        position |= late
+    await world.settle()
+    return world
+
+
+async def orders(world: World, dice: random.Random, numbers: range) -> None:
+    """Orders and what happens to them, while stages take turns at random."""
+    stages = list(world.processes)
+    some = range(numbers.stop)
+
+    def known() -> str:
+        return order_id(TENANT, "web", str(dice.choice(some)))
+
+    for n in numbers:
+        world.clock.advance(seconds=1)
+        what: Command = dice.choice(
+            [
+                order(str(n), {"TEA": dice.randint(1, 3), "MUG": 1}, contact=CONTACT),
+                order(str(n), {"TEA": 1, "JAM": 2}),
+                order(str(n), {"MUG": 1}, payment=dice.choice(["on_account", "pending"]), contact=CONTACT),
+                order(str(n), {"TEA": 2}, contact=CONTACT),
+                CancelOrder(order_id=known()),
+                ReceiveStock(sku=dice.choice(["JAM", "MUG"]), node="DUB", quantity=2),
+                AdjustStock(sku="TEA", node="LON", delta=-2, reason_code="broken"),
+                ReleaseHold(order_id=known(), hold="payment"),
+            ]
+        )
+        await world.send(what)
+        for _ in range(dice.randint(0, 9)):
+            await world.turn([dice.choice(stages)])
+
+
+async def too_late(world: World, dice: random.Random) -> None:
+    """Some orders that were dispatched are cancelled all the same, some of them twice."""
+    for shipped in dice.choices(world.events(ShipmentDispatched) or [None], k=4):
+        if isinstance(shipped, ShipmentDispatched):
+            await world.send(CancelOrder(order_id=shipped.order_id))
+            await world.turn(["intake", "fulfillment"])
+
+
+async def come_back(world: World) -> None:
+    """One unit of line 1 of every shipment's order that arrived and was not returned yet."""
+    back = {event.order_id for event in world.events(ReturnAuthorised) if isinstance(event, ReturnAuthorised)}
+    for arrived in world.events(ShipmentDelivered):
+        assert isinstance(arrived, ShipmentDelivered)
+        if arrived.order_id not in back:
+            back.add(arrived.order_id)
+            line = ReturnLine(line=arrived.lines[0].line, quantity=1, reason="too small")
+            unit = InspectedUnits(line=line.line, quantity=1, disposition="restock")
+            rma_id = f"{arrived.order_id}-R1"
+            await world.send(AuthoriseReturn(order_id=arrived.order_id, lines=(line,)))
+            await world.turn(["returns"])
+            await world.send(
+                ReceiveReturn(order_id=arrived.order_id, rma_id=rma_id, node="LON", units=(unit,))
+            )
+    await world.settle()
+
+
+async def mail(world: World) -> None:
+    """Every other message that was asked for is sent."""
+    for asked in world.events(MessageRequested)[::2]:
+        assert isinstance(asked, MessageRequested)
+        await world.send(
+            RecordMessageOutcome(order_id=asked.order_id, message_id=asked.message_id, outcome="sent")
+        )
+    await world.settle()
+
+
+@pytest.fixture(scope="module")
+async def month() -> World:
+    """One life that all look at and nobody changes."""
+    world = await life(3)
+    happened = {type(event) for event in world.events()}
+    assert happened > {StockBackordered, ReservationBroken, AllocationFailed, StockShorted, StockReleased}
+    assert happened > {StockReturned, RefundRequested, MessageSent, CancellationDeclined}
+    for stage, heard in EARLY.items():
+        rows = [
+            row for (_, origin), rows in world.logs[stage].rows.items() if origin == "heard" for row in rows
+        ]
+        assert heard.TYPE in {row.type for row in rows}, f"{stage} heard no {heard.__name__} too early"
+    return world
+
+
+EARLY: dict[str, type[Event]] = {
+    "notifications": ShipmentDispatched,
+    "inventory": ReturnReceived,
+    "returns": FulfillmentCompleted,
+    "intake": CancellationDeclined,
+}
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+async def test_a_stage_is_what_its_topics_say(
+    month: World, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In small pieces, so that parts leave memory and come back."""
+    monkeypatch.setattr(rebuild, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(rebuild, "_PARTS_IN_HAND", 5)
+    live, rebuilt = month.logs[stage.name], await again(month, stage)
+    assert month.events(StockBackordered)
+    assert memory_digest(rebuilt, stage) == memory_digest(live, stage)
+    assert sum(len(rows) for (_, origin), rows in live.rows.items() if origin == "decided") > 5
+    assert dict(rebuilt.consumed) == dict(live.consumed)
+    assert set(rebuilt.effects) == set(live.effects)
+    assert set(rebuilt.timers) >= set(live.timers)
+    lanes = range(month.broker.partitions)
+    assert await rebuilt.published(lanes) == await live.published(lanes)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+async def test_commands_are_known_again_and_when_each_event_was_decided(month: World, stage: Stage) -> None:
+    live, rebuilt = month.logs[stage.name], await again(month, stage)
+    for (lane, origin), rows in live.rows.items():
+        for row in rows if origin == "decided" else ():
+            found = await live.answer(TENANT, row_cause(row.context))
+            known = await rebuilt.answer(TENANT, row_cause(row.context))
+            assert [r.event_id for r in known or ()] == [r.event_id for r in found or ()]
+            timed = stage is INVENTORY and found is None
+            assert timed or rebuilt.rows[lane, origin][row.seq - 1].at == row.at
+
+
+def row_cause(context: object) -> UUID:
+    assert isinstance(context, dict)
+    return UUID(context["causationid"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_any_life_is_rebuilt(seed: int) -> None:
+    """The oracle folds every stage again and compares."""
+    check(await life(seed, partitions=1 + seed), all_closed=False)
+
+
+async def test_a_stage_behind_its_topics_is_rebuilt_to_where_it_stands() -> None:
+    """What was published for a stage and not decided by it is not its own yet."""
+    month = await World().start()
+    await open_shop(month, {"LON": {"TEA": 5}})
+    await month.send(order("late", {"TEA": 1}))
+    for name in ("intake", "inventory", "intake"):
+        await month.turn([name])
+    await month.send(order("later", {"TEA": 1}))
+    await month.turn(["intake"])
+    for stage in STAGES:
+        assert memory_digest(await again(month, stage), stage) == memory_digest(month.logs[stage.name], stage)
+
+
+async def test_a_declined_cancellation_may_be_asked_for_again() -> None:
+    """Between the two requests only the refusal, heard and not answered, changed what intake knows."""
+    world = await World().start()
+    await open_shop(world, {"LON": {"TEA": 5}})
+    bought = order("1", {"TEA": 2})
+    await world.send(bought)
+    await world.settle()
+    warehouse = Warehouse(world)
+    await warehouse.pick()
+    await warehouse.pack()
+    await warehouse.dispatch()
+    for _ in range(2):
+        await world.send(CancelOrder(order_id=bought.order_id))
+        await world.settle()
+        check(world, all_closed=False)
+    await world.send(CancelOrder(order_id=bought.order_id))
+    await world.turn(["intake"])
+    check(world, all_closed=False)
+    (state,) = (part for key, part in world.logs["intake"].parts.items() if bought.order_id in key)
+    assert b'"cancelling"' in (state.part or b"")
+
+
+async def test_a_loss_heard_before_the_prices_of_an_unpaid_order_is_forgotten() -> None:
+    """Returns hears of the end of an order before it hears of its acceptance."""
+    world = await World().start()
+    await open_shop(world, {"LON": {"TEA": 5}})
+    held_back = world.members["returns"].position
+    late = {place: held_back.pop(place) for place in list(held_back) if place[0] == INTAKE.topic}
+    await world.send(order("1", {"TEA": 2}, payment="on_account"))
+    await world.settle()
+    warehouse = Warehouse(world)
+    await warehouse.pick()
+    await warehouse.pack()
+    await warehouse.dispatch()
+    await warehouse.carry("lost")
+    held_back |= late
+    await world.settle()
+    (part,) = world.logs["returns"].parts.values()
+    assert RETURNS.adapter("").validate_json(part.part or b"").owed == ()
+    check(world)
+
+
+async def test_a_changed_byte_is_told(month: World) -> None:
+    accepted = next(
+        record
+        for record in month.broker.all(INTAKE.topic)
+        if dict(record.headers)["ce_type"] == OrderAccepted.TYPE.encode()
+    )
+
+    def change(record: Record) -> Record:
+        value = (record.value or b"").replace(b'"web"', b'"wep"', 1)
+        return replace(record, value=value) if record == accepted else record
+
+    rebuilt = await again(month, INTAKE, change)
+    assert memory_digest(rebuilt, INTAKE) != memory_digest(month.logs["intake"], INTAKE)
+
+
+async def test_a_movement_that_was_changed_fits_nowhere(month: World) -> None:
+    def change(record: Record) -> Record:
+        return replace(record, value=(record.value or b"").replace(b'"position":2}', b'"position":3}'))
+
+    with pytest.raises(
+        Complaint, match=r"do not fit together: lane . sequence .* not the next change of sku/"
+    ):
+        await again(month, INVENTORY, change)
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["own", "heard"])
+async def test_a_record_that_is_gone_is_named(month: World, heard: bool) -> None:
+    topic = INTAKE.topic if heard else FULFILLMENT.topic
+    source = "intake" if heard else "fulfillment"
+    gone = month.broker.all(topic)[2]
+
+    def drop(record: Record) -> Record | None:
+        return None if record == gone else record
+
+    with pytest.raises(Complaint, match=f"orderlog/{source} lane {gone.partition} lacks sequence 3"):
+        await again(month, FULFILLMENT, drop)
+
+
+async def test_a_topic_that_ends_too_early_is_named(month: World) -> None:
+    last = month.broker.all(RETURNS.topic)[-1]
+
+    def drop(record: Record) -> Record | None:
+        return None if record == last else record
+
+    with pytest.raises(Complaint, match=f"{RETURNS.topic}/{last.partition} does not hold"):
+        await again(month, RETURNS, drop)
+
+
+async def test_records_published_twice_are_folded_once() -> None:
+    month = await World().start()
+    await open_shop(month, {"LON": {"TEA": 5}})
+    await month.send(order("1", {"TEA": 2}))
+    await month.settle()
+    for record in month.broker.all(INVENTORY.topic):
+        await month.broker.publish(
+            record.topic,
+            record.partition,
+            [(record.key or b"", record.value or b"", list(record.headers), 0)],
+        )
+    await month.settle()
+    for stage in STAGES:
+        assert memory_digest(await again(month, stage), stage) == memory_digest(month.logs[stage.name], stage)
