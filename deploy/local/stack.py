@@ -25,7 +25,7 @@ from libs.runtime.topics import ensure_topics
 
 SINK = "mail"
 SERVICES = (*STAGES, "console")
-FOLLOWERS, FOLLOWERS_NICE = ("notifications", "returns", "console"), 10
+FOLLOWERS, FOLLOWERS_NICE = ("notifications", "returns", "console"), 19
 """Who tells of orders yields the processor to who moves them: under a peak they follow later."""
 NAMES = (kafka.NAME, postgres.NAME, SINK, *SERVICES)
 """Every program of the stack, in the order in which they come up."""
