@@ -18,7 +18,7 @@ from libs.runtime import migrate
 from libs.runtime.complaint import Complaint
 from libs.runtime.digest import database_digest
 from libs.runtime.kafka import Lanes
-from libs.runtime.log import Log
+from libs.runtime.log import Log, Unavailable
 from libs.runtime.postgres_log import PostgresLog
 from libs.runtime.refold import Missing, Refold
 from libs.runtime.replay_order import Causes, LaneOrder, LaneStand, hole, own_context
@@ -78,10 +78,15 @@ async def rebuild_stage(
             )
             async with pool.acquire() as connection, connection.transaction():
                 rebuilt_digest = await database_digest(connection, stage)
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InvalidCatalogNameError) as error:
+    except (OSError, Unavailable, asyncpg.PostgresConnectionError, asyncpg.InvalidCatalogNameError) as error:
         raise Complaint(
             f"The database of {stage.name} cannot be reached ({type(error).__name__}: {error}).",
             "Run `orderlog up`, or check ORDERLOG_DATABASE_URL.",
+        ) from error
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise Complaint(
+            f"The tables of {stage.name} refuse what its topics say: {error}.",
+            f"Compare {stage.topic} with the stage's log: an event in it was changed.",
         ) from error
     except asyncpg.UndefinedTableError as error:
         raise Complaint(

@@ -19,6 +19,8 @@ from libs.runtime.log import EffectRow, Handled, LogRow, Origin, Snapshot, Timer
 from libs.runtime.replay_order import Heard, Hungry, LaneOrder, Own
 from libs.runtime.stage import Part, Stage
 
+_COMPARE = "Compare the topic with the stage's log: an event in it was changed or is missing."
+
 
 @dataclass(slots=True)
 class _Held:
@@ -80,7 +82,7 @@ class Refold:
             if steps == self._steps:
                 raise Complaint(
                     f"The events of {self._stage.name} do not fit together: {'; '.join(waiting)}.",
-                    "Compare the topic with the stage's log: an event in it was changed or is missing.",
+                    _COMPARE,
                 )
 
     @property
@@ -189,7 +191,15 @@ class Refold:
         parts = self._parts(key, envelope)
         state = self._stage.compose(envelope.stream, parts)
         at = order.decided_at(own) or self._answered(key, envelope.causation_id) or envelope.at
-        self._keep(envelope, parts, self._stage.evolve(state, envelope.body))
+        try:
+            after = self._stage.evolve(state, envelope.body)
+        except Exception as error:
+            raise Complaint(
+                f"{envelope.source} lane {order.lane} sequence {envelope.sequence} ({envelope.body.TYPE} of "
+                f"{key}) cannot follow what came before it: {type(error).__name__}: {error}.",
+                _COMPARE,
+            ) from error
+        self._keep(envelope, parts, after)
         row = self._row("decided", order.lane, envelope.sequence, key, envelope, own.version, own.payload)
         self._writes.rows.append(replace(row, at=at))
         for stream, number in self._stage.positions(envelope.body):

@@ -237,7 +237,8 @@ class LaneOrder:
             body = wire.body(found, record.value)
         except Unreadable as error:
             raise _unreadable(record, str(error)) from None
-        assert isinstance(body, Event), f"{found.type} is no event"
+        if not isinstance(body, Event):
+            raise _unreadable(record, f"{found.type} is no event")
         envelope = found.envelope(body)
         self._own.append(Own(envelope, found.version, record.value or b""))  # type: ignore[arg-type]
         self.fresh.append(envelope)

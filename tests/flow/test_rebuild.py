@@ -205,6 +205,16 @@ async def test_a_movement_that_was_changed_fits_nowhere(month: World) -> None:
         await again(month, INVENTORY, change)
 
 
+async def test_an_event_that_cannot_follow_is_named(month: World) -> None:
+    """A shipment whose work was released under another name."""
+
+    def change(record: Record) -> Record:
+        return replace(record, value=(record.value or b"").replace(b'-F1","node"', b'-F9","node"'))
+
+    with pytest.raises(Complaint, match=r"fulfillment lane \d sequence \d+ .* cannot follow .*: KeyError"):
+        await again(month, FULFILLMENT, change)
+
+
 @pytest.mark.parametrize("heard", [False, True], ids=["own", "heard"])
 async def test_a_record_that_is_gone_is_named(month: World, heard: bool) -> None:
     topic = INTAKE.topic if heard else FULFILLMENT.topic
