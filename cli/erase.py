@@ -4,7 +4,7 @@ import asyncio
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,8 +12,10 @@ from cli.client import DEFAULT_TENANT, TenantOption, checked_tenant, user
 from cli.output import JsonOption, console, emit
 from cli.text import count, tell
 from libs.runtime.complaint import Complaint
-from libs.runtime.keyring import Erasure
 from libs.runtime.settings import settings
+
+if TYPE_CHECKING:
+    from libs.runtime.keyring import Erasure
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class _Done:
     """`before` are the earlier erasures of the subject that destroyed something."""
 
     keys: int
-    before: tuple[Erasure, ...]
+    before: "tuple[Erasure, ...]"
 
 
 def erase(

@@ -14,13 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.client import checked_tenant
 from cli.output import JsonOption, console, emit, table
 from cli.text import add_row, count, tell
-from libs.events.refusal import CommandRefused
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import settings
-from services.inventory.proof import Proof, RowsTooFarApart, prove
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the contracts take their time to import
     import psycopg
+
+    from services.inventory.proof import Proof
 
 app = typer.Typer(no_args_is_help=True, help="Prove what holds, from the logs alone.")
 
@@ -78,9 +78,11 @@ def register(parent: typer.Typer) -> None:
 
 def prove_log(
     dsn: str, only: str | None, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Proof:
+) -> "Proof":
     """Prove the log of a database, or one tenant's part of it. Complaint: it cannot be read."""
     import psycopg
+
+    from services.inventory.proof import RowsTooFarApart, prove
 
     try:
         with psycopg.connect(dsn, connect_timeout=10) as connection:
@@ -136,9 +138,10 @@ def _read_lane(
 
 def _place_of(row: ProofRow) -> ProofRow:
     """A row with the same place that moves nothing."""
-    return ProofRow(row.lane, row.seq, row.event_id, row.tenant, CommandRefused.TYPE, 1, _MOVES_NOTHING)
+    return ProofRow(row.lane, row.seq, row.event_id, row.tenant, _REFUSED, 1, _MOVES_NOTHING)
 
 
+_REFUSED = "oms.command_refused"
 _MOVES_NOTHING = orjson.dumps(
     {
         "refused_stream": "sku/another",
@@ -163,7 +166,7 @@ def _bar() -> Progress:
     )
 
 
-def _tell(proof: Proof, tenant: str) -> None:
+def _tell(proof: "Proof", tenant: str) -> None:
     whose = "of any tenant" if tenant == EVERY_TENANT else f"of tenant {tenant}"
     if proof.violation is None:
         tell(f"Nothing {whose} is oversold.", "green")

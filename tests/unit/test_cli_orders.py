@@ -107,6 +107,7 @@ def test_somebodys_text_is_neither_markup_nor_steers_the_terminal(monkeypatch: p
 def test_a_parked_record_of_the_order_is_what_blocks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = showing(an_order())
     fake.answers["routing", "/v1/parked"] = {"parked": [{"key": f"acme/{ID}"}, {"key": "acme/other"}]}
+    fake.answers["inventory", "/v1/parked"] = {"parked": [{"key": "acme/other"}, {"key": f"beta/{ID}"}]}
     fake.answers["returns", "/v1/parked"] = httpx.ConnectError("down")
     ended = run(fake, orders, monkeypatch, ["orders", "show", ID, "--tenant", "acme", "--json"])
     assert ended.json["waits"] == [

@@ -112,6 +112,12 @@ def test_a_rejected_order_is_decided() -> None:
     assert submit(edges_of(fake), some(1), ROOM).failed is False
 
 
+def test_an_order_that_is_not_decided_is_no_success() -> None:
+    fake = FakeEdges({("intake", PATH): httpx.Response(207, json={"results": [{"status": 202}]})})
+    done = submit(edges_of(fake), some(1), ROOM)
+    assert (done.undecided, done.failed) == (1, True)
+
+
 def test_an_order_that_spoils_its_batch_is_found() -> None:
     def picky(request: httpx.Request) -> httpx.Response:
         rows = json.loads(request.content)["orders"]
