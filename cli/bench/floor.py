@@ -1,7 +1,8 @@
 """The floor: the hops of an order without any work in them.
 
-A hop is consume → COPY with the offset's compare-and-swap → read back → `send_batch`: what any stage on this broker
-and this database must pay. `python -m cli.bench.floor INDEX COUNT RUN` is one hop, from topic INDEX to INDEX + 1.
+A hop is consume → COPY with the offset's compare-and-swap → read back → `send_batch`: what any stage on this
+broker and this database must pay. `python -m cli.bench.floor INDEX COUNT RUN` is one hop, from topic INDEX to
+the next.
 """
 
 import asyncio

@@ -1,18 +1,19 @@
 """Submitted → released on the running stack: how many orders a second, and how long one takes.
 
-Orders of three lines over a few hundred SKUs, stock for all of them, three nodes; no contact, so that no mail is
-sent. Commands go straight to Kafka, as an integrator's would; the end is the `FulfillmentReleased` on its topic.
+Orders of three lines over a few hundred SKUs, stock for all of them, three nodes; no contact, so that no mail
+is sent. Commands go straight to Kafka, as an integrator's would; the end is `FulfillmentReleased`.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from cli.bench.processor import micros_per_order, seconds_by_program
 from libs.events.catalogue import encode
 from libs.events.contract import Command
 from libs.events.envelope import Envelope
@@ -32,7 +33,9 @@ from libs.runtime.stage import commands_topic, events_topic
 SKUS = 300
 LINES = 3
 NODES = (("LON", 51.5, -0.1), ("MAN", 53.5, -2.2), ("GLA", 55.9, -4.3))
-_AT_ONCE = 500
+_AT_ONCE = 250
+IN_FLIGHT = 2_000
+"""Orders submitted and not yet released at any moment: a steady load, not a heap that grows."""
 _STALLED_SECONDS = 60.0
 
 Progress = Callable[[int, int], None]
@@ -47,6 +50,8 @@ class Lifecycle:
     orders_per_second: float
     p50_ms: float
     p99_ms: float
+    cpu_micros_per_order: dict[str, int]
+    """By program, up to the last release: what trails behind (mail, read models) is counted so far."""
 
 
 class Bench:
@@ -56,6 +61,7 @@ class Bench:
         self._settings, self._tenant = chosen, tenant
         self._publisher = KafkaPublisher(chosen, "bench")
         self._lane_of = Lanes(chosen.partitions)
+        self._polled = asyncio.Event()
 
     async def close(self) -> None:
         await self._publisher.stop()
@@ -70,6 +76,12 @@ class Bench:
         for place in places:
             await consumer.position(place)
         return consumer
+
+    async def room(self, is_there: Callable[[], bool]) -> None:
+        """Return once there is room for more, as each poll of `wait` may make."""
+        while not is_there():
+            self._polled.clear()
+            await self._polled.wait()
 
     async def send(self, stage: str, commands: Sequence[Command]) -> None:
         """Publish commands, each in its lane, a batch a lane."""
@@ -89,10 +101,14 @@ class Bench:
         )
 
     async def wait(
-        self, consumer: AIOKafkaConsumer, type_: str, count: int, progress: Progress
-    ) -> dict[str, float]:
-        """When (epoch seconds) each stream's first event of a type was seen, until there are `count`."""
-        seen: dict[str, float] = {}
+        self,
+        consumer: AIOKafkaConsumer,
+        type_: str,
+        count: int,
+        progress: Progress,
+        seen: dict[str, float],
+    ) -> None:
+        """Note in `seen` when (epoch seconds) each stream's first such event came, until `count` have."""
         tenant, wanted = self._tenant.encode(), type_.encode()
         heard_at = time.monotonic()
         while len(seen) < count:
@@ -104,12 +120,12 @@ class Bench:
                         seen.setdefault(record.key.decode(), now)
                         heard_at = time.monotonic()
             progress(len(seen), count)
+            self._polled.set()
             if time.monotonic() - heard_at > _STALLED_SECONDS:
                 raise Complaint(
                     f"Only {len(seen)} of {count} came through; nothing new for {_STALLED_SECONDS:.0f} s.",
                     "See `orderlog status` and `orderlog parked list`.",
                 )
-        return seen
 
 
 async def lifecycle(orders: int, progress: Progress) -> Lifecycle:
@@ -119,10 +135,12 @@ async def lifecycle(orders: int, progress: Progress) -> Lifecycle:
     try:
         await _stock(bench, orders)
         consumer = await bench.watch(events_topic("fulfillment"))
-        began = time.time()
+        began, spent = time.time(), seconds_by_program()
         submitted: dict[str, float] = {}
-        sending = asyncio.create_task(_submit(bench, tenant, orders, submitted))
-        seen = await bench.wait(consumer, FulfillmentReleased.TYPE, orders, progress)
+        seen: dict[str, float] = {}
+        sending = asyncio.create_task(_submit(bench, tenant, orders, submitted, seen))
+        await bench.wait(consumer, FulfillmentReleased.TYPE, orders, progress, seen)
+        cpu = micros_per_order(spent, seconds_by_program(), orders)
         await sending
         await consumer.stop()
     finally:
@@ -135,6 +153,7 @@ async def lifecycle(orders: int, progress: Progress) -> Lifecycle:
         round(orders / seconds, 1),
         round(took[len(took) // 2] * 1000, 1),
         round(took[int(len(took) * 0.99)] * 1000, 1),
+        cpu,
     )
 
 
@@ -148,19 +167,22 @@ async def _stock(bench: Bench, orders: int) -> None:
             for node, lat, lon in NODES
         ],
     )
-    await bench.wait(nodes, NodeDefined.TYPE, 1, lambda *_: None)
+    await bench.wait(nodes, NodeDefined.TYPE, 1, lambda *_: None, {})
     await nodes.stop()
     received = await bench.watch(events_topic("inventory"))
     enough = min(1_000_000, orders * LINES + 1)
     for node, _, _ in NODES:
         receipts = [ReceiveStock(sku=f"SKU-{n:04}", node=node, quantity=enough) for n in range(SKUS)]
         await bench.send("inventory", receipts)
-    await bench.wait(received, StockReceived.TYPE, SKUS, lambda *_: None)
+    await bench.wait(received, StockReceived.TYPE, SKUS, lambda *_: None, {})
     await received.stop()
 
 
-async def _submit(bench: Bench, tenant: str, orders: int, submitted: dict[str, float]) -> None:
+async def _submit(
+    bench: Bench, tenant: str, orders: int, submitted: dict[str, float], released: Mapping[str, float]
+) -> None:
     for start in range(0, orders, _AT_ONCE):
+        await bench.room(lambda sent=start: sent - len(released) < IN_FLIGHT)  # type: ignore[misc]
         batch = [_order(tenant, n) for n in range(start, min(start + _AT_ONCE, orders))]
         now = time.time()
         submitted |= {partition_key(tenant, order.order_id): now for order in batch}

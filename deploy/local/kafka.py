@@ -16,9 +16,8 @@ from libs.runtime.topics import COMMAND_RECORD_BYTES_MAX
 NAME = "kafka"
 READY_SECONDS = 60.0
 HEAP = ("-Xms256m", "-Xmx512m")
-# Kafka's own start script asks for these; the pause target suits a broker on a shared machine.
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""For a broker that lives for minutes on two shared cores: the optimising compiler costs more than it brings."""
+"""For a broker that lives for minutes on two shared cores, optimising costs more than it brings."""
 # What Java itself would say about Kafka's use of it; nothing that a reader of the log can act on.
 QUIET = ("--sun-misc-unsafe-memory-access=allow", "-Xlog:cds=error", "-Xlog:cds+dynamic=error")
 

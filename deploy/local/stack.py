@@ -25,8 +25,14 @@ from libs.runtime.topics import ensure_topics
 
 SINK = "mail"
 SERVICES = (*STAGES, "console")
-FOLLOWERS, FOLLOWERS_NICE = ("notifications", "returns", "console"), 19
-"""Who tells of orders yields the processor to who moves them: under a peak they follow later."""
+FOLLOWERS = ("notifications", "returns", "console")
+FOLLOWING = {
+    "ORDERLOG_NICE": "19",
+    "ORDERLOG_FETCH_BYTES_MIN": "262144",
+    "ORDERLOG_FETCH_WAIT_MS": "200",
+    "ORDERLOG_BATCH_RECORDS_MAX": "2000",
+}
+"""Who tells of orders yields to who moves them: under a peak they follow later, and in larger batches."""
 NAMES = (kafka.NAME, postgres.NAME, SINK, *SERVICES)
 """Every program of the stack, in the order in which they come up."""
 SERVICE_READY_SECONDS = 60.0
@@ -220,7 +226,7 @@ def _is_built(service: str) -> bool:
 
 
 def _service(chosen: Settings, name: str) -> Program:
-    yields = {"ORDERLOG_NICE": str(FOLLOWERS_NICE)} if name in FOLLOWERS else {}
+    yields = FOLLOWING if name in FOLLOWERS else {}
     return Program(
         name,
         (sys.executable, "-m", f"services.{name}.app"),

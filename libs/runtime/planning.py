@@ -146,7 +146,7 @@ class Planner:
         if item.kind == "event":
             assert isinstance(heard.body, Event)
             folded = stage.evolve(state, heard.body)
-            if self._keep(item, parts, folded):
+            if folded is not state and self._keep(item, parts, folded):
                 self._log("heard", item.lane, item.key, heard)
                 state = folded
         self.decisions += 1

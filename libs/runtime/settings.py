@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     """How long a data subject's key may be used after it was read; erasure is complete after it."""
     pool_size: int = 4
 
+    fetch_bytes_min: int = Field(default=1, ge=1)
+    fetch_wait_ms: int = Field(default=500, ge=1)
+    """A poll waits for so many bytes, or so long: who only follows reads more at once."""
     nice: int = Field(default=0, ge=0, le=19)
     """How far this process yields the processor to others of its machine; 0 not at all."""
 

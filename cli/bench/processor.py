@@ -1,0 +1,29 @@
+"""Processor time of each program of the local stack, to say where an order's cost goes."""
+
+import psutil
+
+from deploy.local.programs import find
+from deploy.local.stack import NAMES, home
+
+
+def seconds_by_program() -> dict[str, float]:
+    """User and system seconds since each program started, its child processes included."""
+    found = {}
+    for name in NAMES:
+        running = find(home(), name)
+        if running is None:
+            continue
+        try:
+            process = psutil.Process(running.pid)
+            family = [process, *process.children(recursive=True)]
+            times = [member.cpu_times() for member in family]
+        except psutil.NoSuchProcess:
+            continue
+        found[name] = sum(time.user + time.system for time in times)
+    return found
+
+
+def micros_per_order(before: dict[str, float], after: dict[str, float], orders: int) -> dict[str, int]:
+    """What each program spent an order, in microseconds, the greatest first."""
+    spent = {name: (after[name] - before.get(name, 0.0)) / orders * 1e6 for name in after}
+    return {name: round(micros) for name, micros in sorted(spent.items(), key=lambda item: -item[1])}
