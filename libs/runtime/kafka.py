@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
+from libs.runtime.log import Unavailable
 from libs.runtime.relay import Message, PublishFailed
 from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
@@ -116,12 +117,12 @@ class RecordReader:
         self._settings = settings
 
     async def __call__(self, topic: str, partition: int, offset: int) -> Record | None:
-        """The record at an offset, or None when the topic does not hold it."""
+        """The record at an offset, or None when the topic does not hold it. Raises Unavailable."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka, enable_auto_commit=False, auto_offset_reset="none"
         )
-        await consumer.start()
         try:
+            await consumer.start()
             place = TopicPartition(topic, partition)
             consumer.assign([place])
             first = (await consumer.beginning_offsets([place]))[place]
@@ -131,5 +132,7 @@ class RecordReader:
             consumer.seek(place, offset)
             found = record_of(await asyncio.wait_for(consumer.getone(place), 30))
             return found if found.offset == offset else None
+        except (KafkaError, TimeoutError) as error:
+            raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
         finally:
             await consumer.stop()

@@ -43,6 +43,9 @@ class Observer(Protocol):
 
     def halted(self, lane: int, why: str) -> None: ...
 
+    def uncertain(self) -> None:
+        """A batch was cut off: it may have been committed, and `committed` will not tell."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -200,17 +203,15 @@ class StageLoop:
             if record.partition in self._halted:
                 continue
             try:
-                item = read(
-                    self.stage,
-                    record,
-                    record_bytes_max=self._limits.record_bytes_max,
-                    lane_of=self._lane_of,
-                )
+                readable.append((record, self._read(record)))
             except NewerEvent as error:
                 self._halt(record.partition, f"{record.topic}/{record.partition}@{record.offset}: {error}")
-                continue
-            readable.append((record, item))
         return readable
+
+    def _read(self, record: Record) -> Item:
+        """What a record is to the stage. Raises NewerEvent."""
+        limit = self._limits.record_bytes_max
+        return read(self.stage, record, record_bytes_max=limit, lane_of=self._lane_of)
 
     async def _isolate(self, records: Sequence[Record], error: Exception) -> None:
         """A batch failed: split it, so that one bad record stops nobody else's."""
@@ -229,7 +230,7 @@ class StageLoop:
 
     async def _park_failed(self, record: Record, error: Exception) -> None:
         logger.error("decision failed", topic=record.topic, offset=record.offset, exc_info=error)
-        item = read(self.stage, record, record_bytes_max=self._limits.record_bytes_max, lane_of=self._lane_of)
+        item = self._read(record)
         place = Place(record.topic, record.partition, record.offset)
         heard = item.envelope if isinstance(item, Input) else None
         unusable = Unusable(
@@ -251,14 +252,11 @@ class StageLoop:
         record = await self._fetch(parked.topic, parked.partition, parked.offset)
         place = Place(parked.topic, parked.partition, parked.offset, parked.id)
         entry: tuple[Item, Place]
-        if record is None:
-            reason = "its topic no longer holds the record"
-            entry = (Unusable(parked.lane, parked.key, "gone", reason), place)
-        else:
-            item = read(
-                self.stage, record, record_bytes_max=self._limits.record_bytes_max, lane_of=self._lane_of
-            )
-            entry = (item, place)
+        gone = Unusable(parked.lane, parked.key, "gone", "its topic no longer holds the record")
+        try:
+            entry = (gone if record is None else self._read(record), place)
+        except NewerEvent as error:
+            entry = (Unusable(parked.lane, parked.key, "newer_version", str(error)), place)
         try:
             await self._transact([entry])
         except (Fenced, Unavailable, asyncio.CancelledError):
@@ -283,21 +281,25 @@ class StageLoop:
         epochs = {lane: self._epochs[lane] for lane in lanes if lane in self._epochs}
         if len(epochs) < len(lanes):
             raise Fenced("a lane was given up")
-        async with self._log.batch() as batch:
-            planner = await self._prepare(batch, [item for item, _ in entries], epochs)
-            taken = 0
-            for item, place in entries:
-                if not planner.can_take(item):
-                    break
-                planner.take(item, place)
-                taken += 1
-            assert taken, "the first entry's streams were loaded"
-            writes = planner.finish()
-            writes.timers_done = list(timers[:taken])
-            if consume:
-                ends = {(place.topic, place.partition): place.offset + 1 for _, place in entries[:taken]}
-                writes.offsets = {place: (self._next[place], end) for place, end in ends.items()}
-            await batch.write(writes)
+        try:
+            async with self._log.batch() as batch:
+                planner = await self._prepare(batch, [item for item, _ in entries], epochs)
+                taken = 0
+                for item, place in entries:
+                    if not planner.can_take(item):
+                        break
+                    planner.take(item, place)
+                    taken += 1
+                assert taken, "the first entry's streams were loaded"
+                writes = planner.finish()
+                writes.timers_done = list(timers[:taken])
+                if consume:
+                    ends = {(place.topic, place.partition): place.offset + 1 for _, place in entries[:taken]}
+                    writes.offsets = {place: (self._next[place], end) for place, end in ends.items()}
+                await batch.write(writes)
+        except (Fenced, Unavailable):
+            self._observer.uncertain()
+            raise
         self._parts.remember(planner.held())
         for partition, (_, following) in writes.offsets.items():
             if partition in self._next:
@@ -315,8 +317,11 @@ class StageLoop:
             await batch.handled(_command_ids(items)),
             parts=self._parts.held,
         )
-        if len(known.parked_keys) > self._limits.parked_keys_max:
-            self._halt(lanes[0], f"{len(known.parked_keys)} keys are parked; see `orderlog parked list`")
+        if len(known.parked_keys) > (most := self._limits.parked_keys_max):
+            for lane in lanes:
+                if (count := len(await batch.parked_keys([lane]))) > most:
+                    why = f"{count} keys are parked; replay or discard some (`orderlog parked`), then restart"
+                    self._halt(lane, why)
         planner = Planner(stage, known, self._lane_of, self._clock())
         own = [key for key in keys_of(items) if not _crosses_lanes(key)]
         known.snapshots = await batch.load(own, lock=False, known=self._parts.versions(own))

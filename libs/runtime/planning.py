@@ -91,7 +91,10 @@ class Planner:
         """
         match item:
             case Unheard():
-                self._is_new(item.source, item.lane, item.sequence)
+                if place.parked_id:
+                    self.writes.unparked[place.parked_id] = "replayed"
+                else:
+                    self._is_new(item.source, item.lane, item.sequence)
             case Unusable():
                 again = place.parked_id or not item.sequence
                 if again or self._is_new(item.source, item.lane, item.sequence):
@@ -124,6 +127,8 @@ class Planner:
             return
         if self._queues(item, place):
             return
+        if place.parked_id:
+            self.writes.unparked[place.parked_id] = "replayed"
         if item.kind == "command":
             if self._repeated(heard, item.digest, item.lane):
                 return
@@ -133,8 +138,6 @@ class Planner:
             self.writes.handled.append(Handled(heard.tenant, heard.id, item.digest, item.lane, first, rows))
         else:
             self._decide(item)
-        if place.parked_id:
-            self.writes.unparked[place.parked_id] = "replayed"
 
     def _decide(self, item: Input) -> None:
         stage, heard = self._stage, item.envelope
@@ -192,7 +195,8 @@ class Planner:
     def _follow_up(self, key: str, out: Envelope[Event]) -> None:
         """Timers, effects and table rows that an event brings with it."""
         stage, writes, event = self._stage, self.writes, out.body
-        for timer in stage.timers(event, out.at):
+        # A sender whose clock runs ahead must not put off what is due at once.
+        for timer in stage.timers(event, min(out.at, self._recorded_at)):
             timer_key = partition_key(out.tenant, timer.stream)
             row = TimerRow(self._lane_of(timer_key), timer_key, timer.name, timer.due_at)
             writes.timers[timer_key, timer.name] = row
@@ -353,7 +357,7 @@ class Planner:
                 place.partition,
                 place.offset,
                 item.code,
-                item.reason[:1000],
+                item.reason[:1000].replace("\x00", "\ufffd"),
                 item.tenant,
                 item.type,
             )

@@ -16,6 +16,7 @@ from libs.runtime.stage import Stage
 from libs.runtime.wire import BadHeaders, Context, Record, body, context
 
 Kind = Literal["command", "event", "timer"]
+_SEQUENCE_DIGITS_MAX = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,9 @@ def read(stage: Stage, record: Record, *, record_bytes_max: int, lane_of: Callab
 def _unheard(stage: Stage, lane: int, found: dict[str, bytes]) -> Unheard | None:
     """The cheap way past events of other types; None when the record needs a closer look."""
     type_, source, sequence = found.get("ce_type"), found.get("ce_source"), found.get("ce_sequence")
-    if type_ is None or source is None or sequence is None or not sequence.isdigit():
+    if type_ is None or source is None or sequence is None:
+        return None
+    if not sequence.isdigit() or len(sequence) > _SEQUENCE_DIGITS_MAX:
         return None
     if type_.decode("utf-8", "replace") in stage.hears:
         return None

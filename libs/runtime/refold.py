@@ -204,13 +204,13 @@ class Refold:
         self._writes.rows.append(replace(row, at=at))
         for stream, number in self._stage.positions(envelope.body):
             self._positions[partition_key(envelope.tenant, stream)] = number
-        self._follow_up(key, replace(envelope, at=at))
+        self._follow_up(key, replace(envelope, at=at), envelope.at)
         return at
 
-    def _follow_up(self, key: str, out: Envelope[Event]) -> None:
+    def _follow_up(self, key: str, out: Envelope[Event], recorded_at: datetime) -> None:
         """Timers, effects and table rows that an event brought with it."""
         stage, writes, event = self._stage, self._writes, out.body
-        for timer in stage.timers(event, out.at):
+        for timer in stage.timers(event, min(out.at, recorded_at)):
             timer_key = partition_key(out.tenant, timer.stream)
             row = TimerRow(self._lane_of(timer_key), timer_key, timer.name, timer.due_at)
             self._timers[timer_key, timer.name] = row

@@ -64,6 +64,11 @@ class Relay:
             self._cursors.pop(lane, None)
             self._behind.discard(lane)
 
+    def catch_up(self) -> None:
+        """Read from the log what was committed without our being told."""
+        self._behind |= set(self._cursors)
+        self._wake.set()
+
     def committed(self, rows: Sequence[LogRow]) -> None:
         """Rows that a transaction just committed, in order within each lane."""
         for row in rows:
@@ -85,11 +90,16 @@ class Relay:
             try:
                 while await self.turn():
                     pass
-            except (PublishFailed, Unavailable) as error:
-                logger.warning("relay will try again", topic=self._topic, error=str(error))
-                self._behind |= set(self._cursors)
+            except Exception as error:
+                expected = isinstance(error, PublishFailed | Unavailable)
+                logger.warning(
+                    "relay will try again",
+                    topic=self._topic,
+                    error=str(error),
+                    exc_info=None if expected else error,
+                )
                 await asyncio.sleep(self._pause_seconds)
-                self._wake.set()
+                self.catch_up()
 
     async def turn(self) -> int:
         """Publish what is there once, all lanes at once; how many rows."""
@@ -119,11 +129,15 @@ class Relay:
 
     async def _take(self, lane: int) -> list[LogRow]:
         """The next rows of a lane: from memory when it continues the cursor, else from the log."""
+        if lane not in self._cursors:
+            return []
         recent = self._recent[lane]
         if lane in self._behind:
             recent.clear()
             self._behind.discard(lane)
             rows = await self._log.unpublished(lane, self._cursors[lane], _READ_AT_ONCE)
+            if lane not in self._cursors:
+                return []
             if len(rows) == _READ_AT_ONCE or recent:
                 self._behind.add(lane)
             return rows

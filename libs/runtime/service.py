@@ -186,6 +186,9 @@ class StageService:
     def halted(self, lane: int, why: str) -> None:
         telemetry.HALTED.labels(self._stage.name).set(len(self._loop.halted))
 
+    def uncertain(self) -> None:
+        self._relay.catch_up()
+
     async def _keep_working(self) -> None:
         """Timers and replays: when woken, when the next is due, and every second for what others left."""
         while True:
@@ -198,6 +201,8 @@ class StageService:
                     pause = min(pause, max(0.0, (due - datetime.now(UTC)).total_seconds()))
             except (Fenced, Unavailable, KeyError) as error:
                 logger.warning("timers wait", error=str(error))
+            except Exception as error:
+                logger.error("timers wait", exc_info=error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._work.wait()

@@ -113,8 +113,10 @@ def context(record: Record, found: dict[str, bytes] | None = None) -> Context:
         )
     except UnicodeDecodeError as error:
         raise BadHeaders(f"a header is not UTF-8: {error.reason}") from None
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise BadHeaders(f"a header has the wrong form: {error}") from None
+    except (AttributeError, TypeError):
+        raise BadHeaders("a header has no value: leave it out instead") from None
 
 
 def body(found: Context, value: bytes | None) -> Contract:

@@ -90,6 +90,9 @@ class Process:
     def halted(self, lane: int, why: str) -> None:
         self.halts.append(why)
 
+    def uncertain(self) -> None:
+        self.relay.catch_up()
+
 
 class World:
     """The product without its I/O. `send` commands, `settle`, then look at `events`."""
