@@ -23,7 +23,9 @@ from libs.runtime.stage import Stage, commands_topic
 
 logger = structlog.get_logger()
 _LEASE_SECONDS = 60.0
-_AT_ONCE = 100
+_AT_ONCE = 200
+_REPORTED_AT_ONCE = 20
+"""Effects that are performed side by side and then reported; a crash repeats at most these."""
 _POLL_SECONDS = 1.0
 
 
@@ -79,13 +81,15 @@ class Sender:
         effects = await self._log.claim_effects(lanes, datetime.now(UTC), _LEASE_SECONDS, _AT_ONCE)
         snapshots = await self._log.snapshots(sorted({effect.key for effect in effects}))
         states = {key: self._state(key, snapshot) for key, snapshot in snapshots.items()}
-        reports: dict[int, list[Message]] = {}
-        for effect in effects:
-            report = await self._perform(effect, states[effect.key])
-            if report is not None:
-                reports.setdefault(effect.lane, []).append(report)
-        for lane, messages in reports.items():
-            await self._publisher.publish(commands_topic(self._stage.name), lane, messages)
+        for start in range(0, len(effects), _REPORTED_AT_ONCE):
+            some = effects[start : start + _REPORTED_AT_ONCE]
+            done = await asyncio.gather(*(self._perform(effect, states[effect.key]) for effect in some))
+            reports: dict[int, list[Message]] = {}
+            for effect, report in zip(some, done, strict=True):
+                if report is not None:
+                    reports.setdefault(effect.lane, []).append(report)
+            for lane, messages in reports.items():
+                await self._publisher.publish(commands_topic(self._stage.name), lane, messages)
         return len(effects)
 
     def _state(self, key: str, snapshot: Snapshot) -> Any:

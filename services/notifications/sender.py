@@ -31,6 +31,7 @@ OpenSealed = Callable[[str, str, Sealed], Awaitable[dict[str, Any] | None]]
 """(tenant, order id, sealed contact) → personal data, or None once its subject was erased."""
 
 TIMEOUT_SECONDS = 30.0
+CONNECTIONS_MAX = 4
 REMEMBERED_MAX = 20_000
 OURS_TO_MEND = frozenset({421, 530, 534, 535, 538})
 """Replies about the connection or our login, not about the mail: it is tried again."""
@@ -44,14 +45,14 @@ class MailRefused(Exception):
 
 
 class MailSender:
-    """Does the effects of `MessageRequested`. One mail at a time; `close` it when done."""
+    """Does the effects of `MessageRequested` over a few connections; `close` it when done."""
 
     def __init__(self, settings: Settings, open_sealed: OpenSealed) -> None:
         self._settings, self._open_sealed = settings, open_sealed
         name, address = parseaddr(settings.mail_from)
         self._from = Address(name, addr_spec=address)
-        self._smtp: aiosmtplib.SMTP | None = None
-        self._turn = asyncio.Lock()
+        self._idle: list[aiosmtplib.SMTP] = []
+        self._places = asyncio.Semaphore(CONNECTIONS_MAX)
         self._sent: OrderedDict[tuple[str, str], None] = OrderedDict()
         """Lately sent, lest one whose report is still on its way be sent again after its lease."""
 
@@ -82,65 +83,73 @@ class MailSender:
     async def send(self, message: Message) -> None:
         """Returns once the mail server has taken it. Raises MailRefused or TryAgain."""
         mail = self._mail(message)
-        async with self._turn:
+        async with self._places:
             try:
-                reused = await self.connect()
+                smtp, reused = await self._connection()
                 try:
-                    await self._hand_over(mail, message.to)
+                    await self._hand_over(smtp, mail, message.to)
                 except aiosmtplib.SMTPServerDisconnected:
+                    smtp.close()
                     if not reused:
                         raise
                     # The server had closed the idle connection: that says nothing about this mail.
-                    await self._drop()
-                    await self.connect()
-                    await self._hand_over(mail, message.to)
+                    smtp = await self._connect()
+                    await self._hand_over(smtp, mail, message.to)
             except (aiosmtplib.SMTPException, OSError) as error:
-                await self._drop()
                 raise TryAgain(f"mail server: {_without_addresses(str(error))}") from error
+            self._idle.append(smtp)
 
-    async def connect(self) -> bool:
-        """Be connected; whether it was before. Raises SMTPException or OSError."""
-        if self._smtp is not None and self._smtp.is_connected:
-            return True
-        self._smtp = aiosmtplib.SMTP(
+    async def _connection(self) -> tuple[aiosmtplib.SMTP, bool]:
+        """A connection of this mail's own for now; whether it was open before."""
+        while self._idle:
+            smtp = self._idle.pop()
+            if smtp.is_connected:
+                return smtp, True
+        return await self._connect(), False
+
+    async def _connect(self) -> aiosmtplib.SMTP:
+        smtp = aiosmtplib.SMTP(
             hostname=self._settings.smtp_host,
             port=self._settings.smtp_port,
             local_hostname=self._from.domain,
             timeout=TIMEOUT_SECONDS,
         )
-        await self._smtp.connect()
-        return False
+        await smtp.connect()
+        return smtp
 
     async def close(self) -> None:
         """Take leave of the mail server."""
-        smtp, self._smtp = self._smtp, None
-        if smtp is not None and smtp.is_connected:
+        while self._idle:
+            smtp = self._idle.pop()
             try:
                 await smtp.quit()
             except (aiosmtplib.SMTPException, OSError):
                 smtp.close()
 
-    async def _drop(self) -> None:
-        smtp, self._smtp = self._smtp, None
-        if smtp is not None:
-            smtp.close()
-
-    async def _hand_over(self, mail: MIMEText, to: str) -> None:
-        assert self._smtp is not None
+    async def _hand_over(self, smtp: aiosmtplib.SMTP, mail: MIMEText, to: str) -> None:
         try:
             if to.isascii():
-                await self._smtp.sendmail(self._from.addr_spec, [to], mail.as_bytes())
+                await smtp.sendmail(self._from.addr_spec, [to], mail.as_bytes())
             else:  # SMTPUTF8, where the server offers it
-                await self._smtp.send_message(mail)
+                await smtp.send_message(mail)
         except aiosmtplib.SMTPRecipientsRefused as refused:
             reply = refused.recipients[0]
-            _raise_refused(reply.code, reply.message)
+            self._refused(smtp, reply.code, reply.message)
         except aiosmtplib.SMTPServerDisconnected:
             raise
         except aiosmtplib.SMTPResponseException as reply:
-            _raise_refused(reply.code, reply.message)
+            self._refused(smtp, reply.code, reply.message)
         except aiosmtplib.SMTPNotSupported as missing:
+            self._idle.append(smtp)
             raise MailRefused(_without_addresses(f"the mail server cannot take it: {missing}")) from None
+
+    def _refused(self, smtp: aiosmtplib.SMTP, code: int, reply: str) -> None:
+        """The server answered, and no: the connection is as good as before, unless it is about us."""
+        if code not in OURS_TO_MEND:
+            self._idle.append(smtp)
+        else:
+            smtp.close()
+        _raise_refused(code, reply)
 
     def _mail(self, message: Message) -> MIMEText:
         """The mail, in the email package's lean form: its newer policies cost five times as much a mail.
