@@ -83,16 +83,15 @@ class KafkaPublisher:
         """Publish to one partition, in order; see `libs.runtime.relay.Publisher`."""
         producer = await self.start()
         try:
-            acknowledgements = []
+            # One batch at a time: were two under way and the first expired, the second would leave a hole.
             batch = producer.create_batch()
             for key, value, headers, timestamp in messages:
                 if batch.append(key=key, value=value, timestamp=timestamp, headers=headers) is None:
-                    acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
+                    await (await producer.send_batch(batch, topic, partition=partition))
                     batch = producer.create_batch()
                     if batch.append(key=key, value=value, timestamp=timestamp, headers=headers) is None:
                         raise PublishFailed(f"a record of {len(value)} bytes is larger than a batch may be")
-            acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
-            await asyncio.gather(*acknowledgements)
+            await (await producer.send_batch(batch, topic, partition=partition))
         except KafkaError as error:
             await self.stop()
             raise PublishFailed(f"{type(error).__name__}: {error}") from error

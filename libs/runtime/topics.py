@@ -13,9 +13,10 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import STAGES, Settings
 
-COMMAND_RECORD_BYTES_MAX = 12 * 1024 * 1024
-"""A commands topic takes records up to this size: larger than a stage accepts, so that what is too large
-reaches the stage and is parked there with its reason, instead of failing at a partner's producer."""
+RECORD_BYTES_MAX = 12 * 1024 * 1024
+"""A topic takes records up to this size. Commands: larger than a stage accepts, so that what is too large
+reaches the stage and is refused there with its reason, instead of failing at a partner's producer. Events: a
+thousand lines at many nodes exceed Kafka's default of 1 MB, and what cannot be published stops its lane."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +139,8 @@ async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> lis
 
 def _new_topic(topic: str, settings: Settings, replicas: int) -> NewTopic:
     kept_for_ever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-    if topic.endswith(".commands"):
-        kept_for_ever["max.message.bytes"] = str(COMMAND_RECORD_BYTES_MAX)
-    return NewTopic(topic, settings.partitions, replicas, topic_configs=kept_for_ever)
+    configs = {**kept_for_ever, "max.message.bytes": str(RECORD_BYTES_MAX)}
+    return NewTopic(topic, settings.partitions, replicas, topic_configs=configs)
 
 
 async def _all_led(admin: AIOKafkaAdminClient, settings: Settings) -> bool:
