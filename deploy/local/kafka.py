@@ -11,7 +11,7 @@ from deploy.local.programs import Program
 from deploy.local.progress import Step
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import Settings
-from libs.runtime.topics import COMMAND_RECORD_BYTES_MAX
+from libs.runtime.topics import RECORD_BYTES_MAX
 
 NAME = "kafka"
 READY_SECONDS = 60.0
@@ -130,7 +130,7 @@ def _write_config(home: Home, listen: int) -> Path:
         "log.cleanup.policy": "delete",
         "log.retention.ms": -1,
         "log.retention.bytes": -1,
-        "message.max.bytes": COMMAND_RECORD_BYTES_MAX,
+        "message.max.bytes": RECORD_BYTES_MAX,
         "socket.request.max.bytes": 64 * 1024 * 1024,
         "num.network.threads": 2,
         "num.io.threads": 4,

@@ -16,7 +16,7 @@ from libs.runtime.topics import _new_topic, lifecycle_topics
 
 
 class Leaderless:
-    """As aiokafka's producer while its partition changes leaders: the oldest batch expires, the next is sent."""
+    """As the producer while a partition changes leaders: the oldest batch expires, the next is sent."""
 
     def __init__(self, expires: Callable[[int], bool]) -> None:
         self._expires, self.stored, self._batches = expires, list[int](), 0
@@ -63,6 +63,6 @@ async def test_what_is_larger_than_one_batch_is_stored_in_order() -> None:
 
 @pytest.mark.parametrize("topic", lifecycle_topics())
 def test_every_topic_takes_an_event_larger_than_kafkas_default(topic: str) -> None:
-    """A thousand lines at twenty nodes make an event of more than a megabyte; its lane must not stop there."""
+    """A thousand lines at twenty nodes make an event of more than a megabyte: its lane must go on."""
     made: Any = _new_topic(topic, Settings(), 1)
     assert int(made.topic_configs["max.message.bytes"]) >= 12 * 1024 * 1024
