@@ -377,4 +377,7 @@ def _plus(units: Units, lines: Iterable[LineQuantity | ShortLine]) -> dict[int, 
 
 def _utc(at: datetime) -> datetime:
     """The same instant in UTC; a time that came without a zone is taken as UTC."""
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:  # an offset that leads out of the calendar: less than a day is lost
+        return at.replace(tzinfo=UTC)

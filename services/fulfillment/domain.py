@@ -54,6 +54,9 @@ Heard: TypeAlias = (
 ONCE: frozenset[CarrierStatus] = frozenset({"picked_up", "delivered", "lost"})
 """Scans that a shipment has at most once; the others may come again at another time."""
 
+YEARS = range(1970, 3000)
+"""When a scan may have been."""
+
 # State --------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +288,9 @@ def _scan(state: State, heard: Envelope[Contract], body: RecordCarrierEvent) -> 
         return refuse(
             heard, "unknown_shipment", message, f"Dispatched so far: {known}. Report the dispatch first."
         )
+    if body.occurred_at.year not in YEARS:
+        message = f"Shipment {body.shipment_id} cannot be {body.status} in the year {body.occurred_at.year}."
+        return refuse(heard, "impossible_time", message, "Correct occurred_at, or the scanner's clock.")
     work = state.work[fulfillment_order_id]
     once = body.status in ONCE
     if any(s.status == body.status and (once or s.occurred_at == body.occurred_at) for s in work.scans):

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -44,6 +44,19 @@ def in_order(life: Life) -> list[Envelope[Event]]:
 def until(life: Life, **count: int) -> State:
     """The state when only so many events of each stage have arrived."""
     return folded([e for stage, n in count.items() for e in envelopes(stage, life[stage][:n])])
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_beyond_the_calendar_stops_no_projection(text: str) -> None:
+    never = datetime.fromisoformat(text)
+    life: list[Envelope[Event]] = []
+    for envelope in in_order(delivered(ORDER)):
+        changed = {name: never for name in ("placed_at", "occurred_at") if hasattr(envelope.body, name)}
+        life.append(replace(envelope, body=envelope.body.model_copy(update=changed)))
+    state = folded(life)
+    row = order_row(OrderKey("acme", ORDER), state)
+    assert row.ordered_at is not None
+    assert row.ordered_at.tzinfo is UTC
 
 
 @st.composite

@@ -1,6 +1,6 @@
 """Fulfillment: what a node may report, what a cancellation still stops, when an order is through."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -301,6 +301,13 @@ def test_a_scan_again_is_nothing_but_a_later_one_is_a_fact() -> None:
     life.when(scan("in_transit", hours=3)).then_types(CarrierEventRecorded)
     life.heard(scan("delivered", hours=4)).when(scan("delivered", hours=5)).then_nothing()
     life.when(scan("out_for_delivery", hours=3)).then_types(CarrierEventRecorded)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_scan_at_no_time_of_a_parcel_is_refused(text: str) -> None:
+    """Such a time is beyond the calendar in UTC, where every reader looks at it."""
+    never = scan("delivered").model_copy(update={"occurred_at": datetime.fromisoformat(text)})
+    dispatched().when(never).then_refused("impossible_time")
 
 
 def test_delivered_and_lost_exclude_each_other() -> None:
