@@ -27,7 +27,7 @@ from libs.runtime.log import (
     Unavailable,
     Writes,
 )
-from libs.runtime.planning import Known, Place, Planner, SkippedSequence, keys_of, needed
+from libs.runtime.planning import Known, Place, Planner, SkippedSequence, keys_of, needed, reused_id
 from libs.runtime.reading import Input, Item, NewerEvent, Refusable, Unusable, read
 from libs.runtime.seek import Seek
 from libs.runtime.stage import Part, Stage
@@ -310,13 +310,21 @@ class StageLoop:
     async def _prepare(self, batch: Batch, items: Sequence[Item], epochs: Mapping[int, int]) -> Planner:
         """Lock the lanes, then load what the decisions need: home streams first, for they name the others."""
         stage, lanes = self.stage, list(epochs)
+        commands = _commands(items)
         known = Known(
             await batch.lanes(epochs),
             await batch.high_water(lanes),
             await batch.parked_keys(lanes),
-            await batch.handled(_command_ids(items)),
+            await batch.handled(list(commands)),
             parts=self._parts.held,
         )
+        reused = [
+            (tenant, reused_id(id_, digest))
+            for (tenant, id_), digests in commands.items()
+            for digest in digests
+            if known.handled.get((tenant, id_), digest) != digest
+        ]
+        known.handled |= await batch.handled(reused)
         if len(known.parked_keys) > (most := self._limits.parked_keys_max):
             for lane in lanes:
                 if (count := len(await batch.parked_keys([lane]))) > most:
@@ -370,14 +378,14 @@ def _timer_input(timer: TimerRow) -> Input:
     return Input("timer", timer.lane, timer.key, envelope)
 
 
-def _command_ids(items: Sequence[Item]) -> list[tuple[str, UUID]]:
-    """(tenant, id) of the commands among the items."""
-    found = []
+def _commands(items: Sequence[Item]) -> dict[tuple[str, UUID], list[bytes]]:
+    """(tenant, id) of the commands among the items, and the digests under each."""
+    found: dict[tuple[str, UUID], list[bytes]] = {}
     for item in items:
         if isinstance(item, Refusable):
-            found.append((item.found.tenant, item.found.id))
+            found.setdefault((item.found.tenant, item.found.id), []).append(item.digest)
         elif isinstance(item, Input) and item.kind == "command":
-            found.append((item.envelope.tenant, item.envelope.id))
+            found.setdefault((item.envelope.tenant, item.envelope.id), []).append(item.digest)
     return found
 
 

@@ -282,10 +282,11 @@ class Planner:
 
     def _answer_reuse(self, heard: Envelope[Contract], digest: bytes, lane: int) -> None:
         """Refuse a command whose id was used for another; told once per different payload."""
-        alias = uuid5(heard.id, digest.hex())
+        alias = reused_id(heard.id, digest)
         if (heard.tenant, alias) in self._known.handled:
             return
         self._known.handled[heard.tenant, alias] = digest
+        self.writes.handled.append(Handled(heard.tenant, alias, digest, lane, self._next[lane][0], 1))
         refusal = _refusal(
             heard.stream,
             heard.id,
@@ -380,6 +381,11 @@ def _refusal(stream: str, id_: UUID, type_: str, code: str, message: str, next_s
         message=message[:1000],
         next_step=next_step,
     )
+
+
+def reused_id(command_id: UUID, digest: bytes) -> UUID:
+    """What a command is remembered by whose id belongs to another."""
+    return uuid5(command_id, digest.hex())
 
 
 def keys_of(items: Sequence[Item]) -> list[str]:

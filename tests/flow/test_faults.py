@@ -51,7 +51,8 @@ async def test_a_command_id_used_for_another_command_is_refused() -> None:
     await world.send(ReceiveStock(sku="TEA", node="LON", quantity=7), id_=ID)
     for _ in range(3):
         await world.send(ReceiveStock(sku="TEA", node="LON", quantity=8), id_=ID)
-    await world.settle()
+        await world.send(ReceiveStock(sku="TEA", node="LON", quantity=8), id_=ID)
+        await world.settle()
     assert refusals(world) == ["command_id_reused"]
     check(world)
 
