@@ -5,6 +5,8 @@ import re
 from uuid import UUID, uuid5
 
 _ORDERS = UUID("6f1c2a0e-5d0b-5c59-9a52-0b6b0b7a1d10")
+TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+"""What a tenant may be called."""
 _SUBJECT = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 

@@ -95,7 +95,11 @@ POSTPONE_EFFECT = "UPDATE effect SET due_at = $2 WHERE effect_id = $1 RETURNING 
 _PARKED = """
     SELECT id, lane, key, topic, partition, "offset", code, reason, tenant, type, state, parked_at
     FROM parked"""
-PARKED = _PARKED + " WHERE NOT $1 OR state IN ('parked', 'queued', 'replaying') ORDER BY id LIMIT $2"
+PARKED = (
+    _PARKED
+    + """ WHERE (NOT $1 OR state IN ('parked', 'queued', 'replaying'))
+    AND ($2::text IS NULL OR tenant = $2) ORDER BY id LIMIT $3"""
+)
 PARKED_KEYS = """
     SELECT DISTINCT key FROM parked
     WHERE lane = ANY($1::int[]) AND state IN ('parked', 'queued', 'replaying')"""

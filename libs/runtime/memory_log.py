@@ -119,9 +119,10 @@ class MemoryLog:
         if effect_id in self.effects:
             self.effects[effect_id] = (self.effects[effect_id][0], until)
 
-    async def parked(self, *, open_only: bool, limit: int) -> list[Parked]:
-        """Parked records, oldest first: those that wait, or all."""
-        return [row for row in self.parked_rows if not open_only or row.state in _OPEN][:limit]
+    async def parked(self, *, open_only: bool, limit: int, tenant: str | None = None) -> list[Parked]:
+        """Parked records, oldest first: those that wait, or all; of one tenant, or of everybody."""
+        found = [row for row in self.parked_rows if not open_only or row.state in _OPEN]
+        return [row for row in found if tenant is None or row.tenant == tenant][:limit]
 
     async def resolve_parked(self, key: str, *, replay: bool, actor: str, note: str) -> int:
         """Decide a key's first parked record again, or discard it; how many wait under the key with it."""

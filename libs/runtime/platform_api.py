@@ -39,8 +39,8 @@ class ParkedKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    key: str = Field(min_length=1, max_length=600)
-    note: str = Field(default="", max_length=500)
+    key: str = Field(min_length=1, max_length=600, pattern=r"^[^\x00]*$")
+    note: str = Field(default="", max_length=500, pattern=r"^[^\x00]*$")
 
 
 def routes(stage: str, edge: Edge, log: PostgresLog, wake: Mapping[str, Any]) -> APIRouter:
@@ -61,8 +61,9 @@ def routes(stage: str, edge: Edge, log: PostgresLog, wake: Mapping[str, Any]) ->
 
     @router.get("/parked", summary="Records that wait for a person, oldest first")
     async def parked(claims: repairs, all_states: bool = False, limit: int = 200) -> Response:
-        rows = await log.parked(open_only=not all_states, limit=min(max(limit, 1), 1000))
-        seen = [asdict(row) for row in rows if claims.role == "admin" or row.tenant == claims.tenant]
+        tenant = None if claims.role == "admin" else claims.tenant
+        rows = await log.parked(open_only=not all_states, limit=min(max(limit, 1), 1000), tenant=tenant)
+        seen = [asdict(row) for row in rows]
         return Response(orjson.dumps({"parked": seen}), media_type="application/json")
 
     @router.post("/parked/replay", summary="Decide a parked key's records again, in order")

@@ -149,9 +149,9 @@ class PostgresLog:
     async def postpone_effect(self, effect_id: str, until: datetime) -> None:
         await self._fetch(sql.POSTPONE_EFFECT, effect_id, until)
 
-    async def parked(self, *, open_only: bool, limit: int) -> list[Parked]:
-        """Parked records, oldest first: those that wait, or all."""
-        return [parked_row(row) for row in await self._fetch(sql.PARKED, open_only, limit)]
+    async def parked(self, *, open_only: bool, limit: int, tenant: str | None = None) -> list[Parked]:
+        """Parked records, oldest first: those that wait, or all; of one tenant, or of everybody."""
+        return [parked_row(row) for row in await self._fetch(sql.PARKED, open_only, tenant, limit)]
 
     async def resolve_parked(self, key: str, *, replay: bool, actor: str, note: str) -> int:
         """Decide a key's first parked record again, or discard it; those behind it follow by themselves.

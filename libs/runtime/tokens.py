@@ -13,6 +13,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
+from libs.events.ids import TENANT
+
 ISSUER = "orderlog-local"
 AUDIENCE = "orderlog"
 LEEWAY_SECONDS = 30
@@ -132,11 +134,11 @@ def _key(key_file: Path, _modified_ns: int) -> tuple[SigningKey, str]:
 
 
 def _unfit(name: str, text: object) -> str:
-    """Why `text` cannot be that claim, or nothing. Tenant is the first half of keys, `tenant/order_id`."""
+    """Why `text` cannot be that claim, or nothing. A tenant is as on every record, or commands are parked."""
     if not isinstance(text, str) or not text.strip():
         return f"{name} must be a text that is not empty"
     if len(text) > CLAIM_LENGTH_MAX or not text.isprintable():
         return f"{name} must be printable and at most {CLAIM_LENGTH_MAX} characters long"
-    if name == "tenant" and "/" in text:
-        return "tenant must not contain a slash"
+    if name == "tenant" and not TENANT.fullmatch(text):
+        return "tenant must be 1 to 32 of a-z, 0-9 and -, the first no -"
     return ""

@@ -6,7 +6,6 @@ partitionkey; traceparent as the distributed tracing extension.
 Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +16,9 @@ from asyncpg.pgproto.pgproto import UUID as FastUUID
 from libs.events.catalogue import Unreadable, decode
 from libs.events.contract import Contract
 from libs.events.envelope import Envelope
-from libs.events.ids import partition_key
+from libs.events.ids import TENANT, partition_key
 
 Headers = Sequence[tuple[str, bytes]]
-_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ def context(record: Record, found: dict[str, bytes] | None = None) -> Context:
         causation, correlation = found.get("ce_causationid"), found.get("ce_correlationid")
         stream = _text(found, "ce_subject")
         tenant = _text(found, "ce_tenant")
-        if not _TENANT.fullmatch(tenant):
+        if not TENANT.fullmatch(tenant):
             raise BadHeaders("ce_tenant must match [a-z0-9][a-z0-9-]{0,31}")
         if (record.key or b"") != partition_key(tenant, stream).encode():
             raise BadHeaders("the record's key must be <ce_tenant>/<ce_subject>")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid5
@@ -216,6 +217,16 @@ async def test_a_parked_key_is_replayed_in_order_or_its_head_discarded(log: Log)
     async with log.batch() as batch:
         assert await batch.parked_keys([0]) == set()
     assert await log.resolve_parked("acme/o-1", replay=True, actor="ann", note="") == 0
+
+
+async def test_parked_records_are_told_by_tenant(log: Log) -> None:
+    theirs = Parked(0, "globex/o-1", "t", 0, 3, "failed", "why", "globex")
+    await write(
+        log, Writes(parked=[theirs, replace(theirs, key="acme/o-1", tenant="acme")]), await log.claim([0])
+    )
+    assert isinstance(log, MemoryLog | PostgresLog)
+    assert [row.key for row in await log.parked(open_only=True, limit=1, tenant="acme")] == ["acme/o-1"]
+    assert len(await log.parked(open_only=False, limit=9)) == 2
 
 
 async def test_the_log_table_refuses_changes(postgres_dsn: Callable[[], str]) -> None:

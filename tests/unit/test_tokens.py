@@ -57,6 +57,9 @@ def test_what_is_minted_is_known_again(key_file: Path) -> None:
         {"tenant": None},
         {"tenant": ""},
         {"tenant": "acme/1"},
+        {"tenant": "Acme"},
+        {"tenant": "acme\n"},
+        {"tenant": "a" * 33},
         {"tenant": 7},
         {"sub": "kim\nadmin"},
         {"sub": None},
@@ -129,7 +132,9 @@ def test_a_known_token_expires_all_the_same(key_file: Path, monkeypatch: pytest.
         verify(key_file, token)
 
 
-@pytest.mark.parametrize(("tenant", "actor"), [("", "kim"), ("acme", " "), ("a/b", "kim"), ("acme", "k\x00")])
+@pytest.mark.parametrize(
+    ("tenant", "actor"), [("", "kim"), ("acme", " "), ("a/b", "kim"), ("Acme", "kim"), ("acme", "k\x00")]
+)
 def test_a_claim_that_would_be_refused_is_not_minted(key_file: Path, tenant: str, actor: str) -> None:
     with pytest.raises(ValueError, match="must"):
         mint(key_file, tenant, actor, "operator", 60)
