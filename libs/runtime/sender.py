@@ -8,6 +8,7 @@ nothing.
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from traceback import format_tb
 from typing import Any, Protocol
 
 import structlog
@@ -27,6 +28,9 @@ _AT_ONCE = 200
 _REPORTED_AT_ONCE = 20
 """Effects that are performed side by side and then reported; a crash repeats at most these."""
 _POLL_SECONDS = 1.0
+_BEGIN_WITHIN = timedelta(seconds=_LEASE_SECONDS / 2)
+"""How long after their claim effects are begun; the rest of the lease is for those under way."""
+_AFTER_FAILURE = timedelta(minutes=15)
 
 
 class TryAgain(Exception):
@@ -66,6 +70,8 @@ class Sender:
                     pass
             except (Unavailable, PublishFailed) as error:
                 logger.warning("sender will try again", error=str(error))
+            except Exception as error:
+                logger.error("sender will try again", exc_info=error)
             try:
                 async with asyncio.timeout(_POLL_SECONDS):
                     await self.wake.wait()
@@ -78,11 +84,15 @@ class Sender:
         lanes = self._lanes()
         if not lanes:
             return 0
-        effects = await self._log.claim_effects(lanes, datetime.now(UTC), _LEASE_SECONDS, _AT_ONCE)
+        claimed_at = _now()
+        effects = await self._log.claim_effects(lanes, claimed_at, _LEASE_SECONDS, _AT_ONCE)
         snapshots = await self._log.snapshots(sorted({effect.key for effect in effects}))
         states = {key: self._state(key, snapshot) for key, snapshot in snapshots.items()}
         for start in range(0, len(effects), _REPORTED_AT_ONCE):
-            some = effects[start : start + _REPORTED_AT_ONCE]
+            if _now() > claimed_at + _BEGIN_WITHIN:
+                break  # who claims the rest when its lease is over may be another process
+            owned = self._lanes()
+            some = [effect for effect in effects[start : start + _REPORTED_AT_ONCE] if effect.lane in owned]
             done = await asyncio.gather(*(self._perform(effect, states[effect.key]) for effect in some))
             reports: dict[int, list[Message]] = {}
             for effect, report in zip(some, done, strict=True):
@@ -106,7 +116,14 @@ class Sender:
             logger.warning(
                 "effect put off", effect=effect.effect_id, attempts=effect.attempts, error=str(error)
             )
-            await self._log.postpone_effect(effect.effect_id, datetime.now(UTC) + pause)
+            await self._log.postpone_effect(effect.effect_id, _now() + pause)
+            return None
+        except Exception as error:
+            # Where, not what: the message of an error may name whom a mail was for.
+            where = "".join(format_tb(error.__traceback__))
+            kind = type(error).__name__
+            logger.error("effect failed, put off", effect=effect.effect_id, error=kind, where=where)
+            await self._log.postpone_effect(effect.effect_id, _now() + _AFTER_FAILURE)
             return None
         id_ = command_id(tenant, f"effect/{effect.effect_id}/{effect.attempts}")
         envelope = Envelope(
@@ -114,7 +131,7 @@ class Sender:
             tenant,
             stream,
             report,
-            datetime.now(UTC),
+            _now(),
             f"orderlog/{self._stage.name}",
             "",
             id_,
@@ -127,3 +144,7 @@ class Sender:
             wire.headers(envelope),
             int(envelope.at.timestamp() * 1000),
         )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
