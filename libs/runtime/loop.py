@@ -5,10 +5,9 @@ simulator. Its owner calls `assigned`, `revoked`, `handle` (records of a poll) a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Protocol
 from uuid import UUID
 
@@ -16,6 +15,7 @@ import structlog
 
 from libs.events.envelope import Envelope
 from libs.events.timer import TimerDue
+from libs.runtime.kept_parts import KeptParts
 from libs.runtime.log import (
     Batch,
     Fenced,
@@ -82,7 +82,7 @@ class StageLoop:
         self._epochs: dict[int, int] = {}
         self._next: dict[TopicPartition, int] = {}
         self._halted: dict[int, str] = {}
-        self._parts = _Parts(limits.parts_kept_max)
+        self._parts = KeptParts(limits.parts_kept_max)
         self._turn = asyncio.Lock()
 
     @property
@@ -387,22 +387,3 @@ def _commands(items: Sequence[Item]) -> dict[tuple[str, UUID], list[bytes]]:
         elif isinstance(item, Input) and item.kind == "command":
             found.setdefault((item.envelope.tenant, item.envelope.id), []).append(item.digest)
     return found
-
-
-class _Parts:
-    """Parts as last committed, by key; the least recently touched are forgotten first."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.held: dict[str, tuple[int, Part]] = {}
-
-    def versions(self, keys: Iterable[str]) -> dict[str, int]:
-        return {key: self.held[key][0] for key in keys if key in self.held}
-
-    def remember(self, parts: Mapping[str, tuple[int, Part]]) -> None:
-        """Only what has been committed, or was read in a transaction that was."""
-        for key, part in parts.items():
-            self.held.pop(key, None)
-            self.held[key] = part
-        for key in list(islice(self.held, max(0, len(self.held) - self._limit))):
-            del self.held[key]
