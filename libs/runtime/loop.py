@@ -30,7 +30,7 @@ from libs.runtime.log import (
 from libs.runtime.planning import Known, Place, Planner, SkippedSequence, keys_of, needed, reused_id
 from libs.runtime.reading import Input, Item, NewerEvent, Refusable, Unusable, read
 from libs.runtime.seek import Seek
-from libs.runtime.stage import Part, Stage
+from libs.runtime.stage import Stage
 from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
