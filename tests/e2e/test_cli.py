@@ -92,8 +92,10 @@ def test_orders_from_a_file_to_their_ends(stack: Stack, shop: str, tmp_path: Pat
     mugs = stack.json("stock", "show", "MUG", "--tenant", shop)
     assert (mugs["on_hand"], mugs["allocated"], mugs["reserved"]) == (6, 2, 0)
 
-    lines = stack.run("events", "tail", "--order", "web/4", "--tenant", shop, "--from-start", "--json").stdout
-    types = [event["type"].rpartition(".")[2] for event in map(json.loads, lines.splitlines()[:-1])]
+    tail = stack.run("events", "tail", "--order", "web/4", "--tenant", shop, "--from-start", "--json")
+    assert tail.returncode == 0, tail.stderr
+    lines = tail.stdout.splitlines()[:-1]
+    types = [event["type"].rpartition(".")[2] for event in map(json.loads, lines)]
     assert types[:3] == ["order_held", "hold_released", "order_accepted"]
     assert "fulfillment_cancelled" in types
     assert types.count("order_closed") == 1

@@ -40,6 +40,8 @@ def test_an_object_names_the_place_in_log_and_topic_and_no_payload() -> None:
     told = events.as_object(seen("oms.intake.order_closed", "o1"))
     assert (told["lane"], told["sequence"], told["topic"], told["offset"]) == (2, 7, "oms.intake.events", 6)
     assert "data" not in told
+    ids = (told["id"], told["causation_id"], told["correlation_id"])
+    assert ids == (str(ID),) * 3, "text, whichever kind of UUID was read: JSON takes one of them alone"
 
 
 def test_only_partitions_that_can_hold_it_are_read() -> None:
