@@ -6,10 +6,10 @@ BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
 KUBE   := $(BIN)/python -m deploy.k8s.check
 # Suites beside the unit tests that need nothing but Python. Whatever else stands in tests/ runs in `make test`.
-QUICK  := tests/contract tests/log tests/flow tests/test_shape.py
+QUICK  := tests/contract tests/flow tests/test_shape.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check check-static check-unit check-suites bench lock contracts compose-keys clean
+.PHONY: help setup demo up down test check check-static check-unit check-log check-suites bench lock contracts compose-keys clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ down: setup ## stop what `make up` or `make demo` started; data stays in .orderl
 	@$(BIN)/orderlog down
 
 check: setup ## style, types, import rules, manifests, and the tests that need no stack
-	@$(MAKE) --no-print-directory -j2 --output-sync=target check-unit check-static check-suites
+	@$(MAKE) --no-print-directory -j3 --output-sync=target check-log check-unit check-suites check-static
 
 check-static:
 	$(BIN)/ruff check .
@@ -35,6 +35,10 @@ check-static:
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(KUBE)
+
+# Waits for a database more than it computes, so it runs beside two that compute.
+check-log:
+	$(PYTEST) -m 'not e2e' tests/log
 
 check-unit:
 	$(PYTEST) -m 'not e2e' tests/unit

@@ -21,6 +21,11 @@ def postgres_dsn() -> Iterator[Callable[[], str]]:
     folder = Path(tempfile.mkdtemp(prefix="ol"))
     server = get_server(folder / "pg", cleanup_mode="stop")
     numbers = count(1)
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        # Nothing here survives a power cut or is meant to; what the suites hold does not depend on it.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
 
     def fresh() -> str:
         name = f"fresh_{next(numbers)}"
