@@ -78,9 +78,33 @@ class Follower:
             with _reachable():
                 self._next |= await self._projector.positions(self._next)
             raise Seek(self._next) from None
+        except Unavailable:
+            raise
+        except Exception as error:
+            await self._isolate(records, batch, error)
+        else:
+            self._applied(batch)
+
+    def _applied(self, batch: ReadBatch) -> None:
         for found in batch.unreadable:
             logger.warning("event unreadable, noted and left on its topic", **found._asdict())
         self._next |= {place: next_ for place, (_, next_) in batch.offsets.items() if place in self._next}
+
+    async def _isolate(self, records: Sequence[Record], batch: ReadBatch, error: Exception) -> None:
+        """A batch could not be projected: halve it, so that one bad event is noted and stops no other."""
+        if len(records) > 1:
+            middle = len(records) // 2
+            await self.handle(records[:middle])
+            await self.handle(records[middle:])
+            return
+        [record] = records
+        logger.error("event could not be projected", topic=record.topic, offset=record.offset, exc_info=error)
+        why = f"projecting it failed: {type(error).__name__}; see the console's log"
+        noted = UnreadableEvent(record.topic, record.partition, record.offset, "failed", why)
+        alone = ReadBatch(unreadable=[noted], offsets=batch.offsets)
+        with _reachable():
+            await self._projector.apply((), alone.offsets, alone.unreadable)
+        self._applied(alone)
 
     def _read(self, records: Sequence[Record]) -> ReadBatch:
         """The records that continue what is stored; raises Seek where a partition does not continue."""

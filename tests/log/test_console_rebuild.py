@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,6 +17,7 @@ from libs.runtime import wire
 from libs.runtime.complaint import Complaint
 from libs.runtime.seek import Seek
 from libs.runtime.wire import Record
+from services.console import projection
 from services.console.digest import live_digest
 from services.console.follow import Follower
 from services.console.rebuild import Read, rebuild
@@ -199,3 +201,32 @@ async def test_one_rebuild_at_a_time(pool: asyncpg.Pool, topics: Topics, followe
         await rebuild(pool, reading(topics))
     go_on.set()
     assert (await first).match
+
+
+async def test_an_event_that_cannot_be_projected_is_noted_and_stops_no_other(
+    pool: asyncpg.Pool, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold = projection.fold
+
+    def fails_once_in_a_while(new: Sequence[Envelope[Event]], *more: Any) -> Any:
+        if any(event.body.TYPE == "oms.routing.order_routed" for event in new):
+            raise RuntimeError("a fault of the fold")
+        return fold(new, *more)
+
+    monkeypatch.setattr(projection, "fold", fails_once_in_a_while)
+    follower = Follower(Projector(pool))
+    await follower.assigned(list(topics))
+    for records in topics.values():
+        await follower.handle(records)
+    assert follower.positions() == {place: len(records) for place, records in topics.items()}
+    routed = sum(
+        dict(record.headers)["ce_type"] == b"oms.routing.order_routed"
+        for records in topics.values()
+        for record in records
+    )
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL orderlog.projector = 'on'")
+        noted = await connection.fetchval("SELECT count(*) FROM live.unreadable WHERE code = 'failed'")
+        told = await connection.fetchval("SELECT count(*) FROM live.timeline WHERE stage = 'intake'")
+    assert noted == routed > 0
+    assert told
