@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
 
 from libs.runtime import log_sql as sql
 from libs.runtime.log import (
@@ -26,6 +25,7 @@ from libs.runtime.log import (
     Unavailable,
     Writes,
 )
+from libs.runtime.log_rows import log_record, log_row, parked_row
 from libs.runtime.settings import Settings
 from libs.runtime.stage import Stage
 
@@ -223,7 +223,7 @@ class PostgresBatch:
             await self._swap_offsets(writes)
         if writes.rows:
             await connection.copy_records_to_table(
-                "log", records=[_log_record(row) for row in writes.rows], columns=sql.LOG_COLUMNS
+                "log", records=[log_record(row) for row in writes.rows], columns=sql.LOG_COLUMNS
             )
             await connection.execute(sql.ADVANCE_LANES, *_lane_ends(writes.rows))
         if writes.parts:
@@ -245,19 +245,26 @@ class PostgresBatch:
                 [sequence for _, sequence in marks],
             )
         if writes.handled:
-            await connection.copy_records_to_table(
-                "handled",
-                records=[
-                    (h.tenant, h.command_id, h.digest, h.lane, h.first_seq, h.rows) for h in writes.handled
-                ],
-                columns=("tenant", "command_id", "digest", "lane", "first_seq", "rows"),
-            )
+            await self._remember_commands(writes)
         for table, rows in writes.table_rows.items():
             await connection.copy_records_to_table(table, records=rows, columns=self._stage.row_tables[table])
         for table, sums in writes.table_sums.items():
             if sums:
                 await self._add(table, sums)
         await self._write_side(writes)
+
+    async def _remember_commands(self, writes: Writes) -> None:
+        try:
+            await self._connection.copy_records_to_table(
+                "handled",
+                records=[
+                    (h.tenant, h.command_id, h.digest, h.lane, h.first_seq, h.rows) for h in writes.handled
+                ],
+                columns=("tenant", "command_id", "digest", "lane", "first_seq", "rows"),
+            )
+        except asyncpg.UniqueViolationError as error:
+            # The same id came in another lane and was decided there meanwhile: read again, it is known then.
+            raise Fenced("a command id was decided elsewhere in this moment") from error
 
     async def _swap_offsets(self, writes: Writes) -> None:
         moved = sorted(writes.offsets.items())
@@ -325,61 +332,6 @@ class PostgresBatch:
 def _columns(rows: Sequence[tuple[tuple[str, ...], Sequence[int]]]) -> list[list[Any]]:
     """Rows of (key, quantities) as one list a column."""
     return [list(column) for column in zip(*((*key, *quantities) for key, quantities in rows), strict=True)]
-
-
-def log_row(row: Any) -> LogRow:
-    """A row of the log table as a LogRow."""
-    return LogRow(
-        row["lane"],
-        row["origin"],
-        row["seq"],
-        row["event_id"],
-        row["tenant"],
-        row["stream"],
-        row["stream_version"],
-        row["type"],
-        row["version"],
-        row["payload"].encode(),
-        orjson.loads(row["context"]),
-        row["at"],
-        row["recorded_at"],
-    )
-
-
-def parked_row(row: Any) -> Parked:
-    """A row of the parked table as a Parked."""
-    return Parked(
-        row["lane"],
-        row["key"],
-        row["topic"],
-        row["partition"],
-        row["offset"],
-        row["code"],
-        row["reason"],
-        row["tenant"],
-        row["type"],
-        row["id"],
-        row["state"],
-        row["parked_at"],
-    )
-
-
-def _log_record(row: LogRow) -> tuple[Any, ...]:
-    return (
-        row.lane,
-        row.origin,
-        row.seq,
-        row.event_id,
-        row.tenant,
-        row.stream,
-        row.stream_version,
-        row.type,
-        row.version,
-        row.payload.decode(),
-        orjson.dumps(row.context).decode(),
-        row.at,
-        row.recorded_at,
-    )
 
 
 def _lane_ends(rows: Sequence[LogRow]) -> tuple[list[int], list[int], list[int]]:

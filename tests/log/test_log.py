@@ -165,6 +165,19 @@ async def test_a_command_is_known_by_its_id_within_its_tenant(log: Log) -> None:
     assert await log.answer("other", IDS) is None
 
 
+async def test_a_command_id_decided_in_another_lane_meanwhile_rolls_back(
+    postgres_dsn: Callable[[], str],
+) -> None:
+    pool, log = await postgres_log(postgres_dsn())
+    epochs = await log.claim([0, 1])
+    await write(log, Writes(rows=[row(1)], handled=[Handled("acme", IDS, b"digest", 0, 1, 1)]), epochs)
+    late = Writes(rows=[row(1, lane=1)], handled=[Handled("acme", IDS, b"digest", 1, 1, 1)])
+    with pytest.raises(Fenced):
+        await write(log, late, epochs)
+    assert await log.unpublished(1, 0, 10) == []
+    await pool.close()
+
+
 async def test_high_water_and_published_cursors_only_rise(log: Log) -> None:
     epochs = await log.claim([0])
     await write(log, Writes(high_water={("orderlog/intake", 0): 5}), epochs)

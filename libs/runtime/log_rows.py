@@ -1,0 +1,63 @@
+"""Rows of the PostgreSQL log as the runtime's own, and back."""
+
+from typing import Any
+
+import orjson
+
+from libs.runtime.log import LogRow, Parked
+
+
+def log_row(row: Any) -> LogRow:
+    """A row of the log table as a LogRow."""
+    return LogRow(
+        row["lane"],
+        row["origin"],
+        row["seq"],
+        row["event_id"],
+        row["tenant"],
+        row["stream"],
+        row["stream_version"],
+        row["type"],
+        row["version"],
+        row["payload"].encode(),
+        orjson.loads(row["context"]),
+        row["at"],
+        row["recorded_at"],
+    )
+
+
+def parked_row(row: Any) -> Parked:
+    """A row of the parked table as a Parked."""
+    return Parked(
+        row["lane"],
+        row["key"],
+        row["topic"],
+        row["partition"],
+        row["offset"],
+        row["code"],
+        row["reason"],
+        row["tenant"],
+        row["type"],
+        row["id"],
+        row["state"],
+        row["parked_at"],
+    )
+
+
+def log_record(row: LogRow) -> tuple[Any, ...]:
+    """A LogRow as COPY takes it, in the order of `log_sql.LOG_COLUMNS`."""
+    return (
+        row.lane,
+        row.origin,
+        row.seq,
+        row.event_id,
+        row.tenant,
+        row.stream,
+        row.stream_version,
+        row.type,
+        row.version,
+        row.payload.decode(),
+        orjson.dumps(row.context).decode(),
+        row.at,
+        row.recorded_at,
+    )
