@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from libs.events.catalogue import encode
 from libs.events.contract import Event
@@ -216,8 +217,9 @@ async def test_an_event_that_cannot_be_projected_is_noted_and_stops_no_other(
     monkeypatch.setattr(projection, "fold", fails_once_in_a_while)
     follower = Follower(Projector(pool))
     await follower.assigned(list(topics))
-    for records in topics.values():
-        await follower.handle(records)
+    with capture_logs() as told_of:
+        for records in topics.values():
+            await follower.handle(records)
     assert follower.positions() == {place: len(records) for place, records in topics.items()}
     routed = sum(
         dict(record.headers)["ce_type"] == b"oms.routing.order_routed"
@@ -229,4 +231,5 @@ async def test_an_event_that_cannot_be_projected_is_noted_and_stops_no_other(
         noted = await connection.fetchval("SELECT count(*) FROM live.unreadable WHERE code = 'failed'")
         told = await connection.fetchval("SELECT count(*) FROM live.timeline WHERE stage = 'intake'")
     assert noted == routed > 0
+    assert sum(entry["event"] == "event could not be projected" for entry in told_of) == routed
     assert told
