@@ -16,7 +16,7 @@ from libs.events.ids import partition_key
 from libs.runtime.complaint import Complaint
 from libs.runtime.kafka import Lanes, record_of
 from libs.runtime.settings import STAGES, Settings
-from libs.runtime.topics import events_topic
+from libs.runtime.stage import events_topic
 from libs.runtime.wire import BadHeaders, Context, context
 
 _RECORDS_MAX = 1000

@@ -20,7 +20,7 @@ from psycopg.rows import class_row
 
 from libs.events.intake import OrderAccepted, OrderClosed, OrderHeld, OrderRejected, SubmitOrder
 from libs.runtime.settings import STAGES, Settings
-from libs.runtime.topics import commands_topic
+from libs.runtime.stage import commands_topic
 from services.inventory.proof import prove
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

@@ -18,7 +18,7 @@ from libs.events.routing import OrderUnroutable
 from libs.runtime import wire
 from libs.runtime.kafka import record_of
 from libs.runtime.settings import STAGES, Settings
-from libs.runtime.topics import commands_topic, events_topic
+from libs.runtime.stage import commands_topic, events_topic
 
 WATCHED: tuple[type[Contract], ...] = (
     OrderAccepted,

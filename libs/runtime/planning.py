@@ -69,7 +69,6 @@ class Planner:
         self._next = {lane: [found.next_decided, found.next_heard] for lane, found in known.lanes.items()}
         self._source = f"orderlog/{stage.name}"
         self.writes = Writes()
-        self.decisions = 0
         self._needed: list[str] = []
         """Streams of the item that `can_take` was last asked about."""
 
@@ -152,7 +151,6 @@ class Planner:
             if folded is not state and self._keep(item, parts, folded):
                 self._log("heard", item.lane, item.key, heard)
                 state = folded
-        self.decisions += 1
         for index, event in enumerate(stage.decide(state, heard, heard.at)):
             state = stage.evolve(state, event)
             self._keep(item, parts, state)

@@ -240,7 +240,7 @@ class LaneOrder:
         if not isinstance(body, Event):
             raise _unreadable(record, f"{found.type} is no event")
         envelope = found.envelope(body)
-        self._own.append(Own(envelope, found.version, record.value or b""))  # type: ignore[arg-type]
+        self._own.append(Own(envelope, found.version, record.value or b""))
         self.fresh.append(envelope)
 
     def _offer_heard(self, record: Record) -> None:

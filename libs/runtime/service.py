@@ -13,12 +13,9 @@ import structlog
 import uvicorn
 import uvloop
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import JSONResponse, Response
 from faststream import FastStream
-from faststream.asgi import make_ping_asgi
 from faststream.kafka import KafkaBroker
 from opentelemetry.trace import Tracer
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from libs.runtime import platform_api, problems, telemetry
 from libs.runtime.answers import Answers
@@ -31,6 +28,7 @@ from libs.runtime.keyring import PostgresKeyring, open_keyring
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
 from libs.runtime.loop import Limits, StageLoop
 from libs.runtime.postgres_log import PostgresLog, open_pool
+from libs.runtime.probes import add_probes, answers
 from libs.runtime.relay import Relay
 from libs.runtime.sender import Performer, Sender
 from libs.runtime.settings import Settings, settings
@@ -68,7 +66,7 @@ class StageService:
         )
         problems.install(self.app)
         self.app.add_middleware(BodyLimit, bytes_max=config.body_bytes_max)
-        self._add_probes()
+        add_probes(self.app, self._broker, liveness=self._liveness, readiness=self._readiness)
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -213,33 +211,12 @@ class StageService:
             await asyncio.sleep(_POLL_SECONDS)
             await self._subscription.commit()
 
-    def _add_probes(self) -> None:
-        app = self.app
-
-        @app.get("/livez", include_in_schema=False)
-        async def livez() -> Response:
-            status = 503 if self._failed else 200
-            return JSONResponse({"alive": not self._failed, "failed": self._failed}, status)
-
-        @app.get("/readyz", include_in_schema=False)
-        async def readyz() -> Response:
-            state = await self._readiness()
-            return JSONResponse(state, 200 if state["ready"] else 503)
-
-        @app.get("/metrics", include_in_schema=False)
-        async def metrics() -> Response:
-            return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-        app.mount("/broker", make_ping_asgi(self._broker, timeout=5.0))
+    def _liveness(self) -> dict[str, Any]:
+        return {"alive": not self._failed, "failed": self._failed}
 
     async def _readiness(self) -> dict[str, Any]:
         """Ready: partitions are assigned and the database answers. A halted lane is shown, not fatal."""
-        assigned = self._subscription.ready.is_set()
-        try:
-            await asyncio.wait_for(self._pool.fetchval("SELECT 1"), 2)
-            database = True
-        except Exception:
-            database = False
+        assigned, database = self._subscription.ready.is_set(), await answers(self._pool)
         return {
             "ready": assigned and database and not self._failed,
             "assigned": assigned,
@@ -250,7 +227,7 @@ class StageService:
 
 
 def run(stage: Stage, routes: Routes, performer: MakePerformer | None = None) -> None:
-    """Run a stage until SIGTERM, which lets the batch in hand finish."""
+    """Run a stage until SIGTERM; a batch not committed by then is read again by the next owner."""
     config = settings()
     tracer = telemetry.set_up(config, stage.name)
     serve(lambda: StageService(stage, routes, performer, config, tracer).app, stage.name, config)

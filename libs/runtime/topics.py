@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import STAGES, Settings
+from libs.runtime.stage import commands_topic, events_topic
 
 RECORD_BYTES_MAX = 12 * 1024 * 1024
 """A topic takes records up to this size. Commands: larger than a stage accepts, so that what is too large
@@ -35,14 +36,6 @@ class _Described:
     topic: str
     partitions: int
     led: int
-
-
-def commands_topic(stage: str) -> str:
-    return f"oms.{stage}.commands"
-
-
-def events_topic(stage: str) -> str:
-    return f"oms.{stage}.events"
 
 
 def lifecycle_topics() -> list[str]:

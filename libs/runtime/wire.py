@@ -9,6 +9,7 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kaf
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as FastUUID
@@ -19,6 +20,7 @@ from libs.events.envelope import Envelope
 from libs.events.ids import TENANT, partition_key
 
 Headers = Sequence[tuple[str, bytes]]
+B = TypeVar("B", bound=Contract)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Context:
     sequence: int
     traceparent: str
 
-    def envelope(self, body: Contract) -> Envelope[Contract]:
+    def envelope(self, body: B) -> Envelope[B]:
+        """The record's envelope around its payload."""
         return Envelope(
             self.id,
             self.tenant,

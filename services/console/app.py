@@ -9,17 +9,15 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
 from faststream import FastStream
-from faststream.asgi import make_ping_asgi
 from faststream.kafka import KafkaBroker
 from opentelemetry.trace import Tracer
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from libs.runtime import problems, telemetry
 from libs.runtime.consume import Subscription
 from libs.runtime.edge import require
 from libs.runtime.postgres_log import open_pool
+from libs.runtime.probes import add_probes, answers
 from libs.runtime.service import serve
 from libs.runtime.settings import STAGES, Settings, settings
 from libs.runtime.stage import events_topic
@@ -47,7 +45,7 @@ class Console:
             title="Orderlog console", version="1", lifespan=self._lifespan, docs_url=None, redoc_url=None
         )
         problems.install(self.app)
-        self._add_probes()
+        add_probes(self.app, self._broker, liveness=lambda: {"alive": True}, readiness=self._readiness)
 
     def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
         """Who may come in; see `libs.runtime.edge.require`."""
@@ -86,32 +84,9 @@ class Console:
             await self._subscription.commit()
             telemetry.HALTED.labels(NAME).set(len(self._follower.halted))
 
-    def _add_probes(self) -> None:
-        app = self.app
-
-        @app.get("/livez", include_in_schema=False)
-        async def livez() -> Response:
-            return JSONResponse({"alive": True})
-
-        @app.get("/readyz", include_in_schema=False)
-        async def readyz() -> Response:
-            state = await self._readiness()
-            return JSONResponse(state, 200 if state["ready"] else 503)
-
-        @app.get("/metrics", include_in_schema=False)
-        async def metrics() -> Response:
-            return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-        app.mount("/broker", make_ping_asgi(self._broker, timeout=5.0))
-
     async def _readiness(self) -> dict[str, Any]:
         """Ready: partitions are assigned and the database answers. A halted partition is shown, not fatal."""
-        assigned = self._subscription.ready.is_set()
-        try:
-            await asyncio.wait_for(self._pool.fetchval("SELECT 1"), 2)
-            database = True
-        except Exception:
-            database = False
+        assigned, database = self._subscription.ready.is_set(), await answers(self._pool)
         halted = {f"{topic}/{number}": why for (topic, number), why in self._follower.halted.items()}
         return {"ready": assigned and database, "assigned": assigned, "database": database, "halted": halted}
 

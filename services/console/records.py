@@ -39,18 +39,4 @@ def read(record: Record) -> Envelope[Event] | UnreadableEvent:
         return UnreadableEvent(
             *place, "bad_headers", "an event needs ce_lane (its partition) and ce_sequence"
         )
-    return Envelope(
-        found.id,
-        found.tenant,
-        found.stream,
-        body,
-        found.at,
-        found.actor,
-        found.reason,
-        found.causation_id,
-        found.correlation_id,
-        found.source,
-        found.lane,
-        found.sequence,
-        found.traceparent,
-    )
+    return found.envelope(body)
