@@ -16,8 +16,13 @@ from libs.events.ids import partition_key
 from libs.runtime.log import Log, LogRow, Unavailable
 
 logger = structlog.get_logger()
-_KEPT_IN_MEMORY = 20_000
+KEPT_BYTES_MAX = 32 * 1_048_576
+_ROW_BYTES = 1_500
+"""What a row takes in memory besides its payload."""
 _READ_AT_ONCE = 2_000
+_READ_FIRST = 100
+_READ_BYTES = 4 * 1_048_576
+"""About as much of a lane is read from the log at once; how many rows that is shows as they are read."""
 
 Message = tuple[bytes, bytes, list[tuple[str, bytes]], int]
 """Key, value, headers, timestamp in milliseconds."""
@@ -38,11 +43,20 @@ class Relay:
     """Relays the lanes that this process owns. `run` is its task; `committed` and `own` feed it."""
 
     def __init__(
-        self, stage: str, topic: str, log: Log, publisher: Publisher, pause_seconds: float = 0.2
+        self,
+        stage: str,
+        topic: str,
+        log: Log,
+        publisher: Publisher,
+        pause_seconds: float = 0.2,
+        kept_bytes_max: int = KEPT_BYTES_MAX,
     ) -> None:
         self._source, self._topic, self._log = f"orderlog/{stage}".encode(), topic, log
         self._publisher, self._pause_seconds = publisher, pause_seconds
+        self._kept_bytes_max, self._read_rows = kept_bytes_max, _READ_FIRST
         self._recent: dict[int, deque[LogRow]] = {}
+        self._kept: dict[int, int] = {}
+        """Bytes of each lane's recent rows."""
         self._cursors: dict[int, int] = {}
         self._behind: set[int] = set()
         self._wake = asyncio.Event()
@@ -54,6 +68,7 @@ class Relay:
         for lane in lanes:
             self._cursors[lane] = cursors[lane]
             self._recent[lane] = deque()
+            self._kept[lane] = 0
             self._behind.add(lane)
         self._wake.set()
 
@@ -61,6 +76,7 @@ class Relay:
         """Leave these lanes to another process."""
         for lane in lanes:
             self._recent.pop(lane, None)
+            self._kept.pop(lane, None)
             self._cursors.pop(lane, None)
             self._behind.discard(lane)
 
@@ -70,16 +86,23 @@ class Relay:
         self._wake.set()
 
     def committed(self, rows: Sequence[LogRow]) -> None:
-        """Rows that a transaction just committed, in order within each lane."""
+        """Rows that a transaction just committed, in order within each lane.
+
+        They are kept up to a number of bytes over all lanes; a lane beyond it is read from the log.
+        """
+        left = self._kept_bytes_max - sum(self._kept.values())
         for row in rows:
             recent = self._recent.get(row.lane)
             if row.origin != "decided" or recent is None or row.lane in self._behind:
                 continue
-            if len(recent) >= _KEPT_IN_MEMORY:
-                recent.clear()
+            size = len(row.payload) + _ROW_BYTES
+            if size > left:
+                left += self._forget(row.lane)
                 self._behind.add(row.lane)
                 continue
             recent.append(row)
+            left -= size
+            self._kept[row.lane] += size
         self._wake.set()
 
     async def run(self) -> None:
@@ -133,20 +156,30 @@ class Relay:
             return []
         recent = self._recent[lane]
         if lane in self._behind:
-            recent.clear()
+            self._forget(lane)
             self._behind.discard(lane)
-            rows = await self._log.unpublished(lane, self._cursors[lane], _READ_AT_ONCE)
+            limit = self._read_rows
+            rows = await self._log.unpublished(lane, self._cursors[lane], limit)
             if lane not in self._cursors:
                 return []
-            if len(rows) == _READ_AT_ONCE or recent:
+            if len(rows) == limit or recent:
                 self._behind.add(lane)
+            if rows:
+                mean = sum(len(row.payload) + _ROW_BYTES for row in rows) // len(rows)
+                self._read_rows = max(1, min(_READ_BYTES // mean, 2 * limit, _READ_AT_ONCE))
             return rows
         rows = [row for row in recent if row.seq > self._cursors[lane]]
-        recent.clear()
+        self._forget(lane)
         if rows and rows[0].seq != self._cursors[lane] + 1:
             self._behind.add(lane)
             return await self._take(lane)
         return rows
+
+    def _forget(self, lane: int) -> int:
+        """Drop a lane's recent rows; how many bytes they were."""
+        self._recent[lane].clear()
+        freed, self._kept[lane] = self._kept[lane], 0
+        return freed
 
     async def _publish(self, lane: int, rows: Sequence[LogRow]) -> None:
         await self._publisher.publish(self._topic, lane, [message(row, self._source) for row in rows])
