@@ -14,6 +14,15 @@ class Answers:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._waiting: dict[tuple[str, UUID], list[asyncio.Future[None]]] = {}
+        self._released = False
+
+    def release(self) -> None:
+        """Let everybody who waits go, and nobody wait from now on: the process ends."""
+        self._released = True
+        for waiters in self._waiting.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     def committed(self, writes: Writes) -> None:
         """Wake whoever waits for a command that was just decided."""
@@ -37,7 +46,7 @@ class Answers:
             self._waiting.setdefault(place, []).append(waiter)
             try:
                 answer = await self._log.answer(tenant, command_id)
-                if answer is not None or loop.time() >= deadline:
+                if answer is not None or self._released or loop.time() >= deadline:
                     return answer
                 await asyncio.wait([waiter], timeout=min(_ASK_AGAIN_SECONDS, max(0, deadline - loop.time())))
             finally:

@@ -115,6 +115,11 @@ class StageLoop:
             self._epochs.pop(partition[1], None)
             self._halted.pop(partition[1], None)
 
+    def resume(self, lane: int) -> dict[TopicPartition, int]:
+        """Take a halted lane up again; where to read its partitions from."""
+        self._halted.pop(lane, None)
+        return {place: offset for place, offset in self._next.items() if place[1] == lane}
+
     async def handle(self, records: Sequence[Record]) -> None:
         """Take what a poll brought. Raises Seek (read on elsewhere) or Unavailable (try again later)."""
         async with self._turn:
@@ -220,7 +225,7 @@ class StageLoop:
             for lane in lanes:
                 await self._take([record for record in records if record.partition == lane])
         elif isinstance(error, SkippedSequence):
-            self._halt(lanes[0], f"{error}. Compare the topic with the sender's log, then restart this stage")
+            self._halt(lanes[0], f"{error}. Compare the topic with the sender's log; it is tried again")
         elif len(records) > 1:
             middle = len(records) // 2
             await self._take(records[:middle])
@@ -328,7 +333,7 @@ class StageLoop:
         if len(known.parked_keys) > (most := self._limits.parked_keys_max):
             for lane in lanes:
                 if (count := len(await batch.parked_keys([lane]))) > most:
-                    why = f"{count} keys are parked; replay or discard some (`orderlog parked`), then restart"
+                    why = f"{count} keys are parked, {most} may be; replay or discard some: orderlog parked list"
                     self._halt(lane, why)
         planner = Planner(stage, known, self._lane_of, self._clock())
         own = [key for key in keys_of(items) if not _crosses_lanes(key)]
