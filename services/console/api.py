@@ -81,11 +81,10 @@ def _order_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
 
     @router.get("/orders/{order_id}", tags=["orders"], summary="One order, with everything known of it")
     async def order(claims: reader, order_id: OrderId) -> Response:
-        found = await queries.order(claims.tenant, order_id)
+        found = await queries.order(claims.tenant, order_id, TIMELINE_MAX + 1)
         if found is None:
             raise _unknown_order(order_id)
-        row, claims_on_stock = found
-        entries = await queries.timeline(claims.tenant, order_id, None, TIMELINE_MAX + 1)
+        row, claims_on_stock, entries = found
         shown, following = _cut("timeline", entries, TIMELINE_MAX, _TIMELINE_KEY)
         return _json(
             _detail(row)

@@ -45,7 +45,7 @@ class OrderFilter:
 
 
 class Queries:
-    """Reads the live tables. Each call is one short read-only transaction of one tenant."""
+    """Reads the live tables. Each call is one snapshot of one tenant: a short read-only transaction."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -67,8 +67,11 @@ class Queries:
             asked.add("(ordered_at, order_id) < ({}, {})", *after)
         return await self._page(_ORDERS, asked, "ordered_at DESC, order_id DESC", limit)
 
-    async def order(self, tenant: str, order_id: str) -> tuple[Row, list[Row]] | None:
-        """One order's row with its facts, and its reservations; none when it is not known."""
+    async def order(
+        self, tenant: str, order_id: str, timeline_limit: int
+    ) -> tuple[Row, list[Row], list[Row]] | None:
+        """One order's row with its facts, its reservations, and the beginning of its timeline, all of the same
+        moment; none when it is not known."""
         async with self._tenant(tenant) as connection:
             row = await connection.fetchrow(_ORDER, tenant, order_id)
             if row is None:
@@ -79,7 +82,10 @@ class Queries:
                 tenant,
                 order_id,
             )
-            return dict(row), [dict(claim) for claim in claims]
+            begins = await connection.fetch(
+                _TIMELINE, tenant, order_id, None, None, None, None, timeline_limit
+            )
+            return dict(row), [dict(claim) for claim in claims], [dict(entry) for entry in begins]
 
     async def timeline(
         self, tenant: str, order_id: str, after: tuple[datetime, str, int, int] | None, limit: int
@@ -142,7 +148,10 @@ class Queries:
 
     @asynccontextmanager
     async def _tenant(self, tenant: str) -> AsyncIterator[Connection]:
-        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             await connection.execute(_AS_READER, tenant)
             yield connection
 

@@ -1,5 +1,6 @@
 """The query API over a real PostgreSQL: what a tenant sees, page by page, and what a wrong question gets."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from tests.console_parts import T0, at, envelopes
 from tests.log.test_console_store import feed
 
 __all__ = ["console_dsn", "pool"]
+
+_WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'live.reservations'::regclass"
 
 
 class Gate:
@@ -242,3 +245,20 @@ async def test_nobody_reads_without_a_token_or_with_a_wrong_role(api: Api) -> No
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
     bearer = {"Authorization": f"Bearer {api.gate.token(role='scanner')}"}
     assert (await api.client.get("/v1/orders", headers=bearer)).status_code == 403
+
+
+async def test_an_order_and_its_timeline_are_of_one_moment(api: Api, pool: asyncpg.Pool) -> None:
+    """A batch commits after the order's row was read and before its timeline is."""
+    before = await api.get("/v1/orders/o-0")
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL orderlog.projector = 'on'")
+            await connection.execute("LOCK TABLE live.reservations IN ACCESS EXCLUSIVE MODE")
+            reading = asyncio.create_task(api.get("/v1/orders/o-0"))
+            async with asyncio.timeout(10):
+                while not await connection.fetchval(_WAITING):
+                    await asyncio.sleep(0)
+            await connection.execute("UPDATE live.orders SET status = 'lost' WHERE order_id = 'o-0'")
+            await connection.execute("DELETE FROM live.timeline WHERE order_id = 'o-0'")
+        assert await reading == before
+    assert (await api.get("/v1/orders/o-0"))["timeline"] == []
