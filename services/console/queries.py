@@ -70,8 +70,8 @@ class Queries:
     async def order(
         self, tenant: str, order_id: str, timeline_limit: int
     ) -> tuple[Row, list[Row], list[Row]] | None:
-        """One order's row with its facts, its reservations, and the beginning of its timeline, all of the same
-        moment; none when it is not known."""
+        """One order's row with its facts, its reservations, and its timeline's beginning, all of one moment;
+        none when it is not known."""
         async with self._tenant(tenant) as connection:
             row = await connection.fetchrow(_ORDER, tenant, order_id)
             if row is None:

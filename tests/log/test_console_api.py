@@ -257,7 +257,7 @@ async def test_an_order_and_its_timeline_are_of_one_moment(api: Api, pool: async
             reading = asyncio.create_task(api.get("/v1/orders/o-0"))
             async with asyncio.timeout(10):
                 while not await connection.fetchval(_WAITING):
-                    await asyncio.sleep(0)
+                    pass
             await connection.execute("UPDATE live.orders SET status = 'lost' WHERE order_id = 'o-0'")
             await connection.execute("DELETE FROM live.timeline WHERE order_id = 'o-0'")
         assert await reading == before
