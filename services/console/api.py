@@ -13,9 +13,9 @@ from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.console.cursor import CURSOR_LENGTH_MAX, Part, read_cursor, write_cursor
 from services.console.facts import Units
-from services.console.projection import read_state
 from services.console.queries import OrderFilter, Queries, Row, key_of
 from services.console.standing import STATUSES, line_standings, returned_units, work_state
+from services.console.stored import read_state
 
 LIMIT_MAX = 200
 TIMELINE_MAX = 1000

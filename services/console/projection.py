@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from pydantic import TypeAdapter
-
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.intake import OrderAccepted, OrderHeld
@@ -24,9 +22,9 @@ from services.console.stock import (
     balance_changes,
     reservation_changes,
 )
+from services.console.stored import Written
 
 _WITH_TERMS = (OrderAccepted.TYPE, OrderHeld.TYPE)
-_STATES: TypeAdapter[State] = TypeAdapter(State)
 
 
 class OrderKey(NamedTuple):
@@ -128,10 +126,10 @@ def unheard(
     return new, moved
 
 
-def touched(envelopes: Iterable[Envelope[Event]]) -> set[OrderKey]:
-    """Orders whose state the batch needs."""
-    streams = {(envelope.tenant, order_of(envelope)) for envelope in envelopes}
-    return {OrderKey(tenant, order_id) for tenant, order_id in streams if order_id is not None}
+def touched(envelopes: Iterable[Envelope[Event]]) -> dict[OrderKey, int]:
+    """Orders whose state the batch needs, and the lane of each."""
+    places = {(envelope.tenant, order_of(envelope), envelope.lane) for envelope in envelopes}
+    return {OrderKey(tenant, order_id): lane for tenant, order_id, lane in places if order_id is not None}
 
 
 def fold(envelopes: Sequence[Envelope[Event]], states: Mapping[OrderKey, State]) -> Changes:
@@ -161,24 +159,25 @@ def fold(envelopes: Sequence[Envelope[Event]], states: Mapping[OrderKey, State])
     return changes
 
 
-def order_row(key: OrderKey, state: State) -> OrderRow:
+def order_row(key: OrderKey, order: Written) -> OrderRow:
     """The row of an order's state."""
+    state = order.state
     intake, moments = state.intake, milestones(state)
     lines = line_standings(state)
     goods = sum(line.quantity * line.unit_price_minor for line in intake.lines)
     total = goods + sum(charge.amount_minor for charge in intake.charges)
     return OrderRow(
-        tenant=key.tenant,
-        order_id=key.order_id,
-        status=status_of(state, lines),
-        channel=intake.channel,
-        external_id=intake.external_id,
-        customer_id=intake.customer_id,
+        key.tenant,
+        key.order_id,
+        status_of(state, lines),
+        intake.channel,
+        intake.external_id,
+        intake.customer_id,
         ordered_at=intake.placed_at or intake.captured_at,
         currency=intake.currency,
         total_minor=total if intake.lines else None,
         line_count=len(lines),
-        units=sum(line.ordered for line in lines),
+        units=sum([line.ordered for line in lines]),
         confirmed_at=moments.confirmed,
         paid_at=moments.paid,
         routed_at=moments.routed,
@@ -188,13 +187,8 @@ def order_row(key: OrderKey, state: State) -> OrderRow:
         delivered_at=moments.delivered,
         events=state.events,
         last_at=state.last_at,
-        facts=_STATES.dump_json(state, exclude_defaults=True).decode(),
+        facts=order.facts(),
     )
-
-
-def read_state(facts: str) -> State:
-    """The state that a row's `facts` hold."""
-    return _STATES.validate_json(facts)
 
 
 def _timeline_row(envelope: Envelope[Event], order_id: str, text: str) -> TimelineRow:

@@ -71,15 +71,13 @@ def status_of(state: State, lines: tuple[LineStanding, ...]) -> str:
         return "rejected"
     if intake.accepted_at is None and any(hold.released_at is None for hold in intake.holds):
         return "held"
-    units: Counter[str] = Counter()
-    for line in lines:
-        units.update(line.units)
+    there = {name for line in lines for name in line.units}
     for name in OPEN:
-        if units[name]:
+        if name in there:
             return name
     if fulfillment.outcome is not None:
         return fulfillment.outcome
-    ended = [name for name in ENDED if units[name]]
+    ended = [name for name in ENDED if name in there]
     if not ended:
         return "incoming" if intake.accepted_at is None else "accepted"
     return "partly_delivered" if ended[0] == "delivered" and len(ended) > 1 else ended[0]

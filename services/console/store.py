@@ -14,10 +14,11 @@ import asyncpg
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from services.console import projection
-from services.console.facts import State
-from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow
+from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow, order_row
+from services.console.recent import LaneOrders, RecentOrders, Stand
 from services.console.records import UnreadableEvent
 from services.console.stock import ReservationUnits
+from services.console.stored import UNWRITTEN, Written, read_written, write_state
 
 TopicPartition: TypeAlias = tuple[str, int]
 Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
@@ -80,7 +81,7 @@ _SQL = {
 _REGISTER = "INSERT INTO consumed SELECT *, 0 FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING"
 _POSITIONS = """SELECT topic, partition, next_offset FROM consumed
     JOIN unnest($1::text[], $2::int[]) AS wanted (topic, partition) USING (topic, partition)"""
-_FENCE = """SELECT topic, partition, next_offset FROM consumed WHERE partition = ANY($1::int[])
+_FENCE = """SELECT topic, partition, next_offset, tableoid FROM consumed WHERE partition = ANY($1::int[])
     ORDER BY partition, topic FOR UPDATE"""
 _HEARD = "SELECT source, lane, sequence, at FROM high_water WHERE lane = ANY($1::int[])"
 _STATES = """SELECT tenant, order_id, facts FROM orders
@@ -99,6 +100,7 @@ class Projector:
     def __init__(self, pool: asyncpg.Pool, schema: str = "live") -> None:
         self._pool = pool
         self._schema = schema
+        self._recent = RecentOrders()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
@@ -107,6 +109,8 @@ class Projector:
             await connection.execute(
                 "SELECT set_config('search_path', quote_ident($1), true),"
                 " set_config('client_min_messages', 'warning', true),"
+                # What a crash of the server takes back is read again: its offsets go with it.
+                " set_config('synchronous_commit', 'off', true),"
                 " set_config('orderlog.projector', 'on', true)",
                 self._schema,
             )
@@ -134,22 +138,40 @@ class Projector:
         the expected one or was never registered by `positions`.
         """
         async with self._transaction() as connection:
-            await self._fence(connection, offsets)
+            stored = await self._fence(connection, offsets)
+            lanes = {lane: self._recent.of(lane, stand) for lane, stand in _stands(stored).items()}
             new, moved = projection.unheard(envelopes, await self._heard(connection, envelopes))
+            written: dict[OrderKey, Written] = {}
+            touched = projection.touched(new)
             if new:
-                states = await self._load(connection, projection.touched(new))
-                await self._write(connection, projection.fold(new, states))
+                known = await self._known(connection, touched, lanes)
+                changes = projection.fold(new, {key: order.state for key, order in known.items()})
+                written = {
+                    key: write_state(state, known.get(key, UNWRITTEN))
+                    for key, state in changes.states.items()
+                }
+                await self._write(connection, changes, written)
                 await self._put(connection, "high_water", [(*lane, *heard) for lane, heard in moved.items()])
             await self._put(connection, "unreadable", unreadable)
-            reached = [(*place, next_) for place, (_, next_) in sorted(offsets.items())]
-            await self._put(connection, "consumed", reached)
+            reached = {place: (next_, stored[place][1]) for place, (_, next_) in offsets.items()}
+            await self._put(
+                connection, "consumed", [(*place, next_) for place, (next_, _) in sorted(reached.items())]
+            )
+        for lane, stand in _stands(stored | reached).items():
+            orders = [(key, order) for key, order in written.items() if touched[key] == lane]
+            self._recent.keep(lane, lanes[lane], stand, orders)
 
-    async def _fence(self, connection: Connection, offsets: Mapping[TopicPartition, tuple[int, int]]) -> None:
+    async def _fence(
+        self, connection: Connection, offsets: Mapping[TopicPartition, tuple[int, int]]
+    ) -> dict[TopicPartition, tuple[int, int]]:
+        """Lock the lanes: where all their topics stand, each with the id of the table that says so."""
         lanes = sorted({partition for _, partition in offsets})
         rows = await connection.fetch(_FENCE, lanes)
-        stored = {(topic, partition): offset for topic, partition, offset in rows}
-        if any(stored.get(place) != expected for place, (expected, _) in offsets.items()):
-            raise OffsetMoved(stored)
+        stored = {(topic, partition): (offset, table) for topic, partition, offset, table in rows}
+        nowhere = (None, 0)
+        if any(stored.get(place, nowhere)[0] != expected for place, (expected, _) in offsets.items()):
+            raise OffsetMoved({place: offset for place, (offset, _) in stored.items()})
+        return stored
 
     async def _heard(
         self, connection: Connection, envelopes: Sequence[Envelope[Event]]
@@ -158,18 +180,26 @@ class Projector:
         rows = await connection.fetch(_HEARD, lanes)
         return {LaneKey(source, lane): Heard(sequence, at) for source, lane, sequence, at in rows}
 
-    async def _load(self, connection: Connection, keys: set[OrderKey]) -> dict[OrderKey, State]:
+    async def _known(
+        self, connection: Connection, touched: Mapping[OrderKey, int], lanes: Mapping[int, LaneOrders]
+    ) -> dict[OrderKey, Written]:
+        """The touched orders that there are: kept from the batches before, or read."""
+        found = {key: lanes[lane].orders.get(key) for key, lane in touched.items()}
+        kept = {key: order for key, order in found.items() if order is not None}
+        missing = found.keys() - kept.keys()
+        if not missing:
+            return kept
         rows = await connection.fetch(
-            _STATES,
-            [key.tenant for key in keys],
-            [key.order_id for key in keys],
+            _STATES, [key.tenant for key in missing], [key.order_id for key in missing]
         )
-        return {OrderKey(tenant, order_id): projection.read_state(facts) for tenant, order_id, facts in rows}
+        read = {OrderKey(tenant, order_id): read_written(facts) for tenant, order_id, facts in rows}
+        return kept | read
 
-    async def _write(self, connection: Connection, changes: Changes) -> None:
+    async def _write(
+        self, connection: Connection, changes: Changes, written: Mapping[OrderKey, Written]
+    ) -> None:
         """Rows that lanes share (stock, reservations) in key order, so that no two batches wait in a ring."""
-        orders = [projection.order_row(key, state) for key, state in changes.states.items()]
-        await self._put(connection, "orders", orders)
+        await self._put(connection, "orders", [order_row(key, order) for key, order in written.items()])
         await self._put(connection, "order_skus", sorted(changes.skus))
         await self._tell(connection, changes.timeline)
         claims = [(*key, *units) for key, units in sorted(changes.reservations.items())]
@@ -186,3 +216,11 @@ class Projector:
             await connection.execute(_ARRIVING)
             await connection.copy_records_to_table("arriving", records=rows, columns=TimelineRow._fields)
             await connection.execute(_TELL)
+
+
+def _stands(stored: Mapping[TopicPartition, tuple[int, int]]) -> dict[int, Stand]:
+    """By lane, where its topics stand."""
+    lanes: dict[int, set[tuple[str, int, int]]] = {}
+    for (topic, lane), (offset, table) in stored.items():
+        lanes.setdefault(lane, set()).add((topic, offset, table))
+    return {lane: frozenset(stand) for lane, stand in lanes.items()}

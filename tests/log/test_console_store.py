@@ -132,6 +132,23 @@ async def test_of_two_projectors_in_one_lane_one_wins(pool: asyncpg.Pool) -> Non
     assert tuple(events) == (40, 20)
 
 
+@pytest.mark.parametrize("seed", range(4))
+async def test_two_projectors_that_take_turns_in_a_lane_fold_as_one(pool: asyncpg.Pool, seed: int) -> None:
+    """Each keeps what it wrote of an order, and must notice that the other has written it since."""
+    topics = by_stage(delivered("o-1"), troubled("o-2"))
+    places = {(f"oms.{stage}.events", 0): events for stage, events in topics.items()}
+    turn, projectors = random.Random(seed), (Projector(pool), Projector(pool))
+    position = await projectors[0].positions(places)
+    while ahead := [place for place, events in places.items() if position[place] < len(events)]:
+        place = turn.choice(ahead)
+        start, end = position[place], min(len(places[place]), position[place] + turn.randint(1, 3))
+        await turn.choice(projectors).apply(places[place][start:end], {place: (start, end)})
+        position[place] = end
+    await pool.execute("SELECT create_read_models('rebuild')")
+    await feed(Projector(pool, "rebuild"), topics)
+    assert await live_digest(pool) == await live_digest(pool, "rebuild")
+
+
 async def test_topics_of_a_lane_in_two_hands_lose_nothing(pool: asyncpg.Pool) -> None:
     """During a rebalance one process may still have a topic of the lane while another has the next one."""
     topics = by_stage(*(delivered(f"o-{n}") for n in range(30)))
@@ -153,10 +170,12 @@ async def test_lanes_that_share_skus_add_up(pool: asyncpg.Pool) -> None:
     for lane in range(4):
         order = skus if lane % 2 else list(reversed(skus))
         lanes[lane] = envelopes("inventory", [received(sku, 3) for sku in order], lane=lane)
-    projector = Projector(pool)
-    await projector.positions([("oms.inventory.events", lane) for lane in lanes])
+    await Projector(pool).positions([("oms.inventory.events", lane) for lane in lanes])
     await asyncio.gather(
-        *(projector.apply(e, {("oms.inventory.events", lane): (0, len(e))}) for lane, e in lanes.items())
+        *(
+            Projector(pool).apply(e, {("oms.inventory.events", lane): (0, len(e))})
+            for lane, e in lanes.items()
+        )
     )
     found = await rows(pool, "SELECT DISTINCT quantity, count(*) OVER () FROM stock WHERE bucket = 'on_hand'")
     assert [tuple(row) for row in found] == [(12, 1500)]

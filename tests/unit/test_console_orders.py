@@ -15,9 +15,10 @@ from libs.events.envelope import Envelope
 from libs.events.refusal import CommandRefused
 from services.console.facts import INITIAL, State
 from services.console.orders import evolve
-from services.console.projection import Changes, LaneKey, OrderKey, fold, order_row, read_state, unheard
+from services.console.projection import Changes, LaneKey, OrderKey, fold, order_row, unheard
 from services.console.sentences import money, sentence
 from services.console.standing import STATUSES, line_standings, milestones, returned_units, status
+from services.console.stored import read_state, write_state
 from tests.console_lives import LIVES, Life, cancelled, delivered, receipts, troubled
 from tests.console_parts import at, envelopes
 
@@ -54,7 +55,7 @@ def test_a_time_beyond_the_calendar_stops_no_projection(text: str) -> None:
         changed = {name: never for name in ("placed_at", "occurred_at") if hasattr(envelope.body, name)}
         life.append(replace(envelope, body=envelope.body.model_copy(update=changed)))
     state = folded(life)
-    row = order_row(OrderKey("acme", ORDER), state)
+    row = order_row(OrderKey("acme", ORDER), write_state(state))
     assert row.ordered_at is not None
     assert row.ordered_at.tzinfo is UTC
 
@@ -79,7 +80,7 @@ def digest(changes: Sequence[Changes]) -> str:
     rows: dict[object, tuple[object, ...]] = {}
     sums: dict[object, tuple[int, ...]] = {}
     for change in changes:
-        rows |= {key: order_row(key, state) for key, state in change.states.items()}
+        rows |= {key: order_row(key, write_state(state)) for key, state in change.states.items()}
         rows |= {row[:5]: row for row in change.timeline}
         rows |= dict.fromkeys(change.skus, ())
         for key, units in [
@@ -98,7 +99,7 @@ def project(parts: Sequence[Published]) -> str:
     for part in parts:
         known = {key: read_state(facts) for key, facts in stored.items()}
         changes = fold(part, known)
-        stored |= {key: order_row(key, state).facts for key, state in changes.states.items()}
+        stored |= {key: write_state(state).facts() for key, state in changes.states.items()}
         done.append(changes)
     return digest(done)
 
@@ -142,11 +143,11 @@ def test_the_digest_depends_neither_on_arrival_nor_on_batches(data: st.DataObjec
 @pytest.mark.parametrize("life", LIVES)
 def test_the_state_survives_being_stored(life: str) -> None:
     state = folded(in_order(LIVES[life](ORDER)))
-    assert read_state(order_row(OrderKey("acme", ORDER), state).facts) == state
+    assert read_state(write_state(state).facts()) == state
 
 
 def test_no_personal_data_is_kept() -> None:
-    row = order_row(OrderKey("acme", ORDER), folded(in_order(delivered(ORDER))))
+    row = order_row(OrderKey("acme", ORDER), write_state(folded(in_order(delivered(ORDER)))))
     assert "c:17850" in row.facts
     assert "ciphertext" not in row.facts
     assert "BBBBBBBB" not in row.facts
