@@ -2,7 +2,7 @@
 
 What is kept of a lane is what its rows said when this projector's last transaction there committed. It holds
 as long as the lane's offsets stand where that transaction left them, in the same table: whoever else writes
-rows of the lane moves them in the same transaction. So nobody needs to be told of a rebalance, a failed batch,
+rows of the lane moves them in the same transaction. Nobody needs to be told of a rebalance, a failed batch,
 a commit of unknown outcome or a swap of the tables: the offsets, read under lock as each batch begins, tell.
 """
 
