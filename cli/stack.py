@@ -19,16 +19,38 @@ from libs.runtime.complaint import Complaint
 from libs.runtime.settings import settings
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_COLOURS = {"ready": "green", "not ready": "yellow", "died": "red", "stopped": "dim", "elsewhere": "dim"}
+_COLOURS = {
+    "ready": "green",
+    "halted": "red",
+    "not ready": "yellow",
+    "died": "red",
+    "stopped": "dim",
+    "elsewhere": "dim",
+}
 
 
-def up(json: JsonOption = False) -> None:
-    """Bring up Kafka, PostgreSQL, the mail sink, every stage and the console. Safe to repeat."""
+def up(
+    replicas: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--replicas",
+            metavar="SERVICE=COUNT",
+            help="Processes of a service, which share its lanes; kept until it is changed. May be repeated.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Bring up Kafka, PostgreSQL, the mail sink, every stage and the console. Safe to repeat.
+
+    Example: orderlog up --replicas inventory=2
+    """
     from deploy.local import stack
+    from deploy.local.replicas import parse
 
+    counts = parse(",".join(replicas or ()), settings().partitions)
     began = time.monotonic()
     with Steps() as steps:
-        outcomes = stack.up(steps)
+        outcomes = stack.up(steps, counts)
     seconds = round(time.monotonic() - began, 1)
     say(f"The stack is up ([bold]{seconds} s[/]). See `orderlog status`; `orderlog down` stops it.")
     if json:
@@ -57,11 +79,14 @@ def down(
 
 
 def status(json: JsonOption = False) -> None:
-    """Each program: its pid, how long it has been up, health, records it lags behind, memory."""
+    """Each program: its pid, how long it has been up, health, lanes, records it lags behind, memory.
+
+    Example: orderlog status --json
+    """
     from deploy.local.status import read_status
 
     found = read_status()
-    drawn = table("program", "health", "pid#", "up since", "lag#", "memory MB#")
+    drawn = table("program", "health", "pid#", "up since", "lanes", "lag#", "memory MB#")
     for one in found:
         drawn.add_row(
             one.name,
@@ -70,10 +95,14 @@ def status(json: JsonOption = False) -> None:
             ""
             if one.since is None
             else datetime.fromtimestamp(one.since, UTC).strftime("%Y-%m-%d %H:%M:%SZ"),
+            _ranges(one.lanes or []),
             "" if one.lag_records is None else f"{one.lag_records:,}",
             "" if one.memory_mb is None else f"{one.memory_mb:,.0f}",
         )
     console.print(drawn)
+    for one in found:
+        for lane, why in sorted(one.halted.items()):
+            console.print(f"{one.name} has halted lane {lane}: {why}.", style="red", markup=False)
     if any(one.health in ("died", "stopped") for one in found):
         say("`orderlog up` starts what is not running.")
     if json:
@@ -82,17 +111,21 @@ def status(json: JsonOption = False) -> None:
 
 
 def logs(
-    program: Annotated[str, typer.Argument(help="A stage, console, kafka, postgres or mail.")],
+    program: Annotated[
+        str, typer.Argument(help="A stage (its second process is STAGE-2), console, kafka, postgres or mail.")
+    ],
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 50,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is added.")] = False,
     json: JsonOption = False,
 ) -> None:
     """The last lines of a program's log."""
     from deploy.local import programs, stack
+    from deploy.local.replicas import service_of
 
-    if program not in stack.NAMES:
+    known = stack.names()
+    if program not in known and not (service_of(program) and stack.home().log(program).exists()):
         raise Complaint(
-            f"There is no program `{program}`.", f"Choose one of: {', '.join(stack.NAMES)}.", exit_code=2
+            f"There is no program `{program}`.", f"Choose one of: {', '.join(known)}.", exit_code=2
         )
     log = stack.home().log(program)
     if not log.exists():
@@ -103,6 +136,17 @@ def logs(
         subprocess.run(("/usr/bin/env", "tail", "-n", str(lines), "-F", str(log)), check=False)  # noqa: S603
     else:
         typer.echo(programs.tail(log, lines))
+
+
+def _ranges(lanes: list[int]) -> str:
+    """`0-3, 7` of 0, 1, 2, 3, 7."""
+    parts: list[tuple[int, int]] = []
+    for lane in sorted(lanes):
+        if parts and parts[-1][1] == lane - 1:
+            parts[-1] = (parts[-1][0], lane)
+        else:
+            parts.append((lane, lane))
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
 
 
 def topics(json: JsonOption = False) -> None:

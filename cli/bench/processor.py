@@ -3,13 +3,13 @@
 import psutil
 
 from deploy.local.programs import find
-from deploy.local.stack import NAMES, home
+from deploy.local.stack import home, names
 
 
 def seconds_by_program() -> dict[str, float]:
     """User and system seconds since each program started, its child processes included."""
     found = {}
-    for name in NAMES:
+    for name in names():
         running = find(home(), name)
         if running is None:
             continue

@@ -123,6 +123,11 @@ def stop(home: Home, name: str, with_signal: signal.Signals, wait_seconds: float
     return running is not None
 
 
+def noted(home: Home) -> list[str]:
+    """Programs that were started and not stopped since, whether they still run or died."""
+    return sorted(file.stem for file in home.pids.glob("*.json"))
+
+
 def was_started(home: Home, name: str) -> bool:
     """Whether it was started and not stopped since: if it is not running now, it died."""
     return _pid_file(home, name).exists()

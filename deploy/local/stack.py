@@ -4,27 +4,30 @@ Used by the command line. One folder is one stack; two stacks beside each other 
 """
 
 import asyncio
+import json
 import os
 import re
 import signal
 import sys
+from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
+from typing import Any
 
-from deploy.local import kafka, postgres, programs
+from deploy.local import kafka, postgres, programs, replicas
 from deploy.local.home import Home
 from deploy.local.keys import ensure_keys, write_private
 from deploy.local.programs import Program
 from deploy.local.progress import Progress
+from deploy.local.replicas import SERVICES
 from libs.runtime.complaint import Complaint
 from libs.runtime.migrate import migrate_all
-from libs.runtime.settings import STAGES, Settings, settings, stack_env
+from libs.runtime.settings import Settings, settings, stack_env
 from libs.runtime.topics import ensure_topics
 
 SINK = "mail"
-SERVICES = (*STAGES, "console")
 FOLLOWERS = ("notifications", "returns", "console")
 FOLLOWING = {
     "ORDERLOG_NICE": "19",
@@ -33,14 +36,15 @@ FOLLOWING = {
     "ORDERLOG_BATCH_RECORDS_MAX": "2000",
 }
 """Who tells of orders yields to who moves them: under a peak they follow later, and in larger batches."""
-NAMES = (kafka.NAME, postgres.NAME, SINK, *SERVICES)
-"""Every program of the stack, in the order in which they come up."""
 SERVICE_READY_SECONDS = 60.0
+STOP_GRACE_SECONDS = 5.0
+"""How much longer than it was given a service may take to stop before it is killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What `up` found or did for one program: `action` is started, restarted (it had died) or running."""
+    """What `up` found or did for one program: `action` is started, restarted (it had died), running, or
+    stopped (a process of a service that is to have fewer)."""
 
     name: str
     pid: int
@@ -52,9 +56,27 @@ def home() -> Home:
     return Home(settings().home.resolve())
 
 
-def up(progress: Progress) -> list[Outcome]:
+def names() -> tuple[str, ...]:
+    """Every program of the stack, in the order in which they come up."""
+    return (kafka.NAME, postgres.NAME, SINK, *_services(home(), settings()))
+
+
+def _services(place: Home, chosen: Settings) -> tuple[str, ...]:
+    """Processes of services: those that are to be, and those that still are."""
+    wanted = set(replicas.names(chosen))
+    begun = {name for name in programs.noted(place) if replicas.service_of(name)}
+    return tuple(sorted(wanted | begun, key=_rank))
+
+
+def _rank(program: str) -> tuple[int, int]:
+    service, number = replicas.service_of(program) or ("", 0)
+    return SERVICES.index(service), number
+
+
+def up(progress: Progress, counts: Mapping[str, int] | None = None) -> list[Outcome]:
     """Bring up what is not running, and wait until all of it is ready. Blocks.
 
+    `counts` says of how many processes these services are to be from now on; too many are stopped.
     Complaint: something stands in the way that a person must clear.
     """
     place = home()
@@ -63,7 +85,7 @@ def up(progress: Progress) -> list[Outcome]:
         file = stack_env(place.root)
         before = file.read_bytes() if file.exists() else None
         try:
-            return _up(place, configure(place), progress)
+            return _up(place, configure(place, counts), progress)
         except BaseException:
             if before is not None:  # a setting that did not work must not stay
                 write_private(file, before)
@@ -71,7 +93,9 @@ def up(progress: Progress) -> list[Outcome]:
 
 
 def _up(place: Home, chosen: Settings, progress: Progress) -> list[Outcome]:
-    actions = {name: _condition(place, name) for name in NAMES}
+    services = replicas.names(chosen)
+    everything = (kafka.NAME, postgres.NAME, SINK, *services)
+    actions = {name: _condition(place, name) for name in everything}
     programs.interrupted.clear()
     with ThreadPoolExecutor(2) as pool:
         parts = [pool.submit(part, place, chosen, progress) for part in (_broker_up, _database_up)]
@@ -82,7 +106,7 @@ def _up(place: Home, chosen: Settings, progress: Progress) -> list[Outcome]:
         except BaseException:
             programs.interrupted.set()
             raise
-    wanted = [_sink(chosen), *(_service(chosen, name) for name in SERVICES if _is_built(name))]
+    wanted = [_sink(chosen), *(_service(chosen, name) for name in services if _is_built(name))]
     with progress.step("mail sink, stages, console") as step:
         for program in wanted:
             if programs.find(place, program.name) is None:
@@ -93,9 +117,22 @@ def _up(place: Home, chosen: Settings, progress: Progress) -> list[Outcome]:
         step.note(f"{len(wanted)} ready")
     return [
         Outcome(name, running.pid, actions[name])
-        for name in NAMES
+        for name in everything
         if (running := programs.find(place, name)) is not None
-    ]
+    ] + _without(place, chosen, services, progress)
+
+
+def _without(place: Home, chosen: Settings, services: tuple[str, ...], progress: Progress) -> list[Outcome]:
+    """Stop processes that are no longer wanted; their lanes go to the others of their service."""
+    extra = [name for name in _services(place, chosen) if name not in services]
+    outcomes = []
+    for name in extra:
+        running = programs.find(place, name)
+        with progress.step(f"stopping {name}"):
+            programs.stop(place, name, signal.SIGTERM, chosen.stop_seconds + STOP_GRACE_SECONDS)
+        if running is not None:
+            outcomes.append(Outcome(name, running.pid, "stopped"))
+    return outcomes
 
 
 def down(progress: Progress, wipe: bool) -> list[str]:
@@ -106,8 +143,12 @@ def down(progress: Progress, wipe: bool) -> list[str]:
         return []
     stopped: list[str] = []
     with place.locked():
-        with progress.step("stages and console"), ThreadPoolExecutor(len(SERVICES)) as pool:
-            stops = {name: pool.submit(programs.stop, place, name, signal.SIGTERM, 10.0) for name in SERVICES}
+        chosen = settings()
+        services, patience = _services(place, chosen), chosen.stop_seconds + STOP_GRACE_SECONDS
+        with progress.step("stages and console"), ThreadPoolExecutor(len(services)) as pool:
+            stops = {
+                name: pool.submit(programs.stop, place, name, signal.SIGTERM, patience) for name in services
+            }
             stopped += [name for name, done in stops.items() if done.result()]
         for name, with_signal, wait_seconds in (
             (SINK, signal.SIGTERM, 10.0),
@@ -123,7 +164,7 @@ def down(progress: Progress, wipe: bool) -> list[str]:
     return stopped
 
 
-def configure(place: Home) -> Settings:
+def configure(place: Home, counts: Mapping[str, int] | None = None) -> Settings:
     """Write what this stack uses to its file, so that every later command and process finds it, and make
     the secrets. The environment wins over the file; ports stay as they are until it changes them, and the
     number of partitions is that of the first time.
@@ -131,6 +172,8 @@ def configure(place: Home) -> Settings:
     Complaint: a program is running on other ports than are asked for now.
     """
     chosen = settings()
+    wanted = replicas.parse(chosen.replicas, chosen.partitions) | dict(counts or {})
+    chosen = chosen.model_copy(update={"replicas": replicas.written(wanted)})
     for name, ports in _ports(chosen).items():
         running = programs.find(place, name)
         if running and running.ports != ports:
@@ -146,6 +189,7 @@ def configure(place: Home) -> Settings:
         "ORDERLOG_POSTGRES_PORT": chosen.postgres_port,
         "ORDERLOG_SMTP_PORT": chosen.smtp_port,
         "ORDERLOG_HTTP_PORT_BASE": chosen.http_port_base,
+        "ORDERLOG_REPLICAS": chosen.replicas,
         "ORDERLOG_PARTITIONS": first_partitions[1] if first_partitions else chosen.partitions,
         **ensure_keys(place),
     }
@@ -156,13 +200,13 @@ def configure(place: Home) -> Settings:
     if new != text:
         write_private(file, new.encode())
     settings.cache_clear()
-    return settings()
+    return settings().model_copy(update={"replicas": chosen.replicas})
 
 
 def _ports(chosen: Settings) -> dict[str, tuple[int, ...]]:
     """Where each program listens that is ours to run."""
     ports: dict[str, tuple[int, ...]] = {SINK: (chosen.smtp_port,)}
-    ports |= {name: (chosen.port(name),) for name in SERVICES}
+    ports |= {name: (replicas.port(chosen, name),) for name in replicas.names(chosen)}
     if listen := kafka.port(chosen):
         ports[kafka.NAME] = kafka.ports(listen)
     if _own_database():
@@ -170,14 +214,21 @@ def _ports(chosen: Settings) -> dict[str, tuple[int, ...]]:
     return ports
 
 
-def is_ready(service: str) -> bool:
+def is_ready(program: str) -> bool:
     """Whether the service's own readiness probe says so."""
-    connection = HTTPConnection("127.0.0.1", settings().port(service), timeout=2.0)
+    return bool(readiness(program).get("ready"))
+
+
+def readiness(program: str) -> dict[str, Any]:
+    """What a service's process says of itself: ready, its lanes, those that are halted and why. Empty when
+    it does not answer."""
+    connection = HTTPConnection("127.0.0.1", replicas.port(settings(), program), timeout=3.0)
     try:
         connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
+        answer = json.loads(connection.getresponse().read())
+        return answer if isinstance(answer, dict) else {}
+    except (OSError, HTTPException, ValueError):
+        return {}
     finally:
         connection.close()
 
@@ -221,18 +272,21 @@ def _database_up(place: Home, chosen: Settings, progress: Progress) -> None:
         step.note(f"{count} applied in {len(applied)} databases" if count else "nothing pending")
 
 
-def _is_built(service: str) -> bool:
+def _is_built(program: str) -> bool:
+    service, _ = replicas.service_of(program) or ("", 0)
     return find_spec(f"services.{service}.app") is not None
 
 
 def _service(chosen: Settings, name: str) -> Program:
-    yields = FOLLOWING if name in FOLLOWERS else {}
+    service, _ = replicas.service_of(name) or ("", 0)
+    yields = FOLLOWING if service in FOLLOWERS else {}
+    port = replicas.port(chosen, name)
     return Program(
         name,
-        (sys.executable, "-m", f"services.{name}.app"),
-        ports=(chosen.port(name),),
+        (sys.executable, "-m", f"services.{service}.app"),
+        ports=(port,),
         port_setting="ORDERLOG_HTTP_PORT_BASE",
-        environment=_environment(chosen) | yields,
+        environment=_environment(chosen) | yields | {"ORDERLOG_HTTP_PORT": str(port)},
     )
 
 

@@ -1,16 +1,18 @@
 """Subscription through FastStream: batches of raw records to a loop that keeps its own offsets.
 
 FastStream carries the subscription and its lifecycle. What it must not do is in `Subscription`: no exception
-leaves the handler (0.7.8 would commit past the batch), nothing is committed but explicit offsets, and its
-parser and decoder leave the bytes alone.
+leaves the handler (0.7.8 would commit past the batch), nothing is committed but explicit offsets, its parser
+and decoder leave the bytes alone, and it does not sleep after a poll that brought nothing.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 import structlog
-from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker, KafkaMessage
@@ -18,6 +20,7 @@ from faststream.middlewares import AckPolicy
 from opentelemetry.trace import Tracer
 
 from libs.runtime import telemetry
+from libs.runtime.health import Health
 from libs.runtime.kafka import record_of
 from libs.runtime.log import Unavailable
 from libs.runtime.seek import Seek
@@ -25,7 +28,11 @@ from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
-_FETCH_BYTES = 4 * 1_048_576
+_POLL_MS = 1_000
+_SEEKS_MAX = 5
+_PARTITION_BYTES_MIN = 65_536
+_RECORD_BYTES = 1_000
+"""What a record takes besides its value, when batches are cut by bytes."""
 
 
 class Taker(Protocol):
@@ -56,10 +63,17 @@ class Subscription:
         topics: Iterable[str],
         taker: Taker,
         tracer: Tracer,
+        health: Health | None = None,
     ) -> None:
         self._settings, self._taker, self._tracer, self._group = settings, taker, tracer, group
         self._listener = _Listener(self)
         self.ready = asyncio.Event()
+        self._stopping, self._idle = asyncio.Event(), asyncio.Event()
+        self._idle.set()
+        self._health = health or Health(settings.stuck_seconds_max)
+        self._seeks = 0
+        """How often in a row nothing was taken, as we were told to read elsewhere."""
+        topics = tuple(topics)
         self._subscriber = broker.subscriber(
             *topics,
             batch=True,
@@ -69,10 +83,11 @@ class Subscription:
             max_records=settings.batch_records_max,
             fetch_min_bytes=settings.fetch_bytes_min,
             fetch_max_wait_ms=settings.fetch_wait_ms,
-            batch_timeout_ms=200,
-            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_bytes=settings.fetch_bytes_max,
+            max_partition_fetch_bytes=partition_bytes(settings, len(topics)),
             session_timeout_ms=int(settings.session_timeout_seconds * 1000),
             heartbeat_interval_ms=int(settings.session_timeout_seconds * 100),
+            max_poll_interval_ms=int(settings.poll_interval_seconds_max * 1000),
             partition_assignment_strategy=(RangePartitionAssignor,),
             listener=self._listener,
             parser=self._parse,
@@ -80,6 +95,17 @@ class Subscription:
             no_reply=True,
         )
         self._subscriber(self._on_batch)
+        self._subscriber.get_msg = self._poll  # type: ignore[method-assign]
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> "tuple[ConsumerRecord[bytes, bytes], ...]":
+        """The next records, as soon as there are any. FastStream's own poll would sleep after one that
+        brought nothing, and what came meanwhile would wait."""
+        while not self._stopping.is_set():
+            found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.batch_records_max)
+            if found:
+                return tuple(chain.from_iterable(found.values()))
+        await asyncio.get_running_loop().create_future()  # nothing more is read; stopping cancels this
+        raise AssertionError("unreachable")
 
     async def commit(self) -> None:
         """Tell Kafka how far we are; failing is harmless."""
@@ -111,27 +137,75 @@ class Subscription:
         traceparents = [
             value for record in records for name, value in record.headers if name == "traceparent"
         ]
-        with self._tracer.start_as_current_span(f"{self._group} batch", links=telemetry.links(traceparents)):
-            await self._take(records)
+        self._idle.clear()
+        try:
+            with self._tracer.start_as_current_span(
+                f"{self._group} batch", links=telemetry.links(traceparents)
+            ):
+                for some in cut(records, self._settings.batch_bytes_max):
+                    if self._stopping.is_set() or not await self._take(some):
+                        return  # what is left is read again, by whoever owns it then
+        finally:
+            self._idle.set()
 
-    async def _take(self, records: Sequence[Record]) -> None:
-        """Offer the records until they are taken or we are told to read elsewhere."""
+    async def _take(self, records: Sequence[Record]) -> bool:
+        """Offer the records until they are taken; False when others are to be read instead, or we stop."""
         pause = self._settings.retry_seconds_min
         while True:
             try:
                 await self._taker.handle(records)
-                return
+                self._seeks = 0
+                self._health.well("batch")
+                return True
             except Seek as seek:
-                self._seek(seek.offsets)
-                return
+                self._health.well("batch")
+                await self._elsewhere(seek)
+                return False
             except Unavailable as error:
                 logger.warning("store unavailable, batch waits", group=self._group, error=str(error))
+                self._health.well("batch")
             except Exception as error:
                 logger.error("batch failed, it waits", group=self._group, exc_info=error)
-            await asyncio.sleep(pause)
+                self._health.failing("batch", error)
+            if not await self._waited(pause):
+                return False
             pause = min(pause * 2, self._settings.retry_seconds_max)
 
-    def _seek(self, offsets: Mapping[tuple[str, int], int]) -> None:
+    async def _elsewhere(self, seek: Seek) -> None:
+        """Read where we are told to. Told so again and again, somebody claimed our lanes and is gone: claim
+        them as at the start. If it is we who were replaced, the other does the same until Kafka tells us.
+        """
+        self._seeks += 1
+        if self._seeks % _SEEKS_MAX or self._subscriber.consumer is None:
+            self.seek(seek.offsets)
+            return
+        logger.warning("nothing could be taken, claiming again", group=self._group, times=self._seeks)
+        if await self._waited(self._settings.retry_seconds_min):
+            await self.on_assigned(self._subscriber.consumer.assignment())
+
+    async def _waited(self, seconds: float) -> bool:
+        """False as soon as we are to stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        return not self._stopping.is_set()
+
+    def stop_reading(self) -> None:
+        """Take the batch in hand to its end, and no other."""
+        self._stopping.set()
+
+    async def finished(self) -> None:
+        """Wait until no batch is in hand."""
+        await self._idle.wait()
+
+    def pause(self, partitions: Iterable[int]) -> None:
+        """Fetch nothing more of these partitions, in any topic, until `seek` or a rebalance."""
+        consumer, wanted = self._subscriber.consumer, set(partitions)
+        if consumer is not None:
+            consumer.pause(*(place for place in consumer.assignment() if place.partition in wanted))
+
+    def seek(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Read on from these offsets, where the partition is ours; paused ones go on."""
         consumer = self._subscriber.consumer
         if consumer is None:
             return
@@ -140,6 +214,7 @@ class Subscription:
             place = TopicPartition(topic, partition)
             if place in owned:
                 consumer.seek(place, offset)
+                consumer.resume(place)
 
     async def on_assigned(self, places: Iterable[TopicPartition]) -> None:
         """Take over partitions: offsets come from the taker's store, never from Kafka."""
@@ -151,15 +226,43 @@ class Subscription:
                 break
             except Unavailable as error:
                 logger.warning("store unavailable, assignment waits", group=self._group, error=str(error))
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, self._settings.retry_seconds_max)
-        self._seek(offsets)
+                self._health.well("assignment")
+            except Exception as error:  # aiokafka would log it and read on, for nobody
+                logger.error("assignment failed, it waits", group=self._group, exc_info=error)
+                self._health.failing("assignment", error)
+            if not await self._waited(pause):
+                return
+            pause = min(pause * 2, self._settings.retry_seconds_max)
+        self._health.well("assignment")
+        self.seek(offsets)
         self.ready.set()
         logger.info("assigned", group=self._group, partitions=len(partitions))
 
     def on_revoked(self, places: Iterable[TopicPartition]) -> None:
         """Give partitions up."""
         self._taker.revoked([(place.topic, place.partition) for place in places])
+
+
+def partition_bytes(settings: Settings, topics: int) -> int:
+    """What one partition may bring in a fetch, so that all of them together stay within the bound.
+
+    aiokafka keeps what it fetched of each partition until it is read, and fetches of a partition no more
+    while it holds some of it. A record larger than this still comes, alone.
+    """
+    return max(_PARTITION_BYTES_MIN, settings.fetch_bytes_max // (topics * settings.partitions))
+
+
+def cut(records: Sequence[Record], bytes_max: int) -> Iterator[Sequence[Record]]:
+    """The records in parts, in order, each of at most so many bytes, or of one record."""
+    start = held = 0
+    for place, record in enumerate(records):
+        size = _RECORD_BYTES + len(record.value or b"")
+        if held + size > bytes_max and place > start:
+            yield records[start:place]
+            start, held = place, 0
+        held += size
+    if start < len(records):
+        yield records[start:]
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -2,16 +2,13 @@
 
 import asyncio
 import contextlib
-import gc
-import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import structlog
-import uvicorn
-import uvloop
 from fastapi import APIRouter, FastAPI
 from faststream import FastStream
 from faststream.kafka import KafkaBroker
@@ -20,23 +17,26 @@ from opentelemetry.trace import Tracer
 from libs.runtime import platform_api, problems, telemetry
 from libs.runtime.answers import Answers
 from libs.runtime.body_limit import BodyLimit
-from libs.runtime.complaint import Complaint
 from libs.runtime.consume import Subscription
 from libs.runtime.edge import Edge
+from libs.runtime.health import Health
 from libs.runtime.kafka import KafkaPublisher, Lanes, RecordReader
 from libs.runtime.keyring import PostgresKeyring, open_keyring
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
 from libs.runtime.loop import Limits, StageLoop
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.probes import add_probes, answers
-from libs.runtime.relay import Relay
+from libs.runtime.relay import PublishFailed, Relay
 from libs.runtime.sender import Performer, Sender
+from libs.runtime.serve import serve
 from libs.runtime.settings import Settings, settings
 from libs.runtime.stage import Stage
 from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
 _POLL_SECONDS = 1.0
+_LEAVE_SECONDS = 3.0
+"""For leaving the group and closing connections, after the batch in hand was finished."""
 
 Routes = Callable[[Edge], APIRouter]
 MakePerformer = Callable[[Settings, PostgresKeyring], Performer]
@@ -51,12 +51,17 @@ class StageService:
         self._stage, self._routes, self._make_performer = stage, routes, performer
         self._settings, self._tracer = config, tracer
         self._broker = KafkaBroker(
-            config.kafka, client_id=f"orderlog-{stage.name}", logger=None, allow_auto_create_topics=False
+            config.kafka,
+            client_id=f"orderlog-{stage.name}",
+            logger=None,
+            allow_auto_create_topics=False,
+            graceful_timeout=config.stop_seconds,
         )
         self._faststream = FastStream(self._broker, logger=None)
         self._work = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failed = ""
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._settle = asyncio.Event()
+        self._health = Health(config.stuck_seconds_max)
         self.app = FastAPI(
             title=f"Orderlog {stage.name}",
             version="1",
@@ -66,7 +71,8 @@ class StageService:
         )
         problems.install(self.app)
         self.app.add_middleware(BodyLimit, bytes_max=config.body_bytes_max)
-        add_probes(self.app, self._broker, liveness=self._liveness, readiness=self._readiness)
+        self.app.state.begin_stop = self.begin_stop
+        add_probes(self.app, self._broker, liveness=self._health.report, readiness=self._readiness)
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -80,14 +86,21 @@ class StageService:
     async def _start(self, app: FastAPI, stack: AsyncExitStack) -> None:
         stage, config = self._stage, self._settings
         self._pool = await open_pool(config.dsn(stage.name), config, stage.name)
-        stack.push_async_callback(self._pool.close)
+        stack.push_async_callback(_close, self._pool)
         keyring = await stack.enter_async_context(open_keyring(config))
         lanes = Lanes(config.partitions)
         log = self._log = PostgresLog(self._pool, stage)
         self._publisher = KafkaPublisher(config, stage.name)
-        stack.push_async_callback(self._publisher.stop)
+        stack.push_async_callback(_in_time, self._publisher.stop)
         self._answers = Answers(log)
-        self._relay = Relay(stage.name, stage.topic, log, self._publisher)
+        self._relay = _WatchedRelay(
+            stage.name,
+            stage.topic,
+            log,
+            self._publisher,
+            kept_bytes_max=config.relay_bytes_max,
+            health=self._health,
+        )
         self._relay.on_published = telemetry.PUBLISHED.labels(stage.name).inc
         limits = Limits(config.batch_records_max, config.record_bytes_max, config.parked_keys_max)
         self._loop = StageLoop(
@@ -106,6 +119,7 @@ class StageService:
             topics=stage.topics,
             taker=self,
             tracer=self._tracer,
+            health=self._health,
         )
         self._sender = None
         if self._make_performer is not None:
@@ -114,38 +128,58 @@ class StageService:
             self._sender = Sender(stage, log, self._publisher, performer, lambda: self._loop.lanes, lanes)
         edge = Edge(stage.name, config, self._publisher, self._answers, keyring, lanes)
         app.include_router(self._routes(edge))
-        app.include_router(platform_api.routes(stage.name, edge, log, {"work": self._work.set}))
+        app.include_router(platform_api.routes(stage.name, edge, log, {"work": self._try_halted}))
         await self._publisher.start()
         await self._faststream.start()
         for name, running in (
             ("relay", self._relay.run()),
             ("work", self._keep_working()),
             ("commit", self._keep_committing()),
+            ("halted", self._keep_trying_halted()),
             *((("sender", self._sender.run()),) if self._sender else ()),
         ):
             task = asyncio.create_task(running, name=name)
-            task.add_done_callback(self._task_ended)
-            self._tasks.add(task)
+            self._health.watch(task)
+            self._tasks[name] = task
+
+    def begin_stop(self) -> None:
+        """Read nothing more, and keep nobody waiting for an outcome. What is in hand goes on."""
+        if not self._health.stopping:
+            self._health.stopping = True
+            self._stop_by = asyncio.get_running_loop().time() + self._settings.stop_seconds
+            self._subscription.stop_reading()
+            self._answers.release()
+            self._work.set()
+            logger.info("stopping", seconds=self._settings.stop_seconds)
 
     async def _stop(self) -> None:
-        """Stop reading, finish what is in hand, publish it, then let go."""
-        await self._faststream.stop()
-        with contextlib.suppress(Exception):
-            while await self._relay.turn():
-                pass
-        for task in self._tasks:
+        """Finish what is in hand, publish it, tell Kafka how far we are, then leave. What does not end in
+        time is rolled back, and read again by the next owner."""
+        self.begin_stop()
+        try:
+            async with asyncio.timeout_at(self._stop_by):
+                await self._subscription.finished()
+                await asyncio.wait([self._tasks["work"]])
+                while await self._relay.turn():
+                    pass
+                await self._subscription.commit()
+            logger.info("stopped with nothing in hand")
+        except TimeoutError:
+            logger.warning("what was in hand did not end in time", seconds=self._settings.stop_seconds)
+        except (PublishFailed, Unavailable) as error:
+            logger.warning("stopped before all was published; the next owner does", error=str(error))
+        except Exception as error:
+            logger.error("stopped before all was published; the next owner does", exc_info=error)
+        await _in_time(self._faststream.stop)
+        for task in self._tasks.values():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _task_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._failed = f"{task.get_name()}: {type(error).__name__}"
-            logger.critical("a task of the stage ended; restart it", task=task.get_name(), exc_info=error)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     # What the subscription asks of us (libs.runtime.consume.Taker).
 
     async def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         offsets = await self._loop.assigned(partitions)
+        self._tell_halted()
         await self._relay.own(sorted({lane for _, lane in partitions}))
         self._work.set()
         return offsets
@@ -153,6 +187,7 @@ class StageService:
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._loop.revoked(partitions)
         self._relay.disown(sorted({lane for _, lane in partitions}))
+        self._tell_halted()
 
     async def handle(self, records: Sequence[Record]) -> None:
         await self._loop.handle(records)
@@ -182,43 +217,65 @@ class StageService:
             logger.warning("parked", key=parked.key, code=parked.code, place=place)
 
     def halted(self, lane: int, why: str) -> None:
-        telemetry.HALTED.labels(self._stage.name).set(len(self._loop.halted))
+        self._tell_halted()
+        self._subscription.pause([lane])
 
     def uncertain(self) -> None:
         self._relay.catch_up()
 
     async def _keep_working(self) -> None:
         """Timers and replays: when woken, when the next is due, and every second for what others left."""
-        while True:
+        while not self._health.stopping:
             pause = _POLL_SECONDS
             try:
-                while await self._loop.work():
+                while await self._loop.work() and not self._health.stopping:
                     pass
                 due = await self._log.next_due(self._loop.lanes)
                 if due is not None:
                     pause = min(pause, max(0.0, (due - datetime.now(UTC)).total_seconds()))
+                self._health.well("timers")
             except (Fenced, Unavailable, KeyError) as error:
                 logger.warning("timers wait", error=str(error))
+                self._health.well("timers")
             except Exception as error:
                 logger.error("timers wait", exc_info=error)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._work.wait()
-            self._work.clear()
+                self._health.failing("timers", error)
+            await _woken(self._work, pause)
+
+    async def _keep_trying_halted(self) -> None:
+        """Take halted lanes up again, now and then and when somebody settled what was parked.
+
+        Where the cause is still there, the next batch halts the lane again.
+        """
+        while True:
+            await _woken(self._settle, self._settings.halted_retry_seconds)
+            for lane in list(self._loop.halted):
+                logger.warning("halted lane is tried again", lane=lane)
+                offsets = self._loop.resume(lane)
+                with contextlib.suppress(Exception):  # the timers' task tries it again, and tells
+                    while await self._loop.work():
+                        pass
+                self._subscription.seek(offsets)
+            self._tell_halted()
+
+    def _try_halted(self) -> None:
+        """A person settled a parked key."""
+        self._settle.set()
+        self._work.set()
+
+    def _tell_halted(self) -> None:
+        telemetry.HALTED.labels(self._stage.name).set(len(self._loop.halted))
 
     async def _keep_committing(self) -> None:
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             await self._subscription.commit()
 
-    def _liveness(self) -> dict[str, Any]:
-        return {"alive": not self._failed, "failed": self._failed}
-
     async def _readiness(self) -> dict[str, Any]:
         """Ready: partitions are assigned and the database answers. A halted lane is shown, not fatal."""
         assigned, database = self._subscription.ready.is_set(), await answers(self._pool)
         return {
-            "ready": assigned and database and not self._failed,
+            "ready": assigned and database and self._health.report()["alive"] and not self._health.stopping,
             "assigned": assigned,
             "database": database,
             "lanes": list(self._loop.lanes),
@@ -226,38 +283,53 @@ class StageService:
         }
 
 
+class _WatchedRelay(Relay):
+    """One turn at a time, and its unforeseen failures are told to the process's health."""
+
+    def __init__(self, *arguments: Any, health: Health, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._health, self._one_at_a_time = health, asyncio.Lock()
+
+    async def turn(self) -> int:
+        async with self._one_at_a_time:
+            try:
+                published = await super().turn()
+            except (PublishFailed, Unavailable):
+                self._health.well("relay")
+                raise
+            except Exception as error:
+                self._health.failing("relay", error)
+                raise
+            self._health.well("relay")
+            return published
+
+
+async def _woken(event: asyncio.Event, seconds: float) -> None:
+    """Wait until the event is set, or so long; it is cleared."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    event.clear()
+
+
+async def _in_time(closing: Callable[[], Awaitable[None]]) -> None:
+    """Close something that may wait for a broker that is gone."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LEAVE_SECONDS):
+            await closing()
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    """Close a pool; its connections are cut where a database does not let go of them."""
+    try:
+        async with asyncio.timeout(_LEAVE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
 def run(stage: Stage, routes: Routes, performer: MakePerformer | None = None) -> None:
-    """Run a stage until SIGTERM; a batch not committed by then is read again by the next owner."""
+    """Run a stage until SIGTERM, which lets the batch in hand finish; ends with 0 then."""
     config = settings()
     tracer = telemetry.set_up(config, stage.name)
     serve(lambda: StageService(stage, routes, performer, config, tracer).app, stage.name, config)
-
-
-def serve(make_app: Callable[[], FastAPI], name: str, config: Settings) -> None:
-    """Serve an ASGI application on the service's port, on uvloop."""
-
-    async def serving() -> None:
-        server = uvicorn.Server(
-            uvicorn.Config(
-                make_app(),
-                host=config.http_host,
-                port=config.port(name),
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=10,
-            )
-        )
-        await server.serve()
-        if not server.started:
-            raise SystemExit(1)
-
-    os.nice(config.nice)
-    # A batch makes tens of thousands of objects that reference counting frees again; looking for cycles among
-    # them every 700 allocations took a fifth of the time.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    try:
-        uvloop.run(serving())
-    except Complaint as complaint:
-        logger.critical("cannot start", why=str(complaint))
-        raise SystemExit(1) from None

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     http_port: int = 0
     """0 takes the stage's own default, `default_http_port`."""
     http_port_base: int = 18080
+    replicas: str = ""
+    """Processes of a service that `orderlog up` runs, where not one, as in `inventory=2,routing=3`. Unused in
+    production."""
     wait_seconds_max: float = Field(default=30.0, gt=0)
     """Upper bound of `Prefer: wait=N`."""
     body_bytes_max: int = 1_048_576
@@ -58,7 +61,18 @@ class Settings(BaseSettings):
     batch_records_max: int = Field(default=500, ge=1)
     record_bytes_max: int = 1_048_576
     """A Kafka record value larger than this is parked, its bytes kept."""
-    session_timeout_seconds: float = 30.0
+    batch_bytes_max: int = Field(default=4 * 1_048_576, ge=1)
+    """What a poll brings beyond this is decided in several transactions."""
+    session_timeout_seconds: float = Field(default=30.0, gt=0)
+    """After so long without a heartbeat a process is replaced. Kafka's own default minimum is 6."""
+    poll_interval_seconds_max: float = Field(default=300.0, gt=0)
+    """A process that takes nothing for so long, as its database does not answer, gives up its lanes."""
+    stop_seconds: float = Field(default=10.0, gt=0)
+    """How long SIGTERM waits for the batch in hand, its publication and the requests that are answered."""
+    stuck_seconds_max: float = Field(default=60.0, gt=0)
+    """A process whose work fails unforeseen for so long says so at /livez, to be started again."""
+    halted_retry_seconds: float = Field(default=60.0, gt=0)
+    """How often a halted lane is tried again."""
     lock_timeout_seconds: float = 5.0
     statement_timeout_seconds: float = 30.0
     retry_seconds_min: float = 0.2
@@ -70,6 +84,10 @@ class Settings(BaseSettings):
     pool_size: int = 4
 
     fetch_bytes_min: int = Field(default=1, ge=1)
+    fetch_bytes_max: int = Field(default=48 * 1_048_576, ge=1_048_576)
+    """What is fetched ahead of all topics together, and so kept in memory while the stage is busy."""
+    relay_bytes_max: int = Field(default=32 * 1_048_576, ge=1)
+    """What is kept in memory to be published; beyond it, it is read from the log again."""
     fetch_wait_ms: int = Field(default=500, ge=1)
     """A poll waits for so many bytes, or so long: who only follows reads more at once."""
     nice: int = Field(default=0, ge=0, le=19)

@@ -18,7 +18,7 @@ from libs.runtime.consume import Subscription
 from libs.runtime.edge import require
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.probes import add_probes, answers
-from libs.runtime.service import serve
+from libs.runtime.serve import serve
 from libs.runtime.settings import STAGES, Settings, settings
 from libs.runtime.stage import events_topic
 from libs.runtime.tokens import Claims
@@ -38,7 +38,11 @@ class Console:
     def __init__(self, config: Settings, tracer: Tracer) -> None:
         self._settings, self._tracer = config, tracer
         self._broker = KafkaBroker(
-            config.kafka, client_id=f"orderlog-{NAME}", logger=None, allow_auto_create_topics=False
+            config.kafka,
+            client_id=f"orderlog-{NAME}",
+            logger=None,
+            allow_auto_create_topics=False,
+            graceful_timeout=config.stop_seconds,
         )
         self._faststream = FastStream(self._broker, logger=None)
         self.app = FastAPI(
@@ -68,6 +72,7 @@ class Console:
             ends = TopicEnds(self._settings)
             stack.push_async_callback(ends.close)
             app.include_router(routes(self, Queries(self._pool), ends.count))
+            app.state.begin_stop = self._subscription.stop_reading
             await self._faststream.start()
             stack.push_async_callback(self._faststream.stop)
             committing = asyncio.create_task(self._keep_committing(), name="commit")

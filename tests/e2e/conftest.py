@@ -57,7 +57,7 @@ def stack() -> Iterator[Stack]:
     downloads = ROOT / ".orderlog" / "cache"
     downloads.mkdir(parents=True, exist_ok=True)
     (home / "cache").symlink_to(downloads)
-    base = free_ports(11)
+    base = free_ports(25)
     chosen = {
         "ORDERLOG_HOME": str(home),
         "ORDERLOG_KAFKA": f"127.0.0.1:{base}",  # and base + 1, its controller

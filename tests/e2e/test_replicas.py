@@ -1,0 +1,160 @@
+"""A second process of inventory comes and goes while orders are taken: nothing lost, doubled or oversold."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from libs.runtime.settings import settings
+from tests.e2e.conftest import Stack
+from tests.e2e.test_cli import HEADER, row, until
+
+pytestmark = pytest.mark.e2e
+SKUS = 6
+UNITS = 40
+"""Of each SKU: fewer than are ordered, so that the last ones are fought for by both processes."""
+FILE_ORDERS = 60
+FILES_MIN = 6
+
+
+class Shop:
+    """A tenant of its own that orders without a pause, a file at a time, until it is told to end."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.stack, self.folder = stack, folder
+        self.tenant = f"rep-{uuid4().hex[:8]}"
+        self.submitted = 0
+        self.answers: list[dict[str, Any]] = []
+        self._enough = threading.Event()
+
+    def open(self) -> None:
+        place = ("--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1")
+        self.stack.json("nodes", "define", "LON", *place, "--tenant", self.tenant)
+        for sku in range(SKUS):
+            self.stack.json("stock", "receive", f"SKU-{sku}", "LON", str(UNITS), "--tenant", self.tenant)
+
+    @contextmanager
+    def ordering(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._order)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._enough.set()
+            thread.join()
+
+    def _order(self) -> None:
+        files = 0
+        while files < FILES_MIN or not self._enough.is_set():
+            names = range(files * FILE_ORDERS, (files + 1) * FILE_ORDERS)
+            file = self.folder / f"{files}.csv"
+            file.write_text(HEADER + "".join(row(str(n), f"SKU-{n % SKUS}", 1) for n in names))
+            self.answers.append(self.stack.json("orders", "submit", str(file), "--tenant", self.tenant))
+            files += 1
+        self.submitted = files * FILE_ORDERS
+
+    def ends(self) -> Counter[str]:
+        """How many of the tenant's orders there are in each state, by what the logs of the stages say."""
+        found = Counter[str]()
+        for stage, types in (
+            ("inventory", ("stock_allocated", "stock_backordered")),
+            ("fulfillment", ("fulfillment_released",)),
+        ):
+            for type_ in types:
+                found[type_] = len(self.streams(stage, f"oms.{stage}.{type_}"))
+        return found
+
+    def streams(self, stage: str, type_: str) -> Counter[str]:
+        """How often each order has an event of that type."""
+        with psycopg.connect(settings().dsn(stage)) as connection:
+            rows = connection.execute(
+                "SELECT stream, count(*) FROM log WHERE tenant = %s AND type = %s AND origin = 'decided'"
+                " GROUP BY stream",
+                (self.tenant, type_),
+            ).fetchall()
+        return Counter({str(stream): int(times) for stream, times in rows})
+
+
+def lanes(stack: Stack, *programs: str) -> list[list[int]]:
+    told = stack.json("status")["programs"]
+    return [told[name]["lanes"] or [] for name in programs]
+
+
+async def sequences(topic: str) -> dict[int, list[int]]:
+    """The sequence of every record of the topic, by partition, in order."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings().kafka, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        places = [TopicPartition(topic, number) for number in range(settings().partitions)]
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        found: dict[int, list[int]] = {place.partition: [] for place in places}
+        for place in places:
+            consumer.seek(place, 0)
+        for place in places:
+            while await consumer.position(place) < ends[place]:
+                for read, records in (await consumer.getmany(timeout_ms=1000)).items():
+                    found[read.partition] += [int(dict(one.headers)["ce_sequence"]) for one in records]
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def test_a_second_inventory_comes_and_goes_under_load(stack: Stack, tmp_path: Path) -> None:
+    shop = Shop(stack, tmp_path)
+    shop.open()
+    with shop.ordering():
+        begun = stack.json("up", "--replicas", "inventory=2")["programs"]
+        assert begun["inventory-2"]["action"] == "started"
+        assert begun["inventory"]["action"] == "running"
+        split = until(
+            lambda: {"lanes": lanes(stack, "inventory", "inventory-2")},
+            lambda seen: all(seen["lanes"]) and sorted(seen["lanes"][0] + seen["lanes"][1]) == [0, 1, 2, 3],
+        )["lanes"]
+        assert stack.run("logs", "inventory-2", "-n", "5").returncode == 0
+        before = written(split[1])
+        until(lambda: {"rows": written(split[1])}, lambda seen: seen["rows"] > before + 20)
+        gone = stack.json("up", "--replicas", "inventory=1")["programs"]
+        assert gone["inventory-2"]["action"] == "stopped"
+        last = stack.run("logs", "inventory-2", "-n", "20").stdout
+        assert "stopped with nothing in hand" in last, last
+        until(lambda: {"lanes": lanes(stack, "inventory")}, lambda seen: seen["lanes"] == [[0, 1, 2, 3]])
+        assert "inventory-2" not in stack.json("status")["programs"]
+    assert sum(answer["accepted"] for answer in shop.answers) == shop.submitted
+
+    stock = SKUS * UNITS
+    expected = {
+        "stock_allocated": stock,
+        "stock_backordered": shop.submitted - stock,
+        "fulfillment_released": stock,
+    }
+    until(lambda: dict(shop.ends()), lambda seen: seen == expected)
+    for stage, type_ in (("inventory", "stock_allocated"), ("fulfillment", "fulfillment_released")):
+        assert set(shop.streams(stage, f"oms.{stage}.{type_}").values()) == {1}
+    for sku in range(SKUS):
+        seen = stack.json("stock", "show", f"SKU-{sku}", "--tenant", shop.tenant)
+        assert (seen["allocated"], seen["available"]) == (UNITS, 0), seen
+    assert stack.json("prove", "no-oversell", "--tenant", shop.tenant)["holds"] is True
+    published = await sequences("oms.inventory.events")
+    for lane, found in published.items():
+        first_seen = list(dict.fromkeys(found))
+        assert first_seen == list(range(1, ends_of("inventory")[lane] + 1)), f"lane {lane} has a hole"
+
+
+def written(lanes_: list[int]) -> int:
+    """Rows that inventory has decided in these lanes."""
+    return sum(end for lane, end in ends_of("inventory").items() if lane in lanes_)
+
+
+def ends_of(stage: str) -> dict[int, int]:
+    """The last sequence of each lane of a stage's log."""
+    with psycopg.connect(settings().dsn(stage)) as connection:
+        rows = connection.execute("SELECT lane, next_decided - 1 FROM lane").fetchall()
+    return {int(lane): int(end) for lane, end in rows}
