@@ -1,16 +1,16 @@
 """What travels with a contract: who, why, when, caused by what. On the wire: CloudEvents headers."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from libs.events.contract import Contract
+from libs.events.record import record
 
 B = TypeVar("B", bound=Contract, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Envelope(Generic[B]):
     """One input of a decider (`heard`), or one event on its way out.
 

@@ -1,10 +1,10 @@
 """A due timer: the stage's own reminder, decided in its lane like everything else. Never on a topic."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
 from libs.events.contract import Contract
+from libs.events.record import record
 
 
 class TimerDue(Contract):
@@ -20,7 +20,7 @@ class TimerDue(Contract):
         return self.timer_stream
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Timer:
     """Ask for `TimerDue(stream, name)` at `due_at`. One per (stream, name): asked again, it moves."""
 

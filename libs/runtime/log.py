@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 from uuid import UUID, uuid5
 
+from libs.events.record import record
+
 Origin = Literal["decided", "heard"]
 TopicPartition = tuple[str, int]
 Sums = dict[str, dict[tuple[str, ...], list[int]]]
@@ -19,7 +21,7 @@ Sums = dict[str, dict[tuple[str, ...], list[int]]]
 _TIMERS = UUID("3e9f6f0c-8f5a-5a43-9a57-3c6a1b7f5b11")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogRow:
     """One row. `seq` counts from 1 without a gap per (lane, origin); only `decided` rows are relayed.
 
@@ -44,7 +46,7 @@ class LogRow:
     """When it was decided; on the wire, `ce_time`, and so the time that the next stage decides by."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lane:
     """A lane as its owner finds it: what comes next in it. `epoch` fences former owners."""
 
@@ -53,7 +55,7 @@ class Lane:
     next_heard: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Snapshot:
     """A stream's part as stored: the fold of its first `version` rows. None: as the reader knows it."""
 
@@ -61,7 +63,7 @@ class Snapshot:
     part: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parked:
     """A record that waits for a person, or behind one that does. It stays on its topic: this is where."""
 
@@ -79,7 +81,7 @@ class Parked:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Handled:
     """A command that has been decided: its digest, and which rows of its lane answered it."""
 
@@ -91,7 +93,7 @@ class Handled:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TimerRow:
     """A reminder of a stream (`key` is tenant/stream); one per (key, name)."""
 
@@ -106,7 +108,7 @@ class TimerRow:
         return uuid5(_TIMERS, f"{self.key}\x1f{self.name}\x1f{self.due_at.isoformat()}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EffectRow:
     """Something owed to the outside world, claimed by the stage's sender."""
 

@@ -6,7 +6,6 @@ simulator. Its owner calls `assigned`, `revoked`, `handle` (records of a poll) a
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -14,6 +13,7 @@ from uuid import UUID
 import structlog
 
 from libs.events.envelope import Envelope
+from libs.events.record import record
 from libs.events.timer import TimerDue
 from libs.runtime.kept_parts import KeptParts
 from libs.runtime.log import (
@@ -47,7 +47,7 @@ class Observer(Protocol):
         """A batch was cut off: it may have been committed, and `committed` will not tell."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """Bounds of the loop, from the settings."""
 

@@ -13,6 +13,7 @@ from libs.events.catalogue import encode
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.ids import event_id, partition_key
+from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from libs.runtime.log import EffectRow, Handled, Lane, LogRow, Origin, Parked, Snapshot, TimerRow, Writes
 from libs.runtime.reading import Input, Item, Refusable, Unheard, Unusable
@@ -33,7 +34,7 @@ class _Held:
     changed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where an item was read, for a record that must be parked; offset -1 for a timer."""
 

@@ -5,13 +5,13 @@ hear (its sequence still counts); a command that can be refused by name; or some
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
 from libs.events.catalogue import BY_TYPE, COMMANDS, NewerVersion, Unreadable
 from libs.events.contract import Contract
 from libs.events.envelope import Envelope
+from libs.events.record import record
 from libs.runtime.stage import Stage
 from libs.runtime.wire import BadHeaders, Context, Record, body, context
 
@@ -19,7 +19,7 @@ Kind = Literal["command", "event", "timer"]
 _SEQUENCE_DIGITS_MAX = 18
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Input:
     """Something to decide."""
 
@@ -31,7 +31,7 @@ class Input:
     """Of a command's type, stream and payload: tells a repeat from another command under its id."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unheard:
     """An event that the stage has no use for. Only its place in its sender's lane matters."""
 
@@ -40,7 +40,7 @@ class Unheard:
     sequence: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusable:
     """A command that cannot be understood, from somebody who can be told."""
 
@@ -52,7 +52,7 @@ class Refusable:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unusable:
     """A record to park. `key` is its own, or one that nobody else has where it must not block others."""
 

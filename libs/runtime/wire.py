@@ -7,7 +7,6 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kaf
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
@@ -18,12 +17,13 @@ from libs.events.catalogue import Unreadable, decode
 from libs.events.contract import Contract
 from libs.events.envelope import Envelope
 from libs.events.ids import TENANT, partition_key
+from libs.events.record import record
 
 Headers = Sequence[tuple[str, bytes]]
 B = TypeVar("B", bound=Contract)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Record:
     """One Kafka record, whichever client read it. `timestamp_ms` is the broker's or producer's."""
 
@@ -42,7 +42,7 @@ class BadHeaders(Unreadable):
     code = "bad_headers"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Context:
     """The context attributes of a record, before its payload is looked at."""
 

@@ -1,10 +1,10 @@
 """Where each unit of an order is, line by line. Units only ever move between places, so none is lost here."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from libs.events.order import LineQuantity
+from libs.events.record import record
 
 Place = Literal["in_work", "awaiting", "delivered", "lost", "cancelled", "unroutable"]
 
@@ -20,7 +20,7 @@ class Units(Protocol):
     def quantity(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Account:
     """One order line. `ordered` is the sum of all places, always."""
 

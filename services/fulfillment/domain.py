@@ -7,7 +7,7 @@ as `stopped` (cancelled) or `nothing_picked`. Ids: fulfillment orders `{order_id
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import TypeAlias, assert_never, cast
 
@@ -33,6 +33,7 @@ from libs.events.fulfillment import (
 )
 from libs.events.intake import OrderCancellationRequested, Outcome
 from libs.events.inventory import StockAllocated
+from libs.events.record import record
 from libs.events.routing import OrderUnroutable
 from services.fulfillment.accounts import Account, both, entered, less, merged, moved, place, resolved
 from services.fulfillment.work import STOPPABLE, NodeReport, Scan, Work, refuse, report
@@ -60,7 +61,7 @@ YEARS = range(1970, 3000)
 # State --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """One order, as far as its goods go."""
 

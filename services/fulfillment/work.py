@@ -4,7 +4,6 @@ Everything here is about one fulfillment order alone; what it means for the orde
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias, assert_never
 
@@ -24,6 +23,7 @@ from libs.events.fulfillment import (
     ShortLine,
 )
 from libs.events.order import LineQuantity
+from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from services.fulfillment.accounts import both
 
@@ -32,7 +32,7 @@ Step = Literal["released", "picked", "packed", "dispatched", "delivered", "lost"
 STOPPABLE: frozenset[Step] = frozenset({"released", "picked", "packed"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scan:
     """One carrier event of a shipment."""
 
@@ -40,7 +40,7 @@ class Scan:
     occurred_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Work:
     """One fulfillment order: what a node was asked, and how far it is."""
 

@@ -6,7 +6,7 @@ delivered, lost or cancelled; a held one may be cancelled here, as nobody else k
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal, assert_never, cast
 
@@ -28,6 +28,7 @@ from libs.events.intake import (
     SubmitOrder,
 )
 from libs.events.order import Destination, LineQuantity
+from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from services.intake.geography import located
 from services.intake.rules import holds, rejections
@@ -42,7 +43,7 @@ Heard = SubmitOrder | CancelOrder | ReleaseHold | FulfillmentCompleted | Cancell
 Status = Literal["unknown", "held", "accepted", "cancelling", "closed", "rejected"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """One order, as intake knows it. Terms are kept only as long as a decision may need them."""
 

@@ -8,7 +8,7 @@ concerns, and an order's event that frees units leaves a timer `free` with each 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import assert_never, cast
 
@@ -34,6 +34,7 @@ from libs.events.inventory import (
     StockShorted,
 )
 from libs.events.order import LineQuantity
+from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
@@ -79,7 +80,7 @@ SKU_STREAM = "sku/"
 Part = OrderPart | SkuPart
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """The parts that one input needs: its home stream's, and those of the SKUs it moves."""
 

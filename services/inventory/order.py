@@ -5,7 +5,7 @@ change it without meeting the order.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -21,6 +21,7 @@ from libs.events.inventory import (
     StockShorted,
 )
 from libs.events.order import Destination, LineQuantity, Sealed
+from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from services.inventory.stock import added
 
@@ -46,7 +47,7 @@ StockEvent = (
 """Inventory's events of an order's stream."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OrderPart:
     """State of an order's stream."""
 

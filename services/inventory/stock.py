@@ -7,7 +7,7 @@ whenever the queue is not empty and units are free, such a timer is due; until t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from libs.events.contract import Event
@@ -24,12 +24,13 @@ from libs.events.inventory import (
     StockPegged,
     StockReceived,
 )
+from libs.events.record import record
 
 MOST_UNITS = 1_000_000_000
 """Units of one SKU that may be in the house, on hand and allocated; more is a typing error."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OrderClaim:
     """What an order wants of a SKU and has no node for yet, and how much of it is promised."""
 
@@ -38,7 +39,7 @@ class OrderClaim:
     since: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SkuPart:
     """State of a stream `sku/…`: the sum of the SKU's movements, from whatever lane they came.
 

@@ -6,7 +6,7 @@ heard before the order was accepted (another topic was faster) wait for it. Mess
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, assert_never, cast
 
@@ -31,6 +31,7 @@ from libs.events.notifications import (
     RecordMessageOutcome,
 )
 from libs.events.order import Sealed
+from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from libs.events.returns import RefundRequested, ReturnAuthorised
 from libs.events.routing import OrderRouted
@@ -72,7 +73,7 @@ LISTED_MAX = 20
 # State --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Letter:
     """One message, asked for or to be asked for: what it says, and what became of it."""
 
@@ -82,7 +83,7 @@ class Letter:
     outcome: Literal["owed", "sent", "failed", "skipped"] = "owed"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """One order's messages."""
 

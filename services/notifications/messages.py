@@ -6,7 +6,6 @@ cleaned of control characters before it gets near a header or a body.
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +18,7 @@ from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from libs.events.notifications import Fact
+from libs.events.record import record
 from services.notifications.domain import State
 
 LOCALE = "en_GB"
@@ -35,7 +35,7 @@ class Unsendable(Exception):
     """This message can never be sent; the text says why, without personal data."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """One mail. No field holds a control character, but for the line feeds of `body`."""
 

@@ -7,7 +7,7 @@ before it is heard is remembered, and requested when it comes. Ids: RMAs `{order
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal, TypeAlias, assert_never, cast
 
@@ -16,6 +16,7 @@ from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCompleted, ShipmentDelivered
 from libs.events.intake import OrderAccepted
 from libs.events.order import LineQuantity
+from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
     AuthorisedLine,
@@ -40,7 +41,7 @@ Cause: TypeAlias = Literal["returned", "lost", "cancelled", "unroutable"]
 # State --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Terms:
     """What the customer was charged, in the currency's minor unit."""
 
@@ -54,7 +55,7 @@ class Terms:
     """What the customer pays: as the channel said it, else goods and charges. Refunds never exceed it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Owed:
     """Units to be refunded. The amount follows from the terms."""
 
@@ -66,7 +67,7 @@ class Owed:
     """Nothing of the order arrived: its charges (postage) are owed too."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rma:
     """One return authorisation: units by line, that may come and that came."""
 
@@ -75,7 +76,7 @@ class Rma:
     receipts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """One order, as far as coming back goes."""
 

@@ -6,13 +6,14 @@ explained and replayed. Where nodes are, and whom they serve, is data: operation
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import assert_never, cast
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import AllocationFailed, StockReserved
+from libs.events.record import record
 from libs.events.routing import DefineNode, NodeDefined, NodeTerms, OrderRouted, OrderUnroutable
 from services.routing import candidates, sourcing
 
@@ -31,7 +32,7 @@ SHARED = frozenset({NODES})
 """Every order reads the nodes; only their own lane changes them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OrderPart:
     """One order, as routing knows it."""
 
@@ -39,7 +40,7 @@ class OrderPart:
     """The latest sourcing round that was answered."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NodesPart:
     """All nodes of the tenant, and how often they have changed."""
 
@@ -50,7 +51,7 @@ class NodesPart:
 Part = OrderPart | NodesPart
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """What a decision sees: the nodes, and the order it is about, if it is about one."""
 

@@ -9,13 +9,13 @@ which holds for up to 12 usable nodes and 48 SKUs. Beyond, it goes on greedily, 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from math import asin, comb, cos, radians, sin, sqrt
 from typing import NamedTuple
 
 from libs.events.inventory import Availability
 from libs.events.order import Destination, LineQuantity, NodeLines
+from libs.events.record import record
 from libs.events.routing import NodeTerms
 
 SETS_MAX = 4096
@@ -38,7 +38,7 @@ class Offer(NamedTuple):
     """Why it may not ship this order; none when it may."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """The nodes chosen, nearest first, and the other complete sets of the same size."""
 
