@@ -1,11 +1,11 @@
 """Wires the console: `python -m services.console.app`."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI, Request
@@ -18,6 +18,7 @@ from libs.runtime.consume import Subscription
 from libs.runtime.edge import require
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.probes import add_probes, answers
+from libs.runtime.seek import Seek
 from libs.runtime.serve import serve
 from libs.runtime.settings import STAGES, Settings, settings
 from libs.runtime.stage import events_topic
@@ -27,9 +28,14 @@ from services.console.follow import Follower
 from services.console.queries import Queries
 from services.console.store import Projector
 
+logger = structlog.get_logger()
+
 NAME = "console"
 TOPICS = tuple(events_topic(stage) for stage in STAGES)
 _COMMIT_SECONDS = 1.0
+_HOLD_SECONDS_MAX = 2.0
+"""How old the read models may grow under load, for the sake of larger transactions; idle, nothing waits."""
+_WRITE_SECONDS = 0.05
 
 
 class Console:
@@ -60,7 +66,7 @@ class Console:
         async with AsyncExitStack() as stack:
             self._pool = await open_pool(self._settings.dsn(NAME), self._settings, NAME)
             stack.push_async_callback(self._pool.close)
-            self._follower = Follower(Projector(self._pool))
+            self._follower = Follower(Projector(self._pool), hold_seconds_max=_HOLD_SECONDS_MAX)
             self._subscription = Subscription(
                 self._broker,
                 self._settings,
@@ -75,19 +81,35 @@ class Console:
             app.state.begin_stop = self._subscription.stop_reading
             await self._faststream.start()
             stack.push_async_callback(self._faststream.stop)
-            committing = asyncio.create_task(self._keep_committing(), name="commit")
+            tasks = [
+                asyncio.create_task(self._keep_committing(), name="commit"),
+                asyncio.create_task(self._keep_writing(), name="write"),
+            ]
             try:
                 yield
             finally:
-                committing.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await committing
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _keep_committing(self) -> None:
         while True:
             await asyncio.sleep(_COMMIT_SECONDS)
             await self._subscription.commit()
             telemetry.HALTED.labels(NAME).set(len(self._follower.halted))
+
+    async def _keep_writing(self) -> None:
+        """Write what the follower holds back, when it is due and no poll comes. What is never written, as we
+        stop, is read again."""
+        while True:
+            await asyncio.sleep(_WRITE_SECONDS)
+            try:
+                await self._follower.write_due()
+            except Seek as seek:
+                self._subscription.seek(seek.offsets)
+            except Exception as error:
+                logger.warning("read models not written, what is held waits", error=repr(error))
+                await asyncio.sleep(self._settings.retry_seconds_min)
 
     async def _readiness(self) -> dict[str, Any]:
         """Ready: partitions are assigned and the database answers. A halted partition is shown, not fatal."""

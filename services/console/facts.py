@@ -1,14 +1,16 @@
 """What the read side knows of one order: each stage's facts apart, so that no stage disturbs another's.
 
-Plain frozen dataclasses that pydantic stores as JSON. Every `_at` is UTC; mappings are never changed in
+Plain records that pydantic stores as JSON. Every `_at` is UTC; mappings are never changed in
 place. Line numbers and ids are the keys under which a stage reports. Personal data is never here: of a sealed
 contact only the data subject's pseudonym is kept.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal
+
+from libs.events.record import record
 
 Units = Mapping[int, int]
 """Units by line number."""
@@ -16,7 +18,7 @@ Units = Mapping[int, int]
 Sourced = Literal["backordered", "short_picked", "reserved", "allocated", "freed"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OrderedLine:
     """One line as ordered."""
 
@@ -27,7 +29,7 @@ class OrderedLine:
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChargedAmount:
     """Money that is no goods."""
 
@@ -35,7 +37,7 @@ class ChargedAmount:
     amount_minor: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlacedHold:
     """A named release-blocker; open while `released_at` is none."""
 
@@ -46,7 +48,7 @@ class PlacedHold:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StatedReason:
     """Why something was refused."""
 
@@ -54,7 +56,7 @@ class StatedReason:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IntakeFacts:
     """The order as captured, and how it began and ended."""
 
@@ -82,7 +84,7 @@ class IntakeFacts:
     close_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SourcedLine:
     """Where the sourcing of a line stands in its latest round."""
 
@@ -92,7 +94,7 @@ class SourcedLine:
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WaitedFor:
     """Units of a SKU that a backordered order lacks."""
 
@@ -100,7 +102,7 @@ class WaitedFor:
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InventoryFacts:
     """What is promised to the order. Quantities by bucket are in the reservations table, not here."""
 
@@ -113,7 +115,7 @@ class InventoryFacts:
     freed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WeighedCandidate:
     """A set of nodes that routing weighed, and why it was taken or not."""
 
@@ -124,7 +126,7 @@ class WeighedCandidate:
     distance_km: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoutingDecision:
     """One round's plan: units by line at each node, or why there is none."""
 
@@ -139,14 +141,14 @@ class RoutingDecision:
     reasons: tuple[StatedReason, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoutingFacts:
     """Every decision, in order of its round."""
 
     decisions: tuple[RoutingDecision, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parcel:
     """One parcel, packed or under way."""
 
@@ -155,7 +157,7 @@ class Parcel:
     tracking_number: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NodeWork:
     """A fulfillment order: work requested of one node."""
 
@@ -172,7 +174,7 @@ class NodeWork:
     cancelled_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dispatch:
     """A shipment: goods under one dispatch, and how far the carrier says they are."""
 
@@ -192,7 +194,7 @@ class Dispatch:
     lost_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FulfillmentFacts:
     """What is with the nodes, what has left, and what has come to its end."""
 
@@ -207,7 +209,7 @@ class FulfillmentFacts:
     outcome: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OwedMessage:
     """One message to the customer. `state` is requested, sent, failed or skipped."""
 
@@ -219,14 +221,14 @@ class OwedMessage:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotificationsFacts:
     """Every message, by its id."""
 
     messages: Mapping[str, OwedMessage] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReceivedUnits:
     """Units that came back at a node, and what became of them."""
 
@@ -238,7 +240,7 @@ class ReceivedUnits:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rma:
     """A return authorisation and what came back under it."""
 
@@ -248,7 +250,7 @@ class Rma:
     closed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OwedRefund:
     """Money that the customer is owed."""
 
@@ -260,7 +262,7 @@ class OwedRefund:
     rma_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReturnsFacts:
     """What may be returned, what was, and what is owed for it."""
 
@@ -269,7 +271,7 @@ class ReturnsFacts:
     refunds: Mapping[str, OwedRefund] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """One order as the read side knows it."""
 

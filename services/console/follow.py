@@ -1,8 +1,15 @@
-"""Follows the stages' event topics: what a poll brings becomes one transaction on the live read models."""
+"""Follows the stages' event topics: what polls bring becomes transactions on the live read models.
 
-from collections.abc import Iterator, Mapping, Sequence
+Under load a transaction takes what several polls brought: an order's events are then folded together, and
+its row is written once for all of them. What is held back meanwhile is in memory only: its offsets stand.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
+from typing import NamedTuple
 
 import asyncpg
 import structlog
@@ -17,60 +24,124 @@ from services.console.store import OffsetMoved, Projector, TopicPartition
 
 logger = structlog.get_logger()
 
+HELD_MAX = 4_000
+"""Records held back at most, but for one poll; some 5 kB each."""
+_WRITING_SHARE = 0.1
+"""How much of the time writing may take before more is held back for the next transaction."""
+
+
+class ReadRecord(NamedTuple):
+    """A record as the projector takes it."""
+
+    place: TopicPartition
+    offset: int
+    found: Envelope[Event] | UnreadableEvent
+
 
 @dataclass(slots=True)
 class ReadBatch:
-    """Records in order, as the projector takes them."""
+    """Records that continue each other in each partition."""
 
-    envelopes: list[Envelope[Event]] = field(default_factory=list)
-    unreadable: list[UnreadableEvent] = field(default_factory=list)
-    offsets: dict[TopicPartition, tuple[int, int]] = field(default_factory=dict)
+    records: list[ReadRecord] = field(default_factory=list)
 
-    def take(self, record: Record, expected: int) -> None:
+    def take(self, record: Record) -> None:
         """Add the next record of its partition. Raises NewerEvent, having added nothing."""
-        found = read(record)
-        if isinstance(found, UnreadableEvent):
-            self.unreadable.append(found)
-        else:
-            self.envelopes.append(found)
-        place = (record.topic, record.partition)
-        first, _ = self.offsets.get(place, (expected, expected))
-        self.offsets[place] = (first, record.offset + 1)
+        self.records.append(ReadRecord((record.topic, record.partition), record.offset, read(record)))
+
+    @property
+    def envelopes(self) -> list[Envelope[Event]]:
+        return [record.found for record in self.records if isinstance(record.found, Envelope)]
+
+    @property
+    def unreadable(self) -> list[UnreadableEvent]:
+        return [record.found for record in self.records if isinstance(record.found, UnreadableEvent)]
+
+    @property
+    def offsets(self) -> dict[TopicPartition, tuple[int, int]]:
+        """The first offset of each partition, and the one after its last."""
+        ends: dict[TopicPartition, tuple[int, int]] = {}
+        for place, offset, _ in self.records:
+            first, _ = ends.get(place, (offset, offset))
+            ends[place] = (first, offset + 1)
+        return ends
+
+    def beyond(self, positions: Mapping[TopicPartition, int]) -> "ReadBatch":
+        """What of it lies in these partitions, from there on."""
+        return ReadBatch([r for r in self.records if r.place in positions and r.offset >= positions[r.place]])
 
 
 class Follower:
-    """The projector's side of a subscription (`libs.runtime.consume.Taker`). One per process."""
+    """The projector's side of a subscription (`libs.runtime.consume.Taker`). One per process.
 
-    def __init__(self, projector: Projector) -> None:
+    With `hold_seconds_max` it holds records back so long at most, and the longer the longer a write takes;
+    then somebody has to call `write_due` every now and then.
+    """
+
+    def __init__(
+        self,
+        projector: Projector,
+        *,
+        hold_seconds_max: float = 0.0,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._projector = projector
+        self._hold_seconds_max, self._clock = hold_seconds_max, clock
+        self._due_at = clock()
         self._next: dict[TopicPartition, int] = {}
+        self._held = ReadBatch()
+        self._writing = asyncio.Lock()
         self.halted: dict[TopicPartition, str] = {}
         """Partitions that wait for a person, and why."""
 
     async def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Own these; where to read each from. Raises Unavailable."""
-        with _reachable():
-            offsets = await self._projector.positions(partitions)
-        self._next |= offsets
-        for place in partitions:
-            self.halted.pop(place, None)
-        return offsets
+        async with self._writing:
+            with _reachable():
+                offsets = await self._projector.positions(partitions)
+            self.revoked(partitions)
+            self._next |= offsets
+            return offsets
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        """Give these up; what is in hand for them is fenced by its offsets."""
+        """Give these up. What is held of them is dropped; what is being written is fenced by its offsets."""
         for place in partitions:
             self._next.pop(place, None)
             self.halted.pop(place, None)
+        self._held = self._held.beyond(self._next)
 
     def positions(self) -> Mapping[TopicPartition, int]:
-        """The next offset of each partition owned."""
+        """The next offset of each partition owned, as stored."""
         return dict(self._next)
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Project records. Raises Seek (read on elsewhere) or Unavailable (offer them again)."""
-        batch = self._read(records)
-        if not batch.offsets:
+        """Project records, or hold them back. Raises Seek (read elsewhere) or Unavailable (offer again)."""
+        async with self._writing:
+            self._read(records)
+            if len(self._held.records) >= HELD_MAX or self._clock() >= self._due_at:
+                await self._write()
+
+    async def write_due(self, *, now: bool = False) -> None:
+        """Write what was held back long enough, or all of it `now`. Raises Seek or Unavailable."""
+        async with self._writing:
+            if now or self._clock() >= self._due_at:
+                await self._write()
+
+    async def _write(self) -> None:
+        batch, self._held = self._held, ReadBatch()
+        if not batch.records:
             return
+        began = self._clock()
+        try:
+            await self._project(batch)
+        except Seek:
+            raise
+        except BaseException:
+            self._held = batch.beyond(self._next)
+            raise
+        ended = self._clock()
+        self._due_at = ended + min(self._hold_seconds_max, (ended - began) / _WRITING_SHARE)
+
+    async def _project(self, batch: ReadBatch) -> None:
         try:
             with _reachable():
                 await self._projector.apply(batch.envelopes, batch.offsets, batch.unreadable)
@@ -81,7 +152,7 @@ class Follower:
         except Unavailable:
             raise
         except Exception as error:
-            await self._isolate(records, batch, error)
+            await self._isolate(batch.records, error)
         else:
             self._applied(batch)
 
@@ -90,34 +161,32 @@ class Follower:
             logger.warning("event unreadable, noted and left on its topic", **found._asdict())
         self._next |= {place: next_ for place, (_, next_) in batch.offsets.items() if place in self._next}
 
-    async def _isolate(self, records: Sequence[Record], batch: ReadBatch, error: Exception) -> None:
+    async def _isolate(self, records: list[ReadRecord], error: Exception) -> None:
         """A batch could not be projected: halve it, so that one bad event is noted and stops no other."""
         if len(records) > 1:
             middle = len(records) // 2
-            await self.handle(records[:middle])
-            await self.handle(records[middle:])
+            await self._project(ReadBatch(records[:middle]))
+            await self._project(ReadBatch(records[middle:]))
             return
-        [record] = records
-        logger.error("event could not be projected", topic=record.topic, offset=record.offset, exc_info=error)
+        [(place, offset, _)] = records
+        logger.error("event could not be projected", topic=place[0], offset=offset, exc_info=error)
         why = f"projecting it failed: {type(error).__name__}; see the console's log"
-        noted = UnreadableEvent(record.topic, record.partition, record.offset, "failed", why)
-        alone = ReadBatch(unreadable=[noted], offsets=batch.offsets)
+        alone = ReadBatch([ReadRecord(place, offset, UnreadableEvent(*place, offset, "failed", why))])
         with _reachable():
             await self._projector.apply((), alone.offsets, alone.unreadable)
         self._applied(alone)
 
-    def _read(self, records: Sequence[Record]) -> ReadBatch:
-        """The records that continue what is stored; raises Seek where a partition does not continue."""
-        batch = ReadBatch()
-        expected = dict(self._next)
+    def _read(self, records: Sequence[Record]) -> None:
+        """Hold the records that continue what was read; raises Seek where a partition does not continue."""
+        expected = self._next | {place: next_ for place, (_, next_) in self._held.offsets.items()}
         for record in records:
             place = (record.topic, record.partition)
             if place not in expected or place in self.halted or record.offset < expected[place]:
                 continue
             if record.offset > expected[place]:
-                raise Seek({place: expected[place]})
+                raise Seek(expected)  # everywhere: the rest of the poll was not taken either
             try:
-                batch.take(record, expected[place])
+                self._held.take(record)
             except NewerEvent as newer:
                 self.halted[place] = str(newer)
                 logger.critical(
@@ -125,7 +194,6 @@ class Follower:
                 )
                 continue
             expected[place] = record.offset + 1
-        return batch
 
 
 @contextmanager

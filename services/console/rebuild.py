@@ -89,7 +89,7 @@ async def _project(
         if record.offset != expected[place]:
             raise _incomplete(place, expected[place], record.offset)
         try:
-            batch.take(record, expected[place])
+            batch.take(record)
         except NewerEvent as newer:
             raise Complaint(
                 f"The topics hold a newer event: {newer}.", "Upgrade the console first."

@@ -6,9 +6,9 @@ stage's news came first.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
+from libs.events.record import record
 from services.console.facts import FulfillmentFacts, NodeWork, State, Units
 
 OPEN = (
@@ -33,7 +33,7 @@ STATUSES = ("incoming", "held", *OPEN, *ENDED, "partly_delivered", "rejected")
 """Every status of an order. `incoming`: a later stage's news came first, intake's own has not arrived yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Milestones:
     """The seven moments of an order; none where it has not happened. A first time, but for `delivered`:
     that is the last delivery, once nothing more is to come."""
@@ -47,7 +47,7 @@ class Milestones:
     delivered: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LineStanding:
     """One line: units ordered, and units by state (only states that have units)."""
 

@@ -3,10 +3,9 @@
 The whole reads back as one `State`; what is at its default is left out.
 """
 
-from dataclasses import dataclass
-
 from pydantic import TypeAdapter
 
+from libs.events.record import record
 from services.console.facts import (
     INITIAL,
     FulfillmentFacts,
@@ -30,7 +29,7 @@ _WRITERS = {
 """By field of `State`, in its order."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Written:
     """A state, and its JSON by stage: a member with a comma after it, or nothing if all is at its default."""
 

@@ -1,0 +1,131 @@
+"""Holding records back for a larger transaction: for how long, and what becomes of them when it fails."""
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from libs.runtime.log import Unavailable
+from libs.runtime.seek import Seek
+from services.console.follow import Follower
+from services.console.rebuild import rebuild
+from services.console.store import Projector
+from tests.console_database import console_dsn, pool
+from tests.log.test_console_rebuild import Topics, reading, topics
+
+__all__ = ["console_dsn", "pool", "topics"]
+
+
+class Faulty(Projector):
+    """A projector that takes its time, by a clock of its own, or has lost its database."""
+
+    now, takes_seconds, lost = 0.0, 0.0, False
+
+    async def apply(self, *batch: Any) -> None:
+        if self.lost:
+            raise ConnectionResetError("the database went away")
+        await super().apply(*batch)
+        self.now += self.takes_seconds
+
+
+class Holding:
+    """A follower that holds back; the database is what everybody sees of it."""
+
+    def __init__(self, pool: asyncpg.Pool, topics: Topics) -> None:
+        self.topics, self.projector = topics, Faulty(pool)
+        self.follower = Follower(self.projector, hold_seconds_max=1.0, clock=lambda: self.projector.now)
+
+    async def start(self) -> "Holding":
+        """Owner of all topics, which has just written the first record of each, in no time."""
+        await self.follower.assigned(list(self.topics))
+        await self.follower.handle([records[0] for records in self.topics.values()])
+        return self
+
+    async def slow(self, seconds: float) -> None:
+        """Read the second record of each topic, in a transaction that takes so long."""
+        self.projector.takes_seconds = seconds
+        await self.follower.handle([records[1] for records in self.topics.values()])
+        self.projector.takes_seconds = 0.0
+
+    async def rest(self, start: int = 2) -> None:
+        """Read on to the ends, a record of each topic at a time."""
+        for turn in range(start, max(map(len, self.topics.values()))):
+            await self.follower.handle([r[turn] for r in self.topics.values() if turn < len(r)])
+
+
+async def test_records_are_held_back_the_longer_the_longer_a_write_takes(
+    pool: asyncpg.Pool, topics: Topics
+) -> None:
+    holding = await Holding(pool, topics).start()
+    assert set(holding.follower.positions().values()) == {1}, "the first is written at once"
+    await holding.slow(0.05)
+    at_write = holding.follower.positions()
+    holding.projector.now += 0.4
+    await holding.rest()
+    await holding.follower.write_due()
+    assert holding.follower.positions() == at_write == await holding.projector.positions(topics)
+    holding.projector.now += 0.1
+    await holding.follower.write_due()
+    ends = {place: len(records) for place, records in topics.items()}
+    assert holding.follower.positions() == ends == await holding.projector.positions(topics)
+    assert (await rebuild(pool, reading(topics))).match
+
+
+async def test_records_are_never_held_back_longer_than_allowed(pool: asyncpg.Pool, topics: Topics) -> None:
+    holding = await Holding(pool, topics).start()
+    await holding.slow(60)
+    holding.projector.now += 1.0
+    await holding.rest()
+    assert (await rebuild(pool, reading(topics))).events > 2 * len(topics)
+
+
+async def test_what_is_held_back_of_a_lane_that_is_given_up_is_read_again(
+    pool: asyncpg.Pool, topics: Topics
+) -> None:
+    holding = await Holding(pool, topics).start()
+    await holding.slow(60)
+    await holding.rest()
+    other = Follower(Projector(pool))
+    lane = [place for place in topics if place[1] == 1]
+    holding.follower.revoked(lane)
+    offsets = await other.assigned(lane)
+    assert max(offsets.values()) <= 2
+    for place in lane:
+        await other.handle(topics[place][offsets[place] :])
+    await holding.follower.write_due(now=True)
+    assert await other.assigned(list(topics)) == {place: len(records) for place, records in topics.items()}
+    assert (await rebuild(pool, reading(topics))).match
+
+
+async def test_what_is_held_back_waits_for_the_database_and_is_offered_again_in_vain(
+    pool: asyncpg.Pool, topics: Topics
+) -> None:
+    holding = await Holding(pool, topics).start()
+    holding.projector.lost = True
+    place = ("oms.intake.events", 0)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await holding.follower.handle(topics[place][1:5])
+    holding.projector.lost = False
+    await holding.follower.write_due()
+    assert holding.follower.positions()[place] == 5
+    await holding.rest(1)
+    assert (await rebuild(pool, reading(topics))).match
+
+
+async def test_what_is_held_back_is_dropped_where_another_has_moved_on(
+    pool: asyncpg.Pool, topics: Topics
+) -> None:
+    holding = await Holding(pool, topics).start()
+    await holding.slow(60)
+    await holding.rest()
+    other = Follower(Projector(pool))
+    await other.assigned(list(topics))
+    await other.handle([records[2] for records in topics.values() if len(records) > 2])
+    with pytest.raises(Seek) as seek:
+        await holding.follower.write_due(now=True)
+    assert seek.value.offsets == other.positions()
+    for place, records in topics.items():
+        await holding.follower.handle(records[seek.value.offsets[place] :])
+    await holding.follower.write_due(now=True)
+    assert (await rebuild(pool, reading(topics))).match
