@@ -1,6 +1,7 @@
 """Wires the console: `python -m services.console.app`."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -66,7 +67,9 @@ class Console:
         async with AsyncExitStack() as stack:
             self._pool = await open_pool(self._settings.dsn(NAME), self._settings, NAME)
             stack.push_async_callback(self._pool.close)
-            self._follower = Follower(Projector(self._pool), hold_seconds_max=_HOLD_SECONDS_MAX)
+            self._follower = Follower(
+                Projector(self._pool), hold_seconds_max=_HOLD_SECONDS_MAX, clock=time.monotonic
+            )
             self._subscription = Subscription(
                 self._broker,
                 self._settings,

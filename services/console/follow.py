@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import NamedTuple
 
 import asyncpg
@@ -73,8 +72,8 @@ class ReadBatch:
 class Follower:
     """The projector's side of a subscription (`libs.runtime.consume.Taker`). One per process.
 
-    With `hold_seconds_max` it holds records back so long at most, and the longer the longer a write takes;
-    then somebody has to call `write_due` every now and then.
+    With `hold_seconds_max` it holds records back so long at most by `clock`, and the longer the longer a write
+    takes; then somebody has to call `write_due` every now and then.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class Follower:
         projector: Projector,
         *,
         hold_seconds_max: float = 0.0,
-        clock: Callable[[], float] = monotonic,
+        clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._projector = projector
         self._hold_seconds_max, self._clock = hold_seconds_max, clock
