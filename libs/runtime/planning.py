@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid5
 
+from asyncpg.pgproto.pgproto import UUID as FastUUID
+
 from libs.events.catalogue import encode
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.ids import event_id, partition_key
+from libs.events.ids import derived, partition_key
 from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from libs.runtime.log import EffectRow, Handled, Lane, LogRow, Origin, Parked, Snapshot, TimerRow, Writes
@@ -155,7 +157,7 @@ class Planner:
         for index, event in enumerate(stage.decide(state, heard, heard.at)):
             state = stage.evolve(state, event)
             self._keep(item, parts, state)
-            self._emit(item.lane, item.key, heard, event, event_id(heard.id, stage.name, index))
+            self._emit(item.lane, item.key, heard, event, self._event_id(heard.id, index))
 
     def _keep(self, item: Input, parts: dict[str, Part], state: object) -> bool:
         """Note which parts the fold changed; True when any did."""
@@ -170,6 +172,11 @@ class Planner:
                 if stream != item.envelope.stream:
                     held.version += 1
         return changed
+
+    def _event_id(self, cause: UUID, index: int) -> UUID:
+        """`libs.events.ids.event_id`, of a class that is written to text and to the database in C."""
+        id_: UUID = FastUUID(derived(cause.bytes, f"{self._stage.name}/{index}"))
+        return id_
 
     def _emit(self, lane: int, key: str, heard: Envelope[Contract], event: Event, id_: UUID) -> None:
         assert event.stream == heard.stream, f"{event.TYPE} belongs to {event.stream}, not {heard.stream}"
@@ -299,7 +306,7 @@ class Planner:
             partition_key(heard.tenant, heard.stream),
             heard,
             refusal,
-            event_id(alias, self._stage.name, 0),
+            self._event_id(alias, 0),
         )
 
     def _refuse(self, item: Refusable, place: Place) -> None:
@@ -317,7 +324,7 @@ class Planner:
         heard = found.envelope(refusal)
         if not self._repeated(heard, item.digest, item.lane):
             first = self._next[item.lane][0]
-            self._emit(item.lane, item.key, heard, refusal, event_id(heard.id, self._stage.name, 0))
+            self._emit(item.lane, item.key, heard, refusal, self._event_id(heard.id, 0))
             self.writes.handled.append(Handled(found.tenant, found.id, item.digest, item.lane, first, 1))
         if place.parked_id:
             self.writes.unparked[place.parked_id] = "replayed"
