@@ -19,17 +19,31 @@ class BodyLimit:
         if not announced.isdigit() or int(announced) > self._bytes_max:
             await self._problem().response()(scope, receive, send)
             return
-        received = 0
+        received, exceeded, answered = 0, False, False
 
         async def counted() -> Message:
-            nonlocal received
+            nonlocal received, exceeded
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._bytes_max:
+                exceeded = True
                 raise self._problem()
             return message
 
-        await self._app(scope, counted, send)
+        async def answer(message: Message) -> None:
+            """What the application makes of a body that broke off is not what is wrong with it."""
+            nonlocal answered
+            if not exceeded:
+                answered = True
+                await send(message)
+
+        try:
+            await self._app(scope, counted, answer)
+        except Problem:
+            if not exceeded:
+                raise
+        if exceeded and not answered:
+            await self._problem().response()(scope, receive, send)
 
     def _problem(self) -> Problem:
         return Problem(

@@ -6,11 +6,14 @@ as a problem. `Idempotency-Key` becomes the command id, so a repeated request is
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import orjson
+import structlog
 from fastapi import Request
 from fastapi.responses import Response
 from opentelemetry.propagate import inject
@@ -25,14 +28,17 @@ from libs.runtime import wire
 from libs.runtime.answers import Answers
 from libs.runtime.kafka import KafkaPublisher
 from libs.runtime.keyring import Keyring, Unsealed
-from libs.runtime.log import LogRow
+from libs.runtime.load import Load
+from libs.runtime.log import LogRow, Unavailable
 from libs.runtime.problems import Problem
 from libs.runtime.relay import Message, PublishFailed
 from libs.runtime.settings import Settings
 from libs.runtime.stage import commands_topic
 from libs.runtime.tokens import Claims, TokenRejected, verify
 
+logger = structlog.get_logger()
 MANY_MAX = 500
+_STORE_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _WAIT = re.compile(r"\bwait=(\d{1,4})\b")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _REASON = re.compile(r"[\x20-\x7e]{0,200}")
@@ -52,33 +58,44 @@ class Edge:
     ) -> None:
         self._stage, self.settings, self._publisher = stage, settings, publisher
         self._answers, self._keyring, self._lane_of = answers, keyring, lane_of
+        self._load = Load(stage, settings)
 
     def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
         """A dependency that lets these roles through (`admin` always) and returns who asks."""
         return require(self.settings, *roles)
 
     async def seal(self, tenant: str, subject: str, order_id: str, personal: Mapping[str, Any]) -> Sealed:
-        """Personal data, readable only through the keyring from here on."""
+        """Personal data, readable only through the keyring from here on. Raises Problem 429 or 503."""
         assert self._keyring is not None, f"{self._stage} opened no keyring"
-        return await self._keyring.seal(tenant, subject, order_id, personal)
+        self._load.make_room()
+        try:
+            return await self._keyring.seal(tenant, subject, order_id, personal)
+        except _STORE_FAULTS as error:
+            raise self._load.store_failed(type(error).__name__) from error
 
     async def seal_many(self, tenant: str, requests: Sequence[Unsealed]) -> list[Sealed]:
         """As `seal`, for many at once."""
         assert self._keyring is not None, f"{self._stage} opened no keyring"
-        return await self._keyring.seal_many(tenant, requests)
+        self._load.make_room()
+        try:
+            return await self._keyring.seal_many(tenant, requests)
+        except _STORE_FAULTS as error:
+            raise self._load.store_failed(type(error).__name__) from error
 
     async def submit(self, request: Request, claims: Claims, command: Command) -> Response:
         """Publish one command; 202, or its outcome when the request prefers to wait."""
         seconds = self._patience(request)
         envelope = self._envelope(request, claims, command, self._id(request, claims))
         key = partition_key(claims.tenant, command.stream)
-        await self._send(
-            self._publisher.send(commands_topic(self._stage), self._lane_of(key), _message(envelope))
-        )
-        if seconds:
-            rows = await self._answers.wait(claims.tenant, envelope.id, seconds)
-            if rows is not None:
-                return _outcome_response(envelope.id, command.stream, rows)
+        message = _message(envelope)
+        with self._patient(seconds):
+            with self._load.publishing(1, _size(message)):
+                await self._send(
+                    self._publisher.send(commands_topic(self._stage), self._lane_of(key), message)
+                )
+            rows = await self._wait(claims.tenant, envelope.id, seconds) if seconds else None
+        if rows is not None:
+            return _outcome_response(envelope.id, command.stream, rows)
         return _json(202, _pending(envelope.id, command.stream), {"Location": f"/v1/commands/{envelope.id}"})
 
     async def submit_many(
@@ -114,10 +131,13 @@ class Edge:
             by_lane.setdefault(lane, []).append(_message(envelope))
             waiting.append((row, envelope))
             results.append({"status": 202} | _pending(id_, command.stream))
-        for lane, messages in by_lane.items():
-            await self._send(self._publisher.publish(commands_topic(self._stage), lane, messages))
-        if seconds:
-            await self._collect(claims.tenant, waiting, seconds, results)
+        size = sum(_size(message) for messages in by_lane.values() for message in messages)
+        with self._patient(seconds):
+            with self._load.publishing(len(waiting), size):
+                for lane, messages in by_lane.items():
+                    await self._send(self._publisher.publish(commands_topic(self._stage), lane, messages))
+            if seconds:
+                await self._collect(claims.tenant, waiting, seconds, results)
         return _json(207, {"results": results})
 
     async def _collect(
@@ -131,7 +151,7 @@ class Edge:
         deadline = datetime.now(UTC).timestamp() + seconds
         for row, envelope in waiting:
             left = max(0.0, deadline - datetime.now(UTC).timestamp())
-            rows = await self._answers.wait(tenant, envelope.id, left)
+            rows = await self._wait(tenant, envelope.id, left)
             if rows is not None:
                 status, document = outcome(envelope.id, envelope.stream, rows)
                 results[row] = {"status": status} | ({"problem": document} if status >= 400 else document)
@@ -194,17 +214,26 @@ class Edge:
         found = _WAIT.search(request.headers.get("prefer", ""))
         return min(float(found[1]), self.settings.wait_seconds_max) if found else 0.0
 
+    def _patient(self, seconds: float) -> ExitStack:
+        """Room to wait in, for a request that wants to. Raises Problem 429."""
+        held = ExitStack()
+        if seconds:
+            held.enter_context(self._load.waiting())
+        return held
+
+    async def _wait(self, tenant: str, id_: UUID, seconds: float) -> list[LogRow] | None:
+        """The outcome, or None when it is not there in time. The command is stored: that is no failure."""
+        try:
+            return await self._answers.wait(tenant, id_, seconds)
+        except Unavailable as error:
+            logger.warning("nobody can tell the outcome", command=str(id_), error=str(error))
+            return None
+
     async def _send(self, publishing: Awaitable[None]) -> None:
         try:
             await publishing
         except PublishFailed as error:
-            raise Problem(
-                503,
-                "broker_unavailable",
-                "The command could not be stored",
-                f"Kafka did not take it: {error}. Whether it arrived is unknown.",
-                "Send it again with the same Idempotency-Key: it will not be done twice.",
-            ) from None
+            raise self._load.broker_failed(str(error)) from None
 
 
 def require(settings: Settings, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
@@ -280,6 +309,11 @@ def _pending(id_: UUID, stream: str) -> dict[str, Any]:
 def _message(envelope: Envelope[Command]) -> Message:
     key = partition_key(envelope.tenant, envelope.stream).encode()
     return key, encode(envelope.body), wire.headers(envelope), int(envelope.at.timestamp() * 1000)
+
+
+def _size(message: Message) -> int:
+    """Bytes that a message takes on its way, about."""
+    return len(message[1] or b"") + 1_000
 
 
 def _json(status: int, document: Any, headers: Mapping[str, str] | None = None) -> Response:

@@ -9,16 +9,27 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from libs.runtime.log import Unavailable
+
 MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(Exception):
-    """A refusal at the edge. `code` is stable and becomes the problem's type; `next_step` is for people."""
+    """A refusal at the edge. `code` is stable and becomes the problem's type; `next_step` is for people;
+    `retry_after_seconds` is for programs, where trying again will help."""
 
     def __init__(
-        self, status: int, code: str, title: str, detail: str, next_step: str, errors: Sequence[Any] = ()
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str,
+        next_step: str,
+        errors: Sequence[Any] = (),
+        retry_after_seconds: int = 0,
     ) -> None:
         super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
         self.status, self.code, self.title = status, code, title
         self.detail, self.next_step, self.errors = detail, next_step, tuple(errors)
 
@@ -36,12 +47,25 @@ class Problem(Exception):
         return found
 
     def response(self) -> Response:
-        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else None
+        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
+        if self.retry_after_seconds:
+            headers["Retry-After"] = str(self.retry_after_seconds)
         return Response(orjson.dumps(self.document()), self.status, headers, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, retry_after_seconds: int = 2) -> None:
     """Make every error of an app a problem; none shows a traceback or echoes what was sent."""
+
+    @app.exception_handler(Unavailable)
+    async def unavailable(_: Request, error: Unavailable) -> Response:
+        return Problem(
+            503,
+            "store_unavailable",
+            "The database or Kafka does not answer",
+            f"The request needs it ({str(error).partition(':')[0]}).",
+            "Send it again after Retry-After with the same Idempotency-Key.",
+            retry_after_seconds=retry_after_seconds,
+        ).response()
 
     @app.exception_handler(Problem)
     async def problem(_: Request, error: Problem) -> Response:

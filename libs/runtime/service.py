@@ -22,6 +22,7 @@ from libs.runtime.edge import Edge
 from libs.runtime.health import Health
 from libs.runtime.kafka import KafkaPublisher, Lanes, RecordReader
 from libs.runtime.keyring import PostgresKeyring, open_keyring
+from libs.runtime.load import RequestLimit
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
 from libs.runtime.loop import Limits, StageLoop
 from libs.runtime.postgres_log import PostgresLog, open_pool
@@ -69,8 +70,9 @@ class StageService:
             docs_url=None,
             redoc_url=None,
         )
-        problems.install(self.app)
+        problems.install(self.app, config.retry_after_seconds)
         self.app.add_middleware(BodyLimit, bytes_max=config.body_bytes_max)
+        self.app.add_middleware(RequestLimit, service=stage.name, settings=config)
         self.app.state.begin_stop = self.begin_stop
         add_probes(self.app, self._broker, liveness=self._health.report, readiness=self._readiness)
 

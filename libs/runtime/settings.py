@@ -54,6 +54,15 @@ class Settings(BaseSettings):
     """Upper bound of `Prefer: wait=N`."""
     body_bytes_max: int = 1_048_576
     """A request body larger than this gets 413."""
+    requests_max: int = Field(default=1000, ge=1)
+    """Requests that one process answers at a time; more get 429. Probes always pass."""
+    waiting_max: int = Field(default=256, ge=1)
+    """Requests that may wait for their outcome (`Prefer: wait`); more get 429."""
+    commands_in_flight_max: int = Field(default=2000, ge=1)
+    """Commands of requests that Kafka has not stored yet; more get 429."""
+    commands_in_flight_bytes_max: int = Field(default=32 * 1_048_576, ge=1)
+    retry_after_seconds: int = Field(default=2, ge=1)
+    """What Retry-After says with 429 and 503."""
 
     # The stage loop.
     partitions: int = Field(default=4, ge=1)

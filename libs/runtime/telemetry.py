@@ -8,6 +8,9 @@ Metrics (Prometheus, each with a `stage` label):
   orderlog_batch_seconds            time of one transaction, load to commit
   orderlog_batch_records            records in one transaction
   orderlog_lanes_halted             lanes that wait for a person; alert on > 0
+  orderlog_edge_commands_in_flight  commands of requests that Kafka has not stored yet
+  orderlog_edge_requests_waiting    requests that wait for their outcome
+  orderlog_edge_refused_total       requests that were sent away (429, 503), by code
 """
 
 import logging
@@ -39,6 +42,11 @@ BATCH_RECORDS = Histogram(
     "orderlog_batch_records", "Records in one transaction", ["stage"], buckets=(1, 5, 20, 50, 100, 200, 500)
 )
 HALTED = Gauge("orderlog_lanes_halted", "Lanes that wait for a person", ["stage"])
+EDGE_IN_FLIGHT = Gauge(
+    "orderlog_edge_commands_in_flight", "Commands that Kafka has not stored yet", ["stage"]
+)
+EDGE_WAITING = Gauge("orderlog_edge_requests_waiting", "Requests that wait for their outcome", ["stage"])
+EDGE_REFUSED = Counter("orderlog_edge_refused_total", "Requests that were sent away", ["stage", "code"])
 
 _LINKS_MAX = 32
 

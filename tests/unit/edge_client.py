@@ -43,16 +43,17 @@ class KeptRecords(KafkaPublisher):
 
 
 class EdgeClient:
-    """Calls one stage's routes with a token of a role."""
+    """Calls one stage's routes with a token of a role; `chosen` are settings."""
 
-    def __init__(self, stage: str, routes: Callable[[Edge], APIRouter], folder: Path) -> None:
+    def __init__(self, stage: str, routes: Callable[[Edge], APIRouter], folder: Path, **chosen: Any) -> None:
         key_file = folder / "jwt.json"
         key_file.write_bytes(new_signing_key())
         self._key_file = key_file
-        config = Settings(jwt_key_file=key_file)
+        config = Settings(jwt_key_file=key_file, **chosen)
         self.kept = KeptRecords(config)
         self.keyring = MemoryKeyring()
-        edge = Edge(stage, config, self.kept, Answers(MemoryLog()), self.keyring, Lanes(4))
+        self.answers = Answers(MemoryLog())
+        edge = Edge(stage, config, self.kept, self.answers, self.keyring, Lanes(4))
         self._app = FastAPI()
         problems.install(self._app)
         self._app.include_router(routes(edge))
