@@ -16,6 +16,10 @@ class KeptParts:
     def versions(self, keys: Iterable[str]) -> dict[str, int]:
         return {key: self.held[key][0] for key in keys if key in self.held}
 
+    def forget(self) -> None:
+        """All of them: a transaction failed, or a lane was claimed; others may have written since."""
+        self.held.clear()
+
     def remember(self, parts: Mapping[str, tuple[int, Part]]) -> None:
         """Only what has been committed, or was read in a transaction that was."""
         for key, part in parts.items():

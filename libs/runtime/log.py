@@ -127,6 +127,8 @@ class Writes:
     rows: list[LogRow] = field(default_factory=list)
     parts: dict[str, tuple[int, Snapshot]] = field(default_factory=dict)
     """key → (lane, snapshot)."""
+    new_parts: dict[str, tuple[int, Snapshot]] = field(default_factory=dict)
+    """Those of `parts` whose key has none yet, which is cheaper to write."""
     handled: list[Handled] = field(default_factory=list)
     high_water: dict[tuple[str, int], int] = field(default_factory=dict)
     """(source, its lane) → the last sequence heard."""

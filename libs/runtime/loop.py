@@ -6,6 +6,7 @@ simulator. Its owner calls `assigned`, `revoked`, `handle` (records of a poll) a
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -13,7 +14,6 @@ from uuid import UUID
 import structlog
 
 from libs.events.envelope import Envelope
-from libs.events.record import record
 from libs.events.timer import TimerDue
 from libs.runtime.kept_parts import KeptParts
 from libs.runtime.log import (
@@ -27,7 +27,7 @@ from libs.runtime.log import (
     Unavailable,
     Writes,
 )
-from libs.runtime.planning import Known, Place, Planner, SkippedSequence, keys_of, needed, reused_id
+from libs.runtime.planning import Known, Place, Planner, SkippedSequence, keys_of, reused_id
 from libs.runtime.reading import Input, Item, NewerEvent, Refusable, Unusable, read
 from libs.runtime.seek import Seek
 from libs.runtime.stage import Stage
@@ -47,7 +47,7 @@ class Observer(Protocol):
         """A batch was cut off: it may have been committed, and `committed` will not tell."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of the loop, from the settings."""
 
@@ -101,6 +101,7 @@ class StageLoop:
     async def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Become the owner of the lanes of these partitions; where to read each from."""
         lanes = sorted({partition for _, partition in partitions})
+        self._parts.forget()
         self._epochs |= await self._log.claim(lanes)
         for lane in lanes:
             self._halted.pop(lane, None)
@@ -302,8 +303,10 @@ class StageLoop:
                     ends = {(place.topic, place.partition): place.offset + 1 for _, place in entries[:taken]}
                     writes.offsets = {place: (self._next[place], end) for place, end in ends.items()}
                 await batch.write(writes)
-        except (Fenced, Unavailable):
-            self._observer.uncertain()
+        except BaseException as error:
+            self._parts.forget()
+            if isinstance(error, Fenced | Unavailable):
+                self._observer.uncertain()
             raise
         self._parts.remember(planner.held())
         for partition, (_, following) in writes.offsets.items():
@@ -333,11 +336,14 @@ class StageLoop:
         if len(known.parked_keys) > (most := self._limits.parked_keys_max):
             for lane in lanes:
                 if (count := len(await batch.parked_keys([lane]))) > most:
-                    why = f"{count} keys are parked, {most} may be; replay or discard some: orderlog parked list"
+                    why = f"{count} keys are parked, {most} may be; replay some: orderlog parked list"
                     self._halt(lane, why)
         planner = Planner(stage, known, self._lane_of, self._clock())
         own = [key for key in keys_of(items) if not _crosses_lanes(key)]
-        known.snapshots = await batch.load(own, lock=False, known=self._parts.versions(own))
+        # A lane's own streams are written by its owner alone: what it kept since it claimed the lane is so.
+        known.snapshots = {key: Snapshot(version, None) for key, version in self._parts.versions(own).items()}
+        new = [key for key in own if key not in known.snapshots]
+        known.snapshots |= await batch.load(new, lock=False)
         if stage.single:
             return planner
         wanted: set[str] = set()
@@ -345,7 +351,7 @@ class StageLoop:
         for item in items:
             if isinstance(item, Input):
                 home = stage.empty(item.envelope.stream) if item.key in crossing else planner.home(item)
-                wanted.update(needed(stage, item, home))
+                wanted.update(planner.needed(item, home))
         shared = sorted(key for key in wanted if key.partition("/")[2] in stage.shared)
         crossing |= wanted.difference(shared)
         unlocked = await batch.load(shared, lock=False, known=self._parts.versions(shared))

@@ -143,6 +143,9 @@ class MemoryLog:
             rows = self.rows.setdefault((row.lane, row.origin), [])
             assert row.seq == len(rows) + 1, f"lane {row.lane} would have a hole at {row.seq}"
             rows.append(row)
+        for key, (_, snapshot) in writes.new_parts.items():
+            assert key not in self.parts, f"{key} is not new"
+            self.parts[key] = snapshot
         for key, (_, snapshot) in writes.parts.items():
             self.parts[key] = snapshot
         self._high_water |= writes.high_water

@@ -19,7 +19,7 @@ from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from libs.runtime.log import EffectRow, Handled, Lane, LogRow, Origin, Parked, Snapshot, TimerRow, Writes
 from libs.runtime.reading import Input, Item, Refusable, Unheard, Unusable
-from libs.runtime.stage import Part, Stage
+from libs.runtime.stage import Part, Stage, dump_part
 
 
 class SkippedSequence(Exception):
@@ -34,6 +34,8 @@ class _Held:
     part: Part
     lane: int
     changed: bool = False
+    new: bool = False
+    """It was never written before."""
 
 
 @record
@@ -72,6 +74,8 @@ class Planner:
         self._next = {lane: [found.next_decided, found.next_heard] for lane, found in known.lanes.items()}
         self._source = f"orderlog/{stage.name}"
         self.writes = Writes()
+        self._asked: dict[int, tuple[Part, list[str]]] = {}
+        """By input: the home part it was asked for, and what that made it need."""
         self._needed: list[str] = []
         """Streams of the item that `can_take` was last asked about."""
 
@@ -79,11 +83,22 @@ class Planner:
         """The part of an input's home stream, as far as this batch has folded it."""
         return self._hold(item.key, item.lane).part
 
+    def needed(self, item: Input, home: Part) -> list[str]:
+        """Keys of the streams, other than its home, that an input's decision needs."""
+        heard = item.envelope
+        asked = self._asked.get(id(item))
+        if asked is not None and asked[0] is home:
+            return asked[1]
+        streams = self._stage.more_streams(heard, home)
+        found = [partition_key(heard.tenant, stream) for stream in streams if stream != heard.stream]
+        self._asked[id(item)] = home, found
+        return found
+
     def can_take(self, item: Item) -> bool:
         """False when a decision needs a stream that has not been loaded: cut the batch here."""
         if not isinstance(item, Input) or self._stage.single:
             return True
-        self._needed = needed(self._stage, item, self.home(item))
+        self._needed = self.needed(item, self.home(item))
         return all(key in self._held or key in self._known.snapshots for key in self._needed)
 
     def take(self, item: Item, place: Place) -> None:
@@ -112,11 +127,11 @@ class Planner:
 
     def finish(self) -> Writes:
         """The writes, with a snapshot of each part that the batch changed."""
-        adapter = self._stage.adapter
         for key, held in self._held.items():
             if held.changed:
-                dumped = adapter(key.partition("/")[2]).dump_json(held.part)
-                self.writes.parts[key] = (held.lane, Snapshot(held.version, dumped))
+                dumped = dump_part(held.part)
+                into = self.writes.new_parts if held.new else self.writes.parts
+                into[key] = (held.lane, Snapshot(held.version, dumped))
         return self.writes
 
     def _input(self, item: Input, place: Place) -> None:
@@ -257,8 +272,10 @@ class Planner:
             found = self._known.snapshots.get(key)
             if found is not None and found.part is None:
                 held = _Held(found.version, self._known.parts[key][1], lane)
-            elif found is None or not found.part:
-                held = _Held(found.version if found else 0, self._stage.empty(stream), lane)
+            elif found is None:
+                held = _Held(0, self._stage.empty(stream), lane, new=True)
+            elif not found.part:
+                held = _Held(found.version, self._stage.empty(stream), lane)
             else:
                 held = _Held(found.version, self._stage.adapter(stream).validate_json(found.part), lane)
             self._held[key] = held
@@ -369,13 +386,6 @@ class Planner:
                 item.type,
             )
         )
-
-
-def needed(stage: Stage, item: Input, home: Part) -> list[str]:
-    """Keys of the streams, other than its home, that an input's decision needs."""
-    tenant = item.envelope.tenant
-    streams = stage.more_streams(item.envelope, home)
-    return [partition_key(tenant, stream) for stream in streams if stream != item.envelope.stream]
 
 
 def _refusal(stream: str, id_: UUID, type_: str, code: str, message: str, next_step: str) -> CommandRefused:

@@ -226,6 +226,15 @@ class PostgresBatch:
                 "log", records=[log_record(row) for row in writes.rows], columns=sql.LOG_COLUMNS
             )
             await connection.execute(sql.ADVANCE_LANES, *_lane_ends(writes.rows))
+        if writes.new_parts:
+            await connection.copy_records_to_table(
+                "part",
+                records=[
+                    (key, lane, snapshot.version, (snapshot.part or b"").decode())
+                    for key, (lane, snapshot) in writes.new_parts.items()
+                ],
+                columns=("key", "lane", "version", "part"),
+            )
         if writes.parts:
             keys = sorted(writes.parts)
             found = [writes.parts[key] for key in keys]

@@ -17,7 +17,7 @@ from libs.events.ids import partition_key
 from libs.runtime.complaint import Complaint
 from libs.runtime.log import EffectRow, Handled, LogRow, Origin, Snapshot, TimerRow, Writes
 from libs.runtime.replay_order import Heard, Hungry, LaneOrder, Own
-from libs.runtime.stage import Part, Stage
+from libs.runtime.stage import Part, Stage, dump_part
 
 _COMPARE = "Compare the topic with the stage's log: an event in it was changed or is missing."
 
@@ -122,7 +122,7 @@ class Refold:
         writes, self._writes = self._writes, Writes()
         for key, held in self._held.items():
             if held.changed:
-                dumped = self._stage.adapter(key.partition("/")[2]).dump_json(held.part)
+                dumped = dump_part(held.part)
                 writes.parts[key] = (held.lane, Snapshot(held.version, dumped))
                 held.changed = False
         writes.handled, self._handled = list(self._handled.values()), {}

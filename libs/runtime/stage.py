@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
+import orjson
+from pydantic import BaseModel, TypeAdapter
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
@@ -30,6 +31,19 @@ def _nothing(*_: Any) -> tuple[Any, ...]:
 
 def _none(*_: Any) -> None:
     return None
+
+
+def dump_part(part: Part) -> bytes:
+    """A part as JSON, as its stage's adapter reads it; the adapter's own dump costs three times as much."""
+    return orjson.dumps(part, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.__dict__
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no place in a stage's state")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kaf
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeVar
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from asyncpg.pgproto.pgproto import UUID as FastUUID
 from libs.events.catalogue import Unreadable, decode
 from libs.events.contract import Contract
 from libs.events.envelope import Envelope
-from libs.events.ids import TENANT, partition_key
+from libs.events.ids import TENANT
 from libs.events.record import record
 
 Headers = Sequence[tuple[str, bytes]]
@@ -91,26 +92,25 @@ def context(record: Record, found: dict[str, bytes] | None = None) -> Context:
         id_: UUID = FastUUID(_text(found, "ce_id"))
         causation, correlation = found.get("ce_causationid"), found.get("ce_correlationid")
         stream = _text(found, "ce_subject")
-        tenant = _text(found, "ce_tenant")
-        if not TENANT.fullmatch(tenant):
-            raise BadHeaders("ce_tenant must match [a-z0-9][a-z0-9-]{0,31}")
-        if (record.key or b"") != partition_key(tenant, stream).encode():
+        tenant = _tenant(found.get("ce_tenant"))
+        if record.key != b"%s/%s" % (found["ce_tenant"], found["ce_subject"]):
             raise BadHeaders("the record's key must be <ce_tenant>/<ce_subject>")
+        get = found.get
         return Context(
-            id=id_,
-            source=_text(found, "ce_source"),
-            type=_text(found, "ce_type"),
-            version=int(found.get("ce_typeversion", b"1")),
-            tenant=tenant,
-            stream=stream,
-            at=_time(_text(found, "ce_time")),
-            actor=found.get("ce_actor", b"").decode(),
-            reason=found.get("ce_reason", b"").decode(),
-            causation_id=FastUUID(causation.decode()) if causation else id_,
-            correlation_id=FastUUID(correlation.decode()) if correlation else id_,
-            lane=int(found.get("ce_lane", b"0")),
-            sequence=int(found.get("ce_sequence", b"0")),
-            traceparent=found.get("traceparent", b"").decode(),
+            id_,
+            _name("ce_source", get("ce_source")),
+            _name("ce_type", get("ce_type")),
+            int(get("ce_typeversion", b"1")),
+            tenant,
+            stream,
+            _time(_text(found, "ce_time")),
+            get("ce_actor", b"").decode(),
+            get("ce_reason", b"").decode(),
+            FastUUID(causation.decode()) if causation else id_,
+            FastUUID(correlation.decode()) if correlation else id_,
+            int(get("ce_lane", b"0")),
+            int(get("ce_sequence", b"0")),
+            get("traceparent", b"").decode(),
         )
     except UnicodeDecodeError as error:
         raise BadHeaders(f"a header is not UTF-8: {error.reason}") from None
@@ -154,7 +154,10 @@ def headers(envelope: Envelope[Contract]) -> list[tuple[str, bytes]]:
 
 
 def _text(found: dict[str, bytes], name: str) -> str:
-    value = found.get(name)
+    return _checked(name, found.get(name))
+
+
+def _checked(name: str, value: bytes | None) -> str:
     if not value:
         raise BadHeaders(f"header {name} is missing")
     if len(value) > 512:
@@ -165,8 +168,24 @@ def _text(found: dict[str, bytes], name: str) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
+def _name(name: str, value: bytes | None) -> str:
+    """A header of which there are few different values."""
+    return _checked(name, value)
+
+
+@lru_cache(maxsize=4096)
+def _tenant(value: bytes | None) -> str:
+    tenant = _checked("ce_tenant", value)
+    if not TENANT.fullmatch(tenant):
+        raise BadHeaders("ce_tenant must match [a-z0-9][a-z0-9-]{0,31}")
+    return tenant
+
+
 def _time(text: str) -> datetime:
     at = datetime.fromisoformat(text)
+    if at.tzinfo is UTC:
+        return at
     if at.tzinfo is None:
         raise BadHeaders("ce_time needs a time zone")
     return at.astimezone(UTC)
