@@ -64,7 +64,7 @@ class KafkaPublisher:
                     acks="all",
                     max_batch_size=_BATCH_BYTES,
                     max_request_size=_REQUEST_BYTES,
-                    request_timeout_ms=15_000,
+                    request_timeout_ms=int(self._settings.publish_timeout_seconds * 1000),
                 )
                 try:
                     await producer.start()
@@ -78,6 +78,13 @@ class KafkaPublisher:
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()
+
+    async def _replace(self, producer: AIOKafkaProducer) -> None:
+        """Let go of a producer that failed, before another is started: nothing of it may arrive later than
+        what that one sends. Of many who failed with it, the first does so."""
+        async with self._starting:
+            if self._producer is producer:
+                await self.stop()
 
     async def publish(self, topic: str, partition: int, messages: Sequence[Message]) -> None:
         """Publish to one partition, in order; see `libs.runtime.relay.Publisher`."""
@@ -93,7 +100,7 @@ class KafkaPublisher:
                         raise PublishFailed(f"a record of {len(value)} bytes is larger than a batch may be")
             await (await producer.send_batch(batch, topic, partition=partition))
         except KafkaError as error:
-            await self.stop()
+            await self._replace(producer)
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
 
     async def send(self, topic: str, partition: int, message: Message) -> None:
@@ -105,7 +112,7 @@ class KafkaPublisher:
                 topic, value=value, key=key, partition=partition, timestamp_ms=timestamp, headers=headers
             )
         except KafkaError as error:
-            await self.stop()
+            await self._replace(producer)
             raise PublishFailed(f"{type(error).__name__}: {error}") from error
 
 
@@ -117,8 +124,12 @@ class RecordReader:
 
     async def __call__(self, topic: str, partition: int, offset: int) -> Record | None:
         """The record at an offset, or None when the topic does not hold it. Raises Unavailable."""
+        seconds = self._settings.read_timeout_seconds
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka, enable_auto_commit=False, auto_offset_reset="none"
+            bootstrap_servers=self._settings.kafka,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            request_timeout_ms=int(seconds * 1000),
         )
         try:
             await consumer.start()
@@ -129,7 +140,7 @@ class RecordReader:
             if not first <= offset < end:
                 return None
             consumer.seek(place, offset)
-            found = record_of(await asyncio.wait_for(consumer.getone(place), 30))
+            found = record_of(await asyncio.wait_for(consumer.getone(place), seconds))
             return found if found.offset == offset else None
         except (KafkaError, TimeoutError) as error:
             raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error

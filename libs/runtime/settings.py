@@ -33,8 +33,13 @@ class Settings(BaseSettings):
     postgres_port: int = 15432
     """Port of the PostgreSQL that `orderlog up` starts. Unused in production."""
     smtp_host: str = "127.0.0.1"
+    """The mail server."""
     smtp_port: int = 10025
+    """Its port."""
+    smtp_timeout_seconds: float = Field(default=30.0, gt=0, le=30.0)
+    """For one mail; at most half of the time for which it is claimed."""
     mail_from: str = "Orderlog <orders@shop.example>"
+    """Who mails are from."""
 
     # Secrets: files, so that they can be mounted and never show in a process list.
     jwt_key_file: Path = Path(".orderlog/secrets/jwt.json")
@@ -44,9 +49,11 @@ class Settings(BaseSettings):
 
     # HTTP edge.
     http_host: str = "127.0.0.1"
+    """The address that a process listens on."""
     http_port: int = 0
-    """0 takes the stage's own default, `default_http_port`."""
+    """0 takes the service's place in the row that begins at `http_port_base`."""
     http_port_base: int = 18080
+    """The first stage's port; the others follow."""
     replicas: str = ""
     """Processes of a service that `orderlog up` runs, where not one, as in `inventory=2,routing=3`. Unused in
     production."""
@@ -61,6 +68,7 @@ class Settings(BaseSettings):
     commands_in_flight_max: int = Field(default=2000, ge=1)
     """Commands of requests that Kafka has not stored yet; more get 429."""
     commands_in_flight_bytes_max: int = Field(default=32 * 1_048_576, ge=1)
+    """Their bytes; more get 429."""
     retry_after_seconds: int = Field(default=2, ge=1)
     """What Retry-After says with 429 and 503."""
 
@@ -68,6 +76,7 @@ class Settings(BaseSettings):
     partitions: int = Field(default=4, ge=1)
     """Lanes. The same for every topic of the lifecycle; never changed after the first record."""
     batch_records_max: int = Field(default=500, ge=1)
+    """Records that a poll takes at most, and a transaction."""
     record_bytes_max: int = 1_048_576
     """A Kafka record value larger than this is parked, its bytes kept."""
     batch_bytes_max: int = Field(default=4 * 1_048_576, ge=1)
@@ -82,28 +91,42 @@ class Settings(BaseSettings):
     """A process whose work fails unforeseen for so long says so at /livez, to be started again."""
     halted_retry_seconds: float = Field(default=60.0, gt=0)
     """How often a halted lane is tried again."""
-    lock_timeout_seconds: float = 5.0
-    statement_timeout_seconds: float = 30.0
-    retry_seconds_min: float = 0.2
-    retry_seconds_max: float = 10.0
+    lock_timeout_seconds: float = Field(default=5.0, gt=0)
+    """A statement that waits longer for a lock is given up; its batch is tried again."""
+    statement_timeout_seconds: float = Field(default=30.0, gt=0)
+    """A statement that runs longer is given up; a transaction may be idle as long."""
+    connect_timeout_seconds: float = Field(default=10.0, gt=0)
+    """For a new connection to PostgreSQL."""
+    publish_timeout_seconds: float = Field(default=15.0, gt=0)
+    """What Kafka has not acknowledged by then has failed, and is published again or answered with 503."""
+    read_timeout_seconds: float = Field(default=30.0, gt=0)
+    """For one record that is read again from its topic."""
+    retry_seconds_min: float = Field(default=0.2, gt=0)
+    """A batch that waits for its database is tried again after so long, then after twice as long, …"""
+    retry_seconds_max: float = Field(default=10.0, gt=0)
+    """… and never after longer than this. Attempts are not counted: nothing is dropped."""
     parked_keys_max: int = 1000
-    """Parked keys of one lane at which the stage halts that lane with an alert."""
+    """With more parked keys in a lane the stage halts it; /readyz, `orderlog status` and a metric tell."""
     key_cache_seconds: float = 60.0
     """How long a data subject's key may be used after it was read; erasure is complete after it."""
-    pool_size: int = 4
+    pool_size: int = Field(default=4, ge=2)
+    """Connections of a process to its database, and as many to the keyring where it needs one."""
 
     fetch_bytes_min: int = Field(default=1, ge=1)
+    """A poll waits for so many bytes, or for `fetch_wait_ms`: who only follows reads more at once."""
+    fetch_wait_ms: int = Field(default=500, ge=1)
+    """The longest that it waits for them."""
     fetch_bytes_max: int = Field(default=48 * 1_048_576, ge=1_048_576)
     """What is fetched ahead of all topics together, and so kept in memory while the stage is busy."""
     relay_bytes_max: int = Field(default=32 * 1_048_576, ge=1)
     """What is kept in memory to be published; beyond it, it is read from the log again."""
-    fetch_wait_ms: int = Field(default=500, ge=1)
-    """A poll waits for so many bytes, or so long: who only follows reads more at once."""
     nice: int = Field(default=0, ge=0, le=19)
     """How far this process yields the processor to others of its machine; 0 not at all."""
 
     log_level: str = "info"
+    """debug, info, warning, error or critical."""
     log_json: bool = True
+    """One JSON object a line; otherwise for people."""
     traces: Literal["off", "console"] = "off"
     """Where spans go. The W3C trace context travels on every record either way."""
 

@@ -30,7 +30,6 @@ from services.notifications.messages import Message, Unsendable, render
 OpenSealed = Callable[[str, str, Sealed], Awaitable[dict[str, Any] | None]]
 """(tenant, order id, sealed contact) → personal data, or None once its subject was erased."""
 
-TIMEOUT_SECONDS = 30.0
 CONNECTIONS_MAX = 4
 REMEMBERED_MAX = 20_000
 OURS_TO_MEND = frozenset({421, 530, 534, 535, 538})
@@ -112,7 +111,7 @@ class MailSender:
             hostname=self._settings.smtp_host,
             port=self._settings.smtp_port,
             local_hostname=self._from.domain,
-            timeout=TIMEOUT_SECONDS,
+            timeout=self._settings.smtp_timeout_seconds,
         )
         await smtp.connect()
         return smtp
