@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,6 +16,7 @@ from faststream.kafka import KafkaBroker
 from opentelemetry.trace import Tracer
 
 from libs.runtime import problems, telemetry
+from libs.runtime.beginning import begin_reading
 from libs.runtime.consume import Subscription
 from libs.runtime.edge import require
 from libs.runtime.postgres_log import open_pool
@@ -176,7 +178,8 @@ def main() -> None:
     """Run until SIGTERM, which lets the batch in hand finish."""
     config = settings()
     tracer = telemetry.set_up(config, NAME)
-    serve(lambda: Console(config, tracer).app, NAME, config)
+    begin = partial(begin_reading, config, NAME, "live")
+    serve(lambda: Console(config, tracer).app, NAME, config, begin)
 
 
 if __name__ == "__main__":

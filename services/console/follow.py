@@ -72,8 +72,8 @@ class ReadBatch:
 class Follower:
     """The projector's side of a subscription (`libs.runtime.consume.Taker`). One per process.
 
-    With `hold_seconds_max` it holds records back so long at most by `clock`, and the longer the longer a write
-    takes; then somebody has to call `write_due` every now and then.
+    With `hold_seconds_max` it holds records back so long at most by `clock`, and the longer the longer a
+    write takes; then somebody has to call `write_due` every now and then.
     """
 
     def __init__(

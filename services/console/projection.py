@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import add
 from typing import NamedTuple
 from uuid import UUID
 
@@ -132,9 +133,12 @@ def touched(envelopes: Iterable[Envelope[Event]]) -> dict[OrderKey, int]:
     return {OrderKey(tenant, order_id): lane for tenant, order_id, lane in places if order_id is not None}
 
 
-def fold(envelopes: Sequence[Envelope[Event]], states: Mapping[OrderKey, State]) -> Changes:
-    """All changes of a batch without repeats; `states` holds the touched orders that are known."""
-    changes = Changes()
+def fold(
+    envelopes: Sequence[Envelope[Event]], states: Mapping[OrderKey, State], onto: Changes | None = None
+) -> Changes:
+    """All changes of a batch without repeats, `onto` those of the batches before, if there are any;
+    `states` holds the touched orders that are known and not among those."""
+    changes = Changes() if onto is None else onto
     for envelope in envelopes:
         tenant, event = envelope.tenant, envelope.body
         order_id = order_of(envelope)
@@ -214,4 +218,4 @@ def _storable(text: str) -> str:
 
 
 def _added(known: ReservationUnits, delta: ReservationUnits) -> ReservationUnits:
-    return ReservationUnits(*(a + b for a, b in zip(known, delta, strict=True)))
+    return ReservationUnits._make(map(add, known, delta))

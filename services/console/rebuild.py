@@ -16,7 +16,8 @@ from libs.runtime.wire import Record
 from services.console.digest import digest
 from services.console.follow import ReadBatch
 from services.console.records import NewerEvent
-from services.console.store import Connection, Projector, TopicPartition
+from services.console.refold import Refold
+from services.console.store import Connection, TopicPartition
 
 Read = Callable[[Mapping[TopicPartition, int]], AsyncIterator[Sequence[Record]]]
 """Reads each partition from offset 0 up to (not including) the given one, in order within a partition."""
@@ -54,15 +55,18 @@ async def rebuild(
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute("DROP SCHEMA IF EXISTS rebuild CASCADE")
             await connection.execute("SELECT create_read_models('rebuild')")
-        projector = Projector(pool, "rebuild")
-        positions = await projector.positions(ends)
-        done = 0
+        refold = Refold(pool, "rebuild")
+        await refold.begin()
+        positions, done = dict.fromkeys(ends, 0), 0
         async for records in read(ends):
-            done += await _project(projector, records, positions)
+            batch = _read(records, positions)
+            await refold.take(batch.envelopes, batch.unreadable)
+            done += len(records)
             progress(done, total)
         behind = [place for place, end in ends.items() if positions[place] != end]
         if behind:
             raise _incomplete(behind[0], positions[behind[0]], ends[behind[0]])
+        await refold.finish(positions)
         async with pool.acquire() as connection, connection.transaction():
             rebuilt = await digest(connection, "rebuild")
             await _swap(connection) if swap else await connection.execute("DROP SCHEMA rebuild CASCADE")
@@ -78,26 +82,21 @@ async def _live(pool: asyncpg.Pool) -> tuple[dict[TopicPartition, int], str]:
         return ends, await digest(connection, "live")
 
 
-async def _project(
-    projector: Projector, records: Sequence[Record], positions: dict[TopicPartition, int]
-) -> int:
-    """Apply records that continue `positions`, and move them; how many there were."""
+def _read(records: Sequence[Record], positions: dict[TopicPartition, int]) -> ReadBatch:
+    """Records that continue `positions`, which move on."""
     batch = ReadBatch()
-    expected = dict(positions)
     for record in records:
         place = (record.topic, record.partition)
-        if record.offset != expected[place]:
-            raise _incomplete(place, expected[place], record.offset)
+        if record.offset != positions[place]:
+            raise _incomplete(place, positions[place], record.offset)
         try:
             batch.take(record)
         except NewerEvent as newer:
             raise Complaint(
                 f"The topics hold a newer event: {newer}.", "Upgrade the console first."
             ) from None
-        expected[place] = record.offset + 1
-    await projector.apply(batch.envelopes, batch.offsets, batch.unreadable)
-    positions |= expected
-    return len(records)
+        positions[place] = record.offset + 1
+    return batch
 
 
 async def _swap(connection: Connection) -> None:

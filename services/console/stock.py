@@ -4,7 +4,7 @@ Movements of one SKU arrive through several lanes (an order's reservation in the
 SKU's). Everything here is therefore a sum of signed units: whatever comes first, the total is the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias, cast, get_args
 
 from libs.events.contract import Event
@@ -26,12 +26,8 @@ from libs.events.inventory import (
 )
 from services.console.origin import order_of
 
-Moved: TypeAlias = (
-    StockReceived
-    | StockAdjusted
-    | StockPegged
-    | ReservationBroken
-    | StockReserved
+OfOrder: TypeAlias = (
+    StockReserved
     | StockBackordered
     | StockAllocated
     | StockReleased
@@ -39,8 +35,13 @@ Moved: TypeAlias = (
     | StockShorted
     | StockReturned
 )
+"""Every event of an order that moves stock."""
+Moved: TypeAlias = OfOrder | StockReceived | StockAdjusted | StockPegged | ReservationBroken
 """Every event that moves stock."""
+_OF_ORDERS = frozenset(moved.TYPE for moved in get_args(OfOrder))
 _MOVED = frozenset(moved.TYPE for moved in get_args(Moved))
+_NAMING = frozenset((OrderAccepted.TYPE, StockPegged.TYPE, ReservationBroken.TYPE))
+"""Events that name the orders whose claims they change, or what an order wants."""
 
 
 class BalanceKey(NamedTuple):
@@ -76,22 +77,29 @@ class ReservationUnits(NamedTuple):
     returned: int = 0
 
 
-def balance_changes(envelope: Envelope[Event]) -> Iterator[tuple[BalanceKey, int]]:
+def balance_changes(envelope: Envelope[Event]) -> Iterable[tuple[BalanceKey, int]]:
     """Signed units by bucket: each movement takes from one and gives to another."""
+    return _balances(envelope) if envelope.body.TYPE in _MOVED else ()
+
+
+def reservation_changes(envelope: Envelope[Event]) -> Iterable[tuple[ReservationKey, ReservationUnits]]:
+    """Changes of orders' claims. A SKU's event names its orders; an order's event means its own."""
+    type_ = envelope.body.TYPE
+    if type_ in _OF_ORDERS:
+        return _claims_of_order(envelope)
+    return _claims_named(envelope) if type_ in _NAMING else ()
+
+
+def _balances(envelope: Envelope[Event]) -> Iterator[tuple[BalanceKey, int]]:
     event = envelope.body
-    if event.TYPE not in _MOVED:
-        return
     tenant = envelope.tenant
     for move in cast(Moved, event).movements:
         yield BalanceKey(tenant, move.sku, move.node, move.source), -move.quantity
         yield BalanceKey(tenant, move.sku, move.node, move.target), move.quantity
 
 
-def reservation_changes(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey, ReservationUnits]]:
-    """Changes of orders' claims. A SKU's event names its orders; an order's event means its own."""
+def _claims_named(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey, ReservationUnits]]:
     event, tenant = envelope.body, envelope.tenant
-    if event.TYPE not in _MOVED and event.TYPE != OrderAccepted.TYPE:
-        return
     match event:
         case OrderAccepted():
             for line in event.lines:
@@ -102,36 +110,26 @@ def reservation_changes(envelope: Envelope[Event]) -> Iterator[tuple[Reservation
             for claim in event.claims:
                 key = ReservationKey(tenant, claim.order_id, event.sku)
                 yield key, ReservationUnits(held=sign * claim.quantity)
-        case (
-            StockReserved()
-            | StockBackordered()
-            | StockAllocated()
-            | StockReleased()
-            | StockIssued()
-            | StockShorted()
-            | StockReturned()
-        ):
-            order_id = order_of(envelope)
-            assert order_id is not None, f"{event.TYPE} outside an order's stream: {envelope.stream}"
-            released = isinstance(event, StockReleased)
-            for move in event.movements:
-                yield ReservationKey(tenant, order_id, move.sku), _units(move, released)
-        case _:
-            return
+
+
+def _claims_of_order(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey, ReservationUnits]]:
+    event = cast(OfOrder, envelope.body)
+    order_id = order_of(envelope)
+    assert order_id is not None, f"{event.TYPE} outside an order's stream: {envelope.stream}"
+    released = event.TYPE == StockReleased.TYPE
+    for move in event.movements:
+        yield ReservationKey(envelope.tenant, order_id, move.sku), _units(move, released)
 
 
 def _units(move: Movement, released: bool) -> ReservationUnits:
     """What one movement of an order's event does to its claim."""
-    quantity = move.quantity
-
-    def change(bucket: str) -> int:
-        return quantity * ((move.target == bucket) - (move.source == bucket))
-
+    quantity, source, target = move.quantity, move.source, move.target
     return ReservationUnits(
-        held=change("reserved"),
-        allocated=change("allocated"),
-        issued=quantity if move.target == "issued" else 0,
-        released=quantity if released and move.source in ("reserved", "allocated") else 0,
-        short=quantity if move.source == "allocated" and move.target in ("missing", "damaged") else 0,
-        returned=quantity if move.source == "issued" else 0,
+        0,
+        quantity * ((target == "reserved") - (source == "reserved")),
+        quantity * ((target == "allocated") - (source == "allocated")),
+        quantity if target == "issued" else 0,
+        quantity if released and source in ("reserved", "allocated") else 0,
+        quantity if source == "allocated" and target in ("missing", "damaged") else 0,
+        quantity if source == "issued" else 0,
     )

@@ -7,6 +7,7 @@ meet in a lane (a rebalance) go one after the other, and the later one finds its
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 import asyncpg
@@ -78,6 +79,7 @@ _SQL = {
     write.table: write.sql()
     for write in (_ORDERS, _SKUS, _STOCK, _RESERVATIONS, _UNREADABLE, _HIGH_WATER, _CONSUMED)
 }
+_COLUMNS = {write.table: write.key + write.rest for write in (_ORDERS, _SKUS, _STOCK, _RESERVATIONS)}
 _REGISTER = "INSERT INTO consumed SELECT *, 0 FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING"
 _POSITIONS = """SELECT topic, partition, next_offset FROM consumed
     JOIN unnest($1::text[], $2::int[]) AS wanted (topic, partition) USING (topic, partition)"""
@@ -103,7 +105,7 @@ class Projector:
         self._recent = RecentOrders()
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncIterator[Connection]:
         """A transaction that sees the schema's tables, as the projector."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(
@@ -120,7 +122,7 @@ class Projector:
         """Where to read on; a partition that was never read is registered at 0."""
         wanted = sorted(partitions)
         topics, numbers = [topic for topic, _ in wanted], [number for _, number in wanted]
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             await connection.execute(_REGISTER, topics, numbers)
             rows = await connection.fetch(_POSITIONS, topics, numbers)
         return {(topic, partition): offset for topic, partition, offset in rows}
@@ -137,7 +139,7 @@ class Projector:
         be read is noted, as `unreadable`. Raises OffsetMoved, having changed nothing, when an offset is not
         the expected one or was never registered by `positions`.
         """
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             stored = await self._fence(connection, offsets)
             lanes = {lane: self._recent.of(lane, stand) for lane, stand in _stands(stored).items()}
             new, moved = projection.unheard(envelopes, await self._heard(connection, envelopes))
@@ -150,11 +152,12 @@ class Projector:
                     key: write_state(state, known.get(key, UNWRITTEN))
                     for key, state in changes.states.items()
                 }
-                await self._write(connection, changes, written)
-                await self._put(connection, "high_water", [(*lane, *heard) for lane, heard in moved.items()])
-            await self._put(connection, "unreadable", unreadable)
+                await self._tell(connection, changes.timeline)
+                await self.write(connection, changes, written)
+                await self.put(connection, "high_water", [(*lane, *heard) for lane, heard in moved.items()])
+            await self.put(connection, "unreadable", unreadable)
             reached = {place: (next_, stored[place][1]) for place, (_, next_) in offsets.items()}
-            await self._put(
+            await self.put(
                 connection, "consumed", [(*place, next_) for place, (next_, _) in sorted(reached.items())]
             )
         for lane, stand in _stands(stored | reached).items():
@@ -189,24 +192,26 @@ class Projector:
         missing = found.keys() - kept.keys()
         if not missing:
             return kept
-        rows = await connection.fetch(
-            _STATES, [key.tenant for key in missing], [key.order_id for key in missing]
-        )
-        read = {OrderKey(tenant, order_id): read_written(facts) for tenant, order_id, facts in rows}
-        return kept | read
+        return kept | await self.read(connection, missing)
 
-    async def _write(
+    async def read(self, connection: Connection, keys: Iterable[OrderKey]) -> dict[OrderKey, Written]:
+        """Orders as they are stored, those that are."""
+        wanted = list(keys)
+        rows = await connection.fetch(
+            _STATES, [key.tenant for key in wanted], [key.order_id for key in wanted]
+        )
+        return {OrderKey(tenant, order_id): read_written(facts) for tenant, order_id, facts in rows}
+
+    async def write(
         self, connection: Connection, changes: Changes, written: Mapping[OrderKey, Written]
     ) -> None:
-        """Rows that lanes share (stock, reservations) in key order, so that no two batches wait in a ring."""
-        await self._put(connection, "orders", [order_row(key, order) for key, order in written.items()])
-        await self._put(connection, "order_skus", sorted(changes.skus))
-        await self._tell(connection, changes.timeline)
-        claims = [(*key, *units) for key, units in sorted(changes.reservations.items())]
-        await self._put(connection, "reservations", claims)
-        await self._put(connection, "stock", [(*key, n) for key, n in sorted(changes.balances.items())])
+        """Write everything but the timeline. Rows that lanes share (stock, reservations) go in key order, so
+        that no two batches wait in a ring."""
+        for table, rows in table_rows(changes, written).items():
+            await self.put(connection, table, rows)
 
-    async def _put(self, connection: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    async def put(self, connection: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Write rows into one of the tables that have a key: over what is there, or on top of it."""
         if rows:
             await connection.execute(_SQL[table], *zip(*rows, strict=True))
 
@@ -216,6 +221,21 @@ class Projector:
             await connection.execute(_ARRIVING)
             await connection.copy_records_to_table("arriving", records=rows, columns=TimelineRow._fields)
             await connection.execute(_TELL)
+
+
+def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[str, list[tuple[object, ...]]]:
+    """The rows of everything but the timeline, by table, in key order."""
+    return {
+        "orders": [order_row(key, order) for key, order in sorted(written.items(), key=itemgetter(0))],
+        "order_skus": sorted(changes.skus),
+        "reservations": [(*key, *units) for key, units in sorted(changes.reservations.items())],
+        "stock": [(*key, units) for key, units in sorted(changes.balances.items())],
+    }
+
+
+def columns(table: str) -> tuple[str, ...]:
+    """The columns of a table's rows as they are written here."""
+    return _COLUMNS[table]
 
 
 def _stands(stored: Mapping[TopicPartition, tuple[int, int]]) -> dict[int, Stand]:

@@ -1,6 +1,7 @@
 """Rebuilding the read models beside the live ones: exact, and up to where the live ones stand."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,8 +21,9 @@ from libs.runtime.seek import Seek
 from libs.runtime.wire import Record
 from services.console import projection
 from services.console.digest import live_digest
-from services.console.follow import Follower
+from services.console.follow import Follower, ReadBatch
 from services.console.rebuild import Read, rebuild
+from services.console.refold import Refold
 from services.console.store import Projector, TopicPartition
 from tests.console_database import by_stage, console_dsn, pool
 from tests.console_lives import LIVES, receipts
@@ -88,6 +90,41 @@ async def test_the_rebuilt_tables_say_the_same(
     assert rebuilt.live_digest == rebuilt.rebuilt_digest == await live_digest(pool)
     assert (rebuilt.events, seen[-1]) == (total, (total, total))
     assert await pool.fetchval("SELECT to_regnamespace('rebuild')") is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_orders_that_do_not_fit_in_memory_are_written_and_read_again(
+    pool: asyncpg.Pool, topics: Topics, follower: Follower, seed: int
+) -> None:
+    await pool.execute("SELECT create_read_models('rebuild')")
+    refold, turn = Refold(pool, "rebuild", orders_max=2), random.Random(seed)
+    await refold.begin()
+    ends = dict.fromkeys(topics, 0)
+    while ahead := [place for place, end in ends.items() if end < len(topics[place])]:
+        place = turn.choice(ahead)
+        batch = ReadBatch()
+        for one in topics[place][ends[place] : ends[place] + turn.randint(1, 4)]:
+            batch.take(one)
+        await refold.take(batch.envelopes, batch.unreadable)
+        ends[place] += len(batch.records)
+    await refold.finish(ends)
+    assert await live_digest(pool, "rebuild") == await live_digest(pool)
+    assert await _shape(pool, "rebuild") == await _shape(pool, "live"), "keys, indexes and policies are back"
+    assert await Projector(pool, "rebuild").positions(topics) == follower.positions()
+
+
+async def _shape(pool: asyncpg.Pool, schema: str) -> list[str]:
+    rows = await pool.fetch(
+        """SELECT replace(indexdef, $1, '') FROM pg_indexes WHERE schemaname = $1
+        UNION ALL SELECT relname || relrowsecurity || relforcerowsecurity FROM pg_class
+            WHERE relnamespace = $1::regnamespace AND relkind = 'r'
+        UNION ALL SELECT tablename || policyname || roles::text || qual FROM pg_policies WHERE schemaname = $1
+        UNION ALL SELECT conname || replace(conrelid::regclass::text, $1, '') || contype::text
+            FROM pg_constraint WHERE connamespace = $1::regnamespace
+        ORDER BY 1""",
+        schema,
+    )
+    return [row[0] for row in rows]
 
 
 async def test_a_rebuild_stops_exactly_where_the_live_tables_stand(
