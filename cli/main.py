@@ -4,7 +4,7 @@ import logging
 
 import typer
 
-from cli import contracts, erase, events, nodes, orders, parked, prove, rebuild, stack, stock
+from cli import contracts, erase, events, nodes, orders, parked, prove, rebuild, recover, stack, stock
 from cli.bench import command as bench
 from cli.demo import run as demo
 from cli.output import fail, fail_unforeseen
@@ -16,7 +16,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Orderlog: an order management system whose source of truth is the event log.",
 )
-for module in (stack, orders, stock, nodes, parked, events, rebuild, prove, erase, contracts, bench, demo):
+for module in (
+    stack,
+    orders,
+    stock,
+    nodes,
+    parked,
+    events,
+    rebuild,
+    recover,
+    prove,
+    erase,
+    contracts,
+    bench,
+    demo,
+):
     module.register(app)
 
 

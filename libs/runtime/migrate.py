@@ -73,6 +73,34 @@ def drop(settings: Settings, database: str) -> None:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
 
+def exists(settings: Settings, database: str) -> bool:
+    """Whether there is such a database. Blocks. Raises Complaint."""
+    with _connected(settings, _maintenance(settings, database)) as connection:
+        name = _name(settings, database)
+        return (
+            connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone() is not None
+        )
+
+
+def rename(settings: Settings, database: str, to: str) -> None:
+    """Give a database another name. Blocks. Complaint: somebody is connected to it, or the role may not."""
+    name, new = (sql.Identifier(_name(settings, one)) for one in (database, to))
+    with _connected(settings, _maintenance(settings, database)) as connection:
+        try:
+            connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(name, new))
+        except psycopg.errors.ObjectInUse as refused:
+            raise Complaint(
+                f"Database {_name(settings, database)} cannot be renamed while it is used:"
+                f" {str(refused).strip().splitlines()[-1]}.",
+                "Stop the stage and close other sessions (pg_stat_activity shows them), then try again.",
+            ) from refused
+        except psycopg.errors.InsufficientPrivilege as refused:
+            raise Complaint(
+                f"The role may not rename database {_name(settings, database)}.",
+                "Give it CREATEDB and the ownership of the database, then try again.",
+            ) from refused
+
+
 def _applied(settings: Settings, database: str) -> set[str]:
     """Migrations that the database has; the database itself is made when it is not there."""
     try:

@@ -6,8 +6,8 @@ from their beginning up to exactly there, into a database of its own, while the 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,10 @@ from libs.runtime.kafka import Lanes
 from libs.runtime.log import Log, Unavailable
 from libs.runtime.postgres_log import PostgresLog
 from libs.runtime.refold import Missing, Refold
+from libs.runtime.relay import PublishFailed
 from libs.runtime.replay_order import Causes, LaneOrder, LaneStand, hole, own_context
 from libs.runtime.settings import Settings
-from libs.runtime.stage import Stage
+from libs.runtime.stage import Stage, events_topic
 from libs.runtime.topic_reader import TopicReader
 from libs.runtime.wire import Record
 
@@ -59,9 +60,9 @@ async def rebuild_stage(
     """
     started = time.monotonic()
     beside = f"{stage.name}_rebuild"
-    try:
+    with complaints(config, stage.name):
         async with AsyncExitStack() as stack:
-            live = await _connect(config, stage.name)
+            live = await connect(config, stage.name)
             stack.push_async_callback(live.close)
             if not await live.fetchval(_LOCK):
                 raise Complaint(
@@ -71,34 +72,41 @@ async def rebuild_stage(
             await asyncio.to_thread(migrate.create_beside, config, beside, stage.name)
             if not keep:
                 stack.push_async_callback(asyncio.to_thread, migrate.drop, config, beside)
-            reader = await stack.enter_async_context(_topics(config, stage, lanes))
-            pool = await stack.enter_async_context(_pool(config, beside))
+            places = [(stage.topic, lane) for lane in lanes]
+            places += [(topic, lane) for lane, stand in lanes.items() for topic in stand.offsets]
+            reader = await stack.enter_async_context(open_topics(config, places))
+            pool = await stack.enter_async_context(open_beside(config, beside))
             events = await replay(
                 stage, lanes, reader.read, PostgresLog(pool, stage), Lanes(config.partitions), progress
             )
             async with pool.acquire() as connection, connection.transaction():
                 rebuilt_digest = await database_digest(connection, stage)
+    seconds = round(time.monotonic() - started, 3)
+    return Rebuilt(stage.name, live_digest == rebuilt_digest, live_digest, rebuilt_digest, events, seconds)
+
+
+@contextmanager
+def complaints(config: Settings, stage: str) -> Iterator[None]:
+    """What can go wrong with a stage's database and its topics, as a sentence and a next step."""
+    try:
+        yield
     except (OSError, Unavailable, asyncpg.PostgresConnectionError, asyncpg.InvalidCatalogNameError) as error:
         raise Complaint(
-            f"The database of {stage.name} cannot be reached ({type(error).__name__}: {error}).",
+            f"The database of {stage} cannot be reached ({type(error).__name__}: {error}).",
             "Run `orderlog up`, or check ORDERLOG_DATABASE_URL.",
         ) from error
     except asyncpg.IntegrityConstraintViolationError as error:
         raise Complaint(
-            f"The tables of {stage.name} refuse what its topics say: {error}.",
-            f"Compare {stage.topic} with the stage's log: an event in it was changed.",
+            f"The tables of {stage} refuse what its topics say: {error}.",
+            f"Compare {events_topic(stage)} with the stage's log: an event in it was changed.",
         ) from error
     except asyncpg.UndefinedTableError as error:
+        raise Complaint(f"The database of {stage} has no log.", "Run `orderlog up`: it migrates.") from error
+    except (KafkaError, PublishFailed) as error:
         raise Complaint(
-            f"The database of {stage.name} has no log.", "Run `orderlog up`: it migrates."
-        ) from error
-    except KafkaError as error:
-        raise Complaint(
-            f"Kafka at {config.kafka} cannot be read ({type(error).__name__}: {error}).",
+            f"Kafka at {config.kafka} cannot be used ({type(error).__name__}: {error}).",
             "Run `orderlog up`, or check ORDERLOG_KAFKA.",
         ) from error
-    seconds = round(time.monotonic() - started, 3)
-    return Rebuilt(stage.name, live_digest == rebuilt_digest, live_digest, rebuilt_digest, events, seconds)
 
 
 async def replay(
@@ -226,14 +234,15 @@ async def _live(connection: Any, stage: Stage) -> tuple[dict[int, LaneStand], st
         return lanes, await database_digest(connection, stage)
 
 
-async def _connect(config: Settings, database: str) -> asyncpg.Connection:
+async def connect(config: Settings, database: str) -> asyncpg.Connection:
+    """One connection for a rebuild; the caller closes it."""
     return await asyncpg.connect(
         config.dsn(database), server_settings={"application_name": "orderlog-rebuild", "jit": "off"}
     )
 
 
-def _pool(config: Settings, database: str) -> asyncpg.Pool:
-    """What is lost in a crash is made again: the rebuilt database need not wait for the disk."""
+def open_beside(config: Settings, database: str) -> asyncpg.Pool:
+    """A pool on a database that is being made: what a crash loses is made again, so no disk is waited for."""
     return asyncpg.create_pool(
         config.dsn(database),
         min_size=1,
@@ -247,11 +256,8 @@ def _pool(config: Settings, database: str) -> asyncpg.Pool:
 
 
 @asynccontextmanager
-async def _topics(
-    config: Settings, stage: Stage, lanes: Mapping[int, LaneStand]
-) -> AsyncIterator[TopicReader]:
-    places = [(stage.topic, lane) for lane in lanes]
-    places += [(topic, lane) for lane, stand in lanes.items() for topic in stand.offsets]
+async def open_topics(config: Settings, places: Sequence[tuple[str, int]]) -> AsyncIterator[TopicReader]:
+    """A reader of these partitions, stopped in the end."""
     reader = TopicReader(config, places)
     await reader.start()
     try:

@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 import uvicorn
@@ -29,10 +29,19 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(make_app: Callable[[], FastAPI], name: str, config: Settings) -> None:
-    """Serve an ASGI application on the service's port, on uvloop, until SIGTERM or SIGINT."""
+def serve(
+    make_app: Callable[[], FastAPI],
+    name: str,
+    config: Settings,
+    begin: Callable[[], Awaitable[None]],
+) -> None:
+    """Serve an ASGI application on the service's port, on uvloop, until SIGTERM or SIGINT.
+
+    First `begin`: a Complaint that it raises is logged, and nothing is served.
+    """
 
     async def serving() -> None:
+        await begin()
         app = make_app()
         server = _Server(
             uvicorn.Config(
@@ -59,5 +68,5 @@ def serve(make_app: Callable[[], FastAPI], name: str, config: Settings) -> None:
     try:
         uvloop.run(serving())
     except Complaint as complaint:
-        logger.critical("cannot start", why=str(complaint))
+        logger.critical("cannot start", why=complaint.sentence, next_step=complaint.next_step)
         raise SystemExit(1) from None

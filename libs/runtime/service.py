@@ -16,6 +16,7 @@ from opentelemetry.trace import Tracer
 
 from libs.runtime import platform_api, problems, telemetry
 from libs.runtime.answers import Answers
+from libs.runtime.beginning import begin
 from libs.runtime.body_limit import BodyLimit
 from libs.runtime.consume import Subscription
 from libs.runtime.edge import Edge
@@ -31,6 +32,7 @@ from libs.runtime.relay import PublishFailed, Relay
 from libs.runtime.sender import Performer, Sender
 from libs.runtime.serve import serve
 from libs.runtime.settings import Settings, settings
+from libs.runtime.settled_offsets import SettledOffsets
 from libs.runtime.stage import Stage
 from libs.runtime.wire import Record
 
@@ -89,6 +91,7 @@ class StageService:
         stage, config = self._stage, self._settings
         self._pool = await open_pool(config.dsn(stage.name), config, stage.name)
         stack.push_async_callback(_close, self._pool)
+        self._settled = SettledOffsets(self._pool)
         keyring = await stack.enter_async_context(open_keyring(config))
         lanes = Lanes(config.partitions)
         log = self._log = PostgresLog(self._pool, stage)
@@ -164,7 +167,7 @@ class StageService:
                 await asyncio.wait([self._tasks["work"]])
                 while await self._relay.turn():
                     pass
-                await self._subscription.commit()
+                await self._commit()
             logger.info("stopped with nothing in hand")
         except TimeoutError:
             logger.warning("what was in hand did not end in time", seconds=self._settings.stop_seconds)
@@ -195,7 +198,8 @@ class StageService:
         await self._loop.handle(records)
 
     def positions(self) -> Mapping[TopicPartition, int]:
-        return self._loop.positions()
+        """What Kafka may be told: a recovery without the database builds on it."""
+        return self._settled.offsets
 
     # What the loop tells us (libs.runtime.loop.Observer).
 
@@ -271,7 +275,12 @@ class StageService:
     async def _keep_committing(self) -> None:
         while True:
             await asyncio.sleep(_POLL_SECONDS)
-            await self._subscription.commit()
+            await self._commit()
+
+    async def _commit(self) -> None:
+        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await self._settled.advance(self._loop.positions())
+        await self._subscription.commit()
 
     async def _readiness(self) -> dict[str, Any]:
         """Ready: partitions are assigned and the database answers. A halted lane is shown, not fatal."""
@@ -334,4 +343,9 @@ def run(stage: Stage, routes: Routes, performer: MakePerformer | None = None) ->
     """Run a stage until SIGTERM, which lets the batch in hand finish; ends with 0 then."""
     config = settings()
     tracer = telemetry.set_up(config, stage.name)
-    serve(lambda: StageService(stage, routes, performer, config, tracer).app, stage.name, config)
+    serve(
+        lambda: StageService(stage, routes, performer, config, tracer).app,
+        stage.name,
+        config,
+        lambda: begin(config, stage),
+    )

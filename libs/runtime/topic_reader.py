@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 
+from libs.runtime.complaint import Complaint
 from libs.runtime.kafka import record_of
 from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
@@ -42,6 +44,27 @@ class TopicReader:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await consumer.stop()
+
+    async def ends(self, *, whole: bool = True) -> dict[tuple[str, int], int]:
+        """The next offset of each partition. Complaint: a topic is missing, or lacks its first records."""
+        assert self._consumer is not None, "start it first"
+        places = list(self._next)
+        try:
+            firsts = await self._consumer.beginning_offsets(places)
+            ends = await self._consumer.end_offsets(places)
+        except UnknownTopicOrPartitionError as missing:
+            raise Complaint(
+                f"A topic of the lifecycle is missing at {self._config.kafka}.",
+                "`orderlog recover kafka --from log` makes it anew.",
+            ) from missing
+        for place, first in firsts.items():
+            if first and whole:
+                raise Complaint(
+                    f"{place.topic}/{place.partition} begins at offset {first}: what was before is gone.",
+                    "Stop its retention (retention.ms=-1), delete the topic and run"
+                    " `orderlog recover kafka --from log`.",
+                )
+        return {(place.topic, place.partition): end for place, end in ends.items()}
 
     async def read(self, topic: str, partition: int, offset: int) -> Sequence[Record]:
         """Records from an offset on, some of them; none when the partition stays silent for 15 s.

@@ -92,6 +92,23 @@ async def count_lag(settings: Settings, groups: Iterable[str]) -> dict[str, int 
     return lags
 
 
+async def delete(settings: Settings, topic: str, deadline_seconds: float = 30.0) -> None:
+    """Delete a topic with all that it holds; return once it is gone. Raises KafkaError.
+
+    Complaint: it is still there when the deadline has passed.
+    """
+    give_up_at = time.monotonic() + deadline_seconds
+    async with _admin(settings) as admin:
+        await admin.delete_topics([topic])
+        while topic in await admin.list_topics():
+            if time.monotonic() > give_up_at:
+                raise Complaint(
+                    f"Topic {topic} was not deleted within {deadline_seconds:.0f} s.",
+                    "Is delete.topic.enable on? Then try again.",
+                )
+            await asyncio.sleep(0.1)
+
+
 async def _bounds(settings: Settings) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
     """First and next offset of every partition of the lifecycle's topics."""
     async with _admin(settings) as admin:

@@ -1,0 +1,177 @@
+"""Each store from the other, on real Kafka and PostgreSQL: lost, made anew, and orders go on."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Sequence
+from uuid import uuid4
+
+import asyncpg
+import psycopg
+import pytest
+
+from deploy.local import programs
+from deploy.local.home import Home
+from libs.runtime import topics
+from libs.runtime.settings import STAGES, settings
+from libs.runtime.topics import lifecycle_topics
+from tests.e2e.conftest import Stack
+
+pytestmark = pytest.mark.e2e
+
+DEADLINE_SECONDS = 60.0
+BATCH = 6
+HEADER = (
+    "channel,external_id,placed_at,currency,payment,sku,quantity,unit_price_minor,"
+    "name,address_line_1,city,postcode,country,email\n"
+)
+WHO = "Ada Example,1 Sample Street,London,EC1A 1AA,GB,ada@mail.example"
+MAILS = 4
+"""Of an order up to its release: confirmed, paid, routed, picking."""
+
+
+class Shop:
+    """A tenant with stock of one SKU; every order of one unit is to be allocated once."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.tenant, self.orders = stack, f"recover-{uuid4().hex[:8]}", 0
+
+    def open(self) -> None:
+        place = ("--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1")
+        self.stack.json("nodes", "define", "LON", *place, "--tenant", self.tenant)
+        self.stack.json("stock", "receive", "MUG", "LON", "1000", "--tenant", self.tenant)
+
+    def buy(self) -> None:
+        """A few orders more."""
+        rows = [
+            f"web,{number},2026-03-02T09:00:00Z,GBP,paid,MUG,1,995,{WHO}\n"
+            for number in range(self.orders, self.orders + BATCH)
+        ]
+        file = self.stack.home / "recover.csv"
+        file.write_text(HEADER + "".join(rows))
+        self.orders += BATCH
+        assert self.stack.json("orders", "submit", str(file), "--tenant", self.tenant)["accepted"] == BATCH
+
+    def is_served(self) -> None:
+        """Every order becomes work at a warehouse, once, and its mails are sent, once each."""
+        self._until("fulfillment", "oms.fulfillment.fulfillment_released", self.orders)
+        self._until("notifications", "oms.notifications.message_sent", MAILS * self.orders)
+        for stage in STAGES:
+            repeated = fetch(
+                stage,
+                "SELECT stream, type FROM log WHERE origin = 'decided' AND tenant = $1 AND (type LIKE"
+                " '%order_accepted' OR type LIKE '%stock_allocated' OR type LIKE '%fulfillment_released')"
+                " GROUP BY stream, type HAVING count(*) > 1",
+                self.tenant,
+            )
+            assert not repeated, f"{stage} did twice: {repeated}"
+        names = [mail.name for mail in Home(self.stack.home).mail.glob("*.eml")]
+        assert all(name.endswith("-1.eml") for name in names), "a mail was sent twice"
+
+    def _until(self, stage: str, type_: str, expected: int) -> None:
+        give_up_at = time.monotonic() + DEADLINE_SECONDS
+        query = "SELECT count(*) FROM log WHERE tenant = $1 AND type = $2"
+        while (found := fetch(stage, query, self.tenant, type_)[0][0]) != expected:
+            assert time.monotonic() < give_up_at, f"{found} of {expected} {type_}"
+            assert found < expected
+
+
+def fetch(stage: str, query: str, *arguments: object) -> list[asyncpg.Record]:
+    async def fetching() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(settings().dsn(stage))
+        try:
+            return list(await connection.fetch(query, *arguments))
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetching())
+
+
+def administer(*statements: str) -> None:
+    """Statements on databases, as an operator would give them."""
+    with psycopg.connect(settings().dsn("keyring"), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def stop(stack: Stack, names: Sequence[str]) -> None:
+    for name in names:
+        programs.stop(Home(stack.home), name, signal.SIGTERM, 10.0)
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack) -> Shop:
+    shop = Shop(stack)
+    shop.open()
+    shop.buy()
+    shop.is_served()
+    return shop
+
+
+def test_databases_that_are_gone_are_made_from_the_topics(stack: Stack, shop: Shop) -> None:
+    running = stack.run("recover", "inventory", "--from", "kafka")
+    assert running.returncode == 1
+    assert "Running: inventory (1 in group orderlog.inventory)" in running.stderr
+    lost = ("inventory", "notifications")
+    stop(stack, lost)
+    administer(*(f"DROP DATABASE orderlog_{name} WITH (FORCE)" for name in lost))
+    shop.buy()
+    for name in lost:
+        recovered = stack.json("recover", name, "--from", "kafka", "--stop")
+        assert (recovered["match"], recovered["old"], recovered["kept_as"]) == (True, "gone", "")
+        assert recovered["events"] > 0
+    assert stack.json("up")["programs"]["inventory"]["action"] == "started"
+    shop.is_served()
+    assert stack.json("rebuild", "inventory", "--verify")["match"] is True
+    assert stack.json("prove", "no-oversell")["ok"] is True
+
+
+def test_topics_that_are_gone_are_made_from_the_logs(stack: Stack, shop: Shop) -> None:
+    stop(stack, [*STAGES, "console"])
+
+    async def delete_all() -> None:
+        for topic in lifecycle_topics():
+            await topics.delete(settings(), topic)
+
+    asyncio.run(delete_all())
+    refused = stack.run("up")
+    assert refused.returncode == 1
+    assert "the topic was emptied" in refused.stderr
+    assert "orderlog recover kafka --from log" in " ".join(refused.stderr.split())
+    recovered = stack.json("recover", "kafka", "--from", "log", "--stop")
+    assert recovered["match"] is True
+    assert recovered["parked_lost"] == len(fetch("intake", "SELECT FROM parked"))
+    assert all(topic["events"] == topic["published"] for topic in recovered["topics"])
+    stack.json("up")
+    shop.buy()
+    shop.is_served()
+    assert stack.json("rebuild", "all", "--verify")["match"] is True
+    again = stack.json("recover", "kafka", "--from", "log", "--stop")
+    assert again["match"] is True
+    assert (sum(topic["published"] for topic in again["topics"]), again["moved"]) == (0, {})
+    stack.json("up")
+
+
+def test_a_restored_backup_does_not_begin_before_it_has_caught_up(stack: Stack, shop: Shop) -> None:
+    stop(stack, ["inventory"])
+    administer("CREATE DATABASE backup_of_inventory TEMPLATE orderlog_inventory")
+    stack.json("up")
+    shop.buy()
+    shop.is_served()
+    stop(stack, ["inventory"])
+    administer(
+        "DROP DATABASE orderlog_inventory WITH (FORCE)",
+        "ALTER DATABASE backup_of_inventory RENAME TO orderlog_inventory",
+    )
+    refused = stack.run("up")
+    assert refused.returncode == 1
+    assert "its database is of an earlier time" in refused.stderr
+    assert "orderlog recover inventory --from kafka" in " ".join(refused.stderr.split())
+    recovered = stack.json("recover", "inventory", "--from", "kafka", "--stop")
+    assert (recovered["match"], recovered["old"]) == (True, "behind")
+    stack.json("up")
+    shop.buy()
+    shop.is_served()
+    assert stack.json("rebuild", "all", "--verify")["match"] is True
+    assert stack.json("prove", "no-oversell")["ok"] is True
+    administer(f"DROP DATABASE {recovered['kept_as']}")
