@@ -135,7 +135,7 @@ class Subscription:
         assert isinstance(raw, tuple)
         records = [record_of(found) for found in raw]
         traceparents = [
-            value for record in records for name, value in record.headers if name == "traceparent"
+            value for record in records for name, value in record.headers if name == "traceparent" and value
         ]
         self._idle.clear()
         try:

@@ -43,6 +43,7 @@ _UNREACHABLE = (
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
     asyncpg.DiskFullError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
 
 
@@ -61,6 +62,7 @@ async def open_pool(dsn: str, settings: Settings, name: str) -> asyncpg.Pool:
             dsn,
             min_size=1,
             max_size=settings.pool_size,
+            timeout=settings.connect_timeout_seconds,
             command_timeout=settings.statement_timeout_seconds + 5,
             server_settings={
                 "application_name": f"orderlog-{name}",
@@ -82,10 +84,19 @@ class PostgresLog:
         }
 
     @asynccontextmanager
-    async def batch(self) -> AsyncIterator["PostgresBatch"]:
+    async def _reachable(self) -> AsyncIterator[None]:
+        """As `_reachable`; connections to a server that became read-only, as in a failover, are given up."""
         with _reachable():
-            async with self._pool.acquire() as connection, connection.transaction():
-                yield PostgresBatch(connection, self._stage, self._sums)
+            try:
+                yield
+            except asyncpg.ReadOnlySQLTransactionError:
+                await self._pool.expire_connections()
+                raise
+
+    @asynccontextmanager
+    async def batch(self) -> AsyncIterator["PostgresBatch"]:
+        async with self._reachable(), self._pool.acquire() as connection, connection.transaction():
+            yield PostgresBatch(connection, self._stage, self._sums)
 
     async def claim(self, lanes: Sequence[int]) -> dict[int, int]:
         rows = await self._fetch(sql.CLAIM, sorted(lanes))
@@ -107,10 +118,9 @@ class PostgresLog:
 
     async def mark_published(self, cursors: Mapping[int, int]) -> None:
         lanes = sorted(cursors)
-        with _reachable():
-            async with self._pool.acquire() as connection, connection.transaction():
-                await connection.execute("SET LOCAL synchronous_commit = off")
-                await connection.execute(sql.MARK_PUBLISHED, lanes, [cursors[lane] for lane in lanes])
+        async with self._reachable(), self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            await connection.execute(sql.MARK_PUBLISHED, lanes, [cursors[lane] for lane in lanes])
 
     async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
         rows = await self._fetch(sql.DUE, list(lanes), now, limit)
@@ -165,7 +175,7 @@ class PostgresLog:
         return waiting + (not replay)
 
     async def _fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        with _reachable():
+        async with self._reachable():
             rows: list[asyncpg.Record] = await self._pool.fetch(statement, *arguments)
             return rows
 

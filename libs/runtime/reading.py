@@ -17,6 +17,8 @@ from libs.runtime.wire import BadHeaders, Context, Record, body, context
 
 Kind = Literal["command", "event", "timer"]
 _SEQUENCE_DIGITS_MAX = 18
+_STREAM_LENGTH_MAX = 256
+"""As `CommandRefused.refused_stream` has it: a longer one could not be answered."""
 
 
 @record
@@ -128,6 +130,9 @@ def _command(
     if lane_of(key) != lane:
         reason = f"key {key!r} belongs to partition {lane_of(key)}; use Kafka's default (murmur2) partitioner"
         return Unusable(lane, own_key, "misrouted", reason, found.tenant, found.type)
+    if len(found.stream) > _STREAM_LENGTH_MAX:
+        reason = f"ce_subject has {len(found.stream)} characters; {_STREAM_LENGTH_MAX} are allowed"
+        return Unusable(lane, own_key, "bad_headers", reason, found.tenant, found.type)
     digest = blake2b(value, digest_size=16, key=found.type.encode()[:64], person=b"command").digest()
 
     def refused(code: str, reason: str) -> Refusable:

@@ -1,0 +1,253 @@
+"""The subscription without a broker: batches in parts, attempts, being told to read elsewhere, stopping."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+from faststream.kafka import KafkaBroker, KafkaMessage
+from opentelemetry.trace import NoOpTracer
+
+from libs.runtime.consume import Subscription, cut, partition_bytes
+from libs.runtime.health import Health
+from libs.runtime.log import Unavailable
+from libs.runtime.seek import Seek
+from libs.runtime.settings import Settings
+from libs.runtime.wire import Record
+
+TOPIC = "oms.intake.commands"
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Taker:
+    """Raises what it is told to, once each; then takes everything."""
+
+    def __init__(self, *faults: Exception) -> None:
+        self.faults = list(faults)
+        self.taken: list[list[int]] = []
+        self.claims = 0
+
+    async def assigned(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        self.claims += 1
+        return dict.fromkeys(partitions, 5)
+
+    def revoked(self, partitions: Sequence[tuple[str, int]]) -> None: ...
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
+        self.taken.append([record.offset for record in records])
+
+    def positions(self) -> Mapping[tuple[str, int], int]:
+        return {}
+
+
+class Consumer:
+    """One partition, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self.sought: list[int] = []
+        self.paused: set[int] = set()
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)}
+
+    def seek(self, place: TopicPartition, offset: int) -> None:
+        self.sought.append(offset)
+
+    def pause(self, *places: TopicPartition) -> None:
+        self.paused |= {place.partition for place in places}
+
+    def resume(self, *places: TopicPartition) -> None:
+        self.paused -= {place.partition for place in places}
+
+
+class Reading:
+    """A subscription over a taker, its consumer a double."""
+
+    def __init__(self, taker: Taker, **chosen: Any) -> None:
+        config = Settings(retry_seconds_min=0.001, retry_seconds_max=0.002, **chosen)
+        self.clock, self.consumer = Clock(), Consumer()
+        self.health = Health(60, self.clock)
+        self.subscription = Subscription(
+            KafkaBroker(),
+            config,
+            group="orderlog.test",
+            topics=[TOPIC],
+            taker=taker,
+            tracer=NoOpTracer(),
+            health=self.health,
+        )
+        self.subscription._subscriber.consumer = cast(Any, self.consumer)
+
+    async def poll(self, *offsets: int, headers: Headers = (), size: int = 10) -> None:
+        raw = tuple(
+            ConsumerRecord(TOPIC, 0, offset, 0, 0, b"k", b"x" * size, None, 1, size, headers)
+            for offset in offsets
+        )
+        await self.subscription._on_batch(
+            KafkaMessage(raw_message=cast(Any, raw), body=b"", consumer=cast(Any, self.consumer))
+        )
+
+
+async def test_a_null_traceparent_stops_nobody() -> None:
+    taker = Taker()
+    await Reading(taker).poll(1, 2, headers=(("traceparent", None),))
+    assert taker.taken == [[1, 2]]
+
+
+async def test_large_records_are_taken_in_parts_and_in_order() -> None:
+    taker = Taker()
+    await Reading(taker, batch_bytes_max=5_000).poll(1, 2, 3, 4, 5, size=1_000)
+    assert taker.taken == [[1, 2], [3, 4], [5]]
+
+
+def test_a_record_larger_than_a_part_is_a_part_by_itself() -> None:
+    sizes = (10, 9_000, 10, 10)
+    records = [Record(TOPIC, 0, place, b"k", b"x" * size, ()) for place, size in enumerate(sizes)]
+    assert [[record.offset for record in part] for part in cut(records, 5_000)] == [[0], [1], [2, 3]]
+    assert list(cut([], 5_000)) == []
+
+
+async def test_a_batch_waits_for_its_database_without_harm_to_its_health() -> None:
+    taker = Taker(Unavailable("gone"), Unavailable("gone"))
+    reading = Reading(taker)
+    await reading.poll(1)
+    assert taker.taken == [[1]]
+    assert reading.health.report() == {"alive": True, "failed": {}}
+
+
+async def test_a_batch_that_fails_unforeseen_for_too_long_is_told_until_it_succeeds() -> None:
+    reading = Reading(Taker())
+
+    class Stuck(Taker):
+        async def handle(self, records: Sequence[Record]) -> None:
+            reading.clock.now += 40
+            if reading.clock.now < 130:
+                assert reading.health.report()["alive"] is (reading.clock.now <= 80)
+            await super().handle(records)
+
+    taker = Stuck(KeyError("a"), KeyError("b"), KeyError("c"))
+    reading.subscription._taker = taker
+    await reading.poll(1)
+    assert taker.taken == [[1]]
+    assert reading.health.report()["alive"] is True
+
+
+async def test_who_is_told_again_and_again_to_read_elsewhere_claims_again() -> None:
+    taker = Taker(*(Seek({(TOPIC, 0): 3}) for _ in range(5)))
+    reading = Reading(taker)
+    for _ in range(4):
+        await reading.poll(3)
+    assert (reading.consumer.sought, taker.claims) == ([3] * 4, 0)
+    await reading.poll(3)
+    assert taker.claims == 1
+    assert reading.consumer.sought[4:] == [5, 5], "both partitions from where the store says"
+
+
+async def test_what_is_left_after_being_told_to_read_elsewhere_is_not_taken() -> None:
+    taker = Taker(Seek({(TOPIC, 0): 1}))
+    await Reading(taker, batch_bytes_max=1_500).poll(1, 2, 3, size=1_000)
+    assert taker.taken == []
+
+
+async def test_a_stop_lets_the_batch_in_hand_finish_and_takes_no_other() -> None:
+    going, may = asyncio.Event(), asyncio.Event()
+
+    class Slow(Taker):
+        async def handle(self, records: Sequence[Record]) -> None:
+            going.set()
+            await may.wait()
+            await super().handle(records)
+
+    taker = Slow()
+    reading = Reading(taker, batch_bytes_max=1_500)
+    batch = asyncio.create_task(reading.poll(1, 2, size=1_000))
+    await going.wait()
+    reading.subscription.stop_reading()
+    finished = asyncio.create_task(reading.subscription.finished())
+    may.set()
+    await asyncio.gather(batch, finished)
+    await reading.poll(3)
+    assert taker.taken == [[1]]
+
+
+async def test_a_stop_does_not_wait_for_a_database_that_is_gone() -> None:
+    reading = Reading(Taker(*(Unavailable("gone") for _ in range(10_000))))
+    batch = asyncio.create_task(reading.poll(1))
+    await asyncio.sleep(0)
+    reading.subscription.stop_reading()
+    async with asyncio.timeout(5):
+        await reading.subscription.finished()
+        await batch
+
+
+async def test_an_assignment_that_fails_unforeseen_is_tried_again() -> None:
+    class Refusing(Taker):
+        async def assigned(self, partitions: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+            if self.faults:
+                raise self.faults.pop(0)
+            return await super().assigned(partitions)
+
+    taker = Refusing(KeyError("odd"), Unavailable("gone"))
+    reading = Reading(taker)
+    await reading.subscription.on_assigned([TopicPartition(TOPIC, 0)])
+    assert taker.claims == 1
+    assert reading.consumer.sought == [5]
+    assert reading.subscription.ready.is_set()
+
+
+def test_a_halted_lane_is_not_fetched_until_it_is_taken_up_again() -> None:
+    reading = Reading(Taker())
+    reading.subscription.pause([1])
+    assert reading.consumer.paused == {1}
+    reading.subscription.seek({(TOPIC, 1): 9, ("another", 1): 4})
+    assert (reading.consumer.paused, reading.consumer.sought) == (set(), [9])
+
+
+@pytest.mark.parametrize(("topics", "partitions"), [(1, 4), (5, 4), (6, 12), (6, 1000)])
+def test_all_partitions_together_stay_within_what_may_be_fetched(topics: int, partitions: int) -> None:
+    config = Settings(partitions=partitions)
+    each = partition_bytes(config, topics)
+    assert each >= 65_536
+    if topics * partitions * 65_536 <= config.fetch_bytes_max:
+        assert each * topics * partitions <= config.fetch_bytes_max
+
+
+class TestHealth:
+    async def test_a_task_that_ends_is_told(self) -> None:
+        health = Health(60)
+
+        async def ends() -> None:
+            return None
+
+        async def fails() -> None:
+            raise KeyError("x")
+
+        for name, work in (("commit", ends()), ("relay", fails())):
+            task = asyncio.create_task(work, name=name)
+            health.watch(task)
+            await asyncio.wait([task])
+        await asyncio.sleep(0)
+        assert health.report() == {"alive": False, "failed": {"commit": "ended", "relay": "KeyError"}}
+
+    async def test_tasks_may_end_when_the_process_does(self) -> None:
+        health = Health(60)
+        health.stopping = True
+
+        async def ends() -> None:
+            return None
+
+        task = asyncio.create_task(ends(), name="work")
+        health.watch(task)
+        await asyncio.wait([task])
+        await asyncio.sleep(0)
+        assert health.report()["alive"] is True
