@@ -37,6 +37,7 @@ DEFAULT_TENANT = "main"
 _TOKEN_SECONDS = 3600
 _ANSWER_SECONDS = 60.0
 _TRIES = 4
+_PAUSE_SECONDS_MAX = 5.0
 _PAGE_ROWS = 200
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  (told apart from an address, not bound)
 
@@ -132,8 +133,9 @@ class Edges:
                 answer = self._http.request(
                     method, url, params=query, content=content, headers={**self._headers, **headers}
                 )
-                if answer.status_code != 503 or attempt == _TRIES:
+                if answer.status_code not in (429, 503) or attempt == _TRIES:
                     return _read(answer)
+                time.sleep(_pause(answer))
             except httpx.ConnectError:
                 raise Unanswered(
                     f"{service} does not answer at {address(service)}.",
@@ -147,6 +149,12 @@ class Edges:
                     ) from None
             time.sleep(0.25 * attempt)
         raise AssertionError("the last attempt returns or raises")
+
+
+def _pause(answer: "httpx.Response") -> float:
+    """How long an edge that is busy asks to be left alone, in seconds; not for ever."""
+    asked = answer.headers.get("retry-after", "")
+    return min(float(asked), _PAUSE_SECONDS_MAX) if asked.isdigit() else 0.0
 
 
 def connect(tenant: str, role: str = "operator") -> Edges:

@@ -69,6 +69,16 @@ def test_a_command_is_repeated_under_its_key() -> None:
     assert (len(fake.requests), len(keys)) == (3, 1)
 
 
+def test_an_edge_that_is_busy_is_left_alone_for_as_long_as_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("cli.client.time.sleep", slept.append)
+    busy = [httpx.Response(429, headers={"retry-after": after}) for after in ("2", "3600", "soon")]
+    fake = FakeEdges({("intake", PATH): [*busy, {"decided": True}]})
+    with edges_of(fake) as edges:
+        assert edges.send("intake", PATH, {}) == {"decided": True}
+    assert [slept[0], slept[2], slept[4]] == [2.0, 5.0, 0.0]
+
+
 def test_repeating_ends() -> None:
     fake = FakeEdges({("intake", PATH): httpx.ReadTimeout("slow")})
     with edges_of(fake) as edges, pytest.raises(Unanswered, match=r"intake at .* broke off"):
