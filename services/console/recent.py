@@ -13,8 +13,8 @@ from typing import TypeAlias
 from services.console.projection import OrderKey
 from services.console.stored import Written
 
-ORDERS_MAX = 8_000
-"""About 10 kB each. More than are under way at once, so that an order is seldom read while it moves fast."""
+ORDERS_MAX = 5_000
+"""Some 6 kB each. More than are under way at once, so that an order is seldom read while it moves fast."""
 
 Stand: TypeAlias = frozenset[tuple[str, int, int]]
 """Where a lane's topics stand: topic, next offset, and the table that says so."""
