@@ -116,9 +116,9 @@ class Settings(BaseSettings):
     """A poll waits for so many bytes, or for `fetch_wait_ms`: who only follows reads more at once."""
     fetch_wait_ms: int = Field(default=500, ge=1)
     """The longest that it waits for them."""
-    fetch_bytes_max: int = Field(default=48 * 1_048_576, ge=1_048_576)
+    fetch_bytes_max: int = Field(default=24 * 1_048_576, ge=1_048_576)
     """What is fetched ahead of all topics together, and so kept in memory while the stage is busy."""
-    relay_bytes_max: int = Field(default=32 * 1_048_576, ge=1)
+    relay_bytes_max: int = Field(default=16 * 1_048_576, ge=1)
     """What is kept in memory to be published; beyond it, it is read from the log again."""
     nice: int = Field(default=0, ge=0, le=19)
     """How far this process yields the processor to others of its machine; 0 not at all."""

@@ -17,8 +17,8 @@ from tests.e2e.conftest import Stack
 from tests.e2e.test_cli import HEADER, row, until
 
 pytestmark = pytest.mark.e2e
-SKUS = 6
-UNITS = 40
+SKUS = 3
+UNITS = 70
 """Of each SKU: fewer than are ordered, so that the last ones are fought for by both processes."""
 FILE_ORDERS = 60
 FILES_MIN = 6

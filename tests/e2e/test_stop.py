@@ -32,13 +32,9 @@ def wait_for(holds: Callable[[], object], what: str) -> None:
 
 
 @contextmanager
-def inventory(log: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The stage as a child of ours, so that how it ends can be seen."""
-    chosen = {
-        "ORDERLOG_HTTP_PORT": str(port),
-        "ORDERLOG_LOCK_TIMEOUT_SECONDS": "25",
-        "PYTHONUNBUFFERED": "1",
-    }
+def inventory(log: Path, port: int, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The stage as a child of ours, so that how it ends can be seen and its settings can be other ones."""
+    chosen = {"ORDERLOG_HTTP_PORT": str(port), "PYTHONUNBUFFERED": "1", **more}
     with log.open("wb") as output:
         child = subprocess.Popen(
             (sys.executable, "-m", "services.inventory.app"),
@@ -52,6 +48,15 @@ def inventory(log: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             child.kill()
             child.wait()
+
+
+def end_inventory(stack: Stack) -> None:
+    """Stop the stack's own."""
+    os.kill(stack.json("status")["programs"]["inventory"]["pid"], signal.SIGTERM)
+    wait_for(
+        lambda: stack.json("status")["programs"]["inventory"]["health"] == "died",
+        "the stack's inventory ends",
+    )
 
 
 def ready(port: int) -> bool:
@@ -91,7 +96,11 @@ def test_sigterm_finishes_the_batch_in_hand(stack: Stack, tmp_path: Path) -> Non
     headers = {"Authorization": f"Bearer {mint(settings().jwt_key_file, tenant, 'test', 'operator', 600)}"}
     receipt = {"sku": "MUG", "node": "LON", "quantity": 1}
     try:
-        with inventory(log, port) as child, psycopg.connect(settings().dsn("inventory")) as blocker:
+        patient = {"ORDERLOG_LOCK_TIMEOUT_SECONDS": "25"}
+        with (
+            inventory(log, port, **patient) as child,
+            psycopg.connect(settings().dsn("inventory")) as blocker,
+        ):
             wait_for(lambda: ready(port), "the child is ready")
             blocker.execute("SELECT * FROM lane FOR UPDATE")
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as edge:
