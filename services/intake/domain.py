@@ -27,7 +27,7 @@ from libs.events.intake import (
     ReleaseHold,
     SubmitOrder,
 )
-from libs.events.order import Destination, LineQuantity
+from libs.events.order import LineQuantity
 from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from services.intake.geography import located
@@ -44,6 +44,15 @@ Status = Literal["unknown", "held", "accepted", "cancelling", "closed", "rejecte
 
 
 @record
+class Ordered:
+    """One line as ordered, as far as a cancellation names it: a `LineQuantity`, at a third of its cost."""
+
+    line: int
+    sku: str
+    quantity: int
+
+
+@record
 class State:
     """One order, as intake knows it. Terms are kept only as long as a decision may need them."""
 
@@ -52,8 +61,8 @@ class State:
     held: OrderHeld | None = None
     """The whole order while holds block it."""
     released: tuple[str, ...] = ()
-    lines: tuple[LineQuantity, ...] = ()
-    """As ordered, while a cancellation may name them."""
+    lines: tuple[Ordered, ...] = ()
+    """While a cancellation may name them."""
     outcome: Outcome | None = None
 
 
@@ -83,8 +92,8 @@ def evolve(state: State, event: Event) -> State:
             return state
 
 
-def _lines(terms: OrderTerms) -> tuple[LineQuantity, ...]:
-    return tuple(LineQuantity(line=line.line, sku=line.sku, quantity=line.quantity) for line in terms.lines)
+def _lines(terms: OrderTerms) -> tuple[Ordered, ...]:
+    return tuple([Ordered(line.line, line.sku, line.quantity) for line in terms.lines])
 
 
 # --- decide ----------------------------------------------------------------------------------------------
@@ -142,10 +151,11 @@ def _submit(state: State, heard: Envelope[Contract], order: SubmitOrder, at: dat
             )
         ]
     found = holds(order)
-    destination = located(order.destination)
+    # What an event does not know of another's fields it ignores.
+    terms = {**vars(order), "destination": located(order.destination), "fingerprint": print_}
     if found:
-        return [OrderHeld(**_terms(order, destination), holds=found, fingerprint=print_)]
-    return [OrderAccepted(**_terms(order, destination), fingerprint=print_)]
+        return [OrderHeld.model_validate({**terms, "holds": found})]
+    return [OrderAccepted.model_validate(terms)]
 
 
 def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> list[Event]:
@@ -153,11 +163,10 @@ def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> li
         case "held":
             return [OrderClosed(order_id=command.order_id, outcome="cancelled", reason=command.reason)]
         case "accepted":
-            return [
-                OrderCancellationRequested(
-                    order_id=command.order_id, reason=command.reason, lines=state.lines
-                )
-            ]
+            lines = tuple(
+                LineQuantity(line=line.line, sku=line.sku, quantity=line.quantity) for line in state.lines
+            )
+            return [OrderCancellationRequested(order_id=command.order_id, reason=command.reason, lines=lines)]
         case "cancelling":
             return []
         case "unknown":
@@ -206,8 +215,7 @@ def _release(state: State, heard: Envelope[Contract], command: ReleaseHold) -> l
     released = HoldReleased(order_id=command.order_id, hold=command.hold, note=command.note, remaining=left)
     if left:
         return [released]
-    terms = _terms(state.held, state.held.destination)
-    return [released, OrderAccepted(**terms, fingerprint=state.fingerprint)]
+    return [released, OrderAccepted.model_validate(vars(state.held))]
 
 
 def _complete(state: State, completed: FulfillmentCompleted) -> list[Event]:
@@ -226,23 +234,6 @@ def fingerprint(order: SubmitOrder) -> str:
     """
     canonical = order.__pydantic_serializer__.to_json(order, exclude={"order_id"}, exclude_defaults=True)
     return hashlib.sha256(canonical).hexdigest()
-
-
-def _terms(order: SubmitOrder | OrderHeld, destination: Destination) -> dict[str, object]:
-    return {
-        "order_id": order.order_id,
-        "channel": order.channel,
-        "external_id": order.external_id,
-        "placed_at": order.placed_at,
-        "currency": order.currency,
-        "lines": order.lines,
-        "charges": order.charges,
-        "total_minor": order.total_minor,
-        "payment": order.payment,
-        "customer_id": order.customer_id,
-        "destination": destination,
-        "contact": order.contact,
-    }
 
 
 def _described(state: State) -> str:

@@ -40,20 +40,21 @@ CURRENCIES: dict[str, date] = _last_days()
 def rejections(terms: OrderTerms, at: datetime) -> tuple[Reason, ...]:
     """Why the order can never be fulfilled as submitted; empty when it can. `at` is the command's time."""
     found: list[Reason] = []
+    placed_at = terms.placed_at
     _check_currency(terms, found)
-    if terms.placed_at - at > PLACED_AHEAD_MAX:
+    if placed_at - at > PLACED_AHEAD_MAX:
         found.append(
             Reason(
                 code="placed_in_future",
-                message=f"placed_at is {terms.placed_at.isoformat()}, more than a day after it was submitted;"
+                message=f"placed_at is {placed_at.isoformat()}, more than a day after it was submitted;"
                 " correct the channel's clock or time zone.",
             )
         )
-    if terms.placed_at.year < YEAR_MIN:
+    if placed_at.year < YEAR_MIN:
         found.append(
             Reason(
                 code="placed_too_early",
-                message=f"placed_at is in the year {terms.placed_at.year}; correct the channel's clock.",
+                message=f"placed_at is in the year {placed_at.year}; correct the channel's clock.",
             )
         )
     total = total_minor(terms)
@@ -66,7 +67,7 @@ def rejections(terms: OrderTerms, at: datetime) -> tuple[Reason, ...]:
             )
         )
     _check_lines(terms, found)
-    return _bounded(found)
+    return _bounded(found) if found else ()
 
 
 def holds(terms: OrderTerms) -> tuple[Hold, ...]:
@@ -100,8 +101,12 @@ def holds(terms: OrderTerms) -> tuple[Hold, ...]:
 
 def total_minor(terms: OrderTerms) -> int:
     """Lines and charges, in the currency's minor unit."""
-    goods = sum(line.quantity * line.unit_price_minor for line in terms.lines)
-    return goods + sum(charge.amount_minor for charge in terms.charges)
+    total = 0
+    for line in terms.lines:
+        total += line.quantity * line.unit_price_minor
+    for charge in terms.charges:
+        total += charge.amount_minor
+    return total
 
 
 def _check_currency(terms: OrderTerms, found: list[Reason]) -> None:
@@ -121,20 +126,21 @@ def _check_lines(terms: OrderTerms, found: list[Reason]) -> None:
     numbers: set[int] = set()
     units: dict[str, int] = {}
     for line in terms.lines:
-        if line.line in numbers:
+        number, sku = line.line, line.sku
+        if number in numbers:
             found.append(
                 Reason(
                     code="duplicate_line",
-                    message=f"line number {line.line} is used more than once; number each line differently.",
+                    message=f"line number {number} is used more than once; number each line differently.",
                 )
             )
-        numbers.add(line.line)
-        units[line.sku] = units.get(line.sku, 0) + line.quantity
+        numbers.add(number)
+        units[sku] = units.get(sku, 0) + line.quantity
         if line.unit_price_minor < 0:
             found.append(
                 Reason(
                     code="negative_price",
-                    message=f"line {line.line} ({line.sku}) has unit_price_minor {line.unit_price_minor}; "
+                    message=f"line {number} ({sku}) has unit_price_minor {line.unit_price_minor}; "
                     "send a discount as a charge, a refund as a return.",
                 )
             )
