@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
@@ -67,7 +68,7 @@ def kafka(
     from libs.runtime.recover_kafka import recover_kafka  # imported late: other commands need no database
 
     if stop:
-        stop_programs(_SERVICES)
+        stop_services(_SERVICES)
     stages = [_stage(name) for name in STAGES]
     with bar() as bars:
         recovered = asyncio.run(
@@ -92,7 +93,7 @@ def _add(name: str) -> None:
     ) -> None:
         _expect(name, source, "kafka")
         if stop:
-            stop_programs((name,))
+            stop_services((name,))
         recovered = _recover(name, discard)
         _tell(recovered)
         if json:
@@ -180,22 +181,31 @@ def _tell(recovered: "Recovered") -> None:
     tell("Start it again: orderlog up")
 
 
-def stop_programs(names: Sequence[str]) -> None:
-    """Stop programs of the local stack, and wait until Kafka has seen them go."""
-    from deploy.local import programs, stack
+def stop_services(services: Sequence[str]) -> None:
+    """Stop every process of these services on the local stack, and wait until Kafka has seen them go."""
+    from deploy.local import programs, replicas, stack
     from libs.runtime.groups import ensure_stopped
 
-    with Steps() as steps:
-        for name in names:
-            with steps.step(f"stopping {name}"):
-                programs.stop(stack.home(), name, signal.SIGTERM, 10.0)
-        patience = settings().session_timeout_seconds + 5
+    place, chosen = stack.home(), settings()
+    patience = chosen.stop_seconds + stack.STOP_GRACE_SECONDS
+    with Steps() as steps, place.locked():
+        running = [
+            name
+            for name in programs.noted(place)
+            if (found := replicas.service_of(name)) is not None and found[0] in services
+        ]
+        with steps.step("stopping") as step, ThreadPoolExecutor(max(1, len(running))) as pool:
+            stops = {
+                name: pool.submit(programs.stop, place, name, signal.SIGTERM, patience) for name in running
+            }
+            stopped = [name for name, done in stops.items() if done.result()]
+            step.note(", ".join(stopped) or "nothing was running")
         with steps.step("leaving their groups") as step:
             asyncio.run(
                 ensure_stopped(
-                    settings(),
-                    names,
-                    patience_seconds=patience,
+                    chosen,
+                    services,
+                    patience_seconds=chosen.session_timeout_seconds + 5,
                     waiting=lambda who: step.note(f"waiting for {who}"),
                 )
             )

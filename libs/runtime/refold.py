@@ -15,7 +15,7 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.ids import partition_key
 from libs.runtime.complaint import Complaint
-from libs.runtime.log import EffectRow, Handled, LogRow, Origin, Snapshot, TimerRow, Writes
+from libs.runtime.log import EffectRow, Handled, LogRow, Origin, Parked, Snapshot, TimerRow, Writes
 from libs.runtime.replay_order import Heard, Hungry, LaneOrder, Own
 from libs.runtime.stage import Part, Stage, dump_part
 
@@ -145,7 +145,7 @@ class Refold:
             heard = order.heard()
             if heard is not None:
                 if heard.envelope is not None:
-                    self._fold_heard(order.lane, heard.key, heard.envelope)
+                    self._fold_heard(order.lane, heard, heard.envelope)
                 _, block = order.take()
                 if heard.envelope is None:
                     self._handle(order, heard, block)
@@ -172,12 +172,20 @@ class Refold:
                 seen.add(stream)
         return ""
 
-    def _fold_heard(self, lane: int, key: str, heard: Envelope[Contract]) -> None:
-        body = heard.body
+    def _fold_heard(self, lane: int, found: Heard, heard: Envelope[Contract]) -> None:
+        body, key = heard.body, found.key
         assert isinstance(body, Event)
         parts = self._parts(key, heard)
         state = self._stage.compose(heard.stream, parts)
-        if self._keep(heard, parts, self._stage.evolve(state, body)):
+        try:
+            after = self._stage.evolve(state, body)
+        except Exception as error:
+            # It failed when it was heard, too, and waits for a person: nothing is dropped.
+            why = f"folding it failed: {type(error).__name__}: {error}"[:1000]
+            at = (lane, key, found.topic, lane, found.offset)
+            self._writes.parked.append(Parked(*at, "failed", why, heard.tenant, body.TYPE))
+            return
+        if self._keep(heard, parts, after):
             sequence = self._next_heard[lane]
             self._next_heard[lane] = sequence + 1
             row = self._row("heard", lane, sequence, key, heard, body.VERSION, encode(body))

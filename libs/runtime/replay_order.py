@@ -47,6 +47,8 @@ class Heard:
     key: str
     envelope: Envelope[Contract] | None
     digest: bytes = b""
+    topic: str = ""
+    offset: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,17 +256,18 @@ class LaneOrder:
                     self._is_new(item.source, item.sequence)
             case Refusable():
                 found = item.found
-                self._enqueue(
-                    record,
-                    Heard(found.id, found.tenant, found.id, found.at, item.key, None, item.digest),
-                )
+                heard = Heard(found.id, found.tenant, found.id, found.at, item.key, None, item.digest)
+                self._enqueue(record, heard)
             case Input():
                 envelope = item.envelope
                 if item.kind == "event" and not self._is_new(envelope.source, envelope.sequence):
                     return
                 body = envelope if item.kind == "event" else None
                 cause = envelope.causation_id if body else envelope.id
-                heard = Heard(envelope.id, envelope.tenant, cause, envelope.at, item.key, body, item.digest)
+                place = (record.topic, record.offset)
+                heard = Heard(
+                    envelope.id, envelope.tenant, cause, envelope.at, item.key, body, item.digest, *place
+                )
                 self._enqueue(record, heard)
 
     def _enqueue(self, record: Record, heard: Heard) -> None:
@@ -302,8 +305,8 @@ def hole(source: str, lane: int, expected: int, found: int | None) -> Complaint:
     what = "nothing follows" if found is None else f"{found} follows"
     return Complaint(
         f"The topics have a hole: {source} lane {lane} lacks sequence {expected} ({what}).",
-        "Was a topic deleted or its retention shortened? The sender's log still holds the event: let its"
-        " relay publish again.",
+        "Was a topic deleted or its retention shortened? The sender's log still holds the event:"
+        " orderlog recover kafka --from log",
     )
 
 

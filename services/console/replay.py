@@ -123,7 +123,7 @@ class KafkaTopics:
                 raise Complaint(
                     f"{place.topic}/{place.partition} holds offsets {firsts[place]} to {lasts[place]},"
                     f" but the live tables were made from 0 to {end}.",
-                    "Was the topic deleted or its retention shortened? Let the stage's relay publish again.",
+                    "Was the topic deleted or its retention shortened? orderlog recover kafka --from log",
                 )
 
 

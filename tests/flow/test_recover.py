@@ -2,9 +2,12 @@
 
 import random
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from libs.events.contract import Event
 from libs.events.intake import OrderAccepted, OrderClosed
 from libs.runtime import rebuild
 from libs.runtime.log import TopicPartition
@@ -13,8 +16,11 @@ from libs.runtime.retrace import retrace
 from libs.runtime.stage import Stage
 from tests.flow.life import life
 from tests.flow.oracle import check, ledger_holds, topics_are_the_logs
+from tests.flow.people import open_shop, order
 from tests.flow.test_rebuild import reading
 from tests.flow.world import STAGES, World
+
+INTAKE, INVENTORY, *_ = STAGES
 
 LOST = 0.02
 """How often a turn of the stages ends in a loss."""
@@ -63,6 +69,28 @@ async def losing(seed: int, monkeypatch: pytest.MonkeyPatch, *, committed: bool)
     world = await life(seed, partitions=1 + seed % 3)
     assert lost[0] > 2
     return world
+
+
+async def test_what_cannot_be_folded_waits_for_a_person() -> None:
+    world = await World().start()
+    await open_shop(world, {"LON": {"TEA": 5}})
+    for number in range(3):
+        await world.send(order(str(number), {"TEA": 1}))
+    await world.settle()
+
+    def fails(state: Any, event: Event) -> Any:
+        if isinstance(event, OrderAccepted) and event.external_id == "1":
+            raise ValueError("of another time")
+        return INVENTORY.evolve(state, event)
+
+    log = await recovered(world, replace(INVENTORY, evolve=fails), {})
+    [waits] = log.parked_rows
+    assert (waits.code, waits.topic, waits.type) == ("failed", INTAKE.topic, OrderAccepted.TYPE)
+    assert waits.reason == "folding it failed: ValueError: of another time"
+    record = await world.broker.fetch(waits.topic, waits.partition, waits.offset)
+    assert record is not None
+    assert (record.key or b"").decode() == waits.key
+    assert len(log.rows) > 0
 
 
 @pytest.mark.parametrize("seed", range(4))
