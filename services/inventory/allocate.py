@@ -35,22 +35,21 @@ def allocate(
     The order's promises must be complete and the plan of the current round.
     """
     assert order.destination is not None, f"{order_id} has no destination"
-    planned = plus((), (line for node in plan.nodes for line in node.lines))
-    assert planned == plus((), order.pending), (
+    by_node, planned = _plan(plan)
+    assert planned == {(line.line, line.sku): line.quantity for line in order.pending}, (
         f"{order_id}: the plan of round {plan.round} is for other units"
     )
-    by_node = _plan(plan)
     wanted = units(order.pending)
-    short = tuple(
-        Shortage(sku=sku, quantity=quantity - skus[sku].on_hand.get(node, 0), node=node)
-        for (node, sku), quantity in by_node.items()
-        if quantity > skus[sku].on_hand.get(node, 0)
-    )
+    short: list[Shortage] = []
+    for (node, sku), quantity in by_node.items():
+        there = skus[sku].on_hand.get(node, 0)
+        if quantity > there:
+            short.append(Shortage(sku=sku, quantity=quantity - there, node=node))
     if short:
         return AllocationFailed(
             order_id=order_id,
             round=plan.round + 1,
-            short=short,
+            short=tuple(short),
             lines=order.pending,
             availability=availability(wanted, skus),
             destination=order.destination,
@@ -66,7 +65,7 @@ def allocate(
         nodes=plan.nodes,
         destination=order.destination,
         contact=order.contact,
-        movements=posting.movements,
+        movements=posting.movements(),
     )
 
 
@@ -94,7 +93,7 @@ def release(order_id: str, order: OrderPart, skus: Skus, cancelled: FulfillmentC
         cause=cancelled.cause,
         reason=cancelled.reason,
         lines=given_up,
-        movements=posting.movements,
+        movements=posting.movements(),
     )
 
 
@@ -105,7 +104,7 @@ def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched) -> Stock
         _must_hold(order, dispatched.order_id, dispatched.node, sku, quantity)
         posting.post(sku, dispatched.node, "allocated", "issued", quantity)
     return StockIssued(
-        order_id=dispatched.order_id, shipment_id=dispatched.shipment_id, movements=posting.movements
+        order_id=dispatched.order_id, shipment_id=dispatched.shipment_id, movements=posting.movements()
     )
 
 
@@ -122,7 +121,7 @@ def write_short(order: OrderPart, skus: Skus, shorted: PickShorted) -> StockShor
         order_id=shorted.order_id,
         fulfillment_order_id=shorted.fulfillment_order_id,
         lines=plus((), lines),
-        movements=posting.movements,
+        movements=posting.movements(),
     )
 
 
@@ -158,17 +157,20 @@ def take_back(order: OrderPart, skus: Skus, received: ReturnReceived) -> StockRe
                 posting.post(unit.sku, node, "issued", "transfer", quantity)
                 posting.post(unit.sku, received.node, "transfer", target, quantity)
         assert not left, f"{received.order_id}: {left} units of {unit.sku} came back that never left"
-    return StockReturned(order_id=received.order_id, rma_id=received.rma_id, movements=posting.movements)
+    return StockReturned(order_id=received.order_id, rma_id=received.rma_id, movements=posting.movements())
 
 
-def _plan(plan: OrderRouted) -> dict[tuple[str, str], int]:
-    """Units by node and SKU."""
-    sums: dict[tuple[str, str], int] = {}
-    for node in plan.nodes:
-        for line in node.lines:
-            key = (node.node, line.sku)
-            sums[key] = sums.get(key, 0) + line.quantity
-    return sums
+def _plan(plan: OrderRouted) -> tuple[dict[tuple[str, str], int], dict[tuple[int, str], int]]:
+    """Units by node and SKU, and by line and SKU."""
+    by_node: dict[tuple[str, str], int] = {}
+    by_line: dict[tuple[int, str], int] = {}
+    for at in plan.nodes:
+        node = at.node
+        for line in at.lines:
+            sku, quantity = line.sku, line.quantity
+            by_node[node, sku] = by_node.get((node, sku), 0) + quantity
+            by_line[line.line, sku] = by_line.get((line.line, sku), 0) + quantity
+    return by_node, by_line
 
 
 def _among(pending: tuple[LineQuantity, ...], lines: tuple[LineQuantity, ...]) -> tuple[LineQuantity, ...]:

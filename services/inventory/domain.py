@@ -48,8 +48,8 @@ from services.inventory.stock import (
     SkuPart,
     Skus,
     adjust,
+    asked,
     break_youngest,
-    claimed,
     evolve_sku,
     moved,
     peg,
@@ -75,7 +75,26 @@ Heard = (
     | ReturnReceived
     | TimerDue
 )
+_FOLDED = frozenset(
+    {
+        StockReceived,
+        StockAdjusted,
+        StockPegged,
+        ReservationBroken,
+        StockReserved,
+        StockBackordered,
+        StockAllocated,
+        AllocationFailed,
+        StockReleased,
+        StockIssued,
+        StockShorted,
+        StockReturned,
+        ReturnReceived,
+    }
+)
+"""What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
 SKU_STREAM = "sku/"
+_SKU_AT = len(SKU_STREAM)
 
 Part = OrderPart | SkuPart
 
@@ -101,14 +120,15 @@ def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
     if isinstance(home, SkuPart):
         return ()
-    return tuple(SKU_STREAM + sku for sku in dict.fromkeys((*_named_skus(heard.body), *home.skus)))
+    named = dict.fromkeys((*_named_skus(heard.body), *home.skus))
+    return tuple([SKU_STREAM + sku for sku in named])
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
     order, skus = NEW_ORDER, dict[str, SkuPart]()
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
-            skus[stream.removeprefix(SKU_STREAM)] = part
+            skus[stream[_SKU_AT:]] = part
         else:
             assert stream == home, f"a decision of {home} was given the order {stream}"
             order = part
@@ -124,16 +144,13 @@ def decompose(state: State) -> Mapping[str, Part]:
 
 def evolve(state: State, event: Event) -> State:
     """The state after one event, inventory's own or heard."""
+    if type(event) not in _FOLDED:
+        return state
     match event:
-        case StockReceived() | StockAdjusted() | StockPegged() | ReservationBroken():
-            part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
-            return State(state.home or event.stream, state.order, {**state.skus, event.sku: part})
-        case AllocationFailed():
-            return replace(state, order=evolve_order(state.order, event))
         case (
             StockReserved()
-            | StockBackordered()
             | StockAllocated()
+            | StockBackordered()
             | StockReleased()
             | StockIssued()
             | StockShorted()
@@ -141,6 +158,11 @@ def evolve(state: State, event: Event) -> State:
         ):
             order = evolve_order(state.order, event)
             return State(state.home or event.stream, order, _moved_skus(state.skus, event, order))
+        case StockReceived() | StockAdjusted() | StockPegged() | ReservationBroken():
+            part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
+            return State(state.home or event.stream, state.order, {**state.skus, event.sku: part})
+        case AllocationFailed():
+            return replace(state, order=evolve_order(state.order, event))
         case ReturnReceived():
             if not state.order.early_returns and covers(state.order, event):
                 return state
@@ -154,14 +176,14 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
     """The events that answer one input."""
     body = cast(Heard, heard.body)
     match body:
-        case ReceiveStock():
-            return _receive(state, heard, body)
-        case AdjustStock():
-            return _adjust(state, heard, body)
         case OrderAccepted():
             return _accept(state, body, at)
         case OrderRouted():
             return _route(state, body)
+        case ReceiveStock():
+            return _receive(state, heard, body)
+        case AdjustStock():
+            return _adjust(state, heard, body)
         case FulfillmentCancelled():
             return _cancel(state, body)
         case ShipmentDispatched():
@@ -308,18 +330,19 @@ def _moved_skus(skus: Skus, event: StockEvent, order: OrderPart) -> dict[str, Sk
     wanted = units(order.pending)
     after = dict(skus)
     for sku, movements in by_sku.items():
-        before = after.get(sku, EMPTY_SKU)
-        part = moved(before, movements)
+        part = after.get(sku, EMPTY_SKU)
         if claims:
-            change = (event.order_id, part.reserved - before.reserved)
-            part = claimed(part, (change,), wanted.get(sku, 0), order.since)
-        after[sku] = part
+            after[sku] = asked(part, movements, event.order_id, wanted.get(sku, 0), order.since)
+        else:
+            after[sku] = moved(part, movements)
     return after
 
 
 def _named_skus(body: Contract) -> Iterable[str]:
     """SKUs that an order's event names, heard or inventory's own."""
     match body:
+        case OrderAccepted() | StockReserved():
+            return [line.sku for line in body.lines]
         case OrderRouted() | StockAllocated():
             return [line.sku for node in body.nodes for line in node.lines]
         case ReturnReceived():
@@ -328,14 +351,7 @@ def _named_skus(body: Contract) -> Iterable[str]:
             return [movement.sku for movement in body.movements]
         case StockReleased() | StockShorted():
             return [*(line.sku for line in body.lines), *(movement.sku for movement in body.movements)]
-        case (
-            OrderAccepted()
-            | FulfillmentCancelled()
-            | ShipmentDispatched()
-            | PickShorted()
-            | StockReserved()
-            | StockBackordered()
-        ):
+        case FulfillmentCancelled() | ShipmentDispatched() | PickShorted() | StockBackordered():
             return [line.sku for line in body.lines]
     return ()
 

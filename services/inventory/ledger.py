@@ -83,25 +83,29 @@ def positions(event: Event) -> Iterator[tuple[str, int]]:
         yield f"sku/{move.sku}", move.position
 
 
-def ledger_rows(envelope: Envelope[Event]) -> Iterator[tuple[str, tuple[object, ...]]]:
+def ledger_rows(envelope: Envelope[Event]) -> list[tuple[str, tuple[object, ...]]]:
     """(table, values) for each movement of an event on its way into the log."""
-    for move in movements(envelope.body):
-        yield (
+    tenant, id_, lane = envelope.tenant, envelope.id, envelope.lane
+    sequence, at = envelope.sequence, envelope.at
+    return [
+        (
             "ledger",
             (
-                envelope.tenant,
+                tenant,
                 move.sku,
                 move.position,
                 move.node,
                 move.source,
                 move.target,
                 move.quantity,
-                envelope.id,
-                envelope.lane,
-                envelope.sequence,
-                envelope.at,
+                id_,
+                lane,
+                sequence,
+                at,
             ),
         )
+        for move in movements(envelope.body)
+    ]
 
 
 def add_balances(envelope: Envelope[Event], sums: Sums) -> None:
@@ -109,12 +113,22 @@ def add_balances(envelope: Envelope[Event], sums: Sums) -> None:
     balance, promise = sums.setdefault("balance", {}), sums.setdefault("promise", {})
     tenant = envelope.tenant
     for move in movements(envelope.body):
-        sku, node, quantity = move.sku, move.node, move.quantity
-        for bucket, delta in ((move.source, -quantity), (move.target, quantity)):
-            key = (tenant, sku, node, bucket)
-            if key in balance:
-                balance[key][0] += delta
-            else:
-                balance[key] = [delta]
-            if bucket in PROMISED:
-                promise.setdefault((tenant, sku), [0, 0])[PROMISED[bucket]] += delta
+        sku, node, quantity, source, target = move.sku, move.node, move.quantity, move.source, move.target
+        key = (tenant, sku, node, source)
+        found = balance.get(key)
+        if found is None:
+            balance[key] = [-quantity]
+        else:
+            found[0] -= quantity
+        key = (tenant, sku, node, target)
+        found = balance.get(key)
+        if found is None:
+            balance[key] = [quantity]
+        else:
+            found[0] += quantity
+        if source in PROMISED or target in PROMISED:
+            found = promise.setdefault((tenant, sku), [0, 0])
+            if source in PROMISED:
+                found[PROMISED[source]] -= quantity
+            if target in PROMISED:
+                found[PROMISED[target]] += quantity

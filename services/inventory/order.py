@@ -110,26 +110,14 @@ def minus(lines: Iterable[LineQuantity], less: Iterable[LineQuantity]) -> tuple[
 def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
     """The order after an event of its own stream."""
     match event:
-        case StockReserved() | StockBackordered():
-            return replace(
-                order,
-                status="reserved" if isinstance(event, StockReserved) else "waiting",
-                round=event.round,
-                since=event.since,
-                skus=order.skus or tuple(units(event.lines)),
-                pending=event.lines,
-                destination=event.destination,
-                contact=event.contact,
-            )
+        case StockReserved():
+            return _promised(order, event, "reserved")
+        case StockAllocated():
+            return _allocated(order, event)
+        case StockBackordered():
+            return _promised(order, event, "waiting")
         case AllocationFailed():
             return replace(order, round=event.round)
-        case StockAllocated():
-            return replace(
-                order,
-                status="settled",
-                pending=(),
-                allocated=_after(order.allocated, "allocated", event.movements),
-            )
         case StockReleased():
             return _released(order, event)
         case StockShorted():
@@ -154,6 +142,43 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             )
 
 
+# The two events that every order has spell all fields out: `replace` takes four times as long.
+
+
+def _promised(order: OrderPart, event: StockReserved | StockBackordered, status: Status) -> OrderPart:
+    return OrderPart(
+        status=status,
+        round=event.round,
+        since=event.since,
+        skus=order.skus or tuple(units(event.lines)),
+        pending=event.lines,
+        allocated=order.allocated,
+        issued=order.issued,
+        destination=event.destination,
+        contact=event.contact,
+        shipments=order.shipments,
+        shorted=order.shorted,
+        early_returns=order.early_returns,
+    )
+
+
+def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
+    return OrderPart(
+        status="settled",
+        round=order.round,
+        since=order.since,
+        skus=order.skus,
+        pending=(),
+        allocated=_after(order.allocated, "allocated", event.movements),
+        issued=order.issued,
+        destination=order.destination,
+        contact=order.contact,
+        shipments=order.shipments,
+        shorted=order.shorted,
+        early_returns=order.early_returns,
+    )
+
+
 def _released(order: OrderPart, event: StockReleased) -> OrderPart:
     pending = minus(order.pending, event.lines)
     status: Status = order.status
@@ -174,9 +199,13 @@ def _after(sums: ByNode, bucket: str, movements: Iterable[Movement]) -> ByNode:
     """What is in a bucket, by node and SKU, after the movements."""
     after = dict(sums)
     for movement in movements:
-        for side, delta in ((movement.source, -movement.quantity), (movement.target, movement.quantity)):
-            if side == bucket:
-                skus = added(after.pop(movement.node, {}), movement.sku, delta)
-                if skus:
-                    after[movement.node] = skus
+        if movement.target == bucket:
+            delta = movement.quantity
+        elif movement.source == bucket:
+            delta = -movement.quantity
+        else:
+            continue
+        skus = added(after.pop(movement.node, {}), movement.sku, delta)
+        if skus:
+            after[movement.node] = skus
     return after

@@ -6,12 +6,15 @@ it goes on to routing only when every pending unit is promised.
 
 from libs.events.inventory import NETWORK, Shortage, StockBackordered, StockReserved
 from services.inventory.order import OrderPart, units
-from services.inventory.stock import Posting, Skus, availability
+from services.inventory.stock import NO_CLAIM, Posting, Skus, availability
 
 
 def complete(order_id: str, order: OrderPart, skus: Skus) -> bool:
     """Whether every pending unit of the order is promised."""
-    return all(_held(order_id, skus, sku) == quantity for sku, quantity in units(order.pending).items())
+    for sku, quantity in units(order.pending).items():
+        if skus[sku].claims.get(order_id, NO_CLAIM).held != quantity:
+            return False
+    return True
 
 
 def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockReserved | StockBackordered:
@@ -23,8 +26,9 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
     posting = Posting(skus)
     short: list[Shortage] = []
     for sku, quantity in wanted.items():
-        missing = quantity - _held(order_id, skus, sku)
-        taken = min(missing, skus[sku].claimable)
+        part = skus[sku]
+        missing = quantity - part.claims.get(order_id, NO_CLAIM).held
+        taken = min(missing, part.claimable)
         posting.post(sku, NETWORK, "unreserved", "reserved", taken)
         if missing > taken:
             short.append(Shortage(sku=sku, quantity=missing - taken))
@@ -37,7 +41,7 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
             since=order.since,
             destination=order.destination,
             contact=order.contact,
-            movements=posting.movements,
+            movements=posting.movements(),
         )
     return StockReserved(
         order_id=order_id,
@@ -47,10 +51,5 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
         since=order.since,
         destination=order.destination,
         contact=order.contact,
-        movements=posting.movements,
+        movements=posting.movements(),
     )
-
-
-def _held(order_id: str, skus: Skus, sku: str) -> int:
-    claim = skus[sku].claims.get(order_id)
-    return 0 if claim is None else claim.held

@@ -9,6 +9,9 @@ whenever the queue is not empty and units are free, such a timer is due; until t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from libs.events.contract import Event
 from libs.events.inventory import (
@@ -37,6 +40,9 @@ class OrderClaim:
     wanted: int = 0
     held: int = 0
     since: datetime | None = None
+
+
+NO_CLAIM = OrderClaim()
 
 
 @record
@@ -74,6 +80,10 @@ EMPTY_SKU = SkuPart()
 Skus = Mapping[str, SkuPart]
 """The SKU parts that a decision has before it, by SKU."""
 
+# Parts of an event are validated all at once: a constructor each costs half as much again.
+_MOVEMENTS = TypeAdapter(tuple[Movement, ...])
+_AVAILABILITY = TypeAdapter(tuple[Availability, ...])
+
 
 class Posting:
     """The movements of one event, numbered on from where each SKU stands."""
@@ -81,11 +91,11 @@ class Posting:
     def __init__(self, skus: Skus) -> None:
         self._skus = skus
         self._positions: dict[str, int] = {}
-        self._movements: list[Movement] = []
+        self._posted: list[dict[str, Any]] = []
 
-    @property
     def movements(self) -> tuple[Movement, ...]:
-        return tuple(self._movements)
+        """What was posted, validated."""
+        return _MOVEMENTS.validate_python(self._posted)
 
     def post(self, sku: str, node: str, source: Bucket, target: Bucket, quantity: int) -> None:
         """Take `quantity` units from `source` to `target`; none is no movement."""
@@ -95,11 +105,16 @@ class Posting:
         position = self._positions.get(sku)
         if position is None:
             position = self._skus.get(sku, EMPTY_SKU).position
-        self._positions[sku] = position + 1
-        self._movements.append(
-            Movement(
-                sku=sku, node=node, source=source, target=target, quantity=quantity, position=position + 1
-            )
+        self._positions[sku] = position = position + 1
+        self._posted.append(
+            {
+                "sku": sku,
+                "node": node,
+                "source": source,
+                "target": target,
+                "quantity": quantity,
+                "position": position,
+            }
         )
 
 
@@ -117,35 +132,46 @@ def moved(part: SkuPart, movements: Iterable[Movement]) -> SkuPart:
     position, reserved = part.position, part.reserved
     on_hand, allocated = part.on_hand, part.allocated
     for movement in movements:
-        position = max(position, movement.position)
-        for bucket, delta in ((movement.source, -movement.quantity), (movement.target, movement.quantity)):
-            if bucket == "on_hand":
-                on_hand = added(on_hand, movement.node, delta)
-            elif bucket == "allocated":
-                allocated = added(allocated, movement.node, delta)
-            elif bucket == "reserved":
-                reserved += delta
+        source, target, quantity = movement.source, movement.target, movement.quantity
+        if movement.position > position:
+            position = movement.position
+        if source == "on_hand":
+            on_hand = added(on_hand, movement.node, -quantity)
+        elif source == "allocated":
+            allocated = added(allocated, movement.node, -quantity)
+        elif source == "reserved":
+            reserved -= quantity
+        if target == "on_hand":
+            on_hand = added(on_hand, movement.node, quantity)
+        elif target == "allocated":
+            allocated = added(allocated, movement.node, quantity)
+        elif target == "reserved":
+            reserved += quantity
     return SkuPart(position, on_hand, allocated, reserved, part.wanted, part.claims)
 
 
-def claimed(
-    part: SkuPart,
-    changes: Iterable[tuple[str, int]],
-    wanted: int | None = None,
-    since: datetime | None = None,
+def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
+    """The SKU after claims won (+) or lost (−) units, each as (order id, units)."""
+    claims = dict(part.claims)
+    for order_id, won in changes:
+        before = claims.pop(order_id, NO_CLAIM)
+        wanted, held = before.wanted, before.held + won
+        if wanted or held:
+            claims[order_id] = OrderClaim(wanted, held, before.since)
+    return SkuPart(part.position, part.on_hand, part.allocated, part.reserved, part.wanted, claims)
+
+
+def asked(
+    part: SkuPart, movements: Iterable[Movement], order_id: str, wanted: int, since: datetime | None
 ) -> SkuPart:
-    """The SKU after claims won (+) or lost (−) units, each as (order id, units). `wanted`, when given, is
-    what these orders want from now on."""
-    claims, total = dict(part.claims), part.wanted
-    for order_id, held in changes:
-        before = claims.pop(order_id, None) or OrderClaim()
-        after = OrderClaim(
-            before.wanted if wanted is None else wanted, before.held + held, since or before.since
-        )
-        total += after.wanted - before.wanted
-        if after.wanted or after.held:
-            claims[order_id] = after
-    return SkuPart(part.position, part.on_hand, part.allocated, part.reserved, total, claims)
+    """The SKU after these movements of it for an order, which wants `wanted` units of it from now on."""
+    after, claims = moved(part, movements), dict(part.claims)
+    before = claims.pop(order_id, NO_CLAIM)
+    held = before.held + after.reserved - part.reserved
+    if wanted or held:
+        claims[order_id] = OrderClaim(wanted, held, since or before.since)
+    total = part.wanted + wanted - before.wanted
+    return SkuPart(after.position, after.on_hand, after.allocated, after.reserved, total, claims)
 
 
 def evolve_sku(
@@ -163,10 +189,12 @@ def evolve_sku(
 
 def availability(skus: Iterable[str], parts: Skus) -> tuple[Availability, ...]:
     """Unallocated units on hand by SKU and node, for routing."""
-    return tuple(
-        Availability(node=node, sku=sku, quantity=quantity)
-        for sku in skus
-        for node, quantity in sorted(parts[sku].on_hand.items())
+    return _AVAILABILITY.validate_python(
+        [
+            {"node": node, "sku": sku, "quantity": quantity}
+            for sku in skus
+            for node, quantity in sorted(parts[sku].on_hand.items())
+        ]
     )
 
 
@@ -178,7 +206,7 @@ def receive(part: SkuPart, command: ReceiveStock) -> StockReceived:
         node=command.node,
         quantity=command.quantity,
         reference=command.reference,
-        movements=posting.movements,
+        movements=posting.movements(),
     )
 
 
@@ -193,7 +221,7 @@ def adjust(part: SkuPart, command: AdjustStock) -> StockAdjusted:
         delta=command.delta,
         reason_code=command.reason_code,
         reference=command.reference,
-        movements=posting.movements,
+        movements=posting.movements(),
     )
 
 
@@ -213,7 +241,7 @@ def peg(sku: str, part: SkuPart) -> list[Event]:
     )
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "unreserved", "reserved", sum(claim.quantity for claim in won))
-    return [StockPegged(sku=sku, claims=won, movements=posting.movements)]
+    return [StockPegged(sku=sku, claims=won, movements=posting.movements())]
 
 
 def break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
@@ -225,7 +253,7 @@ def break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
     assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
-    return ReservationBroken(sku=sku, claims=lost, movements=posting.movements)
+    return ReservationBroken(sku=sku, claims=lost, movements=posting.movements())
 
 
 def _share(units: int, takers: Iterable[tuple[str, int]]) -> tuple[Claim, ...]:
