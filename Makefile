@@ -2,6 +2,7 @@
 
 PYTHON ?=
 ORDERS ?= 5000
+SEEDS  ?= 200
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
 KUBE   := $(BIN)/python -m deploy.k8s.check
@@ -9,7 +10,7 @@ KUBE   := $(BIN)/python -m deploy.k8s.check
 QUICK  := tests/contract tests/flow tests/test_shape.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check check-static check-unit check-log check-suites bench lock contracts compose-keys clean
+.PHONY: help setup demo up down test check check-static check-unit check-log check-suites sim bench lock contracts compose-keys clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +47,12 @@ check-unit:
 check-suites:
 	$(PYTEST) -m 'not e2e' $(QUICK)
 
-test: check ## `make check`, then the tests on real Kafka and PostgreSQL
+test: check ## `make check`, then the simulator's seeds and the tests on real Kafka and PostgreSQL
+	$(PYTEST) -m 'not e2e' tests/sim
 	$(PYTEST) -m e2e tests
+
+sim: setup ## seeds of simulated faults, held to every guarantee (SEEDS=200)
+	@$(BIN)/orderlog sim --seeds $(SEEDS) --json
 
 bench: setup ## measure submitted to released on the running stack (ORDERS=5000)
 	@$(BIN)/orderlog bench lifecycle --orders $(ORDERS) --json

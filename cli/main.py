@@ -4,7 +4,7 @@ import logging
 
 import typer
 
-from cli import contracts, erase, events, nodes, orders, parked, prove, rebuild, recover, stack, stock
+from cli import contracts, erase, events, nodes, orders, parked, prove, rebuild, recover, sim, stack, stock
 from cli.bench import command as bench
 from cli.demo import run as demo
 from cli.output import fail, fail_unforeseen
@@ -28,6 +28,7 @@ for module in (
     prove,
     erase,
     contracts,
+    sim,
     bench,
     demo,
 ):

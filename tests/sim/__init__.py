@@ -1,0 +1,1 @@
+"""The simulator: all stages in one process under faults of every kind, reproducible from one seed."""

@@ -1,0 +1,324 @@
+"""Everybody outside: customers, a support desk, warehouses, a carrier, suppliers. They send commands.
+
+What befalls an order or a parcel depends on its id and the seed alone, not on the order of things, so a run
+that is shortened keeps the lives of those that stay. People retry: a command may be sent up to five times
+under its id; now and then an id is used for something else, and somebody sends what nobody can read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from uuid import UUID, uuid5
+
+from libs.events.catalogue import encode
+from libs.events.contract import Command, Contract
+from libs.events.envelope import Envelope
+from libs.events.fulfillment import (
+    ConfirmPack,
+    ConfirmPick,
+    DispatchShipment,
+    FulfillmentReleased,
+    Package,
+    PackConfirmed,
+    Pick,
+    PickConfirmed,
+    RecordCarrierEvent,
+    ShipmentDispatched,
+    ShippedPackage,
+)
+from libs.events.ids import partition_key
+from libs.events.intake import CancelOrder, OrderHeld, ReleaseHold
+from libs.events.inventory import AdjustStock, ReceiveStock
+from libs.events.notifications import MessageRequested, RecordMessageOutcome
+from libs.events.order import Sealed
+from libs.events.returns import (
+    AuthoriseReturn,
+    InspectedUnits,
+    ReceiveReturn,
+    ReturnAuthorised,
+    ReturnLine,
+    ReturnWindowOpened,
+)
+from libs.events.routing import DefineNode
+from libs.runtime import wire
+from libs.runtime.stage import commands_topic
+from tests.flow.people import NODES, order
+from tests.flow.world import START, TENANT
+from tests.sim.broker import SimBroker
+from tests.sim.faults import Faults
+
+SKUS = ("TEA", "MUG", "JAM")
+"""Few, so that orders meet in them."""
+BURST_ORDERS = 4
+BURST_SECONDS = 8.0
+PAUSE_SECONDS = 1800.0
+_IDS = UUID("1c2b9b7e-2a10-5c8e-9a64-3f1f0a7c5d42")
+_CONTACT = Sealed(subject="c:7", nonce="A" * 16, ciphertext="A" * 24)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A command as it was sent under an id, once or several times."""
+
+    envelope: Envelope[Command]
+    payload: bytes
+
+    @property
+    def stage(self) -> str:
+        return self.envelope.body.TYPE.split(".")[1]
+
+
+@dataclass
+class People:
+    """Sends from the broker's outside; hears what the stages publish, each event once."""
+
+    seed: str
+    orders: int
+    broker: SimBroker
+    faults: Faults
+    lane_of: Callable[[str], int]
+    sent: list[Sent] = field(default_factory=list)
+    unreadable: int = 0
+    """Records sent that nobody can be told about; each is to be parked once."""
+    pending: int = 0
+    _heard: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.broker.on_append.append(self._appended)
+
+    def open_shop(self) -> None:
+        """Nodes and opening stock, and all that will come from outside by itself."""
+        dice = Random(f"shop {self.seed}")
+        for node, (latitude, longitude) in NODES.items():
+            self.send(
+                DefineNode(node=node, name=node, country="GB", latitude=latitude, longitude=longitude),
+                f"node {node}",
+                at=0.0,
+            )
+        for node in NODES:
+            for sku in SKUS:
+                if dice.random() < 0.6:
+                    units = dice.randint(1, 6)
+                    self.send(ReceiveStock(sku=sku, node=node, quantity=units), f"open {node} {sku}", at=0.1)
+        at = 20.0
+        for number in range(self.orders):
+            at += PAUSE_SECONDS * dice.random() if number % BURST_ORDERS == 0 and number else 0.0
+            moment = at + BURST_SECONDS * dice.random()
+            self._order(number, moment)
+            self._stock(number, moment)
+        self.last_order_at = at + BURST_SECONDS
+
+    def heard_up_to(self, topic: str, lane: int) -> int:
+        """The last sequence that a topic's lane has published."""
+        return self._heard.get((f"{topic} sequence", lane), 0)
+
+    def _order(self, number: int, at: float) -> None:
+        dice = Random(f"order {self.seed} {number}")
+        skus = [dice.choice(SKUS) for _ in range(dice.choice((1, 2, 2, 3)))]
+        lines = [(sku, dice.randint(1, 3)) for sku in skus]
+        submitted = order(
+            f"{self.seed}/{number}",
+            lines,
+            country=dice.choice(("GB",) * 19 + ("AQ",)),
+            payment=dice.choice(("paid", "paid", "paid", "on_account", "pending")),
+            contact=_CONTACT if dice.random() < 0.3 else None,
+        )
+        self.send(submitted, f"order {number}", at=at)
+        for change_of_mind in range(dice.choice((0, 0, 0, 0, 1, 2))):
+            cancel = CancelOrder(order_id=submitted.order_id)
+            later = at + dice.choice((0.02, 0.5, 5.0, 60.0, 600.0)) * dice.random()
+            self.send(cancel, f"cancel {number} {change_of_mind}", at=later)
+
+    def _stock(self, number: int, at: float) -> None:
+        """A delivery or a count near an order, and what somebody gets wrong."""
+        dice = Random(f"stock {self.seed} {number}")
+        sku, node, moment = dice.choice(SKUS), dice.choice(list(NODES)), at + 30 * dice.random()
+        if dice.random() < 0.6:
+            receipt = ReceiveStock(sku=sku, node=node, quantity=dice.randint(1, 5))
+            self.send(receipt, f"receipt {number}", at=moment)
+            if dice.random() < 0.2 and self.faults.count("command id reused", "people"):
+                other = other_delivery(receipt, dice.choice(SKUS) if dice.random() < 0.3 else sku)
+                self.send(other, f"receipt {number}", at=at + 30 * dice.random())
+        if dice.random() < 0.4:
+            count = AdjustStock(sku=sku, node=node, delta=dice.choice((-2, -1, 1)), reason_code="count")
+            self.send(count, f"count {number}", at=moment + dice.random())
+        if dice.random() < 0.3 and self.faults.count("record from nobody", "people"):
+            self._send_unreadable(number, moment)
+
+    def replenish(self) -> None:
+        """So much of everything that no order has to wait."""
+        for sku in SKUS:
+            self.send(ReceiveStock(sku=sku, node="LON", quantity=50 * self.orders), f"plenty {sku}")
+
+    def send(self, command: Command, what: str, *, at: float | None = None) -> None:
+        """Send a command some time later, perhaps several times; `what` names it, and so its id."""
+        id_ = uuid5(_IDS, f"{self.seed} {what}")
+        dice = Random(f"client {self.seed} {what}")
+        now = self.broker.loop.time()
+        moment = now + 0.01 + 2 * dice.random() if at is None else at
+        placed_at = START + timedelta(seconds=moment)
+        envelope: Envelope[Command] = Envelope(
+            id_, TENANT, command.stream, command, placed_at, "people", "", id_, id_, "orderlog/edge"
+        )
+        sent = Sent(envelope, encode(command))
+        self.sent.append(sent)
+        again = dice.choice((0, 0, 0, 0, 1, 1, 2, 4))
+        if again and not self.faults.count("command repeated", "people"):
+            again = 0
+        for repeat in range(1 + again):
+            later = moment + (dice.choice((0.001, 0.3, 10.0)) * dice.random() if repeat else 0.0)
+            self.pending += 1
+            self.broker.loop.call_at(later, self._publish, sent)
+
+    def _publish(self, sent: Sent) -> None:
+        envelope = sent.envelope
+        self.pending -= 1
+        key = partition_key(envelope.tenant, envelope.stream)
+        short = envelope.body.TYPE.rpartition(".")[2]
+        self.faults.now = self.broker.loop.time()
+        self.faults.note("people", f"send {short} {envelope.stream}", (envelope.stream,))
+        message = (key.encode(), sent.payload, wire.headers(envelope), 0)
+        self.broker.append(commands_topic(sent.stage), self.lane_of(key), [message])
+
+    def _send_unreadable(self, number: int, at: float) -> None:
+        self.unreadable += 1
+        self.pending += 1
+        headers = [("ce_type", b"oms.inventory.receive_stock"), ("ce_id", b"nonsense")]
+
+        def publish() -> None:
+            self.pending -= 1
+            lane = number % self.broker.partitions
+            self.broker.append(commands_topic("inventory"), lane, [(b"?", b"{}", headers, 0)])
+
+        self.broker.loop.call_at(at, publish)
+
+    def _appended(self, topic: str, partition: int) -> None:
+        """Hear what is new on an events topic; repeats, told by their sequence, are not heard again."""
+        if not topic.endswith(".events"):
+            return
+        end = self.broker.end((topic, partition))
+        read = self._heard.get((topic, partition), 0)
+        self._heard[topic, partition] = end
+        for record in self.broker.read((topic, partition), read, end - read):
+            headers = dict(record.headers)
+            seen = self._heard.get((f"{topic} sequence", partition), 0)
+            sequence = int(headers["ce_sequence"])
+            if sequence > seen:
+                self._heard[f"{topic} sequence", partition] = sequence
+                if headers["ce_type"].decode() in _ANSWERED:
+                    context = wire.context(record)
+                    self._answer(wire.body(context, record.value))
+
+    def _answer(self, event: Contract) -> None:
+        match event:
+            case FulfillmentReleased():
+                self._pick(event)
+            case PickConfirmed():
+                id_ = event.fulfillment_order_id
+                package = Package(package_id=f"{id_}-P1", weight_grams=900)
+                pack = ConfirmPack(order_id=event.order_id, fulfillment_order_id=id_, packages=(package,))
+                self.send(pack, f"pack {id_}")
+            case PackConfirmed():
+                id_ = event.fulfillment_order_id
+                parcels = tuple(
+                    ShippedPackage(package_id=package.package_id, tracking_number=f"T{n}-{id_}"[:60])
+                    for n, package in enumerate(event.packages)
+                )
+                dispatch = DispatchShipment(
+                    order_id=event.order_id, fulfillment_order_id=id_, carrier="Post", packages=parcels
+                )
+                self.send(dispatch, f"dispatch {id_}")
+            case ShipmentDispatched():
+                self._carry(event)
+            case OrderHeld():
+                for hold in event.holds:
+                    self.send(
+                        ReleaseHold(order_id=event.order_id, hold=hold.name),
+                        f"release {event.order_id} {hold.name}",
+                    )
+            case ReturnWindowOpened():
+                self._return(event)
+            case ReturnAuthorised():
+                units = tuple(
+                    InspectedUnits(
+                        line=line.line,
+                        quantity=line.quantity,
+                        disposition="scrap" if self._dice(event.rma_id).random() < 0.3 else "restock",
+                    )
+                    for line in event.lines
+                )
+                self.send(
+                    ReceiveReturn(order_id=event.order_id, rma_id=event.rma_id, node="MAN", units=units),
+                    f"receive {event.rma_id}",
+                )
+            case MessageRequested():
+                self.send(
+                    RecordMessageOutcome(
+                        order_id=event.order_id, message_id=event.message_id, outcome="sent"
+                    ),
+                    f"mail {event.message_id}",
+                )
+
+    def _dice(self, id_: str) -> Random:
+        return Random(f"{self.seed} {id_}")
+
+    def _pick(self, released: FulfillmentReleased) -> None:
+        id_ = released.fulfillment_order_id
+        dice, picks = self._dice(id_), []
+        for line in released.lines:
+            short = dice.randint(1, line.quantity) if dice.random() < 0.12 else 0
+            reason = "damaged" if dice.random() < 0.4 else "not_found"
+            picks.append(
+                Pick.model_validate(
+                    {
+                        "line": line.line,
+                        "picked": line.quantity - short,
+                        "short": short,
+                        "short_reason": reason,
+                    }
+                )
+            )
+        confirm = ConfirmPick(order_id=released.order_id, fulfillment_order_id=id_, picks=tuple(picks))
+        self.send(confirm, f"pick {id_}")
+
+    def _carry(self, shipped: ShipmentDispatched) -> None:
+        status = "lost" if self._dice(shipped.shipment_id).random() < 0.12 else "delivered"
+        self.send(
+            RecordCarrierEvent.model_validate(
+                {
+                    "order_id": shipped.order_id,
+                    "shipment_id": shipped.shipment_id,
+                    "status": status,
+                    "occurred_at": START,
+                }
+            ),
+            f"carry {shipped.shipment_id}",
+        )
+
+    def _return(self, opened: ReturnWindowOpened) -> None:
+        if self._dice(f"return {opened.shipment_id}").random() < 0.7:
+            line = ReturnLine(line=opened.lines[0].line, quantity=1, reason="too small")
+            self.send(
+                AuthoriseReturn(order_id=opened.order_id, lines=(line,)), f"return {opened.shipment_id}"
+            )
+
+
+def other_delivery(receipt: ReceiveStock, sku: str) -> ReceiveStock:
+    """Another delivery, which somebody sends under the same id."""
+    return ReceiveStock(sku=sku, node=receipt.node, quantity=receipt.quantity + 1)
+
+
+_ANSWERED = {
+    event.TYPE
+    for event in (
+        FulfillmentReleased,
+        PickConfirmed,
+        PackConfirmed,
+        ShipmentDispatched,
+        OrderHeld,
+        ReturnWindowOpened,
+        ReturnAuthorised,
+        MessageRequested,
+    )
+}

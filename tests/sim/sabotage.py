@@ -1,0 +1,231 @@
+"""Guarantees broken on purpose, one each, to show that the simulator would notice.
+
+Each is a small change to a part of the simulated database, broker or process; no production code knows of
+them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from uuid import UUID
+
+from libs.events.contract import Event
+from libs.events.envelope import Envelope
+from libs.runtime.log import Lane, LogRow, Snapshot, Writes
+from libs.runtime.memory_log import MemoryBatch
+from libs.runtime.relay import Message, PublishFailed, Relay
+from libs.runtime.seek import Seek
+from libs.runtime.wire import Record
+from services.console import projection
+from tests.sim.broker import Producer
+from tests.sim.console import ConsoleDatabase
+from tests.sim.database import Database, RowLock, Session, Transaction
+from tests.sim.process import Process
+from tests.sim.world import Scene
+
+
+class NoCompareAndSwap(Transaction):
+    """The offset is set, whatever it was."""
+
+    async def write(self, writes: Writes) -> None:
+        stored = self.database.consumed
+        writes.offsets = {at: (stored.get(at, 0), following) for at, (_, following) in writes.offsets.items()}
+        await super().write(writes)
+
+
+class NoEpochFence(Transaction):
+    """Whoever believes to own a lane may write."""
+
+    async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
+        await self.statement(*(("lane", str(lane)) for lane in sorted(epochs)))
+        return await MemoryBatch.lanes(self, {lane: self.database.epoch(lane) for lane in epochs})
+
+
+class NoLaneLock(Transaction):
+    """Sequence numbers are taken without the lane's row lock."""
+
+    async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
+        await self.statement()
+        return await MemoryBatch.lanes(self, epochs)
+
+
+class NoRowLock(Transaction):
+    """Stock is checked without its rows being locked."""
+
+    def part_locks(self, keys: Sequence[str]) -> list[RowLock]:
+        return []
+
+
+class NoCommandMemory(Transaction):
+    """Nobody remembers which commands were decided."""
+
+    async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
+        return {}
+
+    async def write(self, writes: Writes) -> None:
+        for handled in writes.handled:
+            self.database.forget(handled.tenant, handled.command_id)
+        await super().write(writes)
+
+
+class _Whatever(int):
+    """A high-water mark that every sequence continues."""
+
+    def __ge__(self, other: object) -> bool:
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    def __add__(self, other: int) -> "_Whatever":
+        return self
+
+    def __hash__(self) -> int:
+        return 0
+
+
+class _Forgetful(dict[tuple[str, int], int]):
+    def get(self, place: tuple[str, int], otherwise: object = None) -> int:
+        return _Whatever(0)
+
+
+class NoSequenceMemory(Transaction):
+    """Nobody remembers how far a sender's lane was heard."""
+
+    async def high_water(self, lanes: Sequence[int]) -> dict[tuple[str, int], int]:
+        return _Forgetful(await super().high_water(lanes))
+
+
+class OffsetsFirst(Transaction):
+    """Offsets are committed before the effects, in a transaction of their own."""
+
+    async def write(self, writes: Writes) -> None:
+        await super().write(writes)
+        self.database.apply(Writes(offsets=writes.offsets))
+
+
+class TimersLater(Transaction):
+    """Timers are saved after the transaction, in another."""
+
+    async def _commit(self) -> None:
+        timers = [writes.timers for writes in self.written]
+        for writes in self.written:
+            writes.timers = {}
+        await super()._commit()
+        await self.machine.step("crash in a transaction")
+        for some in timers:
+            self.database.apply(Writes(timers=some))
+
+
+class PoisonDropped(Transaction):
+    """What cannot be read is skipped, and not kept for a person."""
+
+    async def write(self, writes: Writes) -> None:
+        writes.parked = []
+        await super().write(writes)
+
+
+class StaleParts(Transaction):
+    """Parts that a process holds are believed, whoever changed them meanwhile."""
+
+    async def load(
+        self, keys: Sequence[str], *, lock: bool, known: Mapping[str, int] | None = None
+    ) -> dict[str, Snapshot]:
+        found = await super().load(keys, lock=lock, known=known)
+        held = known or {}
+        return {key: Snapshot(held[key], None) if key in held else stored for key, stored in found.items()}
+
+
+class TornCommit(Database):
+    """Now and then a commit keeps the log's rows and loses the states."""
+
+    def apply(self, writes: Writes) -> None:
+        if writes.parts and self.faults.dice.random() < 0.05:
+            writes.parts = {}
+        super().apply(writes)
+
+
+class Unordered(Producer):
+    """A lane's rows are published in any order."""
+
+    def store(self, topic: str, partition: int, messages: Sequence[Message]) -> None:
+        mixed = list(messages)
+        self.machine.faults.dice.shuffle(mixed)
+        super().store(topic, partition, mixed)
+
+
+class Unacknowledged(Producer):
+    """The relay does not wait to be told that the records are stored."""
+
+    async def publish(self, topic: str, partition: int, messages: Sequence[Message]) -> None:
+        with suppress(PublishFailed):
+            await super().publish(topic, partition, messages)
+
+
+class CursorFirst(Relay):
+    """The cursor is moved, then the rows are published."""
+
+    async def _publish(self, lane: int, rows: Sequence[LogRow]) -> None:
+        await self._log.mark_published({lane: rows[-1].seq})
+        await super()._publish(lane, rows)
+
+
+class NarrowSeek(Process):
+    """After a poll with a gap only the gap's partition is read again; the poll's others are forgotten."""
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        try:
+            await super().handle(records)
+        except Seek as seek:
+            expected = dict(self.loop.positions())
+            for record in records:
+                place = (record.topic, record.partition)
+                if record.offset > expected.get(place, record.offset):
+                    raise Seek({place: seek.offsets[place]}) from None
+                expected[place] = record.offset + 1
+            raise
+
+
+class RepeatsProjected(ConsoleDatabase):
+    """The read side takes every record for a new event."""
+
+    def apply(self, envelopes: Sequence[Envelope[Event]]) -> None:
+        _, moved = projection.unheard(envelopes, self.heard)
+        self.write(projection.fold(envelopes, self.states))
+        self.heard |= moved
+
+
+def _transactions(kind: type[Transaction]) -> type[Process]:
+    session = type("BrokenSession", (Session,), {"transaction": kind})
+    return type("BrokenProcess", (Process,), {"session": session})
+
+
+def _process(**parts: object) -> type[Process]:
+    return type("BrokenProcess", (Process,), parts)
+
+
+_BROKEN: dict[str, Callable[..., Scene]] = {
+    "": Scene,
+    "no compare-and-swap": partial(Scene, process_of=_transactions(NoCompareAndSwap)),
+    "no epoch fence": partial(Scene, process_of=_transactions(NoEpochFence)),
+    "no lane lock": partial(Scene, process_of=_transactions(NoLaneLock)),
+    "no row lock": partial(Scene, process_of=_transactions(NoRowLock)),
+    "no dedupe by command id": partial(Scene, process_of=_transactions(NoCommandMemory)),
+    "no dedupe by sequence": partial(Scene, process_of=_transactions(NoSequenceMemory)),
+    "offsets before effects": partial(Scene, process_of=_transactions(OffsetsFirst)),
+    "timers outside the transaction": partial(Scene, process_of=_transactions(TimersLater)),
+    "poison dropped": partial(Scene, process_of=_transactions(PoisonDropped)),
+    "stale parts": partial(Scene, process_of=_transactions(StaleParts)),
+    "torn commit": partial(Scene, database_of=TornCommit),
+    "unordered relay": partial(Scene, process_of=_process(producer=Unordered)),
+    "unacknowledged publish": partial(Scene, process_of=_process(producer=Unacknowledged)),
+    "cursor before publish": partial(Scene, process_of=_process(relay_of=CursorFirst)),
+    "narrow seek": partial(Scene, process_of=NarrowSeek),
+    "repeats projected": partial(Scene, read_side_of=RepeatsProjected),
+}
+SWITCHES = tuple(name for name in _BROKEN if name)
+
+
+def broken(name: str) -> Callable[..., Scene]:
+    """What makes a scene in which one guarantee is broken; "" breaks none."""
+    return _BROKEN[name]

@@ -1,0 +1,213 @@
+"""What must hold once a run has come to rest, whatever happened in it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+from uuid import UUID
+
+from libs.events.contract import Event
+from libs.events.fulfillment import FulfillmentReleased
+from libs.events.ids import partition_key
+from libs.events.intake import OrderAccepted, OrderClosed
+from libs.runtime import wire
+from libs.runtime.digest import memory_digest
+from libs.runtime.log import LogRow
+from libs.runtime.planning import reused_id
+from libs.runtime.reading import Input, read
+from libs.runtime.wire import Record
+from services.console.records import UnreadableEvent
+from services.console.records import read as console_read
+from services.inventory.proof import prove
+from tests.flow import oracle
+from tests.flow.world import STAGES, TENANT
+from tests.sim.console import TOPICS, ConsoleDatabase
+from tests.sim.people import Sent
+from tests.sim.world import LANES, Scene
+
+
+class Violation(NamedTuple):
+    """A guarantee that did not hold."""
+
+    guarantee: str
+    message: str
+
+
+INVENTORY, ROUTING, REST = STAGES[1], STAGES[2], (STAGES[0], *STAGES[3:])
+_REBUILT = [stage for other in REST for stage in (INVENTORY, ROUTING, other)]
+"""Stages of several streams first of all; the others' snapshots are held to their log anyway."""
+
+
+def violations(scene: Scene) -> list[Violation]:
+    """Everything that is wrong with a run that is over; empty when all holds."""
+    found = [Violation("no lane halts", why) for why in scene.halts_now()]
+    if scene.restless:
+        found.append(Violation("the stages come to rest", scene.restless))
+    for guarantee, broken in _CHECKS.items():
+        try:
+            found += [Violation(guarantee, message) for message in broken(scene)]
+        except AssertionError as error:
+            found.append(Violation(guarantee, str(error) or "an assertion failed"))
+        except Exception as error:  # the logs are so broken that a check cannot read them
+            found.append(Violation(guarantee, f"{type(error).__name__}: {error}"))
+    return found
+
+
+def _one_end(scene: Scene) -> Iterator[str]:
+    """Every accepted order is in exactly one terminal state; nothing is accepted or released twice."""
+    said: dict[type[Event], Counter[str]] = defaultdict(Counter)
+    for event in scene.books.events(OrderAccepted, OrderClosed, FulfillmentReleased):
+        name = getattr(event, "fulfillment_order_id", "") or event.stream
+        said[type(event)][name] += 1
+    for kind, names in said.items():
+        yield from (f"{kind.TYPE} of {name} {count} times" for name, count in names.items() if count > 1)
+    for order_id in said[OrderAccepted].keys() - said[OrderClosed].keys():
+        yield f"order {order_id} was accepted and is still open"
+
+
+def _ledger(scene: Scene) -> Iterator[str]:
+    """No bucket below zero at any prefix; positions without a gap; sums equal balances."""
+    oracle.ledger_holds(scene.books)
+    return iter(())
+
+
+def _topics(scene: Scene) -> Iterator[str]:
+    """Each lane's topic, repeats dropped, is its log."""
+    oracle.topics_are_the_logs(scene.books)
+    return iter(())
+
+
+def _folds(scene: Scene) -> Iterator[str]:
+    """Snapshots are folds of the log; one stage, another each seed, is rebuilt from the topics alone."""
+    books = scene.books
+    oracle.snapshots_are_the_folds(books)
+    stage = _REBUILT[scene.plan.seed % len(_REBUILT)]
+    rebuilt = memory_digest(oracle.rebuilt_log(books, stage), stage)
+    if rebuilt != memory_digest(books.logs[stage.name], stage):
+        yield f"{stage.name} is not what its topics say"
+
+
+def _no_oversell(scene: Scene) -> Iterator[str]:
+    rows = [row for lane in range(LANES) for row in _decided(scene, "inventory", lane)]
+    proof = prove(rows)
+    if proof.violation:
+        yield f"{proof.violation.type} lane {proof.violation.lane}: {proof.violation.message}"
+    elif proof.open_units:
+        yield f"{proof.open_units} units are still promised or allocated, though every order is closed"
+
+
+def _each_command_once(scene: Scene) -> Iterator[str]:
+    """Every command id has one outcome, and each other use of it one refusal."""
+    causes: dict[str, Counter[str]] = defaultdict(Counter)
+    for stage in STAGES:
+        for lane in range(LANES):
+            for row in _decided(scene, stage.name, lane):
+                causes[stage.name][str(row.context["causationid"])] += 1
+    uses: dict[tuple[str, str], list[Sent]] = defaultdict(list)
+    for sent in scene.people.sent:
+        uses[sent.stage, str(sent.envelope.id)].append(sent)
+    for (name, id_), sents in uses.items():
+        database, command = scene.databases[name], sents[0].envelope
+        outcome = database.outcome(TENANT, command.id)
+        if outcome is None:
+            yield f"{command.body.TYPE} {command.stream}: command {id_} was never decided"
+            continue
+        digests = {_digest(scene, sent) for sent in sents}
+        reuses = [database.outcome(TENANT, reused_id(command.id, digest)) for digest in digests]
+        others = sum(refused[2] for refused in reuses if refused)
+        what = f"{command.body.TYPE} {command.stream}: command {id_}"
+        if others != len(digests) - 1:
+            yield f"{what} is the id of {len(digests)} commands, {others} were refused"
+        if causes[name][id_] != outcome[2] + others:
+            yield f"{what} answered by {causes[name][id_]} events, not {outcome[2] + others}"
+
+
+def _digest(scene: Scene, sent: Sent) -> bytes:
+    """As the stage tells repeats from other commands."""
+    stage = next(stage for stage in STAGES if stage.name == sent.stage)
+    key, headers = partition_key(TENANT, sent.envelope.stream), wire.headers(sent.envelope)
+    record = Record("x.commands", scene.lane_of(key), 0, key.encode(), sent.payload, headers)
+    item = read(stage, record, record_bytes_max=1_000_000, lane_of=scene.lane_of)
+    assert isinstance(item, Input)
+    return item.digest
+
+
+def _each_event_once(scene: Scene) -> Iterator[str]:
+    """No event is decided or heard twice by a stage, and no timer is rung by two owners of its lane.
+
+    A timer is known by its due time alone. One that is set again for the very instant that it was rung for,
+    or rung again by an owner that did not learn of its own commit, has the id that it had before, and so have
+    the events that answer it: those are left out.
+    """
+    for stage in STAGES:
+        log = scene.databases[stage.name]
+        rows = [row for held in log.rows.values() for row in held]
+        ids = Counter((row.origin, row.event_id) for row in rows)
+        for row in rows:
+            by_timer = UUID(row.context["causationid"]) in log.timers_set
+            if ids.pop((row.origin, row.event_id), 1) > 1 and not by_timer:
+                yield f"{stage.name} {row.origin} {row.type} of {row.stream} twice"
+        for timer, owners in log.timers_rung.items():
+            if len(owners) > log.timers_set[timer]:
+                yield f"{stage.name}: {' and '.join(sorted(owners))} rang one timer"
+
+
+def _nothing_unheard(scene: Scene) -> Iterator[str]:
+    """Each stage has heard each lane of its sources to the end of the sender's log."""
+    for stage in STAGES:
+        for source in stage.sources:
+            for lane in range(LANES):
+                heard = scene.databases[stage.name].heard_up_to(f"orderlog/{source}", lane)
+                said = len(_decided(scene, source, lane))
+                if heard != said:
+                    yield f"{stage.name} heard {source} lane {lane} up to {heard} of {said}"
+
+
+def _nothing_parked(scene: Scene) -> Iterator[str]:
+    """What nobody can read is parked, once; nothing else is."""
+    parked = [(stage, row) for stage in scene.databases for row in scene.databases[stage].parked_rows]
+    places = Counter((row.topic, row.partition, row.offset) for _, row in parked)
+    for place, count in places.items():
+        if count > 1:
+            yield f"{place} is parked {count} times"
+    for stage, row in parked:
+        if row.code != "bad_headers":
+            yield f"{stage} parked {row.type} of {row.key}: {row.code}, {row.reason}"
+    if len(places) < scene.people.unreadable:
+        yield f"{scene.people.unreadable} records cannot be read, {len(places)} are parked"
+
+
+def _projections(scene: Scene) -> Iterator[str]:
+    """The read models are what one fold of the logs, lane by lane, makes of nothing."""
+    live, again = scene.read_side, ConsoleDatabase()
+    for topic in TOPICS:
+        for lane in range(LANES):
+            found = [console_read(record) for record in scene.broker.read((topic, lane), 0, 1_000_000)]
+            again.apply([event for event in found if not isinstance(event, UnreadableEvent)])
+    if live.unreadable:
+        yield f"{len(live.unreadable)} events could not be projected: {live.unreadable[0]}"
+    for key in sorted(live.states.keys() | again.states.keys()):
+        if live.states.get(key) != again.states.get(key):
+            yield f"the read model of order {key.order_id} is not its refold"
+    if sorted(live.timeline) != sorted(again.timeline):
+        yield "the timeline is not its refold"
+    for name in ("balances", "reservations", "heard"):
+        if getattr(live, name) != getattr(again, name):
+            yield f"the read model's {name} are not their refold"
+
+
+def _decided(scene: Scene, stage: str, lane: int) -> list[LogRow]:
+    return scene.databases[stage].rows.get((lane, "decided"), [])
+
+
+_CHECKS: dict[str, Callable[[Scene], Iterator[str]]] = {
+    "every accepted order ends once": _one_end,
+    "the ledger holds": _ledger,
+    "topics are the logs": _topics,
+    "states are folds of the log": _folds,
+    "nothing oversold, each reservation resolved once": _no_oversell,
+    "each command has one outcome": _each_command_once,
+    "each event once": _each_event_once,
+    "nothing unheard": _nothing_unheard,
+    "nothing parked that can be read": _nothing_parked,
+    "projections equal their refold": _projections,
+}
