@@ -23,8 +23,8 @@ from services.console.store import OffsetMoved, Projector, TopicPartition
 
 logger = structlog.get_logger()
 
-HELD_MAX = 2_500
-"""Records held back at most, but for one poll; some 13 kB each."""
+HELD_MAX = 4_000
+"""Records held back at most, but for one poll; some 6 kB each."""
 _WRITING_SHARE = 0.1
 """How much of the time writing may take before more is held back for the next transaction."""
 

@@ -1,0 +1,45 @@
+"""Records as the projector reads them: all that a read model shows, and a reason for what is no event."""
+
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from libs.events.catalogue import encode
+from libs.events.contract import Event
+from libs.events.envelope import Envelope
+from libs.events.ids import partition_key
+from libs.events.inventory import StockReserved
+from libs.runtime import wire
+from libs.runtime.wire import Record
+from services.console.projection import fold
+from services.console.records import UnreadableEvent, read
+from tests.console_lives import LIVES
+from tests.console_parts import envelopes
+
+
+def record(envelope: Envelope[Event]) -> Record:
+    key = partition_key(envelope.tenant, envelope.stream).encode()
+    return Record("oms.stage.events", envelope.lane, 0, key, encode(envelope.body), wire.headers(envelope))
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_what_is_passed_over_shows_in_no_read_model(life: str) -> None:
+    published = [e for stage, events in LIVES[life]("o-1").items() for e in envelopes(stage, events)]
+    found = [event for event in map(read, map(record, published)) if not isinstance(event, UnreadableEvent)]
+    assert len(found) == len(published)
+    assert fold(found, {}) == fold(published, {})
+
+
+def test_a_field_that_is_shown_is_validated_and_named() -> None:
+    [reserved] = [e for e in envelopes("inventory", LIVES["delivered"]("o-1")["inventory"]) if _is_promise(e)]
+    spoiled = orjson.loads(encode(reserved.body))
+    spoiled["movements"][0]["quantity"] = "many"
+    found = read(replace(record(reserved), value=orjson.dumps(spoiled)))
+    assert isinstance(found, UnreadableEvent)
+    assert (found.code, "movements.0.quantity" in found.reason) == ("malformed", True)
+    assert "many" not in found.reason
+
+
+def _is_promise(envelope: Envelope[Event]) -> bool:
+    return isinstance(envelope.body, StockReserved)
