@@ -93,6 +93,7 @@ class LaneTrace:
             seen = id_.int in self._commands
             self._commands.add(id_.int)
             return not seen
+        self._commands.clear()  # their topic comes first, and is over
         source = headers.get("ce_source", b"").decode("utf-8", "replace")
         sequence = headers.get("ce_sequence", b"")
         if not sequence.isdigit():

@@ -82,6 +82,18 @@ def exists(settings: Settings, database: str) -> bool:
         )
 
 
+@contextmanager
+def alone(settings: Settings, what: str) -> Iterator[None]:
+    """Do something on this server that nobody else does meanwhile. Blocks. Complaint: somebody is at it."""
+    with _connected(settings, _maintenance(settings, "keyring")) as connection:
+        row = connection.execute(
+            "SELECT pg_try_advisory_lock(hashtext(%s))", (f"orderlog {what}",)
+        ).fetchone()
+        if row is None or not row[0]:
+            raise Complaint(f"Another `orderlog {what}` is running.", "Wait for it, then try again.")
+        yield
+
+
 def rename(settings: Settings, database: str, to: str) -> None:
     """Give a database another name. Blocks. Complaint: somebody is connected to it, or the role may not."""
     name, new = (sql.Identifier(_name(settings, one)) for one in (database, to))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from libs.runtime import groups, readers, topics
+from libs.runtime import groups, migrate, readers, topics
 from libs.runtime.complaint import Complaint
 from libs.runtime.kafka import KafkaPublisher, RecordReader
 from libs.runtime.lane_digest import LaneDigest
@@ -76,6 +76,11 @@ async def recover_kafka(
 
     Complaint: somebody is running; a database or Kafka cannot be reached; a topic does not fit its log.
     """
+    with migrate.alone(config, "recover kafka"):
+        return await _recover(config, stages, recreate, told)
+
+
+async def _recover(config: Settings, stages: Sequence[Stage], recreate: bool, told: Told) -> RecoveredKafka:
     started = time.monotonic()
     services = [*(stage.name for stage in stages), CONSOLE]
     await groups.ensure_stopped(config, services)

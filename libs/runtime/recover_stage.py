@@ -78,7 +78,7 @@ async def recover_stage(
     started = time.monotonic()
     beside = f"{stage.name}_recovery"
     await groups.ensure_stopped(config, [stage.name])
-    with complaints(config, stage.name):
+    with complaints(config, stage.name), migrate.alone(config, f"recover {stage.name}"):
         async with AsyncExitStack() as stack:
             reader = await stack.enter_async_context(open_topics(config, _places(config, stage)))
             past = await _look_back(config, stage, reader, told, discard)

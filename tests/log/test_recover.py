@@ -66,6 +66,18 @@ async def test_a_database_that_somebody_uses_is_not_renamed(config: Settings) ->
     assert not migrate.exists(config, "intake")
 
 
+async def test_one_recovery_runs_at_a_time(config: Settings) -> None:
+    ours = "recover intake"
+    with migrate.alone(config, ours):
+        refused = pytest.raises(Complaint, match="Another `orderlog recover intake` is running")
+        with refused, migrate.alone(config, ours):
+            raise AssertionError("both got in")
+        with migrate.alone(config, "recover kafka"):
+            pass
+    with migrate.alone(config, ours):
+        pass
+
+
 async def test_an_old_database_is_compared_with_the_topic(
     config: Settings, pool: asyncpg.Pool, world: World
 ) -> None:
