@@ -17,22 +17,23 @@ def routed(need: Mapping[str, int], found: Sequence[Offer], choice: Choice) -> t
     """The chosen nodes first, then what was weighed against them: nodes of use, rival sets, the others."""
     wanted = sum(need.values())
     best = choice.offers
+    behind = _Behind(best)
     alone = best[0] if len(best) == 1 else None
-    complete = sum(_usable(offer) and offer.total == wanted for offer in found)
-    chosen = _set(best, wanted, _why(choice, complete), chosen=True)
-    singles = [
-        _single(offer, _why_not(offer, wanted, alone)) for offer in _by_use(found) if offer is not alone
-    ]
-    against = [_set(nodes, wanted, _why_not_together(nodes, best)) for nodes in choice.rivals[:RIVALS_MAX]]
-    useful = sum(_usable(offer) and offer.total > 0 for offer in found) - (alone is not None)
-    listed = [chosen, *singles[:useful], *against, *singles[useful:]]
+    if_complete = behind if alone else None
+    useful, useless = _by_use(found)
+    chosen = _set(best, wanted, _why(choice, useful, wanted), chosen=True)
+    singles = [_single(offer, _why_not(offer, wanted, if_complete)) for offer in useful if offer is not alone]
+    against = [_set(nodes, wanted, _why_not_together(nodes, behind)) for nodes in choice.rivals[:RIVALS_MAX]]
+    others = [_single(offer, _why_not(offer, wanted, if_complete)) for offer in useless]
+    listed = [chosen, *singles, *against, *others]
     return _bounded(listed, further_sets=len(choice.rivals) - len(against))
 
 
 def unroutable(need: Mapping[str, int], found: Sequence[Offer]) -> tuple[Candidate, ...]:
     """Every node with what it lacks, those of use first."""
     wanted = sum(need.values())
-    return _bounded([_single(offer, _why_not(offer, wanted, None)) for offer in _by_use(found)], 0)
+    useful, useless = _by_use(found)
+    return _bounded([_single(offer, _why_not(offer, wanted, None)) for offer in (*useful, *useless)], 0)
 
 
 def uncovered(
@@ -68,9 +69,14 @@ def _usable(offer: Offer) -> bool:
     return offer.barred is None
 
 
-def _by_use(found: Sequence[Offer]) -> list[Offer]:
-    """Usable nodes with stock, barred ones with stock, those without; each part nearest first."""
-    return sorted(found, key=lambda offer: (offer.total == 0, not _usable(offer)))
+def _by_use(found: Sequence[Offer]) -> tuple[list[Offer], list[Offer]]:
+    """Usable nodes with stock; barred ones with stock, then those without. Each part nearest first."""
+    useful = [offer for offer in found if offer.total and offer.barred is None]
+    if len(useful) == len(found):
+        return useful, []
+    useless = [offer for offer in found if not offer.total or offer.barred is not None]
+    useless.sort(key=lambda offer: (offer.total == 0, offer.barred is not None))
+    return useful, useless
 
 
 def _single(offer: Offer, reason: str) -> Candidate:
@@ -90,17 +96,21 @@ def _set(nodes: Sequence[Offer], wanted: int, reason: str, chosen: bool = False)
 
 
 def _distance_km(nodes: Sequence[Offer]) -> float | None:
-    if any(offer.distance_km is None for offer in nodes):
-        return None
-    return sum(offer.cost for offer in nodes) / 10
+    total = 0
+    for offer in nodes:
+        if offer.distance_km is None:
+            return None
+        total += offer.cost
+    return total / 10
 
 
-def _why(choice: Choice, complete: int) -> str:
-    if len(choice.offers) == 1:
+def _why(choice: Choice, useful: Sequence[Offer], wanted: int) -> str:
+    count = len(choice.offers)
+    if count == 1:
+        complete = len([offer for offer in useful if offer.total == wanted])
         if complete == 1:
             return "the only node that has everything"
         return f"has everything; {_first(choice.offers)} of {complete} nodes that do"
-    count = len(choice.offers)
     if not choice.exact:
         return (
             f"{count} nodes that have everything together; too many sets to weigh them all, so the nodes "
@@ -118,27 +128,38 @@ def _first(nodes: Sequence[Offer]) -> str:
     return "first by country and id" if _distance_km(nodes) is None else "nearest"
 
 
-def _why_not(offer: Offer, wanted: int, alone: Offer | None) -> str:
+class _Behind:
+    """How far behind the chosen nodes others are; what is the same for all of them is worked out once."""
+
+    __slots__ = ("_located", "_names", "_near")
+
+    def __init__(self, best: Sequence[Offer]) -> None:
+        self._near = sum([offer.cost for offer in best])
+        self._located = _distance_km(best) is not None
+        self._names = _names(best)
+
+    def say(self, far: int) -> str:
+        """In words, for nodes whose costs add up to `far`."""
+        near, names = self._near, self._names
+        assert far >= near
+        if far == near:
+            return f"no nearer, and later by id than {names}"
+        if not self._located:
+            return f"abroad, and {names} not, or less so"
+        return f"{(far - near) / 10:.1f} km farther than {names}"
+
+
+def _why_not(offer: Offer, wanted: int, behind: _Behind | None) -> str:
     if offer.barred is not None:
         return offer.barred
     if offer.total < wanted:
         return f"has {offer.total} of {wanted} units"
-    assert alone is not None, "a node that has everything was passed over for several"
-    return f"has everything, but {_behind([offer], [alone])}"
+    assert behind is not None, "a node that has everything was passed over for several"
+    return f"has everything, but {behind.say(offer.cost)}"
 
 
-def _why_not_together(nodes: Sequence[Offer], best: Sequence[Offer]) -> str:
-    return f"have everything together, but {_behind(nodes, best)}"
-
-
-def _behind(nodes: Sequence[Offer], best: Sequence[Offer]) -> str:
-    far, near = sum(offer.cost for offer in nodes), sum(offer.cost for offer in best)
-    assert far >= near
-    if far == near:
-        return f"no nearer, and later by id than {_names(best)}"
-    if _distance_km(best) is None:
-        return f"abroad, and {_names(best)} not, or less so"
-    return f"{(far - near) / 10:.1f} km farther than {_names(best)}"
+def _why_not_together(nodes: Sequence[Offer], behind: _Behind) -> str:
+    return f"have everything together, but {behind.say(sum(offer.cost for offer in nodes))}"
 
 
 def _names(nodes: Sequence[Offer]) -> str:

@@ -98,7 +98,7 @@ def evolve(state: State, event: Event) -> State:
     """The state after one of routing's own events; inventory's leave nothing behind."""
     match event:
         case OrderRouted() | OrderUnroutable():
-            return replace(state, order=OrderPart(answered=event.round))
+            return State(state.home, OrderPart(answered=event.round), state.nodes)
         case NodeDefined():
             nodes = {**state.nodes.nodes, event.node: _terms(event)}
             return replace(state, nodes=NodesPart(version=event.nodes_version, nodes=nodes))

@@ -9,6 +9,7 @@ which holds for up to 12 usable nodes and 48 SKUs. Beyond, it goes on greedily, 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from math import asin, comb, cos, radians, sin, sqrt
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from libs.events.routing import NodeTerms
 
 SETS_MAX = 4096
 SUMS_MAX = 200_000
+DISTANCES_MAX = 16_384
+"""Distances that are kept: destinations are coarse, so orders share them. About 4 MB."""
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius R₁ (Moritz, Geodetic Reference System 1980, Journal of Geodesy 2000)."""
 
@@ -65,11 +68,15 @@ def offers(
     """Every node that is known or has stock, nearest first; nodes that routing does not know come last."""
     stock: dict[str, dict[str, int]] = {node: {} for node in nodes}
     for entry in availability:
-        if wanted := need.get(entry.sku):
+        sku = entry.sku
+        if wanted := need.get(sku):
             units = stock.setdefault(entry.node, {})
-            units[entry.sku] = min(wanted, units.get(entry.sku, 0) + entry.quantity)
+            units[sku] = min(wanted, units.get(sku, 0) + entry.quantity)
     found = [_offer(node, units, destination, nodes.get(node)) for node, units in stock.items()]
-    found.sort(key=lambda offer: (offer.node not in nodes, offer.cost, offer.node))
+    if len(stock) == len(nodes):
+        found.sort(key=_nearness)
+    else:
+        found.sort(key=lambda offer: (offer.node not in nodes, offer.cost, offer.node))
     return found
 
 
@@ -82,12 +89,20 @@ def _offer(node: str, units: Mapping[str, int], destination: Destination, terms:
         barred = "not active"
     elif terms.ships_to is not None and destination.country not in terms.ships_to:
         barred = f"does not ship to {destination.country}"
-    if destination.latitude is None or destination.longitude is None:
+    latitude, longitude = destination.latitude, destination.longitude
+    if latitude is None or longitude is None:
         return Offer(node, units, total, int(terms.country != destination.country), None, barred)
-    tenths = round(
-        great_circle_km(destination.latitude, destination.longitude, terms.latitude, terms.longitude) * 10
-    )
+    tenths = _tenths_of_km(latitude, longitude, terms.latitude, terms.longitude)
     return Offer(node, units, total, tenths, tenths / 10, barred)
+
+
+def _nearness(offer: Offer) -> tuple[int, str]:
+    return offer.cost, offer.node
+
+
+@lru_cache(maxsize=DISTANCES_MAX)
+def _tenths_of_km(latitude: float, longitude: float, to_latitude: float, to_longitude: float) -> int:
+    return round(great_circle_km(latitude, longitude, to_latitude, to_longitude) * 10)
 
 
 def great_circle_km(latitude: float, longitude: float, to_latitude: float, to_longitude: float) -> float:
@@ -188,7 +203,7 @@ def _adds(offer: Offer, short: Mapping[str, int]) -> int:
 
 
 def _nearest_first(nodes: Iterable[Offer]) -> tuple[Offer, ...]:
-    return tuple(sorted(nodes, key=lambda offer: (offer.cost, offer.node)))
+    return tuple(sorted(nodes, key=_nearness))
 
 
 def _rank(nodes: Sequence[Offer]) -> tuple[int, list[str]]:
@@ -197,6 +212,11 @@ def _rank(nodes: Sequence[Offer]) -> tuple[int, list[str]]:
 
 def plan(lines: Iterable[LineQuantity], chosen: Sequence[Offer]) -> tuple[NodeLines, ...]:
     """Each line whole from the nearest of these nodes that has it whole, else split, nearest first."""
+    if len(chosen) == 1:
+        [only], whole_order = chosen, tuple(lines)
+        asked = sum([line.quantity for line in whole_order])
+        assert only.total == asked, f"{only.node} was chosen alone, and has {only.total} of {asked} units"
+        return (NodeLines(node=only.node, lines=whole_order),)
     left = {offer.node: dict(offer.units) for offer in chosen}
     work: dict[str, list[LineQuantity]] = {offer.node: [] for offer in chosen}
     for line in lines:
