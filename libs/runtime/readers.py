@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from libs.runtime.complaint import Complaint
 from libs.runtime.log import TopicPartition
 from libs.runtime.rebuild import connect
 from libs.runtime.settings import Settings
@@ -60,10 +61,21 @@ class Reader:
         return self.high_water.get((f"orderlog/{stage}", lane), 0)
 
     def place(self, stage: str, place: TopicPartition, found: LaneContent, end: int) -> None:
-        """Move it to the first event that it has not heard, if it stands elsewhere on a topic made anew."""
+        """Move it to the first event that it has not heard, if it stands elsewhere on a topic made anew.
+
+        Complaint: it has heard more than the topic's log has.
+        """
         if place not in self.consumed:
             return
-        first = found.starts.get(self.heard(stage, place[1]) + 1, end)
+        heard = self.heard(stage, place[1])
+        if heard > found.digest.events:
+            raise Complaint(
+                f"{self.name} has heard sequence {heard} of {stage} lane {place[1]}, but the log of {stage}"
+                f" ends at {found.digest.events}: its database is of an earlier time.",
+                f"Restore a later backup of {stage}, or backups of every stage and the console that were taken"
+                " at one moment.",
+            )
+        first = found.starts.get(heard + 1, end)
         if self.consumed[place] <= min(first, end):
             return  # what lies between is not the stage's own, or a repeat: it is read as always
         self.moves[place] = first

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from libs.events.contract import Event
-from libs.events.intake import OrderAccepted, OrderClosed
+from libs.events.intake import OrderAccepted, OrderClosed, SubmitOrder
 from libs.runtime import rebuild
 from libs.runtime.log import TopicPartition
 from libs.runtime.memory_log import MemoryLog
@@ -48,6 +48,27 @@ async def lose(world: World, stage: Stage, known: Mapping[TopicPartition, int]) 
     await world.broker.leave(stage.name, world.members[stage.name])
     world.logs[stage.name] = await recovered(world, stage, known)
     world.processes[stage.name], world.members[stage.name] = await world.process(stage)
+
+
+def nothing_is_lost(world: World) -> None:
+    """Every order that was submitted was decided, and who hears of an acceptance has answered it."""
+
+    def answered(stage: str, *types: str) -> set[str]:
+        rows = (
+            row for (_, origin), rows in world.logs[stage].rows.items() for row in rows if origin == "decided"
+        )
+        return {row.stream for row in rows if not types or row.type in types}
+
+    submitted = {
+        dict(record.headers)["ce_subject"].decode()
+        for record in world.broker.all(INTAKE.topics[0])
+        if dict(record.headers)["ce_type"] == SubmitOrder.TYPE.encode()
+    }
+    accepted = answered("intake", OrderAccepted.TYPE)
+    assert len(accepted) > 5
+    assert submitted <= answered("intake")
+    assert accepted <= answered("inventory")
+    assert accepted <= answered("notifications")
 
 
 async def losing(seed: int, monkeypatch: pytest.MonkeyPatch, *, committed: bool) -> World:
@@ -97,7 +118,9 @@ async def test_what_cannot_be_folded_waits_for_a_person() -> None:
 async def test_a_life_in_which_databases_are_lost_comes_out_sound(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check(await losing(seed, monkeypatch, committed=True), all_closed=False)
+    world = await losing(seed, monkeypatch, committed=True)
+    check(world, all_closed=False)
+    nothing_is_lost(world)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -107,6 +130,7 @@ async def test_also_when_the_group_never_committed_nothing_is_lost_or_doubled(
     world = await losing(seed, monkeypatch, committed=False)
     ledger_holds(world)
     topics_are_the_logs(world)
+    nothing_is_lost(world)
     for kind in (OrderAccepted, OrderClosed):
         orders = [getattr(event, "order_id") for event in world.events(kind)]  # noqa: B009
         assert len(orders) == len(set(orders))

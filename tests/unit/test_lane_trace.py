@@ -145,6 +145,7 @@ def test_a_reader_goes_on_at_the_first_event_that_it_has_not_heard() -> None:
     place = ("oms.intake.events", 0)
     parked = [ParkedAt(1, 11, "acme/1", "x"), ParkedAt(2, 12, "?", "")]
     made_anew = LaneContent(starts={8: 7}, places={("acme/1", "x"): [2, 6, 9, 20], ("?", ""): []})
+    made_anew.digest.events = 30
 
     def reader(consumed: int) -> Reader:
         return Reader("routing", {place: consumed}, {("orderlog/intake", 0): 7}, {place: parked})
@@ -159,5 +160,9 @@ def test_a_reader_goes_on_at_the_first_event_that_it_has_not_heard() -> None:
     before_junk.place("intake", place, made_anew, end=30)
     assert before_junk.moves == {}
     all_heard = reader(12)
-    all_heard.place("intake", place, LaneContent(places=made_anew.places), end=7)
+    made_anew.starts, made_anew.digest.events = {}, 7
+    all_heard.place("intake", place, made_anew, end=7)
     assert all_heard.moves == {place: 7}
+    made_anew.digest.events = 6
+    with pytest.raises(Complaint, match="routing has heard sequence 7 of intake lane 0, but .* ends at 6"):
+        reader(12).place("intake", place, made_anew, end=6)
