@@ -72,7 +72,7 @@ class Reader:
             raise Complaint(
                 f"{self.name} has heard sequence {heard} of {stage} lane {place[1]}, but the log of {stage}"
                 f" ends at {found.digest.events}: its database is of an earlier time.",
-                f"Restore a later backup of {stage}, or backups of every stage and the console that were taken"
+                f"Restore a later backup of {stage}, or backups of every stage and the console taken"
                 " at one moment.",
             )
         first = found.starts.get(heard + 1, end)

@@ -164,5 +164,5 @@ def test_a_reader_goes_on_at_the_first_event_that_it_has_not_heard() -> None:
     all_heard.place("intake", place, made_anew, end=7)
     assert all_heard.moves == {place: 7}
     made_anew.digest.events = 6
-    with pytest.raises(Complaint, match="routing has heard sequence 7 of intake lane 0, but .* ends at 6"):
+    with pytest.raises(Complaint, match=r"routing has heard sequence 7 of intake lane 0, but .* ends at 6"):
         reader(12).place("intake", place, made_anew, end=6)
