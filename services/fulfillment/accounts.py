@@ -71,11 +71,12 @@ def entered(accounts: Accounts, lines: Iterable[Units], target: Place) -> dict[i
     """Units that the order is now known to have, put at `target`."""
     after, to = dict(accounts), _POSITIONS[target]
     for units in lines:
-        account = after.get(units.line)
-        fields: list[Any] = _fields(account) if account else [units.line, units.sku, 0, 0, 0, 0, 0, 0, 0]
-        fields[_ORDERED] += units.quantity
-        fields[to] += units.quantity
-        after[units.line] = Account(*fields)
+        line, quantity = units.line, units.quantity
+        account = after.get(line)
+        fields: list[Any] = _fields(account) if account else [line, units.sku, 0, 0, 0, 0, 0, 0, 0]
+        fields[_ORDERED] += quantity
+        fields[to] += quantity
+        after[line] = Account(*fields)
     return after
 
 
@@ -111,6 +112,11 @@ def merged(*groups: Iterable[Units]) -> tuple[LineQuantity, ...]:
     return tuple(
         LineQuantity(line=line, sku=sku, quantity=quantity) for line, (sku, quantity) in total.items()
     )
+
+
+def once(lines: tuple[LineQuantity, ...]) -> tuple[LineQuantity, ...]:
+    """The same units, each line once: the very same object where they are so, as they nearly always are."""
+    return lines if len({units.line for units in lines}) == len(lines) else merged(lines)
 
 
 def less(lines: Iterable[Units], gone: Iterable[Units]) -> tuple[LineQuantity, ...]:

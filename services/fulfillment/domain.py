@@ -35,7 +35,7 @@ from libs.events.intake import OrderCancellationRequested, Outcome
 from libs.events.inventory import StockAllocated
 from libs.events.record import record
 from libs.events.routing import OrderUnroutable
-from services.fulfillment.accounts import Account, both, entered, less, merged, moved, place, resolved
+from services.fulfillment.accounts import Account, both, entered, less, merged, moved, once, place, resolved
 from services.fulfillment.work import STOPPABLE, NodeReport, Scan, Work, refuse, report
 
 # What it hears ------------------------------------------------------------------------------------------
@@ -133,11 +133,15 @@ def _with(state: State, fulfillment_order_id: str, **changes: object) -> State:
 
 def _released(state: State, event: FulfillmentReleased) -> State:
     """Units that were awaited go back to work; in the first round they are new."""
-    awaited = both(event.lines, {line: account.awaiting for line, account in state.accounts.items()})
-    accounts = moved(state.accounts, awaited, "awaiting", "in_work") if awaited else state.accounts
-    accounts = entered(accounts, less(event.lines, awaited) if awaited else event.lines, "in_work")
+    accounts, fresh = state.accounts, event.lines
+    if accounts:
+        awaited = both(fresh, {line: account.awaiting for line, account in accounts.items()})
+        if awaited:
+            accounts = moved(accounts, awaited, "awaiting", "in_work")
+            fresh = less(fresh, awaited)
+    accounts = entered(accounts, fresh, "in_work")
     work = {**state.work, event.fulfillment_order_id: Work(event.node, event.lines)}
-    return replace(state, accounts=accounts, work=work, round=event.round)
+    return State(accounts, work, state.shipments, event.round, state.cancelled, state.completed)
 
 
 def _stopped(state: State, event: FulfillmentCancelled) -> State:
@@ -183,7 +187,7 @@ def _release(state: State, body: StockAllocated) -> list[Event]:
     awaiting = {line: account.awaiting for line, account in state.accounts.items()}
     events: list[Event] = []
     for node in body.nodes:
-        lines = merged(node.lines) if first else both(node.lines, awaiting)
+        lines = once(node.lines) if first else both(node.lines, awaiting)
         if not lines:
             continue
         if not first:
@@ -206,7 +210,7 @@ def _release(state: State, body: StockAllocated) -> list[Event]:
 
 def _give_up(state: State, body: OrderUnroutable) -> list[Event]:
     """No node may ship these; whatever is in work goes on."""
-    lines = merged(body.lines)
+    lines = once(body.lines)
     if state.accounts:
         lines = both(lines, {line: account.awaiting for line, account in state.accounts.items()})
     if not lines:
@@ -222,7 +226,7 @@ def _cancel(state: State, body: OrderCancellationRequested) -> list[Event]:
     stop = [id_ for id_, work in state.work.items() if work.step in STOPPABLE]
     lines = merged(*(state.work[id_].units for id_ in stop), place(state.accounts, "awaiting"))
     if not state.accounts:
-        lines = merged(body.lines)
+        lines = once(body.lines)
     if not lines:
         why = (
             "every unit has been dispatched" if state.completed is None else f"the order is {state.completed}"
