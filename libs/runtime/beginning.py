@@ -21,7 +21,10 @@ _CONSUMED = "SELECT topic, partition, next_offset FROM consumed WHERE next_offse
 _PUBLISHED = "SELECT lane, published FROM relay"
 _DECIDED = "SELECT lane, next_decided - 1 AS last FROM lane"
 _FROM_LOG = "Stop every stage, then: orderlog recover kafka --from log"
-_RELEASE = """
+HOLD_EFFECTS = "UPDATE effect SET due_at = 'infinity'"
+"""What a recovered database owes waits for the stage to begin: it may have been done, and the outcome
+reported and not heard yet."""
+_RELEASE_EFFECTS = """
     UPDATE effect SET due_at = now() + make_interval(secs => $1) WHERE due_at = 'infinity'"""
 
 
@@ -35,7 +38,7 @@ async def begin(config: Settings, stage: Stage) -> None:
         connection = await connect(config, stage.name)
         try:
             await _compare(config, stage, connection)
-            await connection.execute(_RELEASE, _HELD_SECONDS)
+            await release_effects(connection)
         finally:
             await connection.close()
 
@@ -53,6 +56,11 @@ async def begin_reading(config: Settings, name: str, schema: str) -> None:
             return
         async with open_topics(config, sorted(consumed)) as reader:
             ensure_not_emptied(name, consumed, await reader.ends(whole=False))
+
+
+async def release_effects(connection: asyncpg.Connection) -> None:
+    """Let what was held be done, once there was time to hear outcomes that lie on the topic already."""
+    await connection.execute(_RELEASE_EFFECTS, _HELD_SECONDS)
 
 
 async def _compare(config: Settings, stage: Stage, connection: asyncpg.Connection) -> None:

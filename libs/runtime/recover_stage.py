@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from libs.runtime import groups, migrate, old_database
+from libs.runtime.beginning import HOLD_EFFECTS
 from libs.runtime.complaint import Complaint
 from libs.runtime.digest import database_digest
 from libs.runtime.kafka import Lanes
@@ -30,8 +31,6 @@ from libs.runtime.stage import Stage
 from libs.runtime.topic_reader import TopicReader
 
 _ROWS_AT_ONCE = 1000
-_HOLD_EFFECTS = "UPDATE effect SET due_at = 'infinity'"
-"""Until the stage starts: what was done already may have been reported, and not been heard yet."""
 _CONTINUE_IDS = "SELECT setval(pg_get_serial_sequence('parked', 'id'), max(id)) FROM parked"
 _COUNTS = """
     SELECT (SELECT count(*) FROM parked WHERE state IN ('parked', 'queued', 'replaying')) AS parked,
@@ -226,7 +225,7 @@ async def _finish(pool: asyncpg.Pool) -> dict[str, int]:
     async with pool.acquire() as connection:
         async with connection.transaction():
             await connection.execute("SET LOCAL synchronous_commit = on")
-            await connection.execute(_HOLD_EFFECTS)
+            await connection.execute(HOLD_EFFECTS)
             await connection.execute(
                 "UPDATE relay SET published = published"
             )  # without a row no disk is waited for

@@ -1,6 +1,7 @@
 """What a recovery does to databases, on a real PostgreSQL: look at the old one, swap, place readers."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -8,9 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from libs.runtime import migrate, old_database, readers, rebuild
+from libs.runtime.beginning import HOLD_EFFECTS, release_effects
 from libs.runtime.complaint import Complaint
 from libs.runtime.digest import memory_digest
-from libs.runtime.log import Parked, TopicPartition, Writes
+from libs.runtime.log import EffectRow, Parked, TopicPartition, Writes
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.retrace import retrace
 from libs.runtime.settings import Settings
@@ -120,6 +122,22 @@ async def test_kafka_is_told_only_what_is_published(pool: asyncpg.Pool) -> None:
     await pool.execute("UPDATE relay SET published = 8")
     await settled.advance({PLACE: 12})
     assert settled.offsets == {PLACE: 12}
+
+
+async def test_what_a_recovered_database_owes_waits_until_its_stage_has_begun(
+    config: Settings, pool: asyncpg.Pool
+) -> None:
+    log, now = PostgresLog(pool, INTAKE), datetime.now(UTC)
+    async with log.batch() as batch:
+        await batch.write(Writes(owed={"mail-1": EffectRow(0, "mail-1", "acme/1")}))
+    await pool.execute(HOLD_EFFECTS)
+    assert await log.claim_effects([0], now + timedelta(days=365), 60, 10) == []
+    connection = await rebuild.connect(config, "intake")
+    await release_effects(connection)
+    await connection.close()
+    assert await log.claim_effects([0], now + timedelta(seconds=55), 60, 10) == []
+    [claimed] = await log.claim_effects([0], now + timedelta(seconds=120), 60, 10)
+    assert claimed.effect_id == "mail-1"
 
 
 async def test_readers_are_placed_in_one_transaction(config: Settings, pool: asyncpg.Pool) -> None:
