@@ -5,7 +5,8 @@ from uuid import UUID
 
 from libs.runtime.log import Log, LogRow, Writes
 
-_ASK_AGAIN_SECONDS = 0.1
+_ASK_AGAIN_SECONDS = 0.05
+_ASK_AGAIN_SECONDS_MAX = 1.0
 
 
 class Answers:
@@ -36,11 +37,11 @@ class Answers:
     async def wait(self, tenant: str, command_id: UUID, seconds: float) -> list[LogRow] | None:
         """The rows that answered a command, or None when it is still undecided after `seconds`.
 
-        Another replica may decide it, so the log is asked as well.
+        Another process may decide it, so the log is asked as well, ever less often.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        place = (tenant, command_id)
+        place, pause = (tenant, command_id), _ASK_AGAIN_SECONDS
         while True:
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiting.setdefault(place, []).append(waiter)
@@ -48,7 +49,8 @@ class Answers:
                 answer = await self._log.answer(tenant, command_id)
                 if answer is not None or self._released or loop.time() >= deadline:
                     return answer
-                await asyncio.wait([waiter], timeout=min(_ASK_AGAIN_SECONDS, max(0, deadline - loop.time())))
+                await asyncio.wait([waiter], timeout=min(pause, max(0, deadline - loop.time())))
+                pause = min(2 * pause, _ASK_AGAIN_SECONDS_MAX)
             finally:
                 waiters = self._waiting.get(place, [])
                 if waiter in waiters:

@@ -29,7 +29,8 @@ from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
 _POLL_MS = 1_000
-_SEEKS_MAX = 5
+FENCED_MAX = 5
+"""How often in a row work may be refused as another owner's before its lanes are claimed again."""
 _PARTITION_BYTES_MIN = 65_536
 _RECORD_BYTES = 1_000
 """What a record takes besides its value, when batches are cut by bytes."""
@@ -67,6 +68,8 @@ class Subscription:
     ) -> None:
         self._settings, self._taker, self._tracer, self._group = settings, taker, tracer, group
         self._listener = _Listener(self)
+        self._told: dict[tuple[str, int], int] = {}
+        """What Kafka was told last: it need not hear the same every second."""
         self.ready = asyncio.Event()
         self._stopping, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
@@ -116,12 +119,13 @@ class Subscription:
         positions = {
             TopicPartition(*place): offset
             for place, offset in self._taker.positions().items()
-            if place in owned
+            if place in owned and self._told.get(place) != offset
         }
         if not positions:
             return
         try:
             await consumer.commit(positions)
+            self._told |= {(place.topic, place.partition): at for place, at in positions.items()}
         except KafkaError as error:
             logger.debug("kafka commit skipped", error=str(error))
 
@@ -172,16 +176,23 @@ class Subscription:
             pause = min(pause * 2, self._settings.retry_seconds_max)
 
     async def _elsewhere(self, seek: Seek) -> None:
-        """Read where we are told to. Told so again and again, somebody claimed our lanes and is gone: claim
-        them as at the start. If it is we who were replaced, the other does the same until Kafka tells us.
-        """
+        """Read where we are told to; told so again and again, claim our lanes again."""
         self._seeks += 1
-        if self._seeks % _SEEKS_MAX or self._subscriber.consumer is None:
+        if self._seeks % FENCED_MAX or self._subscriber.consumer is None:
             self.seek(seek.offsets)
             return
-        logger.warning("nothing could be taken, claiming again", group=self._group, times=self._seeks)
-        if await self._waited(self._settings.retry_seconds_min):
-            await self.on_assigned(self._subscriber.consumer.assignment())
+        await self.claim_again()
+
+    async def claim_again(self) -> None:
+        """Claim what Kafka says is ours, as at the start: somebody else claimed it, and may be gone. If it is
+        we who were replaced, the other does the same, until Kafka has told us."""
+        consumer = self._subscriber.consumer
+        if consumer is None or not await self._waited(self._settings.retry_seconds_min):
+            return
+        logger.warning("nothing could be taken, claiming again", group=self._group)
+        places = consumer.assignment()
+        await self.on_assigned(places)
+        self.on_revoked(places - consumer.assignment())  # what we lost meanwhile
 
     async def _waited(self, seconds: float) -> bool:
         """False as soon as we are to stop."""
@@ -240,6 +251,7 @@ class Subscription:
 
     def on_revoked(self, places: Iterable[TopicPartition]) -> None:
         """Give partitions up."""
+        self._told.clear()
         self._taker.revoked([(place.topic, place.partition) for place in places])
 
 

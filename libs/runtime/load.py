@@ -115,30 +115,43 @@ class Load:
 
 
 class RequestLimit:
-    """ASGI middleware that answers 429 while `requests_max` requests are under way; probes always pass."""
+    """ASGI middleware that answers 429 while so many requests are under way, or bytes of their bodies,
+    as the settings allow; probes always pass."""
 
     def __init__(self, app: ASGIApp, service: str, settings: Settings) -> None:
         self._app, self._service, self._settings = app, service, settings
-        self._requests = 0
+        self._requests = self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(_PROBES):
             await self._app(scope, receive, send)
             return
-        if self._requests >= self._settings.requests_max:
+        size = self._announced(scope)
+        full = self._requests and self._bytes + size > self._settings.requests_bytes_max
+        if full or self._requests >= self._settings.requests_max:
             telemetry.EDGE_REFUSED.labels(self._service, "too_many_requests").inc()
             problem = Problem(
                 429,
                 "too_many_requests",
                 "Too many requests at once",
-                f"{self._requests} requests are being answered, {self._settings.requests_max} may be.",
+                f"{self._requests} requests of {self._bytes} bytes are being answered; it was not taken.",
                 "Send it again after Retry-After, on fewer connections.",
                 retry_after_seconds=self._settings.retry_after_seconds,
             )
             await problem.response()(scope, receive, send)
             return
         self._requests += 1
+        self._bytes += size
         try:
             await self._app(scope, receive, send)
         finally:
             self._requests -= 1
+            self._bytes -= size
+
+    def _announced(self, scope: Scope) -> int:
+        """Bytes that the body may have; one without a length may have what is allowed."""
+        headers, most = dict(scope["headers"]), self._settings.body_bytes_max
+        if b"transfer-encoding" in headers:
+            return most
+        length = headers.get(b"content-length", b"0")
+        return min(int(length), most) if length.isdigit() else 0

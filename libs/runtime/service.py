@@ -18,7 +18,7 @@ from libs.runtime import platform_api, problems, telemetry
 from libs.runtime.answers import Answers
 from libs.runtime.beginning import begin
 from libs.runtime.body_limit import BodyLimit
-from libs.runtime.consume import Subscription
+from libs.runtime.consume import FENCED_MAX, Subscription
 from libs.runtime.edge import Edge
 from libs.runtime.health import Health
 from libs.runtime.kafka import KafkaPublisher, Lanes, RecordReader
@@ -231,6 +231,7 @@ class StageService:
 
     async def _keep_working(self) -> None:
         """Timers and replays: when woken, when the next is due, and every second for what others left."""
+        fenced = 0
         while not self._health.stopping:
             pause = _POLL_SECONDS
             try:
@@ -240,9 +241,13 @@ class StageService:
                 if due is not None:
                     pause = min(pause, max(0.0, (due - datetime.now(UTC)).total_seconds()))
                 self._health.well("timers")
+                fenced = 0
             except (Fenced, Unavailable, KeyError) as error:
                 logger.warning("timers wait", error=str(error))
                 self._health.well("timers")
+                fenced = fenced + 1 if isinstance(error, Fenced) else 0
+                if fenced and fenced % FENCED_MAX == 0:
+                    await self._subscription.claim_again()
             except Exception as error:
                 logger.error("timers wait", exc_info=error)
                 self._health.failing("timers", error)

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     """A request body larger than this gets 413."""
     requests_max: int = Field(default=1000, ge=1)
     """Requests that one process answers at a time; more get 429. Probes always pass."""
+    requests_bytes_max: int = Field(default=32 * 1_048_576, ge=1)
+    """Their bodies together, as announced; more get 429."""
     waiting_max: int = Field(default=256, ge=1)
     """Requests that may wait for their outcome (`Prefer: wait`); more get 429."""
     commands_in_flight_max: int = Field(default=2000, ge=1)
@@ -114,7 +116,7 @@ class Settings(BaseSettings):
 
     fetch_bytes_min: int = Field(default=1, ge=1)
     """A poll waits for so many bytes, or for `fetch_wait_ms`: who only follows reads more at once."""
-    fetch_wait_ms: int = Field(default=500, ge=1)
+    fetch_wait_ms: int = Field(default=2_000, ge=1)
     """The longest that it waits for them."""
     fetch_bytes_max: int = Field(default=24 * 1_048_576, ge=1_048_576)
     """What is fetched ahead of all topics together, and so kept in memory while the stage is busy."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -161,14 +161,15 @@ async def test_who_asks_a_database_that_is_not_there_is_told(
     assert len(edge.kept.records) == 1
 
 
-def limited(bytes_max: int, requests_max: int) -> tuple[FastAPI, asyncio.Event, list[str]]:
+def limited(bytes_max: int, requests_max: int, **more: int) -> tuple[FastAPI, asyncio.Event, list[str]]:
     """An application behind both limits: /echo reads its body, /slow notes that it began and waits."""
     app, event, begun = FastAPI(), asyncio.Event(), list[str]()
     problems.install(app, 7)
     app.add_middleware(BodyLimit, bytes_max=bytes_max)
-    app.add_middleware(
-        RequestLimit, service="test", settings=Settings(requests_max=requests_max, retry_after_seconds=7)
+    chosen = Settings(
+        body_bytes_max=bytes_max, requests_max=requests_max, retry_after_seconds=7, **cast(Any, more)
     )
+    app.add_middleware(RequestLimit, service="test", settings=chosen)
 
     @app.post("/echo")
     async def echo(body: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +179,7 @@ def limited(bytes_max: int, requests_max: int) -> tuple[FastAPI, asyncio.Event, 
     async def raw(request: Request) -> int:
         return len(await request.body())
 
-    @app.get("/slow")
+    @app.post("/slow")
     async def slow() -> str:
         begun.append("slow")
         await event.wait()
@@ -221,13 +222,26 @@ async def test_a_body_without_a_length_is_cut_off_with_413(path: str) -> None:
 async def test_requests_at_once_are_bounded_and_probes_pass() -> None:
     app, event, begun = limited(1_000, 2)
     async with caller(app) as http:
-        slow = [asyncio.ensure_future(http.get("/slow")) for _ in range(2)]
+        slow = [asyncio.ensure_future(http.post("/slow", content=b"x" * 400)) for _ in range(2)]
         await until(lambda: len(begun) == 2)
         check_away(await http.post("/echo", json={}), 429, "too_many_requests")
         assert (await http.get("/livez")).status_code == 200
         event.set()
         assert [(await one).status_code for one in slow] == [200, 200]
         assert (await http.post("/echo", json={})).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"x" * 300, chunks(1)], ids=["announced", "chunked"])
+async def test_their_bodies_are_bounded_together(body: bytes | AsyncIterator[bytes]) -> None:
+    app, event, begun = limited(1_000, 100, requests_bytes_max=1_000)
+    async with caller(app) as http:
+        slow = [asyncio.ensure_future(http.post("/slow", content=b"x" * 400)) for _ in range(2)]
+        await until(lambda: len(begun) == 2)
+        check_away(await http.post("/raw", content=body), 429, "too_many_requests")
+        assert (await http.post("/raw", content=b"x" * 200)).status_code == 200
+        event.set()
+        assert [(await one).status_code for one in slow] == [200, 200]
+        assert (await http.post("/raw", content=chunks(1))).status_code == 200
 
 
 async def test_a_database_that_is_not_there_is_no_fault_of_ours() -> None:
