@@ -12,6 +12,8 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import assert_never, cast
 
+from pydantic import TypeAdapter
+
 from libs.events.contract import Command, Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
@@ -40,7 +42,7 @@ from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
 from libs.events.timer import Timer, TimerDue
 from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
-from services.inventory.order import NEW_ORDER, OrderPart, StockEvent, evolve_order, units
+from services.inventory.order import NEW_ORDER, Moving, OrderPart, evolve_order, units
 from services.inventory.reserve import complete, promise
 from services.inventory.stock import (
     EMPTY_SKU,
@@ -93,6 +95,8 @@ _FOLDED = frozenset(
     }
 )
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
+_REMINDS = frozenset({StockPegged, ReservationBroken, StockReleased, StockReturned})
+_LINES = TypeAdapter(tuple[LineQuantity, ...])
 SKU_STREAM = "sku/"
 _SKU_AT = len(SKU_STREAM)
 
@@ -205,6 +209,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
 
 def timers(event: Event, at: datetime) -> list[Timer]:
     """Reminders to other streams, due at once: orders whose claims changed, SKUs that have free units."""
+    if type(event) not in _REMINDS:
+        return []
     match event:
         case StockPegged() | ReservationBroken():
             return [Timer(claim.order_id, "claims", at) for claim in event.claims]
@@ -258,7 +264,9 @@ def _adjust(state: State, heard: Envelope[Contract], command: AdjustStock) -> li
 def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
     if state.order.status != "new":
         return []  # a repeat, or cancelled before it was heard of
-    lines = tuple(LineQuantity(line=x.line, sku=x.sku, quantity=x.quantity) for x in accepted.lines)
+    lines = _LINES.validate_python(
+        [{"line": x.line, "sku": x.sku, "quantity": x.quantity} for x in accepted.lines]
+    )
     order = OrderPart(pending=lines, since=at, destination=accepted.destination, contact=accepted.contact)
     return [promise(accepted.order_id, order, state.skus, 1)]
 
@@ -317,24 +325,24 @@ def _next_round(state: State, order_id: str) -> Event:
     return promise(order_id, state.order, state.skus, state.order.round + 1)
 
 
-def _moved_skus(skus: Skus, event: StockEvent, order: OrderPart) -> dict[str, SkuPart]:
+def _moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart]:
     """The SKUs after an event of an order, `order` being the order after it."""
-    assert not isinstance(event, AllocationFailed)
     by_sku: dict[str, list[Movement]] = {}
     for movement in event.movements:
         by_sku.setdefault(movement.sku, []).append(movement)
-    claims = not isinstance(event, (StockIssued, StockShorted, StockReturned))
-    if isinstance(event, (StockReserved, StockBackordered, StockReleased)):
-        for line in event.lines:
-            by_sku.setdefault(line.sku, [])
-    wanted = units(order.pending)
-    after = dict(skus)
+    match event:
+        case StockAllocated():
+            pass
+        case StockReserved() | StockBackordered() | StockReleased():
+            for line in event.lines:
+                by_sku.setdefault(line.sku, [])
+        case _:  # at nodes alone: claims stay as they are
+            return {**skus, **{sku: moved(skus.get(sku, EMPTY_SKU), by_sku[sku]) for sku in by_sku}}
+    after, wanted, order_id = dict(skus), units(order.pending), event.order_id
+    since = order.since.isoformat().replace("+00:00", "Z") if order.since else None
     for sku, movements in by_sku.items():
         part = after.get(sku, EMPTY_SKU)
-        if claims:
-            after[sku] = asked(part, movements, event.order_id, wanted.get(sku, 0), order.since)
-        else:
-            after[sku] = moved(part, movements)
+        after[sku] = asked(part, movements, order_id, wanted.get(sku, 0), since)
     return after
 
 

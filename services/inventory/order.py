@@ -34,16 +34,17 @@ Status = Literal[
 ]
 ByNode = dict[str, dict[str, int]]
 """Units by node, then by SKU."""
-StockEvent = (
+Moving = (
     StockReserved
     | StockBackordered
     | StockAllocated
-    | AllocationFailed
     | StockReleased
     | StockIssued
     | StockShorted
     | StockReturned
 )
+"""Inventory's events of an order's stream that move units."""
+StockEvent = Moving | AllocationFailed
 """Inventory's events of an order's stream."""
 
 
@@ -150,7 +151,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         status=status,
         round=event.round,
         since=event.since,
-        skus=order.skus or tuple(units(event.lines)),
+        skus=order.skus or tuple(dict.fromkeys([line.sku for line in event.lines])),
         pending=event.lines,
         allocated=order.allocated,
         issued=order.issued,
