@@ -35,7 +35,9 @@ def _without(event: type[Event], names: Collection[str]) -> SchemaValidator:
     fields = schema["schema"]["fields"]
     assert fields.keys() >= set(names), f"{event.__name__} lacks one of {names}"
     kept = {name: field for name, field in fields.items() if name not in names}
-    return SchemaValidator(cast(Any, schema | {"schema": schema["schema"] | {"fields": kept}}))
+    lean = schema | {"schema": schema["schema"] | {"fields": kept}}
+    # Else pydantic-core takes the validator that the class has already, with all its fields.
+    return SchemaValidator(cast(Any, lean), _use_prebuilt=False)
 
 
 _UNSHOWN: Mapping[type[Event], Collection[str]] = {

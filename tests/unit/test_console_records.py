@@ -31,6 +31,14 @@ def test_what_is_passed_over_shows_in_no_read_model(life: str) -> None:
     assert fold(found, {}) == fold(published, {})
 
 
+def test_what_only_the_next_stage_needs_is_passed_over() -> None:
+    [reserved] = [e for e in envelopes("inventory", LIVES["delivered"]("o-1")["inventory"]) if _is_promise(e)]
+    found = read(record(reserved))
+    assert isinstance(found, Envelope)
+    assert isinstance(found.body, StockReserved)
+    assert set(vars(found.body)) == {"order_id", "round", "lines", "movements"}
+
+
 def test_a_field_that_is_shown_is_validated_and_named() -> None:
     [reserved] = [e for e in envelopes("inventory", LIVES["delivered"]("o-1")["inventory"]) if _is_promise(e)]
     spoiled = orjson.loads(encode(reserved.body))
