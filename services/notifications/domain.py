@@ -104,47 +104,53 @@ INITIAL = State()
 
 
 def evolve(state: State, event: Event) -> State:
+    if type(event) in _LETTERS:
+        # Heard of an order that is accepted, an event of our own answers it; before, it is only remembered.
+        return state if state.accepted else _remembered(state, cast(Reached, event))
     match event:
         case MessageRequested():
             letter = Letter(event.milestone, event.subject_id, event.facts)
-            state = _asked(state, event, letter)
+            after = _asked(state, event, letter)
             if event.milestone == "confirmed":
-                return replace(state, accepted=True, contact=event.contact, facts=event.facts)
-            return state
+                return State(event.order_id, True, event.contact, event.facts, after.early, after.letters)
+            return after
         case MessageSkipped():
-            letter = Letter(event.milestone, event.subject_id, outcome="skipped")
-            return replace(_asked(state, event, letter), accepted=True, early={})
+            letters = {
+                **state.letters,
+                event.message_id: Letter(event.milestone, event.subject_id, outcome="skipped"),
+            }
+            return State(event.order_id, True, state.contact, state.facts, {}, letters)
         case MessageSent():
             return _settled(state, event.message_id, "sent")
         case MessageFailed():
             return _settled(state, event.message_id, "failed")
-        case OrderClosed():
-            # Intake says it after the acceptance, or of a held order, which owes no message.
-            return state
-        case _ if not state.accepted and type(event) in _LETTERS:
-            # Its answer waits for the acceptance; until then it is only remembered.
-            reached = cast(Reached, event)
-            letter_due = _letter(state, reached)
-            if letter_due is None:
-                return state
-            return replace(
-                state, early={**state.early, _message_id(reached.order_id, letter_due): letter_due}
-            )
         case _:
             return state
 
 
-def _asked(state: State, event: MessageRequested | MessageSkipped, letter: Letter) -> State:
+def _remembered(state: State, event: Reached) -> State:
+    """With the message that waits for the acceptance."""
+    # Intake closes an order after the acceptance, or a held one, which owes no message.
+    letter = None if isinstance(event, OrderClosed) else _letter(state, event)
+    if letter is None:
+        return state
+    early = {**state.early, _message_id(event.order_id, letter): letter}
+    return State(state.order_id, state.accepted, state.contact, state.facts, early, state.letters)
+
+
+def _asked(state: State, event: MessageRequested, letter: Letter) -> State:
     early = state.early
     if event.message_id in early:
         early = {id_: waiting for id_, waiting in early.items() if id_ != event.message_id}
     letters = {**state.letters, event.message_id: letter}
-    return replace(state, order_id=event.order_id, early=early, letters=letters)
+    return State(event.order_id, state.accepted, state.contact, state.facts, early, letters)
 
 
 def _settled(state: State, message_id: str, outcome: Literal["sent", "failed"]) -> State:
-    letter = replace(state.letters[message_id], outcome=outcome)
-    return replace(state, letters={**state.letters, message_id: letter})
+    owed = state.letters[message_id]
+    letter = Letter(owed.milestone, owed.subject_id, owed.facts, outcome)
+    letters = {**state.letters, message_id: letter}
+    return State(state.order_id, state.accepted, state.contact, state.facts, state.early, letters)
 
 
 def _message_id(order_id: str, letter: Letter) -> str:
@@ -236,14 +242,18 @@ def _letter(state: State, event: Reached) -> Letter | None:
     letter = _LETTERS[type(event)](event)
     if letter is None:
         return None
-    known = (*state.letters, *state.early)
-    if _message_id(event.order_id, letter) in known:
+    if _is_known(state, event.order_id, letter):
         return None
     if letter.milestone == "picked_up":
         ended = (replace(letter, milestone="delivered"), replace(letter, milestone="lost"))
-        if any(_message_id(event.order_id, end) in known for end in ended):
+        if any(_is_known(state, event.order_id, end) for end in ended):
             return None
     return letter
+
+
+def _is_known(state: State, order_id: str, letter: Letter) -> bool:
+    message_id = _message_id(order_id, letter)
+    return message_id in state.letters or message_id in state.early
 
 
 # decide -------------------------------------------------------------------------------------------------

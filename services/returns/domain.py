@@ -131,7 +131,17 @@ def evolve(state: State, event: Event) -> State:
 
 def _priced(state: State, order: OrderAccepted) -> State:
     """With the prices known, only what will be paid back is owed, as if they had been known before."""
-    after = replace(state, terms=_terms(order))
+    after = State(
+        _terms(order),
+        state.skus,
+        state.delivered,
+        state.shipments,
+        state.rmas,
+        state.owed,
+        state.refunds_minor,
+    )
+    if not state.owed:
+        return after
     paid_back = {
         event.refund_id
         for event in _refunds(after, order.order_id, after.owed)
@@ -141,13 +151,18 @@ def _priced(state: State, order: OrderAccepted) -> State:
 
 
 def _terms(order: OrderAccepted) -> Terms:
-    charges = sum(charge.amount_minor for charge in order.charges)
-    goods = sum(line.unit_price_minor * line.quantity for line in order.lines)
+    charges = goods = 0
+    unit_prices_minor: dict[int, int] = {}
+    for charge in order.charges:
+        charges += charge.amount_minor
+    for line in order.lines:
+        unit_prices_minor[line.line] = line.unit_price_minor
+        goods += line.unit_price_minor * line.quantity
     return Terms(
         currency=order.currency,
         # Pending when submitted, accepted now: the hold on its payment was released.
         paid=order.payment != "on_account",
-        unit_prices_minor={line.line: line.unit_price_minor for line in order.lines},
+        unit_prices_minor=unit_prices_minor,
         charges_minor=charges,
         total_minor=goods + charges if order.total_minor is None else order.total_minor,
     )
@@ -199,7 +214,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
     body = cast(Heard, heard.body)
     match body:
         case OrderAccepted():
-            return _refunds(state, body.order_id, state.owed)
+            return _refunds(state, body.order_id, state.owed) if state.owed else []
         case FulfillmentCompleted():
             return _refunds(state, body.order_id, _lost(body)) if state.terms else []
         case ShipmentDelivered():
