@@ -330,16 +330,20 @@ def _moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPar
     by_sku: dict[str, list[Movement]] = {}
     for movement in event.movements:
         by_sku.setdefault(movement.sku, []).append(movement)
+    since = None  # as the claims have it
     match event:
         case StockAllocated():
             pass
-        case StockReserved() | StockBackordered() | StockReleased():
+        case StockReserved() | StockBackordered():
+            since = event.since.isoformat().replace("+00:00", "Z")
+            for line in event.lines:
+                by_sku.setdefault(line.sku, [])
+        case StockReleased():
             for line in event.lines:
                 by_sku.setdefault(line.sku, [])
         case _:  # at nodes alone: claims stay as they are
             return {**skus, **{sku: moved(skus.get(sku, EMPTY_SKU), by_sku[sku]) for sku in by_sku}}
     after, wanted, order_id = dict(skus), units(order.pending), event.order_id
-    since = order.since.isoformat().replace("+00:00", "Z") if order.since else None
     for sku, movements in by_sku.items():
         part = after.get(sku, EMPTY_SKU)
         after[sku] = asked(part, movements, order_id, wanted.get(sku, 0), since)

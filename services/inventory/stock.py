@@ -170,7 +170,8 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
 def asked(
     part: SkuPart, movements: Iterable[Movement], order_id: str, wanted: int, since: str | None
 ) -> SkuPart:
-    """The SKU after these movements of it for an order, which wants `wanted` units of it from now on."""
+    """The SKU after these movements of it for an order, which wants `wanted` units of it from now on, and
+    has waited `since`; None, as long as its claim says."""
     position, on_hand, allocated, reserved = _sums(part, movements)
     claims = dict(part.claims)
     before = claims.pop(order_id, NO_CLAIM)
