@@ -19,6 +19,7 @@ from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
+    INVENTORY_EVENTS,
     AdjustStock,
     AllocationFailed,
     Movement,
@@ -77,23 +78,7 @@ Heard = (
     | ReturnReceived
     | TimerDue
 )
-_FOLDED = frozenset(
-    {
-        StockReceived,
-        StockAdjusted,
-        StockPegged,
-        ReservationBroken,
-        StockReserved,
-        StockBackordered,
-        StockAllocated,
-        AllocationFailed,
-        StockReleased,
-        StockIssued,
-        StockShorted,
-        StockReturned,
-        ReturnReceived,
-    }
-)
+_FOLDED = frozenset({*INVENTORY_EVENTS, ReturnReceived})
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
 _REMINDS = frozenset({StockPegged, ReservationBroken, StockReleased, StockReturned})
 _LINES = TypeAdapter(tuple[LineQuantity, ...])
