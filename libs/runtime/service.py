@@ -228,6 +228,9 @@ class StageService:
 
     def uncertain(self) -> None:
         self._relay.catch_up()
+        # The server may still be at the commit that was cut off; no statement lasts longer than this.
+        later = self._settings.statement_timeout_seconds
+        asyncio.get_running_loop().call_later(later, self._relay.catch_up)
 
     async def _keep_working(self) -> None:
         """Timers and replays: when woken, when the next is due, and every second for what others left."""

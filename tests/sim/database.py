@@ -230,19 +230,21 @@ class Transaction(MemoryBatch):
         await machine.step()
         if self.over:
             raise Unavailable("the connection was lost")
-        if faults.strikes("commit cut off, not done", 0.02, machine.name):
+        timers = any(writes.timers or writes.timers_done for writes in self.written)
+        chance = 0.08 if timers else 0.02  # what a timer does is seldom done twice, so it is tried harder
+        if faults.strikes("commit cut off, not done", chance, machine.name):
             self._cut_off()
-        if faults.strikes("commit cut off, done", 0.02, machine.name):
+        if faults.strikes("commit cut off, done", chance, machine.name):
             self.database.commit(self)
             raise Unavailable("the connection was lost during the commit")
-        if faults.strikes("commit cut off, done later", 0.02, machine.name):
+        if faults.strikes("commit cut off, done later", 2 * chance, machine.name):
             machine.loop.call_later(faults.dice.uniform(0.05, 3), self.database.commit, self)
             raise Unavailable("the connection was lost during the commit")
         if faults.strikes("crash before the commit", 0.006, machine.name):
             machine.crash()
         else:
             self.database.commit(self)
-            if faults.strikes("crash after the commit", 0.008, machine.name):
+            if faults.strikes("crash after the commit", chance / 2, machine.name):
                 machine.crash()
         await machine.step()
 
@@ -347,7 +349,11 @@ class Session:
 
     async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
         await self._ask()
-        return await self._database.due(lanes, now, limit)
+        found = await self._database.due(lanes, now, limit)
+        faults = self._machine.faults
+        if found and faults.strikes("zombie: stopped, then wakes", 0.05, self._machine.name):
+            self._machine.on_stop(faults.dice.uniform(5, 45))  # with the timers in hand
+        return found
 
     async def next_due(self, lanes: Sequence[int]) -> datetime | None:
         await self._ask()

@@ -108,6 +108,9 @@ class People:
             self._order(number, moment)
             self._stock(number, moment)
         self.last_order_at = at + BURST_SECONDS
+        for sku in SKUS:  # so much in the end that no order has to wait
+            plenty = ReceiveStock(sku=sku, node="LON", quantity=50 * self.orders)
+            self.send(plenty, f"plenty {sku}", at=self.last_order_at + 60 * dice.random())
 
     def heard_up_to(self, topic: str, lane: int) -> int:
         """The last sequence that a topic's lane has published."""
@@ -145,11 +148,6 @@ class People:
             self.send(count, f"count {number}", at=moment + dice.random())
         if dice.random() < 0.3 and self.faults.count("record from nobody", "people"):
             self._send_unreadable(number, moment)
-
-    def replenish(self) -> None:
-        """So much of everything that no order has to wait."""
-        for sku in SKUS:
-            self.send(ReceiveStock(sku=sku, node="LON", quantity=50 * self.orders), f"plenty {sku}")
 
     def send(self, command: Command, what: str, *, at: float | None = None) -> None:
         """Send a command some time later, perhaps several times; `what` names it, and so its id."""

@@ -16,6 +16,7 @@ from tests.sim.database import Database, Session
 from tests.sim.machine import Machine
 
 BATCH_RECORDS_MAX = 25
+STATEMENT_SECONDS = 10.0
 _LOOK_SECONDS = 45.0
 """How often a process looks for timers that others left in its lanes; in production a second."""
 
@@ -105,6 +106,7 @@ class Process:
 
     def uncertain(self) -> None:
         self.relay.catch_up()
+        self.machine.loop.call_later(STATEMENT_SECONDS, self.relay.catch_up)
 
     async def _keep_working(self) -> None:
         """Timers: when woken, when the next is due, and now and then for what others left."""

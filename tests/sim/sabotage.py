@@ -41,12 +41,8 @@ class NoEpochFence(Transaction):
         return await MemoryBatch.lanes(self, {lane: self.database.epoch(lane) for lane in epochs})
 
 
-class NoLaneLock(Transaction):
-    """Sequence numbers are taken without the lane's row lock."""
-
-    async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
-        await self.statement()
-        return await MemoryBatch.lanes(self, epochs)
+class NoFence(NoEpochFence, NoCompareAndSwap):
+    """Neither: zombies write what they like."""
 
 
 class NoRowLock(Transaction):
@@ -186,6 +182,13 @@ class NarrowSeek(Process):
             raise
 
 
+class LooksOnce(Process):
+    """After a commit that was cut off the log is read at once, and not again when the server is through."""
+
+    def uncertain(self) -> None:
+        self.relay.catch_up()
+
+
 class RepeatsProjected(ConsoleDatabase):
     """The read side takes every record for a new event."""
 
@@ -208,7 +211,7 @@ _BROKEN: dict[str, Callable[..., Scene]] = {
     "": Scene,
     "no compare-and-swap": partial(Scene, process_of=_transactions(NoCompareAndSwap)),
     "no epoch fence": partial(Scene, process_of=_transactions(NoEpochFence)),
-    "no lane lock": partial(Scene, process_of=_transactions(NoLaneLock)),
+    "no fence at all": partial(Scene, process_of=_transactions(NoFence)),
     "no row lock": partial(Scene, process_of=_transactions(NoRowLock)),
     "no dedupe by command id": partial(Scene, process_of=_transactions(NoCommandMemory)),
     "no dedupe by sequence": partial(Scene, process_of=_transactions(NoSequenceMemory)),
@@ -221,6 +224,7 @@ _BROKEN: dict[str, Callable[..., Scene]] = {
     "unacknowledged publish": partial(Scene, process_of=_process(producer=Unacknowledged)),
     "cursor before publish": partial(Scene, process_of=_process(relay_of=CursorFirst)),
     "narrow seek": partial(Scene, process_of=NarrowSeek),
+    "late commit unseen": partial(Scene, process_of=LooksOnce),
     "repeats projected": partial(Scene, read_side_of=RepeatsProjected),
 }
 SWITCHES = tuple(name for name in _BROKEN if name)

@@ -82,7 +82,7 @@ class Scene:
                 self.start(stage)
         self.start_console()
         self.people.open_shop()
-        await self._storm(self.people.last_order_at + 60)
+        await self._storm(self.people.last_order_at + 150)
         await self._calm()
 
     def start(self, stage: Stage) -> None:
@@ -195,7 +195,7 @@ class Scene:
             self.broker.down_until = self.loop.time() + self._fate.uniform(0.5, 15)
 
     async def _calm(self) -> None:
-        """Faults stop, everybody is well again, there is plenty of stock: until nothing moves."""
+        """Faults stop and everybody is well again: until nothing moves."""
         self.faults.going_on = False
         self.faults.note("", "the faults are over")
         for database in self.databases.values():
@@ -204,7 +204,6 @@ class Scene:
         for process in self.processes:
             process.machine.heal()
             process.consumer.wake()
-        self.people.replenish()
         deadline = self.loop.time() + CALM_SECONDS_MAX
         quiet = 0
         while quiet < 2:

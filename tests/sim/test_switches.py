@@ -1,0 +1,29 @@
+"""The simulator can fail: each guarantee that is broken on purpose is found within a few seeds."""
+
+import pytest
+
+from tests.sim.run import simulate
+from tests.sim.sabotage import SWITCHES
+from tests.sim.search import shorten
+from tests.sim.world import Plan
+
+SEEDS_MAX = 60
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_broken_guarantee_is_found(switch: str) -> None:
+    plans = (Plan(seed, broken=switch) for seed in range(SEEDS_MAX))
+    found = next((outcome for outcome in map(simulate, plans) if outcome.violations), None)
+    assert found is not None, f"{switch}: not found in {SEEDS_MAX} seeds"
+
+
+def test_a_failure_is_told_by_one_command_and_a_short_history() -> None:
+    outcome = simulate(Plan(0, broken="unordered relay"))
+    failure = shorten(outcome, tries=12)
+    assert failure.plan.orders < outcome.plan.orders
+    assert failure.plan.faults_most < outcome.struck
+    assert "--from-seed 0" in failure.command
+    assert "--break 'unordered relay'" in failure.command
+    assert 0 < len(failure.history) <= 40
+    again = simulate(failure.plan)
+    assert again.violations == failure.violations
