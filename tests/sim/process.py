@@ -91,7 +91,8 @@ class Process:
         try:
             await self.loop.handle(records)
         except Seek as seek:
-            raise Seek({**self.loop.positions(), **seek.offsets}) from None
+            others = {at: next_ for at, next_ in self.loop.positions().items() if at[1] in self.loop.lanes}
+            raise Seek({**others, **seek.offsets}) from None
 
     def positions(self) -> Mapping[TopicPartition, int]:
         return self.loop.positions()
