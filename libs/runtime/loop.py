@@ -9,12 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
-from uuid import UUID
 
 import structlog
 
-from libs.events.envelope import Envelope
-from libs.events.timer import TimerDue
 from libs.runtime.kept_parts import KeptParts
 from libs.runtime.log import (
     Batch,
@@ -27,8 +24,18 @@ from libs.runtime.log import (
     Unavailable,
     Writes,
 )
-from libs.runtime.planning import Known, Place, Planner, SkippedSequence, keys_of, reused_id
-from libs.runtime.reading import Input, Item, NewerEvent, Refusable, Unusable, read
+from libs.runtime.planning import Known, Place, Planner, SkippedSequence, keys_of
+from libs.runtime.reading import (
+    Input,
+    Item,
+    NewerEvent,
+    Refusable,
+    Unusable,
+    commands_of,
+    read,
+    timer_input,
+)
+from libs.runtime.refusals import reused_id
 from libs.runtime.seek import Seek
 from libs.runtime.stage import Stage
 from libs.runtime.wire import Record
@@ -147,9 +154,7 @@ class StageLoop:
         """Decide due timers; one that fails is put off, so that it does not stop the others."""
         while due:
             try:
-                done = await self._transact(
-                    [(_timer_input(timer), _TIMER_PLACE) for timer in due], timers=due
-                )
+                done = await self._transact([(timer_input(timer), _TIMER_PLACE) for timer in due], timers=due)
                 due = due[done:]
             except (Fenced, Unavailable, asyncio.CancelledError):
                 raise
@@ -300,8 +305,7 @@ class StageLoop:
                 writes = planner.finish()
                 writes.timers_done = list(timers[:taken])
                 if consume:
-                    ends = {(place.topic, place.partition): place.offset + 1 for _, place in entries[:taken]}
-                    writes.offsets = {place: (self._next[place], end) for place, end in ends.items()}
+                    writes.offsets = _moves([place for _, place in entries[:taken]])
                 await batch.write(writes)
         except BaseException as error:
             self._parts.forget()
@@ -309,16 +313,14 @@ class StageLoop:
                 self._observer.uncertain()
             raise
         self._parts.remember(planner.held())
-        for partition, (_, following) in writes.offsets.items():
-            if partition in self._next:
-                self._next[partition] = following
+        self._next |= {at: end for at, (_, end) in writes.offsets.items() if at in self._next}
         self._observer.committed(writes, taken, asyncio.get_running_loop().time() - started)
         return taken
 
     async def _prepare(self, batch: Batch, items: Sequence[Item], epochs: Mapping[int, int]) -> Planner:
         """Lock the lanes, then load what the decisions need: home streams first, for they name the others."""
         stage, lanes = self.stage, list(epochs)
-        commands = _commands(items)
+        commands = commands_of(items)
         known = Known(
             await batch.lanes(epochs),
             await batch.high_water(lanes),
@@ -374,27 +376,16 @@ _TIMER_PLACE = Place("", -1, -1)
 _PUT_OFF = timedelta(seconds=60)
 
 
+def _moves(taken: Sequence[Place]) -> dict[TopicPartition, tuple[int, int]]:
+    """From where to where each offset moves: records of a partition come in order, without a gap."""
+    moves: dict[TopicPartition, tuple[int, int]] = {}
+    for place in taken:
+        at = (place.topic, place.partition)
+        first, _ = moves.get(at, (place.offset, place.offset))
+        moves[at] = (first, place.offset + 1)
+    return moves
+
+
 def _crosses_lanes(key: str) -> bool:
     """Whether inputs of several lanes touch the stream: those named kind/id, as `sku/…`, do."""
     return "/" in key.partition("/")[2]
-
-
-def _timer_input(timer: TimerRow) -> Input:
-    tenant, _, stream = timer.key.partition("/")
-    id_ = timer.input_id
-    due = TimerDue(timer_stream=stream, name=timer.name)
-    envelope: Envelope[TimerDue] = Envelope(
-        id_, tenant, stream, due, timer.due_at, "orderlog", f"timer {timer.name}", id_, id_, "orderlog/timer"
-    )
-    return Input("timer", timer.lane, timer.key, envelope)
-
-
-def _commands(items: Sequence[Item]) -> dict[tuple[str, UUID], list[bytes]]:
-    """(tenant, id) of the commands among the items, and the digests under each."""
-    found: dict[tuple[str, UUID], list[bytes]] = {}
-    for item in items:
-        if isinstance(item, Refusable):
-            found.setdefault((item.found.tenant, item.found.id), []).append(item.digest)
-        elif isinstance(item, Input) and item.kind == "command":
-            found.setdefault((item.envelope.tenant, item.envelope.id), []).append(item.digest)
-    return found

@@ -7,7 +7,7 @@ out to need a stream that was not, the batch is cut before that input and the re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as FastUUID
 
@@ -16,9 +16,9 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.ids import derived, partition_key
 from libs.events.record import record
-from libs.events.refusal import CommandRefused
 from libs.runtime.log import EffectRow, Handled, Lane, LogRow, Origin, Parked, Snapshot, TimerRow, Writes
 from libs.runtime.reading import Input, Item, Refusable, Unheard, Unusable
+from libs.runtime.refusals import refusal, reused_id
 from libs.runtime.stage import Part, Stage, dump_part
 
 
@@ -167,7 +167,7 @@ class Planner:
             assert isinstance(heard.body, Event)
             folded = stage.evolve(state, heard.body)
             if folded is not state and self._keep(item, parts, folded):
-                self._log("heard", item.lane, item.key, heard)
+                self._log("heard", item.lane, item.key, heard, item.raw)
                 state = folded
         for index, event in enumerate(stage.decide(state, heard, heard.at)):
             state = stage.evolve(state, event)
@@ -230,7 +230,9 @@ class Planner:
             writes.table_rows.setdefault(table, []).append(values)
         stage.sums(out, writes.table_sums)
 
-    def _log(self, origin: Origin, lane: int, key: str, envelope: Envelope[Contract]) -> None:
+    def _log(
+        self, origin: Origin, lane: int, key: str, envelope: Envelope[Contract], raw: bytes = b""
+    ) -> None:
         held = self._hold(key, lane)
         held.version += 1
         held.changed = True
@@ -258,7 +260,7 @@ class Planner:
                 held.version,
                 body.TYPE,
                 body.VERSION,
-                encode(body),
+                raw or encode(body),
                 context,
                 envelope.at,
                 self._recorded_at,
@@ -310,7 +312,7 @@ class Planner:
             return
         self._known.handled[heard.tenant, alias] = digest
         self.writes.handled.append(Handled(heard.tenant, alias, digest, lane, self._next[lane][0], 1))
-        refusal = _refusal(
+        refused = refusal(
             heard.stream,
             heard.id,
             heard.body.TYPE,
@@ -322,7 +324,7 @@ class Planner:
             lane,
             partition_key(heard.tenant, heard.stream),
             heard,
-            refusal,
+            refused,
             self._event_id(alias, 0),
         )
 
@@ -330,7 +332,7 @@ class Planner:
         if self._queues(item, place):
             return
         found = item.found
-        refusal = _refusal(
+        refused = refusal(
             found.stream,
             found.id,
             found.type,
@@ -338,10 +340,10 @@ class Planner:
             item.reason,
             "correct the command and send it again under a new id",
         )
-        heard = found.envelope(refusal)
+        heard = found.envelope(refused)
         if not self._repeated(heard, item.digest, item.lane):
             first = self._next[item.lane][0]
-            self._emit(item.lane, item.key, heard, refusal, self._event_id(heard.id, 0))
+            self._emit(item.lane, item.key, heard, refused, self._event_id(heard.id, 0))
             self.writes.handled.append(Handled(found.tenant, found.id, item.digest, item.lane, first, 1))
         if place.parked_id:
             self.writes.unparked[place.parked_id] = "replayed"
@@ -386,22 +388,6 @@ class Planner:
                 item.type,
             )
         )
-
-
-def _refusal(stream: str, id_: UUID, type_: str, code: str, message: str, next_step: str) -> CommandRefused:
-    return CommandRefused(
-        refused_stream=stream[:256],
-        command_id=id_,
-        command_type=type_[:200],
-        code=code,
-        message=message[:1000],
-        next_step=next_step,
-    )
-
-
-def reused_id(command_id: UUID, digest: bytes) -> UUID:
-    """What a command is remembered by whose id belongs to another."""
-    return uuid5(command_id, digest.hex())
 
 
 def keys_of(items: Sequence[Item]) -> list[str]:

@@ -4,14 +4,17 @@ Nothing is dropped here. A record is one of: an input to decide; an event of a t
 hear (its sequence still counts); a command that can be refused by name; or something to park.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Literal
+from uuid import UUID
 
 from libs.events.catalogue import BY_TYPE, COMMANDS, NewerVersion, Unreadable
 from libs.events.contract import Contract
 from libs.events.envelope import Envelope
 from libs.events.record import record
+from libs.events.timer import TimerDue
+from libs.runtime.log import TimerRow
 from libs.runtime.stage import Stage
 from libs.runtime.wire import BadHeaders, Context, Record, body, context
 
@@ -31,6 +34,8 @@ class Input:
     envelope: Envelope[Contract]
     digest: bytes = b""
     """Of a command's type, stream and payload: tells a repeat from another command under its id."""
+    raw: bytes = b""
+    """An event's payload as it came, where it came in the latest version."""
 
 
 @record
@@ -96,7 +101,9 @@ def read(stage: Stage, record: Record, *, record_bytes_max: int, lane_of: Callab
             lane, own_key, "bad_headers", "an event needs ce_lane (its partition) and ce_sequence"
         )
     try:
-        return Input("event", lane, key, found.envelope(body(found, record.value)))
+        understood = body(found, record.value, stage.lean)
+        raw = (record.value or b"") if found.version == understood.VERSION else b""
+        return Input("event", lane, key, found.envelope(understood), raw=raw)
     except NewerVersion as error:
         raise NewerEvent(f"{error}; upgrade this stage before the one that publishes it") from None
     except Unreadable as error:
@@ -152,3 +159,25 @@ def _command(
             "wrong_stream", f"ce_subject is {found.stream!r}, the payload's is {understood.stream!r}"
         )
     return Input("command", lane, key, found.envelope(understood), digest)
+
+
+def timer_input(timer: TimerRow) -> Input:
+    """A due timer, as an input of its stream."""
+    tenant, _, stream = timer.key.partition("/")
+    id_ = timer.input_id
+    due = TimerDue(timer_stream=stream, name=timer.name)
+    envelope: Envelope[TimerDue] = Envelope(
+        id_, tenant, stream, due, timer.due_at, "orderlog", f"timer {timer.name}", id_, id_, "orderlog/timer"
+    )
+    return Input("timer", timer.lane, timer.key, envelope)
+
+
+def commands_of(items: Iterable[Item]) -> dict[tuple[str, UUID], list[bytes]]:
+    """(tenant, id) of the commands among the items, and the digests under each."""
+    found: dict[tuple[str, UUID], list[bytes]] = {}
+    for item in items:
+        if isinstance(item, Refusable):
+            found.setdefault((item.found.tenant, item.found.id), []).append(item.digest)
+        elif isinstance(item, Input) and item.kind == "command":
+            found.setdefault((item.envelope.tenant, item.envelope.id), []).append(item.digest)
+    return found

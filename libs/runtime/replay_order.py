@@ -10,7 +10,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -131,7 +131,8 @@ class LaneOrder:
     def __init__(self, stage: Stage, lane: int, stand: LaneStand, causes: Causes) -> None:
         self.lane, self.applied, self.high_water = lane, 0, dict[str, int]()
         self.offsets = {stage.topic: 0} | dict.fromkeys(stand.offsets, 0)
-        self._stage, self._stand, self._causes = stage, stand, causes
+        # What is heard is kept whole in the log, so it is read whole.
+        self._stage, self._stand, self._causes = replace(stage, lean={}), stand, causes
         self.fresh: list[Envelope[Contract]] = []
         """What was offered since whoever folds it last looked here."""
         self._own: deque[Own] = deque()

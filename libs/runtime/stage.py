@@ -4,7 +4,7 @@ A stage's trade lives in `services/<stage>/domain.py` as pure functions. `Stage`
 loop, the relay and the recovery know nothing else of a stage.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
+from libs.events.lean import Lean, lean
 from libs.events.timer import Timer
 from libs.runtime.log import Sums
 
@@ -21,6 +22,9 @@ Part = Any
 """What is stored of one stream: the stage's own frozen dataclass."""
 State = Any
 """What the decider sees: one part, or several composed."""
+PassesOver = Mapping[type[Event], Collection[str]]
+"""Of events that a stage hears: the fields that it has no use for."""
+_ALL: PassesOver = {}
 Row = tuple[str, tuple[Any, ...]]
 """A table's name and the values of one row of it."""
 
@@ -63,6 +67,8 @@ class Stage:
     """How a stream's part is written down and read."""
     compose: Callable[[str, Mapping[str, Part]], State]
     decompose: Callable[[State], Mapping[str, Part]]
+    lean: Lean = field(default_factory=dict)
+    """Reads the heard events that carry what the stage has no use for, without that."""
     single: bool = False
     """The state is the home stream's part itself; compose and decompose are not asked."""
     more_streams: Callable[[Envelope[Contract], Part], Sequence[str]] = _nothing
@@ -125,6 +131,7 @@ def one_stream(
     initial: State,
     decide: Callable[[Any, Envelope[Any], datetime], list[Event]],
     evolve: Callable[[Any, Event], Any],
+    passes_over: PassesOver = _ALL,
     timers: Callable[[Event, datetime], Iterable[Timer]] = _nothing,
     owes: Callable[[Event], str | None] = _none,
     settles: Callable[[Event], str | None] = _none,
@@ -143,6 +150,7 @@ def one_stream(
         compose=_only,
         decompose=_no_parts,
         single=True,
+        lean=lean(passes_over),
         timers=timers,
         owes=owes,
         settles=settles,
@@ -160,6 +168,7 @@ def many_streams(
     decompose: Callable[[Any], Mapping[str, Part]],
     decide: Callable[[Any, Envelope[Any], datetime], list[Event]],
     evolve: Callable[[Any, Event], Any],
+    passes_over: PassesOver = _ALL,
     **more: Any,
 ) -> Stage:
     """A stage whose decisions need several streams; `part_type` tells what is stored of a stream."""

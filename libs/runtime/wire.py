@@ -14,13 +14,15 @@ from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as FastUUID
 
-from libs.events.catalogue import Unreadable, decode
+from libs.events.catalogue import Unreadable
 from libs.events.contract import Contract
 from libs.events.envelope import Envelope
 from libs.events.ids import TENANT
+from libs.events.lean import Lean, decode_lean
 from libs.events.record import record
 
 Headers = Sequence[tuple[str, bytes]]
+_WHOLE: Lean = {}
 B = TypeVar("B", bound=Contract)
 
 
@@ -120,9 +122,9 @@ def context(record: Record, found: dict[str, bytes] | None = None) -> Context:
         raise BadHeaders("a header has no value: leave it out instead") from None
 
 
-def body(found: Context, value: bytes | None) -> Contract:
-    """The payload, upcast and validated. Raises libs.events.catalogue.Unreadable."""
-    return decode(found.type, found.version, value or b"")
+def body(found: Context, value: bytes | None, readers: Lean = _WHOLE) -> Contract:
+    """The payload, upcast and validated; lean where `readers` say so. Raises catalogue.Unreadable."""
+    return decode_lean(found.type, found.version, value or b"", readers)
 
 
 def headers(envelope: Envelope[Contract]) -> list[tuple[str, bytes]]:

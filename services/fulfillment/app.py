@@ -8,6 +8,7 @@ from services.fulfillment.api import routes
 STAGE = one_stream(
     "fulfillment",
     hears_types=domain.HEARS,
+    passes_over=domain.PASSES_OVER,
     state=domain.State,
     initial=domain.INITIAL,
     decide=domain.decide,

@@ -6,7 +6,7 @@ as `stopped` (cancelled) or `nothing_picked`. Ids: fulfillment orders `{order_id
 `{order_id}-S{n}`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from typing import TypeAlias, assert_never, cast
@@ -41,6 +41,11 @@ from services.fulfillment.work import STOPPABLE, NodeReport, Scan, Work, refuse,
 # What it hears ------------------------------------------------------------------------------------------
 
 HEARS: tuple[type[Event], ...] = (StockAllocated, OrderUnroutable, OrderCancellationRequested)
+PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
+    StockAllocated: ("movements",),
+    OrderUnroutable: ("candidates", "rule_version", "nodes_version"),
+}
+"""What fulfillment has no use for in them."""
 
 Heard: TypeAlias = (
     StockAllocated

@@ -67,6 +67,21 @@ HEARS: tuple[type[Event], ...] = (
     PickShorted,
     ReturnReceived,
 )
+PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
+    OrderAccepted: (
+        "channel",
+        "external_id",
+        "placed_at",
+        "currency",
+        "charges",
+        "total_minor",
+        "payment",
+        "customer_id",
+        "fingerprint",
+    ),
+    OrderRouted: ("candidates", "rule_version", "nodes_version"),
+}
+"""What inventory has no use for in them."""
 Heard = (
     ReceiveStock
     | AdjustStock

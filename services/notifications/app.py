@@ -9,6 +9,7 @@ from services.notifications.sender import MailSender
 STAGE = one_stream(
     "notifications",
     hears_types=domain.HEARS,
+    passes_over=domain.PASSES_OVER,
     state=domain.State,
     initial=domain.INITIAL,
     decide=domain.decide,

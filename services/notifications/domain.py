@@ -5,7 +5,7 @@ heard before the order was accepted (another topic was faster) wait for it. Mess
 `{order_id}-{milestone}[-{subject}]`, the subject without the order's id that it begins with.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, assert_never, cast
@@ -51,6 +51,12 @@ HEARS: tuple[type[Event], ...] = (
     ReturnAuthorised,
     RefundRequested,
 )
+PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
+    StockBackordered: ("lines", "since", "destination", "contact", "movements"),
+    OrderRouted: ("nodes", "candidates", "rule_version", "nodes_version"),
+    FulfillmentReleased: ("lines", "destination", "contact"),
+}
+"""What notifications has no use for in them."""
 
 Reached: TypeAlias = (
     OrderClosed

@@ -8,6 +8,7 @@ from services.returns.api import routes
 STAGE = one_stream(
     "returns",
     hears_types=domain.HEARS,
+    passes_over=domain.PASSES_OVER,
     state=domain.State,
     initial=domain.INITIAL,
     decide=domain.decide,

@@ -34,6 +34,18 @@ from libs.events.returns import (
 # What it hears ------------------------------------------------------------------------------------------
 
 HEARS: tuple[type[Event], ...] = (OrderAccepted, ShipmentDelivered, FulfillmentCompleted)
+PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
+    OrderAccepted: (
+        "channel",
+        "external_id",
+        "placed_at",
+        "customer_id",
+        "destination",
+        "contact",
+        "fingerprint",
+    )
+}
+"""What returns has no use for in it."""
 
 Heard: TypeAlias = OrderAccepted | ShipmentDelivered | FulfillmentCompleted | AuthoriseReturn | ReceiveReturn
 Cause: TypeAlias = Literal["returned", "lost", "cancelled", "unroutable"]

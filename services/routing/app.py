@@ -8,6 +8,7 @@ from services.routing.api import routes
 STAGE = many_streams(
     "routing",
     hears_types=domain.HEARS,
+    passes_over=domain.PASSES_OVER,
     part_type=lambda stream: domain.NodesPart if stream == domain.NODES else domain.OrderPart,
     empty=domain.empty,
     more_streams=domain.more_streams,

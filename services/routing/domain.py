@@ -20,6 +20,11 @@ from services.routing import candidates, sourcing
 # --- what it hears ---------------------------------------------------------------------------------------
 
 HEARS: tuple[type[Event], ...] = (StockReserved, AllocationFailed)
+PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
+    StockReserved: ("since", "contact", "movements"),
+    AllocationFailed: ("short",),
+}
+"""What routing has no use for in them."""
 Heard = StockReserved | AllocationFailed | DefineNode
 
 RULE_VERSION = 1

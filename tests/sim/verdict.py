@@ -12,8 +12,8 @@ from libs.events.intake import OrderAccepted, OrderClosed
 from libs.runtime import wire
 from libs.runtime.digest import memory_digest
 from libs.runtime.log import LogRow
-from libs.runtime.planning import reused_id
 from libs.runtime.reading import Input, read
+from libs.runtime.refusals import reused_id
 from libs.runtime.wire import Record
 from services.console.records import UnreadableEvent
 from services.console.records import read as console_read
