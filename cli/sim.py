@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 def sim(
     seeds: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many seeds to run.")] = 200,
     from_seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
-    orders: Annotated[int | None, typer.Option(min=1, max=1000, help="Orders a seed; 5 unless told.")] = None,
+    orders: Annotated[int | None, typer.Option(min=1, max=1000, help="Orders a seed; 4 unless told.")] = None,
     faults_most: Annotated[
         int | None, typer.Option(min=0, help="Only the first so many faults; all unless told.")
     ] = None,

@@ -237,7 +237,7 @@ class Transaction(MemoryBatch):
         if faults.strikes("commit cut off, done", chance, machine.name):
             self.database.commit(self)
             raise Unavailable("the connection was lost during the commit")
-        if faults.strikes("commit cut off, done later", 2 * chance, machine.name):
+        if faults.strikes("commit cut off, done later", 0.3 if timers else 0.03, machine.name):
             machine.loop.call_later(faults.dice.uniform(0.05, 3), self.database.commit, self)
             raise Unavailable("the connection was lost during the commit")
         if faults.strikes("crash before the commit", 0.006, machine.name):
@@ -351,8 +351,8 @@ class Session:
         await self._ask()
         found = await self._database.due(lanes, now, limit)
         faults = self._machine.faults
-        if found and faults.strikes("zombie: stopped, then wakes", 0.05, self._machine.name):
-            self._machine.on_stop(faults.dice.uniform(5, 45))  # with the timers in hand
+        if found and faults.strikes("zombie: stopped, then wakes", 0.15, self._machine.name):
+            self._machine.on_stop(faults.dice.uniform(15, 45))  # with the timers in hand
         return found
 
     async def next_due(self, lanes: Sequence[int]) -> datetime | None:

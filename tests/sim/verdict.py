@@ -136,19 +136,24 @@ def _each_event_once(scene: Scene) -> Iterator[str]:
 
     A timer is known by its due time alone. One that is set again for the very instant that it was rung for,
     or rung again by an owner that did not learn of its own commit, has the id that it had before, and so have
-    the events that answer it: those are left out.
+    the events that answer it and those that answer them: these are left out.
     """
+    twice: dict[UUID, list[tuple[str, LogRow]]] = defaultdict(list)
     for stage in STAGES:
         log = scene.databases[stage.name]
         rows = [row for held in log.rows.values() for row in held]
         ids = Counter((row.origin, row.event_id) for row in rows)
         for row in rows:
-            by_timer = UUID(row.context["causationid"]) in log.timers_set
-            if ids.pop((row.origin, row.event_id), 1) > 1 and not by_timer:
-                yield f"{stage.name} {row.origin} {row.type} of {row.stream} twice"
+            if ids.pop((row.origin, row.event_id), 1) > 1:
+                twice[UUID(row.context["causationid"])].append((stage.name, row))
         for timer, owners in log.timers_rung.items():
             if len(owners) > log.timers_set[timer]:
                 yield f"{stage.name}: {' and '.join(sorted(owners))} rang one timer"
+    excused = [timer for database in scene.databases.values() for timer in database.timers_set]
+    while excused:
+        excused += [row.event_id for _, row in twice.pop(excused.pop(), [])]
+    for found in twice.values():
+        yield from (f"{stage} {row.origin} {row.type} of {row.stream} twice" for stage, row in found)
 
 
 def _nothing_unheard(scene: Scene) -> Iterator[str]:

@@ -19,7 +19,7 @@ from tests.sim.people import People
 from tests.sim.process import Process
 
 LANES = 3
-ORDERS = 5
+ORDERS = 4
 """A run."""
 REPLICAS = {"inventory": 2}
 CALM_SECONDS_MAX = 6 * 3600.0
