@@ -1,5 +1,6 @@
 """Rows of the PostgreSQL log as the runtime's own, and back."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -61,3 +62,13 @@ def log_record(row: LogRow) -> tuple[Any, ...]:
         row.at,
         row.recorded_at,
     )
+
+
+def lane_ends(rows: Iterable[LogRow]) -> tuple[list[int], list[int], list[int]]:
+    """Lanes, and what comes next in each after these rows, decided and heard; 0 where none of a kind is."""
+    decided: dict[int, int] = {}
+    heard: dict[int, int] = {}
+    for row in rows:
+        (decided if row.origin == "decided" else heard)[row.lane] = row.seq + 1
+    lanes = sorted(decided.keys() | heard.keys())
+    return lanes, [decided.get(lane, 0) for lane in lanes], [heard.get(lane, 0) for lane in lanes]

@@ -120,12 +120,12 @@ WAITING = """
     SELECT count(*) AS waiting FROM parked WHERE key = $1 AND state IN ('parked', 'queued', 'replaying')"""
 
 
-def add_to(table: str, keys: Sequence[str], quantities: Sequence[str]) -> tuple[str, str]:
-    """Two statements that add to the quantities (bigint) of rows by key (text).
+def add_to(table: str, keys: Sequence[str], quantities: Sequence[str]) -> tuple[str, str, str]:
+    """Three statements that add to the quantities (bigint) of rows by key (text).
 
-    The first updates and returns the keys it found; the second inserts the others. An upsert would not do: a
-    CHECK is applied to the row proposed for insertion, and a negative addition would
-    fail it.
+    The first updates the rows that are there; where those were not all, the second finds their keys, and the
+    third inserts the others. An upsert would not do: a CHECK is applied to the row proposed for insertion,
+    and a negative addition would fail it.
     """
     arrays = [f"${i + 1}::text[]" for i in range(len(keys))]
     arrays += [f"${len(keys) + i + 1}::bigint[]" for i in range(len(quantities))]
@@ -136,7 +136,9 @@ def add_to(table: str, keys: Sequence[str], quantities: Sequence[str]) -> tuple[
     source = f"unnest({', '.join(arrays)})"
     update = (
         f"UPDATE {table} SET {added} FROM {source} AS n({names}) "  # noqa: S608 - names come from code
-        f"WHERE {same} RETURNING {found}"
+        f"WHERE {same}"
     )
+    names_only = f"unnest({', '.join(arrays[: len(keys)])}) AS n({', '.join(keys)})"
+    known = f"SELECT {found} FROM {table} JOIN {names_only} ON {same}"  # noqa: S608 - names come from code
     insert = f"INSERT INTO {table} ({names}) SELECT * FROM {source}"  # noqa: S608 - names come from code
-    return update, insert
+    return update, known, insert

@@ -26,7 +26,7 @@ from libs.runtime.log import (
     Unavailable,
     Writes,
 )
-from libs.runtime.log_rows import log_record, log_row, parked_row
+from libs.runtime.log_rows import lane_ends, log_record, log_row, parked_row
 from libs.runtime.settings import Settings
 from libs.runtime.stage import Stage
 
@@ -209,7 +209,7 @@ class PostgresLog:
 class PostgresBatch:
     """`libs.runtime.log.Batch`: one open transaction on one connection."""
 
-    def __init__(self, connection: Any, stage: Stage, sums: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, connection: Any, stage: Stage, sums: Mapping[str, tuple[str, str, str]]) -> None:
         self._connection, self._stage, self._sums = connection, stage, sums
 
     async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
@@ -261,7 +261,7 @@ class PostgresBatch:
             await connection.copy_records_to_table(
                 "log", records=[log_record(row) for row in writes.rows], columns=sql.LOG_COLUMNS
             )
-            await connection.execute(sql.ADVANCE_LANES, *_lane_ends(writes.rows))
+            await connection.execute(sql.ADVANCE_LANES, *lane_ends(writes.rows))
         if writes.new_parts:
             await connection.copy_records_to_table(
                 "part",
@@ -320,13 +320,18 @@ class PostgresBatch:
             [expected for _, (expected, _) in moved],
             [following for _, (_, following) in moved],
         )
-        if int(status.rpartition(" ")[2]) != len(moved):
+        if _count(status) != len(moved):
             raise Fenced("an offset is not where this owner left it")
 
     async def _add(self, table: str, sums: Mapping[tuple[str, ...], Sequence[int]]) -> None:
-        update, insert = self._sums[table]
+        update, known, insert = self._sums[table]
         ordered = sorted(sums.items())
-        found = {tuple(row) for row in await self._connection.fetch(update, *_columns(ordered))}
+        columns = _columns(ordered)
+        status: str = await self._connection.execute(update, *columns)
+        if _count(status) == len(ordered):
+            return
+        keys = columns[: len(ordered[0][0])]
+        found = {tuple(row) for row in await self._connection.fetch(known, *keys)}
         missing = [(key, deltas) for key, deltas in ordered if key not in found]
         if missing:
             await self._connection.execute(insert, *_columns(missing))
@@ -374,18 +379,14 @@ class PostgresBatch:
             await connection.execute(sql.UNPARK, parked_id, state)
 
 
+def _count(status: str) -> int:
+    """How many rows a statement changed, from what the server says: `UPDATE 3`."""
+    return int(status.rpartition(" ")[2])
+
+
 def _columns(rows: Sequence[tuple[tuple[str, ...], Sequence[int]]]) -> list[list[Any]]:
     """Rows of (key, quantities) as one list a column."""
     return [list(column) for column in zip(*((*key, *quantities) for key, quantities in rows), strict=True)]
-
-
-def _lane_ends(rows: Sequence[LogRow]) -> tuple[list[int], list[int], list[int]]:
-    decided: dict[int, int] = {}
-    heard: dict[int, int] = {}
-    for row in rows:
-        (decided if row.origin == "decided" else heard)[row.lane] = row.seq + 1
-    lanes = sorted(decided.keys() | heard.keys())
-    return lanes, [decided.get(lane, 0) for lane in lanes], [heard.get(lane, 0) for lane in lanes]
 
 
 def _bytes(part: str | None) -> bytes:
