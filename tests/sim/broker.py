@@ -121,6 +121,10 @@ class Group:
         """A member may have fallen silent: dropped unless it is heard of within the session's time."""
         self._loop.call_later(SESSION_SECONDS, self._drop_silent, member)
 
+    def expects(self, member: GroupMember) -> bool:
+        """Whether a member that asks is told to join: it was dropped, or a rebalance waits for it."""
+        return member not in self.members or member in self._waiting_for
+
     def _drop_silent(self, member: GroupMember) -> None:
         if member in self.members and not member.machine.reachable:
             self._broker.faults.note(self.name, f"group drops {member.machine.name}")
@@ -147,10 +151,13 @@ class Group:
 
     def _wait_no_longer(self, generation: int) -> None:
         if generation == self.generation and self._waiting_for:
-            for late in [member for member in self.members if member in self._waiting_for]:
-                self.members.remove(late)
+            late = [member for member in self.members if member in self._waiting_for]
+            self.members = [member for member in self.members if member not in late]
             self._waiting_for = set()
             self._share_out()
+            for member in late:
+                if member.machine.reachable:  # its next heartbeat is refused
+                    member.told_to_rejoin()
 
     def _share_out(self) -> None:
         if self._waiting_for:

@@ -6,7 +6,7 @@ records that are left out or come again, a group that thinks otherwise than its 
 
 import asyncio
 
-from libs.runtime.consume import Taker
+from libs.runtime.consume import FENCED_MAX, Taker
 from libs.runtime.log import TopicPartition, Unavailable
 from libs.runtime.seek import Seek
 from libs.runtime.wire import Record
@@ -16,7 +16,7 @@ from tests.sim.machine import Machine
 _BATCH = 40
 _RETRY_SECONDS = 0.2
 _RETRY_SECONDS_MAX = 5.0
-_SEEKS_MAX = 3
+_CLAIM_SECONDS = 0.7
 
 
 class Consumer(GroupMember):
@@ -30,6 +30,7 @@ class Consumer(GroupMember):
         self.position: dict[TopicPartition, int] = {}
         self._seeks = 0
         """How often in a row it was told to read elsewhere."""
+        self._assignment: list[TopicPartition] = []
         self._share: list[TopicPartition] | None = None
         self._must_rejoin = False
         self._news, self._group_news = asyncio.Event(), asyncio.Event()
@@ -39,6 +40,11 @@ class Consumer(GroupMember):
         """No more of this consumer."""
         if self._appended in self._broker.on_append:
             self._broker.on_append.remove(self._appended)
+
+    def release(self) -> None:
+        """Give up what it has."""
+        self._taker.revoked(self._assignment)
+        self._assignment, self.position = [], {}
 
     def _appended(self, topic: str, partition: int) -> None:
         if (topic, partition) in self.position:
@@ -60,17 +66,16 @@ class Consumer(GroupMember):
             await self._group_news.wait()
             self._group_news.clear()
             await self.machine.step()
-            if self._group is not None and self not in self._group.members:
+            if self.machine.reachable and self._group.expects(self):
                 self._must_rejoin, self._share = True, None
             if self._must_rejoin:
                 self._must_rejoin = False
-                self._taker.revoked(list(self.position))
-                self.position = {}
+                self.release()
                 await self.machine.step()
                 self._group.rejoined(self)
             elif self._share is not None:
-                share, self._share = self._share, None
-                await self._take_over(share)
+                self._assignment, self._share = self._share, None
+                await self._take_over(self._assignment)
 
     def wake(self) -> None:
         """Its machine is itself again: it asks the group where it stands."""
@@ -88,8 +93,15 @@ class Consumer(GroupMember):
                 pause = min(pause * 2, _RETRY_SECONDS_MAX)
         lanes = sorted({number for _, number in places})
         self.machine.faults.note(self.machine.name, f"owns lanes {lanes}")
-        self.position = dict(offsets)
+        self.position |= {at: next_ for at, next_ in offsets.items() if at in self._assignment}
         self._news.set()
+
+    async def claim_again(self) -> None:
+        """Somebody else claimed what is ours, and may be gone; if we were replaced, it does the same."""
+        await self.machine.sleep(_CLAIM_SECONDS)
+        places = self._assignment
+        await self._take_over(places)
+        self._taker.revoked([place for place in places if place not in self._assignment])
 
     async def run(self) -> None:
         """Poll for ever."""
@@ -142,8 +154,8 @@ class Consumer(GroupMember):
             except Seek as seek:
                 self.position |= {place: at for place, at in seek.offsets.items() if place in self.position}
                 self._seeks += 1
-                if self._seeks > _SEEKS_MAX:  # fenced again and again: the group has not told us yet
-                    await self.machine.sleep(_RETRY_SECONDS_MAX)
+                if self._seeks % FENCED_MAX == 0:
+                    await self.claim_again()
                 return
             except Unavailable:
                 pass

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
+from libs.runtime.consume import FENCED_MAX
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
 from libs.runtime.loop import Limits, StageLoop
 from libs.runtime.relay import PublishFailed, Relay
@@ -67,8 +68,7 @@ class Process:
         self.machine.leaving = True
         group.leave(self.consumer)
         self.consumer.close()
-        self.revoked(list(self.consumer.position))
-        self.consumer.position = {}
+        self.consumer.release()
         try:
             while await self.relay.turn():
                 pass
@@ -111,6 +111,7 @@ class Process:
 
     async def _keep_working(self) -> None:
         """Timers: when woken, when the next is due, and now and then for what others left."""
+        fenced = 0
         while True:
             pause = _LOOK_SECONDS
             try:
@@ -119,8 +120,12 @@ class Process:
                 due = await self._log.next_due(self.loop.lanes)
                 if due is not None:
                     pause = min(pause, max(timedelta(), due - self.machine.clock()).total_seconds())
-            except (Fenced, Unavailable, KeyError):
-                pass
+                fenced = 0
+            except (Fenced, Unavailable, KeyError) as error:
+                pause = 1.0
+                fenced = fenced + 1 if isinstance(error, Fenced) else 0
+                if fenced and fenced % FENCED_MAX == 0:
+                    await self.consumer.claim_again()
             except Exception as error:
                 self.machine.faults.note(self.machine.name, f"timers failed: {error!r}")
             try:

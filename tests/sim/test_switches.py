@@ -1,4 +1,4 @@
-"""The simulator can fail: each guarantee that is broken on purpose is found within a bounded number of seeds."""
+"""The simulator can fail: a guarantee that is broken on purpose is found within a bounded number of seeds."""
 
 import pytest
 
