@@ -1,16 +1,17 @@
 # Orderlog. A fresh machine needs Python 3.11 and make, nothing else: start with `make demo`.
 
 PYTHON ?=
-ORDERS ?= 5000
+ROUNDS ?= 5
 SEEDS  ?= 200
 BIN    := .venv/bin
 PYTEST := $(BIN)/python -m pytest -q
 KUBE   := $(BIN)/python -m deploy.k8s.check
-# Suites beside the unit tests that need nothing but Python. Whatever else stands in tests/ runs in `make test`.
+# Suites beside the unit tests that need nothing but Python. Whatever else stands in tests/ runs in `make test`,
+# but for tests/chaos.
 QUICK  := tests/contract tests/flow tests/test_shape.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check check-static check-unit check-log check-suites sim bench lock contracts compose-keys clean
+.PHONY: help setup demo up down test check check-static check-unit check-log check-suites sim chaos bench lock contracts compose-keys clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,8 +55,11 @@ test: check ## `make check`, then the simulator's seeds and the tests on real Ka
 sim: setup ## seeds of simulated faults, held to every guarantee (SEEDS=200)
 	@$(BIN)/orderlog sim --seeds $(SEEDS) --json
 
-bench: setup ## measure submitted to released on the running stack (ORDERS=5000)
-	@$(BIN)/orderlog bench lifecycle --orders $(ORDERS) --json
+chaos: setup ## twenty cases of killed processes, cut connections and hostile clients; writes docs/reliability.md
+	@CHAOS_TABLE=keep $(PYTEST) -m chaos tests/chaos
+
+bench: setup ## measure everything, side by side, into docs/performance.md (ROUNDS=5)
+	@$(BIN)/orderlog bench all --rounds $(ROUNDS) --json
 
 contracts: setup ## write schemas and AsyncAPI, then compare with the released ones
 	@$(BIN)/orderlog contracts export

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,17 +54,25 @@ def stack() -> Iterator[Stack]:
     if os.environ.get("ORDERLOG_E2E_ATTACH"):
         yield Stack(settings().home.resolve())
         return
+    with own_stack() as running:
+        yield running
+
+
+@contextmanager
+def own_stack(**more: str) -> Iterator[Stack]:
+    """A stack in a folder and on ports of its own; `more` are settings of it."""
     home = Path(tempfile.mkdtemp(prefix="orderlog-e2e-"))
     downloads = ROOT / ".orderlog" / "cache"
     downloads.mkdir(parents=True, exist_ok=True)
     (home / "cache").symlink_to(downloads)
-    base = free_ports(25)
+    base = free_ports(80)
     chosen = {
         "ORDERLOG_HOME": str(home),
         "ORDERLOG_KAFKA": f"127.0.0.1:{base}",  # and base + 1, its controller
         "ORDERLOG_POSTGRES_PORT": str(base + 2),
         "ORDERLOG_SMTP_PORT": str(base + 3),
         "ORDERLOG_HTTP_PORT_BASE": str(base + 4),
+        **more,
     }
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("ORDERLOG_")]:
@@ -84,7 +93,7 @@ def stack() -> Iterator[Stack]:
 
 def free_ports(count: int) -> int:
     """The first of `count` ports in a row that nobody listens on, out of the ephemeral range."""
-    for base in range(21000, 32000, 50):
+    for base in range(21000, 32000, 100):
         try:
             for port in range(base, base + count):
                 with socket.socket() as probe:

@@ -1,0 +1,178 @@
+"""Clients that repeat, contradict, all want the same unit, and change their minds."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from cli.client import connect
+from libs.events.intake import CancelOrder
+from tests.chaos.conftest import LANES, Case
+from tests.chaos.processes import Processes
+from tests.chaos.shop import Lines, Shop, fetch
+
+pytestmark = pytest.mark.chaos
+BUYERS = 1000
+AT_ONCE = 8
+
+
+@pytest.fixture(scope="module")
+async def workers(chaos_stack: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[None]:
+    """A process of inventory for each lane."""
+    processes = Processes(chaos_stack, tmp_path_factory.mktemp("workers"))
+    await processes.up("--replicas", f"inventory={LANES}")
+    await processes.owns("inventory", 1)
+    yield
+    await processes.up("--replicas", "inventory=1")
+    await processes.owns("inventory", LANES)
+
+
+def ask(shop: Shop, path: str, body: object, key: str) -> dict[str, Any]:
+    """What intake's edge answers to a request with that Idempotency-Key. Raises Refused."""
+    with connect(shop.tenant) as edges:
+        return edges.send("intake", path, body, wait_seconds=30, key=key)
+
+
+def request(number: str, sku: str, units: int) -> dict[str, Any]:
+    return {
+        "channel": "web",
+        "external_id": number,
+        "placed_at": "2026-03-02T09:00:00Z",
+        "currency": "GBP",
+        "lines": [{"sku": sku, "quantity": units, "unit_price_minor": 995}],
+        "ship_to": {
+            "name": "Ada Example",
+            "address_lines": ["1 Sample Street"],
+            "city": "London",
+            "country": "GB",
+        },
+    }
+
+
+async def test_10_each_command_up_to_five_times(case: Case) -> None:
+    """each command 1–5 times: one result, the same answer"""
+    dice = random.Random(10)
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def submit(shop: Shop, number: int) -> Any:
+        async with room:
+            return await asyncio.to_thread(
+                ask, shop, "/v1/orders", request(f"h{number}", "TEA", 1), f"key-{number}"
+            )
+
+    async with case.shop({"TEA": 1000, "MUG": 1000}) as shop:
+        times = [dice.randint(1, 5) for _ in range(40)]
+        wanted = [number for number, count in enumerate(times) for _ in range(count)]
+        dice.shuffle(wanted)
+        answers = await asyncio.gather(*(submit(shop, number) for number in wanted))
+        case.fault(len(wanted) - len(times))
+        for number in range(len(times)):
+            said = [answer for asked, answer in zip(wanted, answers, strict=True) if asked == number]
+            assert all(answer == said[0] for answer in said), f"key-{number} was answered differently"
+            assert said[0]["decided"]
+            shop.orders.append(said[0]["stream"])
+        for _ in range(100):
+            repeated = dice.randint(1, 5)
+            await shop.order([("MUG", 1)], times=repeated)
+            case.fault(repeated - 1)
+        await shop.served()
+        assert len(await shop.streams("fulfillment", "fulfillment_released")) == len(shop.orders)
+        assert await shop.count_refused("intake") == 0, "a repeat is no other command"
+
+
+async def test_11_an_id_used_for_another_command(case: Case) -> None:
+    """same id, other payload: refused"""
+    async with case.shop({"TEA": 100}) as shop:
+        for number in range(10):
+            first = await asyncio.to_thread(
+                ask, shop, "/v1/orders", request(f"h{number}", "TEA", 1), f"key-{number}"
+            )
+            shop.orders.append(first["stream"])
+            await asyncio.to_thread(ask, shop, "/v1/orders", request(f"h{number}", "TEA", 5), f"key-{number}")
+            again = await asyncio.to_thread(
+                ask, shop, "/v1/orders", request(f"h{number}", "TEA", 1), f"key-{number}"
+            )
+            assert again == first, "the first answer stands"
+            case.fault()
+        await shop.served()
+        assert await allocated(shop) == {"TEA": 10}
+        refusals = await fetch("intake", _REFUSALS, shop.tenant)
+        assert [row[0] for row in refusals] == ["command_id_reused"] * 10
+
+
+_REFUSALS = "SELECT payload ->> 'code' FROM log WHERE tenant = $1 AND type = 'oms.command_refused'"
+
+
+async def allocated(shop: Shop) -> dict[str, int]:
+    """Units of each SKU that orders have."""
+    rows = await fetch(
+        "inventory",
+        "SELECT sku, sum(quantity)::int FROM balance WHERE tenant = $1 AND bucket = 'allocated' GROUP BY sku",
+        shop.tenant,
+    )
+    return {row[0]: row[1] for row in rows if row[1]}
+
+
+@pytest.mark.usefixtures("workers")
+async def test_13_the_last_unit(case: Case) -> None:
+    """the last unit, 1,000 buyers at once: exactly one gets it"""
+    async with case.shop({"LAST": 1}) as shop:
+        await shop.order_many([[("LAST", 1)]] * BUYERS)
+        case.fault(BUYERS)
+        await shop.served()
+        case.recovered()
+        assert len(await shop.streams("inventory", "stock_allocated")) == 1
+        assert len(await shop.streams("inventory", "stock_backordered")) == BUYERS - 1
+        assert await allocated(shop) == {"LAST": 1}
+
+
+async def test_14_lines_of_one_sku(case: Case) -> None:
+    """duplicate lines of one SKU (the product has no kits, so no shared component)"""
+    twice: Lines = [("TEA", 1), ("MUG", 1), ("TEA", 2), ("TEA", 1)]
+    async with case.shop({"TEA": 10, "MUG": 100}) as shop:
+        await shop.order_many([twice] * 20)
+        case.fault(20)
+        await shop.served()
+        assert await allocated(shop) == {"TEA": 8, "MUG": 2}, "two orders of four units, all or nothing"
+        assert len(await shop.streams("inventory", "stock_backordered")) == 18
+
+
+@pytest.mark.usefixtures("workers")
+async def test_15_opposed_order(case: Case) -> None:
+    """orders over the same SKUs in opposed order, 8 workers: no deadlock"""
+    skus = [f"SKU-{number}" for number in range(6)]
+    deadlocks = "SELECT sum(deadlocks)::int FROM pg_stat_database"
+    [before] = await fetch("inventory", deadlocks)
+    async with case.shop(dict.fromkeys(skus, 200)) as shop:
+        lines = [(sku, 1) for sku in skus]
+        await shop.order_many([lines if number % 2 else lines[::-1] for number in range(400)])
+        case.fault(400)
+        await shop.served()
+        case.recovered()
+        assert await allocated(shop) == dict.fromkeys(skus, 200)
+        written = Counter(row[0] for row in await fetch("inventory", _LANES_OF, shop.tenant))
+        assert len(written) == LANES, "every worker had its part"
+    [after] = await fetch("inventory", deadlocks)
+    assert after[0] == before[0], "PostgreSQL had to break a deadlock"
+
+
+_LANES_OF = "SELECT lane FROM log WHERE tenant = $1 AND type LIKE 'oms.inventory.stock_%ed'"
+
+
+async def test_18_a_cancellation_races_the_allocation(case: Case) -> None:
+    """a cancellation races the allocation (reservations do not expire yet)"""
+    dice = random.Random(18)
+
+    async def change_their_mind(shop: Shop) -> None:
+        order = await shop.order([("TEA", 1), ("RARE", 1)])
+        await asyncio.sleep(dice.random() * 0.3)
+        await shop.send("intake", CancelOrder(order_id=order))
+        case.fault()
+
+    async with case.shop({"TEA": 1000, "RARE": 20}) as shop:
+        await asyncio.gather(*(change_their_mind(shop) for _ in range(200)))
+        await shop.closed()
+        case.recovered()
