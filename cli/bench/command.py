@@ -1,58 +1,209 @@
-"""`orderlog bench lifecycle`: orders a second, submitted to released, beside the floor in the same run."""
+"""`orderlog bench`: what the running stack reaches, each figure beside its aim."""
 
-import time
-from dataclasses import asdict
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvloop
-from rich.progress import Progress
 
-from cli.bench.floor import floor
-from cli.bench.lifecycle import lifecycle
 from cli.output import JsonOption, console, emit, say, table
 
-app = typer.Typer(no_args_is_help=True, help="Measure the running stack.")
+if TYPE_CHECKING:  # the parts need the local extra, and their time to import
+    from cli.bench.figures import Figure
+    from cli.bench.parts import Run
+
+app = typer.Typer(no_args_is_help=True, help="Measure the running stack, beside its aims.")
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+RoundsOption = Annotated[int, typer.Option(min=1, max=100, help="How often; the median counts.")]
+OrdersOption = Annotated[int, typer.Option(min=100, max=1_000_000, help="Orders of three lines a round.")]
+SecondsOption = Annotated[float, typer.Option(min=1, max=3600, help="How long orders are sent.")]
+GrowthOption = Annotated[
+    str, typer.Option(metavar="SIZES", help="Orders in the log at which to measure: 10000,100000.")
+]
+
+
+@app.command("all")
+def run_all(
+    rounds: RoundsOption = 5,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, two rounds: three minutes.")] = False,
+    growth: GrowthOption = "",
+    page: Annotated[bool, typer.Option(help="Write the tables into docs/performance.md.")] = True,
+    json: JsonOption = False,
+) -> None:
+    """Every part side by side, and the tables into docs/performance.md. Starts what is not running.
+
+    Example: orderlog bench all --growth 10000,100000 --json
+    """
+    from cli.bench import suite
+    from cli.bench.parts import Run
+
+    run = Run(growth=_sizes(growth) or (10_000,), overload_seconds=60.0)
+    words = f"orderlog bench all --rounds {rounds}"
+    if quick:
+        run = suite.small(_sizes(growth))
+        rounds, words = min(rounds, 2), "orderlog bench all --quick"
+    words += f" --growth {growth}" if growth else ""
+    report = suite.everything(run, rounds, words)
+    if page:
+        from cli.bench.page import write
+
+        write(PAGE, report)
+    _tell(report.figures, run.notes)
+    if page:
+        say("The tables stand in docs/performance.md.")
+    if json:
+        emit(_object(report.figures, run.notes) | {"commit": report.commit, "machine": report.machine})
 
 
 @app.command("lifecycle")
-def run_lifecycle(
-    orders: Annotated[int, typer.Option(min=100, max=1_000_000, help="Orders of three lines.")] = 20_000,
-    json: JsonOption = False,
-) -> None:
-    """Submitted → released on the running stack, and the floor: as many hops with no work in them.
+def run_lifecycle(orders: OrdersOption = 20_000, rounds: RoundsOption = 1, json: JsonOption = False) -> None:
+    """Submitted → released, the floor (as many hops with no work in them), and until nobody lags behind.
 
     Example: orderlog bench lifecycle --orders 20000 --json
     """
-    with Progress(console=console, transient=True) as bars:
-        task = bars.add_task("orders released", total=orders)
-        reached = uvloop.run(lifecycle(orders, lambda done, _: bars.update(task, completed=done)))
-        bars.add_task("floor: five hops without work", total=None)
-        lowest = uvloop.run(floor(orders, str(int(time.time()))))
-    ratio = reached.orders_per_second / lowest
+    from cli.bench.parts import Run
+
+    _part("lifecycle", Run(orders=orders), rounds, json)
+
+
+@app.command("ledger")
+def run_ledger(orders: OrdersOption = 3_000, rounds: RoundsOption = 1, json: JsonOption = False) -> None:
+    """Inventory's reservations beside COPY of the same rows: uniform, Zipf, ten hot SKUs.
+
+    Example: orderlog bench ledger --orders 3000 --rounds 5
+    """
+    from cli.bench.parts import Run
+
+    _part("ledger", Run(ledger_orders=orders), rounds, json)
+
+
+@app.command("latency")
+def run_latency(
+    orders: OrdersOption = 5_000,
+    seconds: SecondsOption = 10.0,
+    slow: Annotated[int, typer.Option(min=1, max=3600, help="Orders at one a second.")] = 30,
+    rounds: RoundsOption = 1,
+    json: JsonOption = False,
+) -> None:
+    """Submitted → released at half of the lifecycle's rate, and at one order a second.
+
+    Example: orderlog bench latency --seconds 10 --slow 30
+    """
+    from cli.bench.parts import Run
+
+    _part("latency", Run(orders=orders, paced_seconds=seconds, slow_orders=slow), rounds, json)
+
+
+@app.command("rebuild")
+def run_rebuild(rounds: RoundsOption = 1, json: JsonOption = False) -> None:
+    """The console's read models from the topics, beside only reading them.
+
+    Example: orderlog bench rebuild --rounds 5
+    """
+    from cli.bench.parts import Run
+
+    _part("rebuild", Run(), rounds, json)
+
+
+@app.command("growth")
+def run_growth(sizes: GrowthOption = "10000", orders: OrdersOption = 5_000, json: JsonOption = False) -> None:
+    """The lifecycle at the start and with so many orders in the log; bytes stored an order.
+
+    Example: orderlog bench growth --sizes 10000,100000
+    """
+    from cli.bench.parts import Run
+
+    _part("growth", Run(orders=orders, growth=_sizes(sizes)), 1, json)
+
+
+@app.command("replicas")
+def run_replicas(orders: OrdersOption = 5_000, rounds: RoundsOption = 1, json: JsonOption = False) -> None:
+    """The lifecycle with one process of inventory and with two, on the same cores.
+
+    Example: orderlog bench replicas --rounds 5
+    """
+    from cli.bench.parts import Run
+
+    _part("replicas", Run(orders=orders), rounds, json)
+
+
+@app.command("overload")
+def run_overload(
+    seconds: SecondsOption = 20.0,
+    orders: OrdersOption = 5_000,
+    rounds: RoundsOption = 1,
+    json: JsonOption = False,
+) -> None:
+    """Three times the rate that the lifecycle reaches, and how it is worked off.
+
+    Example: orderlog bench overload --seconds 60
+    """
+    from cli.bench.parts import Run
+
+    _part("overload", Run(orders=orders, overload_seconds=seconds), rounds, json)
+
+
+@app.command("safety")
+def run_safety(orders: OrdersOption = 1_000, rounds: RoundsOption = 1, json: JsonOption = False) -> None:
+    """What asserts, the database's checks and encryption cost.
+
+    Example: orderlog bench safety --orders 2000 --rounds 5
+    """
+    from cli.bench.parts import Run
+
+    _part("safety", Run(safety_orders=orders), rounds, json)
+
+
+def _part(name: str, run: "Run", rounds: int, json: bool) -> None:
+    from cli.bench import suite
+
+    found = suite.one(name, run, rounds)
+    _tell(found, run.notes)
     if json:
-        emit(
-            asdict(reached)
-            | {"floor_orders_per_second": round(lowest, 1), "ratio": round(ratio, 3)}
-            | {"ok": True}
-        )
-        return
-    drawn = table("lifecycle", "figure#")
-    for name, figure in (
-        ("orders", f"{reached.orders:,}"),
-        ("orders a second, submitted → released", f"{reached.orders_per_second:,.0f}"),
-        ("floor: orders a second with no work", f"{lowest:,.0f}"),
-        ("ratio", f"{ratio:.2f}"),
-        ("p50 under this load", f"{reached.p50_ms:,.0f} ms"),
-        ("p99 under this load", f"{reached.p99_ms:,.0f} ms"),
-        *(
-            (f"processor time an order: {name}", f"{micros:,} µs")
-            for name, micros in reached.cpu_micros_per_order.items()
-        ),
-    ):
-        drawn.add_row(name, figure)
+        emit(suite.in_brief(found) | _object(found, run.notes))
+
+
+def _object(found: Sequence["Figure"], notes: Iterable[str]) -> dict[str, object]:
+    from cli.bench.figures import as_object
+
+    figures = [as_object(figure) for figure in found]
+    missed = [f"{one.part}: {one.label}" for one in found if one.verdict not in ("", "reached")]
+    return {"ok": True, "figures": figures, "missed": missed, "notes": list(notes)}
+
+
+def _tell(found: Iterable["Figure"], notes: Iterable[str]) -> None:
+    from cli.bench.figures import shown
+
+    part = ""
+    drawn = table("figure", "median#", "lowest–highest#", "aim", "")
+    for figure in found:
+        if figure.part != part:
+            part = figure.part
+            drawn.add_row(f"[bold]{part}[/]")
+        aim = figure.aim.words(figure.unit) if figure.aim else ""
+        colour = {"reached": "green", "": "default"}.get(figure.verdict, "red")
+        median, verdict = shown(figure.median, figure.unit), f"[{colour}]{figure.verdict}[/]"
+        drawn.add_row(f"  {figure.label}", median, figure.spread, aim, verdict)
     console.print(drawn)
-    say("Under full load an order waits behind those before it, so these latencies are upper bounds.")
+    for note in notes:
+        say(note)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    from libs.runtime.complaint import Complaint
+
+    try:
+        found = tuple(sorted({int(part) for part in text.split(",") if part.strip()}))
+    except ValueError:
+        found = (0,)
+    if any(size < 1 for size in found):
+        raise Complaint(
+            f"`{text}` does not say at how many orders to measure.",
+            "Write numbers with commas between them, as in 10000,100000.",
+            exit_code=2,
+        )
+    return found
 
 
 def register(parent: typer.Typer) -> None:

@@ -1,7 +1,11 @@
 """Processor time of each program of the local stack, to say where an order's cost goes."""
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 import psutil
 
+from deploy.local import postgres
 from deploy.local.programs import find
 from deploy.local.stack import home, names
 
@@ -21,6 +25,21 @@ def seconds_by_program() -> dict[str, float]:
             continue
         found[name] = sum(time.user + time.system for time in times)
     return found
+
+
+def session_seconds(databases: Sequence[str]) -> float:
+    """User and system seconds of PostgreSQL's open sessions in these databases, where it is ours to run."""
+    running = find(home(), postgres.NAME)
+    if running is None:
+        return 0.0
+    seconds = 0.0
+    for session in psutil.Process(running.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            # PostgreSQL names a session's process `postgres: <role> <database> <client> <state>`.
+            if set(databases).intersection(" ".join(session.cmdline()).split()):
+                times = session.cpu_times()
+                seconds += times.user + times.system
+    return seconds
 
 
 def micros_per_order(before: dict[str, float], after: dict[str, float], orders: int) -> dict[str, int]:

@@ -1,0 +1,229 @@
+"""The parts of the bench, each a round of readings beside their aims."""
+
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import uvloop
+
+from cli.bench import growth as sizes_of
+from cli.bench import ledger as ledger_of
+from cli.bench import rebuilding
+from cli.bench import safety as safety_of
+from cli.bench.drive import Progress
+from cli.bench.figures import Aim, Reading
+from cli.bench.floor import floor
+from cli.bench.lifecycle import Lifecycle
+from cli.bench.lifecycle import lifecycle as run_lifecycle
+from cli.bench.orders import CHOICES
+from cli.bench.paced import Paced, paced
+from deploy.local import replicas as processes
+from deploy.local import stack
+from libs.runtime.settings import settings
+
+T = TypeVar("T")
+RATE = Aim(3_000, least=1_500)
+OF_FLOOR = Aim(0.35, least=0.25)
+OF_COPY = Aim(0.5)
+AT_HALF_LOAD = Aim(250, at_most=True)
+AT_REST = Aim(50, at_most=True)
+REBUILT = Aim(20_000)
+OF_READING = Aim(0.3)
+FLAT = Aim(1.15, at_most=True)
+SECOND_PROCESS = Aim(1.10, at_most=True)
+GOODPUT = Aim(0.9)
+NONE = Aim(0, at_most=True)
+PRICE = Aim(1.15, at_most=True)
+_GROUPS = {"kafka": "Kafka", "postgres": "PostgreSQL", "mail": "mail sink"}
+
+
+@dataclass(slots=True)
+class Run:
+    """Sizes of a run, and what its parts learn from each other."""
+
+    orders: int = 5_000
+    ledger_orders: int = 3_000
+    safety_orders: int = 1_000
+    paced_seconds: float = 10.0
+    slow_orders: int = 30
+    overload_seconds: float = 20.0
+    growth: tuple[int, ...] = (10_000,)
+    notes: list[str] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    """Orders a second of each lifecycle round so far."""
+    progress: Callable[[str], Progress] = lambda _: lambda *_: None
+    """Begins to show a piece of work; told how much of it is done."""
+    quiet_steps: Any = None
+    """How `orderlog up` tells its steps."""
+
+    def steady(self) -> float:
+        """The lifecycle's rate in this run: measured, or known from the last round."""
+        if not self.rates:
+            self.rates.append(self.lifecycle().orders_per_second)
+        return self.rates[-1]
+
+    def lifecycle(self) -> Lifecycle:
+        return self.wait(run_lifecycle(self.orders, self.progress(f"lifecycle of {self.orders:,} orders")))
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return uvloop.run(work)
+
+
+def lifecycle(run: Run) -> Iterator[Reading]:
+    """Submitted → released, beside the floor, and until those who follow are done."""
+    reached = run.lifecycle()
+    run.rates.append(reached.orders_per_second)
+    run.progress("floor: five hops without work")
+    lowest = run.wait(floor(run.orders, str(len(run.rates)) + f"-{id(reached)}"))
+    yield Reading("lifecycle", "submitted → released", reached.orders_per_second, "/s", RATE)
+    yield Reading("lifecycle", "floor: as many hops without work", lowest, "/s")
+    yield Reading("lifecycle", "ratio to the floor", reached.orders_per_second / lowest, "", OF_FLOOR)
+    yield Reading("lifecycle", "p50 under this load", reached.p50_ms, "ms")
+    yield Reading("lifecycle", "p99 under this load", reached.p99_ms, "ms")
+    rate = reached.drained_orders_per_second
+    yield Reading("lifecycle", "until those who follow are done", rate, "/s")
+    lag = reached.drained_seconds - reached.seconds
+    yield Reading("lifecycle", "they are done later by", lag, "s")
+    yield from processor(reached)
+
+
+def processor(reached: Lifecycle) -> Iterator[Reading]:
+    """Processor time an order by program, until those who follow are done."""
+    spent = reached.drained_cpu_micros_per_order
+    for name, micros in spent.items():
+        yield Reading("processor time an order", _GROUPS.get(name, name), micros, "µs")
+    python = sum(micros for name, micros in spent.items() if name not in ("kafka", "postgres"))
+    yield Reading("processor time an order", "all Python", python, "µs")
+    yield Reading("processor time an order", "all", sum(spent.values()), "µs")
+
+
+def ledger(run: Run) -> Iterator[Reading]:
+    """The reservation write path beside COPY."""
+    for choice in CHOICES:
+        run.progress(f"ledger: {choice}")
+        found = run.wait(ledger_of.measure(run.ledger_orders, choice))
+        yield Reading("ledger", f"{choice}: reservations", found.orders / found.seconds, "/s")
+        yield Reading("ledger", f"{choice}: COPY of the same rows", found.orders / found.copy_seconds, "/s")
+        yield Reading("ledger", f"{choice}: ratio to COPY", found.ratio, "", OF_COPY)
+
+
+def latency(run: Run) -> Iterator[Reading]:
+    """At half of what the lifecycle reached in this run."""
+    rate = run.steady() / 2
+    orders = max(1, round(rate * run.paced_seconds))
+    found = run.wait(paced(rate, orders, run.progress(f"latency at {rate:,.0f} orders a second")))
+    yield Reading("latency", "half load: offered", found.offered_per_second, "/s")
+    yield Reading("latency", "half load: p50", found.p50_ms, "ms")
+    yield Reading("latency", "half load: p99", found.p99_ms, "ms", AT_HALF_LOAD)
+    yield from _whole("latency", found)
+
+
+def at_rest(run: Run) -> Iterator[Reading]:
+    """One order a second."""
+    found = run.wait(paced(1.0, run.slow_orders, run.progress("latency at one order a second")))
+    yield Reading("latency", "one order a second: p50", found.p50_ms, "ms")
+    yield Reading("latency", "one order a second: p99", found.p99_ms, "ms", AT_REST)
+
+
+def rebuild(run: Run) -> Iterator[Reading]:
+    """The console's read models from the topics."""
+    found = run.wait(rebuilding.measure(run.progress("rebuild of the read models")))
+    rebuilt, read = found.events / found.fold_seconds, found.events / found.read_seconds
+    yield Reading("rebuild", "events", found.events, "events")
+    yield Reading("rebuild", "read, folded, written, indexed", rebuilt, "/s", REBUILT)
+    yield Reading("rebuild", "the same records only read", read, "/s")
+    yield Reading("rebuild", "ratio to reading", rebuilt / read, "", OF_READING)
+    yield Reading("rebuild", "with both digests compared", found.events / found.seconds, "/s")
+
+
+def overload(run: Run) -> Iterator[Reading]:
+    """Three times the steady rate."""
+    steady = run.steady()
+    orders = max(1, round(3 * steady * run.overload_seconds))
+    shown = run.progress(f"overload: {3 * steady:,.0f} orders a second for {run.overload_seconds:.0f} s")
+    found = run.wait(paced(3 * steady, orders, shown))
+    yield Reading("overload", "steady rate before it", steady, "/s")
+    yield Reading("overload", "offered", found.offered_per_second, "/s")
+    rate = found.in_time / found.submitted_seconds
+    yield Reading("overload", "released meanwhile", rate, "/s")
+    yield Reading("overload", "goodput: released meanwhile, to the steady rate", rate / steady, "", GOODPUT)
+    through = found.released / found.released_seconds
+    yield Reading("overload", "goodput until the last release", through / steady)
+    yield Reading("overload", "to the last release, afterwards", _after(found, found.released_seconds), "s")
+    yield Reading("overload", "to no lag anywhere, afterwards", _after(found, found.drained_seconds), "s")
+    yield from _whole("overload", found)
+
+
+def _after(found: Paced, seconds: float) -> float:
+    return max(0.0, seconds - found.submitted_seconds)
+
+
+def _whole(part: str, found: Paced) -> Iterator[Reading]:
+    yield Reading(part, "accepted and not released", found.accepted - found.released, "orders", NONE)
+    yield Reading(part, "submitted and not accepted", found.orders - found.accepted, "orders", NONE)
+    yield Reading(part, "released twice", found.releases - found.released, "orders", NONE)
+
+
+def growth(run: Run) -> Iterator[Reading]:
+    """The lifecycle as the log grows; what is stored of an order."""
+    start = run.wait(sizes_of.orders_in_log())
+    points = [(start, run.lifecycle())]
+    held, bytes_before = run.wait(sizes_of.orders_in_log()), run.wait(sizes_of.disk_bytes())
+    for size in run.growth:
+        now = run.wait(sizes_of.orders_in_log())
+        if now > size:
+            run.notes.append(f"Growth to {size:,} orders was left out: {now:,} are in the log already.")
+            continue
+        run.wait(sizes_of.grow(size, run.progress(f"growing the log to {size:,} orders")))
+        points.append((size, run.lifecycle()))
+    first = sum(points[0][1].drained_cpu_micros_per_order.values())
+    for size, reached in points:
+        at = f"{size:,} orders in the log"
+        yield Reading("growth", f"{at}: submitted → released", reached.orders_per_second, "/s")
+        cost = sum(reached.drained_cpu_micros_per_order.values())
+        yield Reading("growth", f"{at}: processor time an order", cost, "µs")
+        if size != start:
+            yield Reading("growth", f"{at}: cost to that at the start", cost / first, "", FLAT)
+    if (more := run.wait(sizes_of.orders_in_log()) - held) > 0:
+        for name, after in run.wait(sizes_of.disk_bytes()).items():
+            yield Reading("growth", f"stored an order: {name}", (after - bytes_before[name]) / more, "bytes")
+
+
+def replicas(run: Run) -> Iterator[Reading]:
+    """A second process of inventory, on the same cores."""
+    one = run.lifecycle()
+    with _two_of("inventory", run):
+        two = run.lifecycle()
+    costs = [sum(reached.drained_cpu_micros_per_order.values()) for reached in (one, two)]
+    for name, reached, cost in zip(("one process", "two processes"), (one, two), costs, strict=True):
+        yield Reading("replicas", f"{name}: submitted → released", reached.orders_per_second, "/s")
+        yield Reading("replicas", f"{name}: processor time an order", cost, "µs")
+    yield Reading("replicas", "cost with two to that with one", costs[1] / costs[0], "", SECOND_PROCESS)
+    slower = one.orders_per_second / two.orders_per_second
+    yield Reading("replicas", "time with two to that with one", slower, "", SECOND_PROCESS)
+
+
+@contextmanager
+def _two_of(service: str, run: Run) -> Iterator[None]:
+    before = processes.parse(settings().replicas, settings().partitions).get(service, 1)
+    run.progress(f"a second process of {service}")
+    stack.up(run.quiet_steps, {service: 2})
+    try:
+        yield
+    finally:
+        stack.up(run.quiet_steps, {service: before})
+
+
+def safety(run: Run) -> Iterator[Reading]:
+    """What asserts, the database's checks and encryption cost."""
+    spent = {}
+    for kind in safety_of.KINDS:
+        run.progress(f"safety: {kind}")
+        spent[kind] = run.wait(safety_of.measure(run.safety_orders, kind))
+    for kind, micros in spent.items():
+        yield Reading("safety", f"{kind}: processor time an order", micros, "µs")
+    plain, sealed = spent["plain"], spent["sealed"]
+    yield Reading("safety", "with asserts to without", plain / spent["no asserts"], "", PRICE)
+    yield Reading("safety", "with the database's checks to without", plain / spent["no checks"], "", PRICE)
+    yield Reading("safety", "with an encrypted contact to without", sealed / plain, "", PRICE)

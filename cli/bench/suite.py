@@ -1,0 +1,198 @@
+"""Runs the parts of the bench: rounds, the order in which they come, what is shown meanwhile."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import uvloop
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from cli.bench import machine, parts
+from cli.bench.drive import Progress as Told
+from cli.bench.figures import Figure, Reading, figures
+from cli.bench.page import Report
+from cli.bench.parts import Run
+from cli.output import Steps, console, say
+from deploy.local import programs, replicas, stack
+from libs.runtime.settings import settings
+
+Part = Callable[[Run], Iterator[Reading]]
+PARTS: dict[str, tuple[Part, ...]] = {
+    "lifecycle": (parts.lifecycle,),
+    "ledger": (parts.ledger,),
+    "latency": (parts.latency, parts.at_rest),
+    "rebuild": (parts.rebuild,),
+    "growth": (parts.growth,),
+    "replicas": (parts.replicas,),
+    "overload": (parts.overload,),
+    "safety": (parts.safety,),
+}
+SIDE_BY_SIDE: tuple[Part, ...] = (
+    parts.lifecycle,
+    parts.latency,
+    parts.ledger,
+    parts.safety,
+    parts.rebuild,
+    parts.replicas,
+)
+"""What a round of everything is. Growth comes before the rounds, which let the log grow; the rest after."""
+_ORDER = ("lifecycle", "processor time an order", *list(PARTS)[1:])
+
+
+def small(growth: tuple[int, ...]) -> Run:
+    """Sizes for a look, not for the record."""
+    return Run(
+        orders=2_000,
+        ledger_orders=1_500,
+        safety_orders=500,
+        paced_seconds=4.0,
+        slow_orders=10,
+        overload_seconds=6.0,
+        growth=growth or (5_000,),
+        notes=["A quick run: small sizes, few rounds; the figures are rough."],
+    )
+
+
+def one(name: str, run: Run, rounds: int) -> list[Figure]:
+    """Run one part. Complaint: the stack cannot be started, or stands still."""
+    _up()
+    readings: list[Reading] = []
+    with _shown(run) as tell:
+        for number in range(1, rounds + 1):
+            tell(f"round {number} of {rounds}")
+            for part in PARTS[name]:
+                readings += part(run)
+    return _sorted(readings)
+
+
+def everything(run: Run, rounds: int, command: str) -> Report:
+    """Run every part side by side. Complaint: the stack cannot be started, or stands still."""
+    began = time.monotonic()
+    commit, date = machine.commit(), machine.today()
+    _up()
+    readings: list[Reading] = []
+    with _shown(run) as tell:
+        tell("before the rounds")
+        _warm_up(run)
+        readings += parts.growth(run)
+        for number in range(1, rounds + 1):
+            tell(f"round {number} of {rounds}")
+            for part in SIDE_BY_SIDE:
+                readings += part(run)
+        tell("after the rounds")
+        readings += parts.at_rest(run)
+        readings += parts.overload(run)
+    run.notes.append(
+        f"{rounds} rounds, the median counts; growth, one order a second and overload once."
+        f" {(time.monotonic() - began) / 60:.0f} minutes."
+    )
+    if max(run.growth) < 100_000:
+        run.notes.append(
+            f"Growth was measured to {max(run.growth):,} orders only;"
+            " `--growth 10000,100000,1000000` goes further."
+        )
+    hardware = uvloop.run(machine.describe(settings()))
+    return Report(command, commit, date, hardware, about(run), _sorted(readings), run.notes)
+
+
+def about(run: Run) -> dict[str, str]:
+    """What each part measures, for the page."""
+    return {
+        "lifecycle": f"{run.orders:,} orders a round, 2,000 in flight; the floor in the same round.",
+        "processor time an order": "Until notifications, returns and console are done too.",
+        "ledger": f"{run.ledger_orders:,} orders a round, fed from memory; COPY of the rows that they leave.",
+        "latency": f"Half load is half of the rate of the same round, for {run.paced_seconds:.0f} s;"
+        f" then {run.slow_orders} orders, one a second. From when an order was due.",
+        "rebuild": "All that is on the topics by then, read models of the console.",
+        "growth": f"{run.orders:,} orders at each size, and the start. Write-ahead logs are not counted.",
+        "replicas": "A second process of inventory on the same cores.",
+        "overload": f"Three times the rate of the last round, for {run.overload_seconds:.0f} s.",
+        "safety": f"{run.safety_orders:,} orders through the four stages of the lifecycle, in one process and"
+        " without Kafka; Python and PostgreSQL together.",
+    }
+
+
+def in_brief(found: Sequence[Figure]) -> dict[str, object]:
+    """The figures of the lifecycle by short names, for programs."""
+    names = {
+        "submitted → released": "orders_per_second",
+        "floor: as many hops without work": "floor_orders_per_second",
+        "ratio to the floor": "ratio",
+        "p50 under this load": "p50_ms",
+        "p99 under this load": "p99_ms",
+        "until those who follow are done": "drained_orders_per_second",
+    }
+    brief: dict[str, object] = {
+        names[figure.label]: round(figure.median, 3)
+        for figure in found
+        if figure.part == "lifecycle" and figure.label in names
+    }
+    spent = {
+        figure.label: round(figure.median) for figure in found if figure.part == "processor time an order"
+    }
+    return brief | ({"cpu_micros_per_order": spent} if spent else {})
+
+
+def _sorted(readings: Sequence[Reading]) -> list[Figure]:
+    return sorted(figures(readings), key=lambda figure: _ORDER.index(figure.part))
+
+
+def _warm_up(run: Run) -> None:
+    """A first few orders, so that no round pays for caches that are empty after a start."""
+    orders, run.orders = run.orders, 500
+    run.lifecycle()
+    run.orders = orders
+
+
+def _up() -> None:
+    """Start what is not running."""
+    missing = [
+        name
+        for name in stack.names()
+        if not stack.runs_elsewhere(name) and programs.find(stack.home(), name) is None
+    ]
+    if missing or not all(stack.is_ready(name) for name in replicas.SERVICES):
+        say("Starting the stack; `orderlog down` stops it again.")
+        with Steps() as steps:
+            stack.up(steps)
+
+
+class _Quiet:
+    """`orderlog up` inside of the bench: its steps are lines of the bench's own."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+
+    @contextmanager
+    def step(self, name: str) -> Iterator["_Quiet"]:
+        self._tell(name)
+        yield self
+
+    def note(self, text: str) -> None:
+        """Steps are short here: their notes are not shown."""
+
+
+@contextmanager
+def _shown(run: Run) -> Iterator[Callable[[str], None]]:
+    """Show what is going on; yields who is told of a new stretch of it. Lines where there is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        whole = bars.add_task("", total=None)
+        current: list[TaskID] = []
+
+        def tell(stretch: str) -> None:
+            bars.update(whole, description=stretch)
+            if not console.is_terminal:
+                console.print(stretch, markup=False)
+
+        def begin(what: str) -> Told:
+            while current:
+                bars.remove_task(current.pop())
+            current.append(bars.add_task(what, total=None))
+            if not console.is_terminal:
+                console.print(f"  {what}", markup=False)
+            return lambda done, total: bars.update(current[0], completed=done, total=total)
+
+        run.progress = begin
+        run.quiet_steps = _Quiet(lambda name: None)
+        yield tell
