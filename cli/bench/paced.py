@@ -17,6 +17,7 @@ from cli.bench.lag import open_lag
 from libs.events.fulfillment import FulfillmentReleased
 from libs.events.intake import OrderAccepted
 from libs.runtime.complaint import Complaint
+from libs.runtime.relay import Message
 from libs.runtime.settings import Settings, settings
 
 _TICK_SECONDS = 0.02
@@ -88,19 +89,42 @@ async def paced(per_second: float, orders: int, progress: Progress) -> Paced:
 
 
 async def _send(drive: Drive, ready: Sequence[Lot], every_seconds: float, due: dict[str, float]) -> None:
-    """Publish a lot at each tick, whether or not the one before was acknowledged; notes when each was due."""
+    """Hand over a lot at each tick, whether or not the one before was stored; notes when each was due.
+
+    What waits for its lane goes out together, as in any producer. Complaint: Kafka did not store it.
+    """
+    outboxes: dict[int, asyncio.Queue[Sequence[Message]]] = {
+        lane: asyncio.Queue() for lane in range(drive.settings.partitions)
+    }
     began = time.time()
     try:
         async with asyncio.TaskGroup() as under_way:
+            for lane, outbox in outboxes.items():
+                under_way.create_task(_empty(drive, lane, outbox))
             for index, next_ in enumerate(ready):
                 at = began + index * every_seconds
                 await asyncio.sleep(max(0.0, at - time.time()))
-                due |= {key.decode(): at for messages in next_.values() for key, *_ in messages}
-                under_way.create_task(drive.publish("intake", next_))
+                for lane, messages in next_.items():
+                    due.update((key.decode(), at) for key, *_ in messages)
+                    outboxes[lane].put_nowait(messages)
+            for outbox in outboxes.values():
+                outbox.put_nowait(())
     except ExceptionGroup as failed:
         raise Complaint(
             f"Kafka did not store what was sent: {failed.exceptions[0]}.", "See `orderlog logs kafka`."
         ) from failed
+
+
+async def _empty(drive: Drive, lane: int, outbox: "asyncio.Queue[Sequence[Message]]") -> None:
+    """Publish what is put into a lane's outbox, up to the empty lot that ends it."""
+    ended = False
+    while not ended:
+        lots = [await outbox.get()]
+        while not outbox.empty():
+            lots.append(outbox.get_nowait())
+        ended = not lots[-1]
+        if messages := [message for one in lots for message in one]:
+            await drive.publish("intake", {lane: messages})
 
 
 async def _counted(chosen: Settings, stage: str, tenant: str, type_: str) -> tuple[int, int]:

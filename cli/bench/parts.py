@@ -1,5 +1,7 @@
 """The parts of the bench, each a round of readings beside their aims."""
 
+import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from cli.bench.orders import CHOICES
 from cli.bench.paced import Paced, paced
 from deploy.local import replicas as processes
 from deploy.local import stack
+from deploy.local.progress import Progress as UpProgress
 from libs.runtime.settings import settings
 
 T = TypeVar("T")
@@ -42,6 +45,7 @@ _GROUPS = {"kafka": "Kafka", "postgres": "PostgreSQL", "mail": "mail sink"}
 class Run:
     """Sizes of a run, and what its parts learn from each other."""
 
+    quick: bool = False
     orders: int = 5_000
     ledger_orders: int = 3_000
     safety_orders: int = 1_000
@@ -54,7 +58,7 @@ class Run:
     """Orders a second of each lifecycle round so far."""
     progress: Callable[[str], Progress] = lambda _: lambda *_: None
     """Begins to show a piece of work; told how much of it is done."""
-    quiet_steps: Any = None
+    steps: UpProgress | None = None
     """How `orderlog up` tells its steps."""
 
     def steady(self) -> float:
@@ -75,7 +79,7 @@ def lifecycle(run: Run) -> Iterator[Reading]:
     reached = run.lifecycle()
     run.rates.append(reached.orders_per_second)
     run.progress("floor: five hops without work")
-    lowest = run.wait(floor(run.orders, str(len(run.rates)) + f"-{id(reached)}"))
+    lowest = run.wait(floor(run.orders, str(time.time_ns())))
     yield Reading("lifecycle", "submitted → released", reached.orders_per_second, "/s", RATE)
     yield Reading("lifecycle", "floor: as many hops without work", lowest, "/s")
     yield Reading("lifecycle", "ratio to the floor", reached.orders_per_second / lowest, "", OF_FLOOR)
@@ -128,7 +132,8 @@ def at_rest(run: Run) -> Iterator[Reading]:
 
 def rebuild(run: Run) -> Iterator[Reading]:
     """The console's read models from the topics."""
-    found = run.wait(rebuilding.measure(run.progress("rebuild of the read models")))
+    # On the event loop that `orderlog rebuild console` runs on.
+    found = asyncio.run(rebuilding.measure(run.progress("rebuild of the read models")))
     rebuilt, read = found.events / found.fold_seconds, found.events / found.read_seconds
     yield Reading("rebuild", "events", found.events, "events")
     yield Reading("rebuild", "read, folded, written, indexed", rebuilt, "/s", REBUILT)
@@ -207,12 +212,13 @@ def replicas(run: Run) -> Iterator[Reading]:
 @contextmanager
 def _two_of(service: str, run: Run) -> Iterator[None]:
     before = processes.parse(settings().replicas, settings().partitions).get(service, 1)
+    assert run.steps is not None, "somebody shows what is going on"
     run.progress(f"a second process of {service}")
-    stack.up(run.quiet_steps, {service: 2})
+    stack.up(run.steps, {service: 2})
     try:
         yield
     finally:
-        stack.up(run.quiet_steps, {service: before})
+        stack.up(run.steps, {service: before})
 
 
 def safety(run: Run) -> Iterator[Reading]:

@@ -33,7 +33,6 @@ SIDE_BY_SIDE: tuple[Part, ...] = (
     parts.ledger,
     parts.safety,
     parts.rebuild,
-    parts.replicas,
 )
 """What a round of everything is. Growth comes before the rounds, which let the log grow; the rest after."""
 _ORDER = ("lifecycle", "processor time an order", *list(PARTS)[1:])
@@ -42,6 +41,7 @@ _ORDER = ("lifecycle", "processor time an order", *list(PARTS)[1:])
 def small(growth: tuple[int, ...]) -> Run:
     """Sizes for a look, not for the record."""
     return Run(
+        quick=True,
         orders=2_000,
         ledger_orders=1_500,
         safety_orders=500,
@@ -55,9 +55,11 @@ def small(growth: tuple[int, ...]) -> Run:
 
 def one(name: str, run: Run, rounds: int) -> list[Figure]:
     """Run one part. Complaint: the stack cannot be started, or stands still."""
-    _up()
+    started = _up()
     readings: list[Reading] = []
     with _shown(run) as tell:
+        if started:
+            _warm_up(run)
         for number in range(1, rounds + 1):
             tell(f"round {number} of {rounds}")
             for part in PARTS[name]:
@@ -80,10 +82,13 @@ def everything(run: Run, rounds: int, command: str) -> Report:
             for part in SIDE_BY_SIDE:
                 readings += part(run)
         tell("after the rounds")
+        for _ in range(1 if run.quick else rounds):
+            readings += parts.replicas(run)
         readings += parts.at_rest(run)
         readings += parts.overload(run)
     run.notes.append(
-        f"{rounds} rounds, the median counts; growth, one order a second and overload once."
+        f"{rounds} rounds, the median counts; growth, one order a second and overload"
+        f"{', and the replicas,' if run.quick else ''} once."
         f" {(time.monotonic() - began) / 60:.0f} minutes."
     )
     if max(run.growth) < 100_000:
@@ -144,8 +149,8 @@ def _warm_up(run: Run) -> None:
     run.orders = orders
 
 
-def _up() -> None:
-    """Start what is not running."""
+def _up() -> bool:
+    """Start what is not running; whether something was not."""
     missing = [
         name
         for name in stack.names()
@@ -155,17 +160,15 @@ def _up() -> None:
         say("Starting the stack; `orderlog down` stops it again.")
         with Steps() as steps:
             stack.up(steps)
+        return True
+    return False
 
 
 class _Quiet:
-    """`orderlog up` inside of the bench: its steps are lines of the bench's own."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
+    """`orderlog up` inside of the bench, which says itself what it is at."""
 
     @contextmanager
     def step(self, name: str) -> Iterator["_Quiet"]:
-        self._tell(name)
         yield self
 
     def note(self, text: str) -> None:
@@ -194,5 +197,5 @@ def _shown(run: Run) -> Iterator[Callable[[str], None]]:
             return lambda done, total: bars.update(current[0], completed=done, total=total)
 
         run.progress = begin
-        run.quiet_steps = _Quiet(lambda name: None)
+        run.steps = _Quiet()
         yield tell
