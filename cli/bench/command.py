@@ -53,7 +53,10 @@ def run_all(
     if page:
         say("The tables stand in docs/performance.md.")
     if json:
-        emit(_object(report.figures, run.notes) | {"commit": report.commit, "machine": report.machine})
+        where = {"ok": not run.failed, "commit": report.commit, "machine": report.machine}
+        emit(_object(report.figures, run.notes) | where)
+    if run.failed:
+        raise typer.Exit(1)
 
 
 @app.command("lifecycle")

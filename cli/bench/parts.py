@@ -54,6 +54,8 @@ class Run:
     overload_seconds: float = 20.0
     growth: tuple[int, ...] = (10_000,)
     notes: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    """Parts that did not come to an end in some round."""
     rates: list[float] = field(default_factory=list)
     """Orders a second of each lifecycle round so far."""
     progress: Callable[[str], Progress] = lambda _: lambda *_: None

@@ -25,6 +25,7 @@ from cli.bench.processor import session_seconds
 from libs.events.contract import Command
 from libs.events.fulfillment import FulfillmentReleased
 from libs.events.ids import subject_of
+from libs.runtime.complaint import Complaint
 from libs.runtime.keyring import Keyring, Unsealed, open_keyring
 from libs.runtime.memory_broker import MemoryBroker
 from libs.runtime.settings import Settings, settings
@@ -62,7 +63,7 @@ async def measure(orders: int, kind: str) -> float:
     )
     printed, _ = await process.communicate()
     if process.returncode:
-        raise RuntimeError(f"the round of {kind} ended with {process.returncode}")
+        raise Complaint(f"A round of {kind} ended with {process.returncode}.", "Its error is above.")
     return float(orjson.loads(printed.splitlines()[-1])["micros"])
 
 

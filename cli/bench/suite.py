@@ -14,6 +14,7 @@ from cli.bench.page import Report
 from cli.bench.parts import Run
 from cli.output import Steps, console, say
 from deploy.local import programs, replicas, stack
+from libs.runtime.complaint import Complaint
 from libs.runtime.settings import settings
 
 Part = Callable[[Run], Iterator[Reading]]
@@ -76,16 +77,16 @@ def everything(run: Run, rounds: int, command: str) -> Report:
     with _shown(run) as tell:
         tell("before the rounds")
         _warm_up(run)
-        readings += parts.growth(run)
+        readings += _measured(parts.growth, run)
         for number in range(1, rounds + 1):
             tell(f"round {number} of {rounds}")
             for part in SIDE_BY_SIDE:
-                readings += part(run)
+                readings += _measured(part, run)
         tell("after the rounds")
         for _ in range(1 if run.quick else rounds):
-            readings += parts.replicas(run)
-        readings += parts.at_rest(run)
-        readings += parts.overload(run)
+            readings += _measured(parts.replicas, run)
+        readings += _measured(parts.at_rest, run)
+        readings += _measured(parts.overload, run)
     run.notes.append(
         f"{rounds} rounds, the median counts; growth, one order a second and overload"
         f"{', and the replicas,' if run.quick else ''} once."
@@ -98,6 +99,16 @@ def everything(run: Run, rounds: int, command: str) -> Report:
         )
     hardware = uvloop.run(machine.describe(settings()))
     return Report(command, commit, date, hardware, about(run), _sorted(readings), run.notes)
+
+
+def _measured(part: Part, run: Run) -> list[Reading]:
+    """A round of one part; one that cannot be measured is told, and does not take the others with it."""
+    try:
+        return list(part(run))
+    except Complaint as complaint:
+        run.failed.append(part.__name__)
+        run.notes.append(f"A round of {part.__name__} was not measured: {complaint.sentence}")
+        return []
 
 
 def about(run: Run) -> dict[str, str]:
