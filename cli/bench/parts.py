@@ -45,7 +45,6 @@ _GROUPS = {"kafka": "Kafka", "postgres": "PostgreSQL", "mail": "mail sink"}
 class Run:
     """Sizes of a run, and what its parts learn from each other."""
 
-    quick: bool = False
     orders: int = 5_000
     ledger_orders: int = 3_000
     safety_orders: int = 1_000
@@ -175,8 +174,8 @@ def _whole(part: str, found: Paced) -> Iterator[Reading]:
 def growth(run: Run) -> Iterator[Reading]:
     """The lifecycle as the log grows; what is stored of an order."""
     start = run.wait(sizes_of.orders_in_log())
+    bytes_before = run.wait(sizes_of.disk_bytes())
     points = [(start, run.lifecycle())]
-    held, bytes_before = run.wait(sizes_of.orders_in_log()), run.wait(sizes_of.disk_bytes())
     for size in run.growth:
         now = run.wait(sizes_of.orders_in_log())
         if now > size:
@@ -192,9 +191,9 @@ def growth(run: Run) -> Iterator[Reading]:
         yield Reading("growth", f"{at}: processor time an order", cost, "µs")
         if size != start:
             yield Reading("growth", f"{at}: cost to that at the start", cost / first, "", FLAT)
-    if (more := run.wait(sizes_of.orders_in_log()) - held) > 0:
-        for name, after in run.wait(sizes_of.disk_bytes()).items():
-            yield Reading("growth", f"stored an order: {name}", (after - bytes_before[name]) / more, "bytes")
+    more = run.wait(sizes_of.orders_in_log()) - start
+    for name, after in run.wait(sizes_of.disk_bytes()).items():
+        yield Reading("growth", f"stored an order: {name}", (after - bytes_before[name]) / more, "bytes")
 
 
 def replicas(run: Run) -> Iterator[Reading]:

@@ -42,15 +42,14 @@ _ORDER = ("lifecycle", "processor time an order", *list(PARTS)[1:])
 def small(growth: tuple[int, ...]) -> Run:
     """Sizes for a look, not for the record."""
     return Run(
-        quick=True,
-        orders=2_000,
-        ledger_orders=1_500,
-        safety_orders=500,
+        orders=1_500,
+        ledger_orders=1_000,
+        safety_orders=400,
         paced_seconds=4.0,
         slow_orders=10,
-        overload_seconds=6.0,
-        growth=growth or (5_000,),
-        notes=["A quick run: small sizes, few rounds; the figures are rough."],
+        overload_seconds=5.0,
+        growth=growth or (4_000,),
+        notes=["A quick run: small sizes and one round; the figures are rough."],
     )
 
 
@@ -83,13 +82,13 @@ def everything(run: Run, rounds: int, command: str) -> Report:
             for part in SIDE_BY_SIDE:
                 readings += _measured(part, run)
         tell("after the rounds")
-        for _ in range(1 if run.quick else rounds):
+        for _ in range(rounds):
             readings += _measured(parts.replicas, run)
         readings += _measured(parts.at_rest, run)
         readings += _measured(parts.overload, run)
+    counted = "One round" if rounds == 1 else f"{rounds} rounds, the median counts"
     run.notes.append(
-        f"{rounds} rounds, the median counts; growth, one order a second and overload"
-        f"{', and the replicas,' if run.quick else ''} once."
+        f"{counted}; growth, one order a second and overload once."
         f" {(time.monotonic() - began) / 60:.0f} minutes."
     )
     if max(run.growth) < 100_000:
