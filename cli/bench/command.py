@@ -35,9 +35,12 @@ def run_all(
 
     Example: orderlog bench all --growth 10000,100000 --json
     """
+    from cli.bench import page as pages
     from cli.bench import suite
     from cli.bench.parts import Run
 
+    if page:
+        pages.check(PAGE)
     run = Run(growth=_sizes(growth) or (10_000,), overload_seconds=60.0)
     words = f"orderlog bench all --rounds {rounds}"
     if quick:
@@ -45,12 +48,9 @@ def run_all(
         rounds, words = 1, "orderlog bench all --quick"
     words += f" --growth {growth}" if growth else ""
     report = suite.everything(run, rounds, words)
-    if page:
-        from cli.bench.page import write
-
-        write(PAGE, report)
     _tell(report.figures, run.notes)
     if page:
+        pages.write(PAGE, report)
         say("The tables stand in docs/performance.md.")
     if json:
         where = {"ok": not run.failed, "commit": report.commit, "machine": report.machine}

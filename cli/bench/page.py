@@ -72,15 +72,24 @@ def put(text: str, measured: str) -> str:
     return f"{before}{BEGIN}\n\n{measured.strip()}\n\n{END}{after}"
 
 
+def check(page: Path) -> None:
+    """Before anything is measured: Complaint, if the page could not be written afterwards."""
+    put(_text(page), "")
+
+
 def write(page: Path, report: Report) -> None:
     """Put the report into the page. Complaint: there is none, or it has lost its markers."""
+    text = put(_text(page), tables(report))
+    new = page.with_suffix(".new")
+    new.write_text(text)
+    new.replace(page)
+
+
+def _text(page: Path) -> str:
     try:
-        text = page.read_text()
+        return page.read_text()
     except OSError as refused:
         raise Complaint(
             f"{page} cannot be read: {refused.strerror}.",
             "Run it in a clone, or with --no-page.",
         ) from refused
-    new = page.with_suffix(".new")
-    new.write_text(put(text, tables(report)))
-    new.replace(page)

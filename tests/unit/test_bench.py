@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.bench import figures as figures_module
+from cli.bench.command import PAGE
 from cli.bench.figures import Aim, Figure, Reading, as_object, figures, percentile, shown
 from cli.bench.orders import CHOICES, HOT, LINES, SKUS, order
-from cli.bench.page import BEGIN, END, Report, put, tables, write
+from cli.bench.page import BEGIN, END, Report, check, put, tables, write
 from cli.bench.suite import PARTS, SIDE_BY_SIDE
 from libs.runtime.complaint import Complaint
 
@@ -111,6 +111,8 @@ def test_a_page_without_its_markers_is_not_touched(text: str, tmp_path: Path) ->
     page = tmp_path / "performance.md"
     page.write_text(text)
     with pytest.raises(Complaint, match="lost its markers"):
+        check(page)
+    with pytest.raises(Complaint, match="lost its markers"):
         write(page, report(figure(1.0)))
     assert page.read_text() == text
     assert list(tmp_path.iterdir()) == [page]
@@ -137,9 +139,8 @@ def test_a_run_that_reached_everything_says_so() -> None:
 
 
 def test_the_page_of_this_release_can_be_written() -> None:
-    page = Path(figures_module.__file__).parents[2] / "docs" / "performance.md"
-    text = page.read_text()
-    assert put(put(text, "x"), "y").count("\ny\n") == 1
+    check(PAGE)
+    assert put(put(PAGE.read_text(), "x"), "y").count("\ny\n") == 1
 
 
 def test_every_part_is_in_a_run_of_all_of_them() -> None:
