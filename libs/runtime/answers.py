@@ -34,10 +34,13 @@ class Answers:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    async def wait(self, tenant: str, command_id: UUID, seconds: float) -> list[LogRow] | None:
+    async def wait(
+        self, tenant: str, command_id: UUID, seconds: float, digest: bytes = b""
+    ) -> list[LogRow] | None:
         """The rows that answered a command, or None when it is still undecided after `seconds`.
 
-        Another process may decide it, so the log is asked as well, ever less often.
+        Another process may decide it, so the log is asked as well, ever less often. `digest` tells it from
+        another command under its id.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -46,7 +49,7 @@ class Answers:
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiting.setdefault(place, []).append(waiter)
             try:
-                answer = await self._log.answer(tenant, command_id)
+                answer = await self._log.answer(tenant, command_id, digest)
                 if answer is not None or self._released or loop.time() >= deadline:
                     return answer
                 await asyncio.wait([waiter], timeout=min(pause, max(0, deadline - loop.time())))

@@ -31,6 +31,7 @@ from libs.runtime.keyring import Keyring, Unsealed
 from libs.runtime.load import Load
 from libs.runtime.log import LogRow, Unavailable
 from libs.runtime.problems import Problem
+from libs.runtime.reading import command_digest
 from libs.runtime.relay import Message, PublishFailed
 from libs.runtime.settings import Settings
 from libs.runtime.stage import commands_topic
@@ -93,7 +94,7 @@ class Edge:
                 await self._send(
                     self._publisher.send(commands_topic(self._stage), self._lane_of(key), message)
                 )
-            rows = await self._wait(claims.tenant, envelope.id, seconds) if seconds else None
+            rows = await self._wait(envelope, message, seconds) if seconds else None
         if rows is not None:
             return _outcome_response(envelope.id, command.stream, rows)
         return _json(202, _pending(envelope.id, command.stream), {"Location": f"/v1/commands/{envelope.id}"})
@@ -119,7 +120,7 @@ class Edge:
             )
         seconds = self._patience(request)
         results: list[dict[str, Any]] = []
-        waiting: list[tuple[int, Envelope[Command]]] = []
+        waiting: list[tuple[int, Envelope[Command], Message]] = []
         by_lane: dict[int, list[Message]] = {}
         for row, command in enumerate(commands):
             if isinstance(command, Problem):
@@ -128,8 +129,9 @@ class Edge:
             id_ = (ids[row] if ids else None) or self._id(request, claims, f"/{row}")
             envelope = self._envelope(request, claims, command, id_)
             lane = self._lane_of(partition_key(claims.tenant, command.stream))
-            by_lane.setdefault(lane, []).append(_message(envelope))
-            waiting.append((row, envelope))
+            message = _message(envelope)
+            by_lane.setdefault(lane, []).append(message)
+            waiting.append((row, envelope, message))
             results.append({"status": 202} | _pending(id_, command.stream))
         size = sum(_size(message) for messages in by_lane.values() for message in messages)
         with self._patient(seconds):
@@ -137,21 +139,20 @@ class Edge:
                 for lane, messages in by_lane.items():
                     await self._send(self._publisher.publish(commands_topic(self._stage), lane, messages))
             if seconds:
-                await self._collect(claims.tenant, waiting, seconds, results)
+                await self._collect(waiting, seconds, results)
         return _json(207, {"results": results})
 
     async def _collect(
         self,
-        tenant: str,
-        waiting: Sequence[tuple[int, Envelope[Command]]],
+        waiting: Sequence[tuple[int, Envelope[Command], Message]],
         seconds: float,
         results: list[dict[str, Any]],
     ) -> None:
         """Replace the results of rows that are decided in time by their outcomes."""
         deadline = datetime.now(UTC).timestamp() + seconds
-        for row, envelope in waiting:
+        for row, envelope, message in waiting:
             left = max(0.0, deadline - datetime.now(UTC).timestamp())
-            rows = await self._wait(tenant, envelope.id, left)
+            rows = await self._wait(envelope, message, left)
             if rows is not None:
                 status, document = outcome(envelope.id, envelope.stream, rows)
                 results[row] = {"status": status} | ({"problem": document} if status >= 400 else document)
@@ -221,12 +222,15 @@ class Edge:
             held.enter_context(self._load.waiting())
         return held
 
-    async def _wait(self, tenant: str, id_: UUID, seconds: float) -> list[LogRow] | None:
+    async def _wait(
+        self, envelope: Envelope[Command], message: Message, seconds: float
+    ) -> list[LogRow] | None:
         """The outcome, or None when it is not there in time. The command is stored: that is no failure."""
         try:
-            return await self._answers.wait(tenant, id_, seconds)
+            digest = command_digest(envelope.body.TYPE, message[1])
+            return await self._answers.wait(envelope.tenant, envelope.id, seconds, digest)
         except Unavailable as error:
-            logger.warning("nobody can tell the outcome", command=str(id_), error=str(error))
+            logger.warning("nobody can tell the outcome", command=str(envelope.id), error=str(error))
             return None
 
     async def _send(self, publishing: Awaitable[None]) -> None:

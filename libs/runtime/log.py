@@ -207,8 +207,11 @@ class Log(Protocol):
     async def replaying(self, lanes: Sequence[int], limit: int) -> list[Parked]:
         """Parked records that a person asked to be decided again, in order."""
 
-    async def answer(self, tenant: str, command_id: UUID) -> list[LogRow] | None:
-        """The rows that answered a command, or None while it is undecided."""
+    async def answer(self, tenant: str, command_id: UUID, digest: bytes = b"") -> list[LogRow] | None:
+        """The rows that answered a command, or None while it is undecided.
+
+        `digest` says which command is meant, where the id may have been used for another one.
+        """
 
     async def snapshots(self, keys: Sequence[str]) -> dict[str, Snapshot]:
         """Parts of streams, those that exist."""

@@ -48,7 +48,7 @@ SAVE_HIGH_WATER = """
 HANDLED = """
     SELECT tenant, command_id, digest FROM handled
     WHERE (tenant, command_id) IN (SELECT * FROM unnest($1::text[], $2::uuid[]))"""
-HANDLED_AT = "SELECT lane, first_seq, rows FROM handled WHERE tenant = $1 AND command_id = $2"
+HANDLED_AT = "SELECT lane, first_seq, rows, digest FROM handled WHERE tenant = $1 AND command_id = $2"
 
 LOAD = """
     SELECT key, version, version = k.known AS unchanged, CASE WHEN version <> k.known THEN part END AS part

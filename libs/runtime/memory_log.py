@@ -24,6 +24,7 @@ from libs.runtime.log import (
     TopicPartition,
     Writes,
 )
+from libs.runtime.refusals import reused_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OPEN = ("parked", "queued", "replaying")
@@ -97,8 +98,10 @@ class MemoryLog:
                 found.append(row)
         return found[:limit]
 
-    async def answer(self, tenant: str, command_id: UUID) -> list[LogRow] | None:
+    async def answer(self, tenant: str, command_id: UUID, digest: bytes = b"") -> list[LogRow] | None:
         found = self._handled.get((tenant, command_id))
+        if found is not None and digest and found.digest != digest:
+            found = self._handled.get((tenant, reused_id(command_id, digest)))
         if found is None:
             return None
         return await self.unpublished(found.lane, found.first_seq - 1, found.rows)

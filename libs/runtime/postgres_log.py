@@ -27,6 +27,7 @@ from libs.runtime.log import (
     Writes,
 )
 from libs.runtime.log_rows import lane_ends, log_record, log_row, parked_row
+from libs.runtime.refusals import reused_id
 from libs.runtime.settings import Settings
 from libs.runtime.stage import Stage
 
@@ -161,8 +162,10 @@ class PostgresLog:
         rows = await self._fetch(sql.REPLAYING, list(lanes), limit)
         return [parked_row(row) for row in rows]
 
-    async def answer(self, tenant: str, command_id: UUID) -> list[LogRow] | None:
+    async def answer(self, tenant: str, command_id: UUID, digest: bytes = b"") -> list[LogRow] | None:
         rows = await self._fetch(sql.HANDLED_AT, tenant, command_id)
+        if rows and digest and rows[0]["digest"] != digest:
+            rows = await self._fetch(sql.HANDLED_AT, tenant, reused_id(command_id, digest))
         if not rows:
             return None
         lane, first, count = rows[0]["lane"], rows[0]["first_seq"], rows[0]["rows"]

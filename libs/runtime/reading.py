@@ -124,6 +124,11 @@ def _unheard(stage: Stage, lane: int, found: dict[str, bytes]) -> Unheard | None
     return Unheard(lane, source.decode("utf-8", "replace"), int(sequence))
 
 
+def command_digest(type_: str, value: bytes) -> bytes:
+    """What tells a command from another one under its id."""
+    return blake2b(value, digest_size=16, key=type_.encode()[:64], person=b"command").digest()
+
+
 def _command(
     stage: Stage,
     record: Record,
@@ -140,7 +145,7 @@ def _command(
     if len(found.stream) > _STREAM_LENGTH_MAX:
         reason = f"ce_subject has {len(found.stream)} characters; {_STREAM_LENGTH_MAX} are allowed"
         return Unusable(lane, own_key, "bad_headers", reason, found.tenant, found.type)
-    digest = blake2b(value, digest_size=16, key=found.type.encode()[:64], person=b"command").digest()
+    digest = command_digest(found.type, value)
 
     def refused(code: str, reason: str) -> Refusable:
         return Refusable(lane, key, found, code, reason, digest)

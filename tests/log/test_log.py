@@ -25,6 +25,7 @@ from libs.runtime.log import (
 )
 from libs.runtime.memory_log import MemoryLog
 from libs.runtime.postgres_log import PostgresLog, open_pool
+from libs.runtime.refusals import reused_id
 from libs.runtime.settings import Settings
 from services.intake.app import STAGE
 
@@ -163,6 +164,17 @@ async def test_a_command_is_known_by_its_id_within_its_tenant(log: Log) -> None:
         assert await batch.handled([("acme", IDS), ("other", IDS)]) == {("acme", IDS): b"digest"}
     assert [found.seq for found in await log.answer("acme", IDS) or []] == [1, 2]
     assert await log.answer("other", IDS) is None
+
+
+async def test_another_command_under_an_id_has_an_answer_of_its_own(log: Log) -> None:
+    epochs = await log.claim([0])
+    first, other = Handled("acme", IDS, b"digest", 0, 1, 1), reused_id(IDS, b"another")
+    await write(log, Writes(rows=[row(1)], handled=[first]), epochs)
+    assert await log.answer("acme", IDS, b"another") is None
+    refused = Handled("acme", other, b"another", 0, 2, 1)
+    await write(log, Writes(rows=[row(2)], handled=[refused]), epochs)
+    assert [found.seq for found in await log.answer("acme", IDS, b"another") or []] == [2]
+    assert [found.seq for found in await log.answer("acme", IDS, b"digest") or []] == [1]
 
 
 async def test_a_command_id_decided_in_another_lane_meanwhile_rolls_back(

@@ -363,9 +363,9 @@ class Session:
         await self._ask()
         return await self._database.replaying(lanes, limit)
 
-    async def answer(self, tenant: str, command_id: UUID) -> list[LogRow] | None:
+    async def answer(self, tenant: str, command_id: UUID, digest: bytes = b"") -> list[LogRow] | None:
         await self._ask()
-        return await self._database.answer(tenant, command_id)
+        return await self._database.answer(tenant, command_id, digest)
 
     async def snapshots(self, keys: Sequence[str]) -> dict[str, Snapshot]:
         await self._ask()
