@@ -55,8 +55,8 @@ test: check ## `make check`, then the simulator's seeds and the tests on real Ka
 sim: setup ## seeds of simulated faults, held to every guarantee (SEEDS=200)
 	@$(BIN)/orderlog sim --seeds $(SEEDS) --json
 
-chaos: setup ## twenty cases of killed processes, cut connections and hostile clients; writes docs/reliability.md
-	@CHAOS_TABLE=keep $(PYTEST) -m chaos tests/chaos
+chaos: setup ## twenty cases of killed processes, cut connections and hostile clients (CASES='test_03 or test_09'); writes docs/reliability.md
+	@CHAOS_TABLE=keep $(PYTEST) -m chaos tests/chaos $(if $(CASES),-k '$(CASES)')
 
 bench: setup ## measure everything, side by side, into docs/performance.md (ROUNDS=5)
 	@$(BIN)/orderlog bench all --rounds $(ROUNDS) --json

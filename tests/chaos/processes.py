@@ -1,6 +1,7 @@
 """Processes of the stack, taken away and brought back: the stack's own, and children with other settings."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from tests.e2e.test_stop import ready
 
 STOP_SECONDS = 15.0
 READY_SECONDS = 60.0
+KILL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,11 @@ class Processes:
     def kill(self, name: str) -> None:
         """kill -9, with whatever it had started."""
         root = psutil.Process(self.pid(name))
-        for process in (root, *root.children(recursive=True)):
-            process.kill()
+        family = (root, *root.children(recursive=True))
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=KILL_SECONDS)
 
     def kill_all(self) -> None:
         """The end of the stack, whose data nobody needs."""

@@ -1,13 +1,15 @@
 """The table of `make chaos`: a row for each case, printed and kept in docs/reliability.md."""
 
 import os
+import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
+_ROW = re.compile(r"^\| (\d+)\. .*$", re.MULTILINE)
 BEGIN, END = "<!-- chaos -->", "<!-- /chaos -->"
 COLUMNS = ("test", "faults injected", "orders through", "lost", "doubled", "oversold", "seconds to recover")
 
@@ -36,25 +38,32 @@ class Row:
 
 def markdown(rows: Sequence[Row]) -> str:
     """The table, in order of the cases' numbers."""
-    lines = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1))]
-    lines += [row.cells() for row in sorted(rows, key=lambda row: row.number)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return _drawn({row.number: _line(row.cells()) for row in rows})
+
+
+def _drawn(lines: Mapping[int, str]) -> str:
+    head = (_line(COLUMNS), _line(("---", *["---:"] * (len(COLUMNS) - 1))))
+    return "\n".join((*head, *(lines[number] for number in sorted(lines))))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def keep(rows: Sequence[Row], seconds: float) -> None:
-    """Write the table into the page, between its markers."""
+    """Write the table into the page, between its markers. Cases that were not run keep their rows."""
     text = PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
-    _, ended, after = rest.partition(END)
+    old, ended, after = rest.partition(END)
     assert ended, f"{PAGE} has no markers {BEGIN} and {END}"
+    lines = {int(found[1]): found[0] for found in _ROW.finditer(old)}
+    lines |= {row.number: _line(row.cells()) for row in rows}
+    ran = "all of them" if len(rows) == len(lines) else f"{len(rows)} of them in the last run,"
     said = (
-        f"As `make chaos` printed it: {len(rows)} cases in {seconds:.0f} s on {_machine()}, at {_commit()}."
+        f"As `make chaos` printed it: {len(lines)} cases, {ran} in {seconds:.0f} s,"
+        f" on {os.cpu_count()} cores shared with broker and database, at {_commit()}."
     )
-    PAGE.write_text(f"{before}{BEGIN}\n{said}\n\n{markdown(rows)}\n{END}{after}")
-
-
-def _machine() -> str:
-    return f"{os.cpu_count()} cores shared with broker and database"
+    PAGE.write_text(f"{before}{BEGIN}\n{said}\n\n{_drawn(lines)}\n\n{END}{after}")
 
 
 def _commit() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.client import connect
+from cli.client import Refused, connect
 from libs.events.intake import CancelOrder
 from tests.chaos.conftest import LANES, Case
 from tests.chaos.processes import Processes
@@ -91,7 +91,11 @@ async def test_11_an_id_used_for_another_command(case: Case) -> None:
                 ask, shop, "/v1/orders", request(f"h{number}", "TEA", 1), f"key-{number}"
             )
             shop.orders.append(first["stream"])
-            await asyncio.to_thread(ask, shop, "/v1/orders", request(f"h{number}", "TEA", 5), f"key-{number}")
+            with pytest.raises(Refused) as refused:
+                await asyncio.to_thread(
+                    ask, shop, "/v1/orders", request(f"h{number}", "TEA", 5), f"key-{number}"
+                )
+            assert (refused.value.status, refused.value.code) == (409, "command_id_reused")
             again = await asyncio.to_thread(
                 ask, shop, "/v1/orders", request(f"h{number}", "TEA", 1), f"key-{number}"
             )
