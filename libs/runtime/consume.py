@@ -83,7 +83,7 @@ class Subscription:
             group_id=group,
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="none",
-            max_records=settings.batch_records_max,
+            max_records=settings.poll_records_max,
             fetch_min_bytes=settings.fetch_bytes_min,
             fetch_max_wait_ms=settings.fetch_wait_ms,
             fetch_max_bytes=settings.fetch_bytes_max,
@@ -104,7 +104,7 @@ class Subscription:
         """The next records, as soon as there are any. FastStream's own poll would sleep after one that
         brought nothing, and what came meanwhile would wait."""
         while not self._stopping.is_set():
-            found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.batch_records_max)
+            found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.poll_records_max)
             if found:
                 return tuple(chain.from_iterable(found.values()))
         await asyncio.get_running_loop().create_future()  # nothing more is read; stopping cancels this

@@ -5,37 +5,34 @@ simulator. Its owner calls `assigned`, `revoked`, `handle` (records of a poll) a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
-from libs.runtime.kept_parts import KeptParts
+from libs.runtime.batches import Batches, Entry, Overtaken
 from libs.runtime.log import (
-    Batch,
     Fenced,
     Log,
     Parked,
-    Snapshot,
     TimerRow,
     TopicPartition,
     Unavailable,
     Writes,
 )
-from libs.runtime.planning import Known, Place, Planner, SkippedSequence, keys_of
+from libs.runtime.planning import Place, SkippedSequence
 from libs.runtime.reading import (
     Input,
     Item,
     NewerEvent,
     Refusable,
     Unusable,
-    commands_of,
     read,
     timer_input,
 )
-from libs.runtime.refusals import reused_id
 from libs.runtime.seek import Seek
 from libs.runtime.stage import Stage
 from libs.runtime.wire import Record
@@ -89,7 +86,10 @@ class StageLoop:
         self._epochs: dict[int, int] = {}
         self._next: dict[TopicPartition, int] = {}
         self._halted: dict[int, str] = {}
-        self._parts = KeptParts(limits.parts_kept_max)
+        self._batches = Batches(
+            stage, log, lane_of, clock, limits.parts_kept_max, limits.parked_keys_max, self._crowded
+        )
+        self._one_by_one_until = 0.0
         self._turn = asyncio.Lock()
 
     @property
@@ -108,7 +108,7 @@ class StageLoop:
     async def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Become the owner of the lanes of these partitions; where to read each from."""
         lanes = sorted({partition for _, partition in partitions})
-        self._parts.forget()
+        self._batches.forget()
         self._epochs |= await self._log.claim(lanes)
         for lane in lanes:
             self._halted.pop(lane, None)
@@ -131,9 +131,12 @@ class StageLoop:
     async def handle(self, records: Sequence[Record]) -> None:
         """Take what a poll brought. Raises Seek (read on elsewhere) or Unavailable (try again later)."""
         async with self._turn:
-            mine = self._in_order(records)
-            for start in range(0, len(mine), self._limits.batch_records_max):
-                await self._take(mine[start : start + self._limits.batch_records_max])
+            mine, most = self._in_order(records), self._limits.batch_records_max
+            batches = [mine[start : start + most] for start in range(0, len(mine), most)]
+            if len(batches) > 1 and asyncio.get_running_loop().time() >= self._one_by_one_until:
+                batches = batches[await self._take_several(batches) :]
+            for some in batches:
+                await self._take(some)
 
     async def work(self) -> int:
         """Decide due timers and replay parked records; how many there were."""
@@ -190,12 +193,39 @@ class StageLoop:
             mine.append(record)
         return mine
 
+    async def _take_several(self, batches: Sequence[Sequence[Record]]) -> int:
+        """Take batches, each planned while the one before is written; how many went well. The others are to
+        be taken one by one, which finds out what is wrong with them."""
+        taken, started = 0, asyncio.get_running_loop().time()
+
+        async def entries() -> AsyncIterator[list[Entry]]:
+            for some in batches:
+                yield self._entries(self._readable(some))
+
+        try:
+            epochs = self._epochs_of({record.partition for some in batches for record in some})
+            async with aclosing(self._batches.several(entries(), epochs)) as written:
+                async for writes, count in written:
+                    self._committed(writes, count, started)
+                    taken, started = taken + 1, asyncio.get_running_loop().time()
+        except Fenced:
+            self._observer.uncertain()
+            raise Seek(await self._refresh()) from None
+        except Unavailable:
+            self._observer.uncertain()
+            raise
+        except Overtaken:
+            self._one_by_one_until = started + _ONE_BY_ONE_SECONDS
+        except Exception as error:
+            logger.info("batch will be taken alone", stage=self.stage.name, error=repr(error))
+        return taken
+
     async def _take(self, records: Sequence[Record]) -> None:
         """One batch; on an unexpected failure halves of it, by lane and then by key, down to one record."""
-        readable = await self._readable(records)
+        readable = self._readable(records)
         if not readable:
             return
-        entries = [(item, Place(record.topic, record.partition, record.offset)) for record, item in readable]
+        entries = self._entries(readable)
         try:
             while entries:
                 done = await self._transact(entries, consume=True)
@@ -207,7 +237,11 @@ class StageLoop:
         except Exception as error:
             await self._isolate([record for record, _ in readable[-len(entries) :]], error)
 
-    async def _readable(self, records: Sequence[Record]) -> list[tuple[Record, Item]]:
+    @staticmethod
+    def _entries(readable: Sequence[tuple[Record, Item]]) -> list[Entry]:
+        return [(item, Place(record.topic, record.partition, record.offset)) for record, item in readable]
+
+    def _readable(self, records: Sequence[Record]) -> list[tuple[Record, Item]]:
         """Records with what they are to the stage, up to a newer event, which halts its lane."""
         readable: list[tuple[Record, Item]] = []
         for record in records:
@@ -281,85 +315,39 @@ class StageLoop:
 
     async def _transact(
         self,
-        entries: Sequence[tuple[Item, Place]],
+        entries: Sequence[Entry],
         *,
         consume: bool = False,
         timers: Sequence[TimerRow] = (),
     ) -> int:
         """One transaction; how many entries it took (all, or those before a stream that was not loaded)."""
         started = asyncio.get_running_loop().time()
-        lanes = sorted({item.lane for item, _ in entries})
-        epochs = {lane: self._epochs[lane] for lane in lanes if lane in self._epochs}
-        if len(epochs) < len(lanes):
-            raise Fenced("a lane was given up")
+        lanes = {item.lane for item, _ in entries}
         try:
-            async with self._log.batch() as batch:
-                planner = await self._prepare(batch, [item for item, _ in entries], epochs)
-                taken = 0
-                for item, place in entries:
-                    if not planner.can_take(item):
-                        break
-                    planner.take(item, place)
-                    taken += 1
-                assert taken, "the first entry's streams were loaded"
-                writes = planner.finish()
-                writes.timers_done = list(timers[:taken])
-                if consume:
-                    writes.offsets = _moves([place for _, place in entries[:taken]])
-                await batch.write(writes)
-        except BaseException as error:
-            self._parts.forget()
-            if isinstance(error, Fenced | Unavailable):
-                self._observer.uncertain()
+            writes, taken = await self._batches.one(
+                entries, self._epochs_of(lanes), consume=consume, timers=timers
+            )
+        except (Fenced, Unavailable):
+            self._observer.uncertain()
             raise
-        self._parts.remember(planner.held())
-        self._next |= {at: end for at, (_, end) in writes.offsets.items() if at in self._next}
-        self._observer.committed(writes, taken, asyncio.get_running_loop().time() - started)
+        self._committed(writes, taken, started)
         return taken
 
-    async def _prepare(self, batch: Batch, items: Sequence[Item], epochs: Mapping[int, int]) -> Planner:
-        """Lock the lanes, then load what the decisions need: home streams first, for they name the others."""
-        stage, lanes = self.stage, list(epochs)
-        commands = commands_of(items)
-        known = Known(
-            await batch.lanes(epochs),
-            await batch.high_water(lanes),
-            await batch.parked_keys(lanes),
-            await batch.handled(list(commands)),
-            parts=self._parts.held,
-        )
-        reused = [
-            (tenant, reused_id(id_, digest))
-            for (tenant, id_), digests in commands.items()
-            for digest in digests
-            if known.handled.get((tenant, id_), digest) != digest
-        ]
-        known.handled |= await batch.handled(reused)
-        if len(known.parked_keys) > (most := self._limits.parked_keys_max):
-            for lane in lanes:
-                if (count := len(await batch.parked_keys([lane]))) > most:
-                    why = f"{count} keys are parked, {most} may be; replay some: orderlog parked list"
-                    self._halt(lane, why)
-        planner = Planner(stage, known, self._lane_of, self._clock())
-        own = [key for key in keys_of(items) if not _crosses_lanes(key)]
-        # A lane's own streams are written by its owner alone: what it kept since it claimed the lane is so.
-        known.snapshots = {key: Snapshot(version, None) for key, version in self._parts.versions(own).items()}
-        new = [key for key in own if key not in known.snapshots]
-        known.snapshots |= await batch.load(new, lock=False)
-        if stage.single:
-            return planner
-        wanted: set[str] = set()
-        crossing = {key for key in keys_of(items) if _crosses_lanes(key)}
-        for item in items:
-            if isinstance(item, Input):
-                home = stage.empty(item.envelope.stream) if item.key in crossing else planner.home(item)
-                wanted.update(planner.needed(item, home))
-        shared = sorted(key for key in wanted if key.partition("/")[2] in stage.shared)
-        crossing |= wanted.difference(shared)
-        unlocked = await batch.load(shared, lock=False, known=self._parts.versions(shared))
-        locked = await batch.load(sorted(crossing), lock=True, known=self._parts.versions(crossing))
-        known.snapshots = {**dict.fromkeys(shared, Snapshot(0, b"")), **known.snapshots, **unlocked, **locked}
-        return planner
+    def _committed(self, writes: Writes, taken: int, started: float) -> None:
+        self._next |= {at: end for at, (_, end) in writes.offsets.items() if at in self._next}
+        self._observer.committed(writes, taken, asyncio.get_running_loop().time() - started)
+
+    def _epochs_of(self, lanes: Iterable[int]) -> dict[int, int]:
+        """The lanes' epochs, by which their owner is known. Raises Fenced when one was given up."""
+        epochs = {lane: self._epochs[lane] for lane in sorted(lanes) if lane in self._epochs}
+        if len(epochs) < len(set(lanes)):
+            raise Fenced("a lane was given up")
+        return epochs
+
+    def _crowded(self, lane: int, keys: int) -> None:
+        """Too many keys of a lane wait for a person."""
+        most = self._limits.parked_keys_max
+        self._halt(lane, f"{keys} keys are parked, {most} may be; replay some: orderlog parked list")
 
     async def _refresh(self) -> dict[TopicPartition, int]:
         """After a fence: where the stored offsets are for what this process still owns."""
@@ -374,18 +362,4 @@ class StageLoop:
 
 _TIMER_PLACE = Place("", -1, -1)
 _PUT_OFF = timedelta(seconds=60)
-
-
-def _moves(taken: Sequence[Place]) -> dict[TopicPartition, tuple[int, int]]:
-    """From where to where each offset moves: records of a partition come in order, without a gap."""
-    moves: dict[TopicPartition, tuple[int, int]] = {}
-    for place in taken:
-        at = (place.topic, place.partition)
-        first, _ = moves.get(at, (place.offset, place.offset))
-        moves[at] = (first, place.offset + 1)
-    return moves
-
-
-def _crosses_lanes(key: str) -> bool:
-    """Whether inputs of several lanes touch the stream: those named kind/id, as `sku/…`, do."""
-    return "/" in key.partition("/")[2]
+_ONE_BY_ONE_SECONDS = 10.0

@@ -5,7 +5,7 @@ out to need a stream that was not, the batch is cut before that input and the re
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -16,26 +16,15 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.ids import derived, partition_key
 from libs.events.record import record
-from libs.runtime.log import EffectRow, Handled, Lane, LogRow, Origin, Parked, Snapshot, TimerRow, Writes
+from libs.runtime.in_hand import InHand
+from libs.runtime.log import EffectRow, Handled, Lane, LogRow, Origin, Parked, TimerRow, Writes
 from libs.runtime.reading import Input, Item, Refusable, Unheard, Unusable
 from libs.runtime.refusals import refusal, reused_id
-from libs.runtime.stage import Part, Stage, dump_part
+from libs.runtime.stage import Part, Stage
 
 
 class SkippedSequence(Exception):
     """A sender's lane has a hole: something published was not delivered. The partition must stop."""
-
-
-@dataclass(slots=True)
-class _Held:
-    """A part in hand: as loaded, then as folded by this batch."""
-
-    version: int
-    part: Part
-    lane: int
-    changed: bool = False
-    new: bool = False
-    """It was never written before."""
 
 
 @record
@@ -57,20 +46,22 @@ class Known:
     high_water: dict[tuple[str, int], int]
     parked_keys: set[str]
     handled: dict[tuple[str, UUID], bytes]
-    snapshots: Mapping[str, Snapshot] = field(default_factory=dict)
-    parts: Mapping[str, tuple[int, Part]] = field(default_factory=dict)
-    """(version, part) as this process last committed or read them; used where the snapshot says so."""
 
 
 class Planner:
-    """Plans one batch. `take` each item in order, then `finish`."""
+    """Plans one batch: `take` each item in order, then `finish`; then perhaps the next, which begins where
+    this one ends: `proceed`."""
 
     def __init__(
-        self, stage: Stage, known: Known, lane_of: Callable[[str], int], recorded_at: datetime
+        self,
+        stage: Stage,
+        known: Known,
+        hand: InHand,
+        lane_of: Callable[[str], int],
+        recorded_at: datetime,
     ) -> None:
-        self._stage, self._known, self._lane_of = stage, known, lane_of
+        self._stage, self._known, self.hand, self._lane_of = stage, known, hand, lane_of
         self._recorded_at = recorded_at
-        self._held: dict[str, _Held] = {}
         self._next = {lane: [found.next_decided, found.next_heard] for lane, found in known.lanes.items()}
         self._source = f"orderlog/{stage.name}"
         self.writes = Writes()
@@ -79,9 +70,20 @@ class Planner:
         self._needed: list[str] = []
         """Streams of the item that `can_take` was last asked about."""
 
+    def proceed(self, recorded_at: datetime, handled: Mapping[tuple[str, UUID], bytes]) -> None:
+        """Begin the next batch, on what this one leaves."""
+        self._recorded_at = recorded_at
+        self._known.handled = {**handled, **self._known.handled}
+        self.writes = Writes()
+        self._asked.clear()
+
+    def lanes(self) -> dict[int, Lane]:
+        """Where the lanes stand, as far as this is planned."""
+        return {lane: Lane(self._known.lanes[lane].epoch, *place) for lane, place in self._next.items()}
+
     def home(self, item: Input) -> Part:
         """The part of an input's home stream, as far as this batch has folded it."""
-        return self._hold(item.key, item.lane).part
+        return self.hand.hold(item.key, item.lane).part
 
     def needed(self, item: Input, home: Part) -> list[str]:
         """Keys of the streams, other than its home, that an input's decision needs."""
@@ -99,7 +101,7 @@ class Planner:
         if not isinstance(item, Input) or self._stage.single:
             return True
         self._needed = self.needed(item, self.home(item))
-        return all(key in self._held or key in self._known.snapshots for key in self._needed)
+        return all(map(self.hand.has, self._needed))
 
     def take(self, item: Item, place: Place) -> None:
         """Decide one item, after `can_take` said yes.
@@ -121,17 +123,9 @@ class Planner:
             case Input():
                 self._input(item, place)
 
-    def held(self) -> dict[str, tuple[int, Part]]:
-        """Version and part of every stream that the batch touched, as they are once it is committed."""
-        return {key: (held.version, held.part) for key, held in self._held.items()}
-
     def finish(self) -> Writes:
         """The writes, with a snapshot of each part that the batch changed."""
-        for key, held in self._held.items():
-            if held.changed:
-                dumped = dump_part(held.part)
-                into = self.writes.new_parts if held.new else self.writes.parts
-                into[key] = (held.lane, Snapshot(held.version, dumped))
+        self.hand.write(self.writes)
         return self.writes
 
     def _input(self, item: Input, place: Place) -> None:
@@ -161,7 +155,7 @@ class Planner:
         parts = {heard.stream: self.home(item)}
         if not stage.single:
             for key in self._needed:
-                parts[key.partition("/")[2]] = self._hold(key, self._lane_of(key)).part
+                parts[key.partition("/")[2]] = self.hand.hold(key, self._lane_of(key)).part
         state = stage.compose(heard.stream, parts)
         if item.kind == "event":
             assert isinstance(heard.body, Event)
@@ -182,7 +176,7 @@ class Planner:
         for stream, part in after.items():
             if part is not parts[stream]:
                 parts[stream] = part
-                held = self._held[partition_key(tenant, stream)]
+                held = self.hand.hold(partition_key(tenant, stream), item.lane)
                 held.part, held.changed, changed = part, True, True
                 if stream != item.envelope.stream:
                     held.version += 1
@@ -233,7 +227,7 @@ class Planner:
     def _log(
         self, origin: Origin, lane: int, key: str, envelope: Envelope[Contract], raw: bytes = b""
     ) -> None:
-        held = self._hold(key, lane)
+        held = self.hand.hold(key, lane)
         held.version += 1
         held.changed = True
         place = 0 if origin == "decided" else 1
@@ -266,22 +260,6 @@ class Planner:
                 self._recorded_at,
             )
         )
-
-    def _hold(self, key: str, lane: int) -> _Held:
-        held = self._held.get(key)
-        if held is None:
-            stream = key.partition("/")[2]
-            found = self._known.snapshots.get(key)
-            if found is not None and found.part is None:
-                held = _Held(found.version, self._known.parts[key][1], lane)
-            elif found is None:
-                held = _Held(0, self._stage.empty(stream), lane, new=True)
-            elif not found.part:
-                held = _Held(found.version, self._stage.empty(stream), lane)
-            else:
-                held = _Held(found.version, self._stage.adapter(stream).validate_json(found.part), lane)
-            self._held[key] = held
-        return held
 
     def _is_new(self, source: str, lane: int, sequence: int) -> bool:
         """Whether an event of a sender's lane has not been heard before; counts it when so."""

@@ -78,7 +78,9 @@ class Settings(BaseSettings):
     partitions: int = Field(default=4, ge=1)
     """Lanes. The same for every topic of the lifecycle; never changed after the first record."""
     batch_records_max: int = Field(default=500, ge=1)
-    """Records that a poll takes at most, and a transaction."""
+    """Records that a transaction takes at most."""
+    poll_records_max: int = Field(default=2_000, ge=1)
+    """Records that a poll takes at most: of several batches, each is planned while another is written."""
     record_bytes_max: int = 1_048_576
     """A Kafka record value larger than this is parked, its bytes kept."""
     batch_bytes_max: int = Field(default=4 * 1_048_576, ge=1)

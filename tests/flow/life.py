@@ -31,9 +31,9 @@ LATE = (("notifications", INTAKE), ("inventory", FULFILLMENT), ("returns", INTAK
 """Who hears of whom only at the end of a stretch: what was caused later arrives earlier."""
 
 
-async def life(seed: int, partitions: int = 4) -> World:
+async def life(seed: int, partitions: int = 4, world: World | None = None) -> World:
     """A life with all that may happen, in another order for each seed."""
-    world = await World(partitions).start()
+    world = await (world or World(partitions)).start()
     await open_shop(world, {"LON": {"TEA": 20, "MUG": 3}, "MAN": {"TEA": 6, "MUG": 2}, "DUB": {"JAM": 1}})
     dice, warehouse = random.Random(seed), Warehouse(world)
     for stretch, (hearer, of) in enumerate(dice.sample(LATE, len(LATE))):

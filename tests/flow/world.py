@@ -97,10 +97,11 @@ class Process:
 class World:
     """The product without its I/O. `send` commands, `settle`, then look at `events`."""
 
-    def __init__(self, partitions: int = 4, limits: Limits | None = None) -> None:
+    def __init__(self, partitions: int = 4, limits: Limits | None = None, polled_max: int = 0) -> None:
         self.broker, self.clock = MemoryBroker(partitions), Clock()
         self.lane_of: Callable[[str], int] = Lanes(partitions)
         self.limits = limits or Limits()
+        self.polled_max = polled_max or self.limits.batch_records_max
         self.logs = {stage.name: MemoryLog() for stage in STAGES}
         self.processes: dict[str, Process] = {}
         self.members: dict[str, Member] = {}
@@ -146,7 +147,7 @@ class World:
         """Each stage once: a poll, its timers, its relay; how much happened."""
         happened = 0
         for name in stages or self.processes:
-            happened += await self.members[name].poll(self.limits.batch_records_max)
+            happened += await self.members[name].poll(self.polled_max)
             happened += await self.processes[name].loop.work()
             happened += await self.processes[name].relay.turn()
         return happened
