@@ -71,7 +71,9 @@ class Processes:
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(family, timeout=KILL_SECONDS)
+        give_up_at = time.monotonic() + KILL_SECONDS
+        while any(_runs(process) for process in family) and time.monotonic() < give_up_at:
+            time.sleep(0.01)
 
     def kill_all(self) -> None:
         """The end of the stack, whose data nobody needs."""
@@ -168,6 +170,14 @@ class Processes:
             child.kill()
             raise
         return child
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it is there; what nobody has reaped yet is not."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _at(port: int) -> str:

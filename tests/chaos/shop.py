@@ -62,8 +62,6 @@ class Shop:
         self.stock = dict(stock)
         self.history: list[Sent] = []
         self.orders: list[str] = []
-        self.unpublished = 0
-        """How often Kafka did not acknowledge a command in time."""
         self._publisher = KafkaPublisher(settings(), "chaos")
         self._lane_of = Lanes(settings().partitions)
 
@@ -112,7 +110,6 @@ class Shop:
             try:
                 return await self._publisher.send(topic, lane, message)
             except PublishFailed:
-                self.unpublished += 1
                 assert time.monotonic() < give_up_at, "Kafka never took it"
                 await asyncio.sleep(_PAUSE_SECONDS)
 
