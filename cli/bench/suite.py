@@ -13,6 +13,7 @@ from cli.bench.figures import Figure, Reading, figures
 from cli.bench.page import Report
 from cli.bench.parts import Run
 from cli.output import Steps, console, say
+from cli.text import count
 from deploy.local import programs, replicas, stack
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import settings
@@ -89,7 +90,7 @@ def everything(run: Run, rounds: int, command: str) -> Report:
     counted = "One round" if rounds == 1 else f"{rounds} rounds, the median counts"
     run.notes.append(
         f"{counted}; growth, one order a second and overload once."
-        f" {(time.monotonic() - began) / 60:.0f} minutes."
+        f" It took {count(round((time.monotonic() - began) / 60), 'minute')}."
     )
     if max(run.growth) < 100_000:
         run.notes.append(
