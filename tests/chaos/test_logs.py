@@ -11,7 +11,7 @@ import pytest
 from libs.events.catalogue import encode
 from libs.events.envelope import Envelope
 from libs.events.ids import partition_key
-from libs.events.intake import OrderClosed, SubmitOrder
+from libs.events.intake import CancelOrder, OrderClosed, SubmitOrder
 from libs.runtime import wire
 from libs.runtime.digest import database_digest
 from libs.runtime.kafka import KafkaPublisher
@@ -108,19 +108,16 @@ async def poison(
     await publisher.send(commands_topic("intake"), shop.lane(command.stream), message)
 
 
-_PARKED = 'SELECT id, "offset", code, state FROM parked WHERE key = $1 ORDER BY id'
-
-
 async def test_16_poison_of_each_kind(case: Case, chaos_stack: Stack) -> None:
-    """poison of each kind: other keys go on, the key is parked once and in order"""
+    """poison of each kind: refused by name or parked once, other keys go on"""
     publisher = KafkaPublisher(settings(), "chaos")
+    [last] = await fetch("intake", "SELECT coalesce(max(id), 0) AS id FROM parked")
     async with case.shop(PLENTY) as shop:
-        keys = []
         for headers in PARKED.values():
             command = shop.submission(str(len(shop.orders)), [("TEA", 1)])
             await poison(shop, publisher, command, headers)
             case.fault()
-            keys.append(partition_key(shop.tenant, await shop.order([("TEA", 1)])))
+            await shop.order([("TEA", 1)])
         refused: list[tuple[Callable[[Headers], Headers], bytes | None]] = [
             *((headers, None) for headers in REFUSED.values()),
             *((without("nothing"), value) for value, _ in PAYLOADS.values()),
@@ -131,18 +128,17 @@ async def test_16_poison_of_each_kind(case: Case, chaos_stack: Stack) -> None:
             case.fault()
         await publisher.stop()
         await shop.order_many([[("TEA", 1)]] * 50)
-        await shop.served(50)
-        await shop.until(lambda: shop.count_refused("intake"), len(refused))
-        for key in keys:
-            rows = await fetch("intake", _PARKED, key)
-            assert [(row["code"], row["state"]) for row in rows] == [
-                ("bad_headers", "parked"),
-                ("queued", "queued"),
-            ], key
-            assert rows[0]["offset"] < rows[1]["offset"], "in the order of the topic"
-            name = f"intake:{rows[0]['id']}"
-            await asyncio.to_thread(chaos_stack.json, "parked", "discard", name)
         await shop.served()
+        await shop.until(lambda: shop.count_refused("intake"), len(refused))
+        rows = await fetch("intake", _PARKED_SINCE, last["id"])
+        assert [(row["code"], row["state"]) for row in rows] == [("bad_headers", "parked")] * len(PARKED)
+        assert len({row["key"] for row in rows}) == len(PARKED), "each under a key of its own"
+        for row in rows:
+            await asyncio.to_thread(chaos_stack.json, "parked", "discard", f"intake:{row['id']}")
+
+
+_PARKED_SINCE = "SELECT id, key, code, state FROM parked WHERE id > $1 ORDER BY id"
+_PARKED = 'SELECT id, "offset", code, state FROM parked WHERE key = $1 ORDER BY id'
 
 
 _RAISES = """
@@ -158,7 +154,7 @@ _OFFSET = "SELECT next_offset FROM consumed WHERE topic = $1 AND partition = $2"
 
 
 async def test_17_a_decision_that_raises(case: Case, processes: Processes, chaos_stack: Stack) -> None:
-    """a handler that raises in a batch: the offset stays"""
+    """a handler that raises in a batch: the offset stays; its key is parked once and in order"""
     async with case.shop(PLENTY) as shop:
         await at_rest()
         await asyncio.to_thread(execute, "inventory", _RAISES)
@@ -174,12 +170,19 @@ async def test_17_a_decision_that_raises(case: Case, processes: Processes, chaos
         await asyncio.to_thread(execute, "inventory", _PARKS)
         await shop.served(40)
         key = partition_key(shop.tenant, bad)
+        await shop.send("intake", CancelOrder(order_id=bad))
+        await shop.until(lambda: _parked_under(key), 2)
         rows = await fetch("inventory", _PARKED, key)
-        assert [(row["code"], row["state"]) for row in rows] == [("failed", "parked")]
+        assert [(row["code"], row["state"]) for row in rows] == [("failed", "parked"), ("queued", "queued")]
+        assert rows[0]["offset"] < rows[1]["offset"], "in the order of the topic"
         await asyncio.to_thread(execute, "inventory", _RAISES_NO_MORE)
         case.fault(0)
         name = f"inventory:{rows[0]['id']}"
         await asyncio.to_thread(chaos_stack.json, "parked", "replay", name)
+
+
+async def _parked_under(key: str) -> int:
+    return len(await fetch("inventory", _PARKED, key))
 
 
 _RESERVED = """
