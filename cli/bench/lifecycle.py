@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from cli.bench.drive import Drive, Lot, Progress, ready_lots, tenant_name
 from cli.bench.figures import percentile
 from cli.bench.lag import Lag, open_lag
-from cli.bench.orders import SKUS
-from cli.bench.orders import order as _order
 from cli.bench.processor import micros_per_order, seconds_by_program
 from libs.events.fulfillment import FulfillmentReleased
 from libs.runtime.settings import settings
 
-__all__ = ["SKUS", "Lifecycle", "_order", "lifecycle"]
 AT_ONCE = 250
 IN_FLIGHT = 2_000
 """Orders submitted and not yet released at any moment: a steady load, not a heap that grows."""
