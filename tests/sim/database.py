@@ -238,7 +238,8 @@ class Transaction(MemoryBatch):
             self.database.commit(self)
             raise Unavailable("the connection was lost during the commit")
         if faults.strikes("commit cut off, done later", 0.3 if timers else 0.03, machine.name):
-            machine.loop.call_later(faults.dice.uniform(0.05, 3), self.database.commit, self)
+            delay = 3 * faults.dice.random() ** 3
+            machine.loop.call_later(delay, self.database.commit, self)
             raise Unavailable("the connection was lost during the commit")
         if faults.strikes("crash before the commit", 0.006, machine.name):
             machine.crash()

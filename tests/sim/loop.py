@@ -16,6 +16,10 @@ _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 
+ROUNDS_MAX = 100
+"""Cancellations that a task may answer with another await."""
+
+
 class Stuck(Exception):
     """Nothing is ready and nothing is due, and what was asked for has not come about."""
 
@@ -28,6 +32,8 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._ready: list[asyncio.Handle] = []
         self._due: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._made = 0
+        self.ending = False
+        """Whoever waits for the outside world is cancelled."""
         self.steps = 0
         self.failures: list[BaseException] = []
         """What ended a task that nobody looked at."""
@@ -48,7 +54,6 @@ class SimLoop(asyncio.AbstractEventLoop):
             return task.result()
         finally:
             events._set_running_loop(None)
-            self._abandon()
 
     def _step(self) -> None:
         while self._due and self._due[0][0] <= self._now:
@@ -68,12 +73,24 @@ class SimLoop(asyncio.AbstractEventLoop):
             self.steps += 1
             chosen._run()
 
-    def _abandon(self) -> None:
-        """End what still waits, as when a machine is switched off: nobody is told."""
-        for task in self._tasks:
-            if not task.done():
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-        self._ready, self._due, self._tasks = [], [], set()
+    def end(self) -> None:
+        """Cancel what still waits, once all has been judged: nothing may run when the machine likes."""
+        self.ending = True
+        events._set_running_loop(self)
+        try:
+            for _ in range(ROUNDS_MAX):
+                waiting = [task for task in self._tasks if not task.done()]
+                if not waiting:
+                    return
+                for task in waiting:
+                    task.cancel()
+                while self._ready:
+                    handle = self._ready.pop()
+                    if not handle.cancelled():
+                        handle._run()
+            raise AssertionError(f"{len(waiting)} tasks cannot be cancelled: {waiting[0]}")
+        finally:
+            events._set_running_loop(None)
 
     def time(self) -> float:
         return self._now

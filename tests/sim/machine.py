@@ -65,6 +65,8 @@ class Machine:
         the simulator's time.
         """
         faults, loop = self.faults, self.loop
+        if loop.ending:
+            raise asyncio.CancelledError
         faults.now = loop.time()
         late = faults.strikes("answer late", 0.004, self.name)
         if faults.strikes("zombie: stopped, then wakes", 0.0008, self.name):

@@ -16,7 +16,7 @@ from tests.sim.consumer import Consumer
 from tests.sim.database import Database, Session
 from tests.sim.machine import Machine
 
-BATCH_RECORDS_MAX = 25
+BATCH_RECORDS_MAX = 10
 STATEMENT_SECONDS = 10.0
 _LOOK_SECONDS = 45.0
 """How often a process looks for timers that others left in its lanes; in production a second."""

@@ -46,21 +46,23 @@ def simulate(plan: Plan) -> Outcome:
             loop.run(scene.play(), SECONDS_MAX, STEPS_MAX)
         except Stuck as error:
             stuck = str(error)
-        found = violations(scene)
+        found, seconds = violations(scene), loop.time()
+        failures, history = list(loop.failures), list(scene.faults.history)
+        loop.end()
     finally:
         structlog.configure(**before)
         gc.set_threshold(*collects)
     if stuck:
         found.insert(0, Violation("the stages come to rest", stuck))
-    for failure in loop.failures:
+    for failure in failures:
         found.append(Violation("no task ends by an exception", repr(failure)))
     rows = sum(len(rows) for log in scene.databases.values() for rows in log.rows.values())
     return Outcome(
         plan,
         found,
-        loop.time(),
+        seconds,
         scene.faults.counts,
-        scene.faults.history,
+        history,
         plan.orders,
         rows,
         scene.faults.struck,

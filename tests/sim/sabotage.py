@@ -11,7 +11,7 @@ from uuid import UUID
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
-from libs.runtime.log import Lane, LogRow, Snapshot, Writes
+from libs.runtime.log import Lane, LogRow, Snapshot, Unavailable, Writes
 from libs.runtime.memory_log import MemoryBatch
 from libs.runtime.relay import Message, PublishFailed, Relay
 from libs.runtime.seek import Seek
@@ -108,7 +108,9 @@ class TimersLater(Transaction):
         for writes in self.written:
             writes.timers = {}
         await super()._commit()
-        await self.machine.step("crash in a transaction")
+        if any(timers) and self.machine.faults.strikes("crash after the commit", 0.2, self.machine.name):
+            self.machine.crash()  # between the two
+        await self.machine.step()
         for some in timers:
             self.database.apply(Writes(timers=some))
 
@@ -182,7 +184,28 @@ class NarrowSeek(Process):
             raise
 
 
-class LooksOnce(Process):
+class LateCommits(Transaction):
+    """Breaks nothing: of timers' transactions every other is cut off, and committed half a second later."""
+
+    async def _commit(self) -> None:
+        rings = any(writes.timers_done for writes in self.written)
+        if rings and self.machine.faults.strikes("commit cut off, done later", 0.5, self.machine.name):
+            self.machine.loop.call_later(0.5, self.database.commit, self)
+            raise Unavailable("the connection was lost during the commit")
+        await super()._commit()
+
+
+class LateSession(Session):
+    transaction = LateCommits
+
+
+class LateProcess(Process):
+    """Breaks nothing either; what the next one is to be compared with."""
+
+    session = LateSession
+
+
+class LooksOnce(LateProcess):
     """After a commit that was cut off the log is read at once, and not again when the server is through."""
 
     def uncertain(self) -> None:
@@ -207,8 +230,11 @@ def _process(**parts: object) -> type[Process]:
     return type("BrokenProcess", (Process,), parts)
 
 
+HARDER = "nothing, but commits are late"
+"""No guarantee is broken: a mix of faults that one of the switches needs."""
 _BROKEN: dict[str, Callable[..., Scene]] = {
     "": Scene,
+    HARDER: partial(Scene, process_of=LateProcess),
     "no compare-and-swap": partial(Scene, process_of=_transactions(NoCompareAndSwap)),
     "no epoch fence": partial(Scene, process_of=_transactions(NoEpochFence)),
     "no fence at all": partial(Scene, process_of=_transactions(NoFence)),
@@ -227,7 +253,7 @@ _BROKEN: dict[str, Callable[..., Scene]] = {
     "late commit unseen": partial(Scene, process_of=LooksOnce),
     "repeats projected": partial(Scene, read_side_of=RepeatsProjected),
 }
-SWITCHES = tuple(name for name in _BROKEN if name)
+SWITCHES = tuple(name for name in _BROKEN if name not in ("", HARDER))
 
 
 def broken(name: str) -> Callable[..., Scene]:

@@ -72,9 +72,12 @@ def test_a_run_that_cannot_end_says_so() -> None:
         while True:  # noqa: ASYNC110
             await asyncio.sleep(1)
 
-    with pytest.raises(Stuck, match="nothing is left to do"):
-        new_loop().run(waits_for_nobody(), 10, 1000)
-    with pytest.raises(Stuck, match="simulated hours"):
-        new_loop().run(runs_for_ever(), 10, 1000)
-    with pytest.raises(Stuck, match="1000 steps"):
-        new_loop().run(runs_for_ever(), 10**9, 1000)
+    for wanted, seconds, why in (
+        (waits_for_nobody(), 10, "nothing is left to do"),
+        (runs_for_ever(), 10, "simulated hours"),
+        (runs_for_ever(), 10**9, "1000 steps"),
+    ):
+        loop = new_loop()
+        with pytest.raises(Stuck, match=why):
+            loop.run(wanted, seconds, 1000)
+        loop.end()

@@ -3,11 +3,12 @@
 import pytest
 
 from tests.sim.run import simulate
-from tests.sim.sabotage import SWITCHES
+from tests.sim.sabotage import HARDER, SWITCHES
 from tests.sim.search import shorten
 from tests.sim.world import Plan
 
-SEEDS_MAX = 300
+SEEDS_MAX = 150
+HARDER_SEEDS = 20
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
@@ -15,6 +16,12 @@ def test_a_broken_guarantee_is_found(switch: str) -> None:
     plans = (Plan(seed, broken=switch) for seed in range(SEEDS_MAX))
     found = next((outcome for outcome in map(simulate, plans) if outcome.violations), None)
     assert found is not None, f"{switch}: not found in {SEEDS_MAX} seeds"
+
+
+def test_a_harder_mix_alone_is_no_violation() -> None:
+    outcomes = [simulate(Plan(seed, broken=HARDER)) for seed in range(HARDER_SEEDS)]
+    assert sum(outcome.faults["commit cut off, done later"] for outcome in outcomes) > HARDER_SEEDS
+    assert [outcome.violations for outcome in outcomes if outcome.violations] == []
 
 
 def test_a_failure_is_told_by_one_command_and_a_short_history() -> None:

@@ -18,7 +18,7 @@ from tests.sim.machine import Machine
 from tests.sim.people import People
 from tests.sim.process import Process
 
-LANES = 3
+LANES = 5
 ORDERS = 4
 """A run."""
 REPLICAS = {"inventory": 2}
