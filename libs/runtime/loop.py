@@ -178,7 +178,8 @@ class StageLoop:
             await batch.write(Writes(timers={(timer.key, timer.name): moved}))
 
     def _in_order(self, records: Sequence[Record]) -> list[Record]:
-        """The records of owned, running lanes; raises Seek where a partition does not continue."""
+        """The records of owned, running lanes. Raises Seek where a partition does not continue: nothing was
+        taken of the poll then, so all that runs is read again from where it stands."""
         expected = dict(self._next)
         mine = []
         for record in records:
@@ -188,7 +189,7 @@ class StageLoop:
             if record.offset < expected[place]:
                 continue
             if record.offset > expected[place]:
-                raise Seek({place: expected[place]})
+                raise Seek({at: next_ for at, next_ in self._next.items() if at[1] not in self._halted})
             expected[place] = record.offset + 1
             mine.append(record)
         return mine

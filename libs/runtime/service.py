@@ -29,7 +29,6 @@ from libs.runtime.loop import Limits, StageLoop
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.relay import PublishFailed, Relay
-from libs.runtime.seek import Seek
 from libs.runtime.sender import Performer, Sender
 from libs.runtime.serve import serve
 from libs.runtime.settings import Settings, settings
@@ -196,12 +195,7 @@ class StageService:
         self._tell_halted()
 
     async def handle(self, records: Sequence[Record]) -> None:
-        try:
-            await self._loop.handle(records)
-        except Seek as seek:
-            # A poll may be of several partitions: what was not taken of the others is read again too.
-            others = {at: next_ for at, next_ in self._loop.positions().items() if at[1] in self._loop.lanes}
-            raise Seek({**others, **seek.offsets}) from None
+        await self._loop.handle(records)
 
     def positions(self) -> Mapping[TopicPartition, int]:
         """What Kafka may be told: a recovery without the database builds on it."""

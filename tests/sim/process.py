@@ -8,7 +8,6 @@ from libs.runtime.consume import FENCED_MAX
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
 from libs.runtime.loop import Limits, StageLoop
 from libs.runtime.relay import PublishFailed, Relay
-from libs.runtime.seek import Seek
 from libs.runtime.stage import Stage
 from libs.runtime.wire import Record
 from tests.sim.broker import Group, Producer, SimBroker
@@ -88,11 +87,7 @@ class Process:
         self.relay.disown(sorted({lane for _, lane in partitions}))
 
     async def handle(self, records: Sequence[Record]) -> None:
-        try:
-            await self.loop.handle(records)
-        except Seek as seek:
-            others = {at: next_ for at, next_ in self.loop.positions().items() if at[1] in self.loop.lanes}
-            raise Seek({**others, **seek.offsets}) from None
+        await self.loop.handle(records)
 
     def positions(self) -> Mapping[TopicPartition, int]:
         return self.loop.positions()
