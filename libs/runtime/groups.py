@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
 
 from libs.runtime.complaint import Complaint
+from libs.runtime.kafka import open_admin
 from libs.runtime.log import TopicPartition
 from libs.runtime.settings import Settings
 
@@ -26,7 +25,7 @@ async def members(config: Settings, services: Sequence[str]) -> dict[str, int]:
     give_up_at = time.monotonic() + _RETRIES_SECONDS
     while True:
         try:
-            async with _admin(config) as admin:
+            async with open_admin(config) as admin:
                 found = {}
                 for name in services:
                     # One by one: aiokafka 0.14 cannot read an answer about several.
@@ -46,7 +45,7 @@ async def members(config: Settings, services: Sequence[str]) -> dict[str, int]:
 
 async def committed(config: Settings, service: str) -> dict[TopicPartition, tuple[int, str]]:
     """By partition the offset that the service's group committed, and what it noted there."""
-    async with _admin(config) as admin:
+    async with open_admin(config) as admin:
         found = await admin.list_consumer_group_offsets(group_of(service))
     return {
         (place.topic, place.partition): (at.offset, at.metadata or "")
@@ -90,13 +89,3 @@ def _running(config: Settings, found: dict[str, int]) -> Complaint:
         "Add --stop on the local stack; elsewhere scale the deployment to 0 and try again. A process that was"
         f" killed counts for up to {config.session_timeout_seconds:.0f} s.",
     )
-
-
-@asynccontextmanager
-async def _admin(config: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=config.kafka.split(","), request_timeout_ms=10_000)
-    try:
-        await admin.start()
-        yield admin
-    finally:
-        await admin.close()

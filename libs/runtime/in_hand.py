@@ -30,6 +30,9 @@ class InHand:
         self._known: dict[str, Part] = {}
         self._held: dict[str, Held] = {}
 
+    def __len__(self) -> int:
+        return len(self._held) + len(self._loaded)
+
     def learn(self, loaded: Mapping[str, Snapshot]) -> None:
         """Streams as they were loaded."""
         self._loaded |= loaded
@@ -50,9 +53,9 @@ class InHand:
         held = self._held.get(key)
         if held is None:
             stream = key.partition("/")[2]
-            found = self._loaded.get(key)
+            found = self._loaded.pop(key, None)
             if found is not None and found.part is None:
-                held = Held(found.version, self._known[key], lane)
+                held = Held(found.version, self._known.pop(key), lane)
             elif found is None:
                 held = Held(0, self._stage.empty(stream), lane, new=True)
             elif not found.part:

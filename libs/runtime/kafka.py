@@ -1,10 +1,12 @@
 """Kafka through aiokafka: lanes, publishing in order, reading one record again."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
@@ -146,3 +148,14 @@ class RecordReader:
             raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
         finally:
             await consumer.stop()
+
+
+@asynccontextmanager
+async def open_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client, closed in the end. Raises KafkaError when no broker answers."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.split(","), request_timeout_ms=10_000)
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()

@@ -6,7 +6,7 @@ from their beginning up to exactly there, into a database of its own, while the 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,11 +25,9 @@ from libs.runtime.relay import PublishFailed
 from libs.runtime.replay_order import Causes, LaneOrder, LaneStand, hole, own_context
 from libs.runtime.settings import Settings
 from libs.runtime.stage import Stage, events_topic
-from libs.runtime.topic_reader import TopicReader
+from libs.runtime.topic_reader import Read, TopicReader
 from libs.runtime.wire import Record
 
-Read = Callable[[str, int, int], Awaitable[Sequence[Record]]]
-"""Records of a topic's partition from an offset on, some of them; none when the partition stays silent."""
 Progress = Callable[[int, int], None]
 """Told events folded and events in all."""
 

@@ -28,9 +28,9 @@ from libs.runtime.replay_order import LaneStand
 from libs.runtime.retrace import retrace
 from libs.runtime.settings import Settings
 from libs.runtime.stage import Stage
+from libs.runtime.topic_lane import log_rows
 from libs.runtime.topic_reader import TopicReader
 
-_ROWS_AT_ONCE = 1000
 _CONTINUE_IDS = "SELECT setval(pg_get_serial_sequence('parked', 'id'), max(id)) FROM parked"
 _COUNTS = """
     SELECT (SELECT count(*) FROM parked WHERE state IN ('parked', 'queued', 'replaying')) AS parked,
@@ -240,7 +240,7 @@ async def _compare(log: Log, traces: Mapping[int, LaneTrace]) -> dict[int, dict[
     lanes: dict[int, dict[str, object]] = {}
     for lane, trace in sorted(traces.items()):
         digest = LaneDigest()
-        while rows := await log.unpublished(lane, digest.events, _ROWS_AT_ONCE):
+        async for rows in log_rows(log, lane):
             for row in rows:
                 digest.row(row)
         lanes[lane] = {

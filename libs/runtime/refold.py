@@ -6,7 +6,7 @@ as there. Lanes are independent but for streams that several of them change: `St
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -15,21 +15,12 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.ids import partition_key
 from libs.runtime.complaint import Complaint
+from libs.runtime.in_hand import Held, InHand
 from libs.runtime.log import EffectRow, Handled, LogRow, Origin, Parked, Snapshot, TimerRow, Writes
 from libs.runtime.replay_order import Heard, Hungry, LaneOrder, Own
-from libs.runtime.stage import Part, Stage, dump_part
+from libs.runtime.stage import Part, Stage
 
 _COMPARE = "Compare the topic with the stage's log: an event in it was changed or is missing."
-
-
-@dataclass(slots=True)
-class _Held:
-    """A part in hand; `changed` since it was last written."""
-
-    version: int
-    part: Part
-    lane: int
-    changed: bool = False
 
 
 class Missing(Exception):
@@ -46,7 +37,7 @@ class Refold:
     def __init__(self, stage: Stage, lanes: Iterable[LaneOrder], lane_of: Callable[[str], int]) -> None:
         self._stage, self._lane_of = stage, lane_of
         self.lanes = list(lanes)
-        self._held: dict[str, _Held] = {}
+        self._hand = InHand(stage, {})
         self._next_heard = {order.lane: 1 for order in self.lanes}
         self._positions: dict[str, int] = {}
         self._timers: dict[tuple[str, str], TimerRow] = {}
@@ -58,7 +49,7 @@ class Refold:
     @property
     def held(self) -> int:
         """How many parts are in hand."""
-        return len(self._held)
+        return len(self._hand)
 
     @property
     def rows(self) -> int:
@@ -98,9 +89,8 @@ class Refold:
         for order in self.lanes:
             for envelope in order.fresh:
                 key = partition_key(envelope.tenant, envelope.stream)
-                held = self._held.get(key)
-                keys = [key] if held is None else self._others(envelope, held.part)
-                wanted |= dict.fromkeys(other for other in keys if other not in self._held)
+                keys = self._others(envelope, self._held(key).part) if self._hand.has(key) else [key]
+                wanted |= dict.fromkeys(other for other in keys if not self._hand.has(other))
         if not wanted:
             for order in self.lanes:
                 order.fresh.clear()
@@ -108,29 +98,18 @@ class Refold:
 
     def give(self, keys: Iterable[str], found: Mapping[str, Snapshot]) -> None:
         """Parts as written before; those that were not found are empty."""
-        for key in keys:
-            stream = key.partition("/")[2]
-            snapshot = found.get(key)
-            if snapshot is None or not snapshot.part:
-                self._held[key] = _Held(0, self._stage.empty(stream), self._lane_of(key))
-            else:
-                part = self._stage.adapter(stream).validate_json(snapshot.part)
-                self._held[key] = _Held(snapshot.version, part, self._lane_of(key))
+        self._hand.learn({key: found.get(key, Snapshot(0, b"")) for key in keys})
 
     def finish(self, *, forget: bool) -> Writes:
         """What there is to write since the last time. With `forget`, no part stays in hand."""
         writes, self._writes = self._writes, Writes()
-        for key, held in self._held.items():
-            if held.changed:
-                dumped = dump_part(held.part)
-                writes.parts[key] = (held.lane, Snapshot(held.version, dumped))
-                held.changed = False
+        self._hand.write(writes)
         writes.handled, self._handled = list(self._handled.values()), {}
         for order in self.lanes:
             for source, sequence in order.high_water.items():
                 writes.high_water[source, order.lane] = sequence
         if forget:
-            self._held = {}
+            self._hand = InHand(self._stage, {})
             for order in self.lanes:
                 order.fresh = list(order.waiting())
         return writes
@@ -253,15 +232,18 @@ class Refold:
 
     def _parts(self, key: str, envelope: Envelope[Contract]) -> dict[str, Part]:
         """Home part and those that the event needs beside it. Raises Missing."""
-        held = self._held.get(key)
-        if held is None:
+        if not self._hand.has(key):
             raise Missing([key])
+        held = self._held(key)
         others = self._others(envelope, held.part)
-        missing = [other for other in others if other not in self._held]
+        missing = [other for other in others if not self._hand.has(other)]
         if missing:
             raise Missing(missing)
-        more = {other.partition("/")[2]: self._held[other].part for other in others}
+        more = {other.partition("/")[2]: self._held(other).part for other in others}
         return {envelope.stream: held.part, **more}
+
+    def _held(self, key: str) -> Held:
+        return self._hand.hold(key, self._lane_of(key))
 
     def _keep(self, envelope: Envelope[Contract], parts: dict[str, Part], state: object) -> bool:
         """Note which parts the fold changed; True when any did."""
@@ -269,7 +251,7 @@ class Refold:
         changed = False
         for stream, part in after.items():
             if part is not parts[stream]:
-                held = self._held[partition_key(envelope.tenant, stream)]
+                held = self._held(partition_key(envelope.tenant, stream))
                 held.part, held.changed, changed = part, True, True
                 held.version += stream != envelope.stream
         return changed
@@ -284,7 +266,7 @@ class Refold:
         version: int,
         payload: bytes,
     ) -> LogRow:
-        held = self._held[key]
+        held = self._held(key)
         held.version += 1
         held.changed = True
         context = {

@@ -1,12 +1,14 @@
 """Traces every lane of a stage through its topics, from their beginning to their end."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from libs.runtime.complaint import Complaint
 from libs.runtime.lane_trace import LaneTrace
 from libs.runtime.log import TopicPartition
-from libs.runtime.rebuild import Progress, Read
+from libs.runtime.rebuild import Progress
 from libs.runtime.stage import Stage
+from libs.runtime.topic_reader import Read, up_to
 
 
 async def retrace(
@@ -29,21 +31,19 @@ async def retrace(
     total, done = sum(ends.values()), 0
     for lane, trace in traces.items():
         for topic, take in _in_order(stage, trace):
-            offset = 0
-            while offset < ends[topic, lane]:
-                records = await read(topic, lane, offset)
-                if not records or records[0].offset != offset:
-                    raise Complaint(
-                        f"{topic}/{lane} does not hold all that was published to it: offset {offset} lacks.",
-                        "Was its retention shortened? `orderlog recover kafka --from log` makes it anew.",
-                    )
+            async for records in up_to(read, topic, lane, ends[topic, lane], partial(_lacks, topic, lane)):
                 for record in records:
-                    if record.offset < ends[topic, lane]:
-                        take(record)
-                        done += 1
-                offset = records[-1].offset + 1
+                    take(record)
+                done += len(records)
                 progress(done, total)
     return traces
+
+
+def _lacks(topic: str, lane: int, offset: int) -> Complaint:
+    return Complaint(
+        f"{topic}/{lane} does not hold all that was published to it: offset {offset} lacks.",
+        "Was its retention shortened? `orderlog recover kafka --from log` makes it anew.",
+    )
 
 
 def _in_order(stage: Stage, trace: LaneTrace) -> Iterable[tuple[str, Callable[..., None]]]:

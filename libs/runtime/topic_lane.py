@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from libs.runtime.complaint import Complaint
 from libs.runtime.lane_digest import LaneDigest
 from libs.runtime.log import Log, LogRow
-from libs.runtime.rebuild import Read
 from libs.runtime.relay import Publisher, message
 from libs.runtime.replay_order import own_context
 from libs.runtime.stage import Stage
+from libs.runtime.topic_reader import Read, up_to
 
 _ROWS_AT_ONCE = 500
 
@@ -34,13 +34,14 @@ async def content(
     wanted: Collection[tuple[str, str]] = (),
 ) -> LaneContent:
     """Read a lane of the stage's topic up to `end`. Unlike: it has a hole, or is silent before."""
-    found, offset = LaneContent(places={what: [] for what in wanted}), 0
-    while offset < end:
-        records = await read(stage.topic, lane, offset)
-        if not records or records[0].offset != offset:
-            raise _unlike(stage, lane, f"offset {offset} lacks")
+    found = LaneContent(places={what: [] for what in wanted})
+
+    def lacks(offset: int) -> Unlike:
+        return _unlike(stage, lane, f"offset {offset} lacks")
+
+    async for records in up_to(read, stage.topic, lane, end, lacks):
         for record in records:
-            own = own_context(stage, record) if record.offset < end else None
+            own = own_context(stage, record)
             if own is None or own.sequence <= found.digest.events:
                 continue
             if own.sequence > found.digest.events + 1:
@@ -51,7 +52,6 @@ async def content(
             what = ((record.key or b"").decode(), own.type)
             if what in found.places:
                 found.places[what].append(record.offset)
-        offset = records[-1].offset + 1
     return found
 
 
@@ -63,7 +63,7 @@ async def publish_missing(
     Unlike: the topic is not the log's beginning. Complaint: it goes on beyond it. Raises PublishFailed.
     """
     digest, published, there = LaneDigest(), 0, before.digest.events
-    async for rows in _log_rows(log, lane):
+    async for rows in log_rows(log, lane):
         for row in rows:
             digest.row(row)
             if digest.events == there and digest.hexdigest() != before.digest.hexdigest():
@@ -81,7 +81,8 @@ async def publish_missing(
     return published, digest.hexdigest()
 
 
-async def _log_rows(log: Log, lane: int) -> AsyncIterator[list[LogRow]]:
+async def log_rows(log: Log, lane: int) -> AsyncIterator[list[LogRow]]:
+    """A lane's decided rows from its first, some at a time."""
     after = 0
     while rows := await log.unpublished(lane, after, _ROWS_AT_ONCE):
         yield rows

@@ -1,6 +1,6 @@
 """Reads partitions from wherever it is asked to, without a group: for rebuilds."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
@@ -15,6 +15,24 @@ _FETCH_BYTES = 1_048_576
 _SILENCE_MS = 15_000
 _WAIT_MS = 10
 """A request asks for all partitions at once: those at their end must not hold up the one that is read."""
+
+
+Read = Callable[[str, int, int], Awaitable[Sequence[Record]]]
+"""Records of a topic's partition from an offset on, some of them; none when the partition stays silent."""
+
+
+async def up_to(
+    read: Read, topic: str, partition: int, end: int, lacks: Callable[[int], Complaint]
+) -> AsyncIterator[Sequence[Record]]:
+    """A partition from its beginning up to `end`, some records at a time. Raises what `lacks` makes of an
+    offset that is not there."""
+    offset = 0
+    while offset < end:
+        records = await read(topic, partition, offset)
+        if not records or records[0].offset != offset:
+            raise lacks(offset)
+        yield [record for record in records if record.offset < end]
+        offset = records[-1].offset + 1
 
 
 class TopicReader:

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -11,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from libs.runtime.complaint import Complaint
+from libs.runtime.kafka import open_admin
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.stage import commands_topic, events_topic
 
@@ -54,7 +54,7 @@ async def ensure_topics(settings: Settings, deadline_seconds: float = 30.0) -> l
     created: list[str] = []
     while True:
         try:
-            async with _admin(settings) as admin:
+            async with open_admin(settings) as admin:
                 created += await _create_missing(admin, settings)
                 if await _all_led(admin, settings):
                     return created
@@ -81,7 +81,7 @@ async def count_lag(settings: Settings, groups: Iterable[str]) -> dict[str, int 
 
     The commit is Kafka's hint: a stage's own truth is its table of consumed offsets.
     """
-    async with _admin(settings) as admin:
+    async with open_admin(settings) as admin:
         committed = {group: await admin.list_consumer_group_offsets(group) for group in groups}
     firsts, ends = await _bounds(settings)
     lags: dict[str, int | None] = {}
@@ -98,7 +98,7 @@ async def delete(settings: Settings, topic: str, deadline_seconds: float = 30.0)
     Complaint: it is still there when the deadline has passed.
     """
     give_up_at = time.monotonic() + deadline_seconds
-    async with _admin(settings) as admin:
+    async with open_admin(settings) as admin:
         await admin.delete_topics([topic])
         while topic in await admin.list_topics():
             if time.monotonic() > give_up_at:
@@ -111,7 +111,7 @@ async def delete(settings: Settings, topic: str, deadline_seconds: float = 30.0)
 
 async def _bounds(settings: Settings) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
     """First and next offset of every partition of the lifecycle's topics."""
-    async with _admin(settings) as admin:
+    async with open_admin(settings) as admin:
         found = await _described(admin)
     partitions = [TopicPartition(topic.topic, n) for topic in found for n in range(topic.partitions)]
     if not partitions:
@@ -171,16 +171,6 @@ async def _described(admin: AIOKafkaAdminClient) -> list[_Described]:
         )
         for found in (await admin.describe_topics(wanted) if wanted else ())
     ]
-
-
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.split(","), request_timeout_ms=10_000)
-    try:
-        await admin.start()
-        yield admin
-    finally:
-        await admin.close()
 
 
 def _unreachable(settings: Settings, why: object) -> Complaint:

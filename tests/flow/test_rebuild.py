@@ -31,6 +31,7 @@ from libs.runtime.complaint import Complaint
 from libs.runtime.digest import memory_digest
 from libs.runtime.memory_log import MemoryLog
 from libs.runtime.stage import Stage
+from libs.runtime.topic_reader import Read
 from libs.runtime.wire import Record
 from tests.flow.life import life
 from tests.flow.oracle import check, stands
@@ -42,7 +43,7 @@ Change = Callable[[Record], Record | None]
 """A record as it is read instead, or None for one that is gone."""
 
 
-def reading(world: World, change: Change = lambda record: record) -> rebuild.Read:
+def reading(world: World, change: Change = lambda record: record) -> Read:
     """The broker's topics, read nine records at a time."""
 
     async def read(topic: str, partition: int, offset: int) -> Sequence[Record]:

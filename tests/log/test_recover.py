@@ -17,6 +17,7 @@ from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.retrace import retrace
 from libs.runtime.settings import Settings
 from libs.runtime.settled_offsets import SettledOffsets
+from libs.runtime.topic_reader import Read
 from libs.runtime.wire import Record
 from tests.flow.life import life
 from tests.flow.oracle import stands
@@ -49,7 +50,7 @@ async def pool(config: Settings) -> AsyncIterator[asyncpg.Pool]:
     await pool.close()
 
 
-def reading(world: World) -> rebuild.Read:
+def reading(world: World) -> Read:
     async def read(topic: str, partition: int, offset: int) -> Sequence[Record]:
         return world.broker.read((topic, partition), offset, 100)
 
