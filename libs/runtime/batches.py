@@ -201,10 +201,7 @@ class Batches:
             new = [key for key in keys_of(items) if not planner.hand.has(key) and not _crosses_lanes(key)]
             planner.hand.learn(await self._own(batch, new))
             crossing, shared = self._others(planner, items)
-            unknown = [key for key in shared if not planner.hand.has(key)]
-            planner.hand.learn(dict.fromkeys(unknown, Snapshot(0, b"")))
-            planner.hand.learn(await batch.load(unknown, lock=False, known=self._parts.versions(unknown)))
-            unknown = [key for key in crossing if not planner.hand.has(key)]
+            unknown = [key for key in (*shared, *crossing) if not planner.hand.has(key)]
             planner.hand.learn(dict.fromkeys(unknown, Snapshot(0, b"")))
             planner.hand.learn(await batch.load(unknown, lock=False, known=self._parts.versions(unknown)))
         return {key: planner.hand.version(key) for key in crossing}

@@ -28,6 +28,8 @@ class SettledOffsets:
 
         Raises what asyncpg raises when the database does not answer.
         """
+        if not self._waiting and positions == self.offsets:
+            return
         now: dict[int, dict[TopicPartition, int]] = {}
         for place, offset in positions.items():
             now.setdefault(place[1], {})[place] = offset
