@@ -7,6 +7,7 @@ know it reads on.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from libs.runtime.log import TopicPartition
 from libs.runtime.memory_broker import MemoryBroker
@@ -81,7 +82,7 @@ class Producer:
         self.broker.append(topic, partition, messages)
 
 
-class GroupMember:
+class GroupMember(Protocol):
     """What a group tells one of its members; `tests.sim.consumer.Consumer` listens."""
 
     machine: Machine
@@ -89,11 +90,9 @@ class GroupMember:
 
     def told_to_rejoin(self) -> None:
         """A rebalance began: give everything up, then `Group.rejoined`."""
-        raise NotImplementedError
 
     def told_its_share(self, places: list[TopicPartition]) -> None:
         """The rebalance is over; these are yours."""
-        raise NotImplementedError
 
 
 class Group:
