@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TextColumn
 
 from cli import order_page
 from cli.client import (
@@ -21,7 +21,7 @@ from cli.client import (
     undecided,
 )
 from cli.loadfile import SUFFIXES, read_orders
-from cli.output import JsonOption, console, emit, table
+from cli.output import JsonOption, bar, console, emit, table
 from cli.submit import Failure, Submission, submit
 from cli.text import add_row, count, tell, utc
 from libs.events.ids import order_id
@@ -56,7 +56,7 @@ def submit_file(
     """
     lines = _lines_of(file)
     began = time.monotonic()
-    with connect(tenant) as edges, _progress_bar() as bars:
+    with connect(tenant) as edges, bar(TextColumn("{task.fields[orders]:,} orders")) as bars:
         task = bars.add_task("submitting", total=lines, orders=0)
 
         def show(line: int, so_far: Submission) -> None:
@@ -308,18 +308,6 @@ def _lines_of(file: Path) -> int:
         raise Complaint(
             f"{file} cannot be read: {error.strerror}.", "Check the path and its permissions.", exit_code=2
         ) from None
-
-
-def _progress_bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[orders]:,} orders"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def _tell_failures(name: str, done: Submission) -> None:

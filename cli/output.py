@@ -14,7 +14,16 @@ from typing import Annotated, NoReturn
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from libs.runtime.complaint import Complaint
@@ -41,6 +50,19 @@ def table(*columns: str, title: str | None = None) -> Table:
     for name in columns:
         drawn.add_column(name.rstrip("#"), justify="right" if name.endswith("#") else "left")
     return drawn
+
+
+def bar(done: ProgressColumn | None = None) -> Progress:
+    """How far something is, gone once it is over; nothing where that is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        done or MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
 
 
 def fail(complaint: Complaint) -> NoReturn:

@@ -9,10 +9,9 @@ from uuid import UUID
 
 import orjson
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.client import checked_tenant
-from cli.output import JsonOption, console, emit, table
+from cli.output import JsonOption, bar, console, emit, table
 from cli.text import add_row, count, tell
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import settings
@@ -57,7 +56,7 @@ def no_oversell(
     Example: orderlog prove no-oversell --json
     """
     only = None if tenant == EVERY_TENANT else checked_tenant(tenant)
-    with _bar() as bars:
+    with bar() as bars:
         task = bars.add_task("walking inventory's log", total=None)
         proof = prove_log(
             settings().dsn("inventory"),
@@ -152,18 +151,6 @@ _MOVES_NOTHING = orjson.dumps(
         "next_step": "",
     }
 )
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def _tell(proof: "Proof", tenant: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import rebuild_stages
-from cli.output import JsonOption, emit
+from cli.output import JsonOption, bar, emit
 from cli.text import count, tell
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import settings
@@ -35,7 +35,7 @@ def rebuild_read_models(
         )
     from services.console.replay import rebuild_console
 
-    with rebuild_stages.bar() as bars:
+    with bar() as bars:
         task = bars.add_task("rebuilding from the topics", total=None)
         rebuilt = asyncio.run(
             rebuild_console(

@@ -7,9 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.output import JsonOption, console, emit
+from cli.output import JsonOption, bar, emit
 from cli.text import count, tell
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import STAGES, settings
@@ -107,16 +106,3 @@ def _tell(rebuilt: "Rebuilt", keep: bool) -> None:
 def _end(found: "Sequence[Rebuilt]", verify: bool) -> None:
     if verify and not all(rebuilt.match for rebuilt in found):
         raise typer.Exit(1)
-
-
-def bar() -> Progress:
-    """How far a rebuild is; nothing where that is no terminal."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress as Bars
 
-from cli.output import JsonOption, Steps, console, emit, table
-from cli.rebuild_stages import bar
+from cli.output import JsonOption, Steps, bar, console, emit, table
 from cli.text import add_row, count, tell
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import STAGES, settings

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvloop
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TaskID
 
 from cli.bench import machine, parts
 from cli.bench.drive import Progress as Told
 from cli.bench.figures import Figure, Reading, figures
 from cli.bench.page import Report
 from cli.bench.parts import Run
-from cli.output import Steps, console, say
+from cli.output import Steps, bar, console, say
 from cli.text import count
 from deploy.local import programs, replicas, stack
 from libs.runtime.complaint import Complaint
@@ -189,8 +189,7 @@ class _Quiet:
 @contextmanager
 def _shown(run: Run) -> Iterator[Callable[[str], None]]:
     """Show what is going on; yields who is told of a new stretch of it. Lines where there is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with bar() as bars:
         whole = bars.add_task("", total=None)
         current: list[TaskID] = []
 

@@ -4,9 +4,7 @@ import argparse
 import sys
 import time
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from cli.output import console, emit, say, table
+from cli.output import bar, console, emit, say, table
 from tests.sim.faults import KINDS
 from tests.sim.sabotage import SWITCHES
 from tests.sim.search import Failure, Tally, processors, run
@@ -29,14 +27,7 @@ def main() -> int:
         for seed in range(asked.from_seed, asked.from_seed + asked.seeds)
     ]
     began = time.monotonic()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    ) as bars:
+    with bar() as bars:
         task = bars.add_task("seeds", total=len(plans))
 
         def progress(tally: Tally) -> None:
