@@ -12,7 +12,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from libs.runtime.settings import STAGES, settings
 from services.inventory.app import STAGE
 from tests.chaos.conftest import LANES, Case
-from tests.chaos.postgres_proxy import Fate, Link, Proxy, let_pass
+from tests.chaos.postgres_proxy import Decide, Fate, Link, Proxy, let_pass
 from tests.chaos.processes import Child, Processes
 from tests.chaos.shop import Lines, Shop, eventually
 
@@ -29,6 +29,24 @@ async def orders_more(shop: Shop, count: int) -> None:
     """Wait until so many more orders were submitted."""
     wanted = len(shop.orders) + count
     await eventually(lambda: len(shop.orders) >= wanted, "orders go on")
+
+
+async def killed_thrice(
+    shop: Shop, processes: Processes, proxy: Proxy, decide: Decide, children: list[Child]
+) -> None:
+    """Run inventory behind the proxy while orders go on until `decide` has killed it; then again, and again.
+    `children` are told of each that is started. In the end it runs as ever."""
+    await processes.stop("inventory")
+    try:
+        async with shop.ordering(lines_of, per_second=20):
+            for _ in range(3):
+                proxy.decide = let_pass
+                children.append(await processes.start("inventory", proxy.port))
+                proxy.decide = decide
+                await eventually(lambda: children[-1].process.poll() is not None, "it is killed")
+    finally:
+        proxy.decide = let_pass
+        await processes.up()
 
 
 async def test_01_a_stage_is_killed_at_random_points(case: Case, processes: Processes) -> None:
@@ -60,17 +78,7 @@ async def test_02_killed_between_the_database_s_commit_and_kafka_s(
 
     proxy.on_answer = kill
     async with case.shop(STOCK) as shop:
-        await processes.stop("inventory")
-        try:
-            async with shop.ordering(lines_of, per_second=20):
-                for _ in range(3):
-                    proxy.decide = let_pass
-                    children.append(await processes.start("inventory", proxy.port))
-                    proxy.decide = at_commit
-                    await eventually(lambda: children[-1].process.poll() is not None, "it is killed")
-        finally:
-            proxy.decide = let_pass
-            await processes.up()
+        await killed_thrice(shop, processes, proxy, at_commit, children)
 
 
 async def test_03_a_batch_that_stood_still_commits_nothing(

@@ -14,7 +14,7 @@ from tests.chaos.oracle import at_rest
 from tests.chaos.postgres_proxy import Fate, Link, Proxy, let_pass
 from tests.chaos.processes import Child, Processes
 from tests.chaos.shop import eventually
-from tests.chaos.test_processes import STOCK, lines_of, orders_more
+from tests.chaos.test_processes import STOCK, killed_thrice, lines_of, orders_more
 
 pytestmark = pytest.mark.chaos
 
@@ -36,17 +36,7 @@ async def test_06_the_relay_is_killed_before_its_cursor(
         await at_rest()
         await case.books.differences()
         repeats = case.books.repeats
-        await processes.stop("inventory")
-        try:
-            async with shop.ordering(lines_of, per_second=20):
-                for _ in range(3):
-                    proxy.decide = let_pass
-                    children.append(await processes.start("inventory", proxy.port))
-                    proxy.decide = at_cursor
-                    await eventually(lambda: children[-1].process.poll() is not None, "it is killed")
-        finally:
-            proxy.decide = let_pass
-            await processes.up()
+        await killed_thrice(shop, processes, proxy, at_cursor, children)
         await shop.served()
         case.recovered()
         await at_rest()
