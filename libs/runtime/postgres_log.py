@@ -38,21 +38,17 @@ _UNREACHABLE = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-    asyncpg.DiskFullError,
     asyncpg.ReadOnlySQLTransactionError,
 )
 
 
 @contextmanager
-def _reachable() -> Iterator[None]:
+def reachable() -> Iterator[None]:
+    """What a lost, overloaded or read-only database says becomes Unavailable."""
     try:
         yield
     except _UNREACHABLE as error:
@@ -61,7 +57,7 @@ def _reachable() -> Iterator[None]:
 
 async def open_pool(dsn: str, settings: Settings, name: str) -> asyncpg.Pool:
     """A connection pool with the bounds of the settings. Raises Unavailable."""
-    with _reachable():
+    with reachable():
         return await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -112,8 +108,8 @@ class PostgresLog:
 
     @asynccontextmanager
     async def _reachable(self) -> AsyncIterator[None]:
-        """As `_reachable`; connections to a server that became read-only, as in a failover, are given up."""
-        with _reachable():
+        """As `reachable`; connections to a server that became read-only, as in a failover, are given up."""
+        with reachable():
             try:
                 yield
             except asyncpg.ReadOnlySQLTransactionError:

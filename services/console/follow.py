@@ -5,17 +5,16 @@ its row is written once for all of them. What is held back meanwhile is in memor
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import asyncpg
 import structlog
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.runtime.log import Unavailable
+from libs.runtime.postgres_log import reachable
 from libs.runtime.seek import Seek
 from libs.runtime.wire import Record
 from services.console.records import NewerEvent, UnreadableEvent, read
@@ -95,7 +94,7 @@ class Follower:
     async def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Own these; where to read each from. Raises Unavailable."""
         async with self._writing:
-            with _reachable():
+            with reachable():
                 offsets = await self._projector.positions(partitions)
             self.revoked(partitions)
             self._next |= offsets
@@ -142,10 +141,10 @@ class Follower:
 
     async def _project(self, batch: ReadBatch) -> None:
         try:
-            with _reachable():
+            with reachable():
                 await self._projector.apply(batch.envelopes, batch.offsets, batch.unreadable)
         except OffsetMoved:
-            with _reachable():
+            with reachable():
                 self._next |= await self._projector.positions(self._next)
             raise Seek(self._next) from None
         except Unavailable:
@@ -171,7 +170,7 @@ class Follower:
         logger.error("event could not be projected", topic=place[0], offset=offset, exc_info=error)
         why = f"projecting it failed: {type(error).__name__}; see the console's log"
         alone = ReadBatch([ReadRecord(place, offset, UnreadableEvent(*place, offset, "failed", why))])
-        with _reachable():
+        with reachable():
             await self._projector.apply((), alone.offsets, alone.unreadable)
         self._applied(alone)
 
@@ -193,21 +192,3 @@ class Follower:
                 )
                 continue
             expected[place] = record.offset + 1
-
-
-@contextmanager
-def _reachable() -> Iterator[None]:
-    """What a lost or overloaded database says becomes Unavailable."""
-    try:
-        yield
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.InterfaceError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.InsufficientResourcesError,
-        asyncpg.OperatorInterventionError,
-        asyncpg.TransactionRollbackError,
-        asyncpg.LockNotAvailableError,
-    ) as error:
-        raise Unavailable(f"{type(error).__name__}: {error}") from error
