@@ -1,6 +1,5 @@
 """Stages in this process, on databases of their own, fed from memory: what they cost without Kafka."""
 
-import gc
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -113,9 +112,3 @@ async def own_log(settings: Settings, stage: Stage) -> AsyncIterator[PostgresLog
 def database_of(stage: Stage) -> str:
     """The name under which `Settings.dsn` finds it."""
     return f"bench_{stage.name}"
-
-
-def as_served() -> None:
-    """Look for reference cycles as rarely as `libs.runtime.serve` has a stage do."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)

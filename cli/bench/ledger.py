@@ -17,12 +17,13 @@ import orjson
 import uvloop
 
 from cli.bench.drive import stock, tenant_name
-from cli.bench.fed import FedStage, as_served, database_of, own_log, send
+from cli.bench.fed import FedStage, database_of, own_log, send
 from cli.bench.orders import CHOICES, order
 from libs.events.inventory import StockReserved
 from libs.runtime.complaint import Complaint
 from libs.runtime.memory_broker import MemoryBroker
 from libs.runtime.memory_log import MemoryLog
+from libs.runtime.serve import collect_seldom
 from libs.runtime.settings import Settings, settings
 from services.intake.app import STAGE as INTAKE
 from services.inventory.app import STAGE as INVENTORY
@@ -123,6 +124,6 @@ async def _copied(chosen: Settings, orders: int, batches: int, seconds: float) -
 
 
 if __name__ == "__main__":
-    as_served()
+    collect_seldom()
     found = uvloop.run(one_round(int(sys.argv[1]), sys.argv[2]))
     print(orjson.dumps(asdict(found)).decode())

@@ -19,7 +19,7 @@ import psutil
 import uvloop
 
 from cli.bench.drive import stock, tenant_name
-from cli.bench.fed import FedStage, as_served, database_of, own_log, send
+from cli.bench.fed import FedStage, database_of, own_log, send
 from cli.bench.orders import id_of, order
 from cli.bench.processor import session_seconds
 from libs.events.contract import Command
@@ -28,6 +28,7 @@ from libs.events.ids import subject_of
 from libs.runtime.complaint import Complaint
 from libs.runtime.keyring import Keyring, Unsealed, open_keyring
 from libs.runtime.memory_broker import MemoryBroker
+from libs.runtime.serve import collect_seldom
 from libs.runtime.settings import Settings, settings
 from services.fulfillment.app import STAGE as FULFILLMENT
 from services.intake.app import STAGE as INTAKE
@@ -144,5 +145,5 @@ def _spent(chosen: Settings) -> float:
 
 
 if __name__ == "__main__":
-    as_served()
+    collect_seldom()
     print(orjson.dumps({"micros": uvloop.run(one_round(int(sys.argv[1]), sys.argv[2]))}).decode())
