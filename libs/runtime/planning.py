@@ -14,7 +14,7 @@ from asyncpg.pgproto.pgproto import UUID as FastUUID
 from libs.events.catalogue import encode
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.ids import derived, partition_key
+from libs.events.ids import event_id_bytes, partition_key
 from libs.events.record import record
 from libs.runtime.in_hand import InHand
 from libs.runtime.log import EffectRow, Handled, Lane, LogRow, Origin, Parked, TimerRow, Writes
@@ -184,7 +184,7 @@ class Planner:
 
     def _event_id(self, cause: UUID, index: int) -> UUID:
         """`libs.events.ids.event_id`, of a class that is written to text and to the database in C."""
-        id_: UUID = FastUUID(derived(cause.bytes, f"{self._stage.name}/{index}"))
+        id_: UUID = FastUUID(event_id_bytes(cause, self._stage.name, index))
         return id_
 
     def _emit(self, lane: int, key: str, heard: Envelope[Contract], event: Event, id_: UUID) -> None:
