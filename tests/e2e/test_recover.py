@@ -143,7 +143,7 @@ def test_databases_that_are_gone_are_made_from_the_topics(stack: Stack, shop: Sh
     waiting = {name: parked_rows(name, "state IN ('parked', 'queued', 'replaying')") for name in lost}
     settled = {name: parked_rows(name, "state NOT IN ('parked', 'queued', 'replaying')") for name in lost}
     stop(stack, lost)
-    administer(*(f"DROP DATABASE orderlog_{name} WITH (FORCE)" for name in lost))
+    administer(*(f"DROP DATABASE orderlog_{name}" for name in lost))
     shop.buy()
     for name in lost:
         recovered = stack.json("recover", name, "--from", "kafka")
@@ -195,7 +195,7 @@ def test_a_restored_backup_does_not_begin_before_it_has_caught_up(stack: Stack, 
     shop.is_served()
     stop(stack, ["inventory"])
     administer(
-        "DROP DATABASE orderlog_inventory WITH (FORCE)",
+        "DROP DATABASE orderlog_inventory",
         "ALTER DATABASE backup_of_inventory RENAME TO orderlog_inventory",
     )
     refused = stack.run("up")

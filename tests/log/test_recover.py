@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import asyncpg
+import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -67,6 +68,24 @@ async def test_a_database_that_somebody_uses_is_not_renamed(config: Settings) ->
     migrate.rename(config, "intake", "intake_before")
     assert migrate.exists(config, "intake_before")
     assert not migrate.exists(config, "intake")
+
+
+async def test_a_database_is_dropped_with_the_roles_own_sessions_and_no_others(config: Settings) -> None:
+    with psycopg.connect(config.dsn("intake"), autocommit=True) as connection:
+        connection.execute("CREATE ROLE shopkeeper LOGIN CREATEDB")
+    url = config.database_url.get_secret_value().replace("//postgres:", "//shopkeeper:")
+    product = Settings(database_url=SecretStr(url))
+    migrate.create_beside(product, "scratch", "intake")
+    ours = await rebuild.connect(product, "scratch")
+    assert await ours.fetchval("SELECT current_user") == "shopkeeper"
+    theirs = await asyncpg.connect(config.dsn("scratch"))
+    with pytest.raises(Complaint, match="orderlog_scratch cannot be dropped while it is used"):
+        migrate.drop(product, "scratch")
+    assert migrate.exists(product, "scratch")
+    await theirs.close()
+    migrate.drop(product, "scratch")
+    assert not migrate.exists(product, "scratch")
+    assert ours.is_closed()
 
 
 async def test_one_recovery_runs_at_a_time(config: Settings) -> None:
