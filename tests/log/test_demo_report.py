@@ -3,20 +3,17 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
 import pytest
 
 from cli.demo.report import Report, read_logs
-from libs.runtime import migrate
 from libs.runtime.log import LogRow
 from libs.runtime.settings import STAGES
 from tests.flow.demo_run import ORDERS, STEPS, Run
 from tests.flow.world import World
 
-SCHEMA = Path(migrate.__file__).parent / "migrations" / "stage" / "0001.stage.sql"
 COLUMNS = (
     "lane, origin, seq, event_id, tenant, stream, stream_version, type, version, payload, context, at",
     "recorded_at",
@@ -66,12 +63,8 @@ class Databases:
 
 
 @pytest.fixture(scope="module")
-def databases(postgres_dsn: Callable[[], str]) -> Databases:
-    found = Databases({stage: postgres_dsn() for stage in STAGES})
-    for dsn in found.dsns.values():
-        with psycopg.connect(dsn) as connection:
-            connection.execute(SCHEMA.read_text())
-    return found
+def databases(migrated_dsn: Callable[[str], str]) -> Databases:
+    return Databases({stage: migrated_dsn(stage) for stage in STAGES})
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,16 @@
 """Inventory's tables on a real PostgreSQL: the sums follow the movements, and no wrong sum can be written."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import redirect_stdout
-from io import StringIO
 from uuid import UUID
 
 import asyncpg
 import pytest
-from yoyo import get_backend, read_migrations
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import StockReserved
 from libs.events.order import LineQuantity
 from libs.runtime.log import Writes
-from libs.runtime.migrate import migration_folders
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.settings import Settings
 from services.inventory import ledger
@@ -37,14 +33,9 @@ from tests.unit.inventory_world import TENANT, World
 
 
 @pytest.fixture
-async def pool(postgres_dsn: Callable[[], str]) -> AsyncIterator[asyncpg.Pool]:
+async def pool(migrated_dsn: Callable[[str], str]) -> AsyncIterator[asyncpg.Pool]:
     """A database as `orderlog migrate` makes inventory's."""
-    dsn = postgres_dsn()
-    backend = get_backend(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
-    with redirect_stdout(StringIO()):
-        backend.apply_migrations(backend.to_apply(read_migrations(*map(str, migration_folders("inventory")))))
-    backend.connection.close()
-    pool = await open_pool(dsn, Settings(), "test")
+    pool = await open_pool(migrated_dsn("inventory"), Settings(), "test")
     yield pool
     await pool.close()
 

@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID, uuid5
 
 import asyncpg
 import pytest
 
-import libs.runtime
 from libs.runtime.log import (
     EffectRow,
     Fenced,
@@ -31,12 +29,10 @@ from services.intake.app import STAGE
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 IDS = UUID("5a1f7a52-0c63-5b4e-8a3d-7c1f0c2f7e11")
-MIGRATION = Path(libs.runtime.__file__).parent / "migrations" / "stage" / "0001.stage.sql"
 
 
 async def postgres_log(dsn: str) -> tuple[asyncpg.Pool, PostgresLog]:
     pool = await open_pool(dsn, Settings(), "test")
-    await pool.execute(MIGRATION.read_text())
     return pool, PostgresLog(pool, STAGE)
 
 
@@ -45,8 +41,8 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     if request.param == "memory":
         yield MemoryLog()
         return
-    fresh: Callable[[], str] = request.getfixturevalue("postgres_dsn")
-    pool, found = await postgres_log(fresh())
+    fresh: Callable[[str], str] = request.getfixturevalue("migrated_dsn")
+    pool, found = await postgres_log(fresh("intake"))
     yield found
     await pool.close()
 
@@ -178,9 +174,9 @@ async def test_another_command_under_an_id_has_an_answer_of_its_own(log: Log) ->
 
 
 async def test_a_command_id_decided_in_another_lane_meanwhile_rolls_back(
-    postgres_dsn: Callable[[], str],
+    migrated_dsn: Callable[[str], str],
 ) -> None:
-    pool, log = await postgres_log(postgres_dsn())
+    pool, log = await postgres_log(migrated_dsn("intake"))
     epochs = await log.claim([0, 1])
     await write(log, Writes(rows=[row(1)], handled=[Handled("acme", IDS, b"digest", 0, 1, 1)]), epochs)
     late = Writes(rows=[row(1, lane=1)], handled=[Handled("acme", IDS, b"digest", 1, 1, 1)])
@@ -212,6 +208,38 @@ async def test_timers_ring_when_due_and_once_per_name(log: Log) -> None:
     assert await log.due([1], NOON + timedelta(hours=1), 10) == []
     await write(log, Writes(timers_done=[moved]), epochs)
     assert await log.due([0], NOON + timedelta(hours=1), 10) == []
+
+
+async def test_a_timer_that_is_gone_is_not_rung_again(log: Log) -> None:
+    """Its ring was committed, and whoever rings it again was not told; what rings with it is rung later."""
+    epochs = await log.claim([0])
+    rung, due = (TimerRow(0, f"acme/o-{n}", "claims", NOON) for n in (1, 2))
+    await write(log, Writes(timers={(due.key, due.name): due, (rung.key, rung.name): rung}), epochs)
+    await write(log, Writes(timers_done=[rung], rows=[row(1)]), epochs)
+    with pytest.raises(Fenced, match="timer"):
+        await write(log, Writes(timers_done=[rung, due], rows=[row(2)]), epochs)
+    assert await log.due([0], NOON, 10) == [due]
+    assert await log.unpublished(0, 0, 10) == [row(1)]
+
+
+async def test_a_timer_that_moved_while_it_rang_is_gone_with_it(log: Log) -> None:
+    """What moved it was committed before, so the ring has seen it."""
+    epochs = await log.claim([0])
+    first = TimerRow(0, "acme/o-1", "claims", NOON)
+    moved = replace(first, due_at=NOON + timedelta(minutes=5))
+    for timer in (first, moved):
+        await write(log, Writes(timers={(timer.key, timer.name): timer}), epochs)
+    await write(log, Writes(timers_done=[first]), epochs)
+    assert await log.next_due([0]) is None
+
+
+async def test_a_timer_that_its_own_ring_asks_for_again_stays(log: Log) -> None:
+    epochs = await log.claim([0])
+    timer = TimerRow(0, "acme/o-1", "claims", NOON)
+    asked = {(timer.key, timer.name): timer}
+    await write(log, Writes(timers=asked), epochs)
+    await write(log, Writes(timers_done=[timer], timers=asked), epochs)
+    assert await log.due([0], NOON, 10) == [timer]
 
 
 async def test_an_effect_is_claimed_once_per_lease_until_settled(log: Log) -> None:
@@ -254,8 +282,8 @@ async def test_parked_records_are_told_by_tenant(log: Log) -> None:
     assert len(await log.parked(open_only=False, limit=9)) == 2
 
 
-async def test_the_log_table_refuses_changes(postgres_dsn: Callable[[], str]) -> None:
-    pool, log = await postgres_log(postgres_dsn())
+async def test_the_log_table_refuses_changes(migrated_dsn: Callable[[str], str]) -> None:
+    pool, log = await postgres_log(migrated_dsn("intake"))
     await write(log, Writes(rows=[row(1)]), await log.claim([0]))
     for statement in ("UPDATE log SET type = 'x'", "DELETE FROM log", "TRUNCATE log"):
         with pytest.raises(asyncpg.RaiseError, match="append-only"):

@@ -1,25 +1,20 @@
 """A database that becomes read-only, as the former primary does in a failover, is waited for."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import asyncpg
 import pytest
 
-import libs.runtime
 from libs.runtime.log import Unavailable, Writes
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.settings import Settings
 from services.intake.app import STAGE
 
-MIGRATION = Path(libs.runtime.__file__).parent / "migrations" / "stage" / "0001.stage.sql"
 
-
-async def test_work_waits_and_goes_on_over_new_connections(postgres_dsn: Callable[[], str]) -> None:
-    dsn = postgres_dsn()
+async def test_work_waits_and_goes_on_over_new_connections(migrated_dsn: Callable[[str], str]) -> None:
+    dsn = migrated_dsn("intake")
     admin = await asyncpg.connect(dsn)
     name = await admin.fetchval("SELECT current_database()")
-    await admin.execute(MIGRATION.read_text())
     await admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     pool = await open_pool(dsn, Settings(), "test")
     log = PostgresLog(pool, STAGE)

@@ -1,5 +1,6 @@
 """What a recovery does to databases, on a real PostgreSQL: look at the old one, swap, place readers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -34,13 +35,14 @@ async def world() -> World:
 
 
 @pytest.fixture
-async def config(postgres_dsn: Callable[[], str]) -> Settings:
+async def config(migrated_dsn: Callable[[str], str]) -> Settings:
     """Settings under which `intake` is a migrated database, and nothing else is there."""
-    found = urlsplit(postgres_dsn())
+    found = urlsplit(migrated_dsn("intake"))
     url = found._replace(path=f"{found.path}_{{database}}").geturl()
     config = Settings(database_url=SecretStr(url))
-    migrate.create_beside(config, "intake_recovery", "intake")
-    migrate.rename(config, "intake_recovery", "intake")
+    fresh = found.path.strip("/")
+    with psycopg.connect(found._replace(path="/postgres").geturl(), autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{fresh}" RENAME TO "{fresh}_orderlog_intake"')
     return config
 
 
@@ -58,19 +60,8 @@ def reading(world: World) -> Read:
     return read
 
 
-async def test_a_database_that_somebody_uses_is_not_renamed(config: Settings) -> None:
-    assert migrate.exists(config, "intake")
-    assert not migrate.exists(config, "intake_before")
-    connection = await rebuild.connect(config, "intake")
-    with pytest.raises(Complaint, match="orderlog_intake cannot be renamed while it is used"):
-        migrate.rename(config, "intake", "intake_before")
-    await connection.close()
-    migrate.rename(config, "intake", "intake_before")
-    assert migrate.exists(config, "intake_before")
-    assert not migrate.exists(config, "intake")
-
-
-async def test_a_database_is_dropped_with_the_roles_own_sessions_and_no_others(config: Settings) -> None:
+async def test_a_database_that_somebody_uses_is_neither_renamed_nor_dropped(config: Settings) -> None:
+    """The server waits 5 s for somebody: for both at once. The role's own sessions hinder no drop."""
     with psycopg.connect(config.dsn("intake"), autocommit=True) as connection:
         connection.execute("CREATE ROLE shopkeeper LOGIN CREATEDB")
     url = config.database_url.get_secret_value().replace("//postgres:", "//shopkeeper:")
@@ -79,13 +70,32 @@ async def test_a_database_is_dropped_with_the_roles_own_sessions_and_no_others(c
     ours = await rebuild.connect(product, "scratch")
     assert await ours.fetchval("SELECT current_user") == "shopkeeper"
     theirs = await asyncpg.connect(config.dsn("scratch"))
-    with pytest.raises(Complaint, match="orderlog_scratch cannot be dropped while it is used"):
-        migrate.drop(product, "scratch")
+    user = await rebuild.connect(config, "intake")
+    assert migrate.exists(config, "intake")
+    assert not migrate.exists(config, "intake_before")
+    refused = await asyncio.gather(
+        asyncio.to_thread(migrate.rename, config, "intake", "intake_before"),
+        asyncio.to_thread(migrate.drop, product, "scratch"),
+        return_exceptions=True,
+    )
+    for told, expected in zip(
+        refused, ("intake cannot be renamed", "scratch cannot be dropped"), strict=True
+    ):
+        assert isinstance(told, Complaint), told
+        assert f"orderlog_{expected} while it is used" in str(told)
+    assert migrate.exists(config, "intake")
     assert migrate.exists(product, "scratch")
-    await theirs.close()
-    migrate.drop(product, "scratch")
-    assert not migrate.exists(product, "scratch")
     assert ours.is_closed()
+    ours = await rebuild.connect(product, "scratch")
+    await theirs.close()
+    await user.close()
+    await asyncio.to_thread(migrate.drop, product, "scratch")
+    assert not migrate.exists(product, "scratch")
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+        await ours.execute("SELECT 1")
+    migrate.rename(config, "intake", "intake_before")
+    assert migrate.exists(config, "intake_before")
+    assert not migrate.exists(config, "intake")
 
 
 async def test_one_recovery_runs_at_a_time(config: Settings) -> None:

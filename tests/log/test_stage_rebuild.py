@@ -1,16 +1,12 @@
 """A stage rebuilt into a real PostgreSQL, in small pieces, says what the log of its topics says."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import redirect_stdout
-from io import StringIO
 
 import asyncpg
 import pytest
-from yoyo import get_backend, read_migrations
 
 from libs.runtime import rebuild
 from libs.runtime.digest import database_digest, memory_digest
-from libs.runtime.migrate import migration_folders
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.settings import Settings
 from libs.runtime.stage import Stage
@@ -27,14 +23,9 @@ async def world() -> World:
 
 
 @pytest.fixture
-async def pool(postgres_dsn: Callable[[], str], stage: Stage) -> AsyncIterator[asyncpg.Pool]:
+async def pool(migrated_dsn: Callable[[str], str], stage: Stage) -> AsyncIterator[asyncpg.Pool]:
     """An empty database with the stage's schema."""
-    dsn = postgres_dsn()
-    backend = get_backend(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
-    with redirect_stdout(StringIO()):
-        backend.apply_migrations(backend.to_apply(read_migrations(*map(str, migration_folders(stage.name)))))
-    backend.connection.close()
-    pool = await open_pool(dsn, Settings(), "test")
+    pool = await open_pool(migrated_dsn(stage.name), Settings(), "test")
     yield pool
     await pool.close()
 
