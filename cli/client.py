@@ -18,7 +18,6 @@ import typer
 
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import settings
-from libs.runtime.tokens import mint
 
 if TYPE_CHECKING:
     import httpx
@@ -208,6 +207,8 @@ def undecided(answer: Mapping[str, Any], service: str) -> Complaint:
 
 
 def _token(tenant: str, role: str) -> str:
+    from libs.runtime.tokens import mint  # late: its JOSE library is a good part of a command's start
+
     key_file = settings().jwt_key_file
     try:
         return mint(key_file, tenant, user(), role, _TOKEN_SECONDS)

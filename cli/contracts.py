@@ -1,4 +1,4 @@
-"""`orderlog contracts`: the committed form of the contracts, written from the code and held against it.
+"""The committed form of the contracts, written from the code and held against it.
 
     contracts/schemas/<type>.v<version>.json             JSON Schema 2020-12; the released form once released
     contracts/asyncapi.json, contracts/README.md         generated, never edited
@@ -16,12 +16,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-import typer
 
-from cli.output import JsonOption, console, emit, say
 from libs.events.asyncapi import channels, document
 from libs.events.catalogue import BY_TYPE, Unreadable, decode, encode
 from libs.events.contract import Contract
@@ -32,8 +30,6 @@ from libs.runtime.complaint import Complaint
 ROOT = Path(__file__).resolve().parents[1]
 FORMS = ("full", "minimal")
 _EXPORT = "run `orderlog contracts export` and commit what it wrote"
-
-app = typer.Typer(no_args_is_help=True, help="Schemas, golden payloads and AsyncAPI of every contract.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,43 +64,6 @@ class Finding:
     where: str
     what: str
     next_step: str
-
-
-def register(parent: typer.Typer) -> None:
-    """Add `contracts` to the command line."""
-    parent.add_typer(app, name="contracts")
-
-
-@app.command("export")
-def export_command(
-    release: Annotated[
-        bool,
-        typer.Option(help="Freeze every version that is not released yet, as the last step of a release."),
-    ] = False,
-    json: JsonOption = False,
-) -> None:
-    """Write schemas, golden payloads, AsyncAPI and the index. What was released is left as it is."""
-    written = export(Tree(ROOT), release=release)
-    if json:
-        emit({"ok": True, "written": written, "types": len(BY_TYPE), "release": release})
-    else:
-        say(f"{len(BY_TYPE)} types; {len(written)} files changed.")
-        for name in written:
-            console.print(f"  {name}", markup=False)
-
-
-@app.command("check")
-def check_command(json: JsonOption = False) -> None:
-    """Compare the code with what is committed and released; exit 1 when something would break a reader."""
-    findings = check(Tree(ROOT))
-    if json:
-        emit({"ok": not findings, "types": len(BY_TYPE), "findings": [_as_json(one) for one in findings]})
-    for one in findings:
-        console.print(f"{one.where}: {one.what}", style="red", markup=False)
-        console.print(f"  → {one.next_step}", markup=False)
-    if findings:
-        raise typer.Exit(1)
-    say(f"{len(BY_TYPE)} types are as committed, and nothing released was broken.")
 
 
 def export(tree: Tree, *, release: bool = False) -> list[str]:
@@ -356,10 +315,6 @@ def _restore_or_export(version: int, latest: int) -> str:
     if version == latest:
         return _EXPORT
     return "restore it with git; what an older version was cannot be written from the code"
-
-
-def _as_json(one: Finding) -> dict[str, str]:
-    return {"where": one.where, "what": one.what, "next_step": one.next_step}
 
 
 def _pretty(content: Json) -> bytes:

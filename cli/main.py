@@ -4,7 +4,20 @@ import logging
 
 import typer
 
-from cli import contracts, erase, events, nodes, orders, parked, prove, rebuild, recover, sim, stack, stock
+from cli import (
+    contract_commands,
+    erase,
+    events,
+    nodes,
+    orders,
+    parked,
+    prove,
+    rebuild,
+    recover,
+    sim,
+    stack,
+    stock,
+)
 from cli.bench import command as bench
 from cli.demo import run as demo
 from cli.output import fail, fail_unforeseen
@@ -27,7 +40,7 @@ for module in (
     recover,
     prove,
     erase,
-    contracts,
+    contract_commands,
     sim,
     bench,
     demo,

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from shlex import quote
 from typing import Any
 
-from babel.numbers import get_currency_precision
 from rich.table import Table
 
 from cli.output import console, table
@@ -68,6 +67,8 @@ def money(amount_minor: int | None, currency: str | None) -> str:
     """`1,234.50 GBP`; nothing where either is not known."""
     if amount_minor is None or currency is None:
         return ""
+    from babel.numbers import get_currency_precision  # late: no other command needs it
+
     digits = get_currency_precision(currency)
     whole, part = divmod(abs(amount_minor), 10**digits)
     decimals = f".{part:0{digits}d}" if digits else ""

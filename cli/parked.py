@@ -7,7 +7,7 @@ sent in the clear, so it is shown only when asked for.
 
 import asyncio
 import hashlib
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +16,9 @@ from cli.output import JsonOption, console, emit, table
 from cli.text import add_row, count, tell, utc
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import STAGES, settings
-from libs.runtime.wire import Record
+
+if TYPE_CHECKING:
+    from libs.runtime.wire import Record
 
 app = typer.Typer(no_args_is_help=True, help="Records that wait for a person.")
 
@@ -207,7 +209,7 @@ def _resolve(place: str, stage: str | None, note: str, tenant: str | None, verb:
         emit({"ok": True, "stage": stages[0], "key": key, "records": answer["records"], "done": verb})
 
 
-async def _read(rows: list[Row]) -> list[Record | None]:
+async def _read(rows: list[Row]) -> "list[Record | None]":
     """The records themselves, from their topics. Complaint: Kafka does not answer."""
     from aiokafka.errors import KafkaError
 
@@ -223,7 +225,7 @@ async def _read(rows: list[Row]) -> list[Record | None]:
         ) from None
 
 
-def _looked(record: Record | None, value: bool) -> dict[str, object] | None:
+def _looked(record: "Record | None", value: bool) -> dict[str, object] | None:
     """What may be shown of a record; none when its topic does not hold it any more."""
     if record is None:
         return None

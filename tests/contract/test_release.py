@@ -11,7 +11,7 @@ import pytest
 from pydantic import Field, StringConstraints
 from typer.testing import CliRunner
 
-from cli import contracts
+from cli import contract_commands, contracts
 from cli.contracts import ROOT, Tree, check, export
 from libs.events.catalogue import BY_TYPE
 from libs.events.contract import Event, Value
@@ -305,10 +305,10 @@ def test_generated_documents_are_kept_current(tree: Tree, name: str) -> None:
 
 def test_the_command_says_it_and_fails(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contracts, "ROOT", tree.root)
-    good = CliRunner().invoke(contracts.app, ["check", "--json"])
+    good = CliRunner().invoke(contract_commands.app, ["check", "--json"])
     assert (good.exit_code, orjson.loads(good.stdout.splitlines()[-1])["ok"]) == (0, True)
     monkeypatch.setitem(BY_TYPE, CLOSED, ClosedWithLess)
-    bad = CliRunner().invoke(contracts.app, ["check", "--json"])
+    bad = CliRunner().invoke(contract_commands.app, ["check", "--json"])
     said = orjson.loads(bad.stdout.splitlines()[-1])
     assert (bad.exit_code, said["ok"]) == (1, False)
     assert any("reason: removed" in one["what"] for one in said["findings"])
