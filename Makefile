@@ -10,6 +10,9 @@ KUBE   := $(BIN)/python -m deploy.k8s.check
 # but for tests/chaos.
 QUICK  := tests/contract tests/flow tests/test_shape.py
 
+# Containers often forbid it: then every process compiles this project, and pytest every test, once more.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down test check check-static check-unit check-log check-suites sim chaos bench lock contracts compose-keys clean
 
@@ -29,7 +32,7 @@ down: setup ## stop what `make up` or `make demo` started; data stays in .orderl
 	@$(BIN)/orderlog down
 
 check: setup ## style, types, import rules, manifests, and the tests that need no stack
-	@$(MAKE) --no-print-directory -j3 --output-sync=target check-log check-unit check-suites check-static
+	@$(MAKE) --no-print-directory -j4 --output-sync=target check-static check-log check-unit check-suites
 
 check-static:
 	$(BIN)/ruff check .
@@ -38,7 +41,6 @@ check-static:
 	$(BIN)/lint-imports --no-logo
 	$(KUBE)
 
-# Waits for a database more than it computes, so it runs beside two that compute.
 check-log:
 	$(PYTEST) -m 'not e2e' tests/log
 

@@ -72,6 +72,7 @@ def own_stack(**more: str) -> Iterator[Stack]:
         "ORDERLOG_POSTGRES_PORT": str(base + 2),
         "ORDERLOG_SMTP_PORT": str(base + 3),
         "ORDERLOG_HTTP_PORT_BASE": str(base + 4),
+        "ORDERLOG_SESSION_TIMEOUT_SECONDS": "6",  # the least that Kafka takes
         **more,
     }
     with pytest.MonkeyPatch.context() as patch:

@@ -16,6 +16,8 @@ import psycopg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from deploy.local.home import Home
+from deploy.local.programs import find
 from libs.runtime.settings import settings
 from libs.runtime.tokens import mint
 from tests.e2e.conftest import ROOT, Stack, free_ports
@@ -46,17 +48,21 @@ def inventory(log: Path, port: int, **more: str) -> Iterator[subprocess.Popen[by
         try:
             yield child
         finally:
-            child.kill()
-            child.wait()
+            child.terminate()  # who is killed stays a member of its group until its session is over
+            try:
+                child.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
 
 
 def end_inventory(stack: Stack) -> None:
     """Stop the stack's own."""
-    os.kill(stack.json("status")["programs"]["inventory"]["pid"], signal.SIGTERM)
-    wait_for(
-        lambda: stack.json("status")["programs"]["inventory"]["health"] == "died",
-        "the stack's inventory ends",
-    )
+    home = Home(stack.home)
+    running = find(home, "inventory")
+    assert running is not None
+    os.kill(running.pid, signal.SIGTERM)
+    wait_for(lambda: find(home, "inventory") is None, "the stack's inventory ends")
 
 
 def ready(port: int) -> bool:
@@ -88,11 +94,7 @@ async def hints(group: str) -> dict[tuple[str, int], int]:
 
 def test_sigterm_finishes_the_batch_in_hand(stack: Stack, tmp_path: Path) -> None:
     tenant, port, log = f"stop-{uuid4().hex[:8]}", free_ports(1), tmp_path / "inventory.log"
-    os.kill(stack.json("status")["programs"]["inventory"]["pid"], signal.SIGTERM)
-    wait_for(
-        lambda: stack.json("status")["programs"]["inventory"]["health"] == "died",
-        "the stack's inventory ends",
-    )
+    end_inventory(stack)
     headers = {"Authorization": f"Bearer {mint(settings().jwt_key_file, tenant, 'test', 'operator', 600)}"}
     receipt = {"sku": "MUG", "node": "LON", "quantity": 1}
     try:
