@@ -211,14 +211,13 @@ def _resolve(place: str, stage: str | None, note: str, tenant: str | None, verb:
 
 async def _read(rows: list[Row]) -> "list[Record | None]":
     """The records themselves, from their topics. Complaint: Kafka does not answer."""
-    from aiokafka.errors import KafkaError
-
     from libs.runtime.kafka import RecordReader
+    from libs.runtime.log import Unavailable
 
     reader = RecordReader(settings())
     try:
         return [await reader(row["topic"], row["partition"], row["offset"]) for row in rows]
-    except (KafkaError, TimeoutError):
+    except Unavailable:
         raise Complaint(
             f"Kafka at {settings().kafka} does not answer, and the records are there.",
             "Start the stack with `orderlog up`, or check ORDERLOG_KAFKA.",

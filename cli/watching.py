@@ -14,7 +14,7 @@ from aiokafka import TopicPartition as Place
 
 from libs.events.ids import partition_key
 from libs.runtime.complaint import Complaint
-from libs.runtime.kafka import Lanes, record_of
+from libs.runtime.kafka import Lanes, record_of, request_timeout_ms
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.stage import events_topic
 from libs.runtime.wire import BadHeaders, Context, context
@@ -113,7 +113,10 @@ async def _consumer(
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, dict[Place, int]]]:
     """A consumer of these partitions, and their ends now."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False, auto_offset_reset="earliest"
+        bootstrap_servers=settings.kafka.split(","),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=request_timeout_ms(settings),
     )
     try:
         await consumer.start()

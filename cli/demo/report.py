@@ -19,6 +19,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg.rows import class_row
 
 from libs.events.intake import OrderAccepted, OrderClosed, OrderHeld, OrderRejected, SubmitOrder
+from libs.runtime.complaint import Complaint
+from libs.runtime.kafka import request_timeout_ms
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.stage import commands_topic
 from services.inventory.proof import prove
@@ -67,6 +69,7 @@ ONCE: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
 }
 """What happens at most once: the type, and what within its stream tells one from another."""
 
+_SILENCE_MS = 30_000
 _DOUBLES = """
 SELECT coalesce(sum(n - 1), 0)::int FROM (
     SELECT count(*) AS n FROM log
@@ -239,7 +242,10 @@ class _Known:
 async def _submitted(settings: Settings, tenant: str, starts: Mapping[tuple[str, int], int]) -> set[str]:
     """Order ids of the SubmitOrder commands on the topic since the start, read from headers alone."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka, enable_auto_commit=False, auto_offset_reset="none"
+        bootstrap_servers=settings.kafka,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        request_timeout_ms=request_timeout_ms(settings),
     )
     await consumer.start()
     found: set[str] = set()
@@ -255,7 +261,13 @@ async def _submitted(settings: Settings, tenant: str, starts: Mapping[tuple[str,
             if start < ends[place]:
                 left.add(place)
         while left:
-            for place, records in (await consumer.getmany(*left, timeout_ms=1000)).items():
+            polled = await consumer.getmany(*left, timeout_ms=_SILENCE_MS)
+            if not polled:
+                raise Complaint(
+                    f"Kafka at {settings.kafka} went silent before the end of {topic}.",
+                    "See `orderlog status` and `orderlog logs kafka`, then run the demo again.",
+                )
+            for place, records in polled.items():
                 for record in records:
                     headers = dict(record.headers)
                     mine = headers.get("ce_tenant") == tenant.encode()

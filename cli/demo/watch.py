@@ -16,7 +16,7 @@ from libs.events.inventory import StockBackordered
 from libs.events.notifications import MessageFailed, MessageRequested, MessageSent
 from libs.events.routing import OrderUnroutable
 from libs.runtime import wire
-from libs.runtime.kafka import record_of
+from libs.runtime.kafka import record_of, request_timeout_ms
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.stage import commands_topic, events_topic
 
@@ -106,6 +106,7 @@ class Topics:
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=4 * 1_048_576,
+            request_timeout_ms=request_timeout_ms(settings),
         )
         self._last: Counter[tuple[str, int]] = Counter()
         """Highest sequence of each sender's lane: after a crash its relay may repeat some."""

@@ -124,10 +124,11 @@ class Subscription:
         if not positions:
             return
         try:
-            await consumer.commit(positions)
+            async with asyncio.timeout(self._settings.kafka_timeout_seconds):  # aiokafka tries for ever
+                await consumer.commit(positions)
             self._told |= {(place.topic, place.partition): at for place, at in positions.items()}
-        except KafkaError as error:
-            logger.debug("kafka commit skipped", error=str(error))
+        except (KafkaError, TimeoutError) as error:
+            logger.debug("kafka commit skipped", error=repr(error))
 
     async def _parse(self, raw: Any) -> KafkaMessage:
         consumer = self._subscriber.consumer

@@ -25,6 +25,7 @@ import asyncpg
 
 from libs.events.order import Sealed
 from libs.runtime.complaint import Complaint
+from libs.runtime.pool import bounded_pool
 from libs.runtime.privacy import (
     KEY_BYTES,
     SubjectKey,
@@ -351,11 +352,11 @@ class MemoryKeyring(Keyring):
 async def open_keyring(settings: Settings) -> AsyncIterator[PostgresKeyring]:
     """The keyring that the settings point at. Complaint: the master key cannot be used."""
     master = read_master_key(settings.master_key_file)
-    async with asyncpg.create_pool(
+    async with bounded_pool(
         settings.dsn("keyring"),
+        settings,
         min_size=0,
         max_size=settings.pool_size,
-        timeout=settings.connect_timeout_seconds,
         command_timeout=settings.statement_timeout_seconds,
     ) as pool:
         yield PostgresKeyring(pool, master, settings.key_cache_seconds)

@@ -27,6 +27,7 @@ from libs.runtime.log import (
     Writes,
 )
 from libs.runtime.log_rows import lane_ends, log_record, log_row, parked_row
+from libs.runtime.pool import bounded_pool, transaction
 from libs.runtime.refusals import reused_id
 from libs.runtime.settings import Settings
 from libs.runtime.stage import Stage
@@ -58,13 +59,13 @@ def reachable() -> Iterator[None]:
 async def open_pool(dsn: str, settings: Settings, name: str) -> asyncpg.Pool:
     """A connection pool with the bounds of the settings. Raises Unavailable."""
     with reachable():
-        return await asyncpg.create_pool(
+        return await bounded_pool(
             dsn,
+            settings,
             min_size=1,
             max_size=settings.pool_size,
             init=_set_up,
             reset=_leave_alone,
-            timeout=settings.connect_timeout_seconds,
             command_timeout=settings.statement_timeout_seconds + 5,
             server_settings={
                 "application_name": f"orderlog-{name}",
@@ -118,7 +119,7 @@ class PostgresLog:
 
     @asynccontextmanager
     async def batch(self) -> AsyncIterator["PostgresBatch"]:
-        async with self._reachable(), self._pool.acquire() as connection, connection.transaction():
+        async with self._reachable(), transaction(self._pool) as connection:
             yield PostgresBatch(connection, self._stage, self._sums)
 
     async def claim(self, lanes: Sequence[int]) -> dict[int, int]:
@@ -141,7 +142,7 @@ class PostgresLog:
 
     async def mark_published(self, cursors: Mapping[int, int]) -> None:
         lanes = sorted(cursors)
-        async with self._reachable(), self._pool.acquire() as connection, connection.transaction():
+        async with self._reachable(), transaction(self._pool) as connection:
             await connection.execute("SET LOCAL synchronous_commit = off")
             await connection.execute(sql.MARK_PUBLISHED, lanes, [cursors[lane] for lane in lanes])
 

@@ -19,6 +19,7 @@ from libs.runtime.complaint import Complaint
 from libs.runtime.digest import database_digest
 from libs.runtime.kafka import Lanes
 from libs.runtime.log import Log, Unavailable
+from libs.runtime.pool import bounded_pool
 from libs.runtime.postgres_log import PostgresLog
 from libs.runtime.refold import Missing, Refold
 from libs.runtime.relay import PublishFailed
@@ -235,14 +236,17 @@ async def _live(connection: Any, stage: Stage) -> tuple[dict[int, LaneStand], st
 async def connect(config: Settings, database: str) -> asyncpg.Connection:
     """One connection for a rebuild; the caller closes it."""
     return await asyncpg.connect(
-        config.dsn(database), server_settings={"application_name": "orderlog-rebuild", "jit": "off"}
+        config.dsn(database),
+        timeout=config.connect_timeout_seconds,
+        server_settings={"application_name": "orderlog-rebuild", "jit": "off"},
     )
 
 
 def open_beside(config: Settings, database: str) -> asyncpg.Pool:
     """A pool on a database that is being made: what a crash loses is made again, so no disk is waited for."""
-    return asyncpg.create_pool(
+    return bounded_pool(
         config.dsn(database),
+        config,
         min_size=1,
         max_size=2,
         server_settings={

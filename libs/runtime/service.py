@@ -21,7 +21,7 @@ from libs.runtime.body_limit import BodyLimit
 from libs.runtime.consume import FENCED_MAX, Subscription
 from libs.runtime.edge import Edge
 from libs.runtime.health import Health
-from libs.runtime.kafka import KafkaPublisher, Lanes, RecordReader
+from libs.runtime.kafka import KafkaPublisher, Lanes, RecordReader, request_timeout_ms
 from libs.runtime.keyring import PostgresKeyring, open_keyring
 from libs.runtime.load import RequestLimit
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
@@ -59,6 +59,7 @@ class StageService:
             logger=None,
             allow_auto_create_topics=False,
             graceful_timeout=config.stop_seconds,
+            request_timeout_ms=request_timeout_ms(config, group=True),
         )
         self._faststream = FastStream(self._broker, logger=None)
         self._work = asyncio.Event()

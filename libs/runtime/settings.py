@@ -100,7 +100,10 @@ class Settings(BaseSettings):
     statement_timeout_seconds: float = Field(default=30.0, gt=0)
     """A statement that runs longer is given up; a transaction may be idle as long."""
     connect_timeout_seconds: float = Field(default=10.0, gt=0)
-    """For a new connection to PostgreSQL."""
+    """For a new connection to PostgreSQL, or one of the pool's to become free."""
+    kafka_timeout_seconds: float = Field(default=10.0, gt=0)
+    """For one request of a reader to Kafka, which is then made again; joining a group may take a session
+    longer."""
     publish_timeout_seconds: float = Field(default=15.0, gt=0)
     """What Kafka has not acknowledged by then has failed, and is published again or answered with 503."""
     read_timeout_seconds: float = Field(default=30.0, gt=0)

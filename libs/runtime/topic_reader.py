@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from libs.runtime.complaint import Complaint
-from libs.runtime.kafka import record_of
+from libs.runtime.kafka import record_of, request_timeout_ms
 from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
 
@@ -51,6 +51,7 @@ class TopicReader:
             auto_offset_reset="none",
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=_WAIT_MS,
+            request_timeout_ms=request_timeout_ms(self._config),
         )
         self._consumer = consumer
         await consumer.start()

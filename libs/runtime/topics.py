@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from libs.runtime.complaint import Complaint
-from libs.runtime.kafka import open_admin
+from libs.runtime.kafka import open_admin, request_timeout_ms
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.stage import commands_topic, events_topic
 
@@ -117,7 +117,11 @@ async def _bounds(settings: Settings) -> tuple[dict[TopicPartition, int], dict[T
     if not partitions:
         return {}, {}
     # Without a group it looks, and commits nothing.
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka.split(","),
+        enable_auto_commit=False,
+        request_timeout_ms=request_timeout_ms(settings),
+    )
     try:
         await consumer.start()
         return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)

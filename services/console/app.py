@@ -20,6 +20,7 @@ from libs.runtime import problems, telemetry
 from libs.runtime.beginning import begin_reading
 from libs.runtime.consume import Subscription
 from libs.runtime.edge import require
+from libs.runtime.kafka import request_timeout_ms
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.seek import Seek
@@ -53,12 +54,13 @@ class Console:
             logger=None,
             allow_auto_create_topics=False,
             graceful_timeout=config.stop_seconds,
+            request_timeout_ms=request_timeout_ms(config, group=True),
         )
         self._faststream = FastStream(self._broker, logger=None)
         self.app = FastAPI(
             title="Orderlog console", version="1", lifespan=self._lifespan, docs_url=None, redoc_url=None
         )
-        problems.install(self.app)
+        problems.install(self.app, config.retry_after_seconds)
         add_probes(self.app, self._broker, liveness=lambda: {"alive": True}, readiness=self._readiness)
 
     def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:

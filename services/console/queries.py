@@ -8,6 +8,8 @@ from typing import Any
 
 import asyncpg
 
+from libs.runtime.pool import transaction
+from libs.runtime.postgres_log import reachable
 from services.console.store import Connection
 
 Row = Mapping[str, Any]
@@ -148,12 +150,10 @@ class Queries:
 
     @asynccontextmanager
     async def _tenant(self, tenant: str) -> AsyncIterator[Connection]:
-        async with (
-            self._pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await connection.execute(_AS_READER, tenant)
-            yield connection
+        with reachable():
+            async with transaction(self._pool, isolation="repeatable_read", readonly=True) as connection:
+                await connection.execute(_AS_READER, tenant)
+                yield connection
 
 
 @dataclass(slots=True)

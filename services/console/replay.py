@@ -19,7 +19,8 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError
 
 from libs.runtime.complaint import Complaint
-from libs.runtime.kafka import record_of
+from libs.runtime.kafka import record_of, request_timeout_ms
+from libs.runtime.pool import bounded_pool
 from libs.runtime.settings import Settings, settings
 from libs.runtime.wire import Record
 from services.console.rebuild import Progress, Rebuilt, rebuild
@@ -47,8 +48,9 @@ async def rebuild_console(
     """
     topics = KafkaTopics(config)
     try:
-        async with asyncpg.create_pool(
+        async with bounded_pool(
             config.dsn("console"),
+            config,
             min_size=1,
             max_size=3,
             server_settings={"application_name": "orderlog-console-rebuild", "jit": "off"},
@@ -103,6 +105,7 @@ class KafkaTopics:
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=_FETCH_BYTES,
+            request_timeout_ms=request_timeout_ms(self._config),
         )
         await consumer.start()
         try:

@@ -14,6 +14,7 @@ import asyncpg
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
+from libs.runtime.pool import transaction
 from services.console import projection
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow, order_row
 from services.console.recent import LaneOrders, RecentOrders, Stand
@@ -107,7 +108,7 @@ class Projector:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A transaction that sees the schema's tables, as the projector."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with transaction(self._pool) as connection:
             await connection.execute(
                 "SELECT set_config('search_path', quote_ident($1), true),"
                 " set_config('client_min_messages', 'warning', true),"

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import NotLeaderForPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from libs.runtime.kafka import KafkaPublisher
+from libs.runtime.kafka import KafkaPublisher, _Producer, _Running
 from libs.runtime.relay import Message, PublishFailed
 from libs.runtime.settings import Settings
 from libs.runtime.topics import _new_topic, lifecycle_topics
@@ -34,7 +33,10 @@ class Leaderless:
             answer.set_result(None)
         return answer
 
-    async def stop(self) -> None:
+    async def flush(self) -> None:
+        return None
+
+    async def abandon(self) -> None:
         return None
 
 
@@ -44,7 +46,7 @@ def messages(count: int, size: int) -> list[Message]:
 
 def publisher(expires: Callable[[int], bool]) -> tuple[KafkaPublisher, Leaderless]:
     found, producer = KafkaPublisher(Settings(), "test"), Leaderless(expires)
-    found._producer = cast(AIOKafkaProducer, producer)
+    found._running = _Running(cast(_Producer, producer))
     return found, producer
 
 
