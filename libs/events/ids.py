@@ -2,10 +2,12 @@
 
 import hashlib
 import re
+from datetime import datetime
 from uuid import UUID, uuid5
 
 _ORDERS = UUID("6f1c2a0e-5d0b-5c59-9a52-0b6b0b7a1d10")
 _ORDERS_BYTES = _ORDERS.bytes
+_TIMERS_BYTES = UUID("3e9f6f0c-8f5a-5a43-9a57-3c6a1b7f5b11").bytes
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 """What a tenant may be called."""
 _SUBJECT = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -28,6 +30,18 @@ def event_id(cause: UUID, stage: str, index: int) -> UUID:
 def event_id_bytes(cause: UUID, stage: str, index: int) -> bytes:
     """Bytes of `event_id`, for who has a cheaper class for it."""
     return derived(cause.bytes, f"{stage}/{index}")
+
+
+def timer_id(key: str, name: str, due_at: datetime) -> UUID:
+    """Id of a reminder as it was asked for; asked again for the very same instant, it is the same."""
+    return UUID(bytes=derived(_TIMERS_BYTES, f"{key}\x1f{name}\x1f{due_at.isoformat()}"))
+
+
+def ring_id(timer: UUID, stage: str, lane: int, sequence: int) -> UUID:
+    """Id of a reminder's ring, and so the cause of the events that answer it, the first of which takes this
+    place in the stage's log: no two rings that are answered have one place, however often one is asked for.
+    """
+    return UUID(bytes=derived(timer.bytes, f"{stage}/{lane}/{sequence}"))
 
 
 def derived(space: bytes, name: str) -> bytes:

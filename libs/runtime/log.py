@@ -10,15 +10,15 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
-from uuid import UUID, uuid5
+from uuid import UUID
 
+from libs.events.ids import timer_id
 from libs.events.record import record
 
 Origin = Literal["decided", "heard"]
 TopicPartition = tuple[str, int]
 Sums = dict[str, dict[tuple[str, ...], list[int]]]
 """Table → key of a row → what to add to each of its quantities."""
-_TIMERS = UUID("3e9f6f0c-8f5a-5a43-9a57-3c6a1b7f5b11")
 
 
 @record
@@ -103,9 +103,9 @@ class TimerRow:
     due_at: datetime
 
     @property
-    def input_id(self) -> UUID:
-        """Id of the input that it is when due, and so the cause of what is then decided."""
-        return uuid5(_TIMERS, f"{self.key}\x1f{self.name}\x1f{self.due_at.isoformat()}")
+    def id(self) -> UUID:
+        """Id of the reminder as asked for. What is decided when it rings is caused by `ids.ring_id`."""
+        return timer_id(self.key, self.name, self.due_at)
 
 
 @record
@@ -133,6 +133,7 @@ class Writes:
     high_water: dict[tuple[str, int], int] = field(default_factory=dict)
     """(source, its lane) → the last sequence heard."""
     timers_done: list[TimerRow] = field(default_factory=list)
+    """Those that rang. `timers` are set after they are gone."""
     timers: dict[tuple[str, str], TimerRow] = field(default_factory=dict)
     owed: dict[str, EffectRow] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
@@ -144,7 +145,8 @@ class Writes:
 
 
 class Fenced(Exception):
-    """Another owner has moved on: the epoch or an offset is not what this owner expects. Roll back, seek."""
+    """Another has moved on, or this owner without knowing it: an epoch, an offset or a timer is not what it
+    expects. Roll back, seek."""
 
 
 class Unavailable(Exception):
@@ -175,7 +177,8 @@ class Batch(Protocol):
         """
 
     async def write(self, writes: Writes) -> None:
-        """Write everything. Raises Fenced when an offset's compare-and-swap fails."""
+        """Write everything. Raises Fenced when an offset's compare-and-swap fails, or a timer that rang
+        is not there: its ring was committed before."""
 
 
 class Log(Protocol):

@@ -218,4 +218,6 @@ class MemoryBatch:
         for partition, (expected, _) in writes.offsets.items():
             if self._log._offsets.get(partition, 0) != expected:
                 raise Fenced("an offset is not where this owner left it")
+        if any((done.key, done.name) not in self._log.timers for done in writes.timers_done):
+            raise Fenced("a timer that rang is not there: it was rung before")
         self.written.append(writes)

@@ -18,7 +18,7 @@ from libs.events.ids import event_id_bytes, partition_key
 from libs.events.record import record
 from libs.runtime.in_hand import InHand
 from libs.runtime.log import EffectRow, Handled, Lane, LogRow, Origin, Parked, TimerRow, Writes
-from libs.runtime.reading import Input, Item, Refusable, Unheard, Unusable
+from libs.runtime.reading import Input, Item, Refusable, Unheard, Unusable, rung
 from libs.runtime.refusals import refusal, reused_id
 from libs.runtime.stage import Part, Stage
 
@@ -147,6 +147,8 @@ class Planner:
             self._decide(item)
             rows = self._next[item.lane][0] - first
             self.writes.handled.append(Handled(heard.tenant, heard.id, item.digest, item.lane, first, rows))
+        elif item.kind == "timer":
+            self._decide(rung(item, self._stage.name, self._next[item.lane][0]))
         else:
             self._decide(item)
 

@@ -341,7 +341,11 @@ class PostgresBatch:
         connection = self._connection
         if writes.timers_done:
             done = sorted({(row.key, row.name) for row in writes.timers_done})
-            await connection.execute(sql.END_TIMERS, [key for key, _ in done], [name for _, name in done])
+            status: str = await connection.execute(
+                sql.END_TIMERS, [key for key, _ in done], [name for _, name in done]
+            )
+            if _count(status) != len(done):
+                raise Fenced("a timer that rang is not there: it was rung before")
         if writes.timers:
             timers = [row for _, row in sorted(writes.timers.items())]
             await connection.execute(

@@ -5,6 +5,7 @@ hear (its sequence still counts); a command that can be refused by name; or some
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Literal
 from uuid import UUID
@@ -12,6 +13,7 @@ from uuid import UUID
 from libs.events.catalogue import BY_TYPE, COMMANDS, NewerVersion, Unreadable
 from libs.events.contract import Contract
 from libs.events.envelope import Envelope
+from libs.events.ids import ring_id
 from libs.events.record import record
 from libs.events.timer import TimerDue
 from libs.runtime.log import TimerRow
@@ -167,14 +169,21 @@ def _command(
 
 
 def timer_input(timer: TimerRow) -> Input:
-    """A due timer, as an input of its stream."""
+    """A due timer, as an input of its stream; `rung` gives it the id that its answers are derived from."""
     tenant, _, stream = timer.key.partition("/")
-    id_ = timer.input_id
+    id_ = timer.id
     due = TimerDue(timer_stream=stream, name=timer.name)
     envelope: Envelope[TimerDue] = Envelope(
         id_, tenant, stream, due, timer.due_at, "orderlog", f"timer {timer.name}", id_, id_, "orderlog/timer"
     )
     return Input("timer", timer.lane, timer.key, envelope)
+
+
+def rung(item: Input, stage: str, sequence: int) -> Input:
+    """A due timer as it rings where the lane's next event has this sequence."""
+    heard = item.envelope
+    id_ = ring_id(heard.id, stage, item.lane, sequence)
+    return replace(item, envelope=replace(heard, id=id_, causation_id=id_, correlation_id=id_))
 
 
 def commands_of(items: Iterable[Item]) -> dict[tuple[str, UUID], list[bytes]]:

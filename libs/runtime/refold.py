@@ -13,7 +13,7 @@ from uuid import UUID
 from libs.events.catalogue import encode
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.ids import partition_key
+from libs.events.ids import partition_key, ring_id
 from libs.runtime.complaint import Complaint
 from libs.runtime.in_hand import Held, InHand
 from libs.runtime.log import EffectRow, Handled, LogRow, Origin, Parked, Snapshot, TimerRow, Writes
@@ -177,7 +177,7 @@ class Refold:
         key = partition_key(envelope.tenant, envelope.stream)
         parts = self._parts(key, envelope)
         state = self._stage.compose(envelope.stream, parts)
-        at = order.decided_at(own) or self._answered(key, envelope.causation_id) or envelope.at
+        at = order.decided_at(own) or self._answered(key, envelope) or envelope.at
         try:
             after = self._stage.evolve(state, envelope.body)
         except Exception as error:
@@ -211,11 +211,15 @@ class Refold:
             writes.table_rows.setdefault(table, []).append(values)
         stage.sums(out, writes.table_sums)
 
-    def _answered(self, key: str, cause: UUID) -> datetime | None:
+    def _answered(self, key: str, own: Envelope[Event]) -> datetime | None:
         """When the timer was due that an own event answers, if it is one's; it is no longer outstanding."""
         for name in self._timer_names:
             timer = self._timers.get((key, name))
-            if timer is not None and timer.input_id == cause:
+            if timer is None:
+                continue
+            # Before ADR 0013 a ring had the timer's own id, whatever its place in the log.
+            rings = (ring_id(timer.id, self._stage.name, own.lane, own.sequence), timer.id)
+            if own.causation_id in rings:
                 return self._timers.pop((key, name)).due_at
         return None
 

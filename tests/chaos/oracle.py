@@ -36,12 +36,6 @@ _DRIFT = """
     WHERE coalesce(units, 0) <> coalesce(quantity, 0)"""
 _BALANCES = "SELECT sku, bucket, sum(quantity)::int AS units FROM balance WHERE tenant = $1 GROUP BY 1, 2"
 _OUTCOMES = "SELECT command_id, rows FROM handled WHERE tenant = $1"
-_PEGS_OF_ONE_ID = """
-    SELECT coalesce(sum(n - 1), 0)::int FROM (
-        SELECT count(*) AS n FROM log WHERE tenant = $1 AND type = 'oms.inventory.stock_pegged'
-        GROUP BY event_id) AS grouped"""
-"""Answers of a timer that was set again for the very instant that it had just rung for share an id, as
-docs/reliability.md says. They are other claims; that no unit is claimed twice, the ledger shows."""
 _CAUSED = """
     SELECT context ->> 'causationid' AS cause, count(*)::int AS events FROM log
     WHERE tenant = $1 AND origin = 'decided' GROUP BY 1"""
@@ -177,8 +171,6 @@ async def judge(shop: Shop, books: Books, *, closed: bool = True) -> Verdict:
     await at_rest()
     report = await read_logs(settings().dsn, shop.tenant, set(shop.orders))
     proof = await asyncio.to_thread(prove_log, settings().dsn("inventory"), None)
-    [pegs] = await fetch("inventory", _PEGS_OF_ONE_ID, shop.tenant)
-    report.doubles["inventory: event ids"] -= pegs[0]
     wrong = [f"twice: {name}: {count}" for name, count in report.doubles.items() if count]
     if proof.violation is not None:
         wrong.append(f"the ledger does not hold: {proof.violation.message}")

@@ -20,6 +20,7 @@ from tests.flow.world import STAGES, TENANT, World
 def check(world: World, *, all_closed: bool = True) -> None:
     """Every guarantee that can be read off the logs: ledger, lanes, topics, terminal states."""
     ledger_holds(world)
+    no_event_has_anothers_id(world)
     topics_are_the_logs(world)
     snapshots_are_the_folds(world)
     topics_rebuild_the_logs(world)
@@ -35,6 +36,12 @@ def check(world: World, *, all_closed: bool = True) -> None:
         if isinstance(event, FulfillmentReleased)
     ]
     assert len(released) == len(set(released)), "work was released twice"
+
+
+def no_event_has_anothers_id(world: World) -> None:
+    """Ids are unique over all stages."""
+    ids = Counter(row.event_id for stage in STAGES for row in _decided(world, stage.name))
+    assert not [id_ for id_, count in ids.items() if count > 1], "events share an id"
 
 
 def balances(world: World, tenant: str = TENANT) -> dict[tuple[str, str, str], int]:

@@ -5,7 +5,6 @@ its end. The rows themselves, and what a batch may do to them, are the memory lo
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -54,9 +53,10 @@ class Database(MemoryLog):
         self._versions: set[tuple[str, str, int]] = set()
         self._positions: set[tuple[object, ...]] = set()
         self.deadlocks = 0
-        self.timers_set: Counter[UUID] = Counter()
-        self.timers_rung: dict[UUID, set[str]] = {}
-        """By which machines."""
+        self.timers_rung_again: list[str] = []
+        """Of those that a committed transaction rang: which were not there, and who rang them."""
+        self.overruled: list[str] = []
+        """Who wrote to which lane after another had claimed it."""
 
     def restart(self, seconds: float) -> None:
         """All connections are cut; what was not committed is gone. Nobody gets in for a while."""
@@ -116,15 +116,19 @@ class Database(MemoryLog):
     def commit(self, transaction: "Transaction") -> None:
         """Everything that it wrote, at once; nothing when it was ended before."""
         if not transaction.over:
+            if transaction.written:
+                lanes = [lane for lane, epoch in transaction.epochs.items() if epoch != self.epoch(lane)]
+                self.overruled += [f"{transaction.machine.name} wrote to lane {lane}" for lane in lanes]
             for writes in transaction.written:
-                self.apply(writes)
                 for timer in writes.timers_done:
-                    self.timers_rung.setdefault(timer.input_id, set()).add(transaction.machine.name)
+                    if (timer.key, timer.name) not in self.timers:
+                        what = f"{transaction.machine.name} rang {timer.name} of {timer.key}"
+                        self.timers_rung_again.append(what)
+                self.apply(writes)
             self.end(transaction)
 
     def apply(self, writes: Writes) -> None:
         self._apply(writes)
-        self.timers_set.update(timer.input_id for timer in writes.timers.values())
         self._versions.update((row.tenant, row.stream, row.stream_version) for row in writes.rows)
         self._positions.update(row[:3] for row in writes.table_rows.get("ledger", ()))
         for row in writes.rows:
@@ -188,6 +192,8 @@ class Transaction(MemoryBatch):
         self.locks: list[RowLock] = []
         self.waits_for: Transaction | None = None
         self.over = False
+        self.epochs: Mapping[int, int] = {}
+        """By which it believes to own its lanes."""
         self._heard_at = 0.0
 
     async def __aenter__(self) -> "Transaction":
@@ -270,6 +276,7 @@ class Transaction(MemoryBatch):
                 self.machine.loop.call_later(IDLE_SECONDS - idle + 0.001, self._end_idle)
 
     async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
+        self.epochs = epochs
         await self.statement(*[("lane", str(lane)) for lane in sorted(epochs)])
         return await super().lanes(epochs)
 

@@ -33,10 +33,20 @@ class NoCompareAndSwap(Transaction):
         await super().write(writes)
 
 
+class TimersUnseen(Transaction):
+    """Nobody looks whether a timer that rang is still there."""
+
+    async def write(self, writes: Writes) -> None:
+        rung, writes.timers_done = writes.timers_done, []
+        await super().write(writes)
+        writes.timers_done = rung
+
+
 class NoEpochFence(Transaction):
     """Whoever believes to own a lane may write."""
 
     async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
+        self.epochs = epochs
         await self.statement(*(("lane", str(lane)) for lane in sorted(epochs)))
         return await MemoryBatch.lanes(self, {lane: self.database.epoch(lane) for lane in epochs})
 
@@ -242,6 +252,7 @@ _BROKEN: dict[str, Callable[..., Scene]] = {
     "no dedupe by command id": partial(Scene, process_of=_transactions(NoCommandMemory)),
     "no dedupe by sequence": partial(Scene, process_of=_transactions(NoSequenceMemory)),
     "offsets before effects": partial(Scene, process_of=_transactions(OffsetsFirst)),
+    "timers rung unseen": partial(Scene, process_of=_transactions(TimersUnseen)),
     "timers outside the transaction": partial(Scene, process_of=_transactions(TimersLater)),
     "poison dropped": partial(Scene, process_of=_transactions(PoisonDropped)),
     "stale parts": partial(Scene, process_of=_transactions(StaleParts)),
