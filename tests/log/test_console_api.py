@@ -11,6 +11,8 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
+from libs.events.contract import Event
+from libs.events.envelope import Envelope
 from libs.events.intake import OrderAccepted
 from libs.runtime import problems
 from libs.runtime.edge import require
@@ -20,12 +22,12 @@ from services.console.api import routes
 from services.console.cursor import write_cursor
 from services.console.queries import Queries
 from services.console.store import Projector
-from tests.console_database import by_stage, console_dsn, pool
+from tests.console_database import by_stage, console_dsn
 from tests.console_lives import LIVES, delivered, receipts, terms, troubled
 from tests.console_parts import T0, at, envelopes
 from tests.log.test_console_store import feed
 
-__all__ = ["console_dsn", "pool"]
+__all__ = ["console_dsn"]
 
 _WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'live.reservations'::regclass"
 
@@ -72,17 +74,36 @@ class Api:
                 return found
 
 
-@pytest_asyncio.fixture
-async def api(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Api]:
-    """Each life once, receipts, twenty more orders placed a minute apart, and five records not read yet."""
+def published() -> dict[str, list[Envelope[Event]]]:
+    """Each life once, receipts, and twenty more orders placed a minute apart."""
     topics = by_stage(*(life(f"o-{n}") for n, life in enumerate(LIVES.values())))
     topics["inventory"] += envelopes("inventory", receipts("o-0"), first=len(topics["inventory"]) + 1)
     more = [OrderAccepted(**{**terms(f"m-{n}"), "placed_at": at(-n), "channel": "pos"}) for n in range(20)]
     topics["intake"] += envelopes("intake", more, first=len(topics["intake"]) + 1)
-    await feed(Projector(pool), topics)
+    return topics
+
+
+async def fill(pool: asyncpg.Pool) -> None:
+    """Read models of what was published, and of nothing else."""
+    await pool.execute("DROP SCHEMA live CASCADE")
+    await pool.execute("SELECT create_read_models('live')")
+    await feed(Projector(pool), published())
+
+
+@pytest_asyncio.fixture(scope="module")
+async def pool(console_dsn: str) -> AsyncIterator[asyncpg.Pool]:
+    """Connections to read models that are filled once; who changes them fills them anew."""
+    async with asyncpg.create_pool(console_dsn, min_size=1, max_size=6) as opened:
+        await fill(opened)
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def api(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Api]:
+    """The API over all that was published, with five records that are not read yet."""
 
     async def ends() -> Mapping[str, int]:
-        held = {f"oms.{stage}.events": len(events) for stage, events in topics.items()}
+        held = {f"oms.{stage}.events": len(events) for stage, events in published().items()}
         return held | {"oms.routing.events": held["oms.routing.events"] + 5}
 
     app = FastAPI()
@@ -250,15 +271,18 @@ async def test_nobody_reads_without_a_token_or_with_a_wrong_role(api: Api) -> No
 async def test_an_order_and_its_timeline_are_of_one_moment(api: Api, pool: asyncpg.Pool) -> None:
     """A batch commits after the order's row was read and before its timeline is."""
     before = await api.get("/v1/orders/o-0")
-    async with pool.acquire() as connection:
-        async with connection.transaction():
-            await connection.execute("SET LOCAL orderlog.projector = 'on'")
-            await connection.execute("LOCK TABLE live.reservations IN ACCESS EXCLUSIVE MODE")
-            reading = asyncio.create_task(api.get("/v1/orders/o-0"))
-            async with asyncio.timeout(10):
-                while not await connection.fetchval(_WAITING):
-                    pass
-            await connection.execute("UPDATE live.orders SET status = 'lost' WHERE order_id = 'o-0'")
-            await connection.execute("DELETE FROM live.timeline WHERE order_id = 'o-0'")
-        assert await reading == before
-    assert (await api.get("/v1/orders/o-0"))["timeline"] == []
+    try:
+        async with pool.acquire() as connection:
+            async with connection.transaction():
+                await connection.execute("SET LOCAL orderlog.projector = 'on'")
+                await connection.execute("LOCK TABLE live.reservations IN ACCESS EXCLUSIVE MODE")
+                reading = asyncio.create_task(api.get("/v1/orders/o-0"))
+                async with asyncio.timeout(10):
+                    while not await connection.fetchval(_WAITING):
+                        pass
+                await connection.execute("UPDATE live.orders SET status = 'lost' WHERE order_id = 'o-0'")
+                await connection.execute("DELETE FROM live.timeline WHERE order_id = 'o-0'")
+            assert await reading == before
+        assert (await api.get("/v1/orders/o-0"))["timeline"] == []
+    finally:
+        await fill(pool)
