@@ -171,15 +171,10 @@ class Batches:
     async def _prepare(self, batch: Batch, items: Sequence[Item], epochs: Mapping[int, int]) -> Planner:
         """Lock the lanes, then load what the decisions need: home streams first, for they name the others."""
         lanes = list(epochs)
-        known = Known(
-            await batch.lanes(epochs),
-            await batch.high_water(lanes),
-            await batch.parked_keys(lanes),
-            {},
-        )
+        known = Known(await batch.lanes(epochs), *await batch.heard(lanes), {})
         if len(known.parked_keys) > self._parked_keys_max:
             for lane in lanes:
-                if (count := len(await batch.parked_keys([lane]))) > self._parked_keys_max:
+                if (count := len((await batch.heard([lane]))[1])) > self._parked_keys_max:
                     self._crowded(lane, count)
         known.handled = await _handled(batch, items)
         hand = InHand(self._stage, self._parts.held)

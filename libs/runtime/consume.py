@@ -21,7 +21,7 @@ from opentelemetry.trace import Tracer
 
 from libs.runtime import telemetry
 from libs.runtime.health import Health
-from libs.runtime.kafka import record_of
+from libs.runtime.kafka import record_of, request_timeout_ms
 from libs.runtime.log import Unavailable
 from libs.runtime.seek import Seek
 from libs.runtime.settings import Settings
@@ -50,6 +50,20 @@ class Taker(Protocol):
 
     def positions(self) -> Mapping[tuple[str, int], int]:
         """The stored offset of each partition owned, for Kafka's own commit: a hint for lag."""
+
+
+def broker_of(settings: Settings, name: str) -> KafkaBroker:
+    """FastStream's broker as a `Subscription` needs it: what is injected into handlers by their types is
+    worked out in a thread for each batch, which costs more than all else that FastStream does."""
+    return KafkaBroker(
+        settings.kafka,
+        client_id=f"orderlog-{name}",
+        logger=None,
+        allow_auto_create_topics=False,
+        apply_types=False,
+        graceful_timeout=settings.stop_seconds,
+        request_timeout_ms=request_timeout_ms(settings, group=True),
+    )
 
 
 class Subscription:
@@ -133,11 +147,9 @@ class Subscription:
     async def _parse(self, raw: Any) -> KafkaMessage:
         consumer = self._subscriber.consumer
         assert consumer is not None
-        return KafkaMessage(raw_message=raw, body=b"", consumer=consumer)
+        return KafkaMessage(raw_message=raw, body=raw, consumer=consumer)
 
-    async def _on_batch(self, message: KafkaMessage) -> None:
-        raw = message.raw_message
-        assert isinstance(raw, tuple)
+    async def _on_batch(self, raw: "tuple[ConsumerRecord[bytes, bytes], ...]") -> None:
         records = [record_of(found) for found in raw]
         traceparents = [
             value for record in records for name, value in record.headers if name == "traceparent" and value

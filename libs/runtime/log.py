@@ -159,11 +159,9 @@ class Batch(Protocol):
     async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
         """Lock these lanes for the transaction. Raises Fenced when an epoch has moved."""
 
-    async def high_water(self, lanes: Sequence[int]) -> dict[tuple[str, int], int]:
-        """The last sequence heard of each (source, lane)."""
-
-    async def parked_keys(self, lanes: Sequence[int]) -> set[str]:
-        """Keys that have a record parked: later ones queue behind it."""
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
+        """The last sequence heard of each (source, lane), and keys that have a record parked: later ones
+        queue behind it."""
 
     async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
         """Digests of those commands, (tenant, id), that were decided before."""

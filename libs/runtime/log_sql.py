@@ -27,23 +27,32 @@ OFFSETS = """
                 ON CONFLICT DO NOTHING RETURNING topic, partition, next_offset)
     SELECT topic, partition, next_offset FROM consumed JOIN wanted USING (topic, partition)
     UNION SELECT topic, partition, next_offset FROM created"""
-SWAP_OFFSETS = """
-    UPDATE consumed SET next_offset = n.following
-    FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS n(topic, partition, expected, following)
-    WHERE consumed.topic = n.topic AND consumed.partition = n.partition AND next_offset = n.expected"""
+MOVE_ON = """
+    WITH swapped AS (
+        UPDATE consumed SET next_offset = n.following
+        FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])
+            AS n(topic, partition, expected, following)
+        WHERE consumed.topic = n.topic AND consumed.partition = n.partition AND next_offset = n.expected
+        RETURNING 1),
+    decided AS (
+        UPDATE lane SET
+            next_decided = greatest(next_decided, n.decided), next_heard = greatest(next_heard, n.heard)
+        FROM unnest($5::int[], $6::bigint[], $7::bigint[]) AS n(lane, decided, heard)
+        WHERE lane.lane = n.lane),
+    heard AS (
+        INSERT INTO high_water SELECT * FROM unnest($8::text[], $9::int[], $10::bigint[])
+        ON CONFLICT (source, lane) DO UPDATE SET sequence = excluded.sequence)
+    SELECT count(*) FROM swapped"""
 
 LANES = """
     SELECT lane, epoch, next_decided, next_heard FROM lane WHERE lane = ANY($1::int[])
     ORDER BY lane FOR UPDATE"""
-ADVANCE_LANES = """
-    UPDATE lane SET
-        next_decided = greatest(next_decided, n.decided), next_heard = greatest(next_heard, n.heard)
-    FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS n(lane, decided, heard) WHERE lane.lane = n.lane"""
 
-HIGH_WATER = "SELECT source, lane, sequence FROM high_water WHERE lane = ANY($1::int[])"
-SAVE_HIGH_WATER = """
-    INSERT INTO high_water SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])
-    ON CONFLICT (source, lane) DO UPDATE SET sequence = excluded.sequence"""
+HEARD = """
+    SELECT source AS name, lane, sequence FROM high_water WHERE lane = ANY($1::int[])
+    UNION ALL
+    SELECT DISTINCT key, NULL::int, NULL::bigint FROM parked
+    WHERE lane = ANY($1::int[]) AND state IN ('parked', 'queued', 'replaying')"""
 
 HANDLED = """
     SELECT tenant, command_id, digest FROM handled
@@ -67,7 +76,8 @@ UNPUBLISHED = f"""
     SELECT {", ".join(LOG_COLUMNS)} FROM log
     WHERE lane = $1 AND origin = 'decided' AND seq > $2 ORDER BY seq LIMIT $3"""  # noqa: S608 - column names
 MARK_PUBLISHED = """
-    INSERT INTO relay SELECT * FROM unnest($1::int[], $2::bigint[])
+    WITH soon AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+    INSERT INTO relay SELECT lane, published FROM soon, unnest($1::int[], $2::bigint[]) AS n(lane, published)
     ON CONFLICT (lane) DO UPDATE SET published = greatest(relay.published, excluded.published)"""
 
 DUE = """
@@ -100,9 +110,6 @@ PARKED = (
     + """ WHERE (NOT $1 OR state IN ('parked', 'queued', 'replaying'))
     AND ($2::text IS NULL OR tenant = $2) ORDER BY id LIMIT $3"""
 )
-PARKED_KEYS = """
-    SELECT DISTINCT key FROM parked
-    WHERE lane = ANY($1::int[]) AND state IN ('parked', 'queued', 'replaying')"""
 PARK = """
     INSERT INTO parked (lane, key, topic, partition, "offset", code, reason, tenant, type, state)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""

@@ -5,6 +5,7 @@ simulator. Its owner calls `assigned`, `revoked`, `handle` (records of a poll) a
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from libs.runtime.reading import (
     NewerEvent,
     Refusable,
     Unusable,
+    asks_nothing,
     read,
     timer_input,
 )
@@ -90,6 +92,10 @@ class StageLoop:
             stage, log, lane_of, clock, limits.parts_kept_max, limits.parked_keys_max, self._crowded
         )
         self._one_by_one_until = 0.0
+        self._passed: list[Record] = []
+        """Records that ask nothing of this stage. That they were read is noted with the next that ask, or at
+        `_settle_at`; it is not worth a transaction of its own."""
+        self._settle_at = 0.0
         self._turn = asyncio.Lock()
 
     @property
@@ -109,6 +115,9 @@ class StageLoop:
         """Become the owner of the lanes of these partitions; where to read each from."""
         lanes = sorted({partition for _, partition in partitions})
         self._batches.forget()
+        self._passed = [
+            record for record in self._passed if (record.topic, record.partition) not in partitions
+        ]
         self._epochs |= await self._log.claim(lanes)
         for lane in lanes:
             self._halted.pop(lane, None)
@@ -131,12 +140,30 @@ class StageLoop:
     async def handle(self, records: Sequence[Record]) -> None:
         """Take what a poll brought. Raises Seek (read on elsewhere) or Unavailable (try again later)."""
         async with self._turn:
-            mine, most = self._in_order(records), self._limits.batch_records_max
+            now = asyncio.get_running_loop().time()
+            mine, most = self._in_order([*self._passed, *records]), self._limits.batch_records_max
+            if len(mine) <= most and all(asks_nothing(self.stage, record) for record in mine):
+                if not self._passed:
+                    self._settle_at = now + _SETTLE_SECONDS
+                self._passed = mine
+                if now < self._settle_at:
+                    return
             batches = [mine[start : start + most] for start in range(0, len(mine), most)]
-            if len(batches) > 1 and asyncio.get_running_loop().time() >= self._one_by_one_until:
+            if len(batches) > 1 and now >= self._one_by_one_until:
                 batches = batches[await self._take_several(batches) :]
             for some in batches:
                 await self._take(some)
+            self._passed = []
+
+    async def settle(self) -> None:
+        """Count the records that were passed over, for they asked nothing. Raises Unavailable."""
+        async with self._turn:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        with contextlib.suppress(Seek):  # another's by now: what comes next does not continue, and is told so
+            await self._take(self._in_order(self._passed))
+        self._passed = []
 
     async def work(self) -> int:
         """Decide due timers and replay parked records; how many there were."""
@@ -151,6 +178,8 @@ class StageLoop:
                     failed.add(parked.key)
             due = await self._log.due(lanes, self._clock(), self._limits.batch_records_max)
             await self._ring(due)
+            if self._passed and asyncio.get_running_loop().time() >= self._settle_at:
+                await self._settle()
             return len(due) + len(replays)
 
     async def _ring(self, due: Sequence[TimerRow]) -> None:
@@ -364,3 +393,5 @@ class StageLoop:
 _TIMER_PLACE = Place("", -1, -1)
 _PUT_OFF = timedelta(seconds=60)
 _ONE_BY_ONE_SECONDS = 10.0
+_SETTLE_SECONDS = 1.0
+"""How long records that ask nothing of a stage may wait to be counted."""

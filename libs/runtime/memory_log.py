@@ -192,11 +192,10 @@ class MemoryBatch:
             found[lane] = Lane(epoch, decided, heard)
         return found
 
-    async def high_water(self, lanes: Sequence[int]) -> dict[tuple[str, int], int]:
-        return {place: mark for place, mark in self._log._high_water.items() if place[1] in lanes}
-
-    async def parked_keys(self, lanes: Sequence[int]) -> set[str]:
-        return {row.key for row in self._log.parked_rows if row.lane in lanes and row.state in _OPEN}
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
+        marks = {place: mark for place, mark in self._log._high_water.items() if place[1] in lanes}
+        keys = {row.key for row in self._log.parked_rows if row.lane in lanes and row.state in _OPEN}
+        return marks, keys
 
     async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
         return {id_: self._log._handled[id_].digest for id_ in ids if id_ in self._log._handled}

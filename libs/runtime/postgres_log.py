@@ -142,9 +142,7 @@ class PostgresLog:
 
     async def mark_published(self, cursors: Mapping[int, int]) -> None:
         lanes = sorted(cursors)
-        async with self._reachable(), transaction(self._pool) as connection:
-            await connection.execute("SET LOCAL synchronous_commit = off")
-            await connection.execute(sql.MARK_PUBLISHED, lanes, [cursors[lane] for lane in lanes])
+        await self._fetch(sql.MARK_PUBLISHED, lanes, [cursors[lane] for lane in lanes])
 
     async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
         rows = await self._fetch(sql.DUE, list(lanes), now, limit)
@@ -220,13 +218,10 @@ class PostgresBatch:
                 raise Fenced(f"lane {lane} has another owner")
         return found
 
-    async def high_water(self, lanes: Sequence[int]) -> dict[tuple[str, int], int]:
-        rows = await self._connection.fetch(sql.HIGH_WATER, list(lanes))
-        return {(row["source"], row["lane"]): row["sequence"] for row in rows}
-
-    async def parked_keys(self, lanes: Sequence[int]) -> set[str]:
-        rows = await self._connection.fetch(sql.PARKED_KEYS, list(lanes))
-        return {row["key"] for row in rows}
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
+        rows = await self._connection.fetch(sql.HEARD, list(lanes))
+        marks = {(row["name"], row["lane"]): row["sequence"] for row in rows if row["lane"] is not None}
+        return marks, {row["name"] for row in rows if row["lane"] is None}
 
     async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
         if not ids:
@@ -255,13 +250,11 @@ class PostgresBatch:
 
     async def write(self, writes: Writes) -> None:
         connection = self._connection
-        if writes.offsets:
-            await self._swap_offsets(writes)
+        await self._move_on(writes)
         if writes.rows:
             await connection.copy_records_to_table(
                 "log", records=[log_record(row) for row in writes.rows], columns=sql.LOG_COLUMNS
             )
-            await connection.execute(sql.ADVANCE_LANES, *lane_ends(writes.rows))
         if writes.new_parts:
             await connection.copy_records_to_table(
                 "part",
@@ -280,14 +273,6 @@ class PostgresBatch:
                 [lane for lane, _ in found],
                 [snapshot.version for _, snapshot in found],
                 [(snapshot.part or b"").decode() for _, snapshot in found],
-            )
-        if writes.high_water:
-            marks = sorted(writes.high_water.items())
-            await connection.execute(
-                sql.SAVE_HIGH_WATER,
-                [source for (source, _), _ in marks],
-                [lane for (_, lane), _ in marks],
-                [sequence for _, sequence in marks],
             )
         if writes.handled:
             await self._remember_commands(writes)
@@ -311,16 +296,21 @@ class PostgresBatch:
             # The same id came in another lane and was decided there meanwhile: read again, it is known then.
             raise Fenced("a command id was decided elsewhere in this moment") from error
 
-    async def _swap_offsets(self, writes: Writes) -> None:
-        moved = sorted(writes.offsets.items())
-        status: str = await self._connection.execute(
-            sql.SWAP_OFFSETS,
+    async def _move_on(self, writes: Writes) -> None:
+        """How far we have read and decided: offsets by compare-and-swap, lanes, high-water marks."""
+        moved, marks = sorted(writes.offsets.items()), sorted(writes.high_water.items())
+        swapped: int = await self._connection.fetchval(
+            sql.MOVE_ON,
             [topic for (topic, _), _ in moved],
             [partition for (_, partition), _ in moved],
             [expected for _, (expected, _) in moved],
             [following for _, (_, following) in moved],
+            *lane_ends(writes.rows),
+            [source for (source, _), _ in marks],
+            [lane for (_, lane), _ in marks],
+            [sequence for _, sequence in marks],
         )
-        if _count(status) != len(moved):
+        if swapped != len(moved):
             raise Fenced("an offset is not where this owner left it")
 
     async def _add(self, table: str, sums: Mapping[tuple[str, ...], Sequence[int]]) -> None:

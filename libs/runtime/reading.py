@@ -114,6 +114,13 @@ def read(stage: Stage, record: Record, *, record_bytes_max: int, lane_of: Callab
         )
 
 
+def asks_nothing(stage: Stage, record: Record) -> bool:
+    """Whether a record is an event that the stage has no use for."""
+    if record.topic.endswith(".commands"):
+        return False
+    return _unheard(stage, record.partition, dict(record.headers)) is not None
+
+
 def _unheard(stage: Stage, lane: int, found: dict[str, bytes]) -> Unheard | None:
     """The cheap way past events of other types; None when the record needs a closer look."""
     type_, source, sequence = found.get("ce_type"), found.get("ce_source"), found.get("ce_sequence")

@@ -1,12 +1,14 @@
 """The relay: publishes each lane's log rows in sequence order, then moves the lane's cursor.
 
 One owner per lane. Rows that were just committed come straight from memory; after a start or a failure they
-are read from the log. What a crash repeats, consumers drop by lane and sequence.
+are read from the log. The cursor is stored a few times a second, not after each turn; what a crash therefore
+repeats, consumers drop by lane and sequence.
 """
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Protocol
@@ -51,6 +53,7 @@ class Relay:
         publisher: Publisher,
         pause_seconds: float = 0.2,
         kept_bytes_max: int = KEPT_BYTES_MAX,
+        mark_seconds: float = 0.25,
     ) -> None:
         self._source, self._topic, self._log = f"orderlog/{stage}".encode(), topic, log
         self._publisher, self._pause_seconds = publisher, pause_seconds
@@ -59,6 +62,9 @@ class Relay:
         self._kept: dict[int, int] = {}
         """Bytes of each lane's recent rows."""
         self._cursors: dict[int, int] = {}
+        self._unmarked: dict[int, int] = {}
+        """Cursors that are yet to be stored, at `_mark_at`."""
+        self._mark_seconds, self._mark_at = mark_seconds, 0.0
         self._behind: set[int] = set()
         self._wake = asyncio.Event()
         self.on_published: Callable[[int], None] = lambda _: None
@@ -79,6 +85,7 @@ class Relay:
             self._recent.pop(lane, None)
             self._kept.pop(lane, None)
             self._cursors.pop(lane, None)
+            self._unmarked.pop(lane, None)
             self._behind.discard(lane)
 
     def catch_up(self) -> None:
@@ -109,8 +116,7 @@ class Relay:
     async def run(self) -> None:
         """Publish for ever; failures are tried again, in order, from the log."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._woken()
             try:
                 while await self.turn():
                     pass
@@ -132,24 +138,44 @@ class Relay:
             rows = await self._take(lane)
             if rows:
                 pending[lane] = rows
-        if not pending:
-            return 0
+        failure = await self._publish_all(pending)
+        if self._unmarked and asyncio.get_running_loop().time() >= self._mark_at:
+            await self.mark()
+        if failure is not None:
+            raise failure
+        return sum(len(rows) for rows in pending.values())
+
+    async def _publish_all(self, pending: Mapping[int, Sequence[LogRow]]) -> BaseException | None:
+        """Publish the rows of each lane and move the cursors of those that were stored; a failure, if any."""
         outcomes = await asyncio.gather(
             *(self._publish(lane, rows) for lane, rows in pending.items()), return_exceptions=True
         )
-        done = {}
         failure: BaseException | None = None
+        now = asyncio.get_running_loop().time()
         for (lane, rows), outcome in zip(pending.items(), outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 failure = outcome
                 self._behind.add(lane)
             elif lane in self._cursors:
-                done[lane] = self._cursors[lane] = rows[-1].seq
-        if done:
-            await self._log.mark_published(done)
-        if failure is not None:
-            raise failure
-        return sum(len(rows) for rows in pending.values())
+                if not self._unmarked:
+                    self._mark_at = now + self._mark_seconds
+                self._unmarked[lane] = self._cursors[lane] = rows[-1].seq
+        return failure
+
+    async def mark(self) -> None:
+        """Store how far each lane is published."""
+        stored = dict(self._unmarked)
+        await self._log.mark_published(stored)
+        for lane, cursor in stored.items():
+            if self._unmarked.get(lane) == cursor:
+                del self._unmarked[lane]
+
+    async def _woken(self) -> None:
+        """Wait until there is something to publish, or a cursor to store."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._mark_at if self._unmarked else None):
+                await self._wake.wait()
+        self._wake.clear()
 
     async def _take(self, lane: int) -> list[LogRow]:
         """The next rows of a lane: from memory when it continues the cursor, else from the log."""

@@ -11,17 +11,16 @@ import asyncpg
 import structlog
 from fastapi import APIRouter, FastAPI
 from faststream import FastStream
-from faststream.kafka import KafkaBroker
 from opentelemetry.trace import Tracer
 
 from libs.runtime import platform_api, problems, telemetry
 from libs.runtime.answers import Answers
 from libs.runtime.beginning import begin
 from libs.runtime.body_limit import BodyLimit
-from libs.runtime.consume import FENCED_MAX, Subscription
+from libs.runtime.consume import FENCED_MAX, Subscription, broker_of
 from libs.runtime.edge import Edge
 from libs.runtime.health import Health
-from libs.runtime.kafka import KafkaPublisher, Lanes, RecordReader, request_timeout_ms
+from libs.runtime.kafka import KafkaPublisher, Lanes, RecordReader
 from libs.runtime.keyring import PostgresKeyring, open_keyring
 from libs.runtime.load import RequestLimit
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
@@ -53,14 +52,7 @@ class StageService:
     ) -> None:
         self._stage, self._routes, self._make_performer = stage, routes, performer
         self._settings, self._tracer = config, tracer
-        self._broker = KafkaBroker(
-            config.kafka,
-            client_id=f"orderlog-{stage.name}",
-            logger=None,
-            allow_auto_create_topics=False,
-            graceful_timeout=config.stop_seconds,
-            request_timeout_ms=request_timeout_ms(config, group=True),
-        )
+        self._broker = broker_of(config, stage.name)
         self._faststream = FastStream(self._broker, logger=None)
         self._work = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -166,8 +158,10 @@ class StageService:
             async with asyncio.timeout_at(self._stop_by):
                 await self._subscription.finished()
                 await asyncio.wait([self._tasks["work"]])
+                await self._loop.settle()
                 while await self._relay.turn():
                     pass
+                await self._relay.mark()
                 await self._commit()
             logger.info("stopped with nothing in hand")
         except TimeoutError:

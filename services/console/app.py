@@ -13,14 +13,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI, Request
 from faststream import FastStream
-from faststream.kafka import KafkaBroker
 from opentelemetry.trace import Tracer
 
 from libs.runtime import problems, telemetry
 from libs.runtime.beginning import begin_reading
-from libs.runtime.consume import Subscription
+from libs.runtime.consume import Subscription, broker_of
 from libs.runtime.edge import require
-from libs.runtime.kafka import request_timeout_ms
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.seek import Seek
@@ -48,14 +46,7 @@ class Console:
 
     def __init__(self, config: Settings, tracer: Tracer) -> None:
         self._settings, self._tracer = config, tracer
-        self._broker = KafkaBroker(
-            config.kafka,
-            client_id=f"orderlog-{NAME}",
-            logger=None,
-            allow_auto_create_topics=False,
-            graceful_timeout=config.stop_seconds,
-            request_timeout_ms=request_timeout_ms(config, group=True),
-        )
+        self._broker = broker_of(config, NAME)
         self._faststream = FastStream(self._broker, logger=None)
         self.app = FastAPI(
             title="Orderlog console", version="1", lifespan=self._lifespan, docs_url=None, redoc_url=None

@@ -67,7 +67,7 @@ class Process:
             fetch=world.broker.fetch,
             limits=world.limits,
         )
-        self.relay = Relay(self.stage.name, self.stage.topic, self.log, world.broker)
+        self.relay = Relay(self.stage.name, self.stage.topic, self.log, world.broker, mark_seconds=0.0)
 
     async def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         offsets = await self.loop.assigned(partitions)

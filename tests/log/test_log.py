@@ -190,7 +190,7 @@ async def test_high_water_and_published_cursors_only_rise(log: Log) -> None:
     epochs = await log.claim([0])
     await write(log, Writes(high_water={("orderlog/intake", 0): 5}), epochs)
     async with log.batch() as batch:
-        assert await batch.high_water([0, 1]) == {("orderlog/intake", 0): 5}
+        assert await batch.heard([0, 1]) == ({("orderlog/intake", 0): 5}, set())
     await log.mark_published({0: 9})
     await log.mark_published({0: 4})
     assert await log.published([0, 1]) == {0: 9, 1: 0}
@@ -261,14 +261,14 @@ async def test_a_parked_key_is_replayed_in_order_or_its_head_discarded(log: Log)
     await write(log, Writes(parked=[head, behind]), epochs)
     assert await log.replaying([0], 10) == []
     async with log.batch() as batch:
-        assert await batch.parked_keys([0]) == {"acme/o-1"}
+        assert (await batch.heard([0]))[1] == {"acme/o-1"}
     assert isinstance(log, MemoryLog | PostgresLog)
     assert await log.resolve_parked("acme/o-1", replay=False, actor="ann", note="broken") == 2
     replays = await log.replaying([0], 10)
     assert [found.offset for found in replays] == [4]
     await write(log, Writes(unparked={replays[0].id: "replayed"}), epochs)
     async with log.batch() as batch:
-        assert await batch.parked_keys([0]) == set()
+        assert (await batch.heard([0]))[1] == set()
     assert await log.resolve_parked("acme/o-1", replay=True, actor="ann", note="") == 0
 
 

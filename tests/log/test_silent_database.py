@@ -127,7 +127,7 @@ async def halted_batch(log: PostgresLog, server: StillDatabase) -> None:
     """A batch whose server stops in the middle."""
     async with log.batch() as batch:
         server.still = True
-        await batch.parked_keys([0])
+        await batch.heard([0])
 
 
 async def test_a_batch_on_a_server_that_stops_ends_in_time(

@@ -280,13 +280,9 @@ class Transaction(MemoryBatch):
         await self.statement(*[("lane", str(lane)) for lane in sorted(epochs)])
         return await super().lanes(epochs)
 
-    async def high_water(self, lanes: Sequence[int]) -> dict[tuple[str, int], int]:
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
         await self.statement()
-        return await super().high_water(lanes)
-
-    async def parked_keys(self, lanes: Sequence[int]) -> set[str]:
-        await self.statement()
-        return await super().parked_keys(lanes)
+        return await super().heard(lanes)
 
     async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
         if ids:

@@ -98,8 +98,9 @@ class _Forgetful(dict[tuple[str, int], int]):
 class NoSequenceMemory(Transaction):
     """Nobody remembers how far a sender's lane was heard."""
 
-    async def high_water(self, lanes: Sequence[int]) -> dict[tuple[str, int], int]:
-        return _Forgetful(await super().high_water(lanes))
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
+        marks, keys = await super().heard(lanes)
+        return _Forgetful(marks), keys
 
 
 class OffsetsFirst(Transaction):

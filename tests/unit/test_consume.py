@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
-from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka import KafkaBroker
 from opentelemetry.trace import NoOpTracer
 
 from libs.runtime.consume import Subscription, cut, partition_bytes
@@ -78,7 +78,7 @@ class Reading:
         self.clock, self.consumer = Clock(), Consumer()
         self.health = Health(60, self.clock)
         self.subscription = Subscription(
-            KafkaBroker(),
+            KafkaBroker(apply_types=False),
             config,
             group="orderlog.test",
             topics=[TOPIC],
@@ -93,9 +93,7 @@ class Reading:
             ConsumerRecord(TOPIC, 0, offset, 0, 0, b"k", b"x" * size, None, 1, size, headers)
             for offset in offsets
         )
-        await self.subscription._on_batch(
-            KafkaMessage(raw_message=cast(Any, raw), body=b"", consumer=cast(Any, self.consumer))
-        )
+        await self.subscription._on_batch(cast(Any, raw))
 
 
 async def test_a_null_traceparent_stops_nobody() -> None:
