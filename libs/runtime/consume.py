@@ -31,6 +31,8 @@ logger = structlog.get_logger()
 _POLL_MS = 1_000
 FENCED_MAX = 5
 """How often in a row work may be refused as another owner's before its lanes are claimed again."""
+_POLLS_AT_ONCE = 5
+"""Polls that may follow one another at once: as many as one order brings."""
 _PARTITION_BYTES_MIN = 65_536
 _RECORD_BYTES = 1_000
 """What a record takes besides its value, when batches are cut by bytes."""
@@ -85,6 +87,8 @@ class Subscription:
         self._told: dict[tuple[str, int], int] = {}
         """What Kafka was told last: it need not hear the same every second."""
         self.ready = asyncio.Event()
+        self._poll_due = 0.0
+        """When the next poll would be due, were all as far apart as polls shall be."""
         self._stopping, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._health = health or Health(settings.stuck_seconds_max)
@@ -117,12 +121,28 @@ class Subscription:
     async def _poll(self, consumer: AIOKafkaConsumer) -> "tuple[ConsumerRecord[bytes, bytes], ...]":
         """The next records, as soon as there are any. FastStream's own poll would sleep after one that
         brought nothing, and what came meanwhile would wait."""
+        most = self._settings.poll_records_max
         while not self._stopping.is_set():
-            found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.poll_records_max)
-            if found:
-                return tuple(chain.from_iterable(found.values()))
+            found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=most)
+            if not found:
+                continue
+            if (rest := self._rest(asyncio.get_running_loop().time())) > 0 and _count(found) < most:
+                await asyncio.sleep(rest)
+                more = await consumer.getmany(timeout_ms=0, max_records=most - _count(found))
+                found = {place: [*found.get(place, ()), *more.get(place, ())] for place in {**found, **more}}
+            return tuple(chain.from_iterable(found.values()))
         await asyncio.get_running_loop().create_future()  # nothing more is read; stopping cancels this
         raise AssertionError("unreachable")
+
+    def _rest(self, now: float) -> float:
+        """Seconds to wait, so that polls come no oftener than every `gather_seconds`, but for a few at once.
+
+        Virtual scheduling, as in ITU-T I.371, appendix I.
+        """
+        every = self._settings.gather_seconds
+        self._poll_due = max(self._poll_due, now - (_POLLS_AT_ONCE - 1) * every)
+        rest, self._poll_due = self._poll_due - now, self._poll_due + every
+        return rest
 
     async def commit(self) -> None:
         """Tell Kafka how far we are; failing is harmless."""
@@ -288,6 +308,10 @@ def cut(records: Sequence[Record], bytes_max: int) -> Iterator[Sequence[Record]]
         held += size
     if start < len(records):
         yield records[start:]
+
+
+def _count(found: "Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]") -> int:
+    return sum(map(len, found.values()))
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     """A poll waits for so many bytes, or for `fetch_wait_ms`: who only follows reads more at once."""
     fetch_wait_ms: int = Field(default=2_000, ge=1)
     """The longest that it waits for them."""
+    gather_seconds: float = Field(default=0.04, ge=0, le=1)
+    """Polls of a busy stage come no oftener, on average: a batch of one costs nearly what one of fifty does.
+    0: as soon as there is anything."""
     fetch_bytes_max: int = Field(default=24 * 1_048_576, ge=1_048_576)
     """What is fetched ahead of all topics together, and so kept in memory while the stage is busy."""
     relay_bytes_max: int = Field(default=16 * 1_048_576, ge=1)

@@ -156,6 +156,8 @@ class World:
         """Turn until nothing happens any more."""
         for _ in range(10_000):
             if not await self.turn():
+                for process in self.processes.values():
+                    await process.loop.settle()
                 return
         raise AssertionError("the stages do not come to rest")
 

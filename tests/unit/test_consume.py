@@ -70,6 +70,19 @@ class Consumer:
         self.paused -= {place.partition for place in places}
 
 
+class Trickle(Consumer):
+    """A record is there whenever somebody asks; what is asked for meanwhile waits. Each poll is noted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset = 0
+
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> Any:
+        self.offset += 1
+        record = ConsumerRecord(TOPIC, 0, self.offset, 0, 0, b"k", b"x", None, 1, 1, ())
+        return {TopicPartition(TOPIC, self.offset % 2): [record][:max_records]}
+
+
 class Reading:
     """A subscription over a taker, its consumer a double."""
 
@@ -100,6 +113,26 @@ async def test_a_null_traceparent_stops_nobody() -> None:
     taker = Taker()
     await Reading(taker).poll(1, 2, headers=(("traceparent", None),))
     assert taker.taken == [[1, 2]]
+
+
+async def test_the_first_polls_are_taken_at_once_and_later_ones_gather_what_comes() -> None:
+    subscription, consumer = Reading(Taker(), gather_seconds=0.05).subscription, Trickle()
+    loop = asyncio.get_running_loop()
+    began, found, at = loop.time(), list[list[int]](), list[float]()
+    for _ in range(8):
+        found.append([record.offset for record in await subscription._poll(cast(Any, consumer))])
+        at.append(loop.time() - began)
+    assert found == [[1], [2], [3], [4], [5], [6, 7], [8, 9], [10, 11]]
+    assert at[4] < 0.05, "one order's events are not kept waiting"
+    assert at[7] >= 3 * 0.05 - 0.01
+    subscription._poll_due -= 1
+    assert len(await subscription._poll(cast(Any, consumer))) == 1, "after a while with nothing to do"
+
+
+async def test_a_poll_that_brought_as_much_as_one_may_gathers_nothing() -> None:
+    subscription, consumer = Reading(Taker(), poll_records_max=1).subscription, Trickle()
+    for offset in range(1, 20):
+        assert [record.offset for record in await subscription._poll(cast(Any, consumer))] == [offset]
 
 
 async def test_large_records_are_taken_in_parts_and_in_order() -> None:
