@@ -36,6 +36,8 @@ FOLLOWING = {
     "ORDERLOG_BATCH_RECORDS_MAX": "2000",
 }
 """Who tells of orders yields to who moves them: under a peak they follow later, and in larger batches."""
+SESSION_SECONDS = 10.0
+"""A killed stage counts as alive for so long. Shorter than the default: here people wait for it."""
 SERVICE_READY_SECONDS = 60.0
 STOP_GRACE_SECONDS = 5.0
 """How much longer than it was given a service may take to stop before it is killed."""
@@ -190,6 +192,9 @@ def configure(place: Home, counts: Mapping[str, int] | None = None) -> Settings:
         "ORDERLOG_SMTP_PORT": chosen.smtp_port,
         "ORDERLOG_HTTP_PORT_BASE": chosen.http_port_base,
         "ORDERLOG_REPLICAS": chosen.replicas,
+        "ORDERLOG_SESSION_TIMEOUT_SECONDS": os.environ.get(
+            "ORDERLOG_SESSION_TIMEOUT_SECONDS", SESSION_SECONDS
+        ),
         "ORDERLOG_PARTITIONS": first_partitions[1] if first_partitions else chosen.partitions,
         **ensure_keys(place),
     }
