@@ -12,6 +12,8 @@ import signal
 import stat
 import subprocess
 import tempfile
+import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,6 +30,8 @@ from libs.runtime.complaint import Complaint
 
 NAME = "postgres"
 READY_SECONDS = 60.0
+_KILLED = "pre-existing shared memory block"
+"""What a server says while sessions of one before it, which was killed, have not ended yet."""
 SUPERUSER = "postgres"
 ROLE = "orderlog"
 USER = "pgserver"
@@ -70,20 +74,33 @@ def ensure_started(home: Home, listen: int, step: Step) -> programs.Running:
         user=user,
         environment={"LC_ALL": "C", "HOME": str(home.postgres)},
     )
-    running = programs.find(home, NAME)
-    if running is None:
-        if user:
-            _let_in(user, home)
-        if not (home.postgres / "PG_VERSION").exists():
-            step.note("making its data folder")
-            _make_cluster(home, user)
-        _drop_stale_lock(home)
-        step.note("starting")
-        running = programs.start(home, program)
     password = ensure_password(home, SUPERUSER)
-    programs.await_ready(home, program, lambda: _answers(home, listen, password), READY_SECONDS)
+    give_up_at = time.monotonic() + READY_SECONDS
+    while True:
+        found = programs.find(home, NAME)
+        running = found or _start(home, program, user, step)
+        try:
+            programs.await_ready(home, program, lambda: _answers(home, listen, password), READY_SECONDS)
+            break
+        except Complaint as failed:
+            if (found is None and _KILLED not in failed.details) or time.monotonic() > give_up_at:
+                raise
+            step.note("the one before was killed: ending its sessions")
+            _end_orphans(home)
+            time.sleep(0.2)
     _ensure_role(listen, password, ensure_password(home, ROLE))
     return running
+
+
+def _start(home: Home, program: Program, user: pwd.struct_passwd | None, step: Step) -> programs.Running:
+    if user:
+        _let_in(user, home)
+    if not (home.postgres / "PG_VERSION").exists():
+        step.note("making its data folder")
+        _make_cluster(home, user)
+    _drop_stale_lock(home)
+    step.note("starting")
+    return programs.start(home, program)
 
 
 def stop_how() -> tuple[signal.Signals, float]:
@@ -177,10 +194,29 @@ def _drop_stale_lock(home: Home) -> None:
     try:
         pid = int(lock.read_text().split()[0])
         ours = str(home.postgres) in psutil.Process(pid).cmdline()
+    except psutil.ZombieProcess:
+        ours = False  # killed, and nobody has asked how it ended: to PostgreSQL it looks alive
     except (OSError, ValueError, IndexError, psutil.Error):
         return  # no lock, or no such process: PostgreSQL copes with that itself
     if not ours:
         lock.unlink(missing_ok=True)
+
+
+def _end_orphans(home: Home) -> None:
+    """End sessions whose server was killed: busy ones do not notice, and no other starts until they end."""
+    data = str(home.postgres.resolve())
+    for process in psutil.process_iter(["cwd", "ppid", "name"]):
+        known = process.info
+        if known["name"] == "postgres" and known["cwd"] == data and _cwd(known["ppid"]) != data:
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGQUIT)
+
+
+def _cwd(pid: int) -> str | None:
+    try:
+        return str(psutil.Process(pid).cwd())
+    except psutil.Error:
+        return None
 
 
 def _connect(listen: int, password: str) -> psycopg.Connection:
