@@ -3,6 +3,7 @@
 Order between topics is by the events' own times; within a partition nothing is ever turned around.
 """
 
+import asyncio
 import heapq
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka import TopicPartition as Place
+from aiokafka.errors import KafkaError
 
+from cli.output import say
 from libs.events.ids import partition_key
 from libs.runtime.complaint import Complaint
 from libs.runtime.kafka import Lanes, record_of, request_timeout_ms
@@ -21,6 +24,10 @@ from libs.runtime.wire import BadHeaders, Context, context
 
 _RECORDS_MAX = 1000
 _SILENCE_SECONDS = 30.0
+_ASK_EVERY_SECONDS = 5.0
+_ANSWER_SECONDS = 5.0
+_GONE = "Kafka at {} does not answer. Waiting for it; `orderlog status` tells what runs."
+_BACK = "Kafka answers again; nothing was missed."
 _FIRST_WINDOW = 200
 """Records of each partition that are looked at first for the last events; then four times as many."""
 
@@ -85,17 +92,34 @@ async def whole(
 async def follow(
     settings: Settings, wanted: Wanted, since: dict[Place, int], take: Callable[[Seen], None]
 ) -> None:
-    """Hand over events as they come, until cancelled; those of one poll in order of time."""
+    """Hand over events as they come, until cancelled; those of one poll in order of time. Says when Kafka
+    stops answering, and when it answers again: nothing is missed."""
     import sys
 
     async with _consumer(settings, wanted) as (consumer, _):
         for place, offset in since.items():
             consumer.seek(place, offset)
+        answers, asked_at = True, time.monotonic()
         while True:
             polled = await consumer.getmany(timeout_ms=500, max_records=_RECORDS_MAX)
             for seen in sorted(_seen(polled.values(), wanted), key=lambda one: one.moment):
                 take(seen)
             sys.stdout.flush()
+            if polled or time.monotonic() - asked_at > _ASK_EVERY_SECONDS:
+                before, answers = answers, bool(polled) or await _answers(consumer)
+                asked_at = time.monotonic()
+                if answers != before:
+                    say(_BACK if answers else _GONE.format(settings.kafka))
+
+
+async def _answers(consumer: AIOKafkaConsumer) -> bool:
+    """Whether the broker answers a question: a silent topic looks like a broker that is gone."""
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await consumer.end_offsets(list(consumer.assignment()))
+    except (KafkaError, TimeoutError):
+        return False
+    return True
 
 
 def places(settings: Settings, wanted: Wanted) -> list[Place]:
