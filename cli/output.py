@@ -20,11 +20,13 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from libs.runtime.complaint import Complaint
 
@@ -63,6 +65,18 @@ def bar(done: ProgressColumn | None = None) -> Progress:
         transient=True,
         disable=not console.is_terminal,
     )
+
+
+def events_a_second() -> ProgressColumn:
+    """For a bar of events: how many are done, of how many, and how fast."""
+    return _EventsASecond()
+
+
+class _EventsASecond(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        rate = task.finished_speed or task.speed
+        total = f"/{task.total:,.0f}" if task.total is not None else ""
+        return Text(f"{task.completed:,.0f}{total} events" + (f", {rate:,.0f}/s" if rate else ""))
 
 
 def fail(complaint: Complaint) -> NoReturn:

@@ -1,6 +1,5 @@
 """The parts of the bench, each a round of readings beside their aims."""
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -133,8 +132,7 @@ def at_rest(run: Run) -> Iterator[Reading]:
 
 def rebuild(run: Run) -> Iterator[Reading]:
     """The console's read models from the topics."""
-    # On the event loop that `orderlog rebuild console` runs on.
-    found = asyncio.run(rebuilding.measure(run.progress("rebuild of the read models")))
+    found = run.wait(rebuilding.measure(run.progress("rebuild of the read models")))
     rebuilt, read = found.events / found.fold_seconds, found.events / found.read_seconds
     yield Reading("rebuild", "events", found.events, "events")
     yield Reading("rebuild", "read, folded, written, indexed", rebuilt, "/s", REBUILT)

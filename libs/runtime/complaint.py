@@ -12,3 +12,11 @@ class Complaint(Exception):
         self.next_step = next_step
         self.details = details
         self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """A complaint may be another process's."""
+        return _again, (self.sentence, self.next_step, self.details, self.exit_code)
+
+
+def _again(sentence: str, next_step: str, details: str, exit_code: int) -> Complaint:
+    return Complaint(sentence, next_step, details=details, exit_code=exit_code)

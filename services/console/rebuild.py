@@ -5,98 +5,134 @@ from their beginning up to exactly there, into a schema of its own, while the li
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
+import structlog
 
 from libs.runtime.complaint import Complaint
-from libs.runtime.wire import Record
 from services.console.digest import digest
-from services.console.follow import ReadBatch
-from services.console.records import NewerEvent
-from services.console.refold import Refold
-from services.console.store import Connection, TopicPartition
+from services.console.lanes import Done, Ends, NotInBulk, Read, fold_as_live, fold_in_bulk
+from services.console.refold import TwiceWritten, Undone, begin, finish
+from services.console.store import Connection
 
-Read = Callable[[Mapping[TopicPartition, int]], AsyncIterator[Sequence[Record]]]
-"""Reads each partition from offset 0 up to (not including) the given one, in order within a partition."""
+logger = structlog.get_logger()
+
 Progress = Callable[[int, int], None]
 """Told records done and records in all."""
+InBulk = Callable[[str, Undone, Ends, Done], Awaitable[None]]
+"""Folds all lanes into a schema, in one process or several: `services.console.lanes.fold_in_bulk`."""
 
+SCHEMA = "rebuild"
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('orderlog console rebuild'))"
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a rebuild found. `events` counts records read; if `swapped`, the rebuilt tables are live now."""
+    """What a rebuild found. `events` counts records read; `fold_seconds` is `seconds` without the wait for
+    the digests. If `swapped`, the rebuilt tables are live now."""
 
     match: bool
     live_digest: str
     rebuilt_digest: str
     events: int
     seconds: float
+    fold_seconds: float
     swapped: bool = False
 
 
 async def rebuild(
-    pool: asyncpg.Pool, read: Read, *, swap: bool = False, progress: Progress = lambda done, total: None
+    pool: asyncpg.Pool,
+    read: Read,
+    *,
+    in_bulk: InBulk | None = None,
+    swap: bool = False,
+    progress: Progress = lambda done, total: None,
 ) -> Rebuilt:
     """Rebuild, compare, and with `swap` put the rebuilt tables in the live ones' place.
 
     The rebuilt schema is dropped unless it was swapped in. Complaint: another rebuild is running, or the
     topics do not hold what the live tables were made from.
     """
+
     clock = asyncio.get_running_loop().time
     started = clock()
-    async with _alone(pool):
-        ends, live = await _live(pool)
-        total = sum(ends.values())
+    async with _alone(pool) as guard, _live(pool) as (ends, live):
+        await _fold(pool, read, in_bulk, ends, progress, logged=swap)
+        folded = clock()
+        before = await live
         async with pool.acquire() as connection, connection.transaction():
-            await connection.execute("DROP SCHEMA IF EXISTS rebuild CASCADE")
-            await connection.execute("SELECT create_read_models('rebuild')")
-        refold = Refold(pool, "rebuild")
-        await refold.begin()
-        positions, done = dict.fromkeys(ends, 0), 0
-        async for records in read(ends):
-            batch = _read(records, positions)
-            await refold.take(batch.envelopes, batch.unreadable)
-            done += len(records)
-            progress(done, total)
-        behind = [place for place, end in ends.items() if positions[place] != end]
-        if behind:
-            raise _incomplete(behind[0], positions[behind[0]], ends[behind[0]])
-        await refold.finish(positions)
-        async with pool.acquire() as connection, connection.transaction():
-            rebuilt = await digest(connection, "rebuild")
-            await _swap(connection) if swap else await connection.execute("DROP SCHEMA rebuild CASCADE")
-    seconds = round(clock() - started, 3)
-    return Rebuilt(live == rebuilt, live, rebuilt, done, seconds, swap)
+            rebuilt = await digest(connection, SCHEMA)
+            # Tables that outlive no crash are as they were written only if the server has not crashed.
+            await guard.execute("SELECT 1")
+            await _swap(connection) if swap else await connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+    seconds, fold_seconds = round(clock() - started, 3), round(folded - started, 3)
+    return Rebuilt(before == rebuilt, before, rebuilt, sum(ends.values()), seconds, fold_seconds, swap)
 
 
-async def _live(pool: asyncpg.Pool) -> tuple[dict[TopicPartition, int], str]:
-    """Where the live tables stand and what they say, in one snapshot."""
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-        rows = await connection.fetch("SELECT topic, partition, next_offset FROM live.consumed")
-        ends = {(topic, partition): offset for topic, partition, offset in rows}
-        return ends, await digest(connection, "live")
+async def _fold(
+    pool: asyncpg.Pool, read: Read, in_bulk: InBulk | None, ends: Ends, progress: Progress, *, logged: bool
+) -> None:
+    """The fast ways first: side by side, which an order in two lanes prevents; all lanes at once, which two
+    events in one place prevent; and as the live projector does."""
 
+    async def alone(schema: str, undone: Undone, ends: Ends, done: Done) -> None:
+        await fold_in_bulk(pool, schema, undone, read, ends, done)
 
-def _read(records: Sequence[Record], positions: dict[TopicPartition, int]) -> ReadBatch:
-    """Records that continue `positions`, which move on."""
-    batch = ReadBatch()
-    for record in records:
-        place = (record.topic, record.partition)
-        if record.offset != positions[place]:
-            raise _incomplete(place, positions[place], record.offset)
+    for way in (in_bulk, alone) if in_bulk else (alone,):
         try:
-            batch.take(record)
-        except NewerEvent as newer:
-            raise Complaint(
-                f"The topics hold a newer event: {newer}.", "Upgrade the console first."
-            ) from None
-        positions[place] = record.offset + 1
-    return batch
+            await _fresh(pool)
+            undone = await begin(pool, SCHEMA, logged=logged)
+            await way(SCHEMA, undone, ends, _told(ends, progress))
+            await finish(pool, SCHEMA, undone, ends)
+            return
+        except (NotInBulk, TwiceWritten) as why:
+            logger.warning("rebuilding once more, in a slower way", why=str(why))
+    await _fresh(pool)
+    await fold_as_live(pool, SCHEMA, read, ends, _told(ends, progress))
+
+
+async def _fresh(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        await connection.execute("SELECT create_read_models($1)", SCHEMA)
+
+
+def _told(ends: Ends, progress: Progress) -> Done:
+    """Who adds up what is done."""
+    total, so_far = sum(ends.values()), 0
+
+    def done(more: int) -> None:
+        nonlocal so_far
+        so_far += more
+        progress(so_far, total)
+
+    return done
+
+
+@asynccontextmanager
+async def _live(pool: asyncpg.Pool) -> AsyncIterator[tuple[Ends, asyncio.Task[str]]]:
+    """Where the live tables stand and, once it is done, what they say: both in one snapshot."""
+    stand: asyncio.Future[Ends] = asyncio.get_running_loop().create_future()
+
+    async def said() -> str:
+        async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+            rows = await connection.fetch("SELECT topic, partition, next_offset FROM live.consumed")
+            stand.set_result({(topic, partition): offset for topic, partition, offset in rows})
+            return await digest(connection, "live")
+
+    task = asyncio.create_task(said())
+    task.add_done_callback(lambda _: stand.cancel())
+    try:
+        await asyncio.wait([stand])
+        if stand.cancelled():
+            await task
+        yield stand.result(), task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _swap(connection: Connection) -> None:
@@ -104,22 +140,13 @@ async def _swap(connection: Connection) -> None:
     its offsets moved and reads on from the rebuilt ones."""
     await connection.execute("LOCK TABLE live.consumed IN ACCESS EXCLUSIVE MODE")
     await connection.execute("DROP SCHEMA live CASCADE")
-    await connection.execute("ALTER SCHEMA rebuild RENAME TO live")
+    await connection.execute(f"ALTER SCHEMA {SCHEMA} RENAME TO live")
 
 
 @asynccontextmanager
-async def _alone(pool: asyncpg.Pool) -> AsyncIterator[None]:
+async def _alone(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
     """One rebuild of a database at a time; the pool lets go of the lock when the connection comes back."""
     async with pool.acquire() as guard:
         if not await guard.fetchval(_LOCK):
             raise Complaint("Another rebuild of the console is running.", "Wait for it, then try again.")
-        yield
-
-
-def _incomplete(place: TopicPartition, expected: int, found: int) -> Complaint:
-    topic, partition = place
-    return Complaint(
-        f"{topic}/{partition} does not hold what the live tables were made from:"
-        f" offset {expected} was expected, {found} came.",
-        "Was the topic deleted or its retention shortened? Let the stage's relay publish its log again.",
-    )
+        yield guard

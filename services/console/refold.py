@@ -1,57 +1,155 @@
-"""Folds whole topics into an empty schema: many orders in memory, each row written once, indexes at the end.
+"""Folds whole topics into an empty schema: orders in memory for a while, each row written once, indexes last.
 
 For a rebuild alone. Nothing is fenced, and nothing can be resumed: until `finish`, the schema says nothing.
+`begin`, then any number of `Refold` side by side, each with lanes of its own, then `finish`.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 import asyncpg
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
+from libs.events.record import record
 from services.console import projection
+from services.console.gone import Gone
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, TimelineRow
 from services.console.records import UnreadableEvent
-from services.console.store import Projector, TopicPartition, columns, table_rows
+from services.console.stock import ReservationKey, ReservationUnits
+from services.console.store import Connection, Projector, TopicPartition, columns, table_rows
 from services.console.stored import Written, write_state
 
-ORDERS_MAX = 20_000
-"""Orders held in memory, some 8 kB each; beyond it all are written, and read again if something follows."""
-_TIMELINE_ROWS = 10_000
+ORDERS_MAX = 4_000
+"""Orders that one Refold holds in memory, some 8 kB each; beyond it the older half is written, and an order
+is read again if something follows."""
+_ROWS_MAX = 10_000
+"""Rows held for the timeline, claims that events of SKUs make for orders, buckets, unreadable records."""
+_NAMED = "claims_named"
+"""What events of SKUs do to orders' claims, in a table until the claims' own rows are all there."""
+_KEYED = ("orders", "order_skus", "reservations")
+"""Tables whose key is needed as soon as an order that was written comes back."""
+_UNLOGGED = """
+    SELECT format('ALTER TABLE %I SET UNLOGGED', relname) FROM pg_class
+    WHERE relnamespace = quote_ident($1)::regnamespace AND relkind = 'r'"""
+_KEYS = """
+    SELECT relname, format('ALTER TABLE %I DROP CONSTRAINT %I', relname, conname),
+        format('ALTER TABLE %I ADD CONSTRAINT %I %s', relname, conname, pg_get_constraintdef(c.oid))
+    FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = conrelid
+    WHERE connamespace = quote_ident($1)::regnamespace AND contype = 'p'
+        AND relname = ANY($2::text[] || 'timeline'::text)"""
 _LATER = """
-    SELECT format('DROP INDEX %I.%I', schemaname, indexname), indexdef FROM pg_indexes
+    SELECT tablename, format('DROP INDEX %I', indexname), indexdef FROM pg_indexes
     WHERE schemaname = $1 AND indexname NOT IN (
         SELECT conname FROM pg_constraint WHERE connamespace = quote_ident($1)::regnamespace)
     UNION ALL
-    SELECT format('ALTER TABLE %I.timeline DROP CONSTRAINT %I', $1, conname),
-        format('ALTER TABLE %I.timeline ADD CONSTRAINT %I %s', $1, conname, pg_get_constraintdef(oid))
-    FROM pg_constraint WHERE conrelid = format('%I.timeline', $1)::regclass AND contype = 'p'
-    UNION ALL
-    SELECT format('ALTER TABLE %I NO FORCE ROW LEVEL SECURITY', relname),
+    SELECT relname, format('ALTER TABLE %I NO FORCE ROW LEVEL SECURITY', relname),
         format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', relname)
     FROM pg_class WHERE relnamespace = quote_ident($1)::regnamespace AND relforcerowsecurity"""
-"""What to do first, and its undoing at the end: indexes that serve queries alone, the key of what is only
-appended, and what keeps the owner from COPY."""
+"""What to do first, and its undoing at the end: keys that nothing asks for yet, indexes that serve queries
+alone, and what keeps the owner from COPY."""
+_HAVE_KEYS = """
+    SELECT relname FROM pg_constraint JOIN pg_class AS t ON t.oid = conrelid
+    WHERE connamespace = quote_ident($1)::regnamespace AND contype = 'p'"""
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('orderlog console keys'))"
+_SUMS = ", ".join(f"sum({name})" for name in ReservationUnits._fields)
+_ADDED = ", ".join(f"{name} = known.{name} + excluded.{name}" for name in ReservationUnits._fields)
+_ADD_NAMED = (
+    f"INSERT INTO reservations AS known SELECT tenant, order_id, sku, {_SUMS} FROM {_NAMED}"  # noqa: S608
+    f" GROUP BY tenant, order_id, sku ON CONFLICT (tenant, order_id, sku) DO UPDATE SET {_ADDED}"
+)
+
+
+class TwiceWritten(Exception):
+    """Two rows in one place: events that claim one place in a stage's log, or an order in two lanes."""
+
+
+@record
+class Undone:
+    """What `begin` took from a schema, by table: keys, and what comes after them."""
+
+    keys: Mapping[str, str]
+    later: Mapping[str, Sequence[str]]
+
+
+async def begin(pool: asyncpg.Pool, schema: str, *, logged: bool) -> Undone:
+    """Take away from a new schema what only slows the writing. Unless `logged` its rows outlive no crash of
+    the server."""
+    async with Projector(pool, schema).transaction() as connection:
+        keys, later = {}, dict[str, list[str]]()
+        for table, first, again in await connection.fetch(_LATER, schema):
+            await connection.execute(first)
+            later.setdefault(table, []).append(again)
+        for table, first, again in await connection.fetch(_KEYS, schema, _KEYED):
+            await connection.execute(first)
+            keys[table] = again
+        await connection.execute(f"CREATE TABLE {_NAMED} (LIKE reservations)")
+        if not logged:
+            for (statement,) in await connection.fetch(_UNLOGGED, schema):
+                await connection.execute(statement)
+    return Undone(keys, later)
+
+
+async def finish(
+    pool: asyncpg.Pool, schema: str, undone: Undone, offsets: Mapping[TopicPartition, int]
+) -> None:
+    """Every Refold is closed: add up, build keys and indexes, and note that all was read up to `offsets`.
+
+    Raises TwiceWritten.
+    """
+    projector = Projector(pool, schema)
+
+    async def complete(table: str) -> None:
+        async with projector.transaction() as connection:
+            await connection.execute("SELECT set_config('statement_timeout', '0', true)")
+            await _add_keys(connection, schema, undone, [table])
+            if table == "reservations":
+                await connection.execute(_ADD_NAMED)
+                await connection.execute(f"DROP TABLE {_NAMED}")
+            for statement in undone.later.get(table, ()):
+                await connection.execute(statement)
+
+    try:
+        async with asyncio.TaskGroup() as tables:
+            for table in {**undone.keys, **undone.later}:
+                tables.create_task(complete(table))
+    except ExceptionGroup as found:
+        first = found.exceptions[0]
+        if isinstance(first, asyncpg.UniqueViolationError):
+            raise TwiceWritten(str(first)) from None
+        raise first from None
+    async with projector.transaction() as connection:
+        stand = [(*place, offset) for place, offset in offsets.items()]
+        await projector.put(connection, "consumed", stand)
+
+
+async def _add_keys(connection: Connection, schema: str, undone: Undone, tables: Iterable[str]) -> None:
+    there = {name for (name,) in await connection.fetch(_HAVE_KEYS, schema)}
+    for table in tables:
+        if table in undone.keys and table not in there:
+            await connection.execute(undone.keys[table])
 
 
 class Refold:
-    """Takes events in any order that keeps each partition's. The schema is new from `create_read_models`."""
+    """Takes events in any order that keeps each partition's; `close` writes the rest.
 
-    def __init__(self, pool: asyncpg.Pool, schema: str, *, orders_max: int = ORDERS_MAX) -> None:
-        self._projector = Projector(pool, schema)
-        self._schema, self._orders_max = schema, orders_max
+    In memory are `orders_max` orders and as many rows as `_ROWS_MAX` says, whatever the history's length.
+    """
+
+    def __init__(
+        self, pool: asyncpg.Pool, schema: str, undone: Undone, events: int, *, orders_max: int = ORDERS_MAX
+    ) -> None:
+        """`events` is about how many will come."""
+        self._projector, self._schema, self._undone = Projector(pool, schema), schema, undone
+        self._orders_max = orders_max
         self._changes = Changes()
+        self._gone = Gone(events)
+        self._stored: dict[OrderKey, Written] = {}
+        """Of the orders in memory, those that were written and have come back."""
+        self._has_keys = False
         self._heard: dict[LaneKey, Heard] = {}
         self._unreadable: list[UnreadableEvent] = []
-        self._later: list[str] = []
-        self._has_rows = False
-
-    async def begin(self) -> None:
-        """Take away what only slows the writing."""
-        async with self._projector.transaction() as connection:
-            for first, later in await connection.fetch(_LATER, self._schema):
-                await connection.execute(first)
-                self._later.append(later)
 
     async def take(
         self, envelopes: Sequence[Envelope[Event]], unreadable: Sequence[UnreadableEvent] = ()
@@ -60,43 +158,85 @@ class Refold:
         self._unreadable += unreadable
         new, moved = projection.unheard(envelopes, self._heard)
         self._heard |= moved
-        known: dict[OrderKey, Written] = {}
         missing = projection.touched(new).keys() - self._changes.states.keys()
-        if missing and self._has_rows:
-            async with self._projector.transaction() as connection:
-                known = await self._projector.read(connection, missing)
+        back = [key for key in missing if key in self._gone]
+        known = await self._read(back) if back else {}
+        self._stored |= known
         projection.fold(new, {key: order.state for key, order in known.items()}, self._changes)
         if len(self._changes.states) > self._orders_max:
-            await self._write()
-        elif len(self._changes.timeline) > _TIMELINE_ROWS:
+            await self._write(len(self._changes.states) - self._orders_max // 2)
+        elif len(self._changes.reservations) > 4 * self._orders_max + _ROWS_MAX:
+            await self._write(0)
+        if len(self._changes.timeline) + len(self._unreadable) > _ROWS_MAX:
             await self._tell()
 
-    async def finish(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Write the rest, and that all was read up to these offsets; build the indexes."""
-        await self._write()
+    async def close(self) -> None:
+        """Write the rest, and how far each lane was heard."""
+        await self._write(len(self._changes.states))
+        await self._tell()
         async with self._projector.transaction() as connection:
             moved = [(*lane, *heard) for lane, heard in self._heard.items()]
             await self._projector.put(connection, "high_water", moved)
-            await self._projector.put(connection, "unreadable", self._unreadable)
-            stand = [(*place, offset) for place, offset in offsets.items()]
-            await self._projector.put(connection, "consumed", stand)
-            await connection.execute("SELECT set_config('statement_timeout', '0', true)")
-            for later in self._later:
-                await connection.execute(later)
 
-    async def _write(self) -> None:
-        await self._tell()
-        changes, self._changes = self._changes, Changes()
-        written = {key: write_state(state) for key, state in changes.states.items()}
+    async def _read(self, keys: Iterable[OrderKey]) -> dict[OrderKey, Written]:
+        if not self._has_keys:
+            async with self._projector.transaction() as connection:
+                await connection.execute(_ONE_AT_A_TIME)
+                await _add_keys(connection, self._schema, self._undone, _KEYED)
+            self._has_keys = True
         async with self._projector.transaction() as connection:
-            if self._has_rows:
-                await self._projector.write(connection, changes, written)
+            return await self._projector.read(connection, keys)
+
+    async def _write(self, count: int) -> None:
+        """Write so many orders, the oldest, and what sums have come to; they are no more in memory."""
+        written, named = self._take_out(count)
+        fresh = {key: order for key, order in written.states.items() if key not in self._stored}
+        again = {key: order for key, order in written.states.items() if key in self._stored}
+        new, known = _split(written, fresh)
+        async with self._projector.transaction() as connection:
+            rows = table_rows(new, {key: write_state(state) for key, state in fresh.items()})
+            for table in _KEYED:
+                if rows[table]:
+                    await connection.copy_records_to_table(table, records=rows[table], columns=columns(table))
+            if named:
+                await connection.copy_records_to_table(
+                    _NAMED, records=[(*key, *units) for key, units in named.items()]
+                )
+            known.balances = written.balances
+            states = {key: write_state(state, self._stored.pop(key)) for key, state in again.items()}
+            await self._projector.write(connection, known, states)
+        self._gone.update(fresh)
+
+    def _take_out(self, count: int) -> tuple[Changes, dict[ReservationKey, ReservationUnits]]:
+        """So many orders with all that is theirs, and claims of orders that are not in memory."""
+        held = self._changes
+        out = Changes(dict(islice(held.states.items(), count)), balances=held.balances)
+        stay = Changes(dict(islice(held.states.items(), count, None)), held.timeline)
+        named: dict[ReservationKey, ReservationUnits] = {}
+        for sku in held.skus:
+            (stay if (sku.tenant, sku.order_id) in stay.states else out).skus.add(sku)
+        for claim, units in held.reservations.items():
+            order = (claim.tenant, claim.order_id)
+            if order in stay.states:
+                stay.reservations[claim] = units
             else:
-                for table, rows in table_rows(changes, written).items():
-                    await connection.copy_records_to_table(table, records=rows, columns=columns(table))
-        self._has_rows = True
+                (out.reservations if order in out.states else named)[claim] = units
+        self._changes = stay
+        return out, named
 
     async def _tell(self) -> None:
         rows, self._changes.timeline = self._changes.timeline, []
+        unreadable, self._unreadable = self._unreadable, []
         async with self._projector.transaction() as connection:
             await connection.copy_records_to_table("timeline", records=rows, columns=TimelineRow._fields)
+            await self._projector.put(connection, "unreadable", unreadable)
+
+
+def _split(changes: Changes, fresh: Mapping[OrderKey, object]) -> tuple[Changes, Changes]:
+    """Skus and claims of fresh orders, and of the others."""
+    new, known = Changes(), Changes()
+    for sku in changes.skus:
+        (new if (sku.tenant, sku.order_id) in fresh else known).skus.add(sku)
+    for claim, units in changes.reservations.items():
+        (new if (claim.tenant, claim.order_id) in fresh else known).reservations[claim] = units
+    return new, known

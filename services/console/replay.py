@@ -6,7 +6,7 @@
 """
 
 import asyncio
-import gc
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,23 +20,32 @@ from aiokafka.errors import KafkaError
 
 from libs.runtime.complaint import Complaint
 from libs.runtime.kafka import record_of, request_timeout_ms
-from libs.runtime.pool import bounded_pool
+from libs.runtime.log import Unavailable
+from libs.runtime.pool import BoundedPool, bounded_pool
 from libs.runtime.settings import Settings, settings
 from libs.runtime.wire import Record
+from services.console.in_step import InStep
+from services.console.lanes import Done, Ends, fold_in_bulk
+from services.console.processes import PROCESSES_MAX, Share, in_processes, no_search_for_cycles, shares
 from services.console.rebuild import Progress, Rebuilt, rebuild
-from services.console.store import TopicPartition
+from services.console.refold import Undone
 
 _RECORDS_MAX = 2000
+_AHEAD_MAX = 500
+"""Records of a partition, some 4 kB each, that wait for others before it is read no further."""
+_FETCH_BYTES = 256 * 1024
 _SILENCE_SECONDS = 30.0
+_CONNECTIONS = 8
+"""The guard's, the live tables', and one for each table that is completed in the end."""
 _UNREACHABLE = (
     OSError,
+    Unavailable,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-_FETCH_BYTES = 4 * 1_048_576
 
 
 async def rebuild_console(
@@ -47,16 +56,51 @@ async def rebuild_console(
     Complaint: Kafka or PostgreSQL cannot be reached, or see there.
     """
     topics = KafkaTopics(config)
+
+    async def in_bulk(schema: str, undone: Undone, ends: Ends, done: Done) -> None:
+        async def share(part: Ends, done: Done) -> None:
+            with _told(config):
+                async with _pool(config, 1) as pool:
+                    await fold_in_bulk(pool, schema, undone, topics.read, part, done)
+
+        await _shared(share, ends, done)
+
+    with _told(config):
+        async with _pool(config, _CONNECTIONS) as pool:
+            with no_search_for_cycles():
+                return await rebuild(pool, topics.read, in_bulk=in_bulk, swap=swap, progress=progress)
+
+
+async def read_only(config: Settings, ends: Ends) -> None:
+    """Read the same as a rebuild, in as many processes, and do nothing with it: for the bench."""
+
+    async def share(part: Ends, done: Done) -> None:
+        async for records in KafkaTopics(config).read(part):
+            done(len(records))
+
+    await _shared(share, ends, lambda more: None)
+
+
+async def _shared(share: Share, ends: Ends, done: Done) -> None:
+    parts = shares(ends, min(PROCESSES_MAX, len(os.sched_getaffinity(0))))
+    await (in_processes(share, parts, done) if len(parts) > 1 else share(parts[0], done))
+
+
+def _pool(config: Settings, connections: int) -> BoundedPool:
+    return bounded_pool(
+        config.dsn("console"),
+        config,
+        min_size=1,
+        max_size=connections,
+        server_settings={"application_name": "orderlog-console-rebuild", "jit": "off"},
+    )
+
+
+@contextmanager
+def _told(config: Settings) -> Iterator[None]:
+    """What a person is told when a server is away."""
     try:
-        async with bounded_pool(
-            config.dsn("console"),
-            config,
-            min_size=1,
-            max_size=3,
-            server_settings={"application_name": "orderlog-console-rebuild", "jit": "off"},
-        ) as pool:
-            with _no_search_for_cycles():
-                return await rebuild(pool, topics.read, swap=swap, progress=progress)
+        yield
     except _UNREACHABLE as error:
         raise Complaint(
             f"The console's database cannot be reached ({type(error).__name__}: {error}).",
@@ -73,27 +117,14 @@ async def rebuild_console(
         ) from error
 
 
-@contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
-    """Orders in memory are many objects without a cycle: looking through them again and again took a third of
-    the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
 class KafkaTopics:
     """Reads partitions from their first record up to a given offset."""
 
     def __init__(self, config: Settings) -> None:
         self._config = config
 
-    async def read(self, ends: Mapping[TopicPartition, int]) -> AsyncIterator[Sequence[Record]]:
-        """Records in order within each partition, in batches; stops when every end is reached.
+    async def read(self, ends: Ends) -> AsyncIterator[Sequence[Record]]:
+        """Records in order within each partition, partitions in step; stops when every end is reached.
 
         Complaint: a partition does not reach its end, or stays silent before it.
         """
@@ -113,7 +144,7 @@ class KafkaTopics:
             await self._check(consumer, wanted)
             for place in wanted:
                 consumer.seek(place, 0)
-            async for records in _until(consumer, wanted):
+            async for records in _in_step(consumer, InStep(ends)):
                 yield records
         finally:
             await consumer.stop()
@@ -130,28 +161,30 @@ class KafkaTopics:
                 )
 
 
-async def _until(
-    consumer: AIOKafkaConsumer, wanted: Mapping[KafkaPartition, int]
-) -> AsyncIterator[list[Record]]:
-    ahead = dict(wanted)
-    while ahead:
+async def _in_step(consumer: AIOKafkaConsumer, step: InStep) -> AsyncIterator[list[Record]]:
+    """Reads what others wait for, and of the others no more than a little ahead."""
+    paused: set[KafkaPartition] = set()
+    while not step.done:
+        # All that is there is taken, paused or not: what is left with the client holds up its next request.
         found = await asyncio.wait_for(
-            consumer.getmany(*ahead, timeout_ms=5000, max_records=_RECORDS_MAX), _SILENCE_SECONDS
+            consumer.getmany(timeout_ms=5000, max_records=_RECORDS_MAX), _SILENCE_SECONDS
         )
         if not found:
+            waited = ", ".join(f"{topic}/{partition}" for topic, partition in sorted(step.lagging)[:3])
             raise Complaint(
-                f"Kafka went silent {sum(ahead.values())} offsets before the end.",
-                "See `orderlog status`, then try again.",
+                f"Kafka went silent before the end of {waited}.", "See `orderlog status`, then try again."
             )
-        records = [
-            record_of(raw) for place, raws in found.items() for raw in raws if raw.offset < wanted[place]
-        ]
         for place, raws in found.items():
-            if raws and raws[-1].offset + 1 >= wanted[place]:
-                del ahead[place]
+            whole = step.add((place.topic, place.partition), map(record_of, raws))
+            if whole or step.held((place.topic, place.partition)) > _AHEAD_MAX:
                 consumer.pause(place)
-        if records:
+                if not whole:
+                    paused.add(place)
+        if records := step.take():
             yield records
+        ready = {place for place in paused if step.held((place.topic, place.partition)) <= _AHEAD_MAX}
+        consumer.resume(*ready)
+        paused -= ready
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """Rebuilding the read models beside the live ones: exact, and up to where the live ones stand."""
 
 import asyncio
+import os
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,8 +23,10 @@ from libs.runtime.wire import Record
 from services.console import projection
 from services.console.digest import live_digest
 from services.console.follow import Follower, ReadBatch
-from services.console.rebuild import Read, rebuild
-from services.console.refold import Refold
+from services.console.lanes import Done, Ends, Read, fold_in_bulk
+from services.console.processes import in_processes
+from services.console.rebuild import InBulk, rebuild
+from services.console.refold import Refold, Undone, begin, finish
 from services.console.store import Projector, TopicPartition
 from tests.console_database import by_stage, console_dsn, pool
 from tests.console_lives import LIVES, receipts
@@ -97,20 +100,122 @@ async def test_orders_that_do_not_fit_in_memory_are_written_and_read_again(
     pool: asyncpg.Pool, topics: Topics, follower: Follower, seed: int
 ) -> None:
     await pool.execute("SELECT create_read_models('rebuild')")
-    refold, turn = Refold(pool, "rebuild", orders_max=2), random.Random(seed)
-    await refold.begin()
-    ends = dict.fromkeys(topics, 0)
+    turn, ends = random.Random(seed), dict.fromkeys(topics, 0)
+    undone = await begin(pool, "rebuild", logged=bool(seed))
+    refolds = [Refold(pool, "rebuild", undone, 100, orders_max=2) for _ in range(2)]
     while ahead := [place for place, end in ends.items() if end < len(topics[place])]:
         place = turn.choice(ahead)
         batch = ReadBatch()
         for one in topics[place][ends[place] : ends[place] + turn.randint(1, 4)]:
             batch.take(one)
-        await refold.take(batch.envelopes, batch.unreadable)
+        await refolds[place[1]].take(batch.envelopes, batch.unreadable)
         ends[place] += len(batch.records)
-    await refold.finish(ends)
+    for refold in refolds:
+        await refold.close()
+    await finish(pool, "rebuild", undone, ends)
     assert await live_digest(pool, "rebuild") == await live_digest(pool)
     assert await _shape(pool, "rebuild") == await _shape(pool, "live"), "keys, indexes and policies are back"
     assert await Projector(pool, "rebuild").positions(topics) == follower.positions()
+
+
+def in_forks(
+    console_dsn: str, topics: Topics, broken: Mapping[int, Callable[[], object]] | None = None
+) -> InBulk:
+    """Each lane in a process of its own; a lane that is `broken` does that after its first batch."""
+
+    async def in_bulk(schema: str, undone: Undone, ends: Ends, done: Done) -> None:
+        async def share(part: Ends, done: Done) -> None:
+            [lane] = {partition for _, partition in part}
+
+            def and_then(more: int) -> None:
+                done(more)
+                if broken and lane in broken:
+                    broken[lane]()
+
+            async with asyncpg.create_pool(console_dsn, min_size=1, max_size=1) as own:
+                await fold_in_bulk(own, schema, undone, reading(topics), part, and_then)
+
+        lanes = sorted({lane for _, lane in ends})
+        await in_processes(
+            share, [{place: end for place, end in ends.items() if place[1] == lane} for lane in lanes], done
+        )
+
+    return in_bulk
+
+
+async def test_lanes_fold_side_by_side_in_processes(
+    pool: asyncpg.Pool, console_dsn: str, topics: Topics, follower: Follower
+) -> None:
+    seen: list[tuple[int, int]] = []
+    rebuilt = await rebuild(
+        pool,
+        reading(topics),
+        in_bulk=in_forks(console_dsn, topics),
+        swap=True,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    total = sum(map(len, topics.values()))
+    assert rebuilt.match
+    assert (rebuilt.events, seen[-1]) == (total, (total, total))
+    assert await live_digest(pool) == rebuilt.live_digest
+    unlogged = """SELECT count(*) FROM pg_class
+        WHERE relpersistence <> 'p' AND relnamespace = 'live'::regnamespace"""
+    assert await pool.fetchval(unlogged) == 0, "tables that are swapped in outlive a crash of the server"
+
+
+async def test_what_stops_one_process_stops_the_rebuild(
+    pool: asyncpg.Pool, console_dsn: str, topics: Topics, follower: Follower
+) -> None:
+    def complain() -> None:
+        raise Complaint("Kafka went away.", "Start it.")
+
+    for broken, told in ((complain, "Kafka went away. Start it."), (lambda: os._exit(9), "was killed")):
+        with pytest.raises(Complaint, match=told):
+            await rebuild(pool, reading(topics), in_bulk=in_forks(console_dsn, topics, {0: broken}))
+
+
+async def test_an_order_in_two_lanes_is_rebuilt_as_the_live_tables_were(
+    pool: asyncpg.Pool, console_dsn: str, topics: Topics
+) -> None:
+    here, there = ("oms.returns.events", 0), ("oms.returns.events", 1)
+    strays = [one for one in topics[here] if one.key and b"o-0-" in one.key]
+    assert strays
+    topics[here] = []
+    for one in strays:
+        headers = [(name, b"1" if name == "ce_lane" else value) for name, value in one.headers]
+        headers = [(name, b"orderlog/elsewhere" if name == "ce_source" else value) for name, value in headers]
+        # Their places in the timeline must not be those of the lane's own.
+        headers = [(name, b"9%s" % value if name == "ce_sequence" else value) for name, value in headers]
+        topics[there].append(replace(one, partition=1, offset=len(topics[there]), headers=headers))
+    follower = Follower(Projector(pool))
+    await follower.assigned(list(topics))
+    for records in topics.values():
+        await follower.handle(records)
+    with capture_logs() as told:
+        rebuilt = await rebuild(pool, reading(topics), in_bulk=in_forks(console_dsn, topics))
+    assert rebuilt.match
+    assert any("orders_pkey" in entry.get("why", "") for entry in told)
+
+
+async def test_two_events_in_one_place_are_rebuilt_as_the_live_tables_were(
+    pool: asyncpg.Pool, topics: Topics
+) -> None:
+    place = ("oms.routing.events", 0)
+    doubled = topics[place][0]
+    headers = [
+        (name, b"orderlog/impostor" if name == "ce_source" else value) for name, value in doubled.headers
+    ]
+    topics[place].append(replace(doubled, offset=len(topics[place]), headers=headers))
+    follower = Follower(Projector(pool))
+    await follower.assigned(list(topics))
+    for records in topics.values():
+        await follower.handle(records)
+    async with pool.acquire() as connection, connection.transaction():
+        assert await connection.fetchval("SELECT count(*) FROM live.unreadable WHERE code = 'failed'") == 1
+    with capture_logs() as told:
+        rebuilt = await rebuild(pool, reading(topics))
+    assert rebuilt.match
+    assert any("timeline_pkey" in entry.get("why", "") for entry in told)
 
 
 async def _shape(pool: asyncpg.Pool, schema: str) -> list[str]:
