@@ -14,7 +14,7 @@ Lean = Mapping[tuple[str, int], SchemaValidator]
 
 
 def lean(passes_over: Mapping[type[Event], Collection[str]]) -> Lean:
-    """What reads these events without these fields; to ask for one of them is an AttributeError.
+    """What reads these events without these fields, if any; to ask for one of them is an AttributeError.
 
     The fields that are kept are validated as ever, and older versions are read whole.
     """
@@ -33,6 +33,8 @@ def decode_lean(type_: str, version: int, payload: bytes, readers: Lean) -> Cont
 
 
 def _without(event: type[Event], names: Collection[str]) -> SchemaValidator:
+    if not names:
+        return cast(SchemaValidator, event.__pydantic_validator__)
     schema = cast(dict[str, Any], event.__pydantic_core_schema__)
     fields = schema["schema"]["fields"]
     assert fields.keys() >= set(names), f"{event.__name__} lacks one of {names}"

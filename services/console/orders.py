@@ -7,7 +7,6 @@ the milestones, units by state) is derived from the facts in `services.console.s
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from libs.events.contract import Event
@@ -44,6 +43,7 @@ from libs.events.inventory import (
 )
 from libs.events.notifications import MessageFailed, MessageRequested, MessageSent, MessageSkipped
 from libs.events.order import LineQuantity
+from libs.events.record import changed
 from libs.events.returns import (
     RefundRequested,
     ReturnAuthorised,
@@ -102,13 +102,13 @@ def evolve(state: State, envelope: Envelope[Event]) -> State:
 def _intake(facts: IntakeFacts, event: Event, at: datetime) -> IntakeFacts:
     match event:
         case OrderAccepted():
-            return replace(_captured(facts, event, at), accepted_at=at)
+            return changed(_captured(facts, event, at), accepted_at=at)
         case OrderHeld():
             holds = tuple(PlacedHold(hold.name, hold.message, at) for hold in event.holds)
-            return replace(_captured(facts, event, at), holds=holds)
+            return changed(_captured(facts, event, at), holds=holds)
         case OrderRejected():
             reasons = tuple(StatedReason(reason.code, reason.message) for reason in event.reasons)
-            return replace(
+            return changed(
                 facts,
                 channel=event.channel,
                 external_id=event.external_id,
@@ -118,23 +118,23 @@ def _intake(facts: IntakeFacts, event: Event, at: datetime) -> IntakeFacts:
             )
         case HoldReleased():
             holds = tuple(
-                replace(hold, released_at=at, note=event.note)
+                changed(hold, released_at=at, note=event.note)
                 if hold.name == event.hold and hold.released_at is None
                 else hold
                 for hold in facts.holds
             )
-            return replace(facts, holds=holds)
+            return changed(facts, holds=holds)
         case OrderCancellationRequested():
-            return replace(facts, cancellation_requested_at=at, cancellation_reason=event.reason)
+            return changed(facts, cancellation_requested_at=at, cancellation_reason=event.reason)
         case OrderClosed():
-            return replace(facts, closed_at=at, outcome=event.outcome, close_reason=event.reason)
+            return changed(facts, closed_at=at, outcome=event.outcome, close_reason=event.reason)
         case _:
             return facts
 
 
 def _captured(facts: IntakeFacts, event: OrderAccepted | OrderHeld, at: datetime) -> IntakeFacts:
     """The terms, as the latest answer states them; captured when intake first answered."""
-    return replace(
+    return changed(
         facts,
         channel=event.channel,
         external_id=event.external_id,
@@ -159,30 +159,30 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
     match event:
         case StockReserved():
             lines = _sourced(facts.lines, event.lines, event.round, "reserved")
-            return replace(facts, lines=lines, waits_for=(), reserved_at=facts.reserved_at or at)
+            return changed(facts, lines=lines, waits_for=(), reserved_at=facts.reserved_at or at)
         case StockBackordered():
             lines = _sourced(facts.lines, event.lines, event.round, "backordered")
             waits_for = tuple(WaitedFor(short.sku, short.quantity) for short in event.short)
-            return replace(facts, lines=lines, waits_for=waits_for, backordered_at=facts.backordered_at or at)
+            return changed(facts, lines=lines, waits_for=waits_for, backordered_at=facts.backordered_at or at)
         case StockAllocated():
             allocated = [line for node in event.nodes for line in node.lines]
             lines = _sourced(facts.lines, allocated, event.round, "allocated")
-            return replace(facts, lines=lines, allocated_at=facts.allocated_at or at)
+            return changed(facts, lines=lines, allocated_at=facts.allocated_at or at)
         case AllocationFailed():
-            return replace(facts, lines=_sourced(facts.lines, event.lines, event.round, "reserved"))
+            return changed(facts, lines=_sourced(facts.lines, event.lines, event.round, "reserved"))
         case StockShorted():
             latest = max((line.round for line in facts.lines.values()), default=1)
             lines = _sourced(facts.lines, event.lines, latest, "short_picked")
-            return replace(facts, lines=lines, shorted=_plus(facts.shorted, event.lines))
+            return changed(facts, lines=lines, shorted=_plus(facts.shorted, event.lines))
         case StockReleased():
             given_up = (
                 facts.lines.keys() if event.cause == "cancelled" else {line.line for line in event.lines}
             )
             lines = {
-                line: replace(known, state="freed") if line in given_up else known
+                line: changed(known, state="freed") if line in given_up else known
                 for line, known in facts.lines.items()
             }
-            return replace(facts, lines=lines, waits_for=(), freed_at=at)
+            return changed(facts, lines=lines, waits_for=(), freed_at=at)
         case _:
             return facts  # issues and returns move stock, and are told by fulfillment's and returns' events
 
@@ -231,7 +231,7 @@ def _fulfillment(facts: FulfillmentFacts, event: Event, at: datetime) -> Fulfill
     match event:
         case FulfillmentReleased():
             work = NodeWork(event.node, event.round, at, _plus({}, event.lines))
-            return replace(facts, work={**facts.work, event.fulfillment_order_id: work})
+            return changed(facts, work={**facts.work, event.fulfillment_order_id: work})
         case PickConfirmed() | PickShorted() | PackConfirmed():
             return _worked(facts, event, at)
         case ShipmentDispatched():
@@ -241,19 +241,19 @@ def _fulfillment(facts: FulfillmentFacts, event: Event, at: datetime) -> Fulfill
         case FulfillmentCancelled():
             return _given_up(facts, event, at)
         case CancellationDeclined():
-            return replace(facts, cancellation_declined_at=at, cancellation_declined_reason=event.reason)
+            return changed(facts, cancellation_declined_at=at, cancellation_declined_reason=event.reason)
         case FulfillmentCompleted():
-            return replace(facts, completed_at=at, outcome=event.outcome)
+            return changed(facts, completed_at=at, outcome=event.outcome)
         case _:
             return facts
 
 
 def _given_up(facts: FulfillmentFacts, event: FulfillmentCancelled, at: datetime) -> FulfillmentFacts:
     if event.cause == "unroutable":
-        return replace(facts, unroutable=_plus(facts.unroutable, event.lines))
+        return changed(facts, unroutable=_plus(facts.unroutable, event.lines))
     known = (name for name in event.fulfillment_order_ids if name in facts.work)
-    stopped = {name: replace(facts.work[name], cancelled_at=at) for name in known}
-    return replace(
+    stopped = {name: changed(facts.work[name], cancelled_at=at) for name in known}
+    return changed(
         facts,
         work={**facts.work, **stopped},
         cancelled=_plus(facts.cancelled, event.lines),
@@ -269,13 +269,13 @@ def _worked(
         return facts
     match event:
         case PickConfirmed():
-            work = replace(work, picked=_plus(work.picked, event.lines), picked_at=work.picked_at or at)
+            work = changed(work, picked=_plus(work.picked, event.lines), picked_at=work.picked_at or at)
         case PickShorted():
-            work = replace(work, short=_plus(work.short, event.lines), picked_at=work.picked_at or at)
+            work = changed(work, short=_plus(work.short, event.lines), picked_at=work.picked_at or at)
         case PackConfirmed():
             packages = tuple(Parcel(package.package_id, package.weight_grams) for package in event.packages)
-            work = replace(work, packages=packages, packed_at=at)
-    return replace(facts, work={**facts.work, event.fulfillment_order_id: work})
+            work = changed(work, packages=packages, packed_at=at)
+    return changed(facts, work={**facts.work, event.fulfillment_order_id: work})
 
 
 def _dispatched(facts: FulfillmentFacts, event: ShipmentDispatched, at: datetime) -> FulfillmentFacts:
@@ -292,9 +292,9 @@ def _dispatched(facts: FulfillmentFacts, event: ShipmentDispatched, at: datetime
         lines=_plus({}, event.lines),
         dispatched_at=at,
     )
-    gone = {event.fulfillment_order_id: replace(work, dispatched_at=at)} if work else {}
+    gone = {event.fulfillment_order_id: changed(work, dispatched_at=at)} if work else {}
     shipments = {**facts.shipments, event.shipment_id: shipment}
-    return replace(facts, work={**facts.work, **gone}, shipments=shipments)
+    return changed(facts, work={**facts.work, **gone}, shipments=shipments)
 
 
 def _under_way(
@@ -306,17 +306,17 @@ def _under_way(
     at = _utc(event.occurred_at)
     match event:
         case ShipmentDelivered():
-            shipment = replace(shipment, delivered=_plus(shipment.delivered, event.lines), delivered_at=at)
+            shipment = changed(shipment, delivered=_plus(shipment.delivered, event.lines), delivered_at=at)
         case ShipmentLost():
-            shipment = replace(shipment, lost=_plus(shipment.lost, event.lines), lost_at=at)
+            shipment = changed(shipment, lost=_plus(shipment.lost, event.lines), lost_at=at)
         case CarrierEventRecorded():
             if shipment.carrier_status_at is None or at >= shipment.carrier_status_at:
-                shipment = replace(
+                shipment = changed(
                     shipment, carrier_status=event.status, carrier_status_at=at, carrier_note=event.note
                 )
             if event.status == "picked_up" and shipment.picked_up_at is None:
-                shipment = replace(shipment, picked_up_at=at)
-    return replace(facts, shipments={**facts.shipments, event.shipment_id: shipment})
+                shipment = changed(shipment, picked_up_at=at)
+    return changed(facts, shipments={**facts.shipments, event.shipment_id: shipment})
 
 
 def _notifications(facts: NotificationsFacts, event: Event, at: datetime) -> NotificationsFacts:
@@ -328,7 +328,7 @@ def _notifications(facts: NotificationsFacts, event: Event, at: datetime) -> Not
                 event.milestone, "skipped", event.subject_id, settled_at=at, detail=event.reason
             )
         case MessageSent() | MessageFailed():
-            message = replace(
+            message = changed(
                 facts.messages.get(event.message_id, OwedMessage(event.milestone, "requested")),
                 state="sent" if isinstance(event, MessageSent) else "failed",
                 settled_at=at,
@@ -342,27 +342,27 @@ def _notifications(facts: NotificationsFacts, event: Event, at: datetime) -> Not
 def _returns(facts: ReturnsFacts, event: Event, at: datetime) -> ReturnsFacts:
     match event:
         case ReturnWindowOpened():
-            return replace(facts, returnable=_plus(facts.returnable, event.lines))
+            return changed(facts, returnable=_plus(facts.returnable, event.lines))
         case ReturnAuthorised():
-            return replace(facts, rmas={**facts.rmas, event.rma_id: Rma(at, _plus({}, event.lines))})
+            return changed(facts, rmas={**facts.rmas, event.rma_id: Rma(at, _plus({}, event.lines))})
         case ReturnReceived() | ReturnClosed():
             rma = facts.rmas.get(event.rma_id)
             if rma is None:
                 return facts
             if isinstance(event, ReturnClosed):
-                rma = replace(rma, closed_at=at)
+                rma = changed(rma, closed_at=at)
             else:
                 units = tuple(
                     ReceivedUnits(unit.line, unit.sku, unit.quantity, unit.disposition, event.node, at)
                     for unit in event.units
                 )
-                rma = replace(rma, received=(*rma.received, *units))
-            return replace(facts, rmas={**facts.rmas, event.rma_id: rma})
+                rma = changed(rma, received=(*rma.received, *units))
+            return changed(facts, rmas={**facts.rmas, event.rma_id: rma})
         case RefundRequested():
             refund = OwedRefund(
                 event.amount_minor, event.currency, event.cause, at, _plus({}, event.lines), event.rma_id
             )
-            return replace(facts, refunds={**facts.refunds, event.refund_id: refund})
+            return changed(facts, refunds={**facts.refunds, event.refund_id: refund})
         case _:
             return facts
 

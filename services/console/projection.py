@@ -139,6 +139,7 @@ def fold(
     """All changes of a batch without repeats, `onto` those of the batches before, if there are any;
     `states` holds the touched orders that are known and not among those."""
     changes = Changes() if onto is None else onto
+    balances, reservations = changes.balances, changes.reservations
     for envelope in envelopes:
         tenant, event = envelope.tenant, envelope.body
         order_id = order_of(envelope)
@@ -156,10 +157,10 @@ def fold(
             for named in sorted({claim.order_id for claim in event.claims}):
                 changes.timeline.append(_timeline_row(envelope, named, claim_sentence(event, named)))
         for balance, units in balance_changes(envelope):
-            changes.balances[balance] = changes.balances.get(balance, 0) + units
+            balances[balance] = balances.get(balance, 0) + units
         for claim, delta in reservation_changes(envelope):
-            known = changes.reservations.get(claim)
-            changes.reservations[claim] = delta if known is None else _added(known, delta)
+            known = reservations.get(claim)
+            reservations[claim] = delta if known is None else _added(known, delta)
     return changes
 
 

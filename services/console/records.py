@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from libs.events.catalogue import NewerVersion, Unreadable
+from libs.events.catalogue import EVENTS, NewerVersion, Unreadable
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentReleased
@@ -35,7 +35,7 @@ _UNSHOWN: Mapping[type[Event], Collection[str]] = {
     FulfillmentReleased: ("destination", "contact"),
 }
 """What frequent events carry for the next stage alone, and no read model shows. It need not be looked at."""
-_LEAN = lean(_UNSHOWN)
+_LEAN = lean({event: _UNSHOWN.get(event, ()) for events in EVENTS.values() for event in events})
 
 
 def read(record: Record) -> Envelope[Event] | UnreadableEvent:
