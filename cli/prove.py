@@ -4,12 +4,14 @@ import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import orjson
 import typer
 
+from cli import prove_log
 from cli.client import checked_tenant
 from cli.output import JsonOption, bar, console, emit, table
 from cli.text import add_row, count, tell
@@ -46,23 +48,30 @@ def no_oversell(
     tenant: Annotated[
         str, typer.Option("--tenant", envvar="ORDERLOG_TENANT", help="Whose stock; `all` is everybody's.")
     ] = EVERY_TENANT,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="An exported log, instead of the database.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Walk inventory's log alone: up to where nothing was oversold, or the first event that breaks it.
 
     No table, snapshot or counter is believed: all stock is computed again from the movements in the log.
-    Ends with 1 when it does not hold.
+    With --file nothing but that file is needed; its hash chains are computed first. Ends with 1 when it
+    does not hold.
 
     Example: orderlog prove no-oversell --json
     """
     only = None if tenant == EVERY_TENANT else checked_tenant(tenant)
     with bar() as bars:
         task = bars.add_task("walking inventory's log", total=None)
-        proof = prove_log(
-            settings().dsn("inventory"),
-            only,
-            lambda done, total: bars.update(task, completed=done, total=total),
-        )
+
+        def progress(done: int, total: int | None) -> None:
+            bars.update(task, completed=done, total=total)
+
+        if file is None:
+            proof = prove_database(settings().dsn("inventory"), only, progress)
+        else:
+            proof = prove_file(file, only, progress)
     _tell(proof, tenant)
     if json:
         emit({"ok": proof.holds, "tenant": tenant, **asdict(proof)})
@@ -72,10 +81,51 @@ def no_oversell(
 
 def register(parent: typer.Typer) -> None:
     """Add `prove` to the command line."""
+    prove_log.register(app)
     parent.add_typer(app, name="prove")
 
 
-def prove_log(
+def prove_file(
+    path: Path, only: str | None, progress: Callable[[int, int | None], None] = lambda done, total: None
+) -> "Proof":
+    """Prove an exported log alone. Complaint: it is not inventory's, or its chains do not hold."""
+    from libs.runtime.log_file import LogFile
+    from services.inventory.proof import RowsTooFarApart, prove
+
+    file = LogFile(path)
+    if file.stage != "inventory":
+        raise Complaint(
+            f"{path} is the log of {file.stage}.", "Export inventory's: orderlog log export inventory FILE"
+        )
+    audit = prove_log.audit_file(file)
+    if not audit.holds:
+        raise Complaint(
+            f"{path} is not what was exported: {prove_log.told(audit.partings[0])}.",
+            f"Every place where it parts: orderlog prove log --file {path}",
+        )
+
+    def rows() -> Iterator[ProofRow]:
+        for done, found in enumerate(file, 1):
+            if done % ROWS_AT_ONCE == 0:
+                progress(done, None)
+            row = ProofRow(
+                found.lane,
+                found.seq,
+                UUID(found.event_id),
+                found.headers["ce_tenant"].decode(),
+                found.headers["ce_type"].decode(),
+                int(found.headers["ce_typeversion"]),
+                found.value,
+            )
+            yield row if only in (None, row.tenant) else _place_of(row)
+
+    try:
+        return prove(rows())
+    except RowsTooFarApart as error:
+        raise _too_far_apart(error) from None
+
+
+def prove_database(
     dsn: str, only: str | None, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> "Proof":
     """Prove the log of a database, or one tenant's part of it. Complaint: it cannot be read."""
@@ -96,10 +146,14 @@ def prove_log(
     except psycopg.errors.UndefinedTable:
         raise Complaint("Inventory's database has no log.", "Run `orderlog up`: it migrates.") from None
     except RowsTooFarApart as error:
-        raise Complaint(
-            f"The log cannot be walked in bounded memory: {error}.",
-            "Was a backup of some lanes restored? Restore all of them to one moment.",
-        ) from None
+        raise _too_far_apart(error) from None
+
+
+def _too_far_apart(error: Exception) -> Complaint:
+    return Complaint(
+        f"The log cannot be walked in bounded memory: {error}.",
+        "Was a backup of some lanes restored? Restore all of them to one moment.",
+    )
 
 
 def read_log(

@@ -56,6 +56,26 @@ class Lane:
 
 
 @record
+class Mark:
+    """How far a lane is published, and its hash chain known: `head` is the one at `chained`. A chain that is
+    not known has no head; it begins with the lane."""
+
+    published: int
+    chained: int = 0
+    head: bytes = b""
+
+
+@record
+class Anchor:
+    """A head of a lane's chain, written down for ever."""
+
+    lane: int
+    seq: int
+    head: bytes
+    at: datetime
+
+
+@record
 class Snapshot:
     """A stream's part as stored: the fold of its first `version` rows. None: as the reader knows it."""
 
@@ -190,14 +210,18 @@ class Log(Protocol):
     async def offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Where to read on; 0 for a partition never read."""
 
-    async def published(self, lanes: Sequence[int]) -> dict[int, int]:
-        """The relay's cursor: the last sequence published of each lane."""
+    async def published(self, lanes: Sequence[int]) -> dict[int, Mark]:
+        """The relay's cursor: how far each lane is published, and chained."""
 
     async def unpublished(self, lane: int, after: int, limit: int) -> list[LogRow]:
         """Decided rows of a lane after a sequence, in order."""
 
-    async def mark_published(self, cursors: Mapping[int, int]) -> None:
-        """Move the relay's cursor forward. May be lost in a crash: rows are then published again."""
+    async def mark_published(self, marks: Mapping[int, Mark]) -> None:
+        """Move the relay's cursors and chains forward, each by itself; a head stays with its sequence. May be
+        lost in a crash: rows are then published and chained again."""
+
+    async def anchor(self, anchors: Sequence[Anchor]) -> None:
+        """Write heads down, once each."""
 
     async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
         """Timers that are due, oldest first."""

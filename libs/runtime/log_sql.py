@@ -71,14 +71,21 @@ SAVE_PARTS = """
     SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::json[])
     ON CONFLICT (key) DO UPDATE SET lane = excluded.lane, version = excluded.version, part = excluded.part"""
 
-PUBLISHED = "SELECT lane, published FROM relay WHERE lane = ANY($1::int[])"
+PUBLISHED = "SELECT lane, published, chained, head FROM relay WHERE lane = ANY($1::int[])"
 UNPUBLISHED = f"""
     SELECT {", ".join(LOG_COLUMNS)} FROM log
     WHERE lane = $1 AND origin = 'decided' AND seq > $2 ORDER BY seq LIMIT $3"""  # noqa: S608 - column names
 MARK_PUBLISHED = """
     WITH soon AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
-    INSERT INTO relay SELECT lane, published FROM soon, unnest($1::int[], $2::bigint[]) AS n(lane, published)
-    ON CONFLICT (lane) DO UPDATE SET published = greatest(relay.published, excluded.published)"""
+    INSERT INTO relay (lane, published, chained, head) SELECT n.*
+    FROM soon, unnest($1::int[], $2::bigint[], $3::bigint[], $4::bytea[]) AS n
+    ON CONFLICT (lane) DO UPDATE SET
+        published = greatest(relay.published, excluded.published),
+        chained = greatest(relay.chained, excluded.chained),
+        head = CASE WHEN relay.chained < excluded.chained THEN excluded.head ELSE relay.head END"""
+ANCHOR = """
+    INSERT INTO anchor (lane, seq, head, at)
+    SELECT * FROM unnest($1::int[], $2::bigint[], $3::bytea[], $4::timestamptz[]) ON CONFLICT DO NOTHING"""
 
 DUE = """
     SELECT lane, key, name, due_at FROM timer WHERE lane = ANY($1::int[]) AND due_at <= $2

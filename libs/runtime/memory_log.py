@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from libs.runtime.log import (
+    Anchor,
     EffectRow,
     Fenced,
     Handled,
     Lane,
     LogRow,
+    Mark,
     Parked,
     Snapshot,
     Sums,
@@ -43,7 +45,8 @@ class MemoryLog:
         self.table_sums: Sums = {}
         self._epochs: dict[int, int] = {}
         self._offsets: dict[TopicPartition, int] = {}
-        self._published: dict[int, int] = {}
+        self.marks: dict[int, Mark] = {}
+        self.anchors: dict[tuple[int, int], Anchor] = {}
         self._high_water: dict[tuple[str, int], int] = {}
         self._handled: dict[tuple[str, UUID], Handled] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -70,15 +73,21 @@ class MemoryLog:
     async def offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return {partition: self._offsets.setdefault(partition, 0) for partition in partitions}
 
-    async def published(self, lanes: Sequence[int]) -> dict[int, int]:
-        return {lane: self._published.get(lane, 0) for lane in lanes}
+    async def published(self, lanes: Sequence[int]) -> dict[int, Mark]:
+        return {lane: self.marks.get(lane, Mark(0)) for lane in lanes}
 
     async def unpublished(self, lane: int, after: int, limit: int) -> list[LogRow]:
         return self.rows.get((lane, "decided"), [])[after : after + limit]
 
-    async def mark_published(self, cursors: Mapping[int, int]) -> None:
-        for lane, cursor in cursors.items():
-            self._published[lane] = max(cursor, self._published.get(lane, 0))
+    async def mark_published(self, marks: Mapping[int, Mark]) -> None:
+        for lane, mark in marks.items():
+            before = self.marks.get(lane, Mark(0))
+            chain = max(before, mark, key=lambda one: one.chained)
+            self.marks[lane] = Mark(max(before.published, mark.published), chain.chained, chain.head)
+
+    async def anchor(self, anchors: Sequence[Anchor]) -> None:
+        for anchor in anchors:
+            self.anchors.setdefault((anchor.lane, anchor.seq), anchor)
 
     async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
         due = [timer for timer in self.timers.values() if timer.lane in lanes and timer.due_at <= now]

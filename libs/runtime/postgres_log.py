@@ -15,10 +15,12 @@ import asyncpg
 
 from libs.runtime import log_sql as sql
 from libs.runtime.log import (
+    Anchor,
     EffectRow,
     Fenced,
     Lane,
     LogRow,
+    Mark,
     Parked,
     Snapshot,
     TimerRow,
@@ -132,17 +134,22 @@ class PostgresLog:
         rows = await self._fetch(sql.OFFSETS, topics, numbers)
         return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
-    async def published(self, lanes: Sequence[int]) -> dict[int, int]:
+    async def published(self, lanes: Sequence[int]) -> dict[int, Mark]:
         rows = await self._fetch(sql.PUBLISHED, list(lanes))
-        return dict.fromkeys(lanes, 0) | {row["lane"]: row["published"] for row in rows}
+        marks = {row["lane"]: Mark(row["published"], row["chained"], row["head"] or b"") for row in rows}
+        return dict.fromkeys(lanes, Mark(0)) | marks
 
     async def unpublished(self, lane: int, after: int, limit: int) -> list[LogRow]:
         rows = await self._fetch(sql.UNPUBLISHED, lane, after, limit)
         return [log_row(row) for row in rows]
 
-    async def mark_published(self, cursors: Mapping[int, int]) -> None:
-        lanes = sorted(cursors)
-        await self._fetch(sql.MARK_PUBLISHED, lanes, [cursors[lane] for lane in lanes])
+    async def mark_published(self, marks: Mapping[int, Mark]) -> None:
+        found = [(lane, mark.published, mark.chained, mark.head or None) for lane, mark in marks.items()]
+        await self._fetch(sql.MARK_PUBLISHED, *map(list, zip(*sorted(found), strict=True)))
+
+    async def anchor(self, anchors: Sequence[Anchor]) -> None:
+        found = [(one.lane, one.seq, one.head, one.at) for one in anchors]
+        await self._fetch(sql.ANCHOR, *map(list, zip(*found, strict=True)))
 
     async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
         rows = await self._fetch(sql.DUE, list(lanes), now, limit)

@@ -18,7 +18,7 @@ from libs.runtime import migrate
 from libs.runtime.complaint import Complaint
 from libs.runtime.digest import database_digest
 from libs.runtime.kafka import Lanes
-from libs.runtime.log import Log, Unavailable
+from libs.runtime.log import Log, Mark, Unavailable
 from libs.runtime.pool import bounded_pool
 from libs.runtime.postgres_log import PostgresLog
 from libs.runtime.refold import Missing, Refold
@@ -211,7 +211,8 @@ class _Replay:
             writes.handled = [row for row in writes.handled if (row.tenant, row.command_id) not in known]
             await batch.write(writes)
         if last:
-            await self.log.mark_published({lane: stand.last_decided for lane, stand in self.stands.items()})
+            marks = {lane: Mark(stand.last_decided) for lane, stand in self.stands.items()}
+            await self.log.mark_published(marks)
 
 
 async def _live(connection: Any, stage: Stage) -> tuple[dict[int, LaneStand], str]:

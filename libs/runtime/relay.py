@@ -3,20 +3,25 @@
 One owner per lane. Rows that were just committed come straight from memory; after a start or a failure they
 are read from the log. The cursor is stored a few times a second, not after each turn; what a crash therefore
 repeats, consumers drop by lane and sequence.
+
+With its cursor goes the head of the lane's hash chain (docs/audit.md), and once a minute that head is
+anchored: written to a table, and published where who can write to the database cannot.
 """
 
 import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Protocol
 
 import structlog
 
 from libs.events.ids import partition_key
+from libs.runtime.lane_chains import LaneChains, anchor_message
 from libs.runtime.log import Log, LogRow, Unavailable
+from libs.runtime.stage import ANCHORS_TOPIC
 
 logger = structlog.get_logger()
 KEPT_BYTES_MAX = 32 * 1_048_576
@@ -26,6 +31,8 @@ _READ_AT_ONCE = 2_000
 _READ_FIRST = 100
 _READ_BYTES = 4 * 1_048_576
 """About as much of a lane is read from the log at once; how many rows that is shows as they are read."""
+_CHAIN_AT_ONCE = 500
+"""Rows of a lane that was published before it was chained, read between two turns."""
 
 Message = tuple[bytes, bytes, list[tuple[str, bytes]], int]
 """Key, value, headers, timestamp in milliseconds."""
@@ -54,8 +61,12 @@ class Relay:
         pause_seconds: float = 0.2,
         kept_bytes_max: int = KEPT_BYTES_MAX,
         mark_seconds: float = 0.25,
+        chain_seconds: float = 0.1,
+        anchor_seconds: float = 60.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._source, self._topic, self._log = f"orderlog/{stage}".encode(), topic, log
+        self._stage, self._source = stage, f"orderlog/{stage}".encode()
+        self._topic, self._log = topic, log
         self._publisher, self._pause_seconds = publisher, pause_seconds
         self._kept_bytes_max, self._read_rows = kept_bytes_max, _READ_FIRST
         self._recent: dict[int, deque[LogRow]] = {}
@@ -65,15 +76,20 @@ class Relay:
         self._unmarked: dict[int, int] = {}
         """Cursors that are yet to be stored, at `_mark_at`."""
         self._mark_seconds, self._mark_at = mark_seconds, 0.0
+        self._chains, self._clock = LaneChains(stage), clock
+        self._chain_seconds, self._chain_at = chain_seconds, 0.0
+        self._anchor_seconds, self._anchor_at = anchor_seconds, 0.0
         self._behind: set[int] = set()
         self._wake = asyncio.Event()
         self.on_published: Callable[[int], None] = lambda _: None
 
     async def own(self, lanes: Sequence[int]) -> None:
         """Relay these lanes from now on, from where their cursors are."""
-        cursors = await self._log.published(lanes)
+        marks = await self._log.published(lanes)
+        self._anchor_at = self._anchor_at or asyncio.get_running_loop().time() + self._anchor_seconds
         for lane in lanes:
-            self._cursors[lane] = cursors[lane]
+            self._cursors[lane] = marks[lane].published
+            self._chains.own(lane, marks[lane])
             self._recent[lane] = deque()
             self._kept[lane] = 0
             self._behind.add(lane)
@@ -87,6 +103,7 @@ class Relay:
             self._cursors.pop(lane, None)
             self._unmarked.pop(lane, None)
             self._behind.discard(lane)
+            self._chains.disown(lane)
 
     def catch_up(self) -> None:
         """Read from the log what was committed without our being told."""
@@ -139,10 +156,15 @@ class Relay:
             if rows:
                 pending[lane] = rows
         failure = await self._publish_all(pending)
-        if self._unmarked and asyncio.get_running_loop().time() >= self._mark_at:
+        now = asyncio.get_running_loop().time()
+        if now >= self._chain_at:
+            await self._chain()
+        if self._unmarked and now >= self._mark_at:
             await self.mark()
         if failure is not None:
             raise failure
+        if now >= self._anchor_at:
+            await self.anchor()
         return sum(len(rows) for rows in pending.values())
 
     async def _publish_all(self, pending: Mapping[int, Sequence[LogRow]]) -> BaseException | None:
@@ -165,15 +187,55 @@ class Relay:
     async def mark(self) -> None:
         """Store how far each lane is published."""
         stored = dict(self._unmarked)
-        await self._log.mark_published(stored)
+        await self._log.mark_published({lane: self._chains.mark(lane, at) for lane, at in stored.items()})
         for lane, cursor in stored.items():
             if self._unmarked.get(lane) == cursor:
                 del self._unmarked[lane]
 
+    async def anchor(self) -> None:
+        """Write down how the chains stand, here and where nobody can rewrite it: once a minute, and when the
+        process stops. Where Kafka fails, the next anchors hold for these, too."""
+        self._anchor_at = asyncio.get_running_loop().time() + self._anchor_seconds
+        anchors = self._chains.unanchored(self._clock())
+        if not anchors:
+            return
+        await self._log.anchor(anchors)
+        self._chains.anchored(anchors)
+        published = await asyncio.gather(
+            *(
+                self._publisher.publish(ANCHORS_TOPIC, one.lane, [anchor_message(self._stage, one)])
+                for one in anchors
+            ),
+            return_exceptions=True,
+        )
+        for failure in published:
+            if isinstance(failure, PublishFailed):
+                logger.warning("an anchor was not published", topic=self._topic, error=str(failure))
+            elif failure is not None:
+                raise failure
+
+    async def _chain(self) -> None:
+        """Read on in a lane whose chain is behind what is published of it, some rows at a time."""
+        behind = self._chains.behind(self._cursors)
+        if not behind:
+            return
+        self._chain_at = asyncio.get_running_loop().time() + self._chain_seconds
+        lane = behind[0]
+        after, published = self._chains.seq(lane), self._cursors[lane]
+        rows = await self._log.unpublished(lane, after, min(_CHAIN_AT_ONCE, published - after))
+        self._chains.extend(lane, after + 1, (message(row, self._source) for row in rows))
+        if lane in self._cursors:
+            self._unmarked.setdefault(lane, self._cursors[lane])
+
     async def _woken(self) -> None:
-        """Wait until there is something to publish, or a cursor to store."""
+        """Wait until there is something to publish or to chain, or a cursor or an anchor to store."""
+        times = [self._mark_at] if self._unmarked else []
+        if self._chains.behind(self._cursors):
+            times.append(self._chain_at)
+        if self._chains.unanchored(datetime.min):
+            times.append(self._anchor_at)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(self._mark_at if self._unmarked else None):
+            async with asyncio.timeout_at(min(times, default=None)):
                 await self._wake.wait()
         self._wake.clear()
 
@@ -209,7 +271,9 @@ class Relay:
         return freed
 
     async def _publish(self, lane: int, rows: Sequence[LogRow]) -> None:
-        await self._publisher.publish(self._topic, lane, [message(row, self._source) for row in rows])
+        messages = [message(row, self._source) for row in rows]
+        await self._publisher.publish(self._topic, lane, messages)
+        self._chains.extend(lane, rows[0].seq, messages)
         self.on_published(len(rows))
 
 

@@ -162,6 +162,7 @@ class StageService:
                 while await self._relay.turn():
                     pass
                 await self._relay.mark()
+                await self._relay.anchor()
                 await self._commit()
             logger.info("stopped with nothing in hand")
         except TimeoutError:

@@ -109,6 +109,10 @@ def commands_topic(stage: str) -> str:
     return f"oms.{stage}.commands"
 
 
+ANCHORS_TOPIC = "oms.anchors"
+"""Heads of every stage's lanes (docs/audit.md); partition p holds those of lanes p."""
+
+
 def hears(types: Iterable[type[Event]]) -> tuple[frozenset[str], tuple[str, ...]]:
     """Types by name, and the stages that publish them, from the event classes a domain lists."""
     names = frozenset(event.TYPE for event in types)

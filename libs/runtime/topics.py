@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from libs.runtime.complaint import Complaint
 from libs.runtime.kafka import open_admin, request_timeout_ms
 from libs.runtime.settings import STAGES, Settings
-from libs.runtime.stage import commands_topic, events_topic
+from libs.runtime.stage import ANCHORS_TOPIC, commands_topic, events_topic
 
 RECORD_BYTES_MAX = 12 * 1024 * 1024
 """A topic takes records up to this size. Commands: larger than a stage accepts, so that what is too large
@@ -41,6 +41,10 @@ class _Described:
 def lifecycle_topics() -> list[str]:
     """Every topic of the lifecycle, in the order of an order's life."""
     return [topic(stage) for stage in STAGES for topic in (commands_topic, events_topic)]
+
+
+def _every_topic() -> list[str]:
+    return [*lifecycle_topics(), ANCHORS_TOPIC]
 
 
 async def ensure_topics(settings: Settings, deadline_seconds: float = 30.0) -> list[str]:
@@ -139,7 +143,7 @@ async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> lis
                 f"Set ORDERLOG_PARTITIONS={partitions}, or start with empty data"
                 " (`orderlog down --wipe` on the local stack).",
             )
-    missing = [topic for topic in lifecycle_topics() if topic not in have]
+    missing = [topic for topic in _every_topic() if topic not in have]
     if not missing:
         return []
     brokers = len((await admin.describe_cluster())["brokers"])
@@ -159,14 +163,14 @@ def _new_topic(topic: str, settings: Settings, replicas: int) -> NewTopic:
 
 async def _all_led(admin: AIOKafkaAdminClient, settings: Settings) -> bool:
     described = await _described(admin)
-    return len(described) == len(lifecycle_topics()) and all(
+    return len(described) == len(_every_topic()) and all(
         found.partitions == found.led == settings.partitions for found in described
     )
 
 
 async def _described(admin: AIOKafkaAdminClient) -> list[_Described]:
-    """Those lifecycle topics that exist; asking for an absent one by name is an error."""
-    wanted = sorted(set(lifecycle_topics()) & set(await admin.list_topics()))
+    """Those topics of ours that exist; asking for an absent one by name is an error."""
+    wanted = sorted(set(_every_topic()) & set(await admin.list_topics()))
     return [
         _Described(
             found["topic"],

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 
 from cli.demo.report import Report, read_logs
-from cli.prove import prove_log
+from cli.prove import prove_database
 from libs.runtime.lane_digest import LaneDigest
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.replay_order import own_context
@@ -170,7 +170,7 @@ async def judge(shop: Shop, books: Books, *, closed: bool = True) -> Verdict:
     """The verdict on one tenant's case. `closed`: every order was cancelled, so all stock is back."""
     await at_rest()
     report = await read_logs(settings().dsn, shop.tenant, set(shop.orders))
-    proof = await asyncio.to_thread(prove_log, settings().dsn("inventory"), None)
+    proof = await asyncio.to_thread(prove_database, settings().dsn("inventory"), None)
     wrong = [f"twice: {name}: {count}" for name, count in report.doubles.items() if count]
     if proof.violation is not None:
         wrong.append(f"the ledger does not hold: {proof.violation.message}")

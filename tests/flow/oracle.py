@@ -1,18 +1,23 @@
 """What must hold of every world that has come to rest, whatever happened in it."""
 
 from collections import Counter, defaultdict
+from collections.abc import Coroutine
+from typing import cast
 
 from libs.events.catalogue import decode
 from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentReleased
 from libs.events.intake import OrderAccepted, OrderClosed
 from libs.events.inventory import NETWORK, SOURCES, Movement
+from libs.runtime.audit import DATABASE, TOPIC, Audit, Known, Lane, audit
+from libs.runtime.audit_stage import anchor_known, database_rows, merged, topic_rows
 from libs.runtime.digest import memory_digest
-from libs.runtime.log import LogRow
+from libs.runtime.log import LogRow, Mark
 from libs.runtime.memory_log import MemoryLog
 from libs.runtime.refold import Missing, Refold
 from libs.runtime.replay_order import Causes, LaneOrder, LaneStand, own_context
-from libs.runtime.stage import Stage
+from libs.runtime.stage import ANCHORS_TOPIC, Stage
+from libs.runtime.wire import Record
 from services.inventory.ledger import movements
 from tests.flow.world import STAGES, TENANT, World
 
@@ -22,6 +27,7 @@ def check(world: World, *, all_closed: bool = True) -> None:
     ledger_holds(world)
     no_event_has_anothers_id(world)
     topics_are_the_logs(world)
+    chains_are_one(world)
     snapshots_are_the_folds(world)
     topics_rebuild_the_logs(world)
     accepted = [event.order_id for event in world.events(OrderAccepted) if isinstance(event, OrderAccepted)]
@@ -91,6 +97,48 @@ def topics_are_the_logs(world: World) -> None:
         for lane in range(world.broker.partitions):
             logged = [row.payload for row in log.rows.get((lane, "decided"), [])]
             assert seen[lane] == logged, f"{stage.name} lane {lane}: topic and log differ"
+
+
+def chains_are_one(world: World) -> None:
+    """Each lane's hash chain is the same from its log and from its topic, and leads to every head that was
+    stored or anchored."""
+    for stage in STAGES:
+        found = _at_once(audit(stage.name, _to_audit(world, stage)))
+        assert not found.partings, f"{stage.name}: {found.partings[0]}"
+
+
+def _to_audit(world: World, stage: Stage) -> dict[int, Lane]:
+    log = world.logs[stage.name]
+
+    async def read(topic: str, partition: int, offset: int) -> list[Record]:
+        return world.broker.read((topic, partition), offset, 1_000)
+
+    lanes = {}
+    for lane in range(world.broker.partitions):
+        mark, end = log.marks.get(lane, Mark(0)), len(log.rows.get((lane, "decided"), ()))
+        known = [Known(mark.chained, mark.head, "relay")] if mark.chained else []
+        known += [Known(one.seq, one.head, "table") for one in log.anchors.values() if one.lane == lane]
+        for record in world.broker.read((ANCHORS_TOPIC, lane), 0, 1_000_000):
+            if (anchor := anchor_known(stage, lane, record.value)) is not None:
+                known.append(anchor)
+        rows = {
+            DATABASE: database_rows(log, stage, lane, end),
+            TOPIC: topic_rows(
+                stage, read, lane, len(world.broker.read((stage.topic, lane), 0, 1_000_000)), [0]
+            ),
+        }
+        at_least = {DATABASE: (end, "lane"), TOPIC: (mark.published, "relay")}
+        lanes[lane] = Lane(rows, merged(known), at_least)
+    return lanes
+
+
+def _at_once(audit_: Coroutine[None, None, Audit]) -> Audit:
+    """What a coroutine over memory comes to: it has nothing to wait for."""
+    try:
+        audit_.send(None)
+    except StopIteration as over:
+        return cast(Audit, over.value)
+    raise AssertionError("it waits for something")
 
 
 def snapshots_are_the_folds(world: World) -> None:

@@ -100,7 +100,10 @@ async def test_a_stage_is_what_its_topics_say(
     assert set(rebuilt.effects) == set(live.effects)
     assert set(rebuilt.timers) >= set(live.timers)
     lanes = range(month.broker.partitions)
-    assert await rebuilt.published(lanes) == await live.published(lanes)
+    published, before = await rebuilt.published(lanes), await live.published(lanes)
+    assert {lane: mark.published for lane, mark in published.items()} == {
+        lane: mark.published for lane, mark in before.items()
+    }
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)

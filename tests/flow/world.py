@@ -67,7 +67,16 @@ class Process:
             fetch=world.broker.fetch,
             limits=world.limits,
         )
-        self.relay = Relay(self.stage.name, self.stage.topic, self.log, world.broker, mark_seconds=0.0)
+        self.relay = Relay(
+            self.stage.name,
+            self.stage.topic,
+            self.log,
+            world.broker,
+            mark_seconds=0.0,
+            chain_seconds=0.0,
+            anchor_seconds=0.0,
+            clock=world.clock,
+        )
 
     async def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         offsets = await self.loop.assigned(partitions)

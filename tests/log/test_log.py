@@ -10,11 +10,13 @@ import asyncpg
 import pytest
 
 from libs.runtime.log import (
+    Anchor,
     EffectRow,
     Fenced,
     Handled,
     Log,
     LogRow,
+    Mark,
     Origin,
     Parked,
     Snapshot,
@@ -45,6 +47,15 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     pool, found = await postgres_log(fresh("intake"))
     yield found
     await pool.close()
+
+
+async def anchors(log: Log) -> list[Anchor]:
+    """All that were written down."""
+    if isinstance(log, MemoryLog):
+        return list(log.anchors.values())
+    assert isinstance(log, PostgresLog)
+    found = await log._fetch("SELECT lane, seq, head, at FROM anchor")
+    return [Anchor(*row) for row in found]
 
 
 def row(seq: int, lane: int = 0, origin: Origin = "decided", version: int | None = None) -> LogRow:
@@ -191,9 +202,27 @@ async def test_high_water_and_published_cursors_only_rise(log: Log) -> None:
     await write(log, Writes(high_water={("orderlog/intake", 0): 5}), epochs)
     async with log.batch() as batch:
         assert await batch.heard([0, 1]) == ({("orderlog/intake", 0): 5}, set())
-    await log.mark_published({0: 9})
-    await log.mark_published({0: 4})
-    assert await log.published([0, 1]) == {0: 9, 1: 0}
+    await log.mark_published({0: Mark(9)})
+    await log.mark_published({0: Mark(4)})
+    assert await log.published([0, 1]) == {0: Mark(9), 1: Mark(0)}
+
+
+async def test_a_head_stays_with_its_sequence_whoever_marks_last(log: Log) -> None:
+    """Two owners for a while, and a process that knows no chain: as after an upgrade or a rebuild."""
+    await log.mark_published({0: Mark(9), 1: Mark(3, 3, b"three")})
+    assert await log.published([0, 1]) == {0: Mark(9), 1: Mark(3, 3, b"three")}
+    await log.mark_published({0: Mark(9, 4, b"four"), 1: Mark(5)})
+    assert await log.published([0, 1]) == {0: Mark(9, 4, b"four"), 1: Mark(5, 3, b"three")}
+    await log.mark_published({0: Mark(12, 2, b"two"), 1: Mark(4, 4, b"four")})
+    assert await log.published([0, 1]) == {0: Mark(12, 4, b"four"), 1: Mark(5, 4, b"four")}
+
+
+async def test_an_anchor_is_written_once(log: Log) -> None:
+    first = Anchor(0, 7, b"seven", NOON)
+    await log.anchor([first, Anchor(1, 7, b"other", NOON)])
+    await log.anchor([replace(first, head=b"changed"), Anchor(0, 9, b"nine", NOON)])
+    found = {(one.lane, one.seq): one.head for one in await anchors(log)}
+    assert found == {(0, 7): b"seven", (0, 9): b"nine", (1, 7): b"other"}
 
 
 async def test_timers_ring_when_due_and_once_per_name(log: Log) -> None:
@@ -285,7 +314,9 @@ async def test_parked_records_are_told_by_tenant(log: Log) -> None:
 async def test_the_log_table_refuses_changes(migrated_dsn: Callable[[str], str]) -> None:
     pool, log = await postgres_log(migrated_dsn("intake"))
     await write(log, Writes(rows=[row(1)]), await log.claim([0]))
-    for statement in ("UPDATE log SET type = 'x'", "DELETE FROM log", "TRUNCATE log"):
+    await log.anchor([Anchor(0, 1, b"head", NOON)])
+    changes = ("UPDATE log SET type = 'x'", "DELETE FROM log", "TRUNCATE log")
+    for statement in (*changes, "UPDATE anchor SET head = ''", "DELETE FROM anchor", "TRUNCATE anchor"):
         with pytest.raises(asyncpg.RaiseError, match="append-only"):
             await pool.execute(statement)
     await pool.close()

@@ -14,7 +14,7 @@ from libs.runtime import migrate, old_database, readers, rebuild
 from libs.runtime.beginning import HOLD_EFFECTS, release_effects
 from libs.runtime.complaint import Complaint
 from libs.runtime.digest import memory_digest
-from libs.runtime.log import EffectRow, Parked, TopicPartition, Writes
+from libs.runtime.log import EffectRow, Mark, Parked, TopicPartition, Writes
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.retrace import retrace
 from libs.runtime.settings import Settings
@@ -194,7 +194,7 @@ async def test_readers_are_placed_in_one_transaction(config: Settings, pool: asy
     reader.lost.append(third)
     await readers.save(config, reader, {0: 5})
     assert await log.offsets([PLACE, heard]) == {PLACE: 0, heard: 7}
-    assert await log.published([0]) == {0: 5}
+    assert await log.published([0]) == {0: Mark(5)}
     found = {row.id: row for row in await log.parked(open_only=True, limit=10)}
     assert [found[id_].offset for id_ in (first, second, third)] == [-1, 2, -1]
     assert found[third].reason == "it is cut off (the record was lost with its topic)"

@@ -13,10 +13,12 @@ from uuid import UUID
 
 from libs.events.inventory import SOURCES
 from libs.runtime.log import (
+    Anchor,
     EffectRow,
     Fenced,
     Lane,
     LogRow,
+    Mark,
     Parked,
     Snapshot,
     TimerRow,
@@ -163,7 +165,7 @@ class Database(MemoryLog):
         return self._epochs.get(lane, 0)
 
     def cursor(self, lane: int) -> int:
-        return self._published.get(lane, 0)
+        return self.marks.get(lane, Mark(0)).published
 
     def heard_up_to(self, source: str, lane: int) -> int:
         return self._high_water.get((source, lane), 0)
@@ -338,7 +340,7 @@ class Session:
         await self._ask()
         return await self._database.offsets(partitions)
 
-    async def published(self, lanes: Sequence[int]) -> dict[int, int]:
+    async def published(self, lanes: Sequence[int]) -> dict[int, Mark]:
         await self._ask()
         return await self._database.published(lanes)
 
@@ -346,10 +348,14 @@ class Session:
         await self._ask()
         return await self._database.unpublished(lane, after, limit)
 
-    async def mark_published(self, cursors: Mapping[int, int]) -> None:
+    async def mark_published(self, marks: Mapping[int, Mark]) -> None:
         await self._ask()
         if not self._machine.faults.strikes("cursor move lost", 0.01, self._machine.name):
-            await self._database.mark_published(cursors)
+            await self._database.mark_published(marks)
+
+    async def anchor(self, anchors: Sequence[Anchor]) -> None:
+        await self._ask()
+        await self._database.anchor(anchors)
 
     async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
         await self._ask()

@@ -49,7 +49,8 @@ class Process:
             fetch=broker.fetch,
             limits=Limits(batch_records_max=BATCH_RECORDS_MAX),
         )
-        self.relay = self.relay_of(stage.name, stage.topic, self._log, self.producer(broker, machine))
+        producer = self.producer(broker, machine)
+        self.relay = self.relay_of(stage.name, stage.topic, self._log, producer, clock=machine.clock)
         self.consumer = Consumer(broker, group, machine, self, stage.topics)
         self._work = asyncio.Event()
         self._tasks = [

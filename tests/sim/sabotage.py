@@ -6,12 +6,13 @@ them.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
-from libs.runtime.log import Lane, LogRow, Snapshot, Unavailable, Writes
+from libs.runtime.log import Lane, LogRow, Mark, Snapshot, Unavailable, Writes
 from libs.runtime.memory_log import MemoryBatch
 from libs.runtime.relay import Message, PublishFailed, Relay
 from libs.runtime.seek import Seek
@@ -175,7 +176,7 @@ class CursorFirst(Relay):
     """The cursor is moved, then the rows are published."""
 
     async def _publish(self, lane: int, rows: Sequence[LogRow]) -> None:
-        await self._log.mark_published({lane: rows[-1].seq})
+        await self._log.mark_published({lane: Mark(rows[-1].seq)})
         await super()._publish(lane, rows)
 
 
@@ -223,6 +224,15 @@ class LooksOnce(LateProcess):
         self.relay.catch_up()
 
 
+class HeadApart(Database):
+    """Who marks last stores its head, whichever sequence it belongs to."""
+
+    async def mark_published(self, marks: Mapping[int, Mark]) -> None:
+        await super().mark_published(marks)
+        for lane, mark in marks.items():
+            self.marks[lane] = replace(self.marks[lane], head=mark.head)
+
+
 class RepeatsProjected(ConsoleDatabase):
     """The read side takes every record for a new event."""
 
@@ -263,6 +273,7 @@ _BROKEN: dict[str, Callable[..., Scene]] = {
     "cursor before publish": partial(Scene, process_of=_process(relay_of=CursorFirst)),
     "narrow seek": partial(Scene, process_of=NarrowSeek),
     "late commit unseen": partial(Scene, process_of=LooksOnce),
+    "head apart from its sequence": partial(Scene, database_of=HeadApart),
     "repeats projected": partial(Scene, read_side_of=RepeatsProjected),
 }
 SWITCHES = tuple(name for name in _BROKEN if name not in ("", HARDER))

@@ -75,6 +75,12 @@ def _topics(scene: Scene) -> Iterator[str]:
     return iter(())
 
 
+def _chains(scene: Scene) -> Iterator[str]:
+    """Each lane's hash chain is one, from log and topic, and leads to every head stored or anchored."""
+    oracle.chains_are_one(scene.books)
+    return iter(())
+
+
 def _folds(scene: Scene) -> Iterator[str]:
     """Snapshots are folds of the log; one stage, another each seed, is rebuilt from the topics alone."""
     books = scene.books
@@ -200,6 +206,7 @@ _CHECKS: dict[str, Callable[[Scene], Iterator[str]]] = {
     "every accepted order ends once": _one_end,
     "the ledger holds": _ledger,
     "topics are the logs": _topics,
+    "hash chains are one": _chains,
     "states are folds of the log": _folds,
     "nothing oversold, each reservation resolved once": _no_oversell,
     "each command has one outcome": _each_command_once,

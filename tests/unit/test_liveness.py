@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from opentelemetry.trace import NoOpTracer
 
 from libs.runtime.health import Health
-from libs.runtime.log import LogRow, Unavailable
+from libs.runtime.log import LogRow, Mark, Unavailable
 from libs.runtime.memory_broker import MemoryBroker
 from libs.runtime.memory_log import MemoryLog
 from libs.runtime.service import StageService, _WatchedRelay
@@ -103,8 +103,8 @@ async def test_turns_of_the_relay_do_not_overlap() -> None:
     class Slow(Broken):
         within = most = 0
 
-        async def published(self, lanes: Sequence[int]) -> dict[int, int]:
-            return dict.fromkeys(lanes, 0)
+        async def published(self, lanes: Sequence[int]) -> dict[int, Mark]:
+            return dict.fromkeys(lanes, Mark(0))
 
         async def unpublished(self, lane: int, after: int, limit: int) -> list[LogRow]:
             self.within += 1

@@ -90,7 +90,7 @@ async def test_small_rows_are_read_many_at_a_time() -> None:
 
 async def test_what_is_kept_is_counted_anew_after_lanes_came_and_went() -> None:
     log, broker = Counted(), MemoryBroker(1)
-    relay = Relay("intake", TOPIC, log, broker, kept_bytes_max=10_000)
+    relay = Relay("intake", TOPIC, log, broker, kept_bytes_max=10_000, mark_seconds=0.0)
     for _ in range(5):
         await relay.own([0])
         await drain(relay)
