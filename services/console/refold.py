@@ -21,10 +21,10 @@ from services.console.stock import ReservationKey, ReservationUnits
 from services.console.store import Connection, Projector, TopicPartition, columns, table_rows
 from services.console.stored import Written, write_state
 
-ORDERS_MAX = 4_000
+ORDERS_MAX = 3_000
 """Orders that one Refold holds in memory, some 8 kB each; beyond it the older half is written, and an order
 is read again if something follows."""
-_ROWS_MAX = 10_000
+_ROWS_MAX = 5_000
 """Rows held for the timeline, claims that events of SKUs make for orders, buckets, unreadable records."""
 _NAMED = "claims_named"
 """What events of SKUs do to orders' claims, in a table until the claims' own rows are all there."""
