@@ -50,8 +50,8 @@ check-unit:
 check-suites:
 	$(PYTEST) -m 'not e2e' $(QUICK)
 
-test: check ## `make check`, then the simulator's seeds and the tests on real Kafka and PostgreSQL
-	$(PYTEST) -m 'not e2e' tests/sim
+test: check ## `make check`, then the simulator's seeds, a retailer's year, and the tests on real Kafka and PostgreSQL
+	$(PYTEST) -m 'not e2e' tests/sim tests/year
 	$(PYTEST) -m e2e tests
 
 sim: setup ## seeds of simulated faults, held to every guarantee (SEEDS=200)

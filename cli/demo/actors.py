@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from cli.demo.month import TakeBack
+from cli.demo.invoices import TakeBack
 from cli.demo.people import share
 from cli.demo.plan import replenish
 from libs.events.contract import Command, Contract, Event

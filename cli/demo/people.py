@@ -6,7 +6,7 @@ Pure and deterministic: the same customer number is always the same invented per
 
 from hashlib import blake2b
 
-from cli.demo.month import NO_COUNTRY, Sale
+from cli.demo.invoices import NO_COUNTRY, Sale
 
 FIRST_NAMES = (
     "Ada",

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cli.demo.month import NO_COUNTRY, Sale, Step, StockCount
+from cli.demo.invoices import NO_COUNTRY, Sale, Step, StockCount
 from cli.demo.people import FOREIGN_TOWNS, share, ship_to
 
 UNSERVED = frozenset({"BH", NO_COUNTRY})

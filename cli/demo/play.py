@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from cli.demo.actors import CHANNEL, Buyer, Carrier, Order, Support, Warehouse
 from cli.demo.desk import Desk
-from cli.demo.month import Sale, Step, StockCount, TakeBack
+from cli.demo.invoices import Sale, Step, StockCount, TakeBack
 from cli.demo.people import order_request, share
 from cli.demo.plan import COUNTS_AT, Plan, Receipt, plan_stock
 from cli.demo.watch import WATCHED, Topics, Watch

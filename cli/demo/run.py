@@ -1,20 +1,21 @@
 """`orderlog demo`: a real retailer's month runs through the stack, and the logs say what came of it."""
 
 import asyncio
-import gzip
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 
-from cli.demo.month import Month, first_orders, read_month
+from cli.demo.invoices import Period, first_orders, read_invoices
 from cli.output import JsonOption, Steps, console, emit, say
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import settings
 
-FILE = Path(__file__).parent / "data" / "online_retail_2010_12.csv.gz"
+FILE = Path(__file__).parent / "data" / "online_retail.csv.xz"
+MONTH_ENDS_AT = datetime(2011, 1, 1, tzinfo=UTC)
 
 
 def demo(
@@ -59,10 +60,17 @@ def demo(
         raise typer.Exit(1)
 
 
-def read_packaged() -> Month:
-    """The month that comes with the product."""
-    with gzip.open(FILE, "rt", encoding="utf-8", newline="") as text:
-        return read_month(text)
+def read_packaged(before: datetime | None = MONTH_ENDS_AT) -> Period:
+    """The demo's month, or what the packaged year has before another moment; None: all of it."""
+    try:
+        import lzma
+    except ImportError:
+        raise Complaint(
+            "This Python was built without lzma, and the demo's invoices are packed with it.",
+            "Use another one: make clean, then make setup PYTHON=/path/to/python3.11",
+        ) from None
+    with lzma.open(FILE, "rt", encoding="utf-8", newline="") as text:
+        return read_invoices(text, before)
 
 
 def _next_tenant(home: Path) -> str:

@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
-from cli.demo.month import InvoiceKind, Month, RowKind
+from cli.demo.invoices import InvoiceKind, Period, RowKind
 from cli.demo.play import Played, Stage
 from cli.demo.report import Report
 from cli.output import console, table
@@ -113,7 +113,7 @@ class Progress:
         return drawn
 
 
-def month_table(month: Month) -> Table:
+def month_table(month: Period) -> Table:
     """What became of each line and each invoice of the file."""
     drawn = table("what the file's lines are", "lines#", title="The month, as it was read")
     for row_kind in RowKind:
@@ -168,7 +168,7 @@ def zeros(report: Report) -> dict[str, int]:
     }
 
 
-def as_json(report: Report, played: Played, tenant: str, month: Month) -> dict[str, object]:
+def as_json(report: Report, played: Played, tenant: str, month: Period) -> dict[str, object]:
     """The report as one JSON object."""
     return {
         "ok": report.sound,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from cli.demo.actors import Buyer, Carrier, Order, Support, Warehouse
-from cli.demo.month import Sale, Step, StockCount, TakeBack
+from cli.demo.invoices import Sale, Step, StockCount, TakeBack
 from cli.demo.people import order_request
 from cli.demo.plan import UNSERVED, plan_stock
 from cli.demo.play import adjustment, payment, receipts_of

@@ -1,28 +1,29 @@
 """The demo reads its month honestly: nothing dropped unseen, counted twice, or changed in value."""
 
 import csv
-import gzip
+import lzma
 from collections import Counter, defaultdict
+from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
+from itertools import takewhile
 
 import pytest
 
-import cli.demo
-from cli.demo.month import (
+from cli.demo.invoices import (
     COUNTRIES,
+    ORDER_LINES_MAX,
     InvoiceKind,
-    Month,
+    Period,
     RowKind,
     Sale,
     StockCount,
     TakeBack,
     first_orders,
-    read_month,
+    read_invoices,
 )
 from cli.demo.people import order_request
+from cli.demo.run import FILE, read_packaged
 
-FILE = Path(cli.demo.__file__).parent / "data" / "online_retail_2010_12.csv.gz"
 HEAD = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 CHARGES = ("POST", "DOT", "C2", "M", "D", "S", "B", "AMAZONFEE", "CRUK", "PADS", "BANK CHARGES")
 
@@ -30,18 +31,17 @@ CHARGES = ("POST", "DOT", "C2", "M", "D", "S", "B", "AMAZONFEE", "CRUK", "PADS",
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, str]]:
     """The file as plain csv reads it: the independent recount."""
-    with gzip.open(FILE, "rt", encoding="utf-8", newline="") as text:
-        return list(csv.DictReader(text))
+    with lzma.open(FILE, "rt", encoding="utf-8", newline="") as text:
+        return list(takewhile(lambda row: row["InvoiceDate"] < "2011", csv.DictReader(text)))
 
 
 @pytest.fixture(scope="module")
-def month() -> Month:
-    with gzip.open(FILE, "rt", encoding="utf-8", newline="") as text:
-        return read_month(text)
+def month() -> Period:
+    return read_packaged()
 
 
-def _read(*lines: str) -> Month:
-    return read_month([HEAD, *lines])
+def _read(*lines: str) -> Period:
+    return read_invoices([HEAD, *lines])
 
 
 def _goods(row: dict[str, str]) -> bool:
@@ -50,14 +50,14 @@ def _goods(row: dict[str, str]) -> bool:
 
 
 def test_every_line_and_every_invoice_is_of_exactly_one_kind(
-    month: Month, rows: list[dict[str, str]]
+    month: Period, rows: list[dict[str, str]]
 ) -> None:
     assert len(rows) == month.rows.total() == 42_481
     assert len({row["InvoiceNo"] for row in rows}) == month.invoices.total() == 2_025
     assert month.rows[RowKind.UNEXPLAINED] == month.invoices[InvoiceKind.UNEXPLAINED] == 0
 
 
-def test_kinds_agree_with_a_recount(month: Month, rows: list[dict[str, str]]) -> None:
+def test_kinds_agree_with_a_recount(month: Period, rows: list[dict[str, str]]) -> None:
     plain = [row for row in rows if row["InvoiceNo"][0] != "C"]
     goods = [row for row in plain if _goods(row)]
     priced = Counter(row["InvoiceNo"] for row in plain if Decimal(row["UnitPrice"]) > 0)
@@ -80,7 +80,7 @@ def test_kinds_agree_with_a_recount(month: Month, rows: list[dict[str, str]]) ->
     assert sum(month.rows[kind] for kind in kinds) == len(taken)
 
 
-def test_no_penny_and_no_unit_is_lost(month: Month, rows: list[dict[str, str]]) -> None:
+def test_no_penny_and_no_unit_is_lost(month: Period, rows: list[dict[str, str]]) -> None:
     orders = {sale.invoice for sale in month.sales}
     mine = [row for row in rows if row["InvoiceNo"] in orders]
     pounds = sum((Decimal(row["UnitPrice"]) * int(row["Quantity"]) for row in mine), Decimal(0))
@@ -95,7 +95,7 @@ def test_no_penny_and_no_unit_is_lost(month: Month, rows: list[dict[str, str]]) 
     assert back + month.units_unmatched == -sum(int(row["Quantity"]) for row in goods)
 
 
-def test_nothing_is_taken_back_that_was_not_sold_before(month: Month) -> None:
+def test_nothing_is_taken_back_that_was_not_sold_before(month: Period) -> None:
     left: dict[tuple[str, int, str], int] = defaultdict(int)
     for step in month.steps:
         if isinstance(step, Sale):
@@ -133,6 +133,30 @@ def test_a_fraction_of_a_penny_is_not_lost() -> None:
     assert sale.lines[0].unit_price_minor == 0
     assert [(charge.kind, charge.amount_minor) for charge in sale.charges] == [("rounding", 100)]
     assert sale.total_minor == 100
+
+
+def test_times_are_londons_and_what_comes_later_is_not_read() -> None:
+    lines = (
+        "1,22000,A,1,2011-03-26 12:00:00,1.0,10.0,United Kingdom",
+        "2,22000,A,1,2011-03-28 12:00:00,1.0,10.0,United Kingdom",
+        "3,22000,A,many,2011-03-29 12:00:00,1.0,10.0,United Kingdom",
+    )
+    with pytest.raises(ValueError, match="line 4"):
+        _read(*lines)
+    period = read_invoices([HEAD, *lines[:2], lines[0]], datetime(2011, 3, 28, tzinfo=UTC))
+    assert [sale.placed_at for sale in period.sales] == [datetime(2011, 3, 26, 12, tzinfo=UTC)]
+    summer = read_invoices([HEAD, lines[1]]).sales[0]
+    assert summer.placed_at == datetime(2011, 3, 28, 11, tzinfo=UTC)
+
+
+def test_an_invoice_longer_than_an_order_may_be_becomes_several() -> None:
+    goods = [f"1,{n},A,1,2010-12-01 08:26:00,1.0,,EIRE" for n in range(ORDER_LINES_MAX + 2)]
+    period = _read(*goods, "1,DOT,D,1,2010-12-01 08:26:00,5.0,,EIRE")
+    assert [(sale.invoice, len(sale.lines), len(sale.charges)) for sale in period.sales] == [
+        ("1", ORDER_LINES_MAX, 1),
+        ("1-2", 2, 0),
+    ]
+    assert [line.line for line in period.sales[1].lines] == [1, 2]
 
 
 def test_zero_price_lines_of_nobody_are_stock_counts() -> None:
@@ -191,7 +215,7 @@ def test_a_line_that_is_none_is_named() -> None:
         _read("1,22000,A,1")
 
 
-def test_a_part_of_the_month_keeps_the_take_backs_of_its_orders(month: Month) -> None:
+def test_a_part_of_the_month_keeps_the_take_backs_of_its_orders(month: Period) -> None:
     steps = first_orders(month, 150)
     invoices = {step.invoice for step in steps if isinstance(step, Sale)}
     assert len(invoices) == 150
@@ -202,7 +226,7 @@ def test_a_part_of_the_month_keeps_the_take_backs_of_its_orders(month: Month) ->
     assert backs
 
 
-def test_people_are_invented_and_always_the_same(month: Month) -> None:
+def test_people_are_invented_and_always_the_same(month: Period) -> None:
     by_customer: dict[str, set[str]] = defaultdict(set)
     for sale in month.sales:
         request = order_request(sale, "paid")

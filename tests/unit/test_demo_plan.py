@@ -1,22 +1,17 @@
 """The demo's stock is planned so that most, but not all orders can be filled at once."""
 
-import gzip
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-import cli.demo
-from cli.demo.month import Month, Sale, Step, StockCount, first_orders, read_month
+from cli.demo.invoices import Period, Sale, Step, StockCount, first_orders
 from cli.demo.plan import DOMESTIC, NODES, UNSERVED, Plan, Receipt, plan_stock, replenish
-
-FILE = Path(cli.demo.__file__).parent / "data" / "online_retail_2010_12.csv.gz"
+from cli.demo.run import read_packaged
 
 
 @pytest.fixture(scope="module")
 def steps() -> tuple[Step, ...]:
-    with gzip.open(FILE, "rt", encoding="utf-8", newline="") as text:
-        return read_month(text).steps
+    return read_packaged().steps
 
 
 def _units(receipts: tuple[Receipt, ...]) -> Counter[str]:
@@ -53,7 +48,7 @@ def test_most_but_not_all_orders_can_be_filled_at_once(steps: tuple[Step, ...], 
 
 
 def _first(steps: tuple[Step, ...], orders: int) -> tuple[Step, ...]:
-    return first_orders(Month(steps, Counter(), Counter(), 0), orders)
+    return first_orders(Period(steps, Counter(), Counter(), 0), orders)
 
 
 def test_no_more_is_planned_than_the_month_takes(steps: tuple[Step, ...]) -> None:

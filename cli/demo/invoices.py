@@ -1,7 +1,8 @@
 """Reads a retailer's invoice lines as what an order management system is told: orders, counts, take-backs.
 
-Pure. Every line is of exactly one kind and every invoice of exactly one, so that both tallies add up to the
-file. docs/demo.md tells the policy in words; what is here is all there is to it.
+Pure, and for any period: the demo reads a month of the file, the year's test all of it. Every line is of
+exactly one kind and every invoice of exactly one, so that both tallies add up to what was read. docs/demo.md
+tells the policy in words; what is here is all there is to it.
 """
 
 import csv
@@ -11,8 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 PENNY = Decimal("0.01")
+LONDON = ZoneInfo("Europe/London")
+ORDER_LINES_MAX = 1000
+"""More lines than an order may have are further orders: intake takes no longer one."""
 CHARGE_CODES = frozenset(
     ("POST", "DOT", "C2", "M", "D", "S", "B", "BANK CHARGES", "AMAZONFEE", "CRUK", "PADS")
 )
@@ -72,7 +78,7 @@ class RowKind(StrEnum):
     WRITTEN_OFF = "stock written off"
     TAKEN_BACK = "taken back, each unit found on an earlier invoice"
     TAKEN_BACK_IN_PART = "taken back, some units found on an earlier invoice"
-    UNMATCHED = "taken back, no earlier invoice of the month has it"
+    UNMATCHED = "taken back, no earlier invoice has it"
     CREDIT = "charge on a C invoice"
     BAD_DEBT = "bad-debt adjustment"
     UNEXPLAINED = "of no known kind"
@@ -85,7 +91,7 @@ class InvoiceKind(StrEnum):
     CHARGES_ALONE = "charges without goods: not an order"
     STOCK_COUNT = "stock found or written off"
     TAKE_BACK = "cancellation or return"
-    UNMATCHED = "C invoice, no unit of it found in the month"
+    UNMATCHED = "C invoice, no unit of it found earlier"
     CREDIT = "C invoice of charges alone"
     BAD_DEBT = "bad-debt adjustment"
     UNEXPLAINED = "of no known kind"
@@ -131,7 +137,7 @@ class SaleCharge:
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """An invoice with goods: one order, in pence."""
+    """An invoice with goods: one order, in pence. The second thousand lines are order `invoice`-2."""
 
     invoice: str
     placed_at: datetime
@@ -155,6 +161,7 @@ class StockCount:
     sku: str
     delta: int
     reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +172,14 @@ class TakeBack:
     of_invoice: str
     lines: tuple[tuple[int, str, int], ...]
     whole: bool
+    at: datetime
 
 
 Step = Sale | StockCount | TakeBack
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
+class Period:
     """What is replayed, in the file's order, and what became of each line and each invoice."""
 
     steps: tuple[Step, ...]
@@ -199,10 +207,13 @@ class _Ledger:
     units_unmatched: int = 0
 
 
-def read_month(text: Iterable[str]) -> Month:
-    """Read CSV text with the file's header. ValueError, with the line's number, if a line is not readable."""
+def read_invoices(text: Iterable[str], before: datetime | None = None) -> Period:
+    """Read CSV text with the file's header, which is in the order of time, up to a moment.
+
+    ValueError, with the line's number, if a line is not readable.
+    """
     ledger = _Ledger()
-    for invoice, rows in _invoices(text).items():
+    for invoice, rows in _invoices(text, before).items():
         if invoice.startswith("C"):
             _take_back(ledger, invoice, rows)
         elif invoice.startswith("A"):
@@ -210,15 +221,15 @@ def read_month(text: Iterable[str]) -> Month:
             ledger.invoices[InvoiceKind.BAD_DEBT] += 1
         else:
             _sell_or_count(ledger, invoice, rows)
-    return Month(tuple(ledger.steps), ledger.rows, ledger.invoices, ledger.units_unmatched)
+    return Period(tuple(ledger.steps), ledger.rows, ledger.invoices, ledger.units_unmatched)
 
 
-def first_orders(month: Month, orders: int) -> tuple[Step, ...]:
+def first_orders(period: Period, orders: int) -> tuple[Step, ...]:
     """The steps of the first `orders` orders: with the stock counts up to the last of them, and with every
     take-back of them, also later ones, so that a part shows what the whole does."""
     taken: set[str] = set()
     steps: list[Step] = []
-    for step in month.steps:
+    for step in period.steps:
         if isinstance(step, TakeBack):
             if step.of_invoice in taken:
                 steps.append(step)
@@ -229,7 +240,7 @@ def first_orders(month: Month, orders: int) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _invoices(text: Iterable[str]) -> dict[str, list[Row]]:
+def _invoices(text: Iterable[str], before: datetime | None) -> dict[str, list[Row]]:
     """Lines by invoice, each in the file's order."""
     found: dict[str, list[Row]] = {}
     reader = csv.DictReader(text)
@@ -238,6 +249,8 @@ def _invoices(text: Iterable[str]) -> dict[str, list[Row]]:
             row = _row(reader.line_num, fields)
         except (KeyError, AttributeError, ArithmeticError, ValueError) as wrong:
             raise ValueError(f"line {reader.line_num}: not an invoice line ({wrong!r})") from None
+        if before is not None and row.at >= before:
+            break
         found.setdefault(row.invoice, []).append(row)
     return found
 
@@ -250,11 +263,17 @@ def _row(number: int, fields: dict[str, str]) -> Row:
         code=fields["StockCode"].strip().upper(),  # 85123a and 85123A are the same goods
         description=" ".join(fields["Description"].split()) or None,
         quantity=int(fields["Quantity"]),
-        at=datetime.fromisoformat(fields["InvoiceDate"]).replace(tzinfo=UTC),  # London in December is UTC
+        at=_london(fields["InvoiceDate"]),
         price=Decimal(fields["UnitPrice"]),
         customer=customer.removesuffix(".0") or None,
         country=COUNTRIES.get(fields["Country"].strip(), NO_COUNTRY),
     )
+
+
+@lru_cache(maxsize=1024)
+def _london(text: str) -> datetime:
+    """UTC of a London time. Nobody sold anything in the hour that October has twice."""
+    return datetime.fromisoformat(text).replace(tzinfo=LONDON).astimezone(UTC)
 
 
 def _sell_or_count(ledger: _Ledger, invoice: str, rows: Sequence[Row]) -> None:
@@ -268,12 +287,15 @@ def _sell_or_count(ledger: _Ledger, invoice: str, rows: Sequence[Row]) -> None:
     for row, kind in zip(rows, kinds, strict=True):
         if kind in (RowKind.FOUND, RowKind.WRITTEN_OFF):
             reason = (row.description or "not stated").lower()
-            ledger.steps.append(StockCount(row.number, invoice, row.code, row.quantity, reason))
+            ledger.steps.append(StockCount(row.number, invoice, row.code, row.quantity, reason, row.at))
     if goods:
         charges = [row for row, kind in zip(rows, kinds, strict=True) if kind is RowKind.CHARGE]
-        sale = _sale(goods, charges)
-        _remember(ledger, sale)
-        ledger.steps.append(sale)
+        for start in range(0, len(goods), ORDER_LINES_MAX):
+            part = goods[start : start + ORDER_LINES_MAX]
+            name = f"{invoice}-{start // ORDER_LINES_MAX + 1}" if start else invoice
+            sale = _sale(name, part, () if start else charges)
+            _remember(ledger, sale)
+            ledger.steps.append(sale)
         ledger.invoices[InvoiceKind.ORDER] += 1
     elif RowKind.CHARGE_ALONE in kinds:
         ledger.invoices[InvoiceKind.CHARGES_ALONE] += 1
@@ -298,7 +320,7 @@ def _kind(row: Row, is_sale: bool) -> RowKind:
             return RowKind.UNEXPLAINED
 
 
-def _sale(goods: Sequence[Row], charges: Sequence[Row]) -> Sale:
+def _sale(invoice: str, goods: Sequence[Row], charges: Sequence[Row]) -> Sale:
     """An order in whole pence.
 
     A unit price with a fraction of a penny is cut to the penny; what the cut takes from the invoice's total
@@ -314,7 +336,7 @@ def _sale(goods: Sequence[Row], charges: Sequence[Row]) -> Sale:
     if rounding:
         extra.append(SaleCharge("rounding", rounding))
     first = goods[0]
-    return Sale(first.invoice, first.at, first.customer, first.country, lines, tuple(extra))
+    return Sale(invoice, first.at, first.customer, first.country, lines, tuple(extra))
 
 
 def _pence(pounds: Decimal) -> int:
@@ -348,7 +370,7 @@ def _take_back(ledger: _Ledger, invoice: str, rows: Sequence[Row]) -> None:
     for of_invoice, lines in found.items():
         whole = lines.total() == ledger.order_units[of_invoice]
         units = tuple((line, sku, quantity) for (line, sku), quantity in sorted(lines.items()))
-        ledger.steps.append(TakeBack(invoice, of_invoice, units, whole))
+        ledger.steps.append(TakeBack(invoice, of_invoice, units, whole, rows[0].at))
     if found:
         ledger.invoices[InvoiceKind.TAKE_BACK] += 1
     elif kinds[RowKind.UNMATCHED]:
