@@ -144,10 +144,14 @@ class PostgresLog:
         return [log_row(row) for row in rows]
 
     async def mark_published(self, marks: Mapping[int, Mark]) -> None:
+        if not marks:
+            return
         found = [(lane, mark.published, mark.chained, mark.head or None) for lane, mark in marks.items()]
         await self._fetch(sql.MARK_PUBLISHED, *map(list, zip(*sorted(found), strict=True)))
 
     async def anchor(self, anchors: Sequence[Anchor]) -> None:
+        if not anchors:
+            return
         found = [(one.lane, one.seq, one.head, one.at) for one in anchors]
         await self._fetch(sql.ANCHOR, *map(list, zip(*found, strict=True)))
 

@@ -217,6 +217,14 @@ async def test_a_head_stays_with_its_sequence_whoever_marks_last(log: Log) -> No
     assert await log.published([0, 1]) == {0: Mark(12, 4, b"four"), 1: Mark(5, 4, b"four")}
 
 
+async def test_nothing_to_mark_or_anchor_is_nothing_to_do(log: Log) -> None:
+    """A process that stops after all was marked."""
+    await log.mark_published({})
+    await log.anchor([])
+    assert await log.published([0]) == {0: Mark(0)}
+    assert await anchors(log) == []
+
+
 async def test_an_anchor_is_written_once(log: Log) -> None:
     first = Anchor(0, 7, b"seven", NOON)
     await log.anchor([first, Anchor(1, 7, b"other", NOON)])
