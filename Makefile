@@ -14,7 +14,7 @@ QUICK  := tests/contract tests/flow tests/test_shape.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check check-static check-unit check-log check-suites sim chaos bench lock contracts compose-keys clean
+.PHONY: help setup demo up down test check check-static check-unit check-log check-suites test-sim test-year sim chaos bench lock contracts compose-keys clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,8 +51,14 @@ check-suites:
 	$(PYTEST) -m 'not e2e' $(QUICK)
 
 test: check ## `make check`, then the simulator's seeds, a retailer's year, and the tests on real Kafka and PostgreSQL
-	$(PYTEST) -m 'not e2e' tests/sim tests/year
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-sim test-year
 	$(PYTEST) -m e2e tests
+
+test-sim:
+	$(PYTEST) -m 'not e2e' tests/sim
+
+test-year:
+	$(PYTEST) -m 'not e2e' tests/year
 
 sim: setup ## seeds of simulated faults, held to every guarantee (SEEDS=200)
 	@$(BIN)/orderlog sim --seeds $(SEEDS) --json
