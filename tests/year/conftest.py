@@ -1,9 +1,12 @@
-"""The year, played once on a throwaway PostgreSQL, and recounted once."""
+"""The year, played once on a throwaway PostgreSQL, and recounted once; or its months before YEAR_UNTIL."""
 
 import gc
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from io import BytesIO
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -20,6 +23,10 @@ from tests.year.player import Played, Player
 __all__ = ["copied", "migrated_dsn", "server"]
 
 
+_UNTIL = os.environ.get("YEAR_UNTIL")
+UNTIL = datetime.fromisoformat(_UNTIL).replace(tzinfo=ZoneInfo("Europe/London")) if _UNTIL else None
+
+
 @dataclass(frozen=True, slots=True)
 class Year:
     """What the stage left behind."""
@@ -34,7 +41,7 @@ class Year:
 @pytest.fixture(scope="session")
 async def year(migrated_dsn: Callable[[str], str]) -> Year:
     thresholds = gc.get_threshold()
-    steps = read_packaged(before=None).steps
+    steps = read_packaged(before=UNTIL).steps
     collect_seldom()  # as a stage's own process does
     pool = await open_pool(migrated_dsn("inventory"), Settings(), "test")
     try:
@@ -52,7 +59,7 @@ async def year(migrated_dsn: Callable[[str], str]) -> Year:
 
 @pytest.fixture(scope="session")
 def recounted() -> Recount:
-    return recount(FILE)
+    return recount(FILE, UNTIL)
 
 
 def _ledger(copied_rows: BytesIO) -> pd.DataFrame:

@@ -7,6 +7,7 @@ columns; one plain walk in the order of time says who waits for whom, and so on 
 import heapq
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 
@@ -31,9 +32,9 @@ class Recount:
     """How many orders ended how."""
 
 
-def recount(file: Path) -> Recount:
-    """The year's figures, from the packed file."""
-    rows = _read(file)
+def recount(file: Path, before: datetime | None = None) -> Recount:
+    """The year's figures, from the packed file; or those of its lines before a moment in London."""
+    rows = _read(file, before)
     sold = _sold(rows)
     counts = _counts(rows)
     bought = _bought(sold, counts)
@@ -43,9 +44,11 @@ def recount(file: Path) -> Recount:
     return _figures(sold, counts, bought, backs, walk)
 
 
-def _read(file: Path) -> pd.DataFrame:
+def _read(file: Path, before: datetime | None) -> pd.DataFrame:
     columns = ["InvoiceNo", "StockCode", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"]
     rows = pd.read_csv(file, usecols=columns, dtype=str, keep_default_na=False, compression="xz")
+    if before is not None:
+        rows = rows[pd.to_datetime(rows["InvoiceDate"]) < pd.Timestamp(before).tz_localize(None)].copy()
     rows["sku"] = rows["StockCode"].str.upper()
     rows["units"] = rows["Quantity"].astype(int)
     rows["price"] = rows["UnitPrice"].astype(float)
