@@ -106,6 +106,9 @@ class LogFile:
             says = "; ".join([f"{FILE}: its last line is missing", *self.faults])
             audit.partings.append(Parting(audit.stage, lane, seq + 1, "", FILE, "cut", says))
             return
+        if self._said != audit.stage:
+            says = f"{FILE}: its last line is for {self._said!r}"
+            audit.partings.append(Parting(audit.stage, -1, 0, "", FILE, "head", says))
         for lane, (seq, head) in self.ends.items():
             found = audit.lanes.get(lane, LaneAudit())
             ends = found.events.get(FILE, 0)
