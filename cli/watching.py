@@ -4,7 +4,6 @@ Order between topics is by the events' own times; within a partition nothing is 
 """
 
 import asyncio
-import heapq
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from cli.output import say
 from libs.events.ids import partition_key
 from libs.runtime.complaint import Complaint
 from libs.runtime.kafka import Lanes, record_of, request_timeout_ms
+from libs.runtime.merging import merged
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.stage import events_topic
 from libs.runtime.wire import BadHeaders, Context, context
@@ -162,20 +162,8 @@ async def _merged(
     ]
     for place in ends:
         consumer.seek(place, starts[place])
-    heap: list[tuple[tuple[float, str, int, int], int, Seen]] = []
-    for number, stream in enumerate(streams):
-        async for seen in stream:
-            heap.append((seen.moment, number, seen))
-            break
-    heapq.heapify(heap)
-    while heap:
-        _, number, seen = heap[0]
+    async for seen in merged(streams, lambda one: one.moment):
         yield seen
-        following = await anext(streams[number], None)
-        if following is None:
-            heapq.heappop(heap)
-        else:
-            heapq.heapreplace(heap, (following.moment, number, following))
 
 
 async def _partition(

@@ -1,6 +1,5 @@
 """What an audit reads of a stage: its database, its topic, and the heads that were written down of both."""
 
-import heapq
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -21,6 +20,7 @@ from libs.runtime.audit import (
 )
 from libs.runtime.complaint import Complaint
 from libs.runtime.log import Log, LogRow, Mark
+from libs.runtime.merging import merged
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.rebuild import complaints, open_topics
 from libs.runtime.replay_order import own_context
@@ -82,7 +82,7 @@ async def audit_stage(
                         topic_rows(stage, reader.read, lane, ends[stage.topic, lane], foreign)
                     )
                     at_least[TOPIC] = (marks.get(lane, Mark(0)).published, "the relay's cursor")
-                given.rows, given.at_least, given.known = rows, at_least, merged(heads.get(lane, []))
+                given.rows, given.at_least, given.known = rows, at_least, each_once(heads.get(lane, []))
             found = await audit(stage.name, lanes, file)
     found.foreign = foreign[0]
     return found
@@ -91,15 +91,12 @@ async def audit_stage(
 async def database_rows(log: Log, stage: Stage, lane: int, end: int) -> AsyncIterator[Found]:
     """A lane's decided rows up to a sequence, as they are published."""
     source = f"orderlog/{stage.name}".encode()
-    async for rows in log_rows(log, lane):
-        for row in rows:
-            if row.seq > end:
-                return
-            try:
-                yield of_row(row, source)
-            except (KeyError, AttributeError, TypeError, ValueError) as error:
-                yield Unreadable(lane, f"its row cannot be published ({type(error).__name__}: {error})")
-                return
+    async for row in _rows(log, lane, end):
+        try:
+            yield of_row(row, source)
+        except (KeyError, AttributeError, TypeError, ValueError) as error:
+            yield Unreadable(lane, f"its row cannot be published ({type(error).__name__}: {error})")
+            return
 
 
 async def topic_rows(
@@ -123,23 +120,12 @@ async def topic_rows(
 
 async def in_order_of_recording(log: Log, ends: Mapping[int, int]) -> AsyncIterator[LogRow]:
     """The decided rows of these lanes up to a sequence each, in that sequence, as they were recorded."""
-    feeds = {lane: _rows(log, lane, end) for lane, end in ends.items()}
-    waiting: list[tuple[Any, int, LogRow]] = []
-    for lane, feed in feeds.items():
-        if (row := await anext(feed, None)) is not None:
-            waiting.append((row.recorded_at, lane, row))
-    heapq.heapify(waiting)
-    while waiting:
-        _, lane, row = waiting[0]
+    lanes = [_rows(log, lane, end) for lane, end in sorted(ends.items())]
+    async for row in merged(lanes, lambda row: row.recorded_at):
         yield row
-        following = await anext(feeds[lane], None)
-        if following is None:
-            heapq.heappop(waiting)
-        else:
-            heapq.heapreplace(waiting, (following.recorded_at, lane, following))
 
 
-def merged(heads: Iterable[Known]) -> list[Known]:
+def each_once(heads: Iterable[Known]) -> list[Known]:
     """In order of sequence, each head once; of very many some, and the last: it vouches for all before."""
     found: dict[tuple[int, bytes], dict[str, bool]] = {}
     for one in heads:

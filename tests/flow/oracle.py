@@ -10,7 +10,7 @@ from libs.events.fulfillment import FulfillmentReleased
 from libs.events.intake import OrderAccepted, OrderClosed
 from libs.events.inventory import NETWORK, SOURCES, Movement
 from libs.runtime.audit import DATABASE, TOPIC, Audit, Known, Lane, audit
-from libs.runtime.audit_stage import anchor_known, database_rows, merged, topic_rows
+from libs.runtime.audit_stage import anchor_known, database_rows, each_once, topic_rows
 from libs.runtime.digest import memory_digest
 from libs.runtime.log import LogRow, Mark
 from libs.runtime.memory_log import MemoryLog
@@ -128,7 +128,7 @@ def _to_audit(world: World, stage: Stage) -> dict[int, Lane]:
             ),
         }
         at_least = {DATABASE: (end, "lane"), TOPIC: (mark.published, "relay")}
-        lanes[lane] = Lane(rows, merged(known), at_least)
+        lanes[lane] = Lane(rows, each_once(known), at_least)
     return lanes
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from libs.events.chain import CHAINED, beginning, link
 from libs.runtime.audit import DATABASE, TOPIC, Audit, Found, Known, Lane, Unreadable, audit
-from libs.runtime.audit_stage import anchor_known, merged
+from libs.runtime.audit_stage import anchor_known, each_once
 from libs.runtime.lane_chains import anchor_message
 from libs.runtime.log import Anchor
 from services.intake.app import STAGE
@@ -41,7 +41,7 @@ def walk(
     """Audit lane 2 of intake by these sources."""
     given_ = {DATABASE: database, TOPIC: topic}
     rows = {name: feed(found) for name, found in given_.items() if found is not None}
-    lane = Lane(rows, merged([known(seq) for seq in anchors]), dict.fromkeys(rows, (least, "the relay")))
+    lane = Lane(rows, each_once([known(seq) for seq in anchors]), dict.fromkeys(rows, (least, "the relay")))
     return asyncio.run(audit("intake", {2: lane}, file))
 
 
@@ -145,10 +145,10 @@ def test_an_anchor_is_read_as_it_was_published() -> None:
 
 @pytest.mark.parametrize("count", [1, 9_999, 10_001, 35_000])
 def test_of_very_many_anchors_some_are_kept_and_the_last(count: int) -> None:
-    kept = merged(Known(seq, b"%d" % seq, "x") for seq in range(1, count + 1))
+    kept = each_once(Known(seq, b"%d" % seq, "x") for seq in range(1, count + 1))
     assert 0 < len(kept) <= 10_000
     assert kept[-1].seq == count
 
 
 def test_an_anchor_in_two_places_is_one() -> None:
-    assert merged([known(3, "b"), known(3, "a"), known(3, "b")]) == [replace(known(3), where="b and a")]
+    assert each_once([known(3, "b"), known(3, "a"), known(3, "b")]) == [replace(known(3), where="b and a")]
