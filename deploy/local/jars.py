@@ -56,7 +56,8 @@ def ensure_jars(
             time.sleep(pause_seconds * attempt)
     raise Complaint(
         f"The Maven registry did not deliver Kafka's jars in {ATTEMPTS} attempts.",
-        "Check the network (a proxy needs HTTPS_PROXY), then run `orderlog up` again:"
+        "Check the network (a proxy needs HTTPS_PROXY; an authority of its own for certificates,"
+        " REQUESTS_CA_BUNDLE), then run `orderlog up` again:"
         " what was downloaded is kept.",
     )
 
