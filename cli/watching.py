@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from cli.output import say
 from libs.events.ids import partition_key
 from libs.runtime.complaint import Complaint
-from libs.runtime.kafka import Lanes, record_of, request_timeout_ms
+from libs.runtime.kafka import Lanes, lone_consumer, record_of
 from libs.runtime.merging import merged
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.stage import events_topic
@@ -136,12 +136,7 @@ async def _consumer(
     settings: Settings, wanted: Wanted
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, dict[Place, int]]]:
     """A consumer of these partitions, and their ends now."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka.split(","),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        request_timeout_ms=request_timeout_ms(settings),
-    )
+    consumer = lone_consumer(settings, auto_offset_reset="earliest")
     try:
         await consumer.start()
         assigned = places(settings, wanted)

@@ -15,12 +15,12 @@ from uuid import UUID
 
 import asyncpg
 import psycopg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from psycopg.rows import class_row
 
 from libs.events.intake import OrderAccepted, OrderClosed, OrderHeld, OrderRejected, SubmitOrder
 from libs.runtime.complaint import Complaint
-from libs.runtime.kafka import request_timeout_ms
+from libs.runtime.kafka import lone_consumer
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.stage import commands_topic
 from services.inventory.proof import prove
@@ -241,12 +241,7 @@ class _Known:
 
 async def _submitted(settings: Settings, tenant: str, starts: Mapping[tuple[str, int], int]) -> set[str]:
     """Order ids of the SubmitOrder commands on the topic since the start, read from headers alone."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        request_timeout_ms=request_timeout_ms(settings),
-    )
+    consumer = lone_consumer(settings)
     await consumer.start()
     found: set[str] = set()
     try:

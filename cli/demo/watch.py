@@ -6,7 +6,7 @@ What is counted here is shown while the demo runs. The report at the end is comp
 from collections import Counter
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from libs.events.contract import Contract
 from libs.events.envelope import Envelope
@@ -16,7 +16,7 @@ from libs.events.inventory import StockBackordered
 from libs.events.notifications import MessageFailed, MessageRequested, MessageSent
 from libs.events.routing import OrderUnroutable
 from libs.runtime import wire
-from libs.runtime.kafka import record_of, request_timeout_ms
+from libs.runtime.kafka import lone_consumer, record_of
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.stage import commands_topic, events_topic
 
@@ -101,13 +101,7 @@ class Topics:
         self._settings = settings
         self._tenant = tenant.encode()
         self._wanted = wanted
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=4 * 1_048_576,
-            request_timeout_ms=request_timeout_ms(settings),
-        )
+        self._consumer = lone_consumer(settings, max_partition_fetch_bytes=4 * 1_048_576)
         self._last: Counter[tuple[str, int]] = Counter()
         """Highest sequence of each sender's lane: after a crash its relay may repeat some."""
         self.starts: dict[tuple[str, int], int] = {}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import lru_cache
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -202,6 +203,18 @@ class KafkaPublisher:
         leaving.add_done_callback(self._leaving.discard)
 
 
+def lone_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
+    """A consumer in no group, for partitions and offsets that its owner assigns, bounded by the settings. It
+    is not started. `options` are aiokafka's."""
+    bounded: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "request_timeout_ms": request_timeout_ms(settings),
+    }
+    return AIOKafkaConsumer(**bounded | options)
+
+
 class RecordReader:
     """Reads single records again, for replays and for people."""
 
@@ -211,12 +224,7 @@ class RecordReader:
     async def __call__(self, topic: str, partition: int, offset: int) -> Record | None:
         """The record at an offset, or None when the topic does not hold it. Raises Unavailable."""
         seconds = self._settings.read_timeout_seconds
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            request_timeout_ms=int(seconds * 1000),
-        )
+        consumer = lone_consumer(self._settings, request_timeout_ms=int(seconds * 1000))
         try:
             async with asyncio.timeout(seconds):
                 await consumer.start()

@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from libs.runtime.complaint import Complaint
-from libs.runtime.kafka import record_of, request_timeout_ms
+from libs.runtime.kafka import lone_consumer, record_of
 from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
 
@@ -45,13 +45,8 @@ class TopicReader:
 
     async def start(self) -> None:
         """Raises KafkaError when no broker answers."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._config.kafka,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            fetch_max_wait_ms=_WAIT_MS,
-            request_timeout_ms=request_timeout_ms(self._config),
+        consumer = lone_consumer(
+            self._config, max_partition_fetch_bytes=_FETCH_BYTES, fetch_max_wait_ms=_WAIT_MS
         )
         self._consumer = consumer
         await consumer.start()

@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from libs.runtime.complaint import Complaint
-from libs.runtime.kafka import open_admin, request_timeout_ms
+from libs.runtime.kafka import lone_consumer, open_admin
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.stage import ANCHORS_TOPIC, commands_topic, events_topic
 
@@ -121,11 +121,7 @@ async def _bounds(settings: Settings) -> tuple[dict[TopicPartition, int], dict[T
     if not partitions:
         return {}, {}
     # Without a group it looks, and commits nothing.
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka.split(","),
-        enable_auto_commit=False,
-        request_timeout_ms=request_timeout_ms(settings),
-    )
+    consumer = lone_consumer(settings)
     try:
         await consumer.start()
         return await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)

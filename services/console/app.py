@@ -19,6 +19,7 @@ from libs.runtime import problems, telemetry
 from libs.runtime.beginning import begin_reading
 from libs.runtime.consume import Subscription, broker_of
 from libs.runtime.edge import require
+from libs.runtime.kafka import lone_consumer
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.seek import Seek
@@ -153,9 +154,7 @@ class TopicEnds:
     async def _started(self) -> AIOKafkaConsumer:
         async with self._starting:
             if self._consumer is None:
-                consumer = AIOKafkaConsumer(
-                    bootstrap_servers=self._settings.kafka, enable_auto_commit=False, request_timeout_ms=5000
-                )
+                consumer = lone_consumer(self._settings, request_timeout_ms=5000)
                 try:
                     await consumer.start()
                 except KafkaError:

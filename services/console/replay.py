@@ -19,7 +19,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError
 
 from libs.runtime.complaint import Complaint
-from libs.runtime.kafka import record_of, request_timeout_ms
+from libs.runtime.kafka import lone_consumer, record_of
 from libs.runtime.log import Unavailable
 from libs.runtime.pool import BoundedPool, bounded_pool
 from libs.runtime.settings import Settings, settings
@@ -131,13 +131,7 @@ class KafkaTopics:
         wanted = {KafkaPartition(*place): end for place, end in ends.items() if end > 0}
         if not wanted:
             return
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._config.kafka,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            max_partition_fetch_bytes=_FETCH_BYTES,
-            request_timeout_ms=request_timeout_ms(self._config),
-        )
+        consumer = lone_consumer(self._config, max_partition_fetch_bytes=_FETCH_BYTES)
         await consumer.start()
         try:
             consumer.assign(list(wanted))
