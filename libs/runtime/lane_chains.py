@@ -65,8 +65,13 @@ class LaneChains:
         chain = self._chains[lane]
         return Mark(published, chain.seq, chain.head) if chain.seq else Mark(published)
 
+    @property
+    def moved(self) -> bool:
+        """Whether a head moved since it was anchored, or was never by this process."""
+        return any(chain.seq > chain.anchored for chain in self._chains.values())
+
     def unanchored(self, at: datetime) -> list[Anchor]:
-        """The heads that moved since they were anchored, or were never by this process."""
+        """The heads that moved."""
         return [
             Anchor(lane, chain.seq, chain.head, at)
             for lane, chain in sorted(self._chains.items())

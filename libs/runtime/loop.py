@@ -142,7 +142,7 @@ class StageLoop:
         async with self._turn:
             now = asyncio.get_running_loop().time()
             mine, most = self._in_order([*self._passed, *records]), self._limits.batch_records_max
-            if len(mine) <= most and all(asks_nothing(self.stage, record) for record in mine):
+            if len(mine) <= most and all(asks_nothing(self.stage, record) for record in records):
                 if not self._passed:
                     self._settle_at = now + _SETTLE_SECONDS
                 self._passed = mine

@@ -232,7 +232,7 @@ class Relay:
         times = [self._mark_at] if self._unmarked else []
         if self._chains.behind(self._cursors):
             times.append(self._chain_at)
-        if self._chains.unanchored(datetime.min):
+        if self._chains.moved:
             times.append(self._anchor_at)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(min(times, default=None)):
