@@ -57,7 +57,7 @@ def prove_log(
             {
                 "ok": holds,
                 "stages": [{"holds": audit.holds, **asdict(audit)} for audit in found],
-                "first": asdict_of(first),
+                "first": asdict(first) if first else None,
             }
         )
     if not holds:
@@ -79,15 +79,6 @@ def told(at: "Parting") -> str:
         return at.message
     event = f", event {at.event_id}" if at.event_id else ""
     return f"{at.stage} lane {at.lane} sequence {at.sequence}{event}: {at.message}"
-
-
-def asdict_of(at: "Parting | None") -> dict[str, object] | None:
-    """A place as JSON has it."""
-    if at is None:
-        return None
-    return {
-        name: getattr(at, name) for name in ("stage", "lane", "sequence", "event_id", "source", "kind")
-    } | {"message": at.message}
 
 
 def _sources(asked: Sequence[str] | None, file: Path | None) -> tuple[str, ...]:

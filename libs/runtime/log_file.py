@@ -69,20 +69,20 @@ class LogFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.stage = ""
+        self._said = ""
+        """The stage that the last line names."""
         self.ends: Mapping[int, tuple[int, str]] | None = None
         self.faults: list[str] = []
         """What could not be read, by line; the first few."""
         self._last: Published | None = None
-        self.stage = next((row.headers.get("ce_source", b"").decode()[9:] for row in self), "")
-        if self.ends is None and self._last is None:
+        first = next(iter(self), None)
+        if self.ends is None and first is None:
             raise Complaint(
                 f"{path} is no exported log: {'; '.join(self.faults) or 'it holds nothing'}.",
                 "Make one: orderlog log export STAGE FILE",
             )
-        self.stage = self.stage or self._said
-
-    _said = ""
+        written_by = first.headers.get("ce_source", b"").decode() if first else ""
+        self.stage = written_by[len("orderlog/") :] or self._said
 
     def __iter__(self) -> Iterator[Published]:
         """From the first line. Complaint: the file cannot be opened."""

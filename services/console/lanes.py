@@ -4,7 +4,8 @@ In bulk (`fold_in_bulk`), which is fast and holds only for a history in which ea
 place of its own; or as the live projector does it (`fold_as_live`), which holds for any.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import asyncpg
 
@@ -36,18 +37,20 @@ async def fold_in_bulk(
     refold, positions = Refold(pool, schema, undone, sum(ends.values())), dict.fromkeys(ends, 0)
     async for records in read(ends):
         batch = _read(records, positions)
-        try:
-            with reachable():
-                await refold.take(batch.envelopes, batch.unreadable)
-        except Unavailable:
-            raise
-        except Exception as error:
-            raise NotInBulk(f"{type(error).__name__}: {error}") from error
+        with _in_bulk():
+            await refold.take(batch.envelopes, batch.unreadable)
         done(len(records))
     _check(positions, ends)
+    with _in_bulk():
+        await refold.close()
+
+
+@contextmanager
+def _in_bulk() -> Iterator[None]:
+    """Whatever stands in the way becomes NotInBulk; a database that is away stays Unavailable."""
     try:
         with reachable():
-            await refold.close()
+            yield
     except Unavailable:
         raise
     except Exception as error:
