@@ -44,6 +44,9 @@ def test_a_halted_lane_is_seen_and_goes_on_without_a_restart(stack: Stack, tmp_p
             def halted() -> dict[str, Any]:
                 return dict(edge.get("/readyz").json()["halted"])
 
+            def parked() -> list[dict[str, Any]]:
+                return list(edge.get("/v1/parked").json()["parked"])
+
             def receive() -> httpx.Response:
                 receipt = {"sku": sku, "node": "LON", "quantity": 1}
                 return edge.post("/v1/stock/receipts", json=receipt, headers={"prefer": "wait=20"})
@@ -51,16 +54,17 @@ def test_a_halted_lane_is_seen_and_goes_on_without_a_restart(stack: Stack, tmp_p
             wait_for(lambda: ready(port), "the child is ready")
             assert halted() == {}
             asyncio.run(publish_unreadable(lane, MOST + 2))
-            wait_for(lambda: len(edge.get("/v1/parked").json()["parked"]) >= MOST + 2, "they are parked")
+            wait_for(lambda: len(parked()) >= MOST + 2, "they are parked")
             asyncio.run(publish_unreadable(lane, 1))  # the limit is looked at before a batch is decided
             wait_for(lambda: str(lane) in halted(), "the lane is halted")
+            wait_for(lambda: len(parked()) >= MOST + 3, "what was in hand as it halted is parked, too")
             assert f"{MOST} may be" in halted()[str(lane)]
             assert "orderlog_lanes_halted" in (told := edge.get("/metrics").text)
             assert 'orderlog_lanes_halted{stage="inventory"} 1.0' in told
             waiting = edge.post("/v1/stock/receipts", json={"sku": sku, "node": "LON", "quantity": 1})
             assert waiting.status_code == 202, "it is stored, and waits"
 
-            for row in edge.get("/v1/parked").json()["parked"]:
+            for row in parked():
                 edge.post("/v1/parked/discard", json={"key": row["key"]})
             wait_for(lambda: halted() == {}, "the lane goes on")
             decided = receive()
