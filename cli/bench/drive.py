@@ -22,7 +22,7 @@ from libs.events.inventory import ReceiveStock, StockReceived
 from libs.events.routing import DefineNode, NodeDefined
 from libs.runtime import wire
 from libs.runtime.complaint import Complaint
-from libs.runtime.kafka import KafkaPublisher, Lanes
+from libs.runtime.kafka import KafkaPublisher, Lanes, fetch_together
 from libs.runtime.relay import Message
 from libs.runtime.settings import Settings
 from libs.runtime.stage import commands_topic, events_topic
@@ -117,6 +117,7 @@ class Drive:
         """A consumer that sees what the stage publishes from now on."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka, enable_auto_commit=False)
         await consumer.start()
+        fetch_together(consumer)
         try:
             places = [TopicPartition(events_topic(stage), n) for n in range(self.settings.partitions)]
             consumer.assign(places)

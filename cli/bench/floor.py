@@ -14,6 +14,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from libs.runtime.kafka import fetch_together
 from libs.runtime.settings import Settings, settings
 
 HOPS = 5
@@ -72,6 +73,7 @@ async def _through(chosen: Settings, count: int, run: str) -> float:
         places = [TopicPartition(last, number) for number in range(chosen.partitions)]
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
+        fetch_together(consumer)
         began = time.perf_counter()
         sent = asyncio.create_task(_publish(producer, first, count, chosen.partitions))
         seen = 0
@@ -136,6 +138,7 @@ async def hop(index: int, count: int, run: str) -> None:
     places = [TopicPartition(source, number) for number in range(chosen.partitions)]
     consumer.assign(places)
     await consumer.seek_to_beginning(*places)
+    fetch_together(consumer)
     for place in places:
         await connection.execute(f"INSERT INTO consumed_{index} VALUES ($1, 0)", place.partition)  # noqa: S608
     print("ready", flush=True)

@@ -16,7 +16,7 @@ from libs.events.inventory import StockBackordered
 from libs.events.notifications import MessageFailed, MessageRequested, MessageSent
 from libs.events.routing import OrderUnroutable
 from libs.runtime import wire
-from libs.runtime.kafka import lone_consumer, record_of
+from libs.runtime.kafka import fetch_together, lone_consumer, record_of
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.stage import commands_topic, events_topic
 
@@ -109,6 +109,7 @@ class Topics:
 
     async def __aenter__(self) -> "Topics":
         await self._consumer.start()
+        fetch_together(self._consumer)
         events = [
             TopicPartition(events_topic(stage), lane)
             for stage in STAGES

@@ -21,7 +21,7 @@ from opentelemetry.trace import Tracer
 
 from libs.runtime import telemetry
 from libs.runtime.health import Health
-from libs.runtime.kafka import record_of, request_timeout_ms
+from libs.runtime.kafka import fetch_together, record_of, request_timeout_ms
 from libs.runtime.log import Unavailable
 from libs.runtime.seek import Seek
 from libs.runtime.settings import Settings
@@ -263,6 +263,8 @@ class Subscription:
     async def on_assigned(self, places: Iterable[TopicPartition]) -> None:
         """Take over partitions: offsets come from the taker's store, never from Kafka."""
         partitions = [(place.topic, place.partition) for place in places]
+        if self._subscriber.consumer is not None:
+            fetch_together(self._subscriber.consumer)
         pause = self._settings.retry_seconds_min
         while True:
             try:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -201,6 +202,18 @@ class KafkaPublisher:
         leaving = asyncio.create_task(running.leave(flush_seconds))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
+
+
+def fetch_together(consumer: AIOKafkaConsumer) -> None:
+    """Let each fetch ask for all partitions of its broker, and wait while some of them is still to be read.
+
+    aiokafka 0.14 asks for the others alone once what it fetched has lain for 0.1 s. While that request waits
+    at the broker for something to come to *them*, up to `fetch_max_wait_ms`, nothing is fetched of the
+    partitions that were read meanwhile: who takes longer than 0.1 s for a poll stands still for seconds.
+    There is no setting for it. Only for who reads all that is assigned: what is left unread would hold up
+    the rest.
+    """
+    consumer._fetcher._prefetch_backoff = timedelta(hours=1).total_seconds()
 
 
 def lone_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -56,6 +57,7 @@ class Consumer:
     def __init__(self) -> None:
         self.sought: list[int] = []
         self.paused: set[int] = set()
+        self._fetcher = SimpleNamespace(_prefetch_backoff=0.1)
 
     def assignment(self) -> set[TopicPartition]:
         return {TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)}
