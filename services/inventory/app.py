@@ -8,6 +8,7 @@ from services.inventory.api import routes
 STAGE = many_streams(
     "inventory",
     hears_types=domain.HEARS,
+    finishes=("routing", "fulfillment", "returns"),
     passes_over=domain.PASSES_OVER,
     part_type=lambda stream: type(domain.empty(stream)),
     empty=domain.empty,
