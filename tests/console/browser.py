@@ -94,7 +94,7 @@ async def check(page: Page) -> None:
     for wide in (WIDE, NARROW):
         await page.set_viewport_size({"width": wide, "height": 900})
         for scheme in ("light", "dark"):
-            await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            await page.emulate_media(color_scheme=scheme)
             await page.evaluate(_AXE)
             found = await page.evaluate(_ASK, _RULES)
             assert not found, f"{page.url} at {wide} px, {scheme}:\n" + "\n".join(found)
