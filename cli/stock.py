@@ -84,6 +84,7 @@ def show(sku: SkuArgument, tenant: TenantOption = DEFAULT_TENANT, json: JsonOpti
         found = _balances(edges, sku, never_is_none=bool(waiting))
     tell(
         f"{sku}: {found['on_hand']:,} on hand, {found['reserved']:,} reserved, "
+        f"{_held(found)}"
         f"{found['available']:,} available to promise",
         "bold",
     )
@@ -96,6 +97,10 @@ def show(sku: SkuArgument, tenant: TenantOption = DEFAULT_TENANT, json: JsonOpti
     _tell_waiting(waiting, more)
     if json:
         emit({"ok": True, "tenant": tenant, **found, "waiting": waiting, "more_waiting": more})
+
+
+def _held(found: dict[str, Any]) -> str:
+    return f"{found['held']:,} held at checkout, " if found["held"] else ""
 
 
 def register(parent: typer.Typer) -> None:
@@ -143,7 +148,7 @@ def _balances(edges: Edges, sku: str, never_is_none: bool) -> dict[str, Any]:
     except Refused as refused:
         if refused.code != "unknown_sku" or not never_is_none:
             raise
-        none = dict.fromkeys(("on_hand", "reserved", "available", "allocated", "issued"), 0)
+        none = dict.fromkeys(("on_hand", "reserved", "held", "available", "allocated", "issued"), 0)
         return {"sku": sku, **none, "nodes": []}
 
 

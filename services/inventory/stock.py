@@ -6,7 +6,7 @@ pegs them at once (a receipt, an adjustment) or leaves a `free` timer on the SKU
 whenever the queue is not empty and units are free, such a timer is due; until then nobody else takes them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ from libs.events.inventory import (
     StockPegged,
     StockReceived,
 )
+from libs.events.promise import HeldUnits, HoldMovement, HoldsBroken, SoftBucket
 from libs.events.record import record
 
 MOST_UNITS = 1_000_000_000
@@ -60,11 +61,11 @@ class SkuPart:
     allocated: dict[str, int] = field(default_factory=dict)
     """Units by node."""
     reserved: int = 0
-    """Sum of what the claims hold."""
+    """Sum of what the claims hold: the buckets `reserved` and `held`."""
     wanted: int = 0
     """Sum of what the claims want."""
     claims: dict[str, OrderClaim] = field(default_factory=dict)
-    """By order id."""
+    """By order id, or by the stream of a held basket; that holds all it wants, always."""
 
     @property
     def free(self) -> int:
@@ -83,7 +84,13 @@ Skus = Mapping[str, SkuPart]
 
 # Parts of an event are validated all at once: a constructor each costs half as much again.
 _MOVEMENTS = TypeAdapter(tuple[Movement, ...])
+_HOLD_MOVEMENTS = TypeAdapter(tuple[HoldMovement, ...])
 _AVAILABILITY = TypeAdapter(tuple[Availability, ...])
+
+AnyMovement = Movement | HoldMovement
+HOLDER = "promise/"
+"""A claim of this prefix is a held basket's, by the name of its stream; any other is an order's. An order id
+has no slash."""
 
 
 class Posting:
@@ -98,7 +105,13 @@ class Posting:
         """What was posted, validated."""
         return _MOVEMENTS.validate_python(self._posted)
 
-    def post(self, sku: str, node: str, source: Bucket, target: Bucket, quantity: int) -> None:
+    def hold_movements(self) -> tuple[HoldMovement, ...]:
+        """What was posted between soft buckets alone, validated."""
+        return _HOLD_MOVEMENTS.validate_python(self._posted)
+
+    def post(
+        self, sku: str, node: str, source: Bucket | SoftBucket, target: Bucket | SoftBucket, quantity: int
+    ) -> None:
         """Take `quantity` units from `source` to `target`; none is no movement."""
         assert quantity >= 0, f"{quantity} units of {sku} from {source} to {target}"
         if not quantity:
@@ -128,7 +141,7 @@ def added(sums: Mapping[str, int], key: str, delta: int) -> dict[str, int]:
     return copy
 
 
-def _sums(part: SkuPart, movements: Iterable[Movement]) -> tuple[int, dict[str, int], dict[str, int], int]:
+def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[str, int], dict[str, int], int]:
     """Position, on hand, allocated and reserved after these movements of the SKU."""
     position, reserved = part.position, part.reserved
     on_hand, allocated = part.on_hand, part.allocated
@@ -140,13 +153,13 @@ def _sums(part: SkuPart, movements: Iterable[Movement]) -> tuple[int, dict[str, 
             on_hand = added(on_hand, movement.node, -quantity)
         elif source == "allocated":
             allocated = added(allocated, movement.node, -quantity)
-        elif source == "reserved":
+        elif source == "reserved" or source == "held":
             reserved -= quantity
         if target == "on_hand":
             on_hand = added(on_hand, movement.node, quantity)
         elif target == "allocated":
             allocated = added(allocated, movement.node, quantity)
-        elif target == "reserved":
+        elif target == "reserved" or target == "held":
             reserved += quantity
     return position, on_hand, allocated, reserved
 
@@ -167,6 +180,21 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
     return SkuPart(part.position, part.on_hand, part.allocated, part.reserved, part.wanted, claims)
 
 
+def reclaimed(
+    part: SkuPart, movements: Iterable[AnyMovement], changes: Iterable[tuple[str, int, str | None]]
+) -> SkuPart:
+    """The SKU after these movements of it by which each claim (holder, units, since) wants and holds so many
+    more, or less. Sums again: another lane's part of it may be folded before or after."""
+    claims, wanted = dict(part.claims), part.wanted
+    for holder, won, since in changes:
+        before = claims.pop(holder, NO_CLAIM)
+        after = OrderClaim(before.wanted + won, before.held + won, before.since or since)
+        wanted += won
+        if after.wanted or after.held:
+            claims[holder] = after
+    return SkuPart(*_sums(part, movements), wanted, claims)
+
+
 def asked(
     part: SkuPart, movements: Iterable[Movement], order_id: str, wanted: int, since: str | None
 ) -> SkuPart:
@@ -182,9 +210,12 @@ def asked(
 
 
 def evolve_sku(
-    part: SkuPart, event: StockReceived | StockAdjusted | StockPegged | ReservationBroken
+    part: SkuPart, event: StockReceived | StockAdjusted | StockPegged | ReservationBroken | HoldsBroken
 ) -> SkuPart:
     """The SKU after an event of its own stream."""
+    if isinstance(event, HoldsBroken):
+        lost = [(HOLDER + hold.promise_id, -hold.quantity, None) for hold in event.holds]
+        return reclaimed(part, event.movements, lost)
     after = moved(part, event.movements)
     match event:
         case StockPegged():
@@ -251,11 +282,42 @@ def peg(sku: str, part: SkuPart) -> list[Event]:
     return [StockPegged(sku=sku, claims=won, movements=posting.movements())]
 
 
-def break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
-    """Take `quantity` promised units back, from the youngest claims first."""
+def take_back_promises(sku: str, part: SkuPart, quantity: int) -> tuple[list[Event], SkuPart]:
+    """Take `quantity` promised units back: from held baskets first, then from orders, the youngest first.
+    The events, and the SKU after them."""
+    events: list[Event] = []
+    holds = [(holder, claim) for holder, claim in part.claims.items() if holder.startswith(HOLDER)]
+    if holds:
+        broken = _break_holds(sku, part, dict(holds), quantity)
+        part = evolve_sku(part, broken)
+        quantity -= sum(hold.quantity for hold in broken.holds)
+        events.append(broken)
+    if quantity:
+        taken = _break_youngest(sku, part, quantity)
+        part = evolve_sku(part, taken)
+        events.append(taken)
+    return events, part
+
+
+def _break_holds(sku: str, part: SkuPart, holds: Mapping[str, OrderClaim], quantity: int) -> HoldsBroken:
+    takers = ((holder, claim.held) for holder, claim in reversed(_by_age(holds)))
+    lost = tuple(
+        HeldUnits(promise_id=holder.removeprefix(HOLDER), quantity=units)
+        for holder, units in _shares(quantity, takers)
+    )
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
+    return HoldsBroken(sku=sku, holds=lost, movements=posting.hold_movements())
+
+
+def _break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
     lost = _share(
         quantity,
-        ((order_id, claim.held) for order_id, claim in reversed(_by_age(part.claims)) if claim.held),
+        (
+            (holder, claim.held)
+            for holder, claim in reversed(_by_age(part.claims))
+            if claim.held and not holder.startswith(HOLDER)
+        ),
     )
     assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
     posting = Posting({sku: part})
@@ -265,14 +327,16 @@ def break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
 
 def _share(units: int, takers: Iterable[tuple[str, int]]) -> tuple[Claim, ...]:
     """Hand out units in the takers' order, to each at most what it may take."""
-    claims: list[Claim] = []
-    for order_id, most in takers:
+    return tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in _shares(units, takers))
+
+
+def _shares(units: int, takers: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    for taker, most in takers:
         quantity = min(units, most)
-        claims.append(Claim(order_id=order_id, quantity=quantity))
+        yield taker, quantity
         units -= quantity
         if not units:
-            break
-    return tuple(claims)
+            return
 
 
 def _by_age(claims: Mapping[str, OrderClaim]) -> Sequence[tuple[str, OrderClaim]]:
