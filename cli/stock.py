@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import typer
 
+from cli import promises
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
 from cli.output import JsonOption, console, emit, table
 from cli.text import add_row, count, tell, utc
@@ -105,6 +106,7 @@ def _held(found: dict[str, Any]) -> str:
 
 def register(parent: typer.Typer) -> None:
     """Add `stock` to the command line."""
+    app.add_typer(promises.app, name="promise")
     parent.add_typer(app, name="stock")
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from libs.events.catalogue import problems
-from libs.events.contract import Command, Name, Note, PromiseId
+from libs.events.contract import Command, Name, Note, PromiseId, Quantity, Sku
 from libs.events.ids import command_id
 from libs.events.inventory import AdjustStock, ReceiveStock
 from libs.events.promise import HOLD_SECONDS_MAX, HoldStock, ReleasePromise, Wanted
@@ -35,16 +35,33 @@ Receipts = Annotated[Annotated[ReceiveStock, Tag("item")] | _Items, Discriminato
 Adjustments = Annotated[Annotated[AdjustStock, Tag("item")] | _Items, Discriminator(_one_or_many)]
 
 
+class LineRequest(BaseModel):
+    """So many units of a SKU."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Sku
+    quantity: Quantity
+
+
 class HoldRequest(BaseModel):
     """A basket to set aside until its order comes."""
 
     model_config = ConfigDict(extra="forbid")
 
-    lines: Annotated[tuple[Wanted, ...], Field(min_length=1, max_length=1000)]
+    lines: Annotated[list[LineRequest], Field(min_length=1, max_length=1000)]
     ttl_seconds: Annotated[int, Field(strict=True, ge=1, le=HOLD_SECONDS_MAX)] = 900
     channel: Name | None = None
     promise_id: PromiseId | None = None
     """The shop's own id of the basket; without one one is made: of the Idempotency-Key, if given."""
+
+
+class ReleaseRequest(BaseModel):
+    """Why; never personal data, as it is kept for ever."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Note = ""
 
 
 def routes(edge: Edge) -> APIRouter:
@@ -65,16 +82,17 @@ def _promises(edge: Edge) -> APIRouter:
         made = command_id(claims.tenant, f"promise/{key}") if key else uuid4()
         command = HoldStock(
             promise_id=body.promise_id or str(made),
-            lines=body.lines,
+            lines=tuple(Wanted(sku=line.sku, quantity=line.quantity) for line in body.lines),
             ttl_seconds=body.ttl_seconds,
             channel=body.channel,
         )
         return await edge.submit(request, claims, command)
 
-    @router.delete("/{promise_id}", status_code=202, summary="Give a held basket up")
+    @router.post("/{promise_id}/release", status_code=202, summary="Give a held basket up")
     async def release_promise(
-        request: Request, claims: shops, promise_id: PromiseId, reason: Note = ""
+        request: Request, claims: shops, promise_id: PromiseId, body: ReleaseRequest | None = None
     ) -> Response:
+        reason = body.reason if body else ""
         return await edge.submit(request, claims, ReleasePromise(promise_id=promise_id, reason=reason))
 
     return router
