@@ -15,6 +15,7 @@ from libs.events.promise import (
     PromiseExpired,
     PromiseHeld,
     PromiseReleased,
+    PromiseTermsDefined,
     SoftBucket,
     Wanted,
 )
@@ -86,5 +87,6 @@ def baskets() -> list[Event]:
         ),
         PromiseExpired(promise_id="b3", position=2, movements=soft("held", "unreserved", 91)),
         PromiseReleased(promise_id="b4", position=2, cause="asked", movements=()),
+        PromiseTermsDefined(sku="A", terms_version=1),
         HoldsBroken(sku="A", holds=(HeldUnits(promise_id="b4", quantity=1),), movements=()),
     ]

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field
 
 from libs.events.contract import (
     Command,
+    Count,
     Event,
     Name,
     Note,
@@ -18,10 +19,11 @@ from libs.events.contract import (
     PromiseId,
     Quantity,
     Sku,
+    SkuCommand,
     SkuEvent,
     Value,
 )
-from libs.events.inventory import Units
+from libs.events.inventory import TermsUsed, Units
 
 SoftBucket = Literal["unreserved", "held", "reserved"]
 HOLD_SECONDS_MAX = 86_400
@@ -74,6 +76,37 @@ class Wanted(Value):
     quantity: Quantity
 
 
+class Share(Value):
+    """Free units of a SKU that are kept for one channel. A level: it is as high again after each sale."""
+
+    channel: Name
+    units: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
+    lends_to: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
+    """Channels that may take from it all the same."""
+
+
+class PromiseTerms(Value):
+    """What of a SKU's free units may be promised to whom."""
+
+    safety_stock: Count = 0
+    """Units that nobody is promised: for what the books do not know."""
+    shares: Annotated[tuple[Share, ...], Field(max_length=100)] = ()
+
+
+class DefinePromiseTerms(PromiseTerms, SkuCommand):
+    """Set the terms of a SKU's promises: the whole of them is replaced."""
+
+    TYPE: ClassVar[str] = "oms.inventory.define_promise_terms"
+
+
+class PromiseTermsDefined(PromiseTerms, SkuEvent):
+    """From now on the SKU is promised by these terms. What was promised before stays so."""
+
+    TYPE: ClassVar[str] = "oms.inventory.promise_terms_defined"
+
+    terms_version: Place
+
+
 class HoldStock(PromiseCommand):
     """Set a basket aside for an order that is yet to come: all of it, or nothing."""
 
@@ -105,6 +138,8 @@ class PromiseHeld(PromiseEvent):
     expires_at: AwareDatetime
     """From then on it may be given up at any moment; an order that comes before it is, still gets it."""
     channel: Name | None = None
+    terms: tuple[TermsUsed, ...] | None = None
+    """By which terms, where its SKUs have any."""
     movements: tuple[HoldMovement, ...]
 
 
@@ -172,7 +207,7 @@ class HoldsBroken(SkuEvent):
     movements: tuple[HoldMovement, ...]
 
 
-PROMISE_COMMANDS = (HoldStock, ReleasePromise)
+PROMISE_COMMANDS = (HoldStock, ReleasePromise, DefinePromiseTerms)
 PROMISE_EVENTS = (
     PromiseHeld,
     PromiseExpired,
@@ -180,4 +215,5 @@ PROMISE_EVENTS = (
     PromiseConfirmed,
     PromiseMissed,
     HoldsBroken,
+    PromiseTermsDefined,
 )

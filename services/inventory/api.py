@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from libs.events.catalogue import problems
-from libs.events.contract import Command, Name, Note, PromiseId, Quantity, Sku
+from libs.events.contract import Command, Count, Name, Note, PromiseId, Quantity, Sku
 from libs.events.ids import command_id
 from libs.events.inventory import AdjustStock, ReceiveStock
-from libs.events.promise import HOLD_SECONDS_MAX, HoldStock, ReleasePromise, Wanted
+from libs.events.promise import HOLD_SECONDS_MAX, DefinePromiseTerms, HoldStock, ReleasePromise, Share, Wanted
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
@@ -56,6 +56,25 @@ class HoldRequest(BaseModel):
     """The shop's own id of the basket; without one one is made: of the Idempotency-Key, if given."""
 
 
+class ShareRequest(BaseModel):
+    """Free units that are kept for one channel."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: Name
+    units: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
+    lends_to: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
+
+
+class TermsRequest(BaseModel):
+    """The whole of a SKU's terms; what is left out is not kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    safety_stock: Count = 0
+    shares: Annotated[list[ShareRequest], Field(max_length=100)] = []
+
+
 class ReleaseRequest(BaseModel):
     """Why; never personal data, as it is kept for ever."""
 
@@ -69,6 +88,7 @@ def routes(edge: Edge) -> APIRouter:
     router = APIRouter()
     router.include_router(_stock(edge))
     router.include_router(_promises(edge))
+    router.include_router(_terms(edge))
     return router
 
 
@@ -94,6 +114,21 @@ def _promises(edge: Edge) -> APIRouter:
     ) -> Response:
         reason = body.reason if body else ""
         return await edge.submit(request, claims, ReleasePromise(promise_id=promise_id, reason=reason))
+
+    return router
+
+
+def _terms(edge: Edge) -> APIRouter:
+    router = APIRouter(prefix="/v1/promise-terms", tags=["promises"])
+    planners = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
+
+    @router.put("/{sku}", status_code=202, summary="Set what of a SKU is promised to whom")
+    async def define_terms(request: Request, claims: planners, sku: Sku, body: TermsRequest) -> Response:
+        shares = tuple(
+            Share(channel=share.channel, units=share.units, lends_to=share.lends_to) for share in body.shares
+        )
+        command = DefinePromiseTerms(sku=sku, safety_stock=body.safety_stock, shares=shares)
+        return await edge.submit(request, claims, command)
 
     return router
 

@@ -12,8 +12,6 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import assert_never, cast
 
-from pydantic import TypeAdapter
-
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
@@ -35,16 +33,14 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
-from libs.events.order import LineQuantity
 from libs.events.promise import (
     PROMISE_EVENTS,
+    DefinePromiseTerms,
     HoldsBroken,
     HoldStock,
     PromiseConfirmed,
-    PromiseExpired,
-    PromiseHeld,
     PromiseMissed,
-    PromiseReleased,
+    PromiseTermsDefined,
     ReleasePromise,
     promise_stream,
 )
@@ -56,9 +52,10 @@ from libs.events.timer import Timer, TimerDue
 from services.inventory import holds
 from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
 from services.inventory.holds import NEW_PROMISE, PromisePart
-from services.inventory.order import NEW_ORDER, OrderPart, evolve_order, units
+from services.inventory.ledger import Placed
+from services.inventory.order import NEW_ORDER, OrderPart, as_ordered, evolve_order, units
 from services.inventory.refuse import refused
-from services.inventory.reserve import complete, promise
+from services.inventory.reserve import complete, define_terms, promise
 from services.inventory.stock import (
     EMPTY_SKU,
     HOLDER,
@@ -82,7 +79,6 @@ HEARS: tuple[type[Event], ...] = (
 )
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     OrderAccepted: (
-        "channel",
         "external_id",
         "placed_at",
         "currency",
@@ -100,6 +96,7 @@ Heard = (
     | AdjustStock
     | HoldStock
     | ReleasePromise
+    | DefinePromiseTerms
     | OrderAccepted
     | OrderRouted
     | FulfillmentCancelled
@@ -111,7 +108,6 @@ Heard = (
 _FOLDED = frozenset({*INVENTORY_EVENTS, *PROMISE_EVENTS, ReturnReceived})
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
 _REMINDS = frozenset({StockPegged, ReservationBroken, StockReleased, StockReturned, *PROMISE_EVENTS})
-_LINES = TypeAdapter(tuple[LineQuantity, ...])
 SKU_STREAM = "sku/"
 _SKU_AT = len(SKU_STREAM)
 
@@ -190,13 +186,16 @@ def evolve(state: State, event: Event) -> State:
             order = evolve_order(state.order, event)
             skus = moved_skus(state.skus, event, order)
             return State(state.home or event.stream, order, skus, state.promise)
-        case StockReceived() | StockAdjusted() | StockPegged() | ReservationBroken() | HoldsBroken():
+        case (
+            StockReceived()
+            | StockAdjusted()
+            | StockPegged()
+            | ReservationBroken()
+            | HoldsBroken()
+            | PromiseTermsDefined()
+        ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return State(state.home or event.stream, state.order, {**state.skus, event.sku: part})
-        case PromiseHeld() | PromiseExpired() | PromiseReleased() | PromiseConfirmed() | PromiseMissed():
-            held = holds.evolve_promise(_held(state), event)
-            skus = holds.evolve_skus(state.skus, event)
-            return replace(state, skus=skus, promise=(promise_stream(event.promise_id), held))
         case AllocationFailed():
             return replace(state, order=evolve_order(state.order, event))
         case ReturnReceived():
@@ -204,6 +203,10 @@ def evolve(state: State, event: Event) -> State:
                 return state
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
+        case _ if isinstance(event, Placed):
+            held = holds.evolve_promise(_held(state), event)
+            skus = holds.evolve_skus(state.skus, event)
+            return replace(state, skus=skus, promise=(promise_stream(event.promise_id), held))
         case _:
             return state
 
@@ -237,6 +240,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _remember(state, body)
         case HoldStock():
             return holds.answer_hold(_held(state), state.skus, heard, body, at)
+        case DefinePromiseTerms():
+            return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body)
         case ReleasePromise():
             return holds.answer_release(_held(state), state.skus, heard, body)
         case _:
@@ -300,10 +305,14 @@ def _adjust(state: State, heard: Envelope[Contract], command: AdjustStock) -> li
 def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
     if state.order.status != "new":
         return []  # a repeat, or cancelled before it was heard of
-    lines = _LINES.validate_python(
-        [{"line": x.line, "sku": x.sku, "quantity": x.quantity} for x in accepted.lines]
+    lines = as_ordered(accepted)
+    order = OrderPart(
+        pending=lines,
+        since=at,
+        destination=accepted.destination,
+        contact=accepted.contact,
+        channel=accepted.channel,
     )
-    order = OrderPart(pending=lines, since=at, destination=accepted.destination, contact=accepted.contact)
     if accepted.promise_id is None:
         return [promise(accepted.order_id, order, state.skus, 1)]
     wanted = units(lines)

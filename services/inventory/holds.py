@@ -13,7 +13,7 @@ from typing import Literal, assert_never
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.inventory import NETWORK
+from libs.events.inventory import NETWORK, TermsUsed
 from libs.events.promise import (
     HoldsBroken,
     HoldStock,
@@ -59,13 +59,16 @@ def hold(command: HoldStock, skus: Skus, at: datetime) -> PromiseHeld | tuple[st
     short = [
         f"{sku}: {quantity} wanted, {there} can be promised"
         for sku, quantity in wanted.items()
-        if quantity > (there := skus[sku].claimable)
+        if quantity > (there := skus[sku].claimable(command.channel))
     ]
     if short:
         return tuple(short)
-    posting = Posting(skus)
+    posting, used = Posting(skus), list[TermsUsed]()
     for sku, quantity in wanted.items():
         posting.post(sku, NETWORK, "unreserved", "held", quantity)
+        terms = skus[sku].terms
+        if terms is not None:
+            used.append(TermsUsed(sku=sku, version=terms.version))
     return PromiseHeld(
         promise_id=command.promise_id,
         position=1,
@@ -73,6 +76,7 @@ def hold(command: HoldStock, skus: Skus, at: datetime) -> PromiseHeld | tuple[st
         ttl_seconds=command.ttl_seconds,
         expires_at=at + timedelta(seconds=command.ttl_seconds),
         channel=command.channel,
+        terms=tuple(used) or None,
         movements=posting.hold_movements(),
     )
 

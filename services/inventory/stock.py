@@ -7,7 +7,7 @@ whenever the queue is not empty and units are free, such a timer is due; until t
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,8 +27,9 @@ from libs.events.inventory import (
     StockPegged,
     StockReceived,
 )
-from libs.events.promise import HeldUnits, HoldMovement, HoldsBroken, SoftBucket
+from libs.events.promise import HeldUnits, HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
 from libs.events.record import record
+from services.inventory.terms import Terms, terms_of
 
 MOST_UNITS = 1_000_000_000
 """Units of one SKU that may be in the house, on hand and allocated; more is a typing error."""
@@ -42,6 +43,8 @@ class OrderClaim:
     held: int = 0
     since: str | None = None
     """ISO 8601: each change of a SKU writes all of its claims down, and a datetime takes twice as long."""
+    channel: str | None = None
+    """Where the SKU has terms."""
 
 
 NO_CLAIM = OrderClaim()
@@ -67,15 +70,21 @@ class SkuPart:
     claims: dict[str, OrderClaim] = field(default_factory=dict)
     """By order id, or by the stream of a held basket; that holds all it wants, always."""
 
+    terms: Terms | None = None
+
     @property
     def free(self) -> int:
         """Units on hand that no order was promised."""
         return sum(self.on_hand.values()) - self.reserved
 
-    @property
-    def claimable(self) -> int:
-        """Units that a new claim may take: none while others wait, for those are served first."""
-        return 0 if self.wanted > self.reserved else self.free
+    def claimable(self, channel: str | None) -> int:
+        """Units that a new claim of a channel may take: none that others wait for, who are served first, and
+        where there are terms, none that are kept from it."""
+        waiting = self.wanted > self.reserved
+        if self.terms is None:
+            return 0 if waiting else self.free
+        free = self.free - (sum(units for _, units in grants(self)) if waiting else 0)
+        return max(0, free - self.terms.withheld(channel))
 
 
 EMPTY_SKU = SkuPart()
@@ -166,7 +175,7 @@ def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[st
 
 def moved(part: SkuPart, movements: Iterable[Movement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
-    return SkuPart(*_sums(part, movements), part.wanted, part.claims)
+    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms)
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -176,8 +185,9 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         before = claims.pop(order_id, NO_CLAIM)
         wanted, held = before.wanted, before.held + won
         if wanted or held:
-            claims[order_id] = OrderClaim(wanted, held, before.since)
-    return SkuPart(part.position, part.on_hand, part.allocated, part.reserved, part.wanted, claims)
+            claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
+    sums = (part.position, part.on_hand, part.allocated, part.reserved)
+    return SkuPart(*sums, part.wanted, claims, part.terms)
 
 
 def reclaimed(
@@ -188,31 +198,46 @@ def reclaimed(
     claims, wanted = dict(part.claims), part.wanted
     for holder, won, since in changes:
         before = claims.pop(holder, NO_CLAIM)
-        after = OrderClaim(before.wanted + won, before.held + won, before.since or since)
+        sums = (before.wanted + won, before.held + won)
+        after = OrderClaim(*sums, before.since or since, before.channel)
         wanted += won
         if after.wanted or after.held:
             claims[holder] = after
-    return SkuPart(*_sums(part, movements), wanted, claims)
+    return SkuPart(*_sums(part, movements), wanted, claims, part.terms)
 
 
 def asked(
-    part: SkuPart, movements: Iterable[Movement], order_id: str, wanted: int, since: str | None
+    part: SkuPart,
+    movements: Iterable[Movement],
+    order_id: str,
+    wanted: int,
+    since: str | None,
+    channel: str | None,
 ) -> SkuPart:
-    """The SKU after these movements of it for an order, which wants `wanted` units of it from now on, and
-    has waited `since`; None, as long as its claim says."""
+    """The SKU after these movements of it for an order of a channel, which wants `wanted` units of it from
+    now on, and has waited `since`; None, as long as its claim says."""
     position, on_hand, allocated, reserved = _sums(part, movements)
     claims = dict(part.claims)
     before = claims.pop(order_id, NO_CLAIM)
     held = before.held + reserved - part.reserved
     if wanted or held:
-        claims[order_id] = OrderClaim(wanted, held, since or before.since)
-    return SkuPart(position, on_hand, allocated, reserved, part.wanted + wanted - before.wanted, claims)
+        claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
+    total = part.wanted + wanted - before.wanted
+    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms)
 
 
 def evolve_sku(
-    part: SkuPart, event: StockReceived | StockAdjusted | StockPegged | ReservationBroken | HoldsBroken
+    part: SkuPart,
+    event: StockReceived
+    | StockAdjusted
+    | StockPegged
+    | ReservationBroken
+    | HoldsBroken
+    | PromiseTermsDefined,
 ) -> SkuPart:
     """The SKU after an event of its own stream."""
+    if isinstance(event, PromiseTermsDefined):
+        return replace(part, terms=terms_of(event))
     if isinstance(event, HoldsBroken):
         lost = [(HOLDER + hold.promise_id, -hold.quantity, None) for hold in event.holds]
         return reclaimed(part, event.movements, lost)
@@ -264,22 +289,33 @@ def adjust(part: SkuPart, command: AdjustStock) -> StockAdjusted:
 
 
 def peg(sku: str, part: SkuPart) -> list[Event]:
-    """Give the free units to those who wait, oldest first; nothing when nobody waits or nothing is free."""
+    """Give the free units to those who wait, oldest first, each what the terms leave to its channel; nothing
+    when nobody waits or nothing is free."""
     free = part.free
     assert free >= 0, f"{sku}: {-free} units are promised that do not exist"
     if not free or part.wanted == part.reserved:
         return []
-    won = _share(
-        free,
-        (
-            (order_id, claim.wanted - claim.held)
-            for order_id, claim in _by_age(part.claims)
-            if claim.wanted > claim.held
-        ),
-    )
+    won = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in grants(part))
+    if not won:
+        return []
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "unreserved", "reserved", sum(claim.quantity for claim in won))
-    return [StockPegged(sku=sku, claims=won, movements=posting.movements())]
+    version = None if part.terms is None else part.terms.version
+    return [StockPegged(sku=sku, claims=won, terms_version=version, movements=posting.movements())]
+
+
+def grants(part: SkuPart) -> list[tuple[str, int]]:
+    """(order id, units) of the free units that those who wait get now, oldest first."""
+    waiting = _by_age({holder: claim for holder, claim in part.claims.items() if claim.wanted > claim.held})
+    if part.terms is None:
+        return list(_shares(part.free, ((holder, claim.wanted - claim.held) for holder, claim in waiting)))
+    left, found = part.free, list[tuple[str, int]]()
+    for holder, claim in waiting:
+        quantity = min(claim.wanted - claim.held, left - part.terms.withheld(claim.channel))
+        if quantity > 0:
+            found.append((holder, quantity))
+            left -= quantity
+    return found
 
 
 def take_back_promises(sku: str, part: SkuPart, quantity: int) -> tuple[list[Event], SkuPart]:
@@ -332,11 +368,11 @@ def _share(units: int, takers: Iterable[tuple[str, int]]) -> tuple[Claim, ...]:
 
 def _shares(units: int, takers: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     for taker, most in takers:
+        if not units:
+            return
         quantity = min(units, most)
         yield taker, quantity
         units -= quantity
-        if not units:
-            return
 
 
 def _by_age(claims: Mapping[str, OrderClaim]) -> Sequence[tuple[str, OrderClaim]]:

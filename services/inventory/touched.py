@@ -65,7 +65,7 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
     after, wanted, order_id = dict(skus), units(order.pending), event.order_id
     for sku, movements in by_sku.items():
         part = after.get(sku, EMPTY_SKU)
-        after[sku] = asked(part, movements, order_id, wanted.get(sku, 0), since)
+        after[sku] = asked(part, movements, order_id, wanted.get(sku, 0), since, order.channel)
     return after
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from libs.events import promise as p
+from libs.events.inventory import TermsUsed
 from tests.contract.example_parts import HEART, LANTERN, ORDER, PLACED_AT, Pairs
 
 PROMISE = "basket-7731"
@@ -17,7 +18,16 @@ def soft(source: p.SoftBucket, target: p.SoftBucket) -> tuple[p.HoldMovement, ..
     return (p.HoldMovement(sku=HEART, source=source, target=target, quantity=6, position=12),)
 
 
+SHARES = (p.Share(channel="marketplace", units=5, lends_to=("web",)),)
 HELD: Pairs = (
+    (
+        p.DefinePromiseTerms(sku=HEART, safety_stock=2, shares=SHARES),
+        p.DefinePromiseTerms(sku=HEART),
+    ),
+    (
+        p.PromiseTermsDefined(sku=HEART, terms_version=3, safety_stock=2, shares=SHARES),
+        p.PromiseTermsDefined(sku=HEART, terms_version=1),
+    ),
     (
         p.HoldStock(promise_id=PROMISE, lines=WANTED, ttl_seconds=900, channel="web"),
         p.HoldStock(promise_id=PROMISE, lines=(HEARTS_WANTED,)),
@@ -34,6 +44,7 @@ HELD: Pairs = (
             ttl_seconds=900,
             expires_at=UNTIL,
             channel="web",
+            terms=(TermsUsed(sku=HEART, version=3),),
             movements=soft("unreserved", "held"),
         ),
         p.PromiseHeld(

@@ -23,6 +23,10 @@ TYPES = sorted(BY_TYPE)
 GAINED: Mapping[str, frozenset[str]] = {
     f"oms.intake.{name}": frozenset({"promise_id"})
     for name in ("submit_order", "order_accepted", "order_held")
+} | {
+    "oms.inventory.stock_reserved": frozenset({"channel", "terms"}),
+    "oms.inventory.stock_backordered": frozenset({"channel", "terms"}),
+    "oms.inventory.stock_pegged": frozenset({"terms_version"}),
 }
 """Optional fields that a type got after its golden payloads were released; those are as they were."""
 

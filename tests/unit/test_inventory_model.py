@@ -21,7 +21,7 @@ from libs.events.inventory import (
     StockReserved,
 )
 from libs.events.order import LineQuantity
-from libs.events.promise import PromiseConfirmed, PromiseHeld, ReleasePromise
+from libs.events.promise import DefinePromiseTerms, PromiseConfirmed, PromiseHeld, ReleasePromise, Share
 from libs.events.refusal import CommandRefused
 from libs.events.returns import Disposition
 from services.inventory import domain
@@ -30,7 +30,7 @@ from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import movements
 from services.inventory.order import OrderPart, minus, plus, units
 from services.inventory.proof import prove
-from services.inventory.stock import EMPTY_SKU, SkuPart
+from services.inventory.stock import EMPTY_SKU, SkuPart, grants
 from tests.spec import NOON
 from tests.unit.inventory_trade import (
     accepted,
@@ -50,6 +50,7 @@ from tests.unit.inventory_world import TENANT, World
 
 NOBODY = UUID(int=0)
 SKUS = st.sampled_from(("A", "B"))
+CHANNELS = st.sampled_from(("web", "pos"))
 NODES = st.sampled_from(("N1", "N2"))
 FEW = st.integers(1, 4)
 RARELY = st.sampled_from((False, False, False, True))
@@ -151,6 +152,34 @@ class InventoryLife(RuleBasedStateMachine):
             assert self.world.promise[sku, "reserved"] == before[sku] + new, "units were claimed twice"
         assert self.take(of_basket(basket, accepted(order_id, *wanted))) == []
 
+    # Terms. Whatever they are, a promise is never broken for them, and they bind each new one.
+
+    @rule(sku=SKUS, safety=st.integers(0, 4), shares=st.dictionaries(CHANNELS, FEW, max_size=2), lends=RARELY)
+    def define_terms(self, sku: str, safety: int, shares: dict[str, int], lends: bool) -> None:
+        before = self.world.promise[sku, "reserved"]
+        lends_to = ("pos",) if lends else ()
+        kept = tuple(Share(channel=name, units=units, lends_to=lends_to) for name, units in shares.items())
+        self.take(DefinePromiseTerms(sku=sku, safety_stock=safety, shares=kept))
+        assert self.world.promise[sku, "reserved"] >= before
+
+    @rule(units=FEW, channel=CHANNELS, sku=SKUS)
+    def order_of_a_channel(self, units: int, channel: str, sku: str) -> None:
+        """It is promised nothing that is kept from its channel, by a count of our own."""
+        order_id = f"o{next(self.numbers)}"
+        self.orders.append(order_id)
+        part = self.world.parts.get(f"sku/{sku}", EMPTY_SKU)
+        assert isinstance(part, SkuPart)
+        self.take(accepted(order_id, (sku, units)).model_copy(update={"channel": channel}))
+        after = self.world.parts[f"sku/{sku}"]
+        assert isinstance(after, SkuPart)
+        if part.terms is not None and after.claims[order_id].held:
+            shares, lends = part.terms.shares, part.terms.lends_to
+            kept = sum(
+                n for name, n in shares.items() if name != channel and channel not in lends.get(name, ())
+            )
+            free = self.world.promise[sku, "on_hand"] - self.world.promise[sku, "reserved"]
+            assert free >= part.terms.safety_stock + kept
+
     @precondition(lambda self: self.baskets)
     @rule(data=st.data())
     def give_a_basket_up(self, data: st.DataObject) -> None:
@@ -159,7 +188,7 @@ class InventoryLife(RuleBasedStateMachine):
     def claimable(self, sku: str) -> int:
         part = self.world.parts.get(f"sku/{sku}", EMPTY_SKU)
         assert isinstance(part, SkuPart)
-        return part.claimable
+        return part.claimable(None)
 
     @rule()
     def order_one_sku_on_five_lines(self) -> None:
@@ -264,7 +293,7 @@ class InventoryLife(RuleBasedStateMachine):
     @invariant()
     def no_unit_lies_idle_unnoticed_while_somebody_waits(self) -> None:
         for stream, part in self.world.parts.items():
-            if isinstance(part, SkuPart) and part.free and part.wanted > part.reserved:
+            if isinstance(part, SkuPart) and part.wanted > part.reserved and grants(part):
                 assert (stream, "free") in self.world.timers
 
     @invariant()
