@@ -75,6 +75,9 @@ class Stage:
     """The state is the home stream's part itself; compose and decompose are not asked."""
     more_streams: Callable[[Envelope[Contract], Part], Sequence[str]] = _nothing
     """Further streams that an input needs, given its home stream's part; locked in key order."""
+    leads_on: str = "\x00"
+    """Prefix of the streams that several lanes change and whose own part names further streams. They are read
+    once without a lock to learn these; only their own lane may change which they are."""
     shared: frozenset[str] = frozenset()
     """Streams that are read without a lock unless they are the home stream: configuration."""
     timers: Callable[[Event, datetime], Iterable[Timer]] = _nothing
