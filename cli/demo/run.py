@@ -5,10 +5,12 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlencode
 
 import orjson
 import typer
 
+from cli.client import address
 from cli.demo.invoices import Period, first_orders, read_invoices
 from cli.output import JsonOption, Steps, console, emit, say
 from libs.runtime.complaint import Complaint
@@ -91,6 +93,8 @@ def _tell_next(sound: bool, tenant: str) -> None:
         say("\n[bold green]Nothing was oversold, doubled, lost or left open.[/] The stack is still up. Try:")
     else:
         say("\n[bold red]The figures above do not add up as they must.[/] The stack is still up. Look with:")
+    url = f"{address('console')}/login?{urlencode({'hint': f'operator@{tenant}'})}"
+    console.print(f"\n  The console, signed in as an operator: {url}\n", markup=False, soft_wrap=True)
     for command, why in (
         (f"orderlog orders list --tenant {tenant}", "what became of the orders"),
         (f"orderlog orders show --tenant {tenant} retail/536365", "one order's timeline"),

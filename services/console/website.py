@@ -21,6 +21,7 @@ from services.console.web.sessions import Sessions
 from services.console.web.shell import Shell
 from services.console.web.site import Site
 from services.console.web.stages import Stages
+from services.console.web.unmaskings import Unmaskings
 
 PAGES: tuple[Callable[[Site], APIRouter], ...] = (today.routes, platform.routes)
 """Each page's routes. The navigation (`services.console.web.shell.PLACES`) shows those that are here."""
@@ -50,6 +51,7 @@ async def open_site(
         Feed(config.dsn("console"), config.connect_timeout_seconds, freshness),
         Actions(config, queries, http),
         Stages(config, http),
+        Unmaskings(pool),
     )
 
 

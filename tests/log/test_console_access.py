@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -9,6 +10,7 @@ import pytest_asyncio
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from libs.runtime.problems import Problem
 from services.console.store import Projector
 from services.console.web.roles import ROLES
 from tests.console_database import console_dsn, pool
@@ -164,3 +166,26 @@ async def test_hostile_text_in_an_address_is_answered_clearly(filled: People, te
         assert 300 <= answer.status_code < 500, (path, answer.status_code)
         assert "<script>alert(1)" not in answer.text
         assert ">49<" not in answer.text
+
+
+async def test_each_look_at_personal_data_is_on_record_for_ever(people: People, pool: asyncpg.Pool) -> None:
+    sessions = people.site.guard.sessions
+    secret = await sessions.start("acme", "sam", "Sam", "support", None)
+    sam = await sessions.find(secret)
+    assert sam is not None
+    await people.site.unmask(sam, "o-0", "the parcel came back; wants the address")
+    [row] = await people.site.unmaskings.latest("acme")
+    assert (row["actor"], row["order_id"], row["reason"]) == (
+        "sam",
+        "o-0",
+        "the parcel came back; wants the address",
+    )
+    assert await people.site.unmaskings.latest("rival") == []
+    viewer = replace(sam, role="viewer")
+    for who, why in ((sam, ""), (sam, " \n"), (sam, "x" * 201), (viewer, "curious")):
+        with pytest.raises(Problem):
+            await people.site.unmask(who, "o-0", why)
+    assert len(await people.site.unmaskings.latest("acme")) == 1
+    for change in ("DELETE FROM", "TRUNCATE"):
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await pool.execute(f"{change} access.unmaskings")

@@ -1,9 +1,9 @@
 // What the pages do beyond links and forms: times in the reader's zone, keys, and parts that follow the log.
 "use strict";
 (() => {
-  const shown = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
+  const shown = new Intl.DateTimeFormat(undefined, {
     year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
-  const exact = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
+  const exact = new Intl.DateTimeFormat(undefined, {
     dateStyle: "full", timeStyle: "long" });
 
   const span = (seconds) => { // as services.console.web.shell.span
@@ -90,6 +90,13 @@
   });
   document.addEventListener("visibilitychange", catchUp);
   document.addEventListener("focusout", catchUp);
+
+  // A part that could not be had is asked for again.
+  for (const failed of ["htmx:sendError", "htmx:responseError", "htmx:timeout"])
+    document.addEventListener(failed, (event) => {
+      const part = event.detail.elt;
+      if (part.dataset.live) setTimeout(() => refresh(part), 2000);
+    });
 
   // What a reader has opened stays open.
   let opened = [];

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from libs.runtime.problems import Problem
 from libs.runtime.settings import STAGES
 from services.console.web.actions import Outcome
+from services.console.web.roles import STAGE_ROLE
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -41,8 +42,17 @@ def routes(site: Site) -> APIRouter:
             raise Problem(
                 404, "http_404", "Not Found", "There is no such thing to do.", "Go back to Platform."
             )
+        if not key.startswith((f"{session.tenant}/", *_unclaimed(session))):
+            raise Problem(
+                403,
+                "forbidden",
+                "Not your key",
+                "It is another tenant's, or says not whose.",
+                "Ask an admin.",
+            )
+        body = {"key": key, "note": note}
         outcome = await site.actions.call(
-            session, stage, "POST", f"/v1/parked/{verb}", body={"key": key, "note": note}
+            session, stage, "POST", f"/v1/parked/{verb}", body=body, role=_role(session)
         )
         if not outcome.ok:
             return await draw(request, session, "platform.html", outcome, 409)
@@ -61,7 +71,7 @@ def routes(site: Site) -> APIRouter:
             asyncio.gather(*(_parked(site, session, stage) for stage in STAGES)),
             site.everything.rebuilds(),
         )
-        rows = sorted((row for found in parked for row in found or ()), key=lambda row: row["moment"])
+        rows = [row for found in parked if not isinstance(found, Outcome) for row in found]
         return await site.page(
             request,
             session,
@@ -69,8 +79,8 @@ def routes(site: Site) -> APIRouter:
             status=status,
             stands=stands,
             projection=projection,
-            parked=rows,
-            silent=[stage for stage, found in zip(STAGES, parked, strict=True) if found is None],
+            parked=sorted(rows, key=lambda row: row["moment"]),
+            silent=[found for found in parked if isinstance(found, Outcome)],
             rebuilds=rebuilds,
             outcome=outcome,
         )
@@ -78,15 +88,25 @@ def routes(site: Site) -> APIRouter:
     return router
 
 
-async def _parked(site: Site, session: Session, stage: str) -> list[dict[str, Any]] | None:
-    """What the stage has parked of the person's tenant; none when it does not answer."""
-    answer = await site.actions.call(
-        session, stage, "GET", "/v1/parked", query={"limit": str(_ROWS_MAX), "all_states": "false"}
-    )
+def _unclaimed(session: Session) -> tuple[str, ...]:
+    """How keys begin of records that say not whose they are: for an admin, as nobody's tenant is shown by it."""
+    return ("?",) if session.role == "admin" else ()
+
+
+def _role(session: Session) -> str:
+    """What a stage is asked as: its own operators see nothing that says not whose it is."""
+    return "admin" if session.role == "admin" else STAGE_ROLE
+
+
+async def _parked(site: Site, session: Session, stage: str) -> list[dict[str, Any]] | Outcome:
+    """What the stage has parked of the person's tenant, or why that is not known."""
+    query = {"limit": str(_ROWS_MAX), "all_states": "false"}
+    answer = await site.actions.call(session, stage, "GET", "/v1/parked", query=query, role=_role(session))
     if not answer.ok:
-        return None
+        return answer
     return [
         {**row, "stage": stage, "moment": datetime.fromisoformat(row["at"])}
         for row in answer.events[0]["parked"]
         if row["state"] in _STATES
+        and (row["tenant"] == session.tenant or (_unclaimed(session) and not row["tenant"]))
     ]

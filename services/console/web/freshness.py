@@ -6,17 +6,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import structlog
+
+from libs.runtime.log import Unavailable
 from libs.runtime.problems import Problem
+
+logger = structlog.get_logger()
 
 TopicPartition = tuple[str, int]
 Positions = Callable[[], Awaitable[Mapping[TopicPartition, int]]]
 
 KEPT_SECONDS = 0.5
-"""An answer is good for so long."""
-_SILENT_SECONDS = 5.0
-"""Kafka is left alone for so long once it did not answer."""
+"""An answer is good for so long; then another is asked for, while the last is still given."""
+_SILENT_SECONDS = 20.0
+"""What is older is no answer any more: Kafka or the database does not give one."""
 _SAMPLES_MAX = 1200
-_PATIENCE_SECONDS = 1.5
+_PATIENCE_SECONDS = 5.0
+_FIRST_SECONDS = 2.0
+"""How long the first who ask wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +42,32 @@ class Freshness:
     def __init__(self, ends: Positions, consumed: Positions) -> None:
         self._ends, self._consumed = ends, consumed
         self._samples: deque[tuple[datetime, Mapping[TopicPartition, int]]] = deque(maxlen=_SAMPLES_MAX)
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Task[None] | None = None
         self._known: Stand | None = None
-        self._good_until = datetime.min.replace(tzinfo=UTC)
+        self._asked_at = datetime.min.replace(tzinfo=UTC)
+        """Of the last answer."""
 
     async def stand(self) -> Stand | None:
-        """Where the read models stand; none when Kafka or the database does not answer."""
-        async with self._asking:
-            if datetime.now(UTC) < self._good_until:
-                return self._known
-            try:
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    self._known = await self._ask()
-                good = KEPT_SECONDS
-            except (Problem, OSError, TimeoutError):
-                self._known, good = None, _SILENT_SECONDS
-            self._good_until = datetime.now(UTC) + timedelta(seconds=good)
-            return self._known
+        """Where the read models stood half a second ago, or longer where Kafka is slow to answer; none
+        when it or the database has not answered for a while."""
+        now = datetime.now(UTC)
+        if now - self._asked_at > timedelta(seconds=KEPT_SECONDS) and self._asking is None:
+            self._asking = asyncio.create_task(self._ask_once())
+        if self._known is None and self._asking is not None:
+            await asyncio.wait([self._asking], timeout=_FIRST_SECONDS)
+        old = datetime.now(UTC) - self._asked_at > timedelta(seconds=_SILENT_SECONDS)
+        return None if old else self._known
+
+    async def _ask_once(self) -> None:
+        at = datetime.now(UTC)
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                self._known = await self._ask()
+            self._asked_at = at
+        except (Problem, Unavailable, OSError, TimeoutError) as error:
+            logger.warning("how old the read models are is not known", error=repr(error))
+        finally:
+            self._asking = None
 
     async def _ask(self) -> Stand:
         at = datetime.now(UTC)

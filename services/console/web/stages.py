@@ -19,7 +19,9 @@ logger = structlog.get_logger()
 
 NAMES = (*STAGES, "console")
 _KEPT_SECONDS = 2.0
-_PATIENCE_SECONDS = 3.0
+_OLD_SECONDS = 15.0
+"""What is older is not shown any more: who asks waits for another."""
+_PATIENCE_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +87,34 @@ class Stages:
 
 
 class _Kept:
-    """An answer that is asked for once for all who want it, and kept a while."""
+    """An answer that is asked for once for all who want it; while another is asked for, the last is given."""
 
     def __init__(self, ask: Callable[[], Awaitable[Any]]) -> None:
-        self._ask, self._asking = ask, asyncio.Lock()
-        self._known: Any = None
-        self._good_until = datetime.min.replace(tzinfo=UTC)
+        self._ask, self._known = ask, None
+        self._asking: asyncio.Task[Any] | None = None
+        self._good_until = self._old_at = datetime.min.replace(tzinfo=UTC)
 
     async def __call__(self) -> Any:
-        async with self._asking:
-            if datetime.now(UTC) >= self._good_until:
-                self._known = await self._ask()
-                self._good_until = datetime.now(UTC) + timedelta(seconds=_KEPT_SECONDS)
-            return self._known
+        now = datetime.now(UTC)
+        if now >= self._good_until and self._asking is None:
+            self._asking = asyncio.create_task(self._ask_once())
+        if now >= self._old_at and self._asking is not None:
+            await asyncio.shield(self._asking)
+        return self._known
+
+    async def _ask_once(self) -> None:
+        try:
+            self._known = await self._ask()
+            now = datetime.now(UTC)
+            self._good_until = now + timedelta(seconds=_KEPT_SECONDS)
+            self._old_at = now + timedelta(seconds=_OLD_SECONDS)
+        finally:
+            self._asking = None
 
 
 def address(config: Settings, service: str) -> str:
     """Where a service's edge is reached from here."""
     if config.stage_url:
         return config.stage_url.format(stage=service).rstrip("/")
-    return f"http://127.0.0.1:{config.port(service)}"
+    # Not `config.port`: this process may have been given a port of its own.
+    return f"http://127.0.0.1:{config.http_port_base + NAMES.index(service)}"

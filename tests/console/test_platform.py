@@ -1,0 +1,65 @@
+"""The platform in a real browser: health and lag, a parked key settled by hand, a rebuild that shows."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import expect
+
+from libs.events.catalogue import encode
+from libs.events.envelope import Envelope
+from libs.events.ids import partition_key
+from libs.events.intake import CancelOrder
+from libs.runtime import wire
+from libs.runtime.kafka import KafkaPublisher, Lanes
+from libs.runtime.settings import settings
+from libs.runtime.stage import commands_topic
+from tests.console.browser import Desk, check, picture
+from tests.console.orders import Orders
+
+pytestmark = pytest.mark.e2e
+
+
+async def park(tenant: str) -> None:
+    """Publish a command to intake under another order's key, which nobody may decide."""
+    config, id_, now = settings(), uuid4(), datetime.now(UTC)
+    body = CancelOrder(order_id="o-2", reason="")
+    envelope = Envelope(id_, tenant, body.stream, body, now, "e2e", "", id_, id_, "e2e")
+    key = partition_key(tenant, f"o-{id_}")
+    message = (key.encode(), encode(body), wire.headers(envelope), int(now.timestamp() * 1000))
+    publisher = KafkaPublisher(config, "test")
+    await publisher.send(commands_topic("intake"), Lanes(config.partitions)(key), message)
+    await publisher.stop()
+
+
+async def test_a_parked_key_is_settled_by_a_button(desk: Desk) -> None:
+    async with desk.person("admin") as page:
+        await page.goto("/platform")
+        await expect(page.get_by_text("Parked keys")).to_be_visible()
+        before = await page.get_by_role("button", name="Discard").count()
+        await park(desk.tenant)
+        await expect(page.get_by_role("button", name="Discard")).to_have_count(before + 1)
+        row = page.get_by_role("row").filter(has_text="bad_headers").first
+        await expect(row).to_be_visible()
+        await check(page)
+        await picture(page, "platform")
+        await row.get_by_label("What was done").fill("It was a test; nobody misses it")
+        await row.get_by_role("button", name="Discard").click()
+        await expect(page.get_by_role("button", name="Discard")).to_have_count(before)
+
+
+async def test_who_only_looks_has_no_buttons(desk: Desk) -> None:
+    async with desk.person("auditor") as page:
+        await page.goto("/platform")
+        await expect(page.get_by_role("row").filter(has_text="inventory").first).to_contain_text("ready")
+        await expect(page.get_by_role("button", name="Replay")).to_have_count(0)
+        await check(page)
+
+
+async def test_a_rebuild_shows(desk: Desk, orders: Orders) -> None:
+    async with desk.person("admin") as page:
+        await page.goto("/platform")
+        rebuilt = await asyncio.to_thread(orders.stack.json, "rebuild", "console", "--verify")
+        row = page.get_by_role("row").filter(has_text=rebuilt["rebuilt_digest"][:16]).first
+        await expect(row).to_contain_text("the same")
