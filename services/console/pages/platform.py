@@ -89,7 +89,7 @@ def routes(site: Site) -> APIRouter:
 
 
 def _unclaimed(session: Session) -> tuple[str, ...]:
-    """How keys begin of records that say not whose they are: for an admin, as nobody's tenant is shown by it."""
+    """How keys begin of records that say not whose they are: for an admin alone."""
     return ("?",) if session.role == "admin" else ()
 
 
