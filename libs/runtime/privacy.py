@@ -1,8 +1,9 @@
 """How personal data is sealed into a contract, given a key. Pure cryptography: no storage, no clock.
 
-Three keys, each with one job:
+Four keys, each with one job:
 
     master key   32 bytes, held by the deployment; wraps subject keys, never touches personal data
+    index key    HKDF-Expand of the master key and a tenant; hashes parts of words for the console's search
     subject key  32 random bytes per (tenant, subject, generation); destroyed on erasure
     derived      HKDF-Expand (RFC 5869) of the subject key: one key encrypts, another makes nonces
 
@@ -87,6 +88,11 @@ class SubjectKey:
 def new_key() -> bytes:
     """A fresh subject key."""
     return secrets.token_bytes(KEY_BYTES)
+
+
+def index_key(master: bytes, tenant: str) -> bytes:
+    """The key that hashes a tenant's personal data for a search index. It opens nothing."""
+    return _derive(master, b"orderlog search v1|" + tenant.encode())
 
 
 def wrap(master: bytes, key: bytes, tenant: str, subject: str, generation: int) -> bytes:

@@ -11,9 +11,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from libs.events.contract import Name, NodeId, OrderId, Sku
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
+from services.console.contacts import Contacts
 from services.console.cursor import CURSOR_LENGTH_MAX, Part, read_cursor, write_cursor
 from services.console.facts import Units
+from services.console.finder import Finder
 from services.console.queries import OrderFilter, Queries, Row, key_of
+from services.console.search.terms import QUERY_LENGTH_MAX
 from services.console.standing import STATUSES, line_standings, returned_units, work_state
 from services.console.stored import read_state
 
@@ -25,6 +28,12 @@ Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Rows of a page.")]
 After = Annotated[
     str | None, Query(max_length=CURSOR_LENGTH_MAX, description="The `next` of the page before.")
 ]
+SEES_PERSONAL = frozenset({"support", "operator", "admin"})
+"""Roles of tokens that may find customers by name, mail, phone or postcode."""
+_Q = (
+    "Parts of words: of an order id (its beginning), external id, customer id, tracking number, SKU, article;"
+    " and, for roles that may see personal data, of the customer's name, mail, phone or postcode."
+)
 Ends = Callable[[], Awaitable[Mapping[str, int]]]
 """Records that each events topic holds now."""
 
@@ -35,11 +44,11 @@ class Gate(Protocol):
     def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]: ...
 
 
-def routes(gate: Gate, queries: Queries, ends: Ends) -> APIRouter:
+def routes(gate: Gate, queries: Queries, contacts: Contacts, ends: Ends) -> APIRouter:
     """Everything under /v1; for each role."""
     router = APIRouter(prefix="/v1")
     reader = Annotated[Claims, Depends(gate.require("viewer", "support", "operator", "integrator"))]
-    _order_routes(router, reader, queries)
+    _order_routes(router, reader, queries, contacts)
     _stock_routes(router, reader, queries)
 
     @router.get("/summary", tags=["orders"], summary="Orders by status, and how far the projection has read")
@@ -59,25 +68,34 @@ def routes(gate: Gate, queries: Queries, ends: Ends) -> APIRouter:
     return router
 
 
-def _order_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
+def _order_routes(router: APIRouter, reader: Any, queries: Queries, contacts: Contacts) -> None:
     @router.get("/orders", tags=["orders"], summary="Orders, the newest first")
     async def orders(
         claims: reader,
         status: Annotated[str | None, Query(description=", ".join(STATUSES))] = None,
         channel: Annotated[Name | None, Query()] = None,
         external_id: Annotated[Name | None, Query()] = None,
+        customer_id: Annotated[Name | None, Query()] = None,
+        q: Annotated[str | None, Query(max_length=QUERY_LENGTH_MAX, description=_Q)] = None,
         sku: Annotated[Sku | None, Query(description="Orders with a line of this SKU.")] = None,
         since: Annotated[datetime | None, Query(alias="from", description="Placed then or later.")] = None,
         before: Annotated[datetime | None, Query(alias="to", description="Placed before then.")] = None,
         limit: Limit = 50,
         after: After = None,
     ) -> Response:
-        wanted = OrderFilter(
-            _status(status), channel, external_id, sku, _time("from", since), _time("to", before)
-        )
+        window = _time("from", since), _time("to", before)
+        wanted = OrderFilter(_status(status), channel, external_id, sku, *window, customer_id)
         place = _place("orders", after, (datetime, str))
-        rows = await queries.orders(claims.tenant, wanted, place, limit + 1)
-        return _page("orders", rows, limit, ("ordered_at", "order_id"), _order)
+        found = await Finder(queries, contacts).page(
+            claims.tenant, wanted, q, place, limit, personal=claims.role in SEES_PERSONAL
+        )
+        return _json(
+            {
+                "orders": [_order(row) for row in found.rows],
+                "next": write_cursor("orders", found.following) if found.following else None,
+            }
+            | ({"hits": found.hits, "complete": found.complete} if q is not None else {})
+        )
 
     @router.get("/orders/{order_id}", tags=["orders"], summary="One order, with everything known of it")
     async def order(claims: reader, order_id: OrderId) -> Response:

@@ -20,6 +20,8 @@ from libs.runtime.beginning import begin_reading
 from libs.runtime.consume import Subscription, broker_of
 from libs.runtime.edge import require
 from libs.runtime.kafka import lone_consumer
+from libs.runtime.keyring import Keyring, open_keyring
+from libs.runtime.pool import bounded_pool
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.seek import Seek
@@ -28,8 +30,11 @@ from libs.runtime.settings import STAGES, Settings, settings
 from libs.runtime.stage import events_topic
 from libs.runtime.tokens import Claims
 from services.console.api import routes
+from services.console.contacts import Contacts
 from services.console.follow import Follower
 from services.console.queries import Queries
+from services.console.search.feed import SearchFeed
+from services.console.search.index import SearchIndex
 from services.console.store import Projector
 
 logger = structlog.get_logger()
@@ -80,13 +85,16 @@ class Console:
             )
             ends = TopicEnds(self._settings)
             stack.push_async_callback(ends.close)
-            app.include_router(routes(self, Queries(self._pool), ends.count))
+            keyring = await stack.enter_async_context(open_keyring(self._settings))
+            queries = Queries(self._pool)
+            app.include_router(routes(self, queries, Contacts(queries, keyring), ends.count))
             app.state.begin_stop = self._subscription.stop_reading
             await self._faststream.start()
             stack.push_async_callback(self._faststream.stop)
             tasks = [
                 asyncio.create_task(self._keep_committing(), name="commit"),
                 asyncio.create_task(self._keep_writing(), name="write"),
+                asyncio.create_task(self._keep_indexing(keyring), name="search"),
             ]
             try:
                 yield
@@ -113,6 +121,12 @@ class Console:
             except Exception as error:
                 logger.warning("read models not written, what is held waits", error=repr(error))
                 await asyncio.sleep(self._settings.retry_seconds_min)
+
+    async def _keep_indexing(self, keyring: Keyring) -> None:
+        """Fill the search index, over connections of its own: one that holds the lock, one that writes."""
+        dsn, options = self._settings.dsn(NAME), {"application_name": "orderlog-console-search"}
+        async with bounded_pool(dsn, self._settings, min_size=0, max_size=2, server_settings=options) as pool:
+            await SearchFeed(self._settings, pool, SearchIndex(pool, keyring), time.monotonic).run()
 
     async def _readiness(self) -> dict[str, Any]:
         """Ready: partitions are assigned and the database answers. A halted partition is shown, not fatal."""

@@ -16,9 +16,11 @@ from libs.events.envelope import Envelope
 from libs.events.intake import OrderAccepted
 from libs.runtime import problems
 from libs.runtime.edge import require
+from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.settings import Settings
 from libs.runtime.tokens import mint, new_signing_key
 from services.console.api import routes
+from services.console.contacts import Contacts
 from services.console.cursor import write_cursor
 from services.console.queries import Queries
 from services.console.store import Projector
@@ -108,8 +110,8 @@ async def api(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Api]:
 
     app = FastAPI()
     problems.install(app)
-    gate = Gate(tmp_path)
-    app.include_router(routes(gate, Queries(pool), ends))
+    gate, queries = Gate(tmp_path), Queries(pool)
+    app.include_router(routes(gate, queries, Contacts(queries, MemoryKeyring()), ends))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://console") as client:
         yield Api(client, gate)
