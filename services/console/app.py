@@ -21,6 +21,7 @@ from libs.runtime.consume import Subscription, broker_of
 from libs.runtime.edge import require
 from libs.runtime.kafka import lone_consumer
 from libs.runtime.keyring import Keyring, open_keyring
+from libs.runtime.load import Load
 from libs.runtime.pool import bounded_pool
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.probes import add_probes, answers
@@ -29,9 +30,12 @@ from libs.runtime.serve import serve
 from libs.runtime.settings import STAGES, Settings, settings
 from libs.runtime.stage import events_topic
 from libs.runtime.tokens import Claims
-from services.console.api import routes
+from services.console.api import Reads, routes
 from services.console.contacts import Contacts
+from services.console.feed import Feed
 from services.console.follow import Follower
+from services.console.history import TopicTail
+from services.console.own_writes import OwnWrites
 from services.console.queries import Queries
 from services.console.search.feed import SearchFeed
 from services.console.search.index import SearchIndex
@@ -87,7 +91,16 @@ class Console:
             stack.push_async_callback(ends.close)
             keyring = await stack.enter_async_context(open_keyring(self._settings))
             queries = Queries(self._pool)
-            app.include_router(routes(self, queries, Contacts(queries, keyring), ends.count))
+            tail = TopicTail(self._settings)
+            stack.push_async_callback(tail.close)
+            reads = Reads(
+                queries,
+                Contacts(queries, keyring),
+                OwnWrites(queries, Load(NAME, self._settings), self._settings.wait_seconds_max),
+                Feed(queries, tail),
+                ends.count,
+            )
+            app.include_router(routes(self, reads))
             app.state.begin_stop = self._subscription.stop_reading
             await self._faststream.start()
             stack.push_async_callback(self._faststream.stop)

@@ -127,6 +127,12 @@ class Queries:
             )
             return dict(row), [dict(claim) for claim in claims], [dict(entry) for entry in begins]
 
+    async def heard(self) -> dict[tuple[str, int], int]:
+        """The last sequence projected of each lane, by stage and lane; all tenants share them."""
+        async with self._tenant("") as connection:
+            rows = await connection.fetch("SELECT source, lane, sequence FROM high_water")
+        return {(source.rpartition("/")[2], lane): sequence for source, lane, sequence in rows}
+
     async def timeline(
         self, tenant: str, order_id: str, after: tuple[datetime, str, int, int] | None, limit: int
     ) -> list[Row]:
