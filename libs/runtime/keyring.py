@@ -30,6 +30,7 @@ from libs.runtime.privacy import (
     canonical,
     check_place,
     index_key,
+    link_key,
     new_key,
     seal,
     unseal,
@@ -143,6 +144,10 @@ class Keyring(ABC):
     def index_key(self, tenant: str) -> bytes:
         """See `libs.runtime.privacy.index_key`."""
         return index_key(self._master, tenant)
+
+    def link_key(self) -> bytes:
+        """See `libs.runtime.privacy.link_key`."""
+        return link_key(self._master)
 
     def _opened(self, tenant: str, order_id: str, sealed: Sealed) -> dict[str, Any] | None:
         key = self._cache.get((tenant, sealed.subject, sealed.generation))

@@ -20,6 +20,10 @@ class Contacts:
         """What to hash a search of personal data with."""
         return self._keyring.index_key(tenant)
 
+    def link_key(self) -> bytes:
+        """What to sign a customer's link with."""
+        return self._keyring.link_key()
+
     async def open(self, tenant: str, order_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """Personal data by order; an order without a contact, or of somebody who was erased, is missing."""
         sealed = await self._queries.contacts(tenant, order_ids) if order_ids else {}
