@@ -1,6 +1,6 @@
 """What led to what in an order's life, as a picture: a lane a stage, to the right what came of it.
 
-Plain SVG without script or inline style, so that it fits the strictest policy; each event is a link to its row.
+Plain SVG without script or inline style, as the strictest policy has it; each event is a link to its row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,11 @@ def picture(timeline: Sequence[Row]) -> str:
         f'<line class="lane" x1="0" x2="{width}" y1="{y - _GAP_Y}" y2="{y - _GAP_Y}"/>'
         for stage, y in lanes.items()
     ]
-    drawn += [_edge(places[row["causation_id"]], places[row["event_id"]]) for row in rows if row["causation_id"] in places]
+    drawn += [
+        _edge(places[row["causation_id"]], places[row["event_id"]])
+        for row in rows
+        if row["causation_id"] in places
+    ]
     drawn += [_event(row, *places[row["event_id"]]) for row in rows]
     title = f"What led to what: {len(rows)} events in {len(lanes)} stages"
     return (
@@ -57,7 +61,9 @@ def _columns(rows: Sequence[Row]) -> dict[Any, int]:
     return columns
 
 
-def _places(rows: Sequence[Row], columns: Mapping[Any, int]) -> tuple[dict[Any, tuple[int, int]], dict[str, int], int]:
+def _places(
+    rows: Sequence[Row], columns: Mapping[Any, int]
+) -> tuple[dict[Any, tuple[int, int]], dict[str, int], int]:
     """Where each event is drawn, where each stage's lane begins, and the height of it all."""
     places: dict[Any, tuple[int, int]] = {}
     lanes: dict[str, int] = {}

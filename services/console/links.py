@@ -2,8 +2,8 @@
 
     token = base64url(tenant | order id | last second, since 1970) . base64url(HMAC-SHA256, 24 bytes)
 
-The key is derived from the master key (`Keyring.link_key`), so no other service can make one, and a link opens
-nothing but this page of this order.
+The key is derived from the master key (`Keyring.link_key`), and a link opens nothing but this page of this
+order.
 """
 
 import base64

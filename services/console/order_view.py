@@ -18,7 +18,17 @@ from services.console.standing import (
     status_of,
 )
 
-AT_REST = ("accepted", "backordered", "short_picked", "reserved", "routed", "allocated", "released", "picking", "packed")
+AT_REST = (
+    "accepted",
+    "backordered",
+    "short_picked",
+    "reserved",
+    "routed",
+    "allocated",
+    "released",
+    "picking",
+    "packed",
+)
 """What a unit can be that a cancellation may still stop: it has not left."""
 GONE = ("shipped", "in_transit", "delivered", "lost")
 
@@ -95,7 +105,9 @@ def money(amount_minor: int | None, currency: str, locale: str = "en") -> str:
     """An amount as people write it; empty for none."""
     if amount_minor is None:
         return ""
-    amount = Decimal(amount_minor).scaleb(-get_currency_precision(currency)) if currency else Decimal(amount_minor)
+    amount = (
+        Decimal(amount_minor).scaleb(-get_currency_precision(currency)) if currency else Decimal(amount_minor)
+    )
     return format_currency(amount, currency or "XXX", locale=locale)
 
 
@@ -116,7 +128,9 @@ def preview_release(state: State, hold: str) -> Preview:
     rest = [name for name in open_ if name != hold]
     if rest:
         return Preview(True, f"Hold {hold} is lifted. {len(rest)} still block: {', '.join(rest)}.")
-    return Preview(True, f"Hold {hold} is lifted; it is the last. The order is accepted, and stock is promised to it.")
+    return Preview(
+        True, f"Hold {hold} is lifted; it is the last. The order is accepted, and stock is promised to it."
+    )
 
 
 def preview_cancel(state: State) -> Preview:
@@ -134,7 +148,10 @@ def preview_cancel(state: State) -> Preview:
     if not stopped:
         return Preview(False, "Everything has left the nodes; ask for a return instead.", tuple(details))
     units = sum(stopped.values())
-    return Preview(True, f"Up to {units} units are stopped, their stock given back; what was paid for them is refunded.", tuple(details))
+    what = (
+        f"Up to {units} units are stopped, their stock given back, and what was paid for them refunded."
+    )
+    return Preview(True, what, tuple(details))
 
 
 def _units(state: State, names: Sequence[str]) -> Mapping[tuple[str, str], int]:

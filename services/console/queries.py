@@ -12,12 +12,13 @@ from libs.events.order import Sealed
 from libs.runtime.pool import transaction
 from libs.runtime.postgres_log import reachable
 from services.console.search.terms import Wanted
+from services.console.standing import OPEN
 from services.console.store import Connection
 
 Row = Mapping[str, Any]
 
 _AS_READER = """SELECT set_config('search_path', 'live', true), set_config('orderlog.tenant', $1, true),
-    set_config('role', 'orderlog_console_reader', true)"""
+    set_config('orderlog.nodes', $2, true), set_config('role', 'orderlog_console_reader', true)"""
 
 _ORDERS = """SELECT order_id, status, channel, external_id, customer_id, ordered_at, currency, total_minor,
     line_count, units, confirmed_at, paid_at, routed_at, picking_at, shipped_at, picked_up_at, delivered_at,
@@ -41,6 +42,7 @@ HITS_MAX = 1000
 """Orders that a search looks at, of each kind of hit; where more are meant, it has to say more."""
 _CONTACTS = """SELECT order_id, sealed FROM search.parts
     WHERE tenant = $1 AND order_id = ANY($2::text[]) AND part = 'contact'"""
+_FACTS = "SELECT order_id, external_id, facts FROM orders WHERE tenant = $1 AND order_id = ANY($2::text[])"
 _ORDER = "SELECT * FROM orders WHERE tenant = $1 AND order_id = $2"
 _STOCK = "SELECT sku, node, bucket, quantity FROM stock"
 _RESERVATIONS = """SELECT order_id, sku, wanted, held, allocated, issued, released, short, returned
@@ -53,6 +55,23 @@ _TIMELINE = """SELECT t.at, t.stage, t.type, t.sentence, t.actor, t.reason, t.ev
     WHERE t.tenant = $1 AND t.order_id = $2
         AND ($3::timestamptz IS NULL OR (t.at, t.stage, t.lane, t.sequence) > ($3, $4, $5::int, $6::bigint))
     ORDER BY t.at, t.stage, t.lane, t.sequence LIMIT $7"""
+
+
+UNFINISHED = ("incoming", "held", *OPEN)
+"""Statuses of orders that something is still to happen to."""
+_OPEN_BY_STATUS = """SELECT status, count(*) AS orders, min(last_at) AS quiet_since FROM orders
+    WHERE tenant = $1 AND status = ANY($2::text[]) GROUP BY status"""
+_OLDEST = f"""{_ORDERS} WHERE tenant = $1 AND status = ANY($2::text[])
+    ORDER BY last_at, order_id LIMIT $3"""
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """`statuses`: of unfinished orders, how many, and since when one of them has been without news; `oldest`:
+    those that have been longest."""
+
+    statuses: Mapping[str, Row]
+    oldest: Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +93,13 @@ class OrderFilter:
 class Queries:
     """Reads the live tables. Each call is one snapshot of one tenant: a short read-only transaction."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: asyncpg.Pool, nodes: Sequence[str] | None = None) -> None:
+        """`nodes`: only what concerns one of these is seen; none: everything of the tenant's."""
+        self._pool, self._nodes = pool, nodes
+
+    def within(self, nodes: Sequence[str] | None) -> "Queries":
+        """The same tables, as far as somebody sees them who may see these nodes."""
+        return Queries(self._pool, nodes)
 
     async def orders(
         self, tenant: str, wanted: OrderFilter, after: tuple[datetime, str] | None, limit: int
@@ -100,6 +124,12 @@ class Queries:
         if after is not None:
             asked.add("(ordered_at, order_id) < ({}, {})", *after)
         return await self._page(select, asked, "ordered_at DESC, order_id DESC", limit)
+
+    async def facts(self, tenant: str, order_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """By order: what people call it, and its facts; of those that there are."""
+        async with self._tenant(tenant) as connection:
+            rows = await connection.fetch(_FACTS, tenant, order_ids)
+        return {order_id: (external_id or order_id, facts) for order_id, external_id, facts in rows}
 
     async def contacts(self, tenant: str, order_ids: Sequence[str]) -> dict[str, Sealed]:
         """The sealed contacts of these orders, of those that have one that was not erased."""
@@ -186,6 +216,30 @@ class Queries:
             latest = await connection.fetchval("SELECT max(at) FROM high_water")
         return dict(map(tuple, statuses)), dict(map(tuple, consumed)), latest
 
+    async def today(self, tenant: str, oldest: int) -> Today:
+        """Where the tenant's open orders stand, and those that are longest without news."""
+        async with self._tenant(tenant) as connection:
+            statuses = await connection.fetch(_OPEN_BY_STATUS, tenant, list(UNFINISHED))
+            rows = await connection.fetch(_OLDEST, tenant, list(UNFINISHED), oldest)
+        return Today({row["status"]: dict(row) for row in statuses}, [dict(row) for row in rows])
+
+    async def positions(self) -> dict[tuple[str, int], int]:
+        """The next offset to be projected, by topic and partition."""
+        with reachable():
+            rows = await self._pool.fetch("SELECT topic, partition, next_offset FROM live.consumed")
+        return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+    async def has_heard(self, source: str, sequences: Mapping[int, int]) -> bool:
+        """Whether the read models have a sender's events up to these sequences, by lane."""
+        with reachable():
+            rows = await self._pool.fetch(
+                "SELECT lane, sequence FROM live.high_water WHERE source = $1 AND lane = ANY($2::int[])",
+                source,
+                list(sequences),
+            )
+        known = {row["lane"]: row["sequence"] for row in rows}
+        return all(known.get(lane, 0) >= sequence for lane, sequence in sequences.items())
+
     async def _page(self, select: str, asked: "_Asked", order: str, limit: int) -> list[Row]:
         asked.values.append(limit)
         query = f"{select} WHERE {' AND '.join(asked.terms)} ORDER BY {order} LIMIT ${len(asked.values)}"
@@ -196,7 +250,9 @@ class Queries:
     async def _tenant(self, tenant: str) -> AsyncIterator[Connection]:
         with reachable():
             async with transaction(self._pool, isolation="repeatable_read", readonly=True) as connection:
-                await connection.execute(_AS_READER, tenant)
+                # No node is called so: who may see none must not see all.
+                nodes = "" if self._nodes is None else ",".join(self._nodes) or ","
+                await connection.execute(_AS_READER, tenant, nodes)
                 yield connection
 
 

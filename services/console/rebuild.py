@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 from libs.runtime.complaint import Complaint
+from services.console.announce import EVERYTHING, TELL
 from services.console.digest import digest
 from services.console.lanes import Done, Ends, NotInBulk, Read, fold_as_live, fold_in_bulk
 from services.console.refold import TwiceWritten, Undone, begin, finish
@@ -143,6 +144,7 @@ async def _swap(connection: Connection) -> None:
     await connection.execute("LOCK TABLE live.consumed IN ACCESS EXCLUSIVE MODE")
     await connection.execute("DROP SCHEMA live CASCADE")
     await connection.execute(f"ALTER SCHEMA {SCHEMA} RENAME TO live")
+    await connection.execute(TELL, EVERYTHING)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ VIEWS_MAX = 50
 NAME_LENGTH_MAX = 60
 QUERY_LENGTH_MAX = 2000
 _SCOPE = "SELECT set_config('orderlog.tenant', $1, true), set_config('orderlog.actor', $2, true)"
+_OF = "SELECT name, query FROM desk.saved_views ORDER BY lower(name), name"
 _SAVE = """INSERT INTO desk.saved_views (tenant, owner, name, query) VALUES ($1, $2, $3, $4)
     ON CONFLICT (tenant, owner, name) DO UPDATE SET query = excluded.query, saved_at = now()"""
 
@@ -36,7 +37,9 @@ class SavedViews:
     async def of(self, tenant: str, owner: str) -> Sequence[SavedView]:
         """By name."""
         async with self._scope(tenant, owner) as connection:
-            rows = await connection.fetch("SELECT name, query FROM desk.saved_views ORDER BY lower(name), name")
+            rows = await connection.fetch(
+                "SELECT name, query FROM desk.saved_views ORDER BY lower(name), name"
+            )
         return [SavedView(*row) for row in rows]
 
     async def save(self, tenant: str, owner: str, name: str, query: str) -> None:
@@ -46,14 +49,18 @@ class SavedViews:
                 422,
                 "invalid_view",
                 "The view was not saved",
-                f"A view takes a name of 1 to {NAME_LENGTH_MAX} characters and filters of {QUERY_LENGTH_MAX}.",
+                f"Its name takes 1 to {NAME_LENGTH_MAX} characters, its filters {QUERY_LENGTH_MAX}.",
                 "Give it a shorter name.",
             )
         async with self._scope(tenant, owner) as connection:
             count = await connection.fetchval("SELECT count(*) FROM desk.saved_views WHERE name <> $1", name)
             if count >= VIEWS_MAX:
                 raise Problem(
-                    422, "too_many_views", "The view was not saved", f"You have {count} views.", "Delete one first."
+                    422,
+                    "too_many_views",
+                    "The view was not saved",
+                    f"You have {count} views.",
+                    "Delete one first.",
                 )
             await connection.execute(_SAVE, tenant, owner, name, query)
 
