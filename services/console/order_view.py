@@ -148,9 +148,7 @@ def preview_cancel(state: State) -> Preview:
     if not stopped:
         return Preview(False, "Everything has left the nodes; ask for a return instead.", tuple(details))
     units = sum(stopped.values())
-    what = (
-        f"Up to {units} units are stopped, their stock given back, and what was paid for them refunded."
-    )
+    what = f"Up to {units} units are stopped, their stock given back, and what was paid for them refunded."
     return Preview(True, what, tuple(details))
 
 

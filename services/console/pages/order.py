@@ -60,7 +60,7 @@ def routes(site: Site) -> APIRouter:
             "event.html",
             order_id=order_id,
             row=rows[0],
-            headers=[(name, value.decode(errors="replace")) for name, value in record.headers]
+            fields=[(name, value.decode(errors="replace")) for name, value in record.headers]
             if record
             else (),
             body=_pretty(record.value) if record else None,
