@@ -73,9 +73,12 @@ def add_pages(app: FastAPI, of: Site) -> None:
         transport = httpx2.ASGITransport(app=alone)
     app.include_router(login.routes(config, url, issuer, of.guard, of.shell, transport))
     app.include_router(site.routes(of))
-    for routes in PAGES:
-        app.include_router(routes(of))
-    of.shell.serve(frozenset(route.path for route in app.routes if isinstance(route, APIRoute)))
+    routers = [routes(of) for routes in PAGES]
+    for router in routers:
+        app.include_router(router)
+    of.shell.serve(
+        frozenset(route.path for router in routers for route in router.routes if isinstance(route, APIRoute))
+    )
 
 
 def own_url(config: Settings) -> str:
