@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from libs.runtime.settings import STAGES, Settings
 from libs.runtime.topics import count_lag
-from services.console.pages import order, orders, today
+from services.console.pages import customer, order, orders, today
 from services.console.queries import Queries
 from services.console.web import login, site
 from services.console.web.actions import WAIT_SECONDS, Actions
@@ -22,7 +22,12 @@ from services.console.web.sessions import Sessions
 from services.console.web.shell import Shell
 from services.console.web.site import AboutOrders, Site
 
-PAGES: tuple[Callable[[Site], APIRouter], ...] = (today.routes, orders.routes, order.routes)
+PAGES: tuple[Callable[[Site], APIRouter], ...] = (
+    today.routes,
+    orders.routes,
+    order.routes,
+    customer.routes,
+)
 """Each page's routes. The navigation (`services.console.web.shell.PLACES`) shows those that are here."""
 
 

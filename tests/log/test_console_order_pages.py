@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +17,14 @@ from libs.events.contract import Command, Event
 from libs.events.envelope import Envelope
 from libs.events.intake import CancelOrder, Hold, OrderAccepted, OrderHeld, ReleaseHold
 from libs.events.order import OrderLine
+from libs.events.returns import AuthoriseReturn
 from libs.runtime import problems
 from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
 from services.console.contacts import Contacts
 from services.console.history import History
+from services.console.links import Link, write_link
 from services.console.queries import Queries
 from services.console.saved_views import SavedViews
 from services.console.search.entries import entries
@@ -333,3 +336,54 @@ async def test_views_are_kept_by_their_owner_alone(world: World) -> None:
     assert "held &lt;script" in await ann.see("/orders")
     await ann.post("/orders/views/delete", name=f"held {HOSTILE}"[:60])
     assert "held &lt;script" not in await ann.see("/orders")
+
+
+async def customers_link(world: World, order_id: str) -> str:
+    page = (await (await world.browser("support")).post(f"/orders/{order_id}/link", 200)).text
+    found = re.search(r"http://[^/]+(/o/[\w.-]+)", page)
+    assert found, page
+    return found[1]
+
+
+async def test_a_customer_sees_their_order_and_nothing_else(world: World) -> None:
+    path = await customers_link(world, "o-0")
+    customer = Browser(httpx2.AsyncClient(transport=world.transport, base_url=world.site.guard.url), "")
+    page = await customer.see(path)
+    assert "X-o-0" in page
+    assert "Delivered" in page
+    assert "RM1" in page
+    for secret in ("ann", "LON", "zoe@example.org", "Müller", "17850", "nearest", "48.95", "/orders"):
+        assert secret not in re.sub(r"/assets/[^\"]+", "", page), secret
+    assert "Ihre Bestellung" in await customer.see(f"{path}?lang=de")
+    assert "Votre commande" in await customer.see(f"{path}?lang=fr")
+    await customer.see(path[:-2] + "xx", 404)
+    await customer.see("/o/nonsense", 404)
+    old = write_link(
+        world.site.about.contacts.link_key(), Link("acme", "o-0", datetime.now(UTC) - timedelta(seconds=1))
+    )
+    assert "no longer valid" in await customer.see(f"/o/{old}", 410)
+    assert "no longer valid" not in await customer.see(path.replace("/o/", "/o/x"), 404)
+
+
+async def test_a_customer_asks_for_a_return(world: World) -> None:
+    path = await customers_link(world, "o-0")
+    customer = Browser(httpx2.AsyncClient(transport=world.transport, base_url=world.site.guard.url), "")
+    page = await customer.see(path)
+    assert 'name="units-2"' in page
+    world.sent.commands.clear()
+    await customer.post(path, 422, **{"units-2": "0"})
+    await customer.post(path, 422, **{"units-99": "1", "units-2": "-1"})
+    assert world.sent.commands == []
+    event = {"type": "oms.returns.return_authorised", "data": {"rma_id": "o-0-R1"}}
+    world.sent.outcome = Outcome(True, "Done.", events=(event,), shown=True)
+    answer = await customer.post(path, 303, **{"units-2": "99", "reason": f"broken\x00 {HOSTILE}"})
+    actor, command, _ = world.sent.commands[0]
+    assert actor == "customer"
+    assert isinstance(command, AuthoriseReturn)
+    assert [(line.line, line.quantity) for line in command.lines] == [(2, 2)]
+    assert "o-0-R1" in await customer.see(answer.headers["location"])
+    world.sent.outcome = Outcome(False, "internal reason", "secret", "stage_unavailable")
+    refused = await customer.post(path, 409, **{"units-2": "1"})
+    assert "internal reason" not in refused.text
+    assert "in a few minutes" in refused.text
+    world.sent.outcome = Outcome(True, "Done.", shown=True)
