@@ -40,6 +40,8 @@ _FOUND = f"""WITH hits AS (
 """The same, of those that a search finds; `by_contact` alone is still to be compared with what is sealed."""
 HITS_MAX = 1000
 """Orders that a search looks at, of each kind of hit; where more are meant, it has to say more."""
+_OF_CUSTOMER = """order_id IN (SELECT p.order_id FROM search.parts AS p
+    WHERE p.tenant = $1 AND p.customer_id = {})"""
 _CONTACTS = """SELECT order_id, sealed FROM search.parts
     WHERE tenant = $1 AND order_id = ANY($2::text[]) AND part = 'contact'"""
 _FACTS = "SELECT order_id, external_id, facts FROM orders WHERE tenant = $1 AND order_id = ANY($2::text[])"
@@ -115,7 +117,7 @@ class Queries:
         asked.add("status = {}", wanted.status)
         asked.add("channel = {}", wanted.channel)
         asked.add("external_id = {}", wanted.external_id)
-        asked.add("customer_id = {}", wanted.customer_id)
+        asked.add(_OF_CUSTOMER, wanted.customer_id)
         asked.add(
             "order_id IN (SELECT s.order_id FROM order_skus s WHERE s.tenant = $1 AND s.sku = {})", wanted.sku
         )

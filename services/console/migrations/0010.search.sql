@@ -15,12 +15,14 @@ BEGIN
         part text COLLATE "C" NOT NULL,
         words text COLLATE "C" NOT NULL,   -- folded, with a blank before each; empty for a contact
         tokens integer[] NOT NULL,         -- services.console.search.terms
+        customer_id text COLLATE "C",      -- of the order's own part
         subject text COLLATE "C",          -- of a contact: whose key opens it, and which of them
         generation integer,
         sealed text,                       -- libs.events.order.Sealed as JSON
         PRIMARY KEY (tenant, order_id, part)
     );
     CREATE INDEX ON parts USING gin (tokens);
+    CREATE INDEX ON parts (tenant, customer_id, order_id) WHERE customer_id IS NOT NULL;
     CREATE INDEX ON parts (tenant, subject, generation) WHERE subject IS NOT NULL;
 
     -- Articles, by number and description. An article that was sold under two names is here twice.

@@ -27,6 +27,7 @@ class Part(NamedTuple):
     part: str
     words: tuple[str, ...] = ()
     sealed: Sealed | None = None
+    customer_id: str | None = None
 
 
 class Article(NamedTuple):
@@ -42,7 +43,7 @@ def entries(tenant: str, event: Event) -> tuple[list[Part], list[Article]]:
     match event:
         case OrderAccepted() | OrderHeld():
             numbers = (event.external_id, event.customer_id or "")
-            parts = [Part(tenant, event.order_id, ORDER, _words(numbers))]
+            parts = [Part(tenant, event.order_id, ORDER, _words(numbers), customer_id=event.customer_id)]
             if event.contact is not None:
                 parts.append(Part(tenant, event.order_id, CONTACT, sealed=event.contact))
             articles = {Article(tenant, line.sku, line.description or "") for line in event.lines}

@@ -16,11 +16,14 @@ from services.console.search.terms import personal_words, tokens, words_of
 from services.console.store import Connection, TopicPartition
 
 _PARTS = """INSERT INTO parts
-    SELECT tenant, order_id, part, words, tokens::integer[], subject, generation, sealed FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::text[]
-    ) AS new (tenant, order_id, part, words, tokens, subject, generation, sealed)
+    SELECT tenant, order_id, part, words, tokens::integer[], customer_id, subject, generation, sealed
+    FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[],
+        $9::text[]
+    ) AS new (tenant, order_id, part, words, tokens, customer_id, subject, generation, sealed)
     ON CONFLICT (tenant, order_id, part) DO UPDATE SET words = excluded.words, tokens = excluded.tokens,
-        subject = excluded.subject, generation = excluded.generation, sealed = excluded.sealed"""
+        customer_id = excluded.customer_id, subject = excluded.subject, generation = excluded.generation,
+        sealed = excluded.sealed"""
 _ARTICLES = """INSERT INTO articles
     SELECT tenant, sku, description, words, tokens::integer[] FROM unnest(
         $1::text[], $2::text[], $3::text[], $4::text[], $5::text[]
@@ -134,7 +137,8 @@ class SearchIndex:
         for part in parts:
             if part.sealed is None:
                 found = tokens(part.words, part.tenant)
-                rows.append((*part[:3], _joined(part.words), _array(found), None, None, None))
+                words = _joined(part.words)
+                rows.append((*part[:3], words, _array(found), part.customer_id, None, None, None))
             else:
                 contacts.setdefault(part.tenant, []).append(part)
         for tenant, sealed in contacts.items():
@@ -149,7 +153,7 @@ class SearchIndex:
         for (order_id, sealed), personal in zip(seals, opened, strict=True):
             if personal is not None:
                 found = _array(tokens(personal_words(personal), tenant, key))
-                place = (tenant, order_id, "contact", "", found)
+                place = (tenant, order_id, "contact", "", found, None)
                 rows.append((*place, sealed.subject, sealed.generation, write_sealed(sealed)))
         return rows
 
