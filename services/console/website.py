@@ -8,9 +8,8 @@ import httpx2
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from libs.runtime.settings import STAGES, Settings
-from libs.runtime.topics import count_lag
-from services.console.pages import customer, order, orders, today
+from libs.runtime.settings import Settings
+from services.console.pages import customer, order, orders, platform, today
 from services.console.queries import Queries
 from services.console.web import login, site
 from services.console.web.actions import WAIT_SECONDS, Actions
@@ -21,12 +20,14 @@ from services.console.web.issuer import PATH, DevelopmentIssuer
 from services.console.web.sessions import Sessions
 from services.console.web.shell import Shell
 from services.console.web.site import AboutOrders, Site
+from services.console.web.stages import Stages
 
 PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     today.routes,
     orders.routes,
     order.routes,
     customer.routes,
+    platform.routes,
 )
 """Each page's routes. The navigation (`services.console.web.shell.PLACES`) shows those that are here."""
 
@@ -47,11 +48,6 @@ async def open_site(
     freshness = Freshness(ends, queries.positions)
     guard = Guard(Sessions(pool, config.session_seconds, config.session_idle_seconds), own_url(config))
 
-    async def lags() -> dict[str, int | None]:
-        names = (*STAGES, "console")
-        found = await count_lag(config, [f"orderlog.{name}" for name in names])
-        return {name: found[f"orderlog.{name}"] for name in names}
-
     return Site(
         config,
         queries,
@@ -61,7 +57,7 @@ async def open_site(
         Feed(config.dsn("console"), config.connect_timeout_seconds, freshness),
         Actions(config, queries, http),
         about,
-        lags,
+        Stages(config, http),
     )
 
 

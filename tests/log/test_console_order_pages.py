@@ -263,8 +263,8 @@ async def test_a_viewer_changes_nothing(world: World) -> None:
         ("/orders/held/holds/payment/release", {}),
         ("/orders/held/contact", {"why": "curious"}),
         ("/orders/held/link", {}),
-        ("/orders/bulk", {"action": "cancel", "order_id": "held", "confirmed": "true"}),
-        ("/orders/bulk", {"action": "release", "order_id": "held"}),
+        ("/orders/bulk/cancel", {"order_id": "held", "confirmed": "true"}),
+        ("/orders/bulk/release", {"order_id": "held"}),
     ):
         await browser.post(path, 403, **fields)
     await browser.see("/orders/held/cancel", 403)
@@ -291,7 +291,7 @@ async def test_another_tenant_sees_and_does_nothing_with_it(world: World) -> Non
         await browser.see(path, 404)
     world.sent.commands.clear()
     await browser.post("/orders/held/cancel", 404)
-    page = await browser.post("/orders/bulk", 200, action="cancel", order_id="held", confirmed="true")
+    page = await browser.post("/orders/bulk/cancel", 200, order_id="held", confirmed="true")
     assert "No such order" in page.text
     assert world.sent.commands == []
 
@@ -300,18 +300,17 @@ async def test_many_orders_at_once_are_shown_first_then_done_each_with_its_resul
     browser = await world.browser()
     world.sent.commands.clear()
     chosen = ["held", "o-0", "nobody"]
-    page = (await browser.post("/orders/bulk", 200, action="release", order_id=chosen)).text
+    page = (await browser.post("/orders/bulk/release", 200, order_id=chosen)).text
     assert "1 still block" in page
     assert "No hold blocks it" in page
     assert "No such order" in page
     assert world.sent.commands == []
-    page = (await browser.post("/orders/bulk", 200, action="release", order_id=chosen, confirmed="true")).text
+    page = (await browser.post("/orders/bulk/release", 200, order_id=chosen, confirmed="true")).text
     assert [command for _, command, _ in world.sent.commands] == [
         ReleaseHold(order_id="held", hold=hold) for hold in ("payment", "address")
     ]
     assert page.count("Done.") == 2
-    await browser.post("/orders/bulk", 422, action="release", order_id=[f"o-{n}" for n in range(200)])
-    await browser.post("/orders/bulk", 422, action="nonsense", order_id=chosen)
+    await browser.post("/orders/bulk/release", 422, order_id=[f"o-{n}" for n in range(200)])
 
 
 async def test_the_contact_is_shown_to_who_may_and_each_look_is_kept(world: World) -> None:

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 
 from libs.events.contract import Command
 from libs.events.intake import CancelOrder, ReleaseHold
-from libs.runtime.problems import Problem
 from services.console.facts import State
 from services.console.order_view import Preview, preview_cancel, preview_release
 from services.console.stored import read_state
@@ -37,19 +36,22 @@ class Planned:
 
 
 def bulk_routes(router: APIRouter, site: Site) -> None:
-    """/orders/bulk: a preview unless it is confirmed."""
-    reader = Annotated[Session, Depends(site.guard.require("read"))]
+    """/orders/bulk/release and …/cancel: a preview unless it is confirmed."""
+    _bulk_route(router, site, "release")
+    _bulk_route(router, site, "cancel")
 
-    @router.post("/orders/bulk")
+
+def _bulk_route(router: APIRouter, site: Site, action: Action) -> None:
+    permitted = Annotated[Session, Depends(site.guard.require(action))]
+
+    @router.post(f"/orders/bulk/{action}")
     async def bulk(
         request: Request,
-        session: reader,
-        action: Annotated[Action, Form()],
+        session: permitted,
         order_id: Annotated[list[str], Form(max_length=ORDERS_MAX)] = [],  # noqa: B006  (FastAPI copies it)
         note: Annotated[str, Form(max_length=_NOTE_MAX)] = "",
         confirmed: Annotated[bool, Form()] = False,
     ) -> Response:
-        _permit(session, action)
         note = " ".join(note.replace("\x00", " ").split())
         states = await site.queries(session).facts(session.tenant, order_id)
         planned = [one for id_ in dict.fromkeys(order_id) for one in plan(action, id_, states.get(id_), note)]
@@ -109,14 +111,3 @@ async def _done(site: Site, session: Session, one: Planned, note: str) -> Planne
     outcome = await site.actions.send(session, one.command, reason=note[:200])
     told = "Done." if outcome.ok else f"{outcome.sentence} {outcome.next_step}".strip()
     return Planned(one.order_id, one.name, one.hold, one.preview, None, outcome.ok, told)
-
-
-def _permit(session: Session, action: Action) -> None:
-    if not session.may(action):
-        raise Problem(
-            403,
-            "forbidden",
-            "Your role may not do this",
-            f"You are signed in as {session.role}; it may not {action} orders.",
-            "Ask somebody with that role, or your administrator for the role.",
-        )

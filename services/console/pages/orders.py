@@ -20,6 +20,7 @@ from services.console.pages.bulk import bulk_routes
 from services.console.queries import HITS_MAX, OrderFilter
 from services.console.search.terms import QUERY_LENGTH_MAX
 from services.console.standing import STATUSES
+from services.console.today import MOMENTS
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -47,11 +48,14 @@ class Asked:
     sku: str = ""
     since: str = ""
     until: str = ""
+    reached: str = ""
+    reached_from: str = ""
 
     def query(self, **more: str) -> str:
         """The same as an address has it, with more; what is empty is left out."""
         names = {"q": self.q, "status": self.status, "channel": self.channel, "customer": self.customer}
-        names |= {"sku": self.sku, "from": self.since, "to": self.until} | more
+        names |= {"sku": self.sku, "from": self.since, "to": self.until}
+        names |= {"reached": self.reached, "reached_from": self.reached_from} | more
         return urlencode({name: value for name, value in names.items() if value})
 
     def filter(self) -> OrderFilter:
@@ -60,6 +64,8 @@ class Asked:
             raise _wrong("status", f"Take one of {', '.join(STATUSES)}.")
         if "\x00" in self.channel + self.customer + self.sku:
             raise _wrong("filter", "Leave out the NUL character.")
+        if self.reached and self.reached not in MOMENTS:
+            raise _wrong("reached", f"Take one of {', '.join(MOMENTS)}.")
         until = _day("to", self.until)
         return OrderFilter(
             status=self.status or None,
@@ -68,6 +74,8 @@ class Asked:
             customer_id=self.customer or None,
             since=_day("from", self.since),
             before=until + timedelta(days=1) if until else None,
+            reached=self.reached or None,
+            reached_from=_moment("reached_from", self.reached_from),
         )
 
 
@@ -79,9 +87,12 @@ def asked(
     sku: Short = "",
     since: Annotated[str, Query(alias="from", max_length=30)] = "",
     until: Annotated[str, Query(alias="to", max_length=30)] = "",
+    reached: Short = "",
+    reached_from: Short = "",
 ) -> Asked:
     """A dependency: the filters of a request."""
-    return Asked(q.strip(), status, channel.strip(), customer.strip(), sku.strip(), since, until)
+    words = (q.strip(), status, channel.strip(), customer.strip(), sku.strip())
+    return Asked(*words, since, until, reached, reached_from)
 
 
 Filters = Annotated[Asked, Depends(asked)]
@@ -192,6 +203,18 @@ def _day(name: str, text: str) -> datetime | None:
     if not 1900 <= day.year < 3000:
         raise _wrong(name, "Take a day between 1900 and 2999.")
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _moment(name: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise _wrong(name, "Write a moment as 2026-03-02T09:00:00Z.") from None
+    if not 1900 <= at.year < 3000:
+        raise _wrong(name, "Take a moment between 1900 and 2999.")
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 def _wrong(name: str, next_step: str) -> Problem:
