@@ -104,4 +104,5 @@ def address(config: Settings, service: str) -> str:
     """Where a service's edge is reached from here."""
     if config.stage_url:
         return config.stage_url.format(stage=service).rstrip("/")
-    return f"http://127.0.0.1:{config.port(service)}"
+    # Not `config.port`: this process may have been given a port of its own.
+    return f"http://127.0.0.1:{config.http_port_base + NAMES.index(service)}"
