@@ -24,6 +24,14 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
+from libs.events.promise import (
+    HoldMovement,
+    HoldsBroken,
+    PromiseConfirmed,
+    PromiseExpired,
+    PromiseHeld,
+    PromiseReleased,
+)
 from services.console.origin import order_of
 
 OfOrder: TypeAlias = (
@@ -34,9 +42,20 @@ OfOrder: TypeAlias = (
     | StockIssued
     | StockShorted
     | StockReturned
+    | PromiseConfirmed
 )
 """Every event of an order that moves stock."""
-Moved: TypeAlias = OfOrder | StockReceived | StockAdjusted | StockPegged | ReservationBroken
+Moved: TypeAlias = (
+    OfOrder
+    | StockReceived
+    | StockAdjusted
+    | StockPegged
+    | ReservationBroken
+    | PromiseHeld
+    | PromiseExpired
+    | PromiseReleased
+    | HoldsBroken
+)
 """Every event that moves stock."""
 _OF_ORDERS = frozenset(moved.TYPE for moved in get_args(OfOrder))
 _MOVED = frozenset(moved.TYPE for moved in get_args(Moved))
@@ -121,7 +140,7 @@ def _claims_of_order(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey
         yield ReservationKey(envelope.tenant, order_id, move.sku), _units(move, released)
 
 
-def _units(move: Movement, released: bool) -> ReservationUnits:
+def _units(move: Movement | HoldMovement, released: bool) -> ReservationUnits:
     """What one movement of an order's event does to its claim."""
     quantity, source, target = move.quantity, move.source, move.target
     return ReservationUnits(

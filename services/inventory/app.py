@@ -4,10 +4,12 @@ from libs.runtime.service import run
 from libs.runtime.stage import many_streams
 from services.inventory import domain, ledger
 from services.inventory.api import routes
+from services.inventory.stock import HOLDER
 
 STAGE = many_streams(
     "inventory",
     hears_types=domain.HEARS,
+    finishes=("routing", "fulfillment", "returns"),
     passes_over=domain.PASSES_OVER,
     part_type=lambda stream: type(domain.empty(stream)),
     empty=domain.empty,
@@ -22,6 +24,7 @@ STAGE = many_streams(
     row_tables=ledger.ROW_TABLES,
     sum_tables=ledger.SUM_TABLES,
     positions=ledger.positions,
+    leads_on=HOLDER,
 )
 
 if __name__ == "__main__":

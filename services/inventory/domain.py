@@ -7,14 +7,12 @@ are locked with it; a SKU's event never meets an order, so it leaves a timer `cl
 concerns, and an order's event that frees units leaves a timer `free` with each of its SKUs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from typing import assert_never, cast
 
-from pydantic import TypeAdapter
-
-from libs.events.contract import Command, Contract, Event
+from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
@@ -22,7 +20,6 @@ from libs.events.inventory import (
     INVENTORY_EVENTS,
     AdjustStock,
     AllocationFailed,
-    Movement,
     ReceiveStock,
     ReservationBroken,
     StockAdjusted,
@@ -36,28 +33,41 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
-from libs.events.order import LineQuantity
+from libs.events.promise import (
+    PROMISE_EVENTS,
+    DefinePromiseTerms,
+    HoldsBroken,
+    HoldStock,
+    PromiseConfirmed,
+    PromiseMissed,
+    PromiseTermsDefined,
+    ReleasePromise,
+    promise_stream,
+)
 from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
 from libs.events.timer import Timer, TimerDue
+from services.inventory import holds
 from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
-from services.inventory.order import NEW_ORDER, Moving, OrderPart, evolve_order, units
-from services.inventory.reserve import complete, promise
+from services.inventory.holds import NEW_PROMISE, PromisePart
+from services.inventory.ledger import Placed
+from services.inventory.order import NEW_ORDER, OrderPart, as_ordered, evolve_order, units
+from services.inventory.refuse import refused
+from services.inventory.reserve import complete, define_terms, promise
 from services.inventory.stock import (
     EMPTY_SKU,
+    HOLDER,
     MOST_UNITS,
     SkuPart,
-    Skus,
     adjust,
-    asked,
-    break_youngest,
     evolve_sku,
-    moved,
     peg,
     receive,
+    take_back_promises,
 )
+from services.inventory.touched import frees, moved_skus, named_skus
 
 HEARS: tuple[type[Event], ...] = (
     OrderAccepted,
@@ -69,7 +79,6 @@ HEARS: tuple[type[Event], ...] = (
 )
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     OrderAccepted: (
-        "channel",
         "external_id",
         "placed_at",
         "currency",
@@ -85,6 +94,9 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
 Heard = (
     ReceiveStock
     | AdjustStock
+    | HoldStock
+    | ReleasePromise
+    | DefinePromiseTerms
     | OrderAccepted
     | OrderRouted
     | FulfillmentCancelled
@@ -93,14 +105,13 @@ Heard = (
     | ReturnReceived
     | TimerDue
 )
-_FOLDED = frozenset({*INVENTORY_EVENTS, ReturnReceived})
+_FOLDED = frozenset({*INVENTORY_EVENTS, *PROMISE_EVENTS, ReturnReceived})
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
-_REMINDS = frozenset({StockPegged, ReservationBroken, StockReleased, StockReturned})
-_LINES = TypeAdapter(tuple[LineQuantity, ...])
+_REMINDS = frozenset({StockPegged, ReservationBroken, StockReleased, StockReturned, *PROMISE_EVENTS})
 SKU_STREAM = "sku/"
 _SKU_AT = len(SKU_STREAM)
 
-Part = OrderPart | SkuPart
+Part = OrderPart | SkuPart | PromisePart
 
 
 @record
@@ -110,6 +121,8 @@ class State:
     home: str = ""
     order: OrderPart = NEW_ORDER
     skus: dict[str, SkuPart] = field(default_factory=dict)
+    promise: tuple[str, PromisePart] | None = None
+    """The held promise that the input is about, or that its order names, and its stream."""
 
 
 INITIAL = State()
@@ -117,32 +130,42 @@ INITIAL = State()
 
 def empty(stream: str) -> Part:
     """What is known of a stream before its first event."""
-    return EMPTY_SKU if stream.startswith(SKU_STREAM) else NEW_ORDER
+    if stream.startswith(SKU_STREAM):
+        return EMPTY_SKU
+    return NEW_PROMISE if stream.startswith(HOLDER) else NEW_ORDER
 
 
 def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
     if isinstance(home, SkuPart):
         return ()
-    named = dict.fromkeys((*_named_skus(heard.body), *home.skus))
-    return tuple([SKU_STREAM + sku for sku in named])
+    body = heard.body
+    more = home.units if isinstance(home, PromisePart) else home.skus
+    named = tuple([SKU_STREAM + sku for sku in dict.fromkeys((*named_skus(body), *more))])
+    if isinstance(body, OrderAccepted | PromiseConfirmed | PromiseMissed) and body.promise_id is not None:
+        return (*named, promise_stream(body.promise_id))
+    return named
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
-    order, skus = NEW_ORDER, dict[str, SkuPart]()
+    order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
             skus[stream[_SKU_AT:]] = part
+        elif isinstance(part, PromisePart):
+            promised = (stream, part)
         else:
             assert stream == home, f"a decision of {home} was given the order {stream}"
             order = part
-    return State(home, order, skus)
+    return State(home, order, skus, promised)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
     parts: dict[str, Part] = {SKU_STREAM + sku: part for sku, part in state.skus.items()}
-    if not state.home.startswith(SKU_STREAM):
+    if "/" not in state.home:
         parts[state.home] = state.order
+    if state.promise is not None:
+        parts[state.promise[0]] = state.promise[1]
     return parts
 
 
@@ -161,8 +184,16 @@ def evolve(state: State, event: Event) -> State:
             | StockReturned()
         ):
             order = evolve_order(state.order, event)
-            return State(state.home or event.stream, order, _moved_skus(state.skus, event, order))
-        case StockReceived() | StockAdjusted() | StockPegged() | ReservationBroken():
+            skus = moved_skus(state.skus, event, order)
+            return State(state.home or event.stream, order, skus, state.promise)
+        case (
+            StockReceived()
+            | StockAdjusted()
+            | StockPegged()
+            | ReservationBroken()
+            | HoldsBroken()
+            | PromiseTermsDefined()
+        ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return State(state.home or event.stream, state.order, {**state.skus, event.sku: part})
         case AllocationFailed():
@@ -172,6 +203,10 @@ def evolve(state: State, event: Event) -> State:
                 return state
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
+        case _ if isinstance(event, Placed):
+            held = holds.evolve_promise(_held(state), event)
+            skus = holds.evolve_skus(state.skus, event)
+            return replace(state, skus=skus, promise=(promise_stream(event.promise_id), held))
         case _:
             return state
 
@@ -203,6 +238,12 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return [take_back(state.order, state.skus, body)]
         case TimerDue():
             return _remember(state, body)
+        case HoldStock():
+            return holds.answer_hold(_held(state), state.skus, heard, body, at)
+        case DefinePromiseTerms():
+            return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body)
+        case ReleasePromise():
+            return holds.answer_release(_held(state), state.skus, heard, body)
         case _:
             assert_never(body)
 
@@ -215,9 +256,10 @@ def timers(event: Event, at: datetime) -> list[Timer]:
         case StockPegged() | ReservationBroken():
             return [Timer(claim.order_id, "claims", at) for claim in event.claims]
         case StockReleased() | StockReturned():
-            skus = dict.fromkeys(movement.sku for movement in event.movements if _frees(movement))
+            skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
             return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
-    return []
+        case _:
+            return holds.timers(event, at)
 
 
 def _receive(state: State, heard: Envelope[Contract], command: ReceiveStock) -> list[Event]:
@@ -233,7 +275,7 @@ def _adjust(state: State, heard: Envelope[Contract], command: AdjustStock) -> li
     there = part.on_hand.get(command.node, 0)
     if not command.delta:
         return [
-            _refused(
+            refused(
                 heard,
                 "no_change",
                 f"An adjustment of {sku} at {command.node} by 0 units changes nothing.",
@@ -244,7 +286,7 @@ def _adjust(state: State, heard: Envelope[Contract], command: AdjustStock) -> li
         return [too_many]
     if there + command.delta < 0:
         return [
-            _refused(
+            refused(
                 heard,
                 "not_on_hand",
                 f"{-command.delta} units of {sku} cannot be taken out at {command.node}: {there} are on hand "
@@ -255,8 +297,7 @@ def _adjust(state: State, heard: Envelope[Contract], command: AdjustStock) -> li
         ]
     before = list[Event]()
     if command.delta + part.free < 0:
-        broken = break_youngest(sku, part, -(command.delta + part.free))
-        before, part = [broken], evolve_sku(part, broken)
+        before, part = take_back_promises(sku, part, -(command.delta + part.free))
     adjusted = adjust(part, command)
     return [*before, adjusted, *peg(sku, evolve_sku(part, adjusted))]
 
@@ -264,11 +305,19 @@ def _adjust(state: State, heard: Envelope[Contract], command: AdjustStock) -> li
 def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
     if state.order.status != "new":
         return []  # a repeat, or cancelled before it was heard of
-    lines = _LINES.validate_python(
-        [{"line": x.line, "sku": x.sku, "quantity": x.quantity} for x in accepted.lines]
+    lines = as_ordered(accepted)
+    order = OrderPart(
+        pending=lines,
+        since=at,
+        destination=accepted.destination,
+        contact=accepted.contact,
+        channel=accepted.channel,
     )
-    order = OrderPart(pending=lines, since=at, destination=accepted.destination, contact=accepted.contact)
-    return [promise(accepted.order_id, order, state.skus, 1)]
+    if accepted.promise_id is None:
+        return [promise(accepted.order_id, order, state.skus, 1)]
+    wanted = units(lines)
+    found = holds.confirm(accepted.order_id, wanted, accepted.promise_id, _held(state), state.skus)
+    return [found, promise(accepted.order_id, order, evolve(state, found).skus, 1)]
 
 
 def _route(state: State, routed: OrderRouted) -> list[Event]:
@@ -306,11 +355,20 @@ def _dispatch(state: State, dispatched: ShipmentDispatched) -> list[Event]:
     return events
 
 
+def _held(state: State) -> PromisePart:
+    """The held promise that the input is about."""
+    assert state.promise is not None, f"{state.home} was given no promise"
+    return state.promise[1]
+
+
 def _remember(state: State, due: TimerDue) -> list[Event]:
     """Look after claims that changed in a SKU's lane, or units that became free in an order's."""
     if due.name == "free":
         sku = due.stream.removeprefix(SKU_STREAM)
         return peg(sku, state.skus.get(sku, EMPTY_SKU))
+    if due.stream.startswith(HOLDER):
+        answer = holds.expire if due.name == "expire" else holds.settle
+        return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)
     assert due.name == "claims", f"nobody here asks for a timer {due.name!r}"
     order, order_id = state.order, due.stream
     if order.status == "waiting" and complete(order_id, order, state.skus):
@@ -325,53 +383,6 @@ def _next_round(state: State, order_id: str) -> Event:
     return promise(order_id, state.order, state.skus, state.order.round + 1)
 
 
-def _moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart]:
-    """The SKUs after an event of an order, `order` being the order after it."""
-    by_sku: dict[str, list[Movement]] = {}
-    for movement in event.movements:
-        by_sku.setdefault(movement.sku, []).append(movement)
-    since = None  # as the claims have it
-    match event:
-        case StockAllocated():
-            pass
-        case StockReserved() | StockBackordered():
-            since = event.since.isoformat().replace("+00:00", "Z")
-            for line in event.lines:
-                by_sku.setdefault(line.sku, [])
-        case StockReleased():
-            for line in event.lines:
-                by_sku.setdefault(line.sku, [])
-        case _:  # at nodes alone: claims stay as they are
-            return {**skus, **{sku: moved(skus.get(sku, EMPTY_SKU), by_sku[sku]) for sku in by_sku}}
-    after, wanted, order_id = dict(skus), units(order.pending), event.order_id
-    for sku, movements in by_sku.items():
-        part = after.get(sku, EMPTY_SKU)
-        after[sku] = asked(part, movements, order_id, wanted.get(sku, 0), since)
-    return after
-
-
-def _named_skus(body: Contract) -> Iterable[str]:
-    """SKUs that an order's event names, heard or inventory's own."""
-    match body:
-        case OrderAccepted() | StockReserved():
-            return [line.sku for line in body.lines]
-        case OrderRouted() | StockAllocated():
-            return [line.sku for node in body.nodes for line in node.lines]
-        case ReturnReceived():
-            return [unit.sku for unit in body.units]
-        case StockIssued() | StockReturned():
-            return [movement.sku for movement in body.movements]
-        case StockReleased() | StockShorted():
-            return [*(line.sku for line in body.lines), *(movement.sku for movement in body.movements)]
-        case FulfillmentCancelled() | ShipmentDispatched() | PickShorted() | StockBackordered():
-            return [line.sku for line in body.lines]
-    return ()
-
-
-def _frees(movement: Movement) -> bool:
-    return movement.target == "on_hand" or movement.source == "reserved"
-
-
 def _too_many(
     part: SkuPart, heard: Envelope[Contract], command: ReceiveStock | AdjustStock, more: int
 ) -> CommandRefused | None:
@@ -379,22 +390,10 @@ def _too_many(
     held = sum(part.on_hand.values()) + sum(part.allocated.values())
     if more <= 0 or held + more <= MOST_UNITS:
         return None
-    return _refused(
+    return refused(
         heard,
         "too_many_units",
         f"{more} more units of {command.sku} at {command.node} would make {held + more} in all; "
         f"at most {MOST_UNITS} are kept of a SKU.",
         "Check the quantity and its unit.",
-    )
-
-
-def _refused(heard: Envelope[Contract], code: str, message: str, next_step: str) -> CommandRefused:
-    assert isinstance(heard.body, Command)
-    return CommandRefused(
-        refused_stream=heard.stream,
-        command_id=heard.id,
-        command_type=heard.body.TYPE,
-        code=code,
-        message=message,
-        next_step=next_step,
     )

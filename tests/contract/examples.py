@@ -7,12 +7,14 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 from libs.events.contract import Contract
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
+from tests.contract.example_promises import HELD
 from tests.contract.example_shipments import DELIVERY, NOTIFICATIONS, RETURNS, WORK
 
 _GROUPS: tuple[Pairs, ...] = (
     INTAKE,
     STOCK,
     PROMISES,
+    HELD,
     ROUTING,
     WORK,
     DELIVERY,
