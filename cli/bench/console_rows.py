@@ -16,6 +16,8 @@ from services.console.search.terms import words_of
 TENANT = "bench"
 SKUS, CUSTOMERS = 2_000, 4_000
 _BATCH = 2_000
+_SECONDS = 600.0
+"""What a statement may take here that nobody waits for."""
 _FIRST = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Radia", "Leslie", "Tony", "Frances")
 _LAST = (
     "Lovelace",
@@ -63,9 +65,9 @@ async def seed(pool: asyncpg.Pool, keyring: Keyring, orders: int) -> None:
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL statement_timeout = 0")
         await connection.execute("SET LOCAL orderlog.projector = 'on'")
-        await connection.execute(_ORDERS, TENANT, orders, CUSTOMERS, NEWEST, SKUS)
-        await connection.execute(_SKUS, TENANT, orders, SKUS)
-        await connection.execute(_TIMELINE, TENANT, orders, NEWEST)
+        await connection.execute(_ORDERS, TENANT, orders, CUSTOMERS, NEWEST, SKUS, timeout=_SECONDS)
+        await connection.execute(_SKUS, TENANT, orders, SKUS, timeout=_SECONDS)
+        await connection.execute(_TIMELINE, TENANT, orders, NEWEST, timeout=_SECONDS)
     index = SearchIndex(pool, keyring)
     await index.apply((), [Article(TENANT, f"SKU-{n}", _article(n)) for n in range(SKUS)], {})
     ids: list[str] = [
@@ -78,7 +80,9 @@ async def seed(pool: asyncpg.Pool, keyring: Keyring, orders: int) -> None:
         await index.apply(
             await _parts(keyring, ids, range(first + 1, min(orders, first + _BATCH) + 1)), (), {}
         )
-    await pool.execute("VACUUM ANALYZE")
+    async with pool.acquire() as connection:
+        await connection.execute("SET statement_timeout = 0")
+        await connection.execute("VACUUM ANALYZE", timeout=_SECONDS)
 
 
 def name(number: int) -> str:
