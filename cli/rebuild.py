@@ -53,13 +53,18 @@ def rebuild_read_models(
         " until the tables stood.",
         "green" if rebuilt.match else "red",
     )
+    tell(
+        f"The search index is {'the same too' if rebuilt.search_match else 'another'}.",
+        "green" if rebuilt.search_match else "red",
+    )
+    match = rebuilt.match and bool(rebuilt.search_match)
     if rebuilt.swapped:
         tell("The rebuilt tables are live now.")
-    elif not rebuilt.match:
+    elif not match:
         tell("Keep the live ones for a look, then replace them: orderlog rebuild console --swap")
     if json:
-        emit({"ok": rebuilt.match or not verify, **asdict(rebuilt)})
-    if verify and not rebuilt.match:
+        emit({"ok": match or not verify, **asdict(rebuilt)})
+    if verify and not match:
         raise typer.Exit(1)
 
 

@@ -3,7 +3,7 @@
 `people` is a fixture to import, with `console_dsn` and `pool`; no Kafka: what topics hold is told.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,19 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from libs.runtime import problems
+from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.settings import Settings
 from libs.runtime.tokens import new_signing_key
+from libs.runtime.wire import Record
+from services.console.contacts import Contacts
+from services.console.history import History
 from services.console.queries import Queries
+from services.console.saved_views import SavedViews
 from services.console.web import errors
 from services.console.web.assets import Assets
+from services.console.web.looks import Looks
 from services.console.web.shell import Shell
-from services.console.web.site import Site
+from services.console.web.site import AboutOrders, Site
 from services.console.website import add_pages, open_site
 
 URL = "http://console.test"
@@ -81,6 +87,11 @@ class People:
 Ends = Callable[[], Mapping[tuple[str, int], int]]
 
 
+async def no_records(topic: str, partition: int, offset: int) -> Sequence[Record]:
+    """Topics that hold nothing."""
+    return ()
+
+
 @pytest_asyncio.fixture
 async def people(console_dsn: str, pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[People]:
     """The console's pages, as the console puts them together. `people.ends` is what the topics hold."""
@@ -104,7 +115,10 @@ async def people(console_dsn: str, pool: asyncpg.Pool, tmp_path: Path) -> AsyncI
     errors.install(app, shell)
     app.include_router(assets.routes())
     async with AsyncExitStack() as stack:
-        site = await open_site(config, pool, Queries(pool), held, shell, stack)
+        queries = Queries(pool)
+        contacts = Contacts(queries, MemoryKeyring())
+        about = AboutOrders(contacts, History(no_records), SavedViews(pool), Looks(pool))
+        site = await open_site(config, pool, queries, held, about, shell, stack)
         add_pages(app, site)
         yield People(app, site, stack, ends)
         site.feed.close()

@@ -109,6 +109,22 @@ def run_rebuild(rounds: RoundsOption = 1, json: JsonOption = False) -> None:
     _part("rebuild", Run(), rounds, json)
 
 
+@app.command("console")
+def run_console(
+    orders: OrdersOption = 100_000,
+    seconds: SecondsOption = 15.0,
+    rounds: RoundsOption = 1,
+    json: JsonOption = False,
+) -> None:
+    """Lists, searches and order pages for fifty people, beside the same queries by hand in SQL.
+
+    Example: orderlog bench console --orders 100000 --seconds 15
+    """
+    from cli.bench.parts import Run
+
+    _part("console", Run(console_orders=orders, console_seconds=seconds), rounds, json)
+
+
 @app.command("growth")
 def run_growth(sizes: GrowthOption = "10000", orders: OrdersOption = 5_000, json: JsonOption = False) -> None:
     """The lifecycle at the start and with so many orders in the log; bytes stored an order.

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from cli.bench import console as console_of
 from cli.bench import growth as sizes_of
 from cli.bench import ledger as ledger_of
 from cli.bench import rebuilding
 from cli.bench import safety as safety_of
 from cli.bench.drive import Progress
-from cli.bench.figures import Aim, Reading
+from cli.bench.figures import Aim, Reading, percentile
 from cli.bench.floor import floor
 from cli.bench.lifecycle import Lifecycle
 from cli.bench.lifecycle import lifecycle as run_lifecycle
@@ -36,6 +37,8 @@ FLAT = Aim(1.15, at_most=True)
 SECOND_PROCESS = Aim(1.10, at_most=True)
 GOODPUT = Aim(0.9)
 NONE = Aim(0, at_most=True)
+LIST_PAGE = Aim(100, at_most=True)
+ORDER_PAGE = Aim(60, at_most=True)
 PRICE = Aim(1.15, at_most=True)
 _GROUPS = {"kafka": "Kafka", "postgres": "PostgreSQL", "mail": "mail sink"}
 
@@ -51,6 +54,8 @@ class Run:
     slow_orders: int = 30
     overload_seconds: float = 20.0
     growth: tuple[int, ...] = (10_000,)
+    console_orders: int = 100_000
+    console_seconds: float = 15.0
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     """Parts that did not come to an end in some round."""
@@ -139,6 +144,15 @@ def rebuild(run: Run) -> Iterator[Reading]:
     yield Reading("rebuild", "the same records only read", read, "/s")
     yield Reading("rebuild", "ratio to reading", rebuilt / read, "", OF_READING)
     yield Reading("rebuild", "with both digests compared", found.events / found.seconds, "/s")
+
+
+def console(run: Run) -> Iterator[Reading]:
+    """The console's pages, for fifty people, and the same by hand."""
+    pages, by_hand = run.wait(console_of.measure(settings(), run.console_orders, run.console_seconds))
+    for kind, taken in pages.items():
+        aim = ORDER_PAGE if kind == "order" else LIST_PAGE
+        yield Reading("console", f"{kind}, 99 of 100 pages", percentile(taken, 0.99), "ms", aim)
+        yield Reading("console", f"{kind}, the same by hand in SQL", percentile(by_hand[kind], 0.99), "ms")
 
 
 def overload(run: Run) -> Iterator[Reading]:

@@ -24,6 +24,7 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "ledger": (parts.ledger,),
     "latency": (parts.latency, parts.at_rest),
     "rebuild": (parts.rebuild,),
+    "console": (parts.console,),
     "growth": (parts.growth,),
     "replicas": (parts.replicas,),
     "overload": (parts.overload,),
@@ -50,6 +51,8 @@ def small(growth: tuple[int, ...]) -> Run:
         slow_orders=10,
         overload_seconds=5.0,
         growth=growth or (4_000,),
+        console_orders=10_000,
+        console_seconds=5.0,
         notes=["A quick run: small sizes and one round; the figures are rough."],
     )
 
@@ -120,6 +123,8 @@ def about(run: Run) -> dict[str, str]:
         "latency": f"Half load is half of the rate of the same round, for {run.paced_seconds:.0f} s;"
         f" then {run.slow_orders} orders, one a second. From when an order was due.",
         "rebuild": "All that is on the topics by then, read models of the console.",
+        "console": f"{run.console_orders:,} orders, fifty people who think for a second before each page,"
+        " in one process; by hand: one query at a time, without a page around it.",
         "growth": f"{run.orders:,} orders at each size, and the start. Write-ahead logs are not counted.",
         "replicas": "A second process of inventory on the same cores.",
         "overload": f"Three times the rate of the last round, for {run.overload_seconds:.0f} s.",

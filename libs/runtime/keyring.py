@@ -9,22 +9,19 @@ destroyed meanwhile would be lost, so the living key is read each time (one roun
 Backups of the keyring's own database hold old wrapped keys: an erasure is final with the last of them.
 """
 
-import base64
-import binascii
-import stat
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 
 from libs.events.order import Sealed
-from libs.runtime.complaint import Complaint
+from libs.runtime.key_cache import KeyCache
+from libs.runtime.master_key import read_master_key
 from libs.runtime.pool import bounded_pool
 from libs.runtime.privacy import (
     KEY_BYTES,
@@ -32,6 +29,8 @@ from libs.runtime.privacy import (
     Unopenable,
     canonical,
     check_place,
+    index_key,
+    link_key,
     new_key,
     seal,
     unseal,
@@ -71,39 +70,6 @@ class Erasure:
     generations: tuple[int, ...]
     actor: str
     erased_at: datetime | None
-
-
-class KeyCache:
-    """Keys by (tenant, subject, generation), each for `seconds` from when its reading began. Bounded."""
-
-    def __init__(self, seconds: float, size: int, now: Callable[[], float]) -> None:
-        self._seconds = seconds
-        self._size = size
-        self._now = now
-        self._keys: dict[tuple[str, str, int], tuple[float, SubjectKey]] = {}
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def get(self, place: tuple[str, str, int]) -> SubjectKey | None:
-        held = self._keys.get(place)
-        if held is None:
-            return None
-        if held[0] <= self._now():
-            del self._keys[place]
-            return None
-        return held[1]
-
-    def put(self, place: tuple[str, str, int], key: SubjectKey, read_at: float) -> None:
-        """The oldest makes room when it is full."""
-        self._keys.pop(place, None)
-        while len(self._keys) >= self._size:
-            del self._keys[next(iter(self._keys))]
-        self._keys[place] = (read_at + self._seconds, key)
-
-    def drop(self, tenant: str, subject: str) -> None:
-        for place in [place for place in self._keys if place[:2] == (tenant, subject)]:
-            del self._keys[place]
 
 
 class Keyring(ABC):
@@ -160,6 +126,36 @@ class Keyring(ABC):
             self._cache.put(place, key, read_at)
         return unseal(key, tenant, order_id, sealed)
 
+    async def open_many(
+        self, tenant: str, sealed: Sequence[tuple[str, Sealed]]
+    ) -> list[dict[str, Any] | None]:
+        """As `open`, for many by order id, in the order given, with one round trip at most. What cannot be
+        opened is None too, as if it were erased."""
+        read_at = self._now()
+        places = {(one.subject, one.generation) for _, one in sealed}
+        missing = [place for place in places if self._cache.get((tenant, *place)) is None]
+        for stored in await self._read_many(tenant, sorted(missing)) if missing else ():
+            place = (tenant, stored.subject, stored.generation)
+            if stored.wrapped is not None:
+                with suppress(Unopenable):
+                    self._cache.put(place, SubjectKey(unwrap(self._master, stored.wrapped, *place)), read_at)
+        return [self._opened(tenant, order_id, one) for order_id, one in sealed]
+
+    def index_key(self, tenant: str) -> bytes:
+        """See `libs.runtime.privacy.index_key`."""
+        return index_key(self._master, tenant)
+
+    def link_key(self) -> bytes:
+        """See `libs.runtime.privacy.link_key`."""
+        return link_key(self._master)
+
+    def _opened(self, tenant: str, order_id: str, sealed: Sealed) -> dict[str, Any] | None:
+        key = self._cache.get((tenant, sealed.subject, sealed.generation))
+        try:
+            return None if key is None else unseal(key, tenant, order_id, sealed)
+        except Unopenable:
+            return None
+
     async def erase(self, tenant: str, subject: str, actor: str) -> int:
         """Destroy every generation of the subject's key; returns how many were still living.
 
@@ -204,6 +200,14 @@ class Keyring(ABC):
 
     @abstractmethod
     async def _read(self, tenant: str, subject: str, generation: int) -> StoredKey | None: ...
+
+    @abstractmethod
+    async def _read_many(self, tenant: str, places: Sequence[tuple[str, int]]) -> list[StoredKey]:
+        """Those of these generations that there are, by subject and generation."""
+
+    @abstractmethod
+    async def erased_since(self, after: datetime | None) -> list[tuple[str, str, int, datetime | None]]:
+        """(tenant, subject, generation, when) of every key destroyed after that moment; of all, with none."""
 
     @abstractmethod
     async def _destroy(self, tenant: str, subject: str, actor: str) -> tuple[int, ...]:
@@ -272,6 +276,25 @@ class PostgresKeyring(Keyring):
         )
         return None if row is None else StoredKey(*row)
 
+    async def _read_many(self, tenant: str, places: Sequence[tuple[str, int]]) -> list[StoredKey]:
+        rows = await self._pool.fetch(
+            "SELECT subject, generation, wrapped FROM subject_keys"
+            " JOIN unnest($2::text[], $3::int[]) AS wanted (subject, generation) USING (subject, generation)"
+            " WHERE tenant = $1",
+            tenant,
+            [subject for subject, _ in places],
+            [generation for _, generation in places],
+        )
+        return [StoredKey(*row) for row in rows]
+
+    async def erased_since(self, after: datetime | None) -> list[tuple[str, str, int, datetime | None]]:
+        rows = await self._pool.fetch(
+            "SELECT tenant, subject, unnest(generations), erased_at FROM erasures"
+            " WHERE $1::timestamptz IS NULL OR erased_at > $1 ORDER BY erased_at",
+            after,
+        )
+        return [tuple(row) for row in rows]
+
     async def _destroy(self, tenant: str, subject: str, actor: str) -> tuple[int, ...]:
         generations = await self._pool.fetchval(
             """
@@ -330,6 +353,17 @@ class MemoryKeyring(Keyring):
         place = (tenant, subject, generation)
         return StoredKey(subject, generation, self._keys[place]) if place in self._keys else None
 
+    async def _read_many(self, tenant: str, places: Sequence[tuple[str, int]]) -> list[StoredKey]:
+        found = [await self._read(tenant, *place) for place in places]
+        return [stored for stored in found if stored is not None]
+
+    async def erased_since(self, after: datetime | None) -> list[tuple[str, str, int, datetime | None]]:
+        return [
+            (tenant, row.subject, generation, None)
+            for tenant, row in self._erasures
+            for generation in row.generations
+        ]
+
     async def _destroy(self, tenant: str, subject: str, actor: str) -> tuple[int, ...]:
         generations = tuple(key.generation for key in self._living(tenant, subject))
         for generation in generations:
@@ -360,32 +394,3 @@ async def open_keyring(settings: Settings) -> AsyncIterator[PostgresKeyring]:
         command_timeout=settings.statement_timeout_seconds,
     ) as pool:
         yield PostgresKeyring(pool, master, settings.key_cache_seconds)
-
-
-def read_master_key(file: Path) -> bytes:
-    """The master key's 32 bytes. Complaint: no such file, others may read it, or it holds no such key."""
-    where = f"Master key file {file}"
-    try:
-        mode = file.stat().st_mode
-        text = file.read_bytes()
-    except OSError as error:
-        raise Complaint(
-            f"{where} cannot be read: {error.strerror}.",
-            "Point ORDERLOG_MASTER_KEY_FILE at it, or run `orderlog up` to make a local one.",
-        ) from None
-    if mode & stat.S_IRWXO:
-        raise Complaint(
-            f"{where} is open to every user of this machine (mode {stat.S_IMODE(mode):04o}).",
-            f"Run `chmod 600 {file}` (in Kubernetes: defaultMode 0440 with an fsGroup), then start again.",
-        )
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except binascii.Error:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise Complaint(
-            f"{where} must hold {KEY_BYTES} random bytes as base64, and does not.",
-            "Restore it from where it is kept. A new one (`head -c 32 /dev/urandom | base64`)"
-            " opens nothing that was sealed before.",
-        )
-    return key

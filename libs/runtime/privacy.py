@@ -1,8 +1,10 @@
 """How personal data is sealed into a contract, given a key. Pure cryptography: no storage, no clock.
 
-Three keys, each with one job:
+Five keys, each with one job:
 
     master key   32 bytes, held by the deployment; wraps subject keys, never touches personal data
+    link key     HKDF-Expand of the master key; signs the links by which customers see their order
+    index key    HKDF-Expand of the master key and a tenant; hashes parts of words for the console's search
     subject key  32 random bytes per (tenant, subject, generation); destroyed on erasure
     derived      HKDF-Expand (RFC 5869) of the subject key: one key encrypts, another makes nonces
 
@@ -87,6 +89,16 @@ class SubjectKey:
 def new_key() -> bytes:
     """A fresh subject key."""
     return secrets.token_bytes(KEY_BYTES)
+
+
+def index_key(master: bytes, tenant: str) -> bytes:
+    """The key that hashes a tenant's personal data for a search index. It opens nothing."""
+    return _derive(master, b"orderlog search v1|" + tenant.encode())
+
+
+def link_key(master: bytes) -> bytes:
+    """The key that signs links for customers. It opens nothing."""
+    return _derive(master, b"orderlog customer link v1")
 
 
 def wrap(master: bytes, key: bytes, tenant: str, subject: str, generation: int) -> bytes:

@@ -1,29 +1,43 @@
 """The query API: orders, timelines, stock and reservations of the caller's tenant. It changes nothing."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
-import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from libs.events.contract import Name, NodeId, OrderId, Sku
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
+from services.console.answers import Fields, answer, selected
+from services.console.contacts import Contacts
 from services.console.cursor import CURSOR_LENGTH_MAX, Part, read_cursor, write_cursor
-from services.console.facts import Units
+from services.console.documents import order_document, order_row, timeline_entry
+from services.console.feed import PLACE_LENGTH_MAX, Feed, read_told, write_told
+from services.console.finder import Finder
+from services.console.own_writes import MinVersion, OwnWrites
 from services.console.queries import OrderFilter, Queries, Row, key_of
-from services.console.standing import STATUSES, line_standings, returned_units, work_state
-from services.console.stored import read_state
+from services.console.search.terms import QUERY_LENGTH_MAX
+from services.console.standing import STATUSES
 
 LIMIT_MAX = 200
 TIMELINE_MAX = 1000
-MILESTONES = ("confirmed", "paid", "routed", "picking", "shipped", "picked_up", "delivered")
 
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Rows of a page.")]
 After = Annotated[
     str | None, Query(max_length=CURSOR_LENGTH_MAX, description="The `next` of the page before.")
+]
+SEES_PERSONAL = frozenset({"support", "operator", "admin"})
+"""Roles of tokens that may find customers by name, mail, phone or postcode."""
+_Q = (
+    "Parts of words: of an order id (its beginning), external id, customer id, tracking number, SKU, article;"
+    " and, for roles that may see personal data, of the customer's name, mail, phone or postcode."
+)
+_AFTER = "The `next` of the page before, the same while nothing is new; without it, from the beginning."
+LastEventId = Annotated[
+    str | None, Header(max_length=PLACE_LENGTH_MAX, description="Resume behind the event with this id.")
 ]
 Ends = Callable[[], Awaitable[Mapping[str, int]]]
 """Records that each events topic holds now."""
@@ -35,80 +49,145 @@ class Gate(Protocol):
     def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]: ...
 
 
-def routes(gate: Gate, queries: Queries, ends: Ends) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What the API answers from. `ends`: how many records each topic holds."""
+
+    queries: Queries
+    contacts: Contacts
+    own_writes: OwnWrites
+    feed: Feed
+    ends: Ends
+
+
+def routes(gate: Gate, reads: Reads) -> APIRouter:
     """Everything under /v1; for each role."""
     router = APIRouter(prefix="/v1")
     reader = Annotated[Claims, Depends(gate.require("viewer", "support", "operator", "integrator"))]
-    _order_routes(router, reader, queries)
-    _stock_routes(router, reader, queries)
+    _list_routes(router, reader, reads)
+    _order_routes(router, reader, reads)
+    _feed_routes(router, reader, reads.feed)
+    _stock_routes(router, reader, reads.queries)
 
     @router.get("/summary", tags=["orders"], summary="Orders by status, and how far the projection has read")
-    async def summary(claims: reader) -> Response:
-        counts, consumed, latest = await queries.summary(claims.tenant)
-        held = await ends()
+    async def summary(request: Request, claims: reader) -> Response:
+        counts, consumed, latest = await reads.queries.summary(claims.tenant)
+        held = await reads.ends()
         topics = {topic: max(0, end - consumed.get(topic, 0)) for topic, end in sorted(held.items())}
         statuses = {status: counts[status] for status in STATUSES if status in counts}
-        return _json(
+        return answer(
+            request,
             {
                 "orders": sum(counts.values()),
                 "by_status": statuses,
                 "as_of": {"event_at": latest, "lag": sum(topics.values()), "lag_by_topic": topics},
-            }
+            },
         )
 
     return router
 
 
-def _order_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
+def _list_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
+    finder = Finder(reads.queries, reads.contacts)
+
     @router.get("/orders", tags=["orders"], summary="Orders, the newest first")
     async def orders(
+        request: Request,
         claims: reader,
         status: Annotated[str | None, Query(description=", ".join(STATUSES))] = None,
         channel: Annotated[Name | None, Query()] = None,
         external_id: Annotated[Name | None, Query()] = None,
+        customer_id: Annotated[Name | None, Query()] = None,
+        q: Annotated[str | None, Query(max_length=QUERY_LENGTH_MAX, description=_Q)] = None,
         sku: Annotated[Sku | None, Query(description="Orders with a line of this SKU.")] = None,
         since: Annotated[datetime | None, Query(alias="from", description="Placed then or later.")] = None,
         before: Annotated[datetime | None, Query(alias="to", description="Placed before then.")] = None,
         limit: Limit = 50,
         after: After = None,
+        fields: Fields = None,
+        min_version: MinVersion = None,
     ) -> Response:
-        wanted = OrderFilter(
-            _status(status), channel, external_id, sku, _time("from", since), _time("to", before)
-        )
+        window = _time("from", since), _time("to", before)
+        wanted = OrderFilter(_status(status), channel, external_id, sku, *window, customer_id)
         place = _place("orders", after, (datetime, str))
-        rows = await queries.orders(claims.tenant, wanted, place, limit + 1)
-        return _page("orders", rows, limit, ("ordered_at", "order_id"), _order)
+        await reads.own_writes.reached(request, min_version)
+        personal = claims.role in SEES_PERSONAL
+        found = await finder.page(claims.tenant, wanted, q, place, limit, personal=personal)
+        rows = [selected(order_row(row), fields) for row in found.rows]
+        following = write_cursor("orders", found.following) if found.following else None
+        searched = {"hits": found.hits, "complete": found.complete} if q is not None else {}
+        return answer(request, {"orders": rows, "next": following} | searched)
+
+
+def _order_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
+    queries, own_writes = reads.queries, reads.own_writes
 
     @router.get("/orders/{order_id}", tags=["orders"], summary="One order, with everything known of it")
-    async def order(claims: reader, order_id: OrderId) -> Response:
-        found = await queries.order(claims.tenant, order_id, TIMELINE_MAX + 1)
+    async def order(
+        request: Request,
+        claims: reader,
+        order_id: OrderId,
+        fields: Fields = None,
+        min_version: MinVersion = None,
+    ) -> Response:
+        await own_writes.reached(request, min_version)
+        found = await own_writes.within(
+            request, lambda: queries.order(claims.tenant, order_id, TIMELINE_MAX + 1)
+        )
         if found is None:
             raise _unknown_order(order_id)
         row, claims_on_stock, entries = found
         shown, following = _cut("timeline", entries, TIMELINE_MAX, _TIMELINE_KEY)
-        return _json(
-            _detail(row)
-            | {
-                "reservations": [dict(claim) for claim in claims_on_stock],
-                "timeline": [_entry(entry) for entry in shown],
-                "timeline_next": following,
-            }
-        )
+        document = order_document(row) | {
+            "reservations": [dict(claim) for claim in claims_on_stock],
+            "timeline": [timeline_entry(entry) for entry in shown],
+            "timeline_next": following,
+        }
+        return answer(request, selected(document, fields))
 
     @router.get("/orders/{order_id}/timeline", tags=["orders"], summary="What happened to an order, in order")
     async def timeline(
-        claims: reader, order_id: OrderId, limit: Limit = 100, after: After = None
+        request: Request, claims: reader, order_id: OrderId, limit: Limit = 100, after: After = None
     ) -> Response:
         place = _place("timeline", after, (datetime, str, int, int))
         rows = await queries.timeline(claims.tenant, order_id, place, limit + 1)
         if not rows and place is None:
             raise _unknown_order(order_id)
-        return _page("timeline", rows, limit, _TIMELINE_KEY, _entry)
+        return _page(request, "timeline", rows, limit, _TIMELINE_KEY, timeline_entry)
+
+    @router.get("/orders/{order_id}/stream", tags=["events"], summary="An order's events as they happen")
+    async def order_stream(
+        claims: reader, order_id: OrderId, last_event_id: LastEventId = None
+    ) -> StreamingResponse:
+        told = read_told(last_event_id) if last_event_id else {}
+        reads.feed.make_room()
+        return _stream(reads.feed.order_stream(claims.tenant, order_id, told))
+
+
+def _feed_routes(router: APIRouter, reader: Any, feed: Feed) -> None:
+    @router.get("/events", tags=["events"], summary="The tenant's events, in the order of their lanes")
+    async def events(
+        request: Request,
+        claims: reader,
+        limit: Limit = 100,
+        after: Annotated[str | None, Query(max_length=PLACE_LENGTH_MAX, description=_AFTER)] = None,
+        fields: Fields = None,
+    ) -> Response:
+        page = await feed.page(claims.tenant, read_told(after) if after else {}, limit)
+        rows = [selected(event, fields) for event in page.events]
+        return answer(request, {"events": rows, "next": write_told(page.told), "more": page.more})
+
+    @router.get("/events/stream", tags=["events"], summary="The tenant's events as they happen")
+    async def stream(claims: reader, last_event_id: LastEventId = None) -> StreamingResponse:
+        told = read_told(last_event_id) if last_event_id else await feed.head()
+        feed.make_room()
+        return _stream(feed.stream(claims.tenant, told))
 
 
 def _stock_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
     @router.get("/stock", tags=["stock"], summary="Balances by SKU, node and bucket")
     async def stock(
+        request: Request,
         claims: reader,
         sku: Annotated[Sku | None, Query()] = None,
         node: Annotated[NodeId | None, Query()] = None,
@@ -117,10 +196,10 @@ def _stock_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
     ) -> Response:
         place = _place("stock", after, (str, str, str))
         rows = await queries.stock(claims.tenant, sku, node, place, limit + 1)
-        return _page("stock", rows, limit, ("sku", "node", "bucket"), dict)
+        return _page(request, "stock", rows, limit, ("sku", "node", "bucket"), dict)
 
     @router.get("/stock/{sku}", tags=["stock"], summary="One SKU: what there is, where, and what is promised")
-    async def stock_of_sku(claims: reader, sku: Sku) -> Response:
+    async def stock_of_sku(request: Request, claims: reader, sku: Sku) -> Response:
         rows = await queries.stock(claims.tenant, sku, None, None, 10_000)
         if not rows:
             raise Problem(
@@ -130,10 +209,11 @@ def _stock_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
                 f"No movement of SKU {sku} has been projected for your tenant.",
                 "Check its spelling (case matters), or list what there is: GET /v1/stock.",
             )
-        return _json(_sku(sku, rows))
+        return answer(request, _sku(sku, rows))
 
     @router.get("/reservations", tags=["stock"], summary="Orders' claims on stock")
     async def reservations(
+        request: Request,
         claims: reader,
         order_id: Annotated[OrderId | None, Query()] = None,
         sku: Annotated[Sku | None, Query()] = None,
@@ -142,85 +222,10 @@ def _stock_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
     ) -> Response:
         place = _place("reservations", after, (str, str))
         rows = await queries.reservations(claims.tenant, order_id, sku, place, limit + 1)
-        return _page("reservations", rows, limit, ("order_id", "sku"), dict)
+        return _page(request, "reservations", rows, limit, ("order_id", "sku"), dict)
 
 
 _TIMELINE_KEY = ("at", "stage", "lane", "sequence")
-
-
-def _order(row: Row) -> dict[str, Any]:
-    """An order as a list shows it."""
-    moments = {name: row[f"{name}_at"] for name in MILESTONES}
-    rest = {name: value for name, value in row.items() if name.removesuffix("_at") not in moments}
-    return {**rest, "milestones": moments}
-
-
-def _detail(row: Row) -> dict[str, Any]:
-    """An order with its facts, by what they are about."""
-    state = read_state(row["facts"])
-    intake, work, back = state.intake, state.fulfillment, returned_units(state)
-    prices = {line.line: line for line in intake.lines}
-    summary = {name: value for name, value in _order(row).items() if name not in ("facts", "tenant")}
-    return summary | {
-        "payment": intake.payment,
-        "data_subject": intake.subject,
-        "destination": {"country": intake.country, "postcode_area": intake.postcode_area},
-        "charges": intake.charges,
-        "reasons": intake.reasons,
-        "holds": intake.holds,
-        "cancellation": {
-            "requested_at": intake.cancellation_requested_at,
-            "reason": intake.cancellation_reason,
-            "cancelled_at": work.cancelled_at,
-            "declined_at": work.cancellation_declined_at,
-            "declined_reason": work.cancellation_declined_reason,
-        },
-        "closed_at": intake.closed_at,
-        "lines": [
-            {
-                "line": line.line,
-                "sku": line.sku,
-                "ordered": line.ordered,
-                "unit_price_minor": prices[line.line].unit_price_minor if line.line in prices else None,
-                "description": prices[line.line].description if line.line in prices else None,
-                "units": line.units,
-                "returned": back.get(line.line, 0),
-            }
-            for line in line_standings(state)
-        ],
-        "waits_for": state.inventory.waits_for,
-        "routing": state.routing.decisions,
-        "fulfillment_orders": [
-            {"fulfillment_order_id": name, "state": work_state(one), **_by_line(asdict(one))}
-            for name, one in work.work.items()
-        ],
-        "shipments": [{"shipment_id": name, **_by_line(asdict(one))} for name, one in work.shipments.items()],
-        "returns": [{"rma_id": name, **_by_line(asdict(one))} for name, one in state.returns.rmas.items()],
-        "refunds": [
-            {"refund_id": name, **_by_line(asdict(one))} for name, one in state.returns.refunds.items()
-        ],
-        "messages": [
-            {"message_id": name, **asdict(one)} for name, one in state.notifications.messages.items()
-        ],
-    }
-
-
-def _by_line(facts: dict[str, Any]) -> dict[str, Any]:
-    """Units by line as rows: [{line, quantity}]."""
-    return {
-        name: _unit_rows(value) if name in ("lines", "picked", "short", "delivered", "lost") else value
-        for name, value in facts.items()
-    }
-
-
-def _unit_rows(units: Units) -> list[dict[str, int]]:
-    return [{"line": line, "quantity": quantity} for line, quantity in sorted(units.items())]
-
-
-def _entry(row: Row) -> dict[str, Any]:
-    """One event of a timeline. `cause.type` is none for a command or a timer."""
-    entry = {name: value for name, value in row.items() if name not in ("causation_id", "cause_type")}
-    return entry | {"cause": {"id": row["causation_id"], "type": row["cause_type"]}}
 
 
 def _sku(sku: str, rows: Sequence[Row]) -> dict[str, Any]:
@@ -283,10 +288,20 @@ def _cut(kind: str, rows: list[Row], limit: int, key: Sequence[str]) -> tuple[li
 
 
 def _page(
-    kind: str, rows: list[Row], limit: int, key: Sequence[str], show: Callable[[Row], dict[str, Any]]
+    request: Request,
+    kind: str,
+    rows: list[Row],
+    limit: int,
+    key: Sequence[str],
+    show: Callable[[Row], dict[str, Any]],
 ) -> Response:
     shown, following = _cut(kind, rows, limit, key)
-    return _json({kind: [show(row) for row in shown], "next": following})
+    return answer(request, {kind: [show(row) for row in shown], "next": following})
+
+
+def _stream(lines: AsyncIterator[bytes]) -> StreamingResponse:
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
 
 
 def _unknown_order(order_id: str) -> Problem:
@@ -297,15 +312,3 @@ def _unknown_order(order_id: str) -> Problem:
         f"Order {order_id} has not been projected for your tenant.",
         "Check the id; one just submitted shows within a second (GET /v1/summary tells the lag).",
     )
-
-
-def _json(document: Mapping[str, Any]) -> Response:
-    return Response(
-        orjson.dumps(document, default=_plain, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z),
-        media_type="application/json",
-    )
-
-
-def _plain(value: object) -> object:
-    """asyncpg's own UUID type is not orjson's."""
-    return str(value)

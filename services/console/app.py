@@ -21,6 +21,9 @@ from libs.runtime.body_limit import BodyLimit
 from libs.runtime.consume import Subscription, broker_of
 from libs.runtime.edge import require
 from libs.runtime.kafka import lone_consumer
+from libs.runtime.keyring import Keyring, open_keyring
+from libs.runtime.load import Load
+from libs.runtime.pool import bounded_pool
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.seek import Seek
@@ -28,13 +31,22 @@ from libs.runtime.serve import serve
 from libs.runtime.settings import STAGES, Settings, settings
 from libs.runtime.stage import events_topic
 from libs.runtime.tokens import Claims
-from services.console.api import routes
+from services.console.api import Reads, routes
+from services.console.contacts import Contacts
+from services.console.feed import Feed
 from services.console.follow import Follower
+from services.console.history import History, TopicTail
+from services.console.own_writes import OwnWrites
 from services.console.queries import Queries
+from services.console.saved_views import SavedViews
+from services.console.search.feed import SearchFeed
+from services.console.search.index import SearchIndex
 from services.console.store import Projector
 from services.console.web import errors
 from services.console.web.assets import Assets
+from services.console.web.looks import Looks
 from services.console.web.shell import Shell
+from services.console.web.site import AboutOrders
 from services.console.website import add_pages, open_site
 
 logger = structlog.get_logger()
@@ -89,9 +101,21 @@ class Console:
             )
             ends = TopicEnds(self._settings)
             stack.push_async_callback(ends.close)
+            keyring = await stack.enter_async_context(open_keyring(self._settings))
             queries = Queries(self._pool)
-            app.include_router(routes(self, queries, ends.count))
-            site = await open_site(self._settings, self._pool, queries, ends.held, self._shell, stack)
+            contacts = Contacts(queries, keyring)
+            tail = TopicTail(self._settings)
+            stack.push_async_callback(tail.close)
+            reads = Reads(
+                queries,
+                contacts,
+                OwnWrites(queries, Load(NAME, self._settings), self._settings.wait_seconds_max),
+                Feed(queries, tail),
+                ends.count,
+            )
+            app.include_router(routes(self, reads))
+            about = AboutOrders(contacts, History(tail), SavedViews(self._pool), Looks(self._pool))
+            site = await open_site(self._settings, self._pool, queries, ends.held, about, self._shell, stack)
             add_pages(app, site)
 
             def begin_stop() -> None:
@@ -104,6 +128,7 @@ class Console:
             tasks = [
                 asyncio.create_task(self._keep_committing(), name="commit"),
                 asyncio.create_task(self._keep_writing(), name="write"),
+                asyncio.create_task(self._keep_indexing(keyring), name="search"),
                 asyncio.create_task(site.feed.run(), name="feed"),
             ]
             try:
@@ -131,6 +156,12 @@ class Console:
             except Exception as error:
                 logger.warning("read models not written, what is held waits", error=repr(error))
                 await asyncio.sleep(self._settings.retry_seconds_min)
+
+    async def _keep_indexing(self, keyring: Keyring) -> None:
+        """Fill the search index, over connections of its own: one that holds the lock, one that writes."""
+        dsn, options = self._settings.dsn(NAME), {"application_name": "orderlog-console-search"}
+        async with bounded_pool(dsn, self._settings, min_size=0, max_size=2, server_settings=options) as pool:
+            await SearchFeed(self._settings, pool, SearchIndex(pool, keyring), time.monotonic).run()
 
     async def _readiness(self) -> dict[str, Any]:
         """Ready: partitions are assigned and the database answers. A halted partition is shown, not fatal."""

@@ -8,8 +8,10 @@ from typing import Any
 
 import asyncpg
 
+from libs.events.order import Sealed
 from libs.runtime.pool import transaction
 from libs.runtime.postgres_log import reachable
+from services.console.search.terms import Wanted
 from services.console.store import Connection
 from services.console.today import MOMENTS, Today, read_today
 
@@ -21,6 +23,28 @@ _AS_READER = """SELECT set_config('search_path', 'live', true), set_config('orde
 _ORDERS = """SELECT order_id, status, channel, external_id, customer_id, ordered_at, currency, total_minor,
     line_count, units, confirmed_at, paid_at, routed_at, picking_at, shipped_at, picked_up_at, delivered_at,
     last_at FROM orders"""
+_FOUND = f"""WITH hits AS (
+        SELECT order_id, how FROM search.find($2, $3, $4, $6)
+        UNION ALL
+        (SELECT s.order_id, 'article' FROM search.find_articles($2, $4, $6) AS a
+            JOIN order_skus AS s ON s.tenant = $1 AND s.sku = a.sku LIMIT $6)
+        UNION ALL
+        (SELECT order_id, 'number' FROM orders
+            WHERE tenant = $1 AND order_id >= $5 AND order_id < $5 || '~' LIMIT $6)
+    ), found AS MATERIALIZED (
+        SELECT order_id AS hit, bool_and(how = 'contact') AS by_contact, count(*) OVER () AS hits
+        FROM hits GROUP BY order_id
+    )
+    SELECT o.*, by_contact, hits FROM found
+    JOIN LATERAL ({_ORDERS} WHERE tenant = $1 AND order_id = hit) AS o ON true"""  # noqa: S608
+"""The same, of those that a search finds; `by_contact` alone is still to be compared with what is sealed."""
+HITS_MAX = 1000
+"""Orders that a search looks at, of each kind of hit; where more are meant, it has to say more."""
+_OF_CUSTOMER = """order_id IN (SELECT p.order_id FROM search.parts AS p
+    WHERE p.tenant = $1 AND p.customer_id = {})"""
+_CONTACTS = """SELECT order_id, sealed FROM search.parts
+    WHERE tenant = $1 AND order_id = ANY($2::text[]) AND part = 'contact'"""
+_FACTS = "SELECT order_id, external_id, facts FROM orders WHERE tenant = $1 AND order_id = ANY($2::text[])"
 _ORDER = "SELECT * FROM orders WHERE tenant = $1 AND order_id = $2"
 _STOCK = "SELECT sku, node, bucket, quantity FROM stock"
 _RESERVATIONS = """SELECT order_id, sku, wanted, held, allocated, issued, released, short, returned
@@ -57,7 +81,8 @@ class Projection:
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
     """Which orders a list shows; none means any. `since` is included, `before` is not. `reached` is one of
-    `services.console.today.MOMENTS`: orders that came to it at `reached_from` or later."""
+    `services.console.today.MOMENTS`: orders that came to it at `reached_from` or later. `prefix`: of a
+    search, the beginning of an order id."""
 
     status: str | None = None
     channel: str | None = None
@@ -65,6 +90,9 @@ class OrderFilter:
     sku: str | None = None
     since: datetime | None = None
     before: datetime | None = None
+    customer_id: str | None = None
+    search: Wanted | None = None
+    prefix: str | None = None
     reached: str | None = None
     reached_from: datetime | None = None
 
@@ -83,11 +111,18 @@ class Queries:
     async def orders(
         self, tenant: str, wanted: OrderFilter, after: tuple[datetime, str] | None, limit: int
     ) -> list[Row]:
-        """Orders, the newest first, from behind (ordered_at, order_id) on."""
-        asked = _Asked(["tenant = $1", "ordered_at IS NOT NULL"], [tenant])
+        """Orders, the newest first, from behind (ordered_at, order_id) on. Of a search, each with
+        `by_contact`, and `hits`: how many were looked at."""
+        select, asked = _ORDERS, _Asked(["tenant = $1", "ordered_at IS NOT NULL"], [tenant])
+        if (search := wanted.search) is not None:
+            patterns = [f"%{word}%" if len(word) > 2 else f"% {word}%" for word in search.words]
+            tokens = (search.open_tokens, search.sealed_tokens)
+            values = [tenant, *tokens, patterns, wanted.prefix or None, HITS_MAX]
+            select, asked = _FOUND, _Asked(["ordered_at IS NOT NULL"], values)
         asked.add("status = {}", wanted.status)
         asked.add("channel = {}", wanted.channel)
         asked.add("external_id = {}", wanted.external_id)
+        asked.add(_OF_CUSTOMER, wanted.customer_id)
         asked.add(
             "order_id IN (SELECT s.order_id FROM order_skus s WHERE s.tenant = $1 AND s.sku = {})", wanted.sku
         )
@@ -99,7 +134,19 @@ class Queries:
             asked.add("last_at >= {}", wanted.reached_from)
         if after is not None:
             asked.add("(ordered_at, order_id) < ({}, {})", *after)
-        return await self._page(_ORDERS, asked, "ordered_at DESC, order_id DESC", limit)
+        return await self._page(select, asked, "ordered_at DESC, order_id DESC", limit)
+
+    async def facts(self, tenant: str, order_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """By order: what people call it, and its facts; of those that there are."""
+        async with self._tenant(tenant) as connection:
+            rows = await connection.fetch(_FACTS, tenant, order_ids)
+        return {order_id: (external_id or order_id, facts) for order_id, external_id, facts in rows}
+
+    async def contacts(self, tenant: str, order_ids: Sequence[str]) -> dict[str, Sealed]:
+        """The sealed contacts of these orders, of those that have one that was not erased."""
+        async with self._tenant(tenant) as connection:
+            rows = await connection.fetch(_CONTACTS, tenant, order_ids)
+        return {order_id: Sealed.model_validate_json(sealed) for order_id, sealed in rows}
 
     async def order(
         self, tenant: str, order_id: str, timeline_limit: int
@@ -120,6 +167,12 @@ class Queries:
                 _TIMELINE, tenant, order_id, None, None, None, None, timeline_limit
             )
             return dict(row), [dict(claim) for claim in claims], [dict(entry) for entry in begins]
+
+    async def heard(self) -> dict[tuple[str, int], int]:
+        """The last sequence projected of each lane, by stage and lane; all tenants share them."""
+        async with self._tenant("") as connection:
+            rows = await connection.fetch("SELECT source, lane, sequence FROM high_water")
+        return {(source.rpartition("/")[2], lane): sequence for source, lane, sequence in rows}
 
     async def timeline(
         self, tenant: str, order_id: str, after: tuple[datetime, str, int, int] | None, limit: int

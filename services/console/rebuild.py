@@ -34,7 +34,8 @@ _LOCK = "SELECT pg_try_advisory_lock(hashtext('orderlog console rebuild'))"
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """What a rebuild found. `events` counts records read; `fold_seconds` is `seconds` without the wait for
-    the digests. If `swapped`, the rebuilt tables are live now."""
+    the digests. If `swapped`, the rebuilt tables are live now. `search_match`: the same of the search index,
+    none where it was not looked at."""
 
     match: bool
     live_digest: str
@@ -43,6 +44,7 @@ class Rebuilt:
     seconds: float
     fold_seconds: float
     swapped: bool = False
+    search_match: bool | None = None
 
 
 async def rebuild(

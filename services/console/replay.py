@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import asyncpg
 import orjson
@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 
 from libs.runtime.complaint import Complaint
 from libs.runtime.kafka import lone_consumer, record_of
+from libs.runtime.keyring import open_keyring
 from libs.runtime.log import Unavailable
 from libs.runtime.pool import BoundedPool, bounded_pool
 from libs.runtime.settings import Settings, settings
@@ -29,6 +30,7 @@ from services.console.lanes import Done, Ends, fold_in_bulk
 from services.console.processes import PROCESSES_MAX, Share, in_processes, no_search_for_cycles, shares
 from services.console.rebuild import Progress, Rebuilt, rebuild
 from services.console.refold import Undone
+from services.console.search.rebuild import rebuild_search
 
 _RECORDS_MAX = 2000
 _AHEAD_MAX = 500
@@ -51,7 +53,8 @@ _UNREACHABLE = (
 async def rebuild_console(
     config: Settings, *, swap: bool = False, progress: Progress = lambda done, total: None
 ) -> Rebuilt:
-    """Rebuild from Kafka beside the live tables, and compare; see `services.console.rebuild`.
+    """Rebuild read models and search index from Kafka beside the live ones, and compare; see
+    `services.console.rebuild`.
 
     Complaint: Kafka or PostgreSQL cannot be reached, or see there.
     """
@@ -68,7 +71,10 @@ async def rebuild_console(
     with _told(config):
         async with _pool(config, _CONNECTIONS) as pool:
             with no_search_for_cycles():
-                return await rebuild(pool, topics.read, in_bulk=in_bulk, swap=swap, progress=progress)
+                rebuilt = await rebuild(pool, topics.read, in_bulk=in_bulk, swap=swap, progress=progress)
+            async with open_keyring(config) as keyring:
+                search = await rebuild_search(pool, keyring, topics.read, swap=swap)
+            return replace(rebuilt, search_match=search.match)
 
 
 async def read_only(config: Settings, ends: Ends) -> None:
@@ -188,7 +194,7 @@ def main() -> None:
     except Complaint as complaint:
         raise SystemExit(f"{complaint.sentence}\n{complaint.next_step}") from None
     sys.stdout.buffer.write(orjson.dumps(asdict(rebuilt)) + b"\n")
-    raise SystemExit(0 if rebuilt.match else 1)
+    raise SystemExit(0 if rebuilt.match and rebuilt.search_match else 1)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from libs.runtime.settings import Settings
-from services.console.pages import platform, today
+from services.console.pages import customer, order, orders, platform, today
 from services.console.queries import Queries
 from services.console.web import login, site
 from services.console.web.actions import WAIT_SECONDS, Actions
@@ -19,11 +19,17 @@ from services.console.web.guard import Guard
 from services.console.web.issuer import PATH, DevelopmentIssuer
 from services.console.web.sessions import Sessions
 from services.console.web.shell import Shell
-from services.console.web.site import Site
+from services.console.web.site import AboutOrders, Site
 from services.console.web.stages import Stages
 from services.console.web.unmaskings import Unmaskings
 
-PAGES: tuple[Callable[[Site], APIRouter], ...] = (today.routes, platform.routes)
+PAGES: tuple[Callable[[Site], APIRouter], ...] = (
+    today.routes,
+    orders.routes,
+    order.routes,
+    customer.routes,
+    platform.routes,
+)
 """Each page's routes. The navigation (`services.console.web.shell.PLACES`) shows those that are here."""
 
 
@@ -32,6 +38,7 @@ async def open_site(
     pool: asyncpg.Pool,
     queries: Queries,
     ends: Positions,
+    about: AboutOrders,
     shell: Shell,
     stack: AsyncExitStack,
 ) -> Site:
@@ -50,6 +57,7 @@ async def open_site(
         freshness,
         Feed(config.dsn("console"), config.connect_timeout_seconds, freshness),
         Actions(config, queries, http),
+        about,
         Stages(config, http),
         Unmaskings(pool),
     )

@@ -1,7 +1,7 @@
 """The query API over a real PostgreSQL: what a tenant sees, page by page, and what a wrong question gets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,22 @@ from libs.events.envelope import Envelope
 from libs.events.intake import OrderAccepted
 from libs.runtime import problems
 from libs.runtime.edge import require
+from libs.runtime.keyring import MemoryKeyring
+from libs.runtime.load import Load
 from libs.runtime.settings import Settings
 from libs.runtime.tokens import mint, new_signing_key
-from services.console.api import routes
+from libs.runtime.wire import Record
+from services.console.api import Reads, routes
+from services.console.contacts import Contacts
 from services.console.cursor import write_cursor
+from services.console.feed import Feed
+from services.console.own_writes import OwnWrites
 from services.console.queries import Queries
 from services.console.store import Projector
 from tests.console_database import by_stage, console_dsn
 from tests.console_lives import LIVES, delivered, receipts, terms, troubled
 from tests.console_parts import T0, at, envelopes
+from tests.log.test_console_rebuild import record
 from tests.log.test_console_store import feed
 
 __all__ = ["console_dsn"]
@@ -44,6 +51,12 @@ class Gate:
 
     def token(self, tenant: str = "acme", role: str = "viewer") -> str:
         return mint(self.settings.jwt_key_file, tenant, "ann", role, 600)
+
+
+async def from_topics(topic: str, partition: int, offset: int) -> Sequence[Record]:
+    """Records of what was published, five at a time."""
+    events = published()[topic.split(".")[1]]
+    return [record(event, topic, n) for n, event in enumerate(events)][offset : offset + 5]
 
 
 class Api:
@@ -108,8 +121,10 @@ async def api(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Api]:
 
     app = FastAPI()
     problems.install(app)
-    gate = Gate(tmp_path)
-    app.include_router(routes(gate, Queries(pool), ends))
+    gate, queries = Gate(tmp_path), Queries(pool)
+    own_writes = OwnWrites(queries, Load("console", gate.settings), 5.0)
+    reads = Reads(queries, Contacts(queries, MemoryKeyring()), own_writes, Feed(queries, from_topics), ends)
+    app.include_router(routes(gate, reads))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://console") as client:
         yield Api(client, gate)

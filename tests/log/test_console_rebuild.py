@@ -266,7 +266,7 @@ async def test_after_a_swap_the_live_projector_trusts_nothing_that_it_kept(
     place = ("oms.inventory.events", 0)
     before = Follower(Projector(pool))
     await before.assigned(list(topics))
-    await before.handle(topics[place][:1])
+    await before.handle(topics[place][:2])
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL orderlog.projector = 'on'")
         await connection.execute("UPDATE live.orders SET facts = replace(facts, 'reserved', 'freed')")

@@ -13,7 +13,8 @@ import pytest_asyncio
 
 from libs.events.order import Sealed
 from libs.runtime.complaint import Complaint
-from libs.runtime.keyring import Keyring, MemoryKeyring, PostgresKeyring, Unsealed, read_master_key
+from libs.runtime.keyring import Keyring, MemoryKeyring, PostgresKeyring, Unsealed
+from libs.runtime.master_key import read_master_key
 from libs.runtime.privacy import KEY_BYTES, PersonalDataRefused, Unopenable, digest
 
 MASTER = b"m" * KEY_BYTES

@@ -29,6 +29,7 @@ class Guard:
     """Dependencies of the pages' routes, of the console at `url`. Where that is https, cookies are too."""
 
     def __init__(self, sessions: Sessions, url: str) -> None:
+        self.url = url
         self.sessions, self.secure = sessions, url.startswith("https:")
         self._netloc = urlsplit(url).netloc
 

@@ -85,6 +85,7 @@ class Shell:
             now=datetime.now(UTC),
             **values,
         )
+        text = text.replace("\x00", "\ufffd")  # HTML has no NUL; what was sent to us may
         return Response(text, status, {**self._headers, **(headers or {})}, "text/html")
 
 

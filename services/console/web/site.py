@@ -19,17 +19,31 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from libs.runtime.settings import Settings
+from services.console.contacts import Contacts
+from services.console.history import History
 from services.console.queries import Queries
+from services.console.saved_views import SavedViews
 from services.console.web.actions import Actions
 from services.console.web.feed import Feed
 from services.console.web.freshness import Freshness
 from services.console.web.guard import Guard
+from services.console.web.looks import Looks
 from services.console.web.sessions import Session
 from services.console.web.shell import Shell
 from services.console.web.stages import Stages
 from services.console.web.unmaskings import Unmaskings
 
 Position = Annotated[int | None, Query(ge=0, lt=2**63)]
+
+
+@dataclass(frozen=True, slots=True)
+class AboutOrders:
+    """What the orders' pages read besides the read models."""
+
+    contacts: Contacts
+    history: History
+    views: SavedViews
+    looks: Looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,7 @@ class Site:
     freshness: Freshness
     feed: Feed
     actions: Actions
+    about: AboutOrders
     stages: Stages
     unmaskings: Unmaskings
 

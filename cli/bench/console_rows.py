@@ -1,0 +1,114 @@
+"""Read models and a search index of many orders, in a database of the bench's.
+
+Orders are written by SQL, the index by its own code: what a query meets is what it would meet in production.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import asyncpg
+
+from libs.runtime.keyring import Keyring, Unsealed
+from services.console.search.entries import CONTACT, ORDER, Article, Part
+from services.console.search.index import SearchIndex
+from services.console.search.terms import words_of
+
+TENANT = "bench"
+SKUS, CUSTOMERS = 2_000, 4_000
+_BATCH = 2_000
+_SECONDS = 600.0
+"""What a statement may take here that nobody waits for."""
+_FIRST = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Radia", "Leslie", "Tony", "Frances")
+_LAST = (
+    "Lovelace",
+    "Hopper",
+    "Turing",
+    "Dijkstra",
+    "Liskov",
+    "Knuth",
+    "Perlman",
+    "Lamport",
+    "Hoare",
+    "Allen",
+)
+NEWEST = datetime(2026, 3, 1, tzinfo=UTC)
+
+# Nine orders in ten are over; the rest are spread over what an open order can be.
+_ORDERS = """
+    INSERT INTO live.orders
+    SELECT $1, o.id, o.status, CASE n % 5 WHEN 0 THEN 'phone' ELSE 'web' END, 'B' || n, (n % $3)::text,
+        $4::timestamptz - n * interval '1 minute', 'GBP', 1990, 1, 2,
+        $4, $4, $4, $4, CASE WHEN n % 10 > 0 THEN $4 END, NULL, CASE WHEN n % 10 > 0 THEN $4 END, 12, $4,
+        format('{"intake":{"channel":"web","external_id":"B%s","currency":"GBP","payment":"paid","captured_at":'
+            '"2026-03-01T00:00:00Z","accepted_at":"2026-03-01T00:00:00Z","lines":[{"line":1,"sku":"SKU-%s",'
+            '"quantity":2,"unit_price_minor":995}]},"events":12,"last_at":"2026-03-01T00:00:00Z"}', n, n % $5)
+    FROM generate_series(1, $2::int) AS n CROSS JOIN LATERAL (SELECT
+        md5('order ' || n)::uuid::text AS id,
+        CASE WHEN n % 10 > 0 THEN 'delivered'
+            ELSE (ARRAY['held', 'backordered', 'released', 'picking', 'shipped'])[1 + n / 10 % 5]
+        END AS status) AS o"""
+_IDS = "SELECT md5('order ' || n)::uuid::text FROM generate_series(1, $1) AS n"
+_SKUS = """
+    INSERT INTO live.order_skus
+    SELECT $1, 'SKU-' || n % $3, md5('order ' || n)::uuid::text FROM generate_series(1, $2::int) AS n"""
+_TIMELINE = """
+    INSERT INTO live.timeline
+    SELECT $1, md5('order ' || n)::uuid::text,
+        (ARRAY['intake', 'inventory', 'routing', 'fulfillment'])[1 + e % 4],
+        n % 4, n * 3 + e, $3::timestamptz + e * interval '1 minute', 'oms.intake.order_accepted',
+        'Something happened.', 'bench', '', md5(n || '/' || e)::uuid, md5(n || '/' || e - 1)::uuid
+    FROM generate_series(1, $2::int) AS n CROSS JOIN generate_series(1, 12) AS e"""
+
+
+async def seed(pool: asyncpg.Pool, keyring: Keyring, orders: int) -> None:
+    """So many orders of one line of two units, with twelve events each."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        await connection.execute("SET LOCAL orderlog.projector = 'on'")
+        await connection.execute(_ORDERS, TENANT, orders, CUSTOMERS, NEWEST, SKUS, timeout=_SECONDS)
+        await connection.execute(_SKUS, TENANT, orders, SKUS, timeout=_SECONDS)
+        await connection.execute(_TIMELINE, TENANT, orders, NEWEST, timeout=_SECONDS)
+    index = SearchIndex(pool, keyring)
+    await index.apply((), [Article(TENANT, f"SKU-{n}", _article(n)) for n in range(SKUS)], {})
+    ids: list[str] = [
+        row[0]
+        for row in await pool.fetch(
+            "SELECT md5('order ' || n)::uuid::text FROM generate_series(1, $1) AS n", orders
+        )
+    ]
+    for first in range(0, orders, _BATCH):
+        await index.apply(
+            await _parts(keyring, ids, range(first + 1, min(orders, first + _BATCH) + 1)), (), {}
+        )
+    async with pool.acquire() as connection:
+        await connection.execute("SET statement_timeout = 0")
+        await connection.execute("VACUUM ANALYZE", timeout=_SECONDS)
+
+
+def name(number: int) -> str:
+    """The customer of an order; a thousand orders in a hundred thousand have the same."""
+    return f"{_FIRST[number % 10]} {_LAST[number // 10 % 10]}{number % CUSTOMERS}"
+
+
+async def _parts(keyring: Keyring, ids: Sequence[str], numbers: range) -> list[Part]:
+    asked = [Unsealed(f"c:{n % CUSTOMERS}", ids[n - 1], {"name": name(n)}) for n in numbers]
+    sealed = await keyring.seal_many(TENANT, asked)
+    parts = [
+        Part(
+            TENANT,
+            ids[n - 1],
+            ORDER,
+            tuple(words_of(f"B{n} {n % CUSTOMERS}")),
+            customer_id=str(n % CUSTOMERS),
+        )
+        for n in numbers
+    ]
+    both = zip(asked, sealed, strict=True)
+    contacts = [Part(TENANT, one.order_id, CONTACT, sealed=seal) for one, seal in both]
+    tracked = [Part(TENANT, ids[n - 1], "shipment 1", (f"zy{n:09d}",)) for n in numbers if n % 10]
+    return parts + contacts + tracked
+
+
+def _article(number: int) -> str:
+    colours, things = ("red", "blue", "ivory", "green"), ("lantern", "teapot", "cushion", "doorstop", "clock")
+    return f"{colours[number % 4]} {things[number // 4 % 5]} no {number}"

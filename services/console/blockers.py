@@ -1,0 +1,170 @@
+"""What an order waits for, since when, and who acts next: the first thing that anybody wants to know of it.
+
+A pure reading of `State`, for each status that an order can have. Who acts is a role, not a person.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+from libs.events.record import record
+from services.console.facts import State
+from services.console.standing import line_standings, status_of, work_state
+
+Owner = Literal["support", "operations", "purchasing", "warehouse", "carrier", "customer", "system"]
+
+OWNERS: dict[Owner, str] = {
+    "support": "Support",
+    "operations": "Operations",
+    "purchasing": "Purchasing",
+    "warehouse": "The warehouse",
+    "carrier": "The carrier",
+    "customer": "The customer",
+    "system": "Nobody: Orderlog goes on by itself",
+}
+"""As people read them."""
+
+
+@record
+class Blocker:
+    """One thing that stands between the order and its end; `hold`: the hold that a release would lift."""
+
+    what: str
+    since: datetime | None
+    owner: Owner
+    next_step: str
+    hold: str | None = None
+
+
+def blockers(state: State) -> tuple[Blocker, ...]:
+    """What the order waits for, what a person must settle first. Empty once nothing more is to come."""
+    found = [*_cancellation(state), *_way(state), *_afterwards(state)]
+    # A stage's news may be here before that of the stage that it waits for: then it has waited since that.
+    found = [one if one.since else replace(one, since=state.last_at) for one in found]
+    by_hand = [one for one in found if one.owner not in ("system", "carrier")]
+    return (*by_hand, *(one for one in found if one not in by_hand))
+
+
+def _way(state: State) -> tuple[Blocker, ...]:
+    """By status: what keeps the least advanced units where they are."""
+    intake, inventory = state.intake, state.inventory
+    status = status_of(state, line_standings(state))
+    if intake.outcome is not None:
+        return ()
+    match status:
+        case "incoming":
+            what = "A later stage's news has come; intake's own is still under way to the console."
+            return (Blocker(what, state.last_at, "system", "Wait a moment, then look again."),)
+        case "held":
+            return tuple(_hold(state))
+        case "accepted":
+            since = inventory.freed_at or intake.accepted_at
+            return (_by_itself("Stock is being looked for.", since),)
+        case "backordered":
+            short = ", ".join(f"{want.quantity} of {want.sku}" for want in inventory.waits_for[:5])
+            more = f" and {len(inventory.waits_for) - 5} more" if len(inventory.waits_for) > 5 else ""
+            what = f"It waits for stock: {short or 'units'}{more}."
+            step = "Receive or find the units; the order goes on by itself. Or cancel it."
+            return (Blocker(what, inventory.backordered_at, "purchasing", step),)
+        case "short_picked":
+            since = max(
+                (w.picked_at for w in state.fulfillment.work.values() if w.short and w.picked_at),
+                default=None,
+            )
+            return (
+                _by_itself("A node found less than was promised; the rest is looked for elsewhere.", since),
+            )
+        case "reserved":
+            return (_by_itself("Routing is choosing the nodes.", inventory.reserved_at),)
+        case "routed":
+            return (_by_itself("The plan is being allocated at its nodes.", _routed_at(state)),)
+        case "allocated":
+            return (_by_itself("Its work is being released to the nodes.", inventory.allocated_at),)
+        case "released" | "picking" | "packed":
+            return tuple(_at_nodes(state))
+        case "shipped" | "in_transit":
+            return tuple(_under_way(state))
+        case "unroutable":
+            reasons = "; ".join(
+                r.message for d in state.routing.decisions if not d.routable for r in d.reasons
+            )
+            what = f"No node may ship it: {reasons or 'none serves the destination'}"
+            step = "Define a node that serves the destination, or cancel the order with the customer."
+            return (Blocker(what, _decided_at(state), "operations", step),)
+        case _:  # its units have all come to an end, and intake is about to close it
+            return (
+                _by_itself("All units have come to their end; the order is being closed.", state.last_at),
+            )
+
+
+def _hold(state: State) -> Iterable[Blocker]:
+    for hold in state.intake.holds:
+        if hold.released_at is None:
+            owner: Owner = "support" if hold.name in ("address", "total_mismatch") else "operations"
+            step = "Settle it, then release the hold; or cancel the order."
+            yield Blocker(f"Hold {hold.name}: {hold.message}", hold.placed_at, owner, step, hold.name)
+
+
+def _at_nodes(state: State) -> Iterable[Blocker]:
+    told = {
+        "released": ("is to be picked", "Pick it."),
+        "picking": ("is being picked and packed", "Pack it."),
+        "packed": ("is packed", "Hand it to the carrier."),
+    }
+    for name, work in state.fulfillment.work.items():
+        stands = work_state(work)
+        if stands in told:
+            what, step = told[stands]
+            since = work.packed_at or work.picked_at or work.released_at
+            yield Blocker(f"{name} {what} at {work.node}.", since, "warehouse", step)
+
+
+def _under_way(state: State) -> Iterable[Blocker]:
+    for name, shipment in state.fulfillment.shipments.items():
+        if shipment.delivered_at or shipment.lost_at:
+            continue
+        since = shipment.carrier_status_at or shipment.dispatched_at
+        if shipment.carrier_status == "exception":
+            note = f": {shipment.carrier_note}" if shipment.carrier_note else ""
+            what = f"{shipment.carrier} reports a delivery exception with {name}{note}."
+            yield Blocker(what, since, "support", "Ask the carrier, and tell the customer.")
+        else:
+            status = (shipment.carrier_status or "dispatched").replace("_", " ")
+            what = f"{name} is with {shipment.carrier} ({status})."
+            yield Blocker(what, since, "carrier", "Wait for its next scan; after some days, ask the carrier.")
+
+
+def _cancellation(state: State) -> Iterable[Blocker]:
+    intake, work = state.intake, state.fulfillment
+    asked = intake.cancellation_requested_at
+    answered = (work.cancelled_at, work.cancellation_declined_at)
+    if asked and intake.outcome is None and not any(at and at >= asked for at in answered):
+        yield _by_itself("Its cancellation is being decided: what can still be stopped, will be.", asked)
+
+
+def _afterwards(state: State) -> Iterable[Blocker]:
+    for name, rma in state.returns.rmas.items():
+        if rma.closed_at is None:
+            back, due = sum(unit.quantity for unit in rma.received), sum(rma.lines.values())
+            what = f"Return {name}: {back} of {due} units have come back."
+            yield Blocker(what, rma.authorised_at, "customer", "Wait for the goods, then receive them.")
+    for message in state.notifications.messages.values():
+        if message.state == "failed":
+            what = (
+                f"The message about {message.milestone.replace('_', ' ')} could not be sent: {message.detail}"
+            )
+            yield Blocker(what, message.settled_at, "support", "Tell the customer another way.")
+
+
+def _by_itself(what: str, since: datetime | None) -> Blocker:
+    step = "Nothing to do. If it stays so for minutes, see whether the stage is well."
+    return Blocker(what, since, "system", step)
+
+
+def _routed_at(state: State) -> datetime | None:
+    return max((d.at for d in state.routing.decisions if d.routable), default=None)
+
+
+def _decided_at(state: State) -> datetime | None:
+    return max((d.at for d in state.routing.decisions), default=None)

@@ -1,0 +1,58 @@
+"""A page of orders as somebody asked for it: filtered, and searched as far as their role may see."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.console.contacts import Contacts
+from services.console.queries import HITS_MAX, OrderFilter, Queries, Row
+from services.console.search.terms import wanted
+
+_PREFIX_MIN = 3
+Place = tuple[datetime, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows of a page, and behind which one the next begins. `hits`: orders that the search came upon, of
+    which at most `HITS_MAX` are looked at; `complete` unless there may be more."""
+
+    rows: list[Row]
+    following: Place | None
+    hits: int = 0
+    complete: bool = True
+
+
+class Finder:
+    """Asks the read models and, where it is needed, the keyring."""
+
+    def __init__(self, queries: Queries, contacts: Contacts) -> None:
+        self._queries, self._contacts = queries, contacts
+
+    async def page(
+        self,
+        tenant: str,
+        asked: OrderFilter,
+        text: str | None,
+        after: Place | None,
+        limit: int,
+        *,
+        personal: bool,
+    ) -> Found:
+        """Up to `limit` orders, the newest first; in personal data it looks only if told that the person may
+        see it. A page of a search may be shorter and still have a next."""
+        if text is not None:
+            text = text.strip()
+            key = self._contacts.index_key(tenant) if personal else None
+            prefix = text.lower() if len(text) >= _PREFIX_MIN and text.isascii() else None
+            search = wanted(text, tenant, key)
+            asked = replace(asked, search=search, prefix=None if "\x00" in text else prefix)
+        rows = await self._queries.orders(tenant, asked, after, limit + 1)
+        following = (
+            (rows[limit - 1]["ordered_at"], rows[limit - 1]["order_id"]) if len(rows) > limit else None
+        )
+        rows = rows[:limit]
+        if asked.search is None:
+            return Found(rows, following)
+        hits = max((row["hits"] for row in rows), default=0)
+        confirmed = await self._contacts.confirmed(tenant, rows, asked.search)
+        return Found(confirmed, following, hits, hits < HITS_MAX)

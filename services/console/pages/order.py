@@ -1,0 +1,237 @@
+"""One order: where it is, what blocks it, all that happened to it, and what can be done about it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from markupsafe import Markup
+
+from libs.events.contract import Command, OrderId
+from libs.events.intake import CancelOrder, HoldName, ReleaseHold
+from libs.runtime.problems import Problem
+from libs.runtime.settings import STAGES
+from services.console.blockers import OWNERS
+from services.console.causes import picture
+from services.console.contacts import masked
+from services.console.history import Place, as_of
+from services.console.links import GOOD_FOR, Link, write_link
+from services.console.order_view import Preview, money, order_view, preview_cancel, preview_release
+from services.console.queries import Row
+from services.console.standing import work_state
+from services.console.stored import read_state
+from services.console.web.sessions import Session
+from services.console.web.site import Site
+
+TIMELINE_MAX = 1000
+_NOTE = Annotated[str, Form(max_length=500)]
+Step = Annotated[int | None, Query(ge=0, le=100_000)]
+
+
+def routes(site: Site) -> APIRouter:
+    """The page, its live part, the documents behind it, its actions."""
+    router = APIRouter(include_in_schema=False)
+    reader = Annotated[Session, Depends(site.guard.require("read"))]
+    _page_routes(router, site)
+    _action_routes(router, site)
+    _contact_routes(router, site)
+
+    @router.get("/orders/{order_id}/events/{stage}/{lane}/{sequence}")
+    async def document(
+        request: Request,
+        session: reader,
+        order_id: OrderId,
+        stage: str,
+        lane: Annotated[int, Path(ge=0, lt=2**31)],
+        sequence: Annotated[int, Path(ge=1, lt=2**62)],
+    ) -> Response:
+        _, entries = await _found(site, session, order_id)
+        rows = [
+            row for row in entries if (row["stage"], row["lane"], row["sequence"]) == (stage, lane, sequence)
+        ]
+        if not rows:
+            raise _no_such_event(order_id)
+        record = await site.about.history.record(Place(stage, lane, sequence))
+        return await site.page(
+            request,
+            session,
+            "event.html",
+            order_id=order_id,
+            row=rows[0],
+            fields=[(name, value.decode(errors="replace")) for name, value in record.headers]
+            if record
+            else (),
+            body=_pretty(record.value) if record else None,
+            record=record,
+        )
+
+    return router
+
+
+def _page_routes(router: APIRouter, site: Site) -> None:
+    reader = Annotated[Session, Depends(site.guard.require("read"))]
+
+    @router.get("/orders/{order_id}")
+    async def order(request: Request, session: reader, order_id: OrderId, step: Step = None) -> Response:
+        return await draw(request, session, order_id, "order.html", step)
+
+    @router.get("/parts/orders/{order_id}")
+    async def part(request: Request, session: reader, order_id: OrderId) -> Response:
+        return await draw(request, session, order_id, "order_part.html", None)
+
+    async def draw(
+        request: Request, session: Session, order_id: str, template: str, step: int | None
+    ) -> Response:
+        row, entries = await _found(site, session, order_id)
+        entries = sorted(entries, key=lambda entry: (entry["at"], entry["stage"], entry["sequence"]))
+        state, then = read_state(row["facts"]), None
+        if step is not None and step < len(entries):
+            shown = entries[:step]
+            then = shown[-1] if shown else None
+            places = [Place(one["stage"], one["lane"], one["sequence"]) for one in shown]
+            events = await site.about.history.envelopes(places)
+            state = as_of(events, order_id, then["at"] if then else datetime.min.replace(tzinfo=UTC))
+        contact = await site.about.contacts.open(session.tenant, [order_id])
+        return await site.page(
+            request,
+            session,
+            template,
+            order=order_view(order_id, state),
+            row=row,
+            entries=entries,
+            stages=STAGES,
+            step=step if then is not None or step == 0 else None,
+            then=then,
+            contact=masked(contact[order_id]) if order_id in contact else None,
+            picture=Markup(picture(entries)),  # noqa: S704  (all of it escaped where it is made)
+            owners=OWNERS,
+            money=money,
+            work_state=work_state,
+        )
+
+
+def _action_routes(router: APIRouter, site: Site) -> None:
+    canceller = Annotated[Session, Depends(site.guard.require("cancel"))]
+    releaser = Annotated[Session, Depends(site.guard.require("release"))]
+
+    @router.get("/orders/{order_id}/cancel")
+    async def ask_cancel(request: Request, session: canceller, order_id: OrderId) -> Response:
+        state = read_state((await _found(site, session, order_id))[0]["facts"])
+        return await _ask(request, session, order_id, "Cancel", preview_cancel(state), "cancel")
+
+    @router.post("/orders/{order_id}/cancel")
+    async def cancel(request: Request, session: canceller, order_id: OrderId, note: _NOTE = "") -> Response:
+        await _found(site, session, order_id)
+        reason = _one_line(note)
+        return await _do(request, session, order_id, CancelOrder(order_id=order_id, reason=reason), reason)
+
+    @router.get("/orders/{order_id}/holds/{hold}/release")
+    async def ask_release(request: Request, session: releaser, order_id: OrderId, hold: HoldName) -> Response:
+        state = read_state((await _found(site, session, order_id))[0]["facts"])
+        what = f"Release hold {hold}"
+        return await _ask(
+            request, session, order_id, what, preview_release(state, hold), f"holds/{hold}/release"
+        )
+
+    @router.post("/orders/{order_id}/holds/{hold}/release")
+    async def release(
+        request: Request, session: releaser, order_id: OrderId, hold: HoldName, note: _NOTE = ""
+    ) -> Response:
+        await _found(site, session, order_id)
+        reason = _one_line(note)
+        command = ReleaseHold(order_id=order_id, hold=hold, note=reason)
+        return await _do(request, session, order_id, command, reason)
+
+    async def _ask(
+        request: Request, session: Session, order_id: str, what: str, preview: Preview, action: str
+    ) -> Response:
+        return await site.page(
+            request,
+            session,
+            "confirm.html",
+            order_id=order_id,
+            what=what,
+            preview=preview,
+            action=action,
+            outcome=None,
+        )
+
+    async def _do(
+        request: Request, session: Session, order_id: str, command: Command, reason: str
+    ) -> Response:
+        outcome = await site.actions.send(session, command, reason=reason[:200])
+        if outcome.ok:
+            return RedirectResponse(f"/orders/{order_id}", 303)
+        return await site.page(
+            request,
+            session,
+            "confirm.html",
+            status=409,
+            order_id=order_id,
+            what="It was not done",
+            preview=None,
+            action="",
+            outcome=outcome,
+        )
+
+
+def _contact_routes(router: APIRouter, site: Site) -> None:
+    seer = Annotated[Session, Depends(site.guard.require("personal"))]
+
+    @router.post("/orders/{order_id}/contact")
+    async def contact(
+        request: Request, session: seer, order_id: OrderId, why: Annotated[str, Form(max_length=200)] = ""
+    ) -> Response:
+        await _found(site, session, order_id)
+        await site.about.looks.note(session, order_id, _one_line(why))
+        opened = await site.about.contacts.open(session.tenant, [order_id])
+        return await site.page(
+            request, session, "contact.html", order_id=order_id, personal=opened.get(order_id)
+        )
+
+    @router.post("/orders/{order_id}/link")
+    async def link(request: Request, session: seer, order_id: OrderId) -> Response:
+        await _found(site, session, order_id)
+        until = datetime.now(UTC) + GOOD_FOR
+        token = write_link(site.about.contacts.link_key(), Link(session.tenant, order_id, until))
+        return await site.page(
+            request, session, "link.html", order_id=order_id, url=f"{site.guard.url}/o/{token}", until=until
+        )
+
+
+async def _found(site: Site, session: Session, order_id: str) -> tuple[Row, Sequence[Row]]:
+    """The order's row and timeline, as this person may see them. Raises Problem 404."""
+    found = await site.queries(session).order(session.tenant, order_id, TIMELINE_MAX)
+    if found is None:
+        raise Problem(
+            404,
+            "unknown_order",
+            "No such order",
+            "There is no order with this id that you may see, or it has not come here yet.",
+            "Search for it by another of its numbers; one just submitted shows within a second.",
+        )
+    return found[0], found[2]
+
+
+def _no_such_event(order_id: str) -> Problem:
+    return Problem(
+        404,
+        "unknown_event",
+        "No such event",
+        f"Order {order_id} has no event at this place.",
+        "Open it from the order's timeline.",
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _pretty(value: bytes | None) -> str:
+    try:
+        document: Any = orjson.loads(value or b"null")
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
+    except orjson.JSONDecodeError:
+        return (value or b"").decode(errors="replace")

@@ -1,0 +1,221 @@
+"""Orders: found, filtered, kept as a view, exported, and changed many at once."""
+
+import csv
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from io import StringIO
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+
+from libs.runtime.problems import Problem
+from services.console.contacts import masked
+from services.console.cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
+from services.console.finder import Finder, Found
+from services.console.order_view import money
+from services.console.pages.bulk import bulk_routes
+from services.console.queries import HITS_MAX, OrderFilter
+from services.console.search.terms import QUERY_LENGTH_MAX
+from services.console.standing import STATUSES
+from services.console.today import MOMENTS
+from services.console.web.sessions import Session
+from services.console.web.site import Site
+
+ROWS = 50
+EXPORTED_MAX = 100_000
+_EXPORT_PAGE = 500
+_COLUMNS = (
+    "order_id", "status", "channel", "external_id", "customer_id", "ordered_at", "currency", "total_minor",
+    "line_count", "units", "confirmed_at", "paid_at", "routed_at", "picking_at", "shipped_at", "picked_up_at",
+    "delivered_at", "last_at",
+)  # fmt: skip
+
+Text = Annotated[str, Query(max_length=QUERY_LENGTH_MAX)]
+Short = Annotated[str, Query(max_length=100)]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The filters of an address, as they stand in it."""
+
+    q: str = ""
+    status: str = ""
+    channel: str = ""
+    customer: str = ""
+    sku: str = ""
+    since: str = ""
+    until: str = ""
+    reached: str = ""
+    reached_from: str = ""
+
+    def query(self, **more: str) -> str:
+        """The same as an address has it, with more; what is empty is left out."""
+        names = {"q": self.q, "status": self.status, "channel": self.channel, "customer": self.customer}
+        names |= {"sku": self.sku, "from": self.since, "to": self.until}
+        names |= {"reached": self.reached, "reached_from": self.reached_from} | more
+        return urlencode({name: value for name, value in names.items() if value})
+
+    def filter(self) -> OrderFilter:
+        """Raises Problem 422: a status, or a day, that there is not."""
+        if self.status and self.status not in STATUSES:
+            raise _wrong("status", f"Take one of {', '.join(STATUSES)}.")
+        if "\x00" in self.channel + self.customer + self.sku:
+            raise _wrong("filter", "Leave out the NUL character.")
+        if self.reached and self.reached not in MOMENTS:
+            raise _wrong("reached", f"Take one of {', '.join(MOMENTS)}.")
+        until = _day("to", self.until)
+        return OrderFilter(
+            status=self.status or None,
+            channel=self.channel or None,
+            sku=self.sku or None,
+            customer_id=self.customer or None,
+            since=_day("from", self.since),
+            before=until + timedelta(days=1) if until else None,
+            reached=self.reached or None,
+            reached_from=_moment("reached_from", self.reached_from),
+        )
+
+
+def asked(
+    q: Text = "",
+    status: Short = "",
+    channel: Short = "",
+    customer: Short = "",
+    sku: Short = "",
+    since: Annotated[str, Query(alias="from", max_length=30)] = "",
+    until: Annotated[str, Query(alias="to", max_length=30)] = "",
+    reached: Short = "",
+    reached_from: Short = "",
+) -> Asked:
+    """A dependency: the filters of a request."""
+    words = (q.strip(), status, channel.strip(), customer.strip(), sku.strip())
+    return Asked(*words, since, until, reached, reached_from)
+
+
+Filters = Annotated[Asked, Depends(asked)]
+After = Annotated[str, Query(max_length=CURSOR_LENGTH_MAX)]
+
+
+def routes(site: Site) -> APIRouter:
+    """The list, what can be done from it, and its export."""
+    router = APIRouter(include_in_schema=False)
+    reader = Annotated[Session, Depends(site.guard.require("read"))]
+    bulk_routes(router, site)
+    _view_routes(router, site)
+
+    @router.get("/orders")
+    async def orders(request: Request, session: reader, filters: Filters, after: After = "") -> Response:
+        found = await find(site, session, filters, after, ROWS)
+        ids = [row["order_id"] for row in found.rows]
+        opened = await site.about.contacts.open(session.tenant, ids) if session.may("personal") else {}
+        names = {id_: masked(personal).get("name", "") for id_, personal in opened.items()}
+        following = write_cursor("orders", found.following) if found.following else ""
+        return await site.page(
+            request,
+            session,
+            "orders.html",
+            asked=filters,
+            found=found,
+            names=names,
+            first=not after,
+            next_query=filters.query(after=following) if following else "",
+            statuses=STATUSES,
+            views=await site.about.views.of(session.tenant, session.actor),
+            hits_max=HITS_MAX,
+            money=money,
+        )
+
+    @router.get("/orders.csv")
+    async def export(session: reader, filters: Filters) -> Response:
+        filters.filter()
+        name = f"orders-{session.tenant}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        lines = _csv(site, session, filters)
+        return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+
+    return router
+
+
+async def find(site: Site, session: Session, filters: Asked, after: str, limit: int) -> Found:
+    """A page of the list as this person may see it."""
+    place: Any = tuple(read_cursor("orders", after, (datetime, str))) if after else None
+    personal = session.may("personal")
+    finder = Finder(site.queries(session), site.about.contacts)
+    return await finder.page(
+        session.tenant, filters.filter(), filters.q or None, place, limit, personal=personal
+    )
+
+
+def _view_routes(router: APIRouter, site: Site) -> None:
+    reader = Annotated[Session, Depends(site.guard.require("read"))]
+
+    @router.post("/orders/views")
+    async def save_view(
+        session: reader,
+        name: Annotated[str, Form(max_length=200)],
+        query: Annotated[str, Form(max_length=2000)] = "",
+    ) -> Response:
+        await site.about.views.save(session.tenant, session.actor, " ".join(name.split()), query)
+        return RedirectResponse(f"/orders?{query}", 303)
+
+    @router.post("/orders/views/delete")
+    async def delete_view(session: reader, name: Annotated[str, Form(max_length=200)]) -> Response:
+        await site.about.views.delete(session.tenant, session.actor, name)
+        return RedirectResponse("/orders", 303)
+
+
+async def _csv(site: Site, session: Session, filters: Asked) -> AsyncIterator[str]:
+    """All of a list, page by page; what a spreadsheet would take for a formula is quoted."""
+    yield _lines([_COLUMNS])
+    after, written = "", 0
+    while written < EXPORTED_MAX:
+        found = await find(site, session, filters, after, _EXPORT_PAGE)
+        written += len(found.rows)
+        yield _lines([_cell(row[name]) for name in _COLUMNS] for row in found.rows)
+        if found.following is None:
+            return
+        after = write_cursor("orders", found.following)
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> str:
+    out = StringIO()
+    csv.writer(out).writerows(rows)
+    return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not isinstance(value, int) else text
+
+
+def _day(name: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise _wrong(name, "Write a day as 2026-03-02.") from None
+    if not 1900 <= day.year < 3000:
+        raise _wrong(name, "Take a day between 1900 and 2999.")
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _moment(name: str, text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise _wrong(name, "Write a moment as 2026-03-02T09:00:00Z.") from None
+    if not 1900 <= at.year < 3000:
+        raise _wrong(name, "Take a moment between 1900 and 2999.")
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
+
+
+def _wrong(name: str, next_step: str) -> Problem:
+    return Problem(422, "invalid_filter", "That is no filter", f"`{name}` cannot be read.", next_step)

@@ -1,0 +1,61 @@
+"""What each event adds to the search index. Pure; the same event again adds the same again."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from libs.events.contract import Event
+from libs.events.fulfillment import ShipmentDispatched
+from libs.events.intake import OrderAccepted, OrderHeld
+from libs.events.order import Sealed
+from services.console.search.terms import words_of
+
+CONTACT = "contact"
+ORDER = "order"
+HEARS: Mapping[str, tuple[type[Event], ...]] = {
+    "intake": (OrderAccepted, OrderHeld),
+    "fulfillment": (ShipmentDispatched,),
+}
+"""By stage. All other events are passed over unread."""
+_WORDS_MAX = 200
+
+
+class Part(NamedTuple):
+    """Words of an order that can be found together; of a contact, what has to be opened for them."""
+
+    tenant: str
+    order_id: str
+    part: str
+    words: tuple[str, ...] = ()
+    sealed: Sealed | None = None
+    customer_id: str | None = None
+
+
+class Article(NamedTuple):
+    """A SKU under a description that it was sold by."""
+
+    tenant: str
+    sku: str
+    description: str
+
+
+def entries(tenant: str, event: Event) -> tuple[list[Part], list[Article]]:
+    """Parts of the order, and its articles."""
+    match event:
+        case OrderAccepted() | OrderHeld():
+            numbers = (event.external_id, event.customer_id or "")
+            parts = [Part(tenant, event.order_id, ORDER, _words(numbers), customer_id=event.customer_id)]
+            if event.contact is not None:
+                parts.append(Part(tenant, event.order_id, CONTACT, sealed=event.contact))
+            articles = {Article(tenant, line.sku, line.description or "") for line in event.lines}
+            return parts, sorted(articles)
+        case ShipmentDispatched():
+            tracking = [package.tracking_number for package in event.packages]
+            part = f"shipment {event.shipment_id}"
+            return [Part(tenant, event.order_id, part, _words((event.shipment_id, *tracking)))], []
+        case _:
+            return [], []
+
+
+def _words(texts: Iterable[str]) -> tuple[str, ...]:
+    found = dict.fromkeys(word for text in texts for word in words_of(text))
+    return tuple(found)[:_WORDS_MAX]

@@ -1,0 +1,108 @@
+"""Every list and search of the console goes by an index: PostgreSQL's plans over many orders."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from cli.bench.console_rows import NEWEST, TENANT, seed
+from libs.runtime.keyring import MemoryKeyring
+from services.console.queries import OrderFilter, Queries
+from services.console.search.terms import wanted
+from tests.console_database import console_dsn
+
+__all__ = ["console_dsn"]
+ORDERS = 20_000
+KEYRING = MemoryKeyring()
+
+
+class Explained(Queries):
+    """Queries that keep the plan of what they ask, as the reader's role runs it."""
+
+    plan = ""
+
+    async def _page(self, select: str, asked: Any, order: str, limit: int) -> list[Any]:
+        asked.values.append(limit)
+        query = f"{select} WHERE {' AND '.join(asked.terms)} ORDER BY {order} LIMIT ${len(asked.values)}"
+        async with self._tenant(asked.values[0]) as connection:
+            rows = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS) {query}", *asked.values)
+            self.plan = "\n".join(row[0] for row in rows)
+            return [dict(row) for row in await connection.fetch(query, *asked.values)]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def pool(console_dsn: str) -> AsyncIterator[asyncpg.Pool]:
+    async with asyncpg.create_pool(console_dsn, min_size=1, max_size=2) as opened:
+        await seed(opened, KEYRING, ORDERS)
+        yield opened
+
+
+ASKED = {
+    "the newest": OrderFilter(),
+    "of a status": OrderFilter(status="held"),
+    "of a status that few have": OrderFilter(status="backordered", channel="phone"),
+    "of a channel": OrderFilter(channel="phone"),
+    "of a window": OrderFilter(since=NEWEST.replace(month=2, day=20), before=NEWEST.replace(month=2, day=21)),
+    "of an external id": OrderFilter(external_id="B777"),
+    "of a customer": OrderFilter(customer_id="77"),
+    "with an article": OrderFilter(sku="SKU-77"),
+}
+SEARCHED = (
+    "lovelace",
+    "hopper1",
+    "zy00000",
+    "00001234",
+    "b1999",
+    "lantern",
+    "ivory teapot",
+    "gra",
+    "da",
+    "zzz",
+)
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_a_list_goes_by_an_index(pool: asyncpg.Pool, name: str) -> None:
+    queries = Explained(pool)
+    rows = await queries.orders(TENANT, ASKED[name], None, 51)
+    assert rows or name == "of an external id"
+    _check(queries.plan)
+    if len(rows) > 50:
+        last = rows[49]
+        more = await queries.orders(TENANT, ASKED[name], (last["ordered_at"], last["order_id"]), 51)
+        assert more
+        _check(queries.plan)
+
+
+@pytest.mark.parametrize("text", SEARCHED)
+async def test_a_search_goes_by_an_index(pool: asyncpg.Pool, text: str) -> None:
+    queries = Explained(pool)
+    search = wanted(text, TENANT, KEYRING.index_key(TENANT))
+    rows = await queries.orders(TENANT, OrderFilter(search=search, prefix=text), None, 51)
+    assert bool(rows) == (text != "zzz")
+    _check(queries.plan)
+
+
+async def test_the_functions_of_a_search_go_by_the_index_of_tokens(pool: asyncpg.Pool) -> None:
+    asked = wanted("hopper1", TENANT, KEYRING.index_key(TENANT))
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT set_config('orderlog.tenant', $1, true)", TENANT)
+        await connection.execute("SET LOCAL search_path = search")
+        for tokens in (asked.open_tokens, asked.sealed_tokens):
+            plan = await connection.fetch(
+                "EXPLAIN SELECT order_id FROM parts WHERE tokens @> $1::integer[] AND tenant ="
+                " current_setting('orderlog.tenant', true) LIMIT 1000",
+                tokens,
+            )
+            assert "parts_tokens_idx" in str(plan)
+
+
+def _check(plan: str) -> None:
+    """Nothing is read from end to end that grows with the orders."""
+    grows = ("orders", "order_skus", "timeline", "parts")
+    assert not re.search(rf"Seq Scan on ({'|'.join(grows)})\b", plan), plan
+    found = re.findall(r"Rows Removed by Filter: (\d+)", plan)
+    assert all(int(rows) < ORDERS / 10 for rows in found), plan
