@@ -28,6 +28,7 @@ from libs.runtime.serve import serve
 from libs.runtime.settings import STAGES, Settings, settings
 from libs.runtime.stage import events_topic
 from libs.runtime.tokens import Claims
+from services.console import insight_api
 from services.console.api import routes
 from services.console.follow import Follower
 from services.console.queries import Queries
@@ -91,6 +92,7 @@ class Console:
             stack.push_async_callback(ends.close)
             queries = Queries(self._pool)
             app.include_router(routes(self, queries, ends.count))
+            app.include_router(insight_api.routes(self, queries))
             site = await open_site(self._settings, self._pool, queries, ends.held, self._shell, stack)
             add_pages(app, site)
 

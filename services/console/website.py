@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from libs.runtime.settings import Settings
-from services.console.pages import platform, today
+from services.console.pages import exceptions, insight, platform, stock, today
 from services.console.queries import Queries
 from services.console.web import login, site
 from services.console.web.actions import WAIT_SECONDS, Actions
@@ -22,7 +22,13 @@ from services.console.web.shell import Shell
 from services.console.web.site import Site
 from services.console.web.stages import Stages
 
-PAGES: tuple[Callable[[Site], APIRouter], ...] = (today.routes, platform.routes)
+PAGES: tuple[Callable[[Site], APIRouter], ...] = (
+    today.routes,
+    stock.routes,
+    exceptions.routes,
+    insight.routes,
+    platform.routes,
+)
 """Each page's routes. The navigation (`services.console.web.shell.PLACES`) shows those that are here."""
 
 
