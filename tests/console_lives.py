@@ -26,6 +26,9 @@ from libs.events.fulfillment import (
     ShortLine,
 )
 from libs.events.intake import (
+    ExceptionAssigned,
+    ExceptionResolved,
+    ExceptionSnoozed,
     Hold,
     HoldReleased,
     OrderAccepted,
@@ -262,6 +265,10 @@ def troubled(order_id: str) -> Life:
             OrderAccepted(**terms(order_id)),
             OrderCancellationRequested(order_id=order_id, reason="changed my mind", lines=BOTH),
             OrderClosed(order_id=order_id, outcome="partly_delivered"),
+            ExceptionAssigned(order_id=order_id, item=f"lost/{order_id}-S2", assignee="ann"),
+            ExceptionSnoozed(order_id=order_id, item=f"lost/{order_id}-S2", until=at(900), why="Claim made."),
+            ExceptionResolved(order_id=order_id, item=f"lost/{order_id}-S2", note="The carrier paid."),
+            ExceptionAssigned(order_id=order_id, item="nonsense", assignee="ann"),
         ],
         "inventory": [
             *_promised(order_id),

@@ -31,6 +31,7 @@ from libs.runtime.serve import serve
 from libs.runtime.settings import STAGES, Settings, settings
 from libs.runtime.stage import events_topic
 from libs.runtime.tokens import Claims
+from services.console import insight_api
 from services.console.api import Reads, routes
 from services.console.contacts import Contacts
 from services.console.feed import Feed
@@ -114,6 +115,7 @@ class Console:
                 ends.count,
             )
             app.include_router(routes(self, reads))
+            app.include_router(insight_api.routes(self, queries))
             about = AboutOrders(contacts, History(tail), SavedViews(self._pool), Looks(self._pool))
             site = await open_site(self._settings, self._pool, queries, ends.held, about, self._shell, stack)
             add_pages(app, site)

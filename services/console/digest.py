@@ -16,6 +16,7 @@ _TABLES = {
     "timeline": "SELECT * FROM timeline ORDER BY tenant, order_id, stage, lane, sequence",
     "stock": "SELECT * FROM stock ORDER BY tenant, sku, node, bucket",
     "reservations": "SELECT * FROM reservations ORDER BY tenant, order_id, sku",
+    "exceptions": "SELECT * FROM exceptions ORDER BY tenant, order_id, item",
     "unreadable": "SELECT * FROM unreadable ORDER BY topic, partition, record_offset",
 }
 

@@ -57,6 +57,17 @@ class StatedReason:
 
 
 @record
+class Care:
+    """What people have done about one exception of the order (`services.console.items`)."""
+
+    assignee: str | None = None
+    snoozed_until: datetime | None = None
+    snoozed_why: str = ""
+    resolved_at: datetime | None = None
+    note: str = ""
+
+
+@record
 class IntakeFacts:
     """The order as captured, and how it began and ended."""
 
@@ -82,6 +93,8 @@ class IntakeFacts:
     closed_at: datetime | None = None
     outcome: str | None = None
     close_reason: str = ""
+    care: Mapping[str, Care] = field(default_factory=dict)
+    """By item."""
 
 
 @record
@@ -103,6 +116,16 @@ class WaitedFor:
 
 
 @record
+class Backorder:
+    """A round that found too little: units missing at first, and when it had them or gave up."""
+
+    round: int
+    units: int
+    since: datetime
+    ended_at: datetime | None = None
+
+
+@record
 class InventoryFacts:
     """What is promised to the order. Quantities by bucket are in the reservations table, not here."""
 
@@ -113,6 +136,9 @@ class InventoryFacts:
     backordered_at: datetime | None = None
     allocated_at: datetime | None = None
     freed_at: datetime | None = None
+    backorders: tuple[Backorder, ...] = ()
+    reserved_again: Mapping[int, datetime] = field(default_factory=dict)
+    """When each later round was reserved; the first's is `reserved_at`."""
 
 
 @record
@@ -187,6 +213,8 @@ class Dispatch:
     carrier_status: str | None = None
     carrier_status_at: datetime | None = None
     carrier_note: str = ""
+    exception_at: datetime | None = None
+    """When the carrier first reported that something is the matter."""
     picked_up_at: datetime | None = None
     delivered: Units = field(default_factory=dict)
     delivered_at: datetime | None = None
@@ -219,6 +247,7 @@ class OwedMessage:
     requested_at: datetime | None = None
     settled_at: datetime | None = None
     detail: str = ""
+    failed_at: datetime | None = None
 
 
 @record

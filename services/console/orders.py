@@ -7,25 +7,14 @@ the milestones, units by state) is derived from the facts in `services.console.s
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
-from libs.events.fulfillment import (
-    CancellationDeclined,
-    CarrierEventRecorded,
-    FulfillmentCancelled,
-    FulfillmentCompleted,
-    FulfillmentReleased,
-    PackConfirmed,
-    PickConfirmed,
-    PickShorted,
-    ShipmentDelivered,
-    ShipmentDispatched,
-    ShipmentLost,
-    ShortLine,
-)
 from libs.events.intake import (
+    ExceptionAssigned,
+    ExceptionResolved,
+    ExceptionSnoozed,
     HoldReleased,
     OrderAccepted,
     OrderCancellationRequested,
@@ -52,18 +41,17 @@ from libs.events.returns import (
     ReturnWindowOpened,
 )
 from libs.events.routing import Candidate, OrderRouted, OrderUnroutable
+from services.console.deliveries import fold_delivery, plus, utc
 from services.console.facts import (
+    Backorder,
+    Care,
     ChargedAmount,
-    Dispatch,
-    FulfillmentFacts,
     IntakeFacts,
     InventoryFacts,
-    NodeWork,
     NotificationsFacts,
     OrderedLine,
     OwedMessage,
     OwedRefund,
-    Parcel,
     PlacedHold,
     ReceivedUnits,
     ReturnsFacts,
@@ -74,7 +62,6 @@ from services.console.facts import (
     SourcedLine,
     State,
     StatedReason,
-    Units,
     WaitedFor,
     WeighedCandidate,
 )
@@ -91,7 +78,7 @@ def evolve(state: State, envelope: Envelope[Event]) -> State:
         _intake(state.intake, event, at) if stage == "intake" else state.intake,
         _inventory(state.inventory, event, at) if stage == "inventory" else state.inventory,
         _routing(state.routing, event, at) if stage == "routing" else state.routing,
-        _fulfillment(state.fulfillment, event, at) if stage == "fulfillment" else state.fulfillment,
+        fold_delivery(state.fulfillment, event, at) if stage == "fulfillment" else state.fulfillment,
         _notifications(state.notifications, event, at) if stage == "notifications" else state.notifications,
         _returns(state.returns, event, at) if stage == "returns" else state.returns,
         state.events + 1,
@@ -128,8 +115,23 @@ def _intake(facts: IntakeFacts, event: Event, at: datetime) -> IntakeFacts:
             return changed(facts, cancellation_requested_at=at, cancellation_reason=event.reason)
         case OrderClosed():
             return changed(facts, closed_at=at, outcome=event.outcome, close_reason=event.reason)
+        case ExceptionAssigned() | ExceptionSnoozed() | ExceptionResolved():
+            return changed(facts, care={**facts.care, event.item: _cared(facts.care, event, at)})
         case _:
             return facts
+
+
+def _cared(
+    known: Mapping[str, Care], event: ExceptionAssigned | ExceptionSnoozed | ExceptionResolved, at: datetime
+) -> Care:
+    care = known.get(event.item, Care())
+    match event:
+        case ExceptionAssigned():
+            return changed(care, assignee=event.assignee)
+        case ExceptionSnoozed():
+            return changed(care, snoozed_until=utc(event.until), snoozed_why=event.why)
+        case ExceptionResolved():
+            return changed(care, resolved_at=at, note=event.note)
 
 
 def _captured(facts: IntakeFacts, event: OrderAccepted | OrderHeld, at: datetime) -> IntakeFacts:
@@ -138,7 +140,7 @@ def _captured(facts: IntakeFacts, event: OrderAccepted | OrderHeld, at: datetime
         facts,
         channel=event.channel,
         external_id=event.external_id,
-        placed_at=_utc(event.placed_at),
+        placed_at=utc(event.placed_at),
         currency=event.currency,
         payment=event.payment,
         customer_id=event.customer_id,
@@ -159,11 +161,28 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
     match event:
         case StockReserved():
             lines = _sourced(facts.lines, event.lines, event.round, "reserved")
-            return changed(facts, lines=lines, waits_for=(), reserved_at=facts.reserved_at or at)
+            again = facts.reserved_again
+            if event.round > 1:
+                again = {**again, event.round: at}
+            return changed(
+                facts,
+                lines=lines,
+                waits_for=(),
+                reserved_at=facts.reserved_at or at,
+                reserved_again=again,
+                backorders=_ended(facts.backorders, at),
+            )
         case StockBackordered():
             lines = _sourced(facts.lines, event.lines, event.round, "backordered")
             waits_for = tuple(WaitedFor(short.sku, short.quantity) for short in event.short)
-            return changed(facts, lines=lines, waits_for=waits_for, backordered_at=facts.backordered_at or at)
+            units = sum(short.quantity for short in event.short)
+            return changed(
+                facts,
+                lines=lines,
+                waits_for=waits_for,
+                backordered_at=facts.backordered_at or at,
+                backorders=(*_ended(facts.backorders, at), Backorder(event.round, units, at)),
+            )
         case StockAllocated():
             allocated = [line for node in event.nodes for line in node.lines]
             lines = _sourced(facts.lines, allocated, event.round, "allocated")
@@ -173,7 +192,7 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
         case StockShorted():
             latest = max((line.round for line in facts.lines.values()), default=1)
             lines = _sourced(facts.lines, event.lines, latest, "short_picked")
-            return changed(facts, lines=lines, shorted=_plus(facts.shorted, event.lines))
+            return changed(facts, lines=lines, shorted=plus(facts.shorted, event.lines))
         case StockReleased():
             given_up = (
                 facts.lines.keys() if event.cause == "cancelled" else {line.line for line in event.lines}
@@ -182,15 +201,22 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
                 line: changed(known, state="freed") if line in given_up else known
                 for line, known in facts.lines.items()
             }
-            return changed(facts, lines=lines, waits_for=(), freed_at=at)
+            backorders = _ended(facts.backorders, at)
+            return changed(facts, lines=lines, waits_for=(), freed_at=at, backorders=backorders)
         case _:
             return facts  # issues and returns move stock, and are told by fulfillment's and returns' events
+
+
+def _ended(backorders: tuple[Backorder, ...], at: datetime) -> tuple[Backorder, ...]:
+    if not backorders:
+        return ()
+    return tuple([one if one.ended_at else changed(one, ended_at=at) for one in backorders])
 
 
 def _sourced(
     known: Mapping[int, SourcedLine], lines: Iterable[LineQuantity], round_: int, state: Sourced
 ) -> dict[int, SourcedLine]:
-    quantities = _plus({}, lines)
+    quantities = plus({}, lines)
     skus = {line.line: line.sku for line in lines}
     fresh = {line: SourcedLine(skus[line], round_, state, units) for line, units in quantities.items()}
     return {**known, **fresh}
@@ -199,11 +225,11 @@ def _sourced(
 def _routing(facts: RoutingFacts, event: Event, at: datetime) -> RoutingFacts:
     match event:
         case OrderRouted():
-            nodes = {plan.node: _plus({}, plan.lines) for plan in event.nodes}
-            lines = _plus({}, (line for plan in event.nodes for line in plan.lines))
+            nodes = {plan.node: plus({}, plan.lines) for plan in event.nodes}
+            lines = plus({}, (line for plan in event.nodes for line in plan.lines))
             reasons: tuple[StatedReason, ...] = ()
         case OrderUnroutable():
-            nodes, lines = {}, _plus({}, event.lines)
+            nodes, lines = {}, plus({}, event.lines)
             reasons = tuple(StatedReason(reason.code, reason.message) for reason in event.reasons)
         case _:
             return facts
@@ -227,98 +253,6 @@ def _weighed(candidate: Candidate) -> WeighedCandidate:
     )
 
 
-def _fulfillment(facts: FulfillmentFacts, event: Event, at: datetime) -> FulfillmentFacts:
-    match event:
-        case FulfillmentReleased():
-            work = NodeWork(event.node, event.round, at, _plus({}, event.lines))
-            return changed(facts, work={**facts.work, event.fulfillment_order_id: work})
-        case PickConfirmed() | PickShorted() | PackConfirmed():
-            return _worked(facts, event, at)
-        case ShipmentDispatched():
-            return _dispatched(facts, event, at)
-        case CarrierEventRecorded() | ShipmentDelivered() | ShipmentLost():
-            return _under_way(facts, event)
-        case FulfillmentCancelled():
-            return _given_up(facts, event, at)
-        case CancellationDeclined():
-            return changed(facts, cancellation_declined_at=at, cancellation_declined_reason=event.reason)
-        case FulfillmentCompleted():
-            return changed(facts, completed_at=at, outcome=event.outcome)
-        case _:
-            return facts
-
-
-def _given_up(facts: FulfillmentFacts, event: FulfillmentCancelled, at: datetime) -> FulfillmentFacts:
-    if event.cause == "unroutable":
-        return changed(facts, unroutable=_plus(facts.unroutable, event.lines))
-    known = (name for name in event.fulfillment_order_ids if name in facts.work)
-    stopped = {name: changed(facts.work[name], cancelled_at=at) for name in known}
-    return changed(
-        facts,
-        work={**facts.work, **stopped},
-        cancelled=_plus(facts.cancelled, event.lines),
-        cancelled_at=at,
-    )
-
-
-def _worked(
-    facts: FulfillmentFacts, event: PickConfirmed | PickShorted | PackConfirmed, at: datetime
-) -> FulfillmentFacts:
-    work = facts.work.get(event.fulfillment_order_id)
-    if work is None:
-        return facts
-    match event:
-        case PickConfirmed():
-            work = changed(work, picked=_plus(work.picked, event.lines), picked_at=work.picked_at or at)
-        case PickShorted():
-            work = changed(work, short=_plus(work.short, event.lines), picked_at=work.picked_at or at)
-        case PackConfirmed():
-            packages = tuple(Parcel(package.package_id, package.weight_grams) for package in event.packages)
-            work = changed(work, packages=packages, packed_at=at)
-    return changed(facts, work={**facts.work, event.fulfillment_order_id: work})
-
-
-def _dispatched(facts: FulfillmentFacts, event: ShipmentDispatched, at: datetime) -> FulfillmentFacts:
-    work = facts.work.get(event.fulfillment_order_id)
-    weights = {parcel.package_id: parcel.weight_grams for parcel in work.packages} if work else {}
-    shipment = Dispatch(
-        fulfillment_order_id=event.fulfillment_order_id,
-        node=event.node,
-        carrier=event.carrier,
-        packages=tuple(
-            Parcel(package.package_id, weights.get(package.package_id), package.tracking_number)
-            for package in event.packages
-        ),
-        lines=_plus({}, event.lines),
-        dispatched_at=at,
-    )
-    gone = {event.fulfillment_order_id: changed(work, dispatched_at=at)} if work else {}
-    shipments = {**facts.shipments, event.shipment_id: shipment}
-    return changed(facts, work={**facts.work, **gone}, shipments=shipments)
-
-
-def _under_way(
-    facts: FulfillmentFacts, event: CarrierEventRecorded | ShipmentDelivered | ShipmentLost
-) -> FulfillmentFacts:
-    shipment = facts.shipments.get(event.shipment_id)
-    if shipment is None:
-        return facts
-    at = _utc(event.occurred_at)
-    match event:
-        case ShipmentDelivered():
-            shipment = changed(shipment, delivered=_plus(shipment.delivered, event.lines), delivered_at=at)
-        case ShipmentLost():
-            shipment = changed(shipment, lost=_plus(shipment.lost, event.lines), lost_at=at)
-        case CarrierEventRecorded():
-            if shipment.carrier_status_at is None or at >= shipment.carrier_status_at:
-                shipment = changed(
-                    shipment, carrier_status=event.status, carrier_status_at=at, carrier_note=event.note
-                )
-            if event.status == "picked_up" and shipment.picked_up_at is None:
-                shipment = changed(shipment, picked_up_at=at)
-    return changed(facts, shipments={**facts.shipments, event.shipment_id: shipment})
-
-
 def _notifications(facts: NotificationsFacts, event: Event, at: datetime) -> NotificationsFacts:
     match event:
         case MessageRequested():
@@ -329,10 +263,11 @@ def _notifications(facts: NotificationsFacts, event: Event, at: datetime) -> Not
             )
         case MessageSent() | MessageFailed():
             message = changed(
-                facts.messages.get(event.message_id, OwedMessage(event.milestone, "requested")),
+                known := facts.messages.get(event.message_id, OwedMessage(event.milestone, "requested")),
                 state="sent" if isinstance(event, MessageSent) else "failed",
                 settled_at=at,
                 detail=event.detail if isinstance(event, MessageFailed) else "",
+                failed_at=at if isinstance(event, MessageFailed) else known.failed_at,
             )
         case _:
             return facts
@@ -342,9 +277,9 @@ def _notifications(facts: NotificationsFacts, event: Event, at: datetime) -> Not
 def _returns(facts: ReturnsFacts, event: Event, at: datetime) -> ReturnsFacts:
     match event:
         case ReturnWindowOpened():
-            return changed(facts, returnable=_plus(facts.returnable, event.lines))
+            return changed(facts, returnable=plus(facts.returnable, event.lines))
         case ReturnAuthorised():
-            return changed(facts, rmas={**facts.rmas, event.rma_id: Rma(at, _plus({}, event.lines))})
+            return changed(facts, rmas={**facts.rmas, event.rma_id: Rma(at, plus({}, event.lines))})
         case ReturnReceived() | ReturnClosed():
             rma = facts.rmas.get(event.rma_id)
             if rma is None:
@@ -360,24 +295,8 @@ def _returns(facts: ReturnsFacts, event: Event, at: datetime) -> ReturnsFacts:
             return changed(facts, rmas={**facts.rmas, event.rma_id: rma})
         case RefundRequested():
             refund = OwedRefund(
-                event.amount_minor, event.currency, event.cause, at, _plus({}, event.lines), event.rma_id
+                event.amount_minor, event.currency, event.cause, at, plus({}, event.lines), event.rma_id
             )
             return changed(facts, refunds={**facts.refunds, event.refund_id: refund})
         case _:
             return facts
-
-
-def _plus(units: Units, lines: Iterable[LineQuantity | ShortLine]) -> dict[int, int]:
-    """Units by line number, with these added."""
-    total = dict(units)
-    for line in lines:
-        total[line.line] = total.get(line.line, 0) + line.quantity
-    return total
-
-
-def _utc(at: datetime) -> datetime:
-    """The same instant in UTC; a time that came without a zone is taken as UTC."""
-    try:
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except OverflowError:  # an offset that leads out of the calendar: less than a day is lost
-        return at.replace(tzinfo=UTC)

@@ -14,6 +14,7 @@ from libs.events.inventory import ReservationBroken, StockPegged
 from services.console.facts import INITIAL, State
 from services.console.orders import evolve
 from services.console.origin import order_of, stage_of
+from services.console.segments import broken, delays, waiting
 from services.console.sentences import claim_sentence, sentence
 from services.console.standing import line_standings, milestones, nodes, status_of
 from services.console.stock import (
@@ -98,6 +99,12 @@ class OrderRow(NamedTuple):
     events: int
     last_at: datetime | None
     nodes: str
+    waiting_in: str
+    waiting_since_at: datetime | None
+    segments: str | None
+    last_node: str | None
+    last_carrier: str | None
+    broken: str
     facts: str
 
 
@@ -172,10 +179,13 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
     lines = line_standings(state)
     goods = sum(line.quantity * line.unit_price_minor for line in intake.lines)
     total = goods + sum(charge.amount_minor for charge in intake.charges)
+    status = status_of(state, lines)
+    waits_in, since = waiting(state, status)
+    spent = delays(state)
     return OrderRow(
         key.tenant,
         key.order_id,
-        status_of(state, lines),
+        status,
         intake.channel,
         intake.external_id,
         intake.customer_id,
@@ -194,6 +204,12 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
         events=state.events,
         last_at=state.last_at,
         nodes=",".join(nodes(state)),
+        waiting_in=waits_in,
+        waiting_since_at=since,
+        segments=spent.text() if spent else None,
+        last_node=spent.node if spent else None,
+        last_carrier=spent.carrier if spent else None,
+        broken=broken(state),
         facts=order.facts(),
     )
 

@@ -271,6 +271,12 @@ class Queries:
             return [dict(row) for row in await connection.fetch(query, *asked.values)]
 
     @asynccontextmanager
+    async def reading(self, tenant: str) -> AsyncIterator[Connection]:
+        """One snapshot of what is seen of the tenant, for questions that have a module of their own."""
+        async with self._tenant(tenant) as connection:
+            yield connection
+
+    @asynccontextmanager
     async def _tenant(self, tenant: str) -> AsyncIterator[Connection]:
         with reachable():
             async with transaction(self._pool, isolation="repeatable_read", readonly=True) as connection:

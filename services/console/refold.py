@@ -202,6 +202,7 @@ class Refold:
                 await connection.copy_records_to_table(
                     _NAMED, records=[(*key, *units) for key, units in named.items()]
                 )
+            await self._projector.put(connection, "exceptions", rows["exceptions"])
             known.balances = written.balances
             states = {key: write_state(state, self._stored.pop(key)) for key, state in again.items()}
             await self._projector.write(connection, known, states)

@@ -21,6 +21,9 @@ from libs.events.fulfillment import (
     ShortLine,
 )
 from libs.events.intake import (
+    ExceptionAssigned,
+    ExceptionResolved,
+    ExceptionSnoozed,
     HoldReleased,
     OrderAccepted,
     OrderCancellationRequested,
@@ -90,8 +93,19 @@ def _of_intake(event: Event) -> str:
             return f"Cancellation requested{_because(event.reason)}."
         case OrderClosed():
             return f"Closed as {_words(event.outcome)}{_because(event.reason)}."
+        case ExceptionAssigned():
+            return f"{_item(event.item)} {f'taken by {event.assignee}' if event.assignee else 'given back'}."
+        case ExceptionSnoozed():
+            return f"{_item(event.item)} put off until {event.until:%Y-%m-%d %H:%M %Z}: {event.why}"
+        case ExceptionResolved():
+            return f"{_item(event.item)} resolved: {event.note}"
         case _:
             return ""
+
+
+def _item(name: str) -> str:
+    kind, _, which = name.partition("/")
+    return f"Exception {_words(kind)}{f' ({which})' if which else ''}"
 
 
 def _of_refusal(event: Event) -> str:

@@ -17,6 +17,7 @@ from libs.events.envelope import Envelope
 from libs.runtime.pool import transaction
 from services.console import projection
 from services.console.announce import TELL, announcement
+from services.console.items import ItemRow, item_rows
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow, order_row
 from services.console.recent import LaneOrders, RecentOrders, Stand
 from services.console.records import UnreadableEvent
@@ -33,7 +34,9 @@ _TYPES = {
     "status": "text", "channel": "text", "external_id": "text", "customer_id": "text", "currency": "text",
     "type": "text", "sentence": "text", "actor": "text", "reason": "text", "facts": "text", "topic": "text",
     "source": "text", "event_id": "uuid", "causation_id": "uuid", "line_count": "int", "events": "int",
-    "lane": "int", "partition": "int", "code": "text", "nodes": "text",
+    "lane": "int", "partition": "int", "code": "text", "nodes": "text", "waiting_in": "text",
+    "segments": "text", "last_node": "text", "last_carrier": "text", "broken": "text", "item": "text",
+    "kind": "text", "why": "text", "assignee": "text", "snoozed_why": "text", "note": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 
@@ -76,12 +79,22 @@ _ORDERS = _Write("orders", OrderKey._fields, OrderRow._fields[2:])
 _SKUS = _Write("order_skus", projection.SkuOfOrder._fields, ())
 _STOCK = _Write("stock", ("tenant", "sku", "node", "bucket"), ("quantity",), adds=True)
 _RESERVATIONS = _Write("reservations", ("tenant", "order_id", "sku"), ReservationUnits._fields, adds=True)
+_EXCEPTIONS = _Write("exceptions", ItemRow._fields[:3], ItemRow._fields[3:])
 _UNREADABLE = _Write("unreadable", UnreadableEvent._fields[:3], UnreadableEvent._fields[3:])
 _HIGH_WATER = _Write("high_water", LaneKey._fields, Heard._fields)
 _CONSUMED = _Write("consumed", ("topic", "partition"), ("next_offset",))
 _SQL = {
     write.table: write.sql()
-    for write in (_ORDERS, _SKUS, _STOCK, _RESERVATIONS, _UNREADABLE, _HIGH_WATER, _CONSUMED)
+    for write in (
+        _ORDERS,
+        _SKUS,
+        _STOCK,
+        _RESERVATIONS,
+        _EXCEPTIONS,
+        _UNREADABLE,
+        _HIGH_WATER,
+        _CONSUMED,
+    )
 }
 _COLUMNS = {write.table: write.key + write.rest for write in (_ORDERS, _SKUS, _STOCK, _RESERVATIONS)}
 _REGISTER = "INSERT INTO consumed SELECT *, 0 FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING"
@@ -236,6 +249,11 @@ def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[st
         "order_skus": sorted(changes.skus),
         "reservations": [(*key, *units) for key, units in sorted(changes.reservations.items())],
         "stock": [(*key, units) for key, units in sorted(changes.balances.items())],
+        "exceptions": [
+            row
+            for key, order in sorted(written.items(), key=itemgetter(0))
+            for row in item_rows(*key, order.state)
+        ],
     }
 
 

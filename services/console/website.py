@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from libs.runtime.settings import Settings
-from services.console.pages import customer, order, orders, platform, today
+from services.console.pages import customer, exceptions, insight, order, orders, platform, stock, today
 from services.console.queries import Queries
 from services.console.web import login, site
 from services.console.web.actions import WAIT_SECONDS, Actions
@@ -28,6 +28,9 @@ PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     orders.routes,
     order.routes,
     customer.routes,
+    stock.routes,
+    exceptions.routes,
+    insight.routes,
     platform.routes,
 )
 """Each page's routes. The navigation (`services.console.web.shell.PLACES`) shows those that are here."""

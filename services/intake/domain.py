@@ -6,7 +6,8 @@ delivered, lost or cancelled; a held one may be cancelled here, as nobody else k
 """
 
 import hashlib
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal, assert_never, cast
 
@@ -15,7 +16,11 @@ from libs.events.envelope import Envelope
 from libs.events.fulfillment import CancellationDeclined, FulfillmentCompleted
 from libs.events.ids import order_id
 from libs.events.intake import (
+    AssignException,
     CancelOrder,
+    ExceptionAssigned,
+    ExceptionResolved,
+    ExceptionSnoozed,
     HoldReleased,
     OrderAccepted,
     OrderCancellationRequested,
@@ -25,18 +30,22 @@ from libs.events.intake import (
     OrderTerms,
     Outcome,
     ReleaseHold,
+    ResolveException,
+    SnoozeException,
     SubmitOrder,
 )
 from libs.events.order import LineQuantity
 from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from services.intake.geography import located
+from services.intake.queue import Care, Told, settle, taken_care
 from services.intake.rules import holds, rejections
 
 # --- what it hears ---------------------------------------------------------------------------------------
 
 HEARS: tuple[type[Event], ...] = (FulfillmentCompleted, CancellationDeclined)
-Heard = SubmitOrder | CancelOrder | ReleaseHold | FulfillmentCompleted | CancellationDeclined
+OnExceptions = AssignException | SnoozeException | ResolveException
+Heard = SubmitOrder | CancelOrder | ReleaseHold | OnExceptions | FulfillmentCompleted | CancellationDeclined
 
 # --- state -----------------------------------------------------------------------------------------------
 
@@ -64,6 +73,8 @@ class State:
     lines: tuple[Ordered, ...] = ()
     """While a cancellation may name them."""
     outcome: Outcome | None = None
+    care: Mapping[str, Care] = field(default_factory=dict)
+    """What people have done about exceptions of the order, by item."""
 
 
 INITIAL = State()
@@ -75,7 +86,9 @@ def evolve(state: State, event: Event) -> State:
     """The state after one of intake's events, or of fulfillment's that it hears."""
     match event:
         case OrderAccepted():
-            return State(status="accepted", fingerprint=event.fingerprint, lines=_lines(event))
+            return State(
+                status="accepted", fingerprint=event.fingerprint, lines=_lines(event), care=state.care
+            )
         case OrderHeld():
             return State(status="held", fingerprint=event.fingerprint, held=event)
         case OrderRejected():
@@ -87,7 +100,11 @@ def evolve(state: State, event: Event) -> State:
         case CancellationDeclined() if state.status == "cancelling":
             return replace(state, status="accepted")
         case OrderClosed():
-            return State(status="closed", fingerprint=state.fingerprint, outcome=event.outcome)
+            return State(
+                status="closed", fingerprint=state.fingerprint, outcome=event.outcome, care=state.care
+            )
+        case ExceptionAssigned() | ExceptionSnoozed() | ExceptionResolved():
+            return replace(state, care=taken_care(state.care, event))
         case _:
             return state
 
@@ -109,6 +126,11 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _cancel(state, heard, body)
         case ReleaseHold():
             return _release(state, heard, body)
+        case AssignException() | SnoozeException() | ResolveException():
+            if state.status == "unknown":
+                return _unknown_order(heard)
+            told = settle(state.care, body, at)
+            return _refused(heard, *told) if isinstance(told, Told) else told
         case FulfillmentCompleted():
             return _complete(state, body)
         case CancellationDeclined():

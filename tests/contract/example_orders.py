@@ -5,6 +5,7 @@ from uuid import UUID
 from libs.events import intake as i
 from libs.events import inventory as v
 from libs.events import routing as s
+from libs.events.contract import Contract
 from libs.events.order import Reason
 from libs.events.refusal import CommandRefused
 from tests.contract.example_parts import (
@@ -40,6 +41,12 @@ AVAILABLE = (
     v.Availability(node="LEE", sku=LANTERN, quantity=12),
 )
 SHORT = (v.Shortage(sku=LANTERN, quantity=2, node="LON"),)
+
+
+def _same(contract: Contract) -> tuple[Contract, Contract]:
+    """One that has no optional fields: full and minimal are the same."""
+    return contract, contract
+
 
 INTAKE: Pairs = (
     (i.SubmitOrder(**FULL_TERMS), i.SubmitOrder(**MINIMAL_TERMS)),
@@ -80,6 +87,21 @@ INTAKE: Pairs = (
         i.OrderClosed(order_id=ORDER, outcome="partly_delivered", reason="One parcel was lost."),
         i.OrderClosed(order_id=ORDER, outcome="delivered"),
     ),
+    *[
+        (
+            assign(order_id=ORDER, item=f"short_picked/{FO}", assignee="ann@example"),
+            assign(order_id=ORDER, item="backordered"),
+        )
+        for assign in (i.AssignException, i.ExceptionAssigned)
+    ],
+    *[
+        _same(snooze(order_id=ORDER, item="backordered", until=PLACED_AT, why="Due on Friday."))
+        for snooze in (i.SnoozeException, i.ExceptionSnoozed)
+    ],
+    *[
+        _same(resolve(order_id=ORDER, item=f"short_picked/{FO}", note="Found in the next bay."))
+        for resolve in (i.ResolveException, i.ExceptionResolved)
+    ],
 )
 
 STOCK: Pairs = (

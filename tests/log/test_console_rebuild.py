@@ -220,12 +220,12 @@ async def test_two_events_in_one_place_are_rebuilt_as_the_live_tables_were(
 
 async def _shape(pool: asyncpg.Pool, schema: str) -> list[str]:
     rows = await pool.fetch(
-        """SELECT replace(indexdef, $1, '') FROM pg_indexes WHERE schemaname = $1
+        """SELECT replace(indexdef, $1 || '.', '') FROM pg_indexes WHERE schemaname = $1
         UNION ALL SELECT relname || relrowsecurity || relforcerowsecurity FROM pg_class
             WHERE relnamespace = $1::regnamespace AND relkind = 'r'
-        UNION ALL SELECT tablename || policyname || roles::text || replace(qual, $1, '') FROM pg_policies
-            WHERE schemaname = $1
-        UNION ALL SELECT conname || replace(conrelid::regclass::text, $1, '') || contype::text
+        UNION ALL SELECT tablename || policyname || roles::text || replace(qual, $1 || '.', '')
+            FROM pg_policies WHERE schemaname = $1
+        UNION ALL SELECT conname || replace(conrelid::regclass::text, $1 || '.', '') || contype::text
             FROM pg_constraint WHERE connamespace = $1::regnamespace
         ORDER BY 1""",
         schema,

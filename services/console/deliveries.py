@@ -1,0 +1,133 @@
+"""What fulfillment tells of an order, folded: work at nodes, shipments and their way, how it all ended."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from libs.events.contract import Event
+from libs.events.fulfillment import (
+    CancellationDeclined,
+    CarrierEventRecorded,
+    FulfillmentCancelled,
+    FulfillmentCompleted,
+    FulfillmentReleased,
+    PackConfirmed,
+    PickConfirmed,
+    PickShorted,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentLost,
+    ShortLine,
+)
+from libs.events.order import LineQuantity
+from libs.events.record import changed
+from services.console.facts import Dispatch, FulfillmentFacts, NodeWork, Parcel, Units
+
+
+def fold_delivery(facts: FulfillmentFacts, event: Event, at: datetime) -> FulfillmentFacts:
+    match event:
+        case FulfillmentReleased():
+            work = NodeWork(event.node, event.round, at, plus({}, event.lines))
+            return changed(facts, work={**facts.work, event.fulfillment_order_id: work})
+        case PickConfirmed() | PickShorted() | PackConfirmed():
+            return _worked(facts, event, at)
+        case ShipmentDispatched():
+            return _dispatched(facts, event, at)
+        case CarrierEventRecorded() | ShipmentDelivered() | ShipmentLost():
+            return _under_way(facts, event)
+        case FulfillmentCancelled():
+            return _given_up(facts, event, at)
+        case CancellationDeclined():
+            return changed(facts, cancellation_declined_at=at, cancellation_declined_reason=event.reason)
+        case FulfillmentCompleted():
+            return changed(facts, completed_at=at, outcome=event.outcome)
+        case _:
+            return facts
+
+
+def _given_up(facts: FulfillmentFacts, event: FulfillmentCancelled, at: datetime) -> FulfillmentFacts:
+    if event.cause == "unroutable":
+        return changed(facts, unroutable=plus(facts.unroutable, event.lines))
+    known = (name for name in event.fulfillment_order_ids if name in facts.work)
+    stopped = {name: changed(facts.work[name], cancelled_at=at) for name in known}
+    return changed(
+        facts,
+        work={**facts.work, **stopped},
+        cancelled=plus(facts.cancelled, event.lines),
+        cancelled_at=at,
+    )
+
+
+def _worked(
+    facts: FulfillmentFacts, event: PickConfirmed | PickShorted | PackConfirmed, at: datetime
+) -> FulfillmentFacts:
+    work = facts.work.get(event.fulfillment_order_id)
+    if work is None:
+        return facts
+    match event:
+        case PickConfirmed():
+            work = changed(work, picked=plus(work.picked, event.lines), picked_at=work.picked_at or at)
+        case PickShorted():
+            work = changed(work, short=plus(work.short, event.lines), picked_at=work.picked_at or at)
+        case PackConfirmed():
+            packages = tuple(Parcel(package.package_id, package.weight_grams) for package in event.packages)
+            work = changed(work, packages=packages, packed_at=at)
+    return changed(facts, work={**facts.work, event.fulfillment_order_id: work})
+
+
+def _dispatched(facts: FulfillmentFacts, event: ShipmentDispatched, at: datetime) -> FulfillmentFacts:
+    work = facts.work.get(event.fulfillment_order_id)
+    weights = {parcel.package_id: parcel.weight_grams for parcel in work.packages} if work else {}
+    shipment = Dispatch(
+        fulfillment_order_id=event.fulfillment_order_id,
+        node=event.node,
+        carrier=event.carrier,
+        packages=tuple(
+            Parcel(package.package_id, weights.get(package.package_id), package.tracking_number)
+            for package in event.packages
+        ),
+        lines=plus({}, event.lines),
+        dispatched_at=at,
+    )
+    gone = {event.fulfillment_order_id: changed(work, dispatched_at=at)} if work else {}
+    shipments = {**facts.shipments, event.shipment_id: shipment}
+    return changed(facts, work={**facts.work, **gone}, shipments=shipments)
+
+
+def _under_way(
+    facts: FulfillmentFacts, event: CarrierEventRecorded | ShipmentDelivered | ShipmentLost
+) -> FulfillmentFacts:
+    shipment = facts.shipments.get(event.shipment_id)
+    if shipment is None:
+        return facts
+    at = utc(event.occurred_at)
+    match event:
+        case ShipmentDelivered():
+            shipment = changed(shipment, delivered=plus(shipment.delivered, event.lines), delivered_at=at)
+        case ShipmentLost():
+            shipment = changed(shipment, lost=plus(shipment.lost, event.lines), lost_at=at)
+        case CarrierEventRecorded():
+            if shipment.carrier_status_at is None or at >= shipment.carrier_status_at:
+                shipment = changed(
+                    shipment, carrier_status=event.status, carrier_status_at=at, carrier_note=event.note
+                )
+            if event.status == "exception" and shipment.exception_at is None:
+                shipment = changed(shipment, exception_at=at)
+            if event.status == "picked_up" and shipment.picked_up_at is None:
+                shipment = changed(shipment, picked_up_at=at)
+    return changed(facts, shipments={**facts.shipments, event.shipment_id: shipment})
+
+
+def plus(units: Units, lines: Iterable[LineQuantity | ShortLine]) -> dict[int, int]:
+    """Units by line number, with these added."""
+    total = dict(units)
+    for line in lines:
+        total[line.line] = total.get(line.line, 0) + line.quantity
+    return total
+
+
+def utc(at: datetime) -> datetime:
+    """The same instant in UTC; a time that came without a zone is taken as UTC."""
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:  # an offset that leads out of the calendar: less than a day is lost
+        return at.replace(tzinfo=UTC)

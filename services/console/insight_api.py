@@ -1,0 +1,103 @@
+"""The query API on exceptions, delays and measures, of the caller's tenant. It changes nothing."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Response
+
+from libs.events.contract import Name
+from libs.runtime.problems import Problem
+from libs.runtime.tokens import Claims
+from services.console.api import After, Gate, Limit
+from services.console.cursor import write_cursor
+from services.console.exceptions import QueueFilter, count_queue, place_of, read_place, read_queue
+from services.console.measures import DEFINITIONS, By, DelaysBy, Period, read_delays, read_measures
+from services.console.queries import Queries
+from services.console.rules import Kind, Owner
+
+DAYS = 30
+DAYS_MAX = 400
+Since = Annotated[datetime | None, Query(alias="from", description="A month before `to` if left out.")]
+Before = Annotated[datetime | None, Query(alias="to", description="No part of it; now if left out.")]
+
+
+def routes(gate: Gate, queries: Queries) -> APIRouter:
+    """What belongs under /v1; for each role."""
+    router = APIRouter(prefix="/v1")
+    reader = Annotated[Claims, Depends(gate.require("viewer", "support", "operator", "integrator"))]
+
+    @router.get("/exceptions", tags=["exceptions"], summary="What needs a person, what is due first")
+    async def exceptions(
+        claims: reader,
+        owner: Owner | None = None,
+        kind: Kind | None = None,
+        assignee: Annotated[Name | None, Query(description="Whose it is; `-` for nobody's.")] = None,
+        snoozed: Annotated[bool, Query(description="Those that are put off, instead.")] = False,
+        limit: Limit = 50,
+        after: After = None,
+    ) -> Response:
+        now = datetime.now(UTC)
+        wanted = QueueFilter(owner, kind, assignee, snoozed)
+        async with queries.reading(claims.tenant) as connection:
+            found = await read_queue(connection, claims.tenant, now, wanted, read_place(after), limit + 1)
+            counts = await count_queue(connection, claims.tenant, now)
+        following = write_cursor("exceptions", place_of(found[limit - 1])) if len(found) > limit else None
+        rows = [work.document(now) for work in found[:limit]]
+        return _json({"exceptions": rows, "next": following, "counts": counts, "as_of": now})
+
+    @router.get("/measures", tags=["measures"], summary="How well orders are fulfilled")
+    async def measures(
+        claims: reader, by: By = "all", since: Since = None, before: Before = None
+    ) -> Response:
+        now = datetime.now(UTC)
+        asked = period(since, before, now)
+        async with queries.reading(claims.tenant) as connection:
+            found = await read_measures(connection, claims.tenant, asked, by, now)
+        return _json(_of(asked) | {"by": by, "measures": found, "definitions": DEFINITIONS})
+
+    @router.get("/delays", tags=["measures"], summary="Where delivered orders' time went, in microseconds")
+    async def delays(
+        claims: reader, by: DelaysBy = "all", since: Since = None, before: Before = None
+    ) -> Response:
+        asked = period(since, before, datetime.now(UTC))
+        async with queries.reading(claims.tenant) as connection:
+            found = await read_delays(connection, claims.tenant, asked, by)
+        return _json(_of(asked) | {"by": by, "delays": found})
+
+    return router
+
+
+def period(since: datetime | None, before: datetime | None, now: datetime) -> Period:
+    """From and to, in UTC; what is left out is a month, up to now. Raises Problem 422."""
+    for moment in (since, before):
+        if moment is not None and not 1900 <= moment.year < 3000:
+            raise _no_period("A moment is outside the years 1900 to 2999.")
+    to = now if before is None else _utc(before)
+    begin = to - timedelta(days=DAYS) if since is None else _utc(since)
+    if not timedelta(0) < to - begin <= timedelta(days=DAYS_MAX):
+        raise _no_period(f"It runs from {begin.isoformat()} to {to.isoformat()}.")
+    return Period(begin, to)
+
+
+def _no_period(detail: str) -> Problem:
+    return Problem(
+        422,
+        "invalid_period",
+        "That is not a period",
+        detail,
+        f"`from` comes before `to`, by {DAYS_MAX} days at most; both as in RFC 3339, e.g. 2026-03-02.",
+    )
+
+
+def _utc(at: datetime) -> datetime:
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _of(asked: Period) -> dict[str, Any]:
+    return {"from": asked.since, "to": asked.before}
+
+
+def _json(document: Mapping[str, Any]) -> Response:
+    return Response(orjson.dumps(document, option=orjson.OPT_UTC_Z), media_type="application/json")

@@ -1,0 +1,172 @@
+"""Each figure of Measures and Delays, computed again with pandas from the events alone."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import numpy as np
+import pandas as pd
+import pytest
+
+from libs.events.contract import Event
+from libs.events.envelope import Envelope
+from services.console.measures import Period, read_delays, read_measures, read_piles, read_slowest
+from services.console.queries import Queries
+from services.console.segments import SEGMENTS
+from services.console.store import Projector
+from tests.console_database import by_stage, console_dsn, pool
+from tests.console_lives import LIVES
+from tests.console_parts import T0
+from tests.log.test_console_store import feed
+
+__all__ = ["console_dsn", "pool"]
+
+NOW = T0 + timedelta(days=20)
+PERIOD = Period(T0 - timedelta(days=1), T0 + timedelta(days=10))
+
+
+def published() -> dict[str, list[Envelope[Event]]]:
+    """Three of each life, one after the other."""
+    return by_stage(
+        *(life(f"o-{name.replace('_', '-')}-{n}") for n in range(3) for name, life in LIVES.items())
+    )
+
+
+@pytest.fixture
+def events() -> pd.DataFrame:
+    """What an export of the stages' logs has: order, type, time, and the payload."""
+    rows = [
+        {"order": one.stream, "type": one.body.TYPE.rpartition(".")[2], "at": one.at}
+        | {"data": one.body.model_dump(mode="json")}
+        for told in published().values()
+        for one in told
+    ]
+    return pd.DataFrame(rows)
+
+
+def firsts(events: pd.DataFrame, type_: str) -> pd.Series:
+    return events[events.type == type_].groupby("order")["at"].min()
+
+
+def broken(events: pd.DataFrame) -> Mapping[str, set[str]]:
+    """Orders by what went wrong with them."""
+
+    def having(*types: str) -> set[str]:
+        return set(events[events.type.isin(types)].order)
+
+    shipments = events[events.type == "shipment_dispatched"].groupby("order").size()
+    return {
+        "held": having("order_held"),
+        "backordered": having("stock_backordered"),
+        "short_picked": having("pick_shorted"),
+        "split": set(shipments[shipments > 1].index),
+        "carrier": having("shipment_lost"),
+        "not_delivered": having("fulfillment_cancelled", "order_unroutable"),
+        "failed_message": having("message_failed"),
+        "returned": having("return_received"),
+    }
+
+
+def missing(events: pd.DataFrame, orders: set[str]) -> int:
+    """Units that were not there at first, or at the pick."""
+    mine = events[events.order.isin(orders)]
+    waited = mine[mine.type == "stock_backordered"].data.map(lambda d: sum(s["quantity"] for s in d["short"]))
+    short = mine[mine.type == "pick_shorted"].data.map(lambda d: sum(s["quantity"] for s in d["lines"]))
+    return int(waited.sum() + short.sum())
+
+
+def exceptions(events: pd.DataFrame, orders: set[str]) -> int:
+    mine = events[events.order.isin(orders)]
+    held = mine[mine.type == "order_held"].data.map(lambda d: len(d["holds"])).sum()
+    kinds = ["stock_backordered", "pick_shorted", "order_unroutable", "shipment_lost", "message_failed"]
+    return int(held + mine.type.isin(kinds).sum())
+
+
+async def figures(pool: asyncpg.Pool, by: Any) -> list[Mapping[str, Any]]:
+    await feed(Projector(pool), published())
+    async with Queries(pool).reading("acme") as connection:
+        return list(await read_measures(connection, "acme", PERIOD, by, NOW))
+
+
+@pytest.mark.parametrize("by", ["all", "channel"])
+async def test_measures_are_what_the_log_says(pool: asyncpg.Pool, events: pd.DataFrame, by: str) -> None:
+    [found] = await figures(pool, by)
+    accepted, shipped = firsts(events, "order_accepted"), firsts(events, "shipment_dispatched")
+    waited = (shipped - accepted).dropna()
+    trouble, orders = broken(events), set(accepted.index)
+    arrived = set(events[events.type == "shipment_delivered"].order)
+    ordered = events[events.type == "order_accepted"].data.map(
+        lambda d: sum(line["quantity"] for line in d["lines"])
+    )
+    perfect = arrived - set().union(*trouble.values())
+    assert found["slice"] == ("all" if by == "all" else "web")
+    assert found["accepted"] == len(orders)
+    assert found["fill_rate"] == pytest.approx(1 - missing(events, orders) / ordered.sum())
+    assert found["exceptions_per_thousand"] == pytest.approx(1000 * exceptions(events, orders) / len(orders))
+    assert found["shipped"] == len(shipped)
+    assert found["order_to_ship_minutes"] == pytest.approx(waited.dt.total_seconds().mean() / 60)
+    nine_of_ten = np.quantile(waited.dt.total_seconds() / 60, 0.9, method="inverted_cdf")
+    assert found["order_to_ship_p90_minutes"] == pytest.approx(nine_of_ten)
+    assert found["split_rate"] == pytest.approx(len(trouble["split"]) / len(shipped))
+    assert found["delivered"] == len(arrived)
+    assert found["perfect_rate"] == pytest.approx(len(perfect) / len(arrived))
+    assert found["broken_by"] == {word: len(arrived & these) for word, these in trouble.items()}
+    assert found["return_rate"] == pytest.approx(len(arrived & trouble["returned"]) / len(arrived))
+    began = firsts(events, "stock_backordered")
+    filled = events[(events.type == "stock_reserved") & (events.data.map(lambda d: d.get("round") == 4))]
+    ages = filled.groupby("order")["at"].min() - began
+    assert found["backorders"] == len(began)
+    assert found["backorder_hours"] == pytest.approx(ages.dt.total_seconds().mean() / 3600)
+
+
+async def test_days_and_nodes_divide_the_whole(pool: asyncpg.Pool, events: pd.DataFrame) -> None:
+    [whole] = await figures(pool, "all")
+    async with Queries(pool).reading("acme") as connection:
+        days = await read_measures(connection, "acme", PERIOD, "day", NOW)
+        nodes = await read_measures(connection, "acme", PERIOD, "node", NOW)
+    for name in ("accepted", "shipped", "delivered", "backorders"):
+        assert sum(row[name] for row in days) == whole[name]
+    dispatched = events[events.type == "shipment_dispatched"]
+    at_node = dispatched.groupby(dispatched.data.map(lambda d: d["node"])).order.nunique()
+    shipped = {row["slice"]: row["shipped"] for row in nodes}
+    assert shipped["MAN"] == at_node["MAN"]
+    assert shipped["LON"] == at_node["LON"]
+
+
+async def test_a_period_without_orders_has_no_figures(pool: asyncpg.Pool) -> None:
+    await feed(Projector(pool), published())
+    later = Period(T0 + timedelta(days=30), T0 + timedelta(days=40))
+    async with Queries(pool).reading("acme") as connection:
+        assert await read_measures(connection, "acme", later, "day", NOW) == []
+        assert await read_delays(connection, "acme", later, "carrier") == []
+
+
+async def test_delays_add_up_to_the_time_between_capture_and_delivery(
+    pool: asyncpg.Pool, events: pd.DataFrame
+) -> None:
+    await feed(Projector(pool), published())
+    arrived = events[events.type == "shipment_delivered"]
+    last = pd.to_datetime(arrived.data.map(lambda d: d["occurred_at"])).groupby(arrived.order).max()
+    captured = events[events.type.isin(["order_accepted", "order_held"])].groupby("order")["at"].min()
+    whole = (last - captured).dropna().dt.total_seconds().mul(1_000_000).astype(int)
+    async with Queries(pool).reading("acme") as connection:
+        for by in ("all", "day", "channel", "node", "carrier"):
+            rows = await read_delays(connection, "acme", PERIOD, by)
+            assert sum(row["orders"] for row in rows) == len(whole)
+            assert sum(row["whole"] for row in rows) == whole.sum()
+            assert all(sum(row[name] for name in SEGMENTS) == row["whole"] for row in rows)
+        slowest = await read_slowest(connection, "acme", PERIOD, "carrier", "royal", None, 50)
+        longest = await read_slowest(connection, "acme", PERIOD, "all", None, "pick", 1)
+    assert {row["order_id"]: row["whole"] for row in slowest} == whole.to_dict()
+    assert [row["whole"] for row in slowest] == sorted(whole, reverse=True)
+    assert longest[0]["segments"]["pick"] == max(row["segments"]["pick"] for row in slowest)
+
+
+async def test_open_orders_pile_up_where_they_stand(pool: asyncpg.Pool) -> None:
+    stages = published()
+    await feed(Projector(pool), {stage: told[:6] for stage, told in stages.items()})
+    async with Queries(pool).reading("acme") as connection:
+        piles = await read_piles(connection, "acme")
+        open_ = await connection.fetchval("SELECT count(*) FROM orders WHERE waiting_in <> ''")
+    assert sum(row["orders"] for row in piles) == open_ > 0

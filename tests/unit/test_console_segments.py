@@ -1,0 +1,100 @@
+"""Where an order's time went: segments that add up to the whole; and what needs a person, until it ends."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.events.catalogue import EVENTS
+from services.console.items import item_rows, items, stuck_name, stuck_since
+from services.console.segments import SEGMENTS, broken, delays, waiting
+from services.console.standing import status
+from tests.console_lives import LIVES, delivered, troubled
+from tests.console_parts import at, envelopes
+from tests.unit.test_console_orders import ORDER, folded, in_order, until
+
+_MINUTE = 60_000_000
+
+
+def minutes(life: str) -> dict[str, float]:
+    found = delays(folded(in_order(LIVES[life](ORDER))))
+    assert found is not None
+    return {name: us / _MINUTE for name, us in zip(SEGMENTS, found.us, strict=True) if us}
+
+
+def test_the_time_of_an_order_by_segment() -> None:
+    assert minutes("delivered") == {"pick": 1, "pack": 2, "carrier": 196}
+    assert minutes("partly_delivered") == {"hold": 1, "payment": 1, "pack": 1, "carrier": 296}
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_segments_add_up_to_the_whole_and_none_is_negative(data: st.DataObject) -> None:
+    lives = [life(ORDER) for life in LIVES.values()]
+    arrived = []
+    for stage in EVENTS:
+        known = [event for life in lives for event in life.get(stage, ())]
+        told = envelopes(stage, data.draw(st.lists(st.sampled_from(known), max_size=8)))
+        off = st.timedeltas(timedelta(-3), timedelta(3))
+        arrived += [replace(one, at=one.at + data.draw(off)) for one in told]
+    state = folded(arrived)
+    found = delays(state)
+    if found is None:
+        return
+    begin = state.intake.captured_at
+    ends = [one.delivered_at for one in state.fulfillment.shipments.values() if one.delivered_at]
+    assert begin is not None
+    assert timedelta(microseconds=sum(found.us)) == max(*ends, begin) - begin
+    assert min(found.us) >= 0
+
+
+@pytest.mark.parametrize(
+    ("arrived", "expected"),
+    [
+        ({"intake": 1}, ("hold", at(1))),
+        ({"intake": 3}, ("stock", at(3))),
+        ({"intake": 3, "inventory": 1}, ("routing", at(1))),
+        ({"intake": 3, "inventory": 2, "routing": 1}, ("queue", at(1))),
+        ({"intake": 3, "inventory": 2, "routing": 1, "fulfillment": 1}, ("pick", at(1))),
+        ({"intake": 3, "inventory": 8, "routing": 3, "fulfillment": 7}, ("pack", at(6))),
+        ({"intake": 5}, ("", None)),
+    ],
+)
+def test_the_segment_that_an_open_order_is_in(arrived: dict[str, int], expected: object) -> None:
+    state = until(troubled(ORDER), **arrived)
+    assert waiting(state, status(state)) == expected
+
+
+def test_what_was_the_matter_is_kept_with_when_it_ended() -> None:
+    state = folded(in_order(troubled(ORDER)))
+    found = {item.name: (item.since, item.ended_at, item.node, item.units) for item in items(state)}
+    assert found == {
+        "hold/fraud_review": (at(1), at(2), "", 0),
+        "backordered/4": (at(6), at(7), "", 1),
+        "short_picked/o-1-F1": (at(2), at(5), "LON", 3),
+        "lost/o-1-S2": (at(400), None, "MAN", 3),
+    }
+    assert broken(state) == "held backordered short_picked split carrier"
+
+
+def test_what_people_did_about_it_goes_with_it_and_ends_it() -> None:
+    rows = {row.item: row for row in item_rows("acme", ORDER, folded(in_order(troubled(ORDER))))}
+    lost = rows["lost/o-1-S2"]
+    assert (lost.assignee, lost.snoozed_until_at, lost.note) == ("ann", at(900), "The carrier paid.")
+    assert lost.ended_at == at(8)
+    assert "nonsense" not in rows
+
+
+def test_nothing_is_the_matter_with_most_orders() -> None:
+    life = {stage: events for stage, events in delivered(ORDER).items() if stage in ("intake", "fulfillment")}
+    state = folded(in_order(life))
+    assert broken(state) == ""
+    assert item_rows("acme", ORDER, state) == []
+
+
+def test_the_name_of_a_stop_says_since_when() -> None:
+    kind, _, which = stuck_name("pick", at(3)).partition("/")
+    assert (kind, stuck_since(which)) == ("stuck", at(3))
+    assert stuck_since("pick") is stuck_since("pick 2026-03-02T09:00:00") is None
