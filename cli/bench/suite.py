@@ -23,6 +23,8 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "lifecycle": (parts.lifecycle,),
     "ledger": (parts.ledger,),
     "latency": (parts.latency, parts.at_rest),
+    "availability": (parts.availability,),
+    "promise": (parts.promise,),
     "rebuild": (parts.rebuild,),
     "growth": (parts.growth,),
     "replicas": (parts.replicas,),
@@ -34,6 +36,8 @@ SIDE_BY_SIDE: tuple[Part, ...] = (
     parts.latency,
     parts.ledger,
     parts.safety,
+    parts.availability,
+    parts.promise,
     parts.rebuild,
 )
 """What a round of everything is. Growth comes before the rounds, which let the log grow; the rest after."""
@@ -48,6 +52,7 @@ def small(growth: tuple[int, ...]) -> Run:
         safety_orders=400,
         paced_seconds=4.0,
         slow_orders=10,
+        baskets=2_000,
         overload_seconds=5.0,
         growth=growth or (4_000,),
         notes=["A quick run: small sizes and one round; the figures are rough."],
@@ -119,6 +124,9 @@ def about(run: Run) -> dict[str, str]:
         "ledger": f"{run.ledger_orders:,} orders a round, fed from memory; COPY of the rows that they leave.",
         "latency": f"Half load is half of the rate of the same round, for {run.paced_seconds:.0f} s;"
         f" then {run.slow_orders} orders, one a second. From when an order was due.",
+        "availability": f"{run.baskets:,} baskets of three lines of Zipf's SKUs over HTTP,"
+        f" {parts.BASKETS_A_SECOND} a second; from when a basket was due.",
+        "promise": f"{run.baskets:,} such baskets held, {parts.HELD_A_SECOND} a second, each waited for.",
         "rebuild": "All that is on the topics by then, read models of the console.",
         "growth": f"{run.orders:,} orders at each size, and the start. Write-ahead logs are not counted.",
         "replicas": "A second process of inventory on the same cores.",
