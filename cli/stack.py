@@ -38,6 +38,13 @@ def up(
             help="Processes of a service, which share its lanes; kept until it is changed. May be repeated.",
         ),
     ] = None,
+    development_issuer: Annotated[
+        bool,
+        typer.Option(
+            "--development-issuer",
+            help="Let anybody sign in at the console as anybody, from now on. For this machine only.",
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Bring up Kafka, PostgreSQL, the mail sink, every stage and the console. Safe to repeat.
@@ -50,7 +57,7 @@ def up(
     counts = parse(",".join(replicas or ()), settings().partitions)
     began = time.monotonic()
     with Steps() as steps:
-        outcomes = stack.up(steps, counts)
+        outcomes = stack.up(steps, counts, development_issuer=development_issuer)
     seconds = round(time.monotonic() - began, 1)
     say(f"The stack is up ([bold]{seconds} s[/]). See `orderlog status`; `orderlog down` stops it.")
     if json:

@@ -35,7 +35,7 @@ def demo(
     from deploy.local.mail_sink import count_mails
 
     with Steps() as steps:
-        stack.up(steps)
+        stack.up(steps, development_issuer=True)
     month = read_packaged()
     console.print(show.month_table(month))
     chosen, place = settings(), stack.home()

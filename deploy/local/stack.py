@@ -75,10 +75,13 @@ def _rank(program: str) -> tuple[int, int]:
     return SERVICES.index(service), number
 
 
-def up(progress: Progress, counts: Mapping[str, int] | None = None) -> list[Outcome]:
+def up(
+    progress: Progress, counts: Mapping[str, int] | None = None, *, development_issuer: bool = False
+) -> list[Outcome]:
     """Bring up what is not running, and wait until all of it is ready. Blocks.
 
-    `counts` says of how many processes these services are to be from now on; too many are stopped.
+    `counts` says of how many processes these services are to be from now on; too many are stopped. With
+    `development_issuer`, people may sign in at the console's own issuer from now on.
     Complaint: something stands in the way that a person must clear.
     """
     place = home()
@@ -87,7 +90,11 @@ def up(progress: Progress, counts: Mapping[str, int] | None = None) -> list[Outc
         file = stack_env(place.root)
         before = file.read_bytes() if file.exists() else None
         try:
-            return _up(place, configure(place, counts), progress)
+            had_issuer = settings().development_issuer
+            chosen = configure(place, counts, development_issuer)
+            if chosen.development_issuer and not had_issuer:
+                _stop_console(place, chosen)
+            return _up(place, chosen, progress)
         except BaseException:
             if before is not None:  # a setting that did not work must not stay
                 write_private(file, before)
@@ -122,6 +129,13 @@ def _up(place: Home, chosen: Settings, progress: Progress) -> list[Outcome]:
         for name in everything
         if (running := programs.find(place, name)) is not None
     ] + _without(place, chosen, services, progress)
+
+
+def _stop_console(place: Home, chosen: Settings) -> None:
+    """It began with other settings, so that it is to begin again."""
+    for name in _services(place, chosen):
+        if (replicas.service_of(name) or ("", 0))[0] == "console":
+            programs.stop(place, name, signal.SIGTERM, chosen.stop_seconds + STOP_GRACE_SECONDS)
 
 
 def _without(place: Home, chosen: Settings, services: tuple[str, ...], progress: Progress) -> list[Outcome]:
@@ -166,7 +180,9 @@ def down(progress: Progress, wipe: bool) -> list[str]:
     return stopped
 
 
-def configure(place: Home, counts: Mapping[str, int] | None = None) -> Settings:
+def configure(
+    place: Home, counts: Mapping[str, int] | None = None, development_issuer: bool = False
+) -> Settings:
     """Write what this stack uses to its file, so that every later command and process finds it, and make
     the secrets. The environment wins over the file; ports stay as they are until it changes them, and the
     number of partitions is that of the first time.
@@ -192,6 +208,7 @@ def configure(place: Home, counts: Mapping[str, int] | None = None) -> Settings:
         "ORDERLOG_SMTP_PORT": chosen.smtp_port,
         "ORDERLOG_HTTP_PORT_BASE": chosen.http_port_base,
         "ORDERLOG_REPLICAS": chosen.replicas,
+        "ORDERLOG_DEVELOPMENT_ISSUER": "on" if development_issuer or chosen.development_issuer else "off",
         "ORDERLOG_SESSION_TIMEOUT_SECONDS": os.environ.get(
             "ORDERLOG_SESSION_TIMEOUT_SECONDS", SESSION_SECONDS
         ),

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import unquote
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -46,7 +47,6 @@ _PARTS_KEPT_MAX = 20_000
 _STORE_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _WAIT = re.compile(r"\bwait=(\d{1,4})\b")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
-_REASON = re.compile(r"[\x20-\x7e]{0,200}")
 
 
 class Edge:
@@ -194,15 +194,7 @@ class Edge:
     def _envelope(self, request: Request, claims: Claims, command: Command, id_: UUID) -> Envelope[Command]:
         carrier: dict[str, str] = {}
         inject(carrier)
-        reason = request.headers.get("x-reason", "")
-        if not _REASON.fullmatch(reason):
-            raise Problem(
-                400,
-                "invalid_header",
-                "X-Reason is not valid",
-                "X-Reason takes at most 200 ASCII characters.",
-                "Shorten it.",
-            )
+        reason = _reason(request.headers.get("x-reason", ""))
         traceparent = request.headers.get("traceparent") or carrier.get("traceparent", "")
         return Envelope(
             id_,
@@ -329,6 +321,25 @@ def _outcome_response(id_: UUID, stream: str, rows: Sequence[LogRow]) -> Respons
 
 def _pending(id_: UUID, stream: str) -> dict[str, Any]:
     return {"command_id": str(id_), "stream": stream, "decided": False}
+
+
+def _reason(header: str) -> str:
+    """What X-Reason says: ASCII as it is, or any text as RFC 8187 writes it. Raises Problem 400."""
+    reason, fine = header, header.isascii()
+    if header.startswith("UTF-8''"):
+        try:
+            reason = unquote(header[len("UTF-8''") :], errors="strict")
+        except UnicodeDecodeError:
+            fine = False
+    if not fine or not (reason == "" or reason.isprintable()) or len(reason) > 200:
+        raise Problem(
+            400,
+            "invalid_header",
+            "X-Reason is not valid",
+            "X-Reason takes at most 200 printable characters, beyond ASCII as in RFC 8187.",
+            "Shorten it, or write UTF-8'' and the text percent-encoded.",
+        )
+    return reason
 
 
 def _message(envelope: Envelope[Command]) -> Message:

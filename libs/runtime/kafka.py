@@ -23,7 +23,7 @@ _FLUSH_SECONDS = 1.0
 """What a producer that is given up for one partition's sake may still be given for the others."""
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=20_000)
 def _murmur2(key: str) -> int:
     return int(murmur2(key.encode())) & 0x7FFFFFFF
 

@@ -1,10 +1,12 @@
 """An ASGI application as a process: served until SIGTERM, of which it hears at once; it ends with 0 then."""
 
+import contextlib
 import gc
 import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -60,13 +62,25 @@ def serve(
         if not server.started:
             raise SystemExit(1)
 
-    os.nice(config.nice)
+    yield_to_others(config.nice)
     collect_seldom()
     try:
         uvloop.run(serving())
     except Complaint as complaint:
         logger.critical("cannot start", why=complaint.sentence, next_step=complaint.next_step)
         raise SystemExit(1) from None
+
+
+def yield_to_others(nice: int) -> None:
+    """Claim less of the processor, by so many steps of `nice`.
+
+    Linux shares the processor out among sessions first (autogroups, see sched(7)), each as one; among
+    processes that are sessions of their own, as those of the local stack are, `nice` alone changes nothing.
+    """
+    os.nice(nice)
+    if nice and os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # another system, or a kernel without autogroups
+            Path("/proc/self/autogroup").write_text(str(nice))
 
 
 def collect_seldom() -> None:

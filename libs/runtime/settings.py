@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     replicas: str = ""
     """Processes of a service that `orderlog up` runs, where not one, as in `inventory=2,routing=3`. Unused in
     production."""
+    stage_url: str = ""
+    """Where the console reaches a stage's edge, with the literal placeholder `{stage}`, as in
+    `http://orderlog-{stage}`. Empty: this machine, on the stages' ports."""
     wait_seconds_max: float = Field(default=30.0, gt=0)
     """Upper bound of `Prefer: wait=N`."""
     body_bytes_max: int = 1_048_576
@@ -73,6 +76,35 @@ class Settings(BaseSettings):
     """Their bytes; more get 429."""
     retry_after_seconds: int = Field(default=2, ge=1)
     """What Retry-After says with 429 and 503."""
+
+    # The console: who signs in.
+    console_url: str = ""
+    """Where people's browsers reach the console, as in `https://orders.example`: the issuer sends them back
+    there, and where it is https, cookies go by https only. Empty: this machine, on the console's port."""
+    oidc_issuer: str = ""
+    """The OpenID Connect issuer that people sign in at; its discovery document is below it. Empty: nobody
+    can, unless `development_issuer` is on."""
+    oidc_client_id: str = "orderlog-console"
+    """What the issuer knows the console as."""
+    oidc_client_secret_file: Path | None = None
+    """The client's secret. Without one the console is a public client; PKCE is used either way."""
+    oidc_scope: str = "openid profile"
+    """What is asked of the issuer."""
+    oidc_actor_claim: str = "sub"
+    """The claim of the ID token that names the person on everything they do."""
+    oidc_tenant_claim: str = "tenant"
+    """The claim that says whose data they see."""
+    oidc_role_claim: str = "role"
+    """The claim that names their role, or several, of which the first that the console knows counts."""
+    oidc_nodes_claim: str = "nodes"
+    """The claim that lists the nodes they see. Who has none sees all."""
+    development_issuer: bool = False
+    """An issuer inside the console at which everybody may sign in as anybody, without a password. For the
+    local stack; never where others reach it."""
+    session_seconds: float = Field(default=43_200, gt=0)
+    """A person signs in again after so long."""
+    session_idle_seconds: float = Field(default=7_200, gt=0)
+    """Or after so long without a page."""
 
     # The stage loop.
     partitions: int = Field(default=4, ge=1)
@@ -126,7 +158,7 @@ class Settings(BaseSettings):
     gather_seconds: float = Field(default=0.04, ge=0, le=1)
     """Polls of a busy stage come no oftener, on average: a batch of one costs nearly what one of fifty does.
     0: as soon as there is anything."""
-    fetch_bytes_max: int = Field(default=24 * 1_048_576, ge=1_048_576)
+    fetch_bytes_max: int = Field(default=8 * 1_048_576, ge=1_048_576)
     """What is fetched ahead of all topics together, and so kept in memory while the stage is busy."""
     relay_bytes_max: int = Field(default=16 * 1_048_576, ge=1)
     """What is kept in memory to be published; beyond it, it is read from the log again."""

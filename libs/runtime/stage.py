@@ -67,6 +67,8 @@ class Stage:
     """How a stream's part is written down and read."""
     compose: Callable[[str, Mapping[str, Part]], State]
     decompose: Callable[[State], Mapping[str, Part]]
+    finishes: tuple[str, ...] = ()
+    """Sources whose events finish what those of the others begin; while many wait, nothing is begun."""
     lean: Lean = field(default_factory=dict)
     """Reads the heard events that carry what the stage has no use for, without that."""
     single: bool = False

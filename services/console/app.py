@@ -17,6 +17,7 @@ from opentelemetry.trace import Tracer
 
 from libs.runtime import problems, telemetry
 from libs.runtime.beginning import begin_reading
+from libs.runtime.body_limit import BodyLimit
 from libs.runtime.consume import Subscription, broker_of
 from libs.runtime.edge import require
 from libs.runtime.kafka import lone_consumer
@@ -31,6 +32,10 @@ from services.console.api import routes
 from services.console.follow import Follower
 from services.console.queries import Queries
 from services.console.store import Projector
+from services.console.web import errors
+from services.console.web.assets import Assets
+from services.console.web.shell import Shell
+from services.console.website import add_pages, open_site
 
 logger = structlog.get_logger()
 
@@ -53,6 +58,10 @@ class Console:
             title="Orderlog console", version="1", lifespan=self._lifespan, docs_url=None, redoc_url=None
         )
         problems.install(self.app, config.retry_after_seconds)
+        self._shell = Shell(config, assets := Assets())
+        errors.install(self.app, self._shell)
+        self.app.include_router(assets.routes())
+        self.app.add_middleware(BodyLimit, bytes_max=config.body_bytes_max)
         add_probes(self.app, self._broker, liveness=lambda: {"alive": True}, readiness=self._readiness)
 
     def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
@@ -80,13 +89,22 @@ class Console:
             )
             ends = TopicEnds(self._settings)
             stack.push_async_callback(ends.close)
-            app.include_router(routes(self, Queries(self._pool), ends.count))
-            app.state.begin_stop = self._subscription.stop_reading
+            queries = Queries(self._pool)
+            app.include_router(routes(self, queries, ends.count))
+            site = await open_site(self._settings, self._pool, queries, ends.held, self._shell, stack)
+            add_pages(app, site)
+
+            def begin_stop() -> None:
+                self._subscription.stop_reading()
+                site.feed.close()
+
+            app.state.begin_stop = begin_stop
             await self._faststream.start()
             stack.push_async_callback(self._faststream.stop)
             tasks = [
                 asyncio.create_task(self._keep_committing(), name="commit"),
                 asyncio.create_task(self._keep_writing(), name="write"),
+                asyncio.create_task(site.feed.run(), name="feed"),
             ]
             try:
                 yield
@@ -131,6 +149,13 @@ class TopicEnds:
 
     async def count(self) -> Mapping[str, int]:
         """Records by topic. Raises Problem 503 when Kafka does not answer."""
+        counts = dict.fromkeys(TOPICS, 0)
+        for (topic, _), end in (await self.held()).items():
+            counts[topic] += end
+        return counts
+
+    async def held(self) -> Mapping[tuple[str, int], int]:
+        """The next offset by topic and partition. Raises Problem 503 when Kafka does not answer."""
         places = [
             TopicPartition(topic, number) for topic in TOPICS for number in range(self._settings.partitions)
         ]
@@ -146,10 +171,7 @@ class TopicEnds:
                 f"Kafka did not answer ({type(error).__name__}).",
                 "The lists still answer; try this again shortly.",
             ) from None
-        counts = dict.fromkeys(TOPICS, 0)
-        for place, end in ends.items():
-            counts[place.topic] += end
-        return counts
+        return {(place.topic, place.partition): end for place, end in ends.items()}
 
     async def _started(self) -> AIOKafkaConsumer:
         async with self._starting:

@@ -16,12 +16,15 @@ from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.runtime.pool import transaction
 from services.console import projection
+from services.console.announce import TELL, announcement
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow, order_row
 from services.console.recent import LaneOrders, RecentOrders, Stand
 from services.console.records import UnreadableEvent
 from services.console.stock import ReservationUnits
 from services.console.stored import UNWRITTEN, Written, read_written, write_state
 
+LIVE = "live"
+"""The schema that queries read."""
 TopicPartition: TypeAlias = tuple[str, int]
 Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
 
@@ -30,7 +33,7 @@ _TYPES = {
     "status": "text", "channel": "text", "external_id": "text", "customer_id": "text", "currency": "text",
     "type": "text", "sentence": "text", "actor": "text", "reason": "text", "facts": "text", "topic": "text",
     "source": "text", "event_id": "uuid", "causation_id": "uuid", "line_count": "int", "events": "int",
-    "lane": "int", "partition": "int", "code": "text",
+    "lane": "int", "partition": "int", "code": "text", "nodes": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 
@@ -100,7 +103,7 @@ _TELL = "INSERT INTO timeline SELECT * FROM arriving"
 class Projector:
     """Applies batches to one schema. Safe to run twice at once: offsets fence, nothing is applied twice."""
 
-    def __init__(self, pool: asyncpg.Pool, schema: str = "live") -> None:
+    def __init__(self, pool: asyncpg.Pool, schema: str = LIVE) -> None:
         self._pool = pool
         self._schema = schema
         self._recent = RecentOrders()
@@ -156,6 +159,8 @@ class Projector:
                 await self._tell(connection, changes.timeline)
                 await self.write(connection, changes, written)
                 await self.put(connection, "high_water", [(*lane, *heard) for lane, heard in moved.items()])
+                if self._schema == LIVE and (told := announcement(changes)) is not None:
+                    await connection.execute(TELL, told)
             await self.put(connection, "unreadable", unreadable)
             reached = {place: (next_, stored[place][1]) for place, (_, next_) in offsets.items()}
             await self.put(

@@ -9,6 +9,7 @@ from services.inventory.stock import HOLDER
 STAGE = many_streams(
     "inventory",
     hears_types=domain.HEARS,
+    finishes=("routing", "fulfillment", "returns"),
     passes_over=domain.PASSES_OVER,
     part_type=lambda stream: type(domain.empty(stream)),
     empty=domain.empty,

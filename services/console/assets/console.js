@@ -1,0 +1,146 @@
+// What the pages do beyond links and forms: times in the reader's zone, keys, and parts that follow the log.
+"use strict";
+(() => {
+  const shown = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
+    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  const exact = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
+    dateStyle: "full", timeStyle: "long" });
+
+  const span = (seconds) => { // as services.console.web.shell.span
+    seconds = Math.max(0, seconds);
+    if (seconds < 10) return `${seconds.toFixed(1)} s`;
+    if (seconds < 90) return `${seconds.toFixed(0)} s`;
+    const minutes = Math.floor(seconds / 60);
+    if (minutes < 90) return `${minutes} min`;
+    const hours = Math.floor(minutes / 60);
+    if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+    const days = Math.floor(hours / 24);
+    return hours % 24 && days < 10 ? `${days} d ${hours % 24} h` : `${days.toLocaleString("en")} d`;
+  };
+  const localise = (root) => {
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      const at = new Date(time.dateTime);
+      if (isNaN(at)) continue;
+      time.title = exact.format(at);
+      time.textContent = time.classList.contains("ago") ? span((Date.now() + drift - at) / 1000) : shown.format(at);
+    }
+  };
+
+  // The strip: how old what is shown may be. The server's clock counts.
+  let drift = 0;
+  const loaded = Date.now();
+  const strip = () => document.getElementById("strip");
+  const tell = () => {
+    const here = strip();
+    if (!here) return;
+    const said = here.querySelector("[data-said]");
+    if (here.dataset.asOf) {
+      const old = (Date.now() + drift - new Date(here.dataset.asOf)) / 1000;
+      const behind = Number(here.dataset.behind || 0);
+      const text = `as of ${span(old)} ago` + (behind ? `, ${behind.toLocaleString("en")} events behind` : "");
+      if (said.textContent !== text) said.textContent = text;
+      here.toggleAttribute("data-late", old > 10);
+    }
+  };
+  const stand = (told) => {
+    const here = strip();
+    if (!here) return;
+    drift = new Date(told.now) - Date.now();
+    if (told.as_of) here.dataset.asOf = told.as_of;
+    here.dataset.behind = told.behind ?? 0;
+    tell();
+  };
+
+  // Parts that follow: <div data-live="any | stock | order:ID" data-live-seconds="2" hx-get=… hx-trigger="live">.
+  const due = new WeakMap();
+  const refresh = (part) => {
+    if (due.has(part)) return;
+    const pause = 1000 * Number(part.dataset.liveSeconds || 0.3);
+    const wait = Math.max(0, (Number(part.dataset.lived) || 0) + pause - Date.now());
+    due.set(part, setTimeout(() => {
+      due.delete(part);
+      // Whoever types there, or goes through it by keys, is not to lose their place.
+      if (!part.isConnected || document.hidden || part.querySelector(":focus-visible")) {
+        part.dataset.stale = "1"; return; }
+      part.dataset.lived = Date.now();
+      htmx.trigger(part, "live");
+    }, wait));
+  };
+  const concerns = (part, change) => {
+    const what = part.dataset.live;
+    if (what === "any" || change.all) return true;
+    if (what === "stock") return change.stock;
+    return what.startsWith("order:") && (change.orders === null || change.orders.includes(what.slice(6)));
+  };
+  const follow = () => {
+    if (!document.body.dataset.stream) return;
+    const stream = new EventSource(document.body.dataset.stream);
+    stream.addEventListener("stand", (event) => stand(JSON.parse(event.data)));
+    stream.addEventListener("changed", (event) => {
+      const change = JSON.parse(event.data);
+      for (const part of document.querySelectorAll("[data-live]")) if (concerns(part, change)) refresh(part);
+    });
+    // A browser that was refused does not come again by itself; one that was cut off does, with the last id.
+    stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 5000); };
+    addEventListener("pagehide", () => stream.close(), { once: true });
+  };
+  const catchUp = () => setTimeout(() => {
+    if (!document.hidden) for (const part of document.querySelectorAll("[data-stale]")) {
+      delete part.dataset.stale; refresh(part); }
+  });
+  document.addEventListener("visibilitychange", catchUp);
+  document.addEventListener("focusout", catchUp);
+
+  // What a reader has opened stays open.
+  let opened = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    opened = [...event.detail.target.querySelectorAll("details[open][id]")].map((one) => one.id);
+  });
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+  // Keys: / searches, ? tells, g and a letter goes to a page.
+  let going = 0;
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "/") {
+      const search = document.getElementById("q");
+      if (search) { event.preventDefault(); search.focus(); search.select(); }
+    } else if (event.key === "?") {
+      const keys = document.getElementById("keys");
+      if (keys) keys.open ? keys.close() : keys.showModal();
+    } else if (event.key === "g") {
+      going = Date.now();
+    } else if (Date.now() - going < 1500) {
+      going = 0;
+      document.querySelector(`a[data-key="${CSS.escape(event.key)}"]`)?.click();
+    }
+  });
+  document.addEventListener("click", (event) => {
+    const opens = event.target.closest("[data-opens]");
+    if (opens) document.getElementById(opens.dataset.opens)?.showModal();
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  });
+
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+    localise(document);
+  });
+  document.addEventListener("htmx:configRequest", (event) => {
+    event.detail.headers["X-CSRF"] = document.body.dataset.csrf || "";
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    const here = strip();
+    if (here?.dataset.now) drift = new Date(here.dataset.now) - Date.now();
+    localise(document);
+    tell();
+    setInterval(tell, 1000);
+    setInterval(() => { for (const time of document.querySelectorAll("time.ago[datetime]"))
+      time.textContent = span((Date.now() + drift - new Date(time.dateTime)) / 1000); }, 10000);
+    setInterval(() => { for (const part of document.querySelectorAll("[data-live-every]"))
+      if (Date.now() - (Number(part.dataset.lived) || loaded) > 1000 * part.dataset.liveEvery) refresh(part); }, 1000);
+    follow();
+  });
+})();

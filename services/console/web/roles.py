@@ -1,0 +1,45 @@
+"""Who may do what in the console: roles and their permissions, as data. The one place that says so."""
+
+from typing import Literal, get_args
+
+Permission = Literal[
+    "read",
+    "personal",
+    "cancel",
+    "release",
+    "note",
+    "work",
+    "adjust",
+    "rules",
+    "platform",
+    "repair",
+    "audit",
+]
+"""`read` orders, stock, exceptions and measures · see `personal` data (each look is logged) · `cancel` and
+amend orders · `release` and place holds · `note` something on an order · `work` on exceptions · `adjust`
+stock · change `rules` · look at the `platform` · `repair` it: parked keys · `audit` who looked at what."""
+
+_LOOK: frozenset[Permission] = frozenset({"read"})
+
+ROLES: dict[str, frozenset[Permission]] = {
+    "viewer": _LOOK,
+    "support": _LOOK | {"personal", "cancel", "note", "work"},
+    "operator": _LOOK | {"personal", "cancel", "release", "note", "work", "adjust", "platform", "repair"},
+    "rule_editor": _LOOK | {"rules"},
+    "auditor": _LOOK | {"platform", "audit"},
+    "admin": frozenset(get_args(Permission)),
+}
+"""By the name that the issuer's role claim gives. Who has none of these does not come in."""
+
+NAMES = {
+    "viewer": "Viewer",
+    "support": "Support",
+    "operator": "Operator",
+    "rule_editor": "Rule editor",
+    "auditor": "Auditor",
+    "admin": "Admin",
+}
+"""As people read them."""
+
+STAGE_ROLE = "operator"
+"""The role that a stage's edge is asked in for what a person was permitted here; the actor is the person."""

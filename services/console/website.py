@@ -1,0 +1,79 @@
+"""The pages, put together: one line each."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import asyncpg
+import httpx2
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+from libs.runtime.settings import Settings
+from services.console.pages import platform, today
+from services.console.queries import Queries
+from services.console.web import login, site
+from services.console.web.actions import WAIT_SECONDS, Actions
+from services.console.web.feed import Feed
+from services.console.web.freshness import Freshness, Positions
+from services.console.web.guard import Guard
+from services.console.web.issuer import PATH, DevelopmentIssuer
+from services.console.web.sessions import Sessions
+from services.console.web.shell import Shell
+from services.console.web.site import Site
+from services.console.web.stages import Stages
+
+PAGES: tuple[Callable[[Site], APIRouter], ...] = (today.routes, platform.routes)
+"""Each page's routes. The navigation (`services.console.web.shell.PLACES`) shows those that are here."""
+
+
+async def open_site(
+    config: Settings,
+    pool: asyncpg.Pool,
+    queries: Queries,
+    ends: Positions,
+    shell: Shell,
+    stack: AsyncExitStack,
+) -> Site:
+    """What pages stand on; `stack` closes it. `ends`: the next offset of each partition that is projected."""
+    http = await stack.enter_async_context(
+        httpx2.AsyncClient(timeout=httpx2.Timeout(WAIT_SECONDS + 5, connect=3.0), trust_env=False)
+    )
+    freshness = Freshness(ends, queries.positions)
+    guard = Guard(Sessions(pool, config.session_seconds, config.session_idle_seconds), own_url(config))
+
+    return Site(
+        config,
+        queries,
+        guard,
+        shell,
+        freshness,
+        Feed(config.dsn("console"), config.connect_timeout_seconds, freshness),
+        Actions(config, queries, http),
+        Stages(config, http),
+    )
+
+
+def add_pages(app: FastAPI, of: Site) -> None:
+    """Serve the pages, and the way in."""
+    config, url, transport, issuer = of.settings, own_url(of.settings), None, of.settings.oidc_issuer
+    if config.development_issuer:
+        issuer = url + PATH
+        alone = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+        alone.include_router(
+            DevelopmentIssuer(issuer, config.oidc_client_id, url + login.CALLBACK, of.shell).routes()
+        )
+        app.include_router(alone.router)
+        transport = httpx2.ASGITransport(app=alone)
+    app.include_router(login.routes(config, url, issuer, of.guard, of.shell, transport))
+    app.include_router(site.routes(of))
+    routers = [routes(of) for routes in PAGES]
+    for router in routers:
+        app.include_router(router)
+    of.shell.serve(
+        frozenset(route.path for router in routers for route in router.routes if isinstance(route, APIRoute))
+    )
+
+
+def own_url(config: Settings) -> str:
+    """Where browsers reach this console, without a slash at the end."""
+    return config.console_url.rstrip("/") or f"http://127.0.0.1:{config.port('console')}"

@@ -1,0 +1,110 @@
+"""The console's pages over read models in a throwaway PostgreSQL, and people who are signed in to them.
+
+`people` is a fixture to import, with `console_dsn` and `pool`; no Kafka: what topics hold is told.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest_asyncio
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from libs.runtime import problems
+from libs.runtime.settings import Settings
+from libs.runtime.tokens import new_signing_key
+from services.console.queries import Queries
+from services.console.web import errors
+from services.console.web.assets import Assets
+from services.console.web.shell import Shell
+from services.console.web.site import Site
+from services.console.website import add_pages, open_site
+
+URL = "http://console.test"
+HTML = {"Accept": "text/html"}
+
+
+@dataclass(frozen=True)
+class Person:
+    """A browser with a session: a client, and the token that its forms carry."""
+
+    client: httpx.AsyncClient
+    csrf: str
+
+    async def get(self, path: str, answered: int = 200, **query: Any) -> str:
+        """A page's HTML."""
+        answer = await self.client.get(path, params=query, headers=HTML)
+        assert answer.status_code == answered, answer.text
+        return answer.text
+
+    async def post(self, path: str, answered: int = 200, **form: Any) -> str:
+        """What comes of sending a form of the console's; a redirect is followed."""
+        answer = await self.client.post(
+            path, data={"csrf": self.csrf, **form}, headers=HTML, follow_redirects=True
+        )
+        assert answer.status_code == answered, answer.text
+        return answer.text
+
+
+class People:
+    """Who signs in, as anybody: `await people.sign_in("support")`. `app` is all of it, `site` its parts."""
+
+    def __init__(
+        self, app: FastAPI, site: Site, stack: AsyncExitStack, ends: dict[tuple[str, int], int]
+    ) -> None:
+        self.app, self.site, self.ends = app, site, ends
+        self._stack = stack
+
+    async def browser(self) -> httpx.AsyncClient:
+        """Somebody who is not signed in."""
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+        return await self._stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=URL))
+
+    async def sign_in(
+        self, role: str = "operator", tenant: str = "acme", nodes: tuple[str, ...] | None = None
+    ) -> Person:
+        """Somebody with that role, whose session began without the detour by the issuer."""
+        sessions = self.site.guard.sessions
+        secret = await sessions.start(tenant, f"{role}@{tenant}", role.title(), role, nodes)
+        found = await sessions.find(secret)
+        assert found is not None
+        client = await self.browser()
+        client.cookies.set(self.site.guard.cookie, secret)
+        return Person(client, found.csrf)
+
+
+Ends = Callable[[], Mapping[tuple[str, int], int]]
+
+
+@pytest_asyncio.fixture
+async def people(console_dsn: str, pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[People]:
+    """The console's pages, as the console puts them together. `people.ends` is what the topics hold."""
+    key = tmp_path / "jwt.json"
+    key.write_bytes(new_signing_key())
+    config = Settings(
+        console_url=URL,
+        development_issuer=True,
+        database_url=SecretStr(console_dsn),
+        jwt_key_file=key,
+        stage_url="http://127.0.0.1:9",
+    )
+    ends: dict[tuple[str, int], int] = {}
+
+    async def held() -> Mapping[tuple[str, int], int]:
+        return ends
+
+    app = FastAPI()
+    problems.install(app)
+    shell = Shell(config, assets := Assets())
+    errors.install(app, shell)
+    app.include_router(assets.routes())
+    async with AsyncExitStack() as stack:
+        site = await open_site(config, pool, Queries(pool), held, shell, stack)
+        add_pages(app, site)
+        yield People(app, site, stack, ends)
+        site.feed.close()
