@@ -1,7 +1,7 @@
 """`orderlog stock promise`: hold a basket for an order that is yet to come, and give it up."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -67,6 +67,53 @@ def release(
     tell(f"Promise {promise_id} holds nothing any more: {count(freed, 'unit')} are free again.")
     if json:
         emit({"ok": True, "tenant": tenant, "promise_id": promise_id, "freed": freed})
+
+
+@app.command("terms")
+def terms(
+    sku: Annotated[str, typer.Argument(metavar="SKU", help="The stock keeping unit; case matters.")],
+    safety: Annotated[int, typer.Option(min=0, help="Units that nobody is promised.")] = 0,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHANNEL=QTY", help="Units kept for a channel. Can be repeated."),
+    ] = None,
+    lend: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OWNER:BORROWER", help="Who may take from a share. Can be repeated."),
+    ] = None,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Set what of a SKU may be promised to whom: the whole of it is replaced.
+
+    Example: orderlog stock promise terms MUG --safety 2 --share web=10 --lend web:pos
+    """
+    body: dict[str, Any] = {"safety_stock": safety, "shares": _shares(share or (), lend or ())}
+    with connect(tenant) as edges:
+        answer = edges.send("inventory", f"/v1/promise-terms/{quote(sku, safe='')}", body, method="PUT")
+    if not answer.get("decided"):
+        raise undecided(answer, "inventory")
+    version = next((event["data"]["terms_version"] for event in answer["events"]), None)
+    kept = ", ".join(f"{one['units']:,} for {one['channel']}" for one in body["shares"])
+    said = f"Of {sku}, {count(safety, 'unit')} are promised to nobody" + (f"; kept: {kept}." if kept else ".")
+    tell(said if version else f"The terms of {sku} were that already.")
+    if json:
+        emit({"ok": True, "tenant": tenant, "sku": sku, **body, "terms_version": version})
+
+
+def _shares(shares: Sequence[str], lends: Sequence[str]) -> list[dict[str, Any]]:
+    """`CHANNEL=QTY` and `OWNER:BORROWER` texts as shares. Complaint: one that is none, or lends nothing."""
+    found: dict[str, dict[str, Any]] = {
+        str(one["sku"]): {"channel": one["sku"], "units": one["quantity"], "lends_to": []}
+        for one in read_wanted(shares)
+    }
+    for text in lends:
+        owner, _, borrower = text.partition(":")
+        if not borrower or owner not in found:
+            next_step = "Write OWNER:BORROWER, and give the owner a --share."
+            raise Complaint(f"`{text}` lends from no share.", next_step, exit_code=2)
+        found[owner]["lends_to"].append(borrower)
+    return list(found.values())
 
 
 _TOLD = ("promise_id", "lines", "ttl_seconds", "expires_at")

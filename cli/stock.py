@@ -104,6 +104,31 @@ def _held(found: dict[str, Any]) -> str:
     return f"{found['held']:,} held at checkout, " if found["held"] else ""
 
 
+@app.command("availability")
+def availability(
+    wanted: promises.WantedArgument,
+    channel: Annotated[str | None, typer.Option(help="For this channel.")] = None,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """What of a basket could be promised now. Nothing is claimed; `promise hold` does that.
+
+    Example: orderlog stock availability MUG=2 TEA=1 --channel web --json
+    """
+    body = {"lines": promises.read_wanted(wanted), "channel": channel}
+    with connect(tenant) as edges:
+        told = edges.send("inventory", "/v1/availability", body)
+    whole = "All of it can be promised" if told["available"] else "Not all of it can be promised"
+    tell(f"{whole}{f' to {channel}' if channel else ''} now.")
+    names = ("quantity", "available", "on_hand", "promised", "safety_stock", "kept_for_others", "waiting")
+    drawn = table("SKU", *(f"{name.replace('_', ' ')}#" for name in ("wanted", *names[1:])))
+    for one in told["skus"]:
+        add_row(drawn, one["sku"], *(f"{one[name]:,}" for name in names))
+    console.print(drawn)
+    if json:
+        emit({"ok": True, "tenant": tenant, **told})
+
+
 def register(parent: typer.Typer) -> None:
     """Add `stock` to the command line."""
     app.add_typer(promises.app, name="promise")

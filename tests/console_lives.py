@@ -176,10 +176,10 @@ def delivered(order_id: str) -> Life:
             OrderClosed(order_id=order_id, outcome="delivered"),
         ],
         "inventory": [
-            PromiseConfirmed(order_id=order_id, promise_id="b1", position=2, movements=()),
             *_promised(order_id),
             StockIssued(order_id=order_id, shipment_id=shipment, movements=issued),
             StockReturned(order_id=order_id, rma_id=rma, movements=back),
+            PromiseConfirmed(order_id=order_id, promise_id="b1", position=2, movements=()),
         ],
         "routing": [_routed(order_id, 1, BOTH, "LON")],
         "fulfillment": _delivery(order_id, shipment, work),

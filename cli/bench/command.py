@@ -98,6 +98,33 @@ def run_latency(
     _part("latency", Run(orders=orders, paced_seconds=seconds, slow_orders=slow), rounds, json)
 
 
+BasketsOption = Annotated[int, typer.Option(min=100, max=1_000_000, help="Baskets of three lines.")]
+
+
+@app.command("availability")
+def run_availability(
+    baskets: BasketsOption = 5_000, rounds: RoundsOption = 1, json: JsonOption = False
+) -> None:
+    """What of a basket could be promised, asked over HTTP five hundred times a second.
+
+    Example: orderlog bench availability --baskets 5000 --rounds 5
+    """
+    from cli.bench.parts import Run
+
+    _part("availability", Run(baskets=baskets), rounds, json)
+
+
+@app.command("promise")
+def run_promise(baskets: BasketsOption = 5_000, rounds: RoundsOption = 1, json: JsonOption = False) -> None:
+    """Baskets held over HTTP, two hundred a second, each waited for until it is decided.
+
+    Example: orderlog bench promise --baskets 2000
+    """
+    from cli.bench.parts import Run
+
+    _part("promise", Run(baskets=baskets), rounds, json)
+
+
 @app.command("rebuild")
 def run_rebuild(rounds: RoundsOption = 1, json: JsonOption = False) -> None:
     """The console's read models from the topics, beside only reading them.

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from cli.bench import asking, rebuilding
 from cli.bench import console as console_of
 from cli.bench import growth as sizes_of
 from cli.bench import ledger as ledger_of
-from cli.bench import rebuilding
 from cli.bench import safety as safety_of
 from cli.bench.drive import Progress
 from cli.bench.figures import Aim, Reading, percentile
@@ -30,6 +30,9 @@ RATE = Aim(3_000, least=1_500)
 OF_FLOOR = Aim(0.35, least=0.25)
 OF_COPY = Aim(0.5)
 AT_HALF_LOAD = Aim(250, at_most=True)
+ANSWERED = Aim(20, at_most=True)
+BASKETS_A_SECOND = 500
+HELD_A_SECOND = 200
 AT_REST = Aim(50, at_most=True)
 REBUILT = Aim(20_000)
 OF_READING = Aim(0.3)
@@ -53,6 +56,7 @@ class Run:
     paced_seconds: float = 10.0
     slow_orders: int = 30
     overload_seconds: float = 20.0
+    baskets: int = 5_000
     growth: tuple[int, ...] = (10_000,)
     console_orders: int = 100_000
     console_seconds: float = 15.0
@@ -133,6 +137,27 @@ def at_rest(run: Run) -> Iterator[Reading]:
     found = run.wait(paced(1.0, run.slow_orders, run.progress("latency at one order a second")))
     yield Reading("latency", "one order a second: p50", found.p50_ms, "ms")
     yield Reading("latency", "one order a second: p99", found.p99_ms, "ms", AT_REST)
+
+
+def availability(run: Run) -> Iterator[Reading]:
+    """Baskets that are asked about, five hundred a second."""
+    shown = run.progress(f"availability: {BASKETS_A_SECOND} baskets a second")
+    found = run.wait(asking.availability(BASKETS_A_SECOND, run.baskets, shown))
+    yield from _asked("availability", found)
+
+
+def promise(run: Run) -> Iterator[Reading]:
+    """Baskets that are held, each waited for."""
+    shown = run.progress(f"promise: {HELD_A_SECOND} baskets held a second")
+    found = run.wait(asking.promises(HELD_A_SECOND, run.baskets, shown))
+    yield from _asked("promise", found)
+
+
+def _asked(part: str, found: asking.Asked) -> Iterator[Reading]:
+    yield Reading(part, "offered", found.offered_per_second, "/s")
+    yield Reading(part, "p50", found.p50_ms, "ms")
+    yield Reading(part, "p99", found.p99_ms, "ms", ANSWERED if part == "availability" else None)
+    yield Reading(part, "not answered well", found.refused, "baskets", NONE)
 
 
 def rebuild(run: Run) -> Iterator[Reading]:

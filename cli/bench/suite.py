@@ -23,6 +23,8 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "lifecycle": (parts.lifecycle,),
     "ledger": (parts.ledger,),
     "latency": (parts.latency, parts.at_rest),
+    "availability": (parts.availability,),
+    "promise": (parts.promise,),
     "rebuild": (parts.rebuild,),
     "console": (parts.console,),
     "growth": (parts.growth,),
@@ -35,6 +37,8 @@ SIDE_BY_SIDE: tuple[Part, ...] = (
     parts.latency,
     parts.ledger,
     parts.safety,
+    parts.availability,
+    parts.promise,
     parts.rebuild,
 )
 """What a round of everything is. Growth comes before the rounds, which let the log grow; the rest after."""
@@ -49,6 +53,7 @@ def small(growth: tuple[int, ...]) -> Run:
         safety_orders=400,
         paced_seconds=4.0,
         slow_orders=10,
+        baskets=2_000,
         overload_seconds=5.0,
         growth=growth or (4_000,),
         console_orders=10_000,
@@ -122,6 +127,9 @@ def about(run: Run) -> dict[str, str]:
         "ledger": f"{run.ledger_orders:,} orders a round, fed from memory; COPY of the rows that they leave.",
         "latency": f"Half load is half of the rate of the same round, for {run.paced_seconds:.0f} s;"
         f" then {run.slow_orders} orders, one a second. From when an order was due.",
+        "availability": f"{run.baskets:,} baskets of three lines of Zipf's SKUs over HTTP,"
+        f" {parts.BASKETS_A_SECOND} a second; from when a basket was due.",
+        "promise": f"{run.baskets:,} such baskets held, {parts.HELD_A_SECOND} a second, each waited for.",
         "rebuild": "All that is on the topics by then, read models of the console.",
         "console": f"{run.console_orders:,} orders, fifty people who think for a second before each page,"
         " in one process; by hand: one query at a time, without a page around it.",

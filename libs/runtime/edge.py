@@ -5,10 +5,10 @@ as a problem. `Idempotency-Key` becomes the command id, so a repeated request is
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 from uuid import UUID, uuid4
 
@@ -30,7 +30,8 @@ from libs.runtime.answers import Answers
 from libs.runtime.kafka import KafkaPublisher
 from libs.runtime.keyring import Keyring, Unsealed
 from libs.runtime.load import Load
-from libs.runtime.log import LogRow, Unavailable
+from libs.runtime.log import Log, LogRow, Unavailable
+from libs.runtime.part_reader import PartReader
 from libs.runtime.problems import Problem
 from libs.runtime.reading import command_digest
 from libs.runtime.relay import Message, PublishFailed
@@ -39,7 +40,10 @@ from libs.runtime.stage import commands_topic
 from libs.runtime.tokens import Claims, TokenRejected, verify
 
 logger = structlog.get_logger()
+T = TypeVar("T")
 MANY_MAX = 500
+_PARTS_KEPT_MAX = 20_000
+"""Of what was read for who asks; a kilobyte or so each."""
 _STORE_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _WAIT = re.compile(r"\bwait=(\d{1,4})\b")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -56,7 +60,9 @@ class Edge:
         answers: Answers,
         keyring: Keyring | None,
         lane_of: Callable[[str], int],
+        log: Log | None = None,
     ) -> None:
+        self._log = log
         self._stage, self.settings, self._publisher = stage, settings, publisher
         self._answers, self._keyring, self._lane_of = answers, keyring, lane_of
         self._load = Load(stage, settings)
@@ -64,6 +70,21 @@ class Edge:
     def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
         """A dependency that lets these roles through (`admin` always) and returns who asks."""
         return require(self.settings, *roles)
+
+    def reader(self, read: Callable[[bytes], T]) -> Callable[[str, Iterable[str]], Awaitable[dict[str, T]]]:
+        """What reads parts of a tenant's streams, by stream, as `read` makes of their JSON. It raises Problem
+        503 where the database does not answer."""
+        assert self._log is not None, f"{self._stage} opened no log"
+        reading = PartReader(self._log.snapshots, read, _PARTS_KEPT_MAX)
+
+        async def parts(tenant: str, streams: Iterable[str]) -> dict[str, T]:
+            try:
+                found = await reading.parts([partition_key(tenant, stream) for stream in streams])
+            except Unavailable as error:
+                raise self._load.store_failed(str(error)) from error
+            return {key.partition("/")[2]: part for key, part in found.items()}
+
+        return parts
 
     async def seal(self, tenant: str, subject: str, order_id: str, personal: Mapping[str, Any]) -> Sealed:
         """Personal data, readable only through the keyring from here on. Raises Problem 429 or 503."""

@@ -238,8 +238,10 @@ class Log(Protocol):
         `digest` says which command is meant, where the id may have been used for another one.
         """
 
-    async def snapshots(self, keys: Sequence[str]) -> dict[str, Snapshot]:
-        """Parts of streams, those that exist."""
+    async def snapshots(
+        self, keys: Sequence[str], known: Mapping[str, int] | None = None
+    ) -> dict[str, Snapshot]:
+        """Parts of streams, those that exist, as they are committed now; `known` as for `Batch.load`."""
 
     async def claim_effects(
         self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int

@@ -115,8 +115,14 @@ class MemoryLog:
             return None
         return await self.unpublished(found.lane, found.first_seq - 1, found.rows)
 
-    async def snapshots(self, keys: Sequence[str]) -> dict[str, Snapshot]:
-        return {key: self.parts[key] for key in keys if key in self.parts}
+    async def snapshots(
+        self, keys: Sequence[str], known: Mapping[str, int] | None = None
+    ) -> dict[str, Snapshot]:
+        found = {key: self.parts[key] for key in keys if key in self.parts}
+        same = [
+            key for key, version in (known or {}).items() if key in found and found[key].version == version
+        ]
+        return found | {key: Snapshot(found[key].version, None) for key in same}
 
     async def claim_effects(
         self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int

@@ -181,9 +181,12 @@ class PostgresLog:
             else []
         )
 
-    async def snapshots(self, keys: Sequence[str]) -> dict[str, Snapshot]:
-        rows = await self._fetch(sql.LOAD, list(keys), [-1] * len(keys))
-        return {row["key"]: Snapshot(row["version"], _bytes(row["part"])) for row in rows}
+    async def snapshots(
+        self, keys: Sequence[str], known: Mapping[str, int] | None = None
+    ) -> dict[str, Snapshot]:
+        held = known or {}
+        rows = await self._fetch(sql.LOAD, list(keys), [held.get(key, -1) for key in keys])
+        return {row["key"]: _snapshot(row) for row in rows}
 
     async def claim_effects(
         self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int
@@ -254,10 +257,7 @@ class PostgresBatch:
             missing = sorted(set(keys) - {row["key"] for row in rows})
             await self._connection.execute(sql.CREATE_PARTS, missing)
             rows = await self._connection.fetch(sql.LOAD_LOCKED, wanted, versions)
-        return {
-            row["key"]: Snapshot(row["version"], None if row["unchanged"] else _bytes(row["part"]))
-            for row in rows
-        }
+        return {row["key"]: _snapshot(row) for row in rows}
 
     async def write(self, writes: Writes) -> None:
         connection = self._connection
@@ -394,5 +394,5 @@ def _columns(rows: Sequence[tuple[tuple[str, ...], Sequence[int]]]) -> list[list
     return [list(column) for column in zip(*((*key, *quantities) for key, quantities in rows), strict=True)]
 
 
-def _bytes(part: str | None) -> bytes:
-    return part.encode() if part else b""
+def _snapshot(row: asyncpg.Record) -> Snapshot:
+    return Snapshot(row["version"], None if row["unchanged"] else (row["part"] or "").encode())

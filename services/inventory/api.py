@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 from uuid import uuid4
 
+import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
@@ -14,6 +15,7 @@ from libs.events.promise import HOLD_SECONDS_MAX, DefinePromiseTerms, HoldStock,
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
+from services.inventory.availability import answer, read_sku
 
 
 class ItemsRequest(BaseModel):
@@ -42,6 +44,15 @@ class LineRequest(BaseModel):
 
     sku: Sku
     quantity: Quantity
+
+
+class BasketRequest(BaseModel):
+    """A basket to ask about."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lines: Annotated[list[LineRequest], Field(min_length=1, max_length=1000)]
+    channel: Name | None = None
 
 
 class HoldRequest(BaseModel):
@@ -89,6 +100,7 @@ def routes(edge: Edge) -> APIRouter:
     router.include_router(_stock(edge))
     router.include_router(_promises(edge))
     router.include_router(_terms(edge))
+    router.include_router(_availability(edge))
     return router
 
 
@@ -114,6 +126,22 @@ def _promises(edge: Edge) -> APIRouter:
     ) -> Response:
         reason = body.reason if body else ""
         return await edge.submit(request, claims, ReleasePromise(promise_id=promise_id, reason=reason))
+
+    return router
+
+
+def _availability(edge: Edge) -> APIRouter:
+    router = APIRouter(prefix="/v1/availability", tags=["promises"])
+    shops = Annotated[Claims, Depends(edge.require("integrator", "operator", "support"))]
+    parts_of = edge.reader(read_sku)
+
+    @router.post("", summary="What of a basket could be promised now; nothing is claimed")
+    async def look(claims: shops, body: BasketRequest) -> Response:
+        wanted = tuple(Wanted(sku=line.sku, quantity=line.quantity) for line in body.lines)
+        found = await parts_of(claims.tenant, {f"sku/{line.sku}" for line in wanted})
+        skus = {stream.removeprefix("sku/"): part for stream, part in found.items()}
+        told = answer(wanted, body.channel, skus)
+        return Response(orjson.dumps(told), media_type="application/json")
 
     return router
 

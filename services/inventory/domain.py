@@ -108,8 +108,8 @@ Heard = (
 _FOLDED = frozenset({*INVENTORY_EVENTS, *PROMISE_EVENTS, ReturnReceived})
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
 _REMINDS = frozenset({StockPegged, ReservationBroken, StockReleased, StockReturned, *PROMISE_EVENTS})
-SKU_STREAM = "sku/"
-_SKU_AT = len(SKU_STREAM)
+_MAY_NAME_A_PROMISE = frozenset({OrderAccepted, PromiseConfirmed, PromiseMissed})
+SKU_STREAM, _SKU_AT = "sku/", len("sku/")
 
 Part = OrderPart | SkuPart | PromisePart
 
@@ -142,8 +142,9 @@ def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     body = heard.body
     more = home.units if isinstance(home, PromisePart) else home.skus
     named = tuple([SKU_STREAM + sku for sku in dict.fromkeys((*named_skus(body), *more))])
-    if isinstance(body, OrderAccepted | PromiseConfirmed | PromiseMissed) and body.promise_id is not None:
-        return (*named, promise_stream(body.promise_id))
+    if type(body) in _MAY_NAME_A_PROMISE:
+        promise_id = cast(OrderAccepted, body).promise_id
+        return named if promise_id is None else (*named, promise_stream(promise_id))
     return named
 
 

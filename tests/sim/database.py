@@ -377,9 +377,11 @@ class Session:
         await self._ask()
         return await self._database.answer(tenant, command_id, digest)
 
-    async def snapshots(self, keys: Sequence[str]) -> dict[str, Snapshot]:
+    async def snapshots(
+        self, keys: Sequence[str], known: Mapping[str, int] | None = None
+    ) -> dict[str, Snapshot]:
         await self._ask()
-        return await self._database.snapshots(keys)
+        return await self._database.snapshots(keys, known)
 
     async def claim_effects(
         self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int

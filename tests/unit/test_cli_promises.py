@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli import promises
+from cli import promises, stock
 from libs.runtime.complaint import Complaint
 from tests.unit.cli_world import FakeEdges, run, signing_key
 
@@ -52,3 +52,40 @@ def test_a_basket_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = run(fake, promises, monkeypatch, ["stock", "promise", "release", "basket-1", "--reason", "a & b"])
     assert fake.bodies("/v1/promises/basket-1/release") == [{"reason": "a & b"}]
     assert "3 units are free again." in ended.said
+
+
+def test_terms_are_sent_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/promise-terms/MUG"): decided(terms_version=3)})
+    arguments = ["stock", "promise", "terms", "MUG", "--safety", "2", "--share", "web=10", "--share", "pos=1"]
+    ended = run(fake, promises, monkeypatch, [*arguments, "--lend", "web:pos", "--json"])
+    assert fake.bodies("/v1/promise-terms/MUG") == [
+        {
+            "safety_stock": 2,
+            "shares": [
+                {"channel": "web", "units": 10, "lends_to": ["pos"]},
+                {"channel": "pos", "units": 1, "lends_to": []},
+            ],
+        }
+    ]
+    assert "Of MUG, 2 units are promised to nobody; kept: 10 for web, 1 for pos." in ended.said
+    assert ended.json["terms_version"] == 3
+
+
+def test_a_share_that_is_not_there_is_not_lent(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["stock", "promise", "terms", "MUG", "--lend", "web:pos"]
+    ended = run(FakeEdges(), promises, monkeypatch, arguments)
+    assert isinstance(ended.error, Complaint)
+    assert ended.error.sentence == "`web:pos` lends from no share."
+
+
+def test_a_basket_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = {"available": 3, "on_hand": 5, "promised": 1, "safety_stock": 1, "kept_for_others": 0}
+    one = {"sku": "MUG", "quantity": 4, "short": 1, "waiting": 0, **figures}
+    told = {"available": False, "channel": "web", "skus": [one]}
+    fake = FakeEdges({("inventory", "/v1/availability"): told})
+    arguments = ["stock", "availability", "MUG=4", "--channel", "web", "--json"]
+    ended = run(fake, stock, monkeypatch, arguments)
+    assert fake.bodies("/v1/availability") == [{"lines": [{"sku": "MUG", "quantity": 4}], "channel": "web"}]
+    assert "Not all of it can be promised to web now." in ended.said
+    assert ended.err.splitlines()[-1].split() == ["MUG", "4", "3", "5", "1", "1", "0", "0"]
+    assert ended.json == {"ok": True, "tenant": "main", **told}

@@ -1,0 +1,126 @@
+"""Baskets over HTTP at a fixed pace: what could be promised, and held promises, each with its percentiles.
+
+Requests are due whether or not earlier ones were answered; a request's time runs from when it was due. The
+client is as small as HTTP/1.1 allows, for it shares the cores with what it measures.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from cli.bench.drive import Drive, Progress, tenant_name
+from cli.bench.figures import percentile
+from cli.bench.orders import LINES, sku, zipf
+from cli.client import user
+from libs.runtime.complaint import Complaint
+from libs.runtime.settings import Settings, settings
+from libs.runtime.tokens import mint
+
+_CONNECTIONS = 64
+_TOKEN_SECONDS = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of baskets at a fixed pace."""
+
+    baskets: int
+    offered_per_second: float
+    p50_ms: float
+    p99_ms: float
+    refused: int
+    """Answers that were neither 200 nor 202."""
+
+
+class _Connection:
+    """One kept-alive connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self.writer = reader, writer
+
+    async def ask(self, request: bytes) -> int:
+        """Send a request and read the whole answer; its status."""
+        self.writer.write(request)
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+        await self._reader.readexactly(int(length))
+        return int(head[9:12])
+
+
+async def availability(per_second: float, baskets: int, progress: Progress) -> Asked:
+    """Ask about baskets of three lines of Zipf's SKUs. Complaint: the stack is not up."""
+    return await _ask("/v1/availability", "", lambda _: {}, per_second, baskets, progress)
+
+
+async def promises(per_second: float, baskets: int, progress: Progress) -> Asked:
+    """Hold baskets, waiting for each outcome. Complaint: the stack is not up."""
+    wait = "Prefer: wait=10\r\n"
+    return await _ask("/v1/promises", wait, lambda _: {"ttl_seconds": 60}, per_second, baskets, progress)
+
+
+async def _ask(
+    path: str,
+    header: str,
+    more: Callable[[int], dict[str, object]],
+    per_second: float,
+    baskets: int,
+    progress: Progress,
+) -> Asked:
+    chosen, tenant = settings(), tenant_name()
+    drive = Drive(chosen, tenant)
+    try:
+        await drive.fill(baskets * LINES)
+    finally:
+        await drive.stop()
+    token = mint(chosen.jwt_key_file, tenant, user(), "integrator", _TOKEN_SECONDS)
+    requests = [_request(path, header, token, _basket(n) | more(n)) for n in range(baskets)]
+    free = await _connections(chosen)
+    took: list[float] = []
+    statuses: list[int] = []
+    began = time.perf_counter()
+
+    async def one(number: int, due: float) -> None:
+        connection = await free.get()
+        statuses.append(await connection.ask(requests[number]))
+        took.append((time.perf_counter() - due) * 1000)
+        free.put_nowait(connection)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(baskets):
+            due = began + number / per_second
+            if (early := due - time.perf_counter()) > 0:
+                await asyncio.sleep(early)
+                progress(number, baskets)
+            group.create_task(one(number, due))
+    seconds = time.perf_counter() - began
+    while not free.empty():
+        free.get_nowait().writer.close()
+    refused = sum(status not in (200, 202) for status in statuses)
+    return Asked(baskets, baskets / seconds, percentile(took, 0.5), percentile(took, 0.99), refused)
+
+
+def _basket(number: int) -> dict[str, object]:
+    return {"lines": [{"sku": sku(chosen), "quantity": 1} for chosen in zipf(number)], "channel": "web"}
+
+
+def _request(path: str, header: str, token: str, body: dict[str, object]) -> bytes:
+    content = orjson.dumps(body)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n{header}"
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    return head.encode() + content
+
+
+async def _connections(chosen: Settings) -> "asyncio.Queue[_Connection]":
+    free: asyncio.Queue[_Connection] = asyncio.Queue()
+    try:
+        for _ in range(_CONNECTIONS):
+            opened = await asyncio.open_connection("127.0.0.1", chosen.port("inventory"))
+            free.put_nowait(_Connection(*opened))
+    except OSError:
+        raise Complaint("inventory does not answer.", "Start the stack with `orderlog up`.") from None
+    return free
