@@ -10,6 +10,7 @@ from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
 from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
 from libs.events.inventory import INVENTORY_COMMANDS, INVENTORY_EVENTS
 from libs.events.notifications import NOTIFICATIONS_COMMANDS, NOTIFICATIONS_EVENTS
+from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
 from libs.events.refusal import CommandRefused
 from libs.events.returns import RETURNS_COMMANDS, RETURNS_EVENTS
 from libs.events.routing import ROUTING_COMMANDS, ROUTING_EVENTS
@@ -17,7 +18,7 @@ from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
     "intake": INTAKE_COMMANDS,
-    "inventory": INVENTORY_COMMANDS,
+    "inventory": (*INVENTORY_COMMANDS, *OUTSIDE_COMMANDS),
     "routing": ROUTING_COMMANDS,
     "fulfillment": FULFILLMENT_COMMANDS,
     "notifications": NOTIFICATIONS_COMMANDS,
@@ -25,7 +26,7 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
 }
 EVENTS: dict[str, tuple[type[Event], ...]] = {
     "intake": (*INTAKE_EVENTS, CommandRefused),
-    "inventory": (*INVENTORY_EVENTS, CommandRefused),
+    "inventory": (*INVENTORY_EVENTS, *OUTSIDE_EVENTS, CommandRefused),
     "routing": (*ROUTING_EVENTS, CommandRefused),
     "fulfillment": (*FULFILLMENT_EVENTS, CommandRefused),
     "notifications": (*NOTIFICATIONS_EVENTS, CommandRefused),

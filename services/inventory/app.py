@@ -4,6 +4,7 @@ from libs.runtime.service import run
 from libs.runtime.stage import many_streams
 from services.inventory import domain, ledger
 from services.inventory.api import routes
+from services.inventory.rules import SHARED
 
 STAGE = many_streams(
     "inventory",
@@ -22,6 +23,7 @@ STAGE = many_streams(
     row_tables=ledger.ROW_TABLES,
     sum_tables=ledger.SUM_TABLES,
     positions=ledger.positions,
+    shared=SHARED,
 )
 
 if __name__ == "__main__":

@@ -4,18 +4,20 @@ For routing, which chooses nodes from the figures of a promise; for fulfillment,
 allocations; and for everybody who asks what exists. An order's stream holds what the order needs, a stream
 `sku/…` what exists of a SKU and who waits for it. An order's event moves the stock of its SKUs, whose parts
 are locked with it; a SKU's event never meets an order, so it leaves a timer `claims` with each order that it
-concerns, and an order's event that frees units leaves a timer `free` with each of its SKUs.
+concerns, and an order's event that frees units leaves a timer `free` with each of its SKUs. Facts from
+outside are told of a SKU (`outside`), and need its stream `supply/…` and the tenant's rules too.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
-from typing import assert_never, cast
+from typing import cast
 
 from pydantic import TypeAdapter
 
-from libs.events.contract import Command, Contract, Event
+from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
+from libs.events.feeds import ApproveFeedRun, DefineFeed, OpenFeedRun
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
@@ -37,27 +39,28 @@ from libs.events.inventory import (
     StockShorted,
 )
 from libs.events.order import LineQuantity
+from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.record import record
-from libs.events.refusal import CommandRefused
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
+from libs.events.supply import RULES_STREAM, DefineSupplyRules, RulesEvent
 from libs.events.timer import Timer, TimerDue
+from services.inventory import outside, shelf
 from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
+from services.inventory.desk import Desk
 from services.inventory.order import NEW_ORDER, Moving, OrderPart, evolve_order, units
 from services.inventory.reserve import complete, promise
+from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
 from services.inventory.stock import (
     EMPTY_SKU,
-    MOST_UNITS,
     SkuPart,
     Skus,
-    adjust,
     asked,
-    break_youngest,
     evolve_sku,
     moved,
     peg,
-    receive,
 )
+from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply
 
 HEARS: tuple[type[Event], ...] = (
     OrderAccepted,
@@ -92,15 +95,17 @@ Heard = (
     | PickShorted
     | ReturnReceived
     | TimerDue
+    | outside.Told
+    | RulesInput
 )
-_FOLDED = frozenset({*INVENTORY_EVENTS, ReturnReceived})
+_FOLDED = frozenset({*INVENTORY_EVENTS, *OUTSIDE_EVENTS, ReturnReceived})
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
-_REMINDS = frozenset({StockPegged, ReservationBroken, StockReleased, StockReturned})
+_REMINDS = frozenset({StockPegged, ReservationBroken, StockReleased, StockReturned, *outside.REMINDS})
 _LINES = TypeAdapter(tuple[LineQuantity, ...])
 SKU_STREAM = "sku/"
 _SKU_AT = len(SKU_STREAM)
 
-Part = OrderPart | SkuPart
+Part = OrderPart | SkuPart | SupplyPart | RulesPart
 
 
 @record
@@ -110,6 +115,9 @@ class State:
     home: str = ""
     order: OrderPart = NEW_ORDER
     skus: dict[str, SkuPart] = field(default_factory=dict)
+    supplies: dict[str, SupplyPart] = field(default_factory=dict)
+    """Those of the SKUs, where the input is about them."""
+    rules: RulesPart | None = None
 
 
 INITIAL = State()
@@ -117,31 +125,46 @@ INITIAL = State()
 
 def empty(stream: str) -> Part:
     """What is known of a stream before its first event."""
-    return EMPTY_SKU if stream.startswith(SKU_STREAM) else NEW_ORDER
+    if stream.startswith(SKU_STREAM):
+        return EMPTY_SKU
+    if stream.startswith(SUPPLY_STREAM):
+        return NO_SUPPLY
+    return NO_RULES if stream == RULES_STREAM else NEW_ORDER
 
 
 def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
-    if isinstance(home, SkuPart):
-        return ()
+    if not isinstance(home, OrderPart):
+        return outside.streams(heard.body) if isinstance(home, SkuPart) else ()
     named = dict.fromkeys((*_named_skus(heard.body), *home.skus))
-    return tuple([SKU_STREAM + sku for sku in named])
+    streams = [SKU_STREAM + sku for sku in named]
+    if isinstance(heard.body, PickShorted | StockShorted):
+        streams += outside.streams_of_short_pick(heard.body)
+    return tuple(streams)
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
-    order, skus = NEW_ORDER, dict[str, SkuPart]()
+    order, skus, supplies, rules = NEW_ORDER, dict[str, SkuPart](), dict[str, SupplyPart](), None
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
             skus[stream[_SKU_AT:]] = part
-        else:
+        elif isinstance(part, OrderPart):
             assert stream == home, f"a decision of {home} was given the order {stream}"
             order = part
-    return State(home, order, skus)
+        elif isinstance(part, SupplyPart):
+            supplies[stream.removeprefix(SUPPLY_STREAM)] = part
+        else:
+            rules = part
+    return State(home, order, skus, supplies, rules)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
     parts: dict[str, Part] = {SKU_STREAM + sku: part for sku, part in state.skus.items()}
-    if not state.home.startswith(SKU_STREAM):
+    if state.supplies:
+        parts |= {SUPPLY_STREAM + sku: part for sku, part in state.supplies.items()}
+    if state.rules is not None:
+        parts[RULES_STREAM] = state.rules
+    if not state.home.startswith(SKU_STREAM) and state.home != RULES_STREAM:
         parts[state.home] = state.order
     return parts
 
@@ -160,11 +183,13 @@ def evolve(state: State, event: Event) -> State:
             | StockShorted()
             | StockReturned()
         ):
-            order = evolve_order(state.order, event)
-            return State(state.home or event.stream, order, _moved_skus(state.skus, event, order))
+            order, supplies = evolve_order(state.order, event), state.supplies
+            if supplies:
+                supplies = {sku: evolve_supply(part, sku, event) for sku, part in supplies.items()}
+            return State(state.home or event.stream, order, _moved_skus(state.skus, event, order), supplies)
         case StockReceived() | StockAdjusted() | StockPegged() | ReservationBroken():
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
-            return State(state.home or event.stream, state.order, {**state.skus, event.sku: part})
+            return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
         case AllocationFailed():
             return replace(state, order=evolve_order(state.order, event))
         case ReturnReceived():
@@ -172,8 +197,10 @@ def evolve(state: State, event: Event) -> State:
                 return state
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
+        case RulesEvent():
+            return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
         case _:
-            return state
+            return _told(state, event)
 
 
 def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]:
@@ -185,9 +212,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case OrderRouted():
             return _route(state, body)
         case ReceiveStock():
-            return _receive(state, heard, body)
+            return shelf.take_in(_desk(state, heard, at), body)
         case AdjustStock():
-            return _adjust(state, heard, body)
+            return shelf.correct(_desk(state, heard, at), body)
         case FulfillmentCancelled():
             return _cancel(state, body)
         case ShipmentDispatched():
@@ -202,9 +229,13 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
                 return []  # answered with the shipment that it returns
             return [take_back(state.order, state.skus, body)]
         case TimerDue():
+            if body.name in outside.REMINDERS:
+                return outside.look_again(_desk(state, heard, at), body.name)
             return _remember(state, body)
+        case DefineSupplyRules() | DefineFeed() | OpenFeedRun() | ApproveFeedRun():
+            return decide_rules(state.rules or NO_RULES, heard, body)
         case _:
-            assert_never(body)
+            return outside.answer(_desk(state, heard, at), body)
 
 
 def timers(event: Event, at: datetime) -> list[Timer]:
@@ -217,48 +248,23 @@ def timers(event: Event, at: datetime) -> list[Timer]:
         case StockReleased() | StockReturned():
             skus = dict.fromkeys(movement.sku for movement in event.movements if _frees(movement))
             return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
-    return []
+    return list(outside.timers(event, at))
 
 
-def _receive(state: State, heard: Envelope[Contract], command: ReceiveStock) -> list[Event]:
-    part = state.skus.get(command.sku, EMPTY_SKU)
-    if too_many := _too_many(part, heard, command, command.quantity):
-        return [too_many]
-    received = receive(part, command)
-    return [received, *peg(command.sku, evolve_sku(part, received))]
+def _told(state: State, event: Event) -> State:
+    """The state after an event about a SKU's supply."""
+    sku = event.stream.removeprefix(SKU_STREAM)
+    part = moved(state.skus.get(sku, EMPTY_SKU), getattr(event, "movements", ()))
+    supply = evolve_supply(state.supplies.get(sku, NO_SUPPLY), sku, event)
+    skus, supplies = {**state.skus, sku: part}, {**state.supplies, sku: supply}
+    return State(state.home or event.stream, state.order, skus, supplies, state.rules)
 
 
-def _adjust(state: State, heard: Envelope[Contract], command: AdjustStock) -> list[Event]:
-    sku, part = command.sku, state.skus.get(command.sku, EMPTY_SKU)
-    there = part.on_hand.get(command.node, 0)
-    if not command.delta:
-        return [
-            _refused(
-                heard,
-                "no_change",
-                f"An adjustment of {sku} at {command.node} by 0 units changes nothing.",
-                "Send how many units were found (+) or are gone (-).",
-            )
-        ]
-    if too_many := _too_many(part, heard, command, command.delta):
-        return [too_many]
-    if there + command.delta < 0:
-        return [
-            _refused(
-                heard,
-                "not_on_hand",
-                f"{-command.delta} units of {sku} cannot be taken out at {command.node}: {there} are on hand "
-                f"there without an order, {part.allocated.get(command.node, 0)} are allocated to orders.",
-                f"Take out at most {there} units. Let the pick of an allocated unit come up short, "
-                "or cancel its order.",
-            )
-        ]
-    before = list[Event]()
-    if command.delta + part.free < 0:
-        broken = break_youngest(sku, part, -(command.delta + part.free))
-        before, part = [broken], evolve_sku(part, broken)
-    adjusted = adjust(part, command)
-    return [*before, adjusted, *peg(sku, evolve_sku(part, adjusted))]
+def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
+    """What an input about a SKU's supply is decided on."""
+    sku = heard.stream.removeprefix(SKU_STREAM)
+    stock, supply = state.skus.get(sku, EMPTY_SKU), state.supplies.get(sku, NO_SUPPLY)
+    return Desk(heard, at, sku, stock, supply, state.rules or NO_RULES)
 
 
 def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
@@ -370,31 +376,3 @@ def _named_skus(body: Contract) -> Iterable[str]:
 
 def _frees(movement: Movement) -> bool:
     return movement.target == "on_hand" or movement.source == "reserved"
-
-
-def _too_many(
-    part: SkuPart, heard: Envelope[Contract], command: ReceiveStock | AdjustStock, more: int
-) -> CommandRefused | None:
-    """A refusal when the house would hold more units of the SKU than anybody has."""
-    held = sum(part.on_hand.values()) + sum(part.allocated.values())
-    if more <= 0 or held + more <= MOST_UNITS:
-        return None
-    return _refused(
-        heard,
-        "too_many_units",
-        f"{more} more units of {command.sku} at {command.node} would make {held + more} in all; "
-        f"at most {MOST_UNITS} are kept of a SKU.",
-        "Check the quantity and its unit.",
-    )
-
-
-def _refused(heard: Envelope[Contract], code: str, message: str, next_step: str) -> CommandRefused:
-    assert isinstance(heard.body, Command)
-    return CommandRefused(
-        refused_stream=heard.stream,
-        command_id=heard.id,
-        command_type=heard.body.TYPE,
-        code=code,
-        message=message,
-        next_step=next_step,
-    )

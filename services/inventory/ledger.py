@@ -22,6 +22,8 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
+from libs.events.outside import OUTSIDE_EVENTS
+from libs.events.supply import SupplyMovement
 
 ROW_TABLES: dict[str, tuple[str, ...]] = {
     "ledger": (
@@ -58,9 +60,9 @@ _MOVES = frozenset(
         StockIssued,
         StockShorted,
         StockReturned,
+        *(event for event in OUTSIDE_EVENTS if "movements" in event.model_fields),
     }
 )
-
 
 PROMISED = {"on_hand": 0, "reserved": 1}
 """Buckets that the promise table sums over a SKU's nodes, and the column of each."""
@@ -69,11 +71,11 @@ Sums = dict[str, dict[tuple[str, ...], list[int]]]
 """Table → key of a row → what to add to each of its quantities."""
 
 
-def movements(event: Event) -> tuple[Movement, ...]:
+def movements(event: Event) -> tuple[Movement | SupplyMovement, ...]:
     """The units that an event moves; none for an event that moves nothing, or is not inventory's."""
     if type(event) not in _MOVES:
         return ()
-    found: tuple[Movement, ...] = event.movements  # type: ignore[attr-defined]
+    found: tuple[Movement | SupplyMovement, ...] = event.movements  # type: ignore[attr-defined]
     return found
 
 

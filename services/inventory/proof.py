@@ -6,6 +6,7 @@ their movements. After each event it holds that
 - each lane's sequence and each SKU's positions count from 1, without a gap or a repeat;
 - no bucket but a source falls below zero at any movement, and `transfer` is zero over the nodes of a SKU;
 - no more units of a SKU are promised than are on hand;
+- what arrives of a purchase order or a transfer was on its way under it, and what is on its way adds up;
 - an order resolves, by giving back or by allocation, only what it was promised, and ships, misses or gives
   back only what was allocated to it: so each reserved unit is resolved once, or still open, and what the
   orders have open adds up to what is reserved and allocated.
@@ -24,7 +25,9 @@ from uuid import UUID
 from libs.events.catalogue import Unreadable, decode
 from libs.events.contract import Event, OrderEvent
 from libs.events.inventory import NETWORK, SOURCES, Movement, ReservationBroken, StockPegged
+from libs.events.supply import SupplyMovement
 from services.inventory.ledger import movements
+from services.inventory.proof_documents import OnTheWay
 
 AHEAD_MAX = 1_000_000
 """Rows that may wait for a predecessor before the walk gives up; about a kilobyte each."""
@@ -145,6 +148,7 @@ class _Walk:
         """Open promised units by SKU and order."""
         self.allocated: dict[tuple[_Key, str, str], int] = {}
         """Open allocated units by SKU, order and node."""
+        self.on_the_way = OnTheWay()
         self.at: LogRow | None = None
 
     def take(self, row: LogRow) -> None:
@@ -251,10 +255,12 @@ class _Walk:
             self._resolve(row.tenant, event.order_id, moves)
         elif isinstance(event, StockPegged | ReservationBroken):
             self._peg(row.tenant, event)
+        elif amiss := self.on_the_way.take(row.tenant, event, moves):
+            raise _Broken(amiss)
         self.events += 1
         self.movements += len(moves)
 
-    def _resolve(self, tenant: str, order_id: str, moves: Sequence[Movement]) -> None:
+    def _resolve(self, tenant: str, order_id: str, moves: Sequence[Movement | SupplyMovement]) -> None:
         """An order's own movements change what it was promised and allocated."""
         for move in moves:
             key = (tenant, move.sku)
@@ -292,7 +298,9 @@ class _Walk:
             self.promised[key, order_id] = left
 
     def _must_add_up(self) -> None:
-        """What orders have open is what the SKUs' buckets hold for them."""
+        """What orders and documents have open is what the SKUs' buckets hold for them."""
+        if amiss := self.on_the_way.amiss({key: sku.buckets for key, sku in self.skus.items()}):
+            raise _Broken(amiss)
         promised: dict[_Key, int] = {}
         for (key, _), quantity in self.promised.items():
             promised[key] = promised.get(key, 0) + quantity
@@ -321,7 +329,7 @@ def _first_positions(row: LogRow, event: Event) -> Iterator[tuple[_Key, int]]:
             yield (row.tenant, move.sku), move.position
 
 
-def _post(sku: _Sku, move: Movement) -> None:
+def _post(sku: _Sku, move: Movement | SupplyMovement) -> None:
     """Both sides of one movement."""
     soft = {move.source, move.target} == {"reserved", "unreserved"}
     if soft != (move.node == NETWORK):

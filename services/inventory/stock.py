@@ -28,6 +28,7 @@ from libs.events.inventory import (
     StockReceived,
 )
 from libs.events.record import record
+from libs.events.supply import SupplyBucket, SupplyMovement
 
 MOST_UNITS = 1_000_000_000
 """Units of one SKU that may be in the house, on hand and allocated; more is a typing error."""
@@ -78,6 +79,7 @@ class SkuPart:
 
 
 EMPTY_SKU = SkuPart()
+Moves = Iterable[Movement | SupplyMovement]
 Skus = Mapping[str, SkuPart]
 """The SKU parts that a decision has before it, by SKU."""
 
@@ -98,7 +100,14 @@ class Posting:
         """What was posted, validated."""
         return _MOVEMENTS.validate_python(self._posted)
 
-    def post(self, sku: str, node: str, source: Bucket, target: Bucket, quantity: int) -> None:
+    def post(
+        self,
+        sku: str,
+        node: str,
+        source: Bucket | SupplyBucket,
+        target: Bucket | SupplyBucket,
+        quantity: int,
+    ) -> None:
         """Take `quantity` units from `source` to `target`; none is no movement."""
         assert quantity >= 0, f"{quantity} units of {sku} from {source} to {target}"
         if not quantity:
@@ -128,7 +137,7 @@ def added(sums: Mapping[str, int], key: str, delta: int) -> dict[str, int]:
     return copy
 
 
-def _sums(part: SkuPart, movements: Iterable[Movement]) -> tuple[int, dict[str, int], dict[str, int], int]:
+def _sums(part: SkuPart, movements: Moves) -> tuple[int, dict[str, int], dict[str, int], int]:
     """Position, on hand, allocated and reserved after these movements of the SKU."""
     position, reserved = part.position, part.reserved
     on_hand, allocated = part.on_hand, part.allocated
@@ -151,7 +160,7 @@ def _sums(part: SkuPart, movements: Iterable[Movement]) -> tuple[int, dict[str, 
     return position, on_hand, allocated, reserved
 
 
-def moved(part: SkuPart, movements: Iterable[Movement]) -> SkuPart:
+def moved(part: SkuPart, movements: Moves) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
     return SkuPart(*_sums(part, movements), part.wanted, part.claims)
 

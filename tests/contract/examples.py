@@ -8,11 +8,13 @@ from libs.events.contract import Contract
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
 from tests.contract.example_shipments import DELIVERY, NOTIFICATIONS, RETURNS, WORK
+from tests.contract.example_supply import SUPPLY
 
 _GROUPS: tuple[Pairs, ...] = (
     INTAKE,
     STOCK,
     PROMISES,
+    SUPPLY,
     ROUTING,
     WORK,
     DELIVERY,

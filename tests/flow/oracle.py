@@ -9,6 +9,7 @@ from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentReleased
 from libs.events.intake import OrderAccepted, OrderClosed
 from libs.events.inventory import NETWORK, SOURCES, Movement
+from libs.events.supply import SupplyMovement
 from libs.runtime.audit import DATABASE, TOPIC, Audit, Known, Lane, audit
 from libs.runtime.audit_stage import anchor_known, database_rows, each_once, topic_rows
 from libs.runtime.digest import memory_digest
@@ -227,7 +228,7 @@ def _decided(world: World, stage: str) -> list[LogRow]:
     return [row for row in in_stream_order(world, stage) if row.origin == "decided"]
 
 
-def _movements(row: LogRow) -> tuple[Movement, ...]:
+def _movements(row: LogRow) -> tuple[Movement | SupplyMovement, ...]:
     event = decode(row.type, row.version, row.payload)
     assert isinstance(event, Event)
     return tuple(movements(event))
