@@ -3,7 +3,7 @@
 Each movement stays at one node, so a dispatch passes through the contra bucket `transfer`: from `on_hand` to
 `transfer` where they leave, from `transfer` to `in_transit` where they are awaited. Nodes tell of their ends
 independently, so a receipt may come before its dispatch; it is kept, and booked with that. Units above what
-was dispatched, also of a transfer that is done with, go into quarantine: whose they are is for a person to say.
+was dispatched, also of a transfer that is done with, go into quarantine: a person says whose they are.
 """
 
 from collections.abc import Iterable
