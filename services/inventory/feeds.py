@@ -123,7 +123,7 @@ def _not_of_run(desk: Desk, run: FeedRun, command: ReportStock) -> list[Event]:
             "feed_held",
             f"Run {command.run_id} of feed {command.feed} tells {run.units} units, where the one before told "
             f"{run.units_before}; it waits for a person.",
-            f"Check the feed; if it is right, `orderlog stock feed approve {command.feed} {command.run_id}`, "
+            f"Check the feed; if it is right, `orderlog stock approve-feed {command.feed} {command.run_id}`, "
             "then send its rows again.",
         )
     return []

@@ -5,8 +5,8 @@ person approves it.
 
 The other system's clock is not ours, and what one knows reaches the other late. So a difference is first held
 against what moved around the snapshot's moment, in either direction, and against what is on its way to the
-node (in flight); then against single events of the days before (pinned): one that they never booked, or booked
-twice.
+node (in flight); then against single events of the days before (pinned): one that they never booked, or
+booked twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -95,8 +95,8 @@ def explain(
 
 
 def _around(variance: int, as_of: datetime, moves: Sequence[Moved]) -> tuple[str, tuple[str, ...]] | None:
-    """The first events after the moment, which they had already, or the last before it, which they had not yet;
-    None when neither adds up to the variance."""
+    """The first events after the moment, which they had already, or the last before it, which they had not
+    yet; None when neither adds up to the variance."""
     after = [one for one in moves if as_of < one.at <= as_of + IN_FLIGHT]
     before = [one for one in reversed(moves) if as_of - IN_FLIGHT <= one.at <= as_of]
     for some, wanted, said in (

@@ -170,7 +170,7 @@ def unknown_feed(heard: Envelope[Contract], feed: str) -> CommandRefused:
         heard,
         "unknown_feed",
         f"There is no feed {feed}.",
-        "Define it first: PUT /v1/stock/feeds/{feed}, or `orderlog stock feed define`.",
+        "Define it first: PUT /v1/stock/feeds/{feed}, or `orderlog stock define-feed`.",
     )
 
 
