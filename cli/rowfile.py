@@ -64,14 +64,14 @@ def _csv_rows(file: BinaryIO, required: Sequence[str], known: Sequence[str]) -> 
             yield 1, f"the header {what}; columns are {', '.join(known)}"
             return
         while True:
-            number = rows.line_num + 1
             try:
                 row = next(rows, None)
             except csv.Error as wrong:
-                yield number, f"not CSV: {wrong}"
+                yield rows.line_num, f"not CSV: {wrong}"
                 continue
             if row is None:
                 return
+            number = rows.line_num
             if _TOO_MANY in row:
                 yield number, "more columns than the header"
                 continue

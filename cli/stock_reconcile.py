@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +38,7 @@ def reconcile(
 
     Example: orderlog stock reconcile wms.csv --system wms --at 2026-03-02T09:00:00Z
     """
-    as_of = moment(at).isoformat()
+    as_of = moment(at).astimezone(UTC).isoformat()
     counts: Counter[str] = Counter()
     told: list[dict[str, Any]] = []
     with connect(tenant) as edges:
@@ -96,7 +97,7 @@ def _propose(
     items = [
         {
             "sku": one["sku"],
-            "proposal_id": f"{system}/{as_of}/{one['node']}"[:128],
+            "proposal_id": f"{system}-{datetime.fromisoformat(as_of):%y%m%dT%H%M%S}-{one['node']}",
             "node": one["node"],
             "variance": one["variance"],
             "as_of": as_of,
@@ -121,7 +122,7 @@ def _keep(told: list[dict[str, Any]], one: dict[str, Any]) -> None:
 
 
 def _tell(name: str, counts: Counter[str], told: list[dict[str, Any]]) -> None:
-    for one in told[:SHOWN_MAX]:
+    for one in sorted(told, key=lambda one: int(one["line"]))[:SHOWN_MAX]:
         where = f"{name}:{one['line']}: {one['outcome'].replace('_', ' ')}"
         if "variance" in one:
             where += f": {one['sku']} at {one['node']}: {one['theirs']:,} there, {one['book']:,} here"

@@ -148,6 +148,12 @@ def _unfit(desk: Desk, last: Told | None, command: ReportStock) -> list[Event]:
             f"Feed {command.feed} told this of {desk.sku} before.",
             "Nothing: it stands.",
         )
+    if command.stated_at == last.stated_at:
+        return desk.refuse(
+            "told_twice",
+            f"Feed {command.feed} told another figure of {desk.sku} as of the same moment.",
+            "The first one stands. Correct the feed: a SKU may be in it once.",
+        )
     return desk.refuse(
         "superseded",
         f"Feed {command.feed} told of {desk.sku} as of {last.stated_at.isoformat()}; this is of "

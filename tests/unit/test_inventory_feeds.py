@@ -102,7 +102,7 @@ def test_the_reminder_is_for_the_feed_that_ages_first() -> None:
     ("row", "code"),
     [
         (told("A", 10), "already_reported"),
-        (told("A", 9), "superseded"),
+        (told("A", 9), "told_twice"),
         (told("A", 9, stated=-1), "superseded"),
         (told("A", -1, stated=1, mode="delta").model_copy(update={"feed": "nobody"}), "unknown_feed"),
         (told("A", -11, stated=1, mode="delta"), "negative_stock"),
