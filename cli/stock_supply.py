@@ -147,7 +147,7 @@ def close_transfer(
     """
     body = {"sku": sku, "transfer_id": transfer, "outcome": outcome, "reason": reason}
     data = _post("/v1/stock/transfers/closings", body, tenant, json)
-    tell(f"{count(data['quantity'], 'unit')} of {sku} under {transfer} are {outcome}.")
+    tell(f"{outcome.capitalize()}: {count(data['quantity'], 'unit')} of {sku} under {transfer}.")
 
 
 def move(
