@@ -150,12 +150,16 @@ class Edge:
             waiting.append((row, envelope, message))
             results.append({"status": 202} | _pending(id_, command.stream))
         size = sum(_size(message) for messages in by_lane.values() for message in messages)
-        with self._patient(seconds):
+        expected = [
+            (envelope.id, command_digest(envelope.body.TYPE, message[1]))
+            for _, envelope, message in (waiting if seconds else ())
+        ]
+        with self._patient(seconds), self._answers.expecting(claims.tenant, expected) as answers:
             with self._load.publishing(len(waiting), size):
                 for lane, messages in by_lane.items():
                     await self._send(self._publisher.publish(commands_topic(self._stage), lane, messages))
             if seconds:
-                await self._collect(waiting, seconds, results)
+                await self._collect(waiting, seconds, results, answers)
         return _json(207, {"results": results})
 
     async def _collect(
@@ -163,12 +167,13 @@ class Edge:
         waiting: Sequence[tuple[int, Envelope[Command], Message]],
         seconds: float,
         results: list[dict[str, Any]],
+        answers: Sequence[asyncio.Future[list[LogRow]]],
     ) -> None:
         """Replace the results of rows that are decided in time by their outcomes."""
         deadline = datetime.now(UTC).timestamp() + seconds
-        for row, envelope, message in waiting:
+        for (row, envelope, message), answer in zip(waiting, answers, strict=True):
             left = max(0.0, deadline - datetime.now(UTC).timestamp())
-            rows = await self._wait(envelope, message, left)
+            rows = answer.result() if answer.done() else await self._wait(envelope, message, left)
             if rows is not None:
                 status, document = outcome(envelope.id, envelope.stream, rows)
                 results[row] = {"status": status} | ({"problem": document} if status >= 400 else document)
