@@ -58,6 +58,16 @@ class SettleDifference(SkuCommand):
     note: Note = ""
 
 
+class SuspectStock(SkuCommand):
+    """Doubt what a node has on hand, because nothing has moved there for long, say: promise none of it until
+    it is counted."""
+
+    TYPE: ClassVar[str] = "oms.inventory.suspect_stock"
+
+    node: NodeId
+    reason: Note = ""
+
+
 class CountRecorded(SkuEvent):
     """A count, and what it changed. Movements since then stand: the variance alone is booked."""
 
@@ -111,13 +121,16 @@ class DifferenceSettled(SkuEvent):
 
 
 class StockSuspected(SkuEvent):
-    """What a node has on hand is doubted, for picks found nothing: it is not promised until counted."""
+    """What a node has on hand is doubted, for picks found nothing or somebody said so: it is not promised
+    until it is counted."""
 
     TYPE: ClassVar[str] = "oms.inventory.stock_suspected"
 
     node: NodeId
     quantity: Quantity
-    short_picks: Annotated[int, Field(ge=1)]
+    short_picks: Annotated[int, Field(ge=0)]
+    """Picks that found nothing since the last count; 0 where somebody said so."""
+    reason: Note = ""
     movements: Movements
 
 
@@ -125,6 +138,7 @@ STOCKTAKING_COMMANDS = (
     RecordCount,
     ProposeAdjustment,
     SettleDifference,
+    SuspectStock,
 )
 STOCKTAKING_EVENTS = (
     CountRecorded,

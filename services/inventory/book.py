@@ -40,6 +40,11 @@ _ON_THE_WAY = """
 _DIFFERENCES = """
     SELECT key, part FROM part WHERE key > $1 AND key LIKE $2 AND part->>'differences' <> '{}'
     ORDER BY key LIMIT $3"""
+_IDLE = """
+    SELECT sku, node, quantity AS units FROM balance AS b
+    WHERE tenant = $1 AND bucket = 'on_hand' AND quantity > 0 AND (sku, node) > ($2, $3) AND NOT EXISTS (
+        SELECT FROM ledger AS l WHERE l.tenant = $1 AND l.sku = b.sku AND l.node = b.node AND l.at >= $4)
+    ORDER BY sku, node LIMIT $5"""
 _PART = "SELECT part FROM part WHERE key = $1"
 _DOCUMENTS = ("shipment_id", "transfer_id", "supply_id", "count_id", "rma_id", "reference", "order_id")
 
@@ -76,6 +81,13 @@ async def on_the_way(
     for row in await connection.fetch(_ON_THE_WAY, tenant, skus, nodes):
         found.setdefault((row["sku"], row["node"]), {})[row["bucket"]] = row["quantity"]
     return found
+
+
+async def idle(
+    connection: Connection, tenant: str, since: datetime, after: Place, limit: int
+) -> list[dict[str, Any]]:
+    """Shelves with units on hand on which nothing has moved since then, behind `after`, by SKU and node."""
+    return [dict(row) for row in await connection.fetch(_IDLE, tenant, *after, since, limit)]
 
 
 async def differences(connection: Connection, tenant: str, after: str, limit: int) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from libs.events.stocktaking import (
     RecordCount,
     SettleDifference,
     StockSuspected,
+    SuspectStock,
 )
 from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served, spared, too_many, unknown
 
@@ -120,6 +121,33 @@ def suspect(desk: Desk) -> list[Event]:
         events.append(found)
         desk = after(desk, found)
     return events
+
+
+def doubt(desk: Desk, command: SuspectStock) -> list[Event]:
+    """Somebody doubts what a node has on hand. Units that are promised stay."""
+    node = command.node
+    if refusal := unknown(desk, node):
+        return refusal
+    there = desk.stock.on_hand.get(node, 0)
+    doubted = min(there, max(0, desk.stock.free))
+    if not doubted:
+        return desk.refuse(
+            "nothing_to_suspect",
+            f"{there} units of {desk.sku} are on hand at {node} without an order, and none of them is free.",
+            "Count the shelf: what is not there is written off, and promises that it breaks are told.",
+        )
+    posting = SupplyPosting(desk)
+    posting.move(node, "on_hand", "suspect", doubted)
+    return [
+        StockSuspected(
+            sku=desk.sku,
+            node=node,
+            quantity=doubted,
+            short_picks=0,
+            reason=command.reason,
+            movements=posting.booked(),
+        )
+    ]
 
 
 def _booked(

@@ -9,7 +9,7 @@ from libs.events.feeds import FeedStale, ReportStock, StockReported
 from libs.events.fulfillment import PickShorted
 from libs.events.inventory import AdjustStock, ReceiveStock, StockShorted
 from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
-from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference
+from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
     RULES_STREAM,
     CancelSupply,
@@ -40,6 +40,7 @@ Told = (
     | RecordCount
     | ProposeAdjustment
     | SettleDifference
+    | SuspectStock
     | ReportStock
 )
 REMINDERS = frozenset({"transfers", "feeds", "picks"})
@@ -93,6 +94,8 @@ def answer(desk: Desk, body: Told) -> list[Event]:
             return counts.propose(desk, body)
         case SettleDifference():
             return counts.settle(desk, body)
+        case SuspectStock():
+            return counts.doubt(desk, body)
         case ReportStock():
             return feeds.report(desk, body)
         case _:

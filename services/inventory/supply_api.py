@@ -1,7 +1,7 @@
 """Inventory's HTTP edge for facts from outside: bought, moved, counted, told by feeds, and compared."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import orjson
@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field,
 
 from libs.events.contract import Command, Count, Name, NodeId, Sku
 from libs.events.feeds import ApproveFeedRun, DefineFeed, FeedId, OpenFeedRun, ReportStock
-from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference
+from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
     CancelSupply,
     CloseTransfer,
@@ -39,6 +39,7 @@ _TAKEN: tuple[tuple[str, type[Command], str], ...] = (
     ("/transfers/closings", CloseTransfer, "Say that units of a transfer are lost or back, or of up to 500"),
     ("/moves", MoveStock, "Quarantine, release, break, mend or scrap units of a SKU, or of up to 500"),
     ("/proposals", ProposeAdjustment, "Propose an adjustment of a SKU, or of up to 500"),
+    ("/suspicions", SuspectStock, "Promise nothing more of a shelf until it is counted, or of up to 500"),
     ("/settlements", SettleDifference, "Approve or reject a difference of a SKU, or of up to 500"),
 )
 """Path, command and summary of what is taken as it comes."""
@@ -207,6 +208,19 @@ def _readings(router: APIRouter, edge: Edge) -> None:
             [shelf] = await book.shelves(connection, claims.tenant, [(sku, node)], moment)
         found = {"sku": sku, "node": node, "at": moment, "book": shelf.units, "position": shelf.position}
         return _json(found)
+
+    @router.get("/idle", summary="Shelves with units on hand on which nothing has moved for so many days")
+    async def read_idle(
+        claims: readers,
+        days: Annotated[int, Query(ge=1, le=3650)] = 90,
+        limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
+        sku: Annotated[Sku | None, Query(description="The SKU of the last one before.")] = None,
+        node: Annotated[NodeId | None, Query(description="Its node.")] = None,
+    ) -> Response:
+        since = datetime.now(UTC) - timedelta(days=days)
+        async with edge.reading() as connection:
+            found = await book.idle(connection, claims.tenant, since, (sku or "", node or ""), limit)
+        return _json({"shelves": found})
 
     @router.get("/{sku}/supply", summary="What is to come of a SKU, and what of it is not on hand")
     async def read_supply(claims: readers, sku: Sku) -> Response:

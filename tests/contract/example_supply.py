@@ -131,6 +131,10 @@ SUPPLY: Pairs = (
         c.SettleDifference(sku=HEART, proposal_id="CC-77", approve=True, note="Counted twice."),
         c.SettleDifference(sku=HEART, proposal_id="CC-77", approve=False),
     ),
+    (
+        c.SuspectStock(sku=HEART, node="LON", reason="Nothing has moved for 90 days."),
+        c.SuspectStock(sku=HEART, node="LON"),
+    ),
     (f.DefineFeed(definition=FULL_FEED), f.DefineFeed(definition=FEED)),
     (
         f.OpenFeedRun(feed="acme", run_id="R-1", rows=2, units=150, stated_at=BEFORE),
@@ -376,7 +380,12 @@ SUPPLY: Pairs = (
     ),
     (
         c.StockSuspected(
-            sku=HEART, node="LON", quantity=6, short_picks=2, movements=move("on_hand", "suspect")
+            sku=HEART,
+            node="LON",
+            quantity=6,
+            short_picks=2,
+            reason="Doubted.",
+            movements=move("on_hand", "suspect"),
         ),
         c.StockSuspected(
             sku=HEART, node="LON", quantity=6, short_picks=1, movements=move("on_hand", "suspect")

@@ -191,6 +191,17 @@ async def test_what_waits_for_a_person_is_listed_until_it_is_settled(
         assert await book.differences(connection, TENANT, "", 10) == found[1:]
 
 
+async def test_shelves_on_which_nothing_moves_are_found(pool: asyncpg.Pool, inventory: Inventory) -> None:
+    await inventory.hear(receive("A", 10), receive("A", 4, "N2"), receive("B", 1))
+    await inventory.hear(send("A", "T", 2, target="N3"), minute=20)
+    async with pool.acquire() as connection:
+        found = await book.idle(connection, TENANT, minutes(10), ("", ""), 10)
+        assert [tuple(one.values()) for one in found] == [("A", "N2", 4), ("B", "N1", 1)]
+        assert await book.idle(connection, TENANT, minutes(10), ("A", "N2"), 10) == found[1:]
+        assert await book.idle(connection, TENANT, minutes(10), ("", ""), 1) == found[:1]
+        assert await book.idle(connection, TENANT, minutes(0), ("", ""), 9) == []
+
+
 async def test_reminders_come_by_themselves(pool: asyncpg.Pool, inventory: Inventory) -> None:
     await inventory.hear(receive("A", 10), send("A", "T", 4, due=minutes(60)))
     await inventory.hear(feed(stale_minutes=90), run("R1", 7))

@@ -1,4 +1,4 @@
-"""Who publishes many commands at once hears of each from the batch that decides it, not by reading it again."""
+"""Who publishes many commands at once hears of each from the batch that decides it."""
 
 from dataclasses import replace
 from uuid import UUID

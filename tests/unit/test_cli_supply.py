@@ -126,6 +126,21 @@ def test_differences_are_listed_page_by_page(monkeypatch: pytest.MonkeyPatch) ->
     assert "A N1 -2 count 2026-03-02 09:00 C1" in ended.said
 
 
+def test_idle_shelves_are_doubted_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [{"shelves": [{"sku": "A", "node": "N1", "units": 3}]}, {"shelves": []}]
+    fake = FakeEdges(
+        {
+            ("inventory", "/v1/stock/idle"): [*pages, *pages],
+            ("inventory", "/v1/stock/suspicions"): {"results": []},
+        }
+    )
+    assert "A N1 3" in run(fake, stock_supply, monkeypatch, ["stock", "idle", "--days", "9"]).said
+    assert fake.bodies("/v1/stock/suspicions") == []
+    assert run(fake, stock_supply, monkeypatch, ["stock", "idle", "--suspect"]).exit_code == 0
+    [body] = fake.bodies("/v1/stock/suspicions")
+    assert body["items"] == [{"sku": "A", "node": "N1", "reason": "Nothing has moved for 90 days."}]
+
+
 def test_what_is_to_come_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {
         "sku": "MUG",

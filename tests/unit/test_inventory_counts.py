@@ -3,13 +3,14 @@
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from libs.events.inventory import ReservationBroken, StockPegged, StockShorted
+from libs.events.inventory import ReservationBroken, StockBackordered, StockPegged, StockShorted
 from libs.events.stocktaking import (
     AdjustmentProposed,
     CountRecorded,
     DifferenceSettled,
     ProposeAdjustment,
     StockSuspected,
+    SuspectStock,
 )
 from libs.events.timer import Timer
 from services.inventory import domain
@@ -153,6 +154,19 @@ def test_a_count_answers_a_suspicion() -> None:
     )
     assert supply(spec, "A").held == {}
     assert supply(spec, "A").short_picks == {}
+
+
+def test_a_shelf_that_somebody_doubts_is_promised_no_more_than_it_is() -> None:
+    spec = stocked(A=5).heard(accepted("o1", ("A", 3)))
+    doubted = SuspectStock(sku="A", node="N1", reason="Nothing has moved for 90 days.")
+    spec.when(doubted).then_one(
+        StockSuspected, quantity=2, short_picks=0, movements=(moves("A", 3, 2, "on_hand", "suspect"),)
+    )
+    spec.when(doubted).then_refused("nothing_to_suspect")
+    spec.when(doubted.model_copy(update={"node": "N2"})).then_refused("nothing_to_suspect")
+    spec.when(accepted("o2", ("A", 1))).then_types(StockBackordered)
+    spec.heard(count("A", "C", 5, 5, sku(spec, "A").position))
+    assert sku(spec, "A").on_hand == {"N1": 5}
 
 
 def test_suspect_units_that_are_not_there_are_written_off() -> None:
