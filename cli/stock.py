@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli import stock_feed, stock_reconcile, stock_supply
+from cli import stock_feed, stock_needs, stock_reconcile, stock_supply
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
 from cli.output import JsonOption, console, emit, table
 from cli.text import add_row, count, tell, utc
@@ -104,7 +104,7 @@ def show(sku: SkuArgument, tenant: TenantOption = DEFAULT_TENANT, json: JsonOpti
 
 def register(parent: typer.Typer) -> None:
     """Add `stock` to the command line."""
-    for module in (stock_supply, stock_feed, stock_reconcile):
+    for module in (stock_supply, stock_feed, stock_reconcile, stock_needs):
         module.register(app)
     parent.add_typer(app, name="stock")
 

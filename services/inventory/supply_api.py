@@ -1,6 +1,7 @@
 """Inventory's HTTP edge for facts from outside: bought, moved, counted, told by feeds, and compared."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from libs.runtime.tokens import Claims
 from services.inventory import book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
 from services.inventory.reconcile import LOOKBACK, Place, explain
+from services.inventory.reorder import Terms, need
 
 _Items = Annotated[ItemsRequest, Tag("items")]
 _TAKEN: tuple[tuple[str, type[Command], str], ...] = (
@@ -221,6 +223,29 @@ def _readings(router: APIRouter, edge: Edge) -> None:
         async with edge.reading() as connection:
             found = await book.idle(connection, claims.tenant, since, (sku or "", node or ""), limit)
         return _json({"shelves": found})
+
+    @router.get("/needs", summary="Reorder points from what left, and what to buy, by SKU and node")
+    async def read_needs(
+        claims: readers,
+        lead_days: Annotated[int, Query(ge=1, le=365)] = 14,
+        service: Annotated[
+            float, Query(gt=0.5, lt=1, description="Share of cycles without a stock-out.")
+        ] = 0.95,
+        days: Annotated[int, Query(ge=7, le=730)] = 90,
+        cover_days: Annotated[int, Query(ge=1, le=365)] = 30,
+        limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
+        after: Annotated[Sku | None, Query(description="The `next` of the page before.")] = None,
+    ) -> Response:
+        terms = Terms(days, lead_days, service, cover_days)
+        today = datetime.now(UTC).date()
+        async with edge.reading() as connection:
+            rows = await book.demand(connection, claims.tenant, after or "", limit, today, days)
+        skus = sorted({sku for (sku, _), *_ in rows})
+        found = [
+            {"sku": sku, "node": node, **asdict(need(terms, left, on_hand, inbound))}
+            for (sku, node), left, on_hand, inbound in rows
+        ]
+        return _json({"needs": found, "next": skus[-1] if len(skus) == limit else None})
 
     @router.get("/{sku}/supply", summary="What is to come of a SKU, and what of it is not on hand")
     async def read_supply(claims: readers, sku: Sku) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli import stock_supply
+from cli import stock_needs, stock_supply
 from cli.client import Refused
 from libs.runtime.complaint import Complaint
 from tests.unit.cli_world import FakeEdges, run, signing_key
@@ -139,6 +139,18 @@ def test_idle_shelves_are_doubted_when_asked(monkeypatch: pytest.MonkeyPatch) ->
     assert run(fake, stock_supply, monkeypatch, ["stock", "idle", "--suspect"]).exit_code == 0
     [body] = fake.bodies("/v1/stock/suspicions")
     assert body["items"] == [{"sku": "A", "node": "N1", "reason": "Nothing has moved for 90 days."}]
+
+
+def test_what_is_running_low_is_told_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    low = {"sku": "A", "node": "N1", "daily": 4.0, "reorder_point": 35, "available": 12, "propose": 143}
+    fine = low | {"sku": "B", "propose": 0, "alert": False}
+    pages = [{"needs": [low | {"alert": True}, fine], "next": "B"}, {"needs": [fine], "next": None}]
+    fake = FakeEdges({("inventory", "/v1/stock/needs"): pages})
+    ended = run(fake, stock_needs, monkeypatch, ["stock", "needs", "--lead-days", "7", "--json"])
+    assert [one["sku"] for one in ended.json["needs"]] == ["A"]
+    assert "A N1 4.0 35 12 143 runs out first" in ended.said
+    assert [request.url.params.get("after") for request in fake.requests] == [None, "B"]
+    assert fake.requests[0].url.params["lead_days"] == "7"
 
 
 def test_what_is_to_come_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
