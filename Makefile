@@ -51,6 +51,7 @@ check-suites:
 	$(PYTEST) -m 'not e2e' $(QUICK)
 
 test: check ## `make check`, then the simulator's seeds, a retailer's quarter, and the tests on real Kafka and PostgreSQL
+	@sh .ci/browser
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-sim test-year
 	$(PYTEST) -m e2e tests
 

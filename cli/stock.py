@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli import stock_feed, stock_needs, stock_reconcile, stock_supply
+from cli import promises, stock_feed, stock_needs, stock_reconcile, stock_supply
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
 from cli.output import JsonOption, console, emit, table
 from cli.text import add_row, count, tell, utc
@@ -88,6 +88,7 @@ def show(sku: SkuArgument, tenant: TenantOption = DEFAULT_TENANT, json: JsonOpti
         found = _balances(edges, sku, never_is_none=bool(waiting))
     tell(
         f"{sku}: {found['on_hand']:,} on hand, {found['reserved']:,} reserved, "
+        f"{_held(found)}"
         f"{found['available']:,} available to promise",
         "bold",
     )
@@ -102,10 +103,15 @@ def show(sku: SkuArgument, tenant: TenantOption = DEFAULT_TENANT, json: JsonOpti
         emit({"ok": True, "tenant": tenant, **found, "waiting": waiting, "more_waiting": more})
 
 
+def _held(found: dict[str, Any]) -> str:
+    return f"{found['held']:,} held at checkout, " if found["held"] else ""
+
+
 def register(parent: typer.Typer) -> None:
     """Add `stock` to the command line."""
     for module in (stock_supply, stock_feed, stock_reconcile, stock_needs):
         module.register(app)
+    app.add_typer(promises.app, name="promise")
     parent.add_typer(app, name="stock")
 
 
@@ -149,7 +155,7 @@ def _balances(edges: Edges, sku: str, never_is_none: bool) -> dict[str, Any]:
     except Refused as refused:
         if refused.code != "unknown_sku" or not never_is_none:
             raise
-        none = dict.fromkeys(("on_hand", "reserved", "available", "allocated", "issued"), 0)
+        none = dict.fromkeys(("on_hand", "reserved", "held", "available", "allocated", "issued"), 0)
         return {"sku": sku, **none, "nodes": []}
 
 

@@ -54,6 +54,7 @@ from libs.events.inventory import (
 )
 from libs.events.notifications import Fact, MessageFailed, MessageRequested, MessageSent, MessageSkipped
 from libs.events.order import Charge, LineQuantity, NodeLines, OrderLine, Reason
+from libs.events.promise import PromiseConfirmed, PromiseMissed
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
     AuthorisedLine,
@@ -172,6 +173,7 @@ def delivered(order_id: str) -> Life:
             OrderClosed(order_id=order_id, outcome="delivered"),
         ],
         "inventory": [
+            PromiseConfirmed(order_id=order_id, promise_id="b1", position=2, movements=()),
             *_promised(order_id),
             StockIssued(order_id=order_id, shipment_id=shipment, movements=issued),
             StockReturned(order_id=order_id, rma_id=rma, movements=back),
@@ -326,6 +328,7 @@ def cancelled(order_id: str) -> Life:
             OrderClosed(order_id=order_id, outcome="cancelled"),
         ],
         "inventory": [
+            PromiseMissed(order_id=order_id, promise_id="b2", cause="expired"),
             *_promised(order_id),
             StockReleased(
                 order_id=order_id,

@@ -8,6 +8,17 @@ from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import Movement
 from libs.events.order import Destination, LineQuantity, Sealed
+from libs.events.promise import (
+    HeldUnits,
+    HoldMovement,
+    HoldsBroken,
+    PromiseExpired,
+    PromiseHeld,
+    PromiseReleased,
+    PromiseTermsDefined,
+    SoftBucket,
+    Wanted,
+)
 
 T0 = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TENANT = "acme"
@@ -57,3 +68,25 @@ def envelopes(
             )
         )
     return published
+
+
+def baskets() -> list[Event]:
+    """Inventory's events of held promises' own streams, and of the SKU that some were held of."""
+
+    def soft(source: SoftBucket, target: SoftBucket, position: int) -> tuple[HoldMovement, ...]:
+        return (HoldMovement(sku="A", source=source, target=target, quantity=1, position=position),)
+
+    return [
+        PromiseHeld(
+            promise_id="b3",
+            position=1,
+            lines=(Wanted(sku="A", quantity=1),),
+            ttl_seconds=60,
+            expires_at=T0 + timedelta(seconds=60),
+            movements=soft("unreserved", "held", 90),
+        ),
+        PromiseExpired(promise_id="b3", position=2, movements=soft("held", "unreserved", 91)),
+        PromiseReleased(promise_id="b4", position=2, cause="asked", movements=()),
+        PromiseTermsDefined(sku="A", terms_version=1),
+        HoldsBroken(sku="A", holds=(HeldUnits(promise_id="b4", quantity=1),), movements=()),
+    ]

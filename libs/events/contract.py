@@ -18,6 +18,9 @@ NodeId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0
 OrderId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 """`libs.events.ids.order_id` of tenant, channel and external id."""
 
+PromiseId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+"""Of a basket that inventory holds: the shop's own id of it, or one that is made for it."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,128}$")]
 """A short label without control characters: a channel, an external id, a carrier, a tracking number."""
 

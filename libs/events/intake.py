@@ -4,7 +4,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from libs.events.contract import AmountMinor, Currency, Name, Note, OrderCommand, OrderEvent, Value
+from libs.events.contract import (
+    AmountMinor,
+    Currency,
+    Name,
+    Note,
+    OrderCommand,
+    OrderEvent,
+    PromiseId,
+    Value,
+)
 from libs.events.order import Charge, Destination, LineQuantity, OrderLine, Reason, Sealed
 
 HoldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -30,6 +39,8 @@ class OrderTerms(Value):
     destination: Destination
     contact: Sealed | None = None
     """Name, address lines, phone, mail: sealed at the edge."""
+    promise_id: PromiseId | None = None
+    """The basket that inventory holds for it (`oms.inventory.promise_held`), if one is held."""
 
 
 class SubmitOrder(OrderTerms, OrderCommand):

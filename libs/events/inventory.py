@@ -117,6 +117,8 @@ class StockPegged(SkuEvent):
     TYPE: ClassVar[str] = "oms.inventory.stock_pegged"
 
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+    terms_version: Annotated[int, Field(ge=1)] | None = None
+    """The terms of the SKU that it was decided by, if it has any."""
     movements: tuple[Movement, ...]
 
 
@@ -138,6 +140,13 @@ class Availability(Value):
     node: NodeId
     sku: Sku
     quantity: Units
+
+
+class TermsUsed(Value):
+    """Which version of a SKU's terms (`oms.inventory.promise_terms_defined`) a decision went by."""
+
+    sku: Sku
+    version: Annotated[int, Field(ge=1)]
 
 
 class Shortage(Value):
@@ -165,6 +174,10 @@ class StockReserved(OrderEvent):
     """When the order was accepted: its place in the queue of each SKU."""
     destination: Destination
     contact: Sealed | None = None
+    channel: Name | None = None
+    """Of the order, where its SKUs have terms."""
+    terms: tuple[TermsUsed, ...] | None = None
+    """By which terms, where its SKUs have any."""
     movements: tuple[Movement, ...]
 
 
@@ -180,6 +193,10 @@ class StockBackordered(OrderEvent):
     """When the order was accepted: its place in the queue of each SKU."""
     destination: Destination
     contact: Sealed | None = None
+    channel: Name | None = None
+    """Of the order, where its SKUs have terms."""
+    terms: tuple[TermsUsed, ...] | None = None
+    """By which terms, where its SKUs have any."""
     movements: tuple[Movement, ...]
 
 

@@ -182,7 +182,7 @@ class Batches:
         # A lane's own streams are written by its owner alone: what it kept since it claimed the lane is so.
         own = [key for key in keys_of(items) if not _crosses_lanes(key)]
         planner.hand.learn(await self._own(batch, own))
-        crossing, shared = self._others(planner, items)
+        crossing, shared = self._others(planner, items, await self._peek(batch, planner, items))
         planner.hand.learn(dict.fromkeys(shared, Snapshot(0, b"")))
         planner.hand.learn(await batch.load(shared, lock=False, known=self._parts.versions(shared)))
         planner.hand.learn(await batch.load(crossing, lock=True, known=self._parts.versions(crossing)))
@@ -195,7 +195,7 @@ class Batches:
             planner.proceed(self._clock(), await _handled(batch, items))
             new = [key for key in keys_of(items) if not planner.hand.has(key) and not _crosses_lanes(key)]
             planner.hand.learn(await self._own(batch, new))
-            crossing, shared = self._others(planner, items)
+            crossing, shared = self._others(planner, items, await self._peek(batch, planner, items))
             unknown = [key for key in (*shared, *crossing) if not planner.hand.has(key)]
             planner.hand.learn(dict.fromkeys(unknown, Snapshot(0, b"")))
             planner.hand.learn(await batch.load(unknown, lock=False, known=self._parts.versions(unknown)))
@@ -206,7 +206,25 @@ class Batches:
         loaded = await batch.load([key for key in keys if key not in kept], lock=False)
         return loaded | {key: Snapshot(version, None) for key, version in kept.items()}
 
-    def _others(self, planner: Planner, items: Sequence[Item]) -> tuple[list[str], list[str]]:
+    async def _peek(self, batch: Batch, planner: Planner, items: Sequence[Item]) -> dict[str, Part]:
+        """Home parts of streams that several lanes change, of those that name further streams, as they are
+        before they are locked."""
+        stage, homes = self._stage, keys_of(items)
+        found = {key: key.partition("/")[2] for key in homes if _leads_on(key, stage.leads_on)}
+        if not found:
+            return {}
+        unknown = [key for key in found if not planner.hand.has(key)]
+        loaded = await batch.load(unknown, lock=False)
+        parts = {key: planner.hand.hold(key, self._lane_of(key)).part for key in found if key not in unknown}
+        for key in unknown:
+            written = loaded[key].part if key in loaded else b""
+            stream = found[key]
+            parts[key] = stage.adapter(stream).validate_json(written) if written else stage.empty(stream)
+        return parts
+
+    def _others(
+        self, planner: Planner, items: Sequence[Item], peeked: Mapping[str, Part]
+    ) -> tuple[list[str], list[str]]:
         """Streams that these inputs need and several lanes change; and those that are read as they are."""
         if self._stage.single:
             return [], []
@@ -214,7 +232,10 @@ class Batches:
         wanted: set[str] = set()
         for item in items:
             if isinstance(item, Input):
-                home = self._stage.empty(item.envelope.stream) if item.key in crossing else planner.home(item)
+                home = peeked.get(item.key)
+                if home is None:
+                    crosses = item.key in crossing
+                    home = self._stage.empty(item.envelope.stream) if crosses else planner.home(item)
                 wanted.update(planner.needed(item, home))
         shared = sorted(key for key in wanted if key.partition("/")[2] in self._stage.shared)
         return sorted(crossing | wanted.difference(shared)), shared
@@ -250,6 +271,10 @@ def _moves(taken: Sequence[Entry]) -> dict[TopicPartition, tuple[int, int]]:
         first, _ = moves.get(at, (place.offset, place.offset))
         moves[at] = (first, place.offset + 1)
     return moves
+
+
+def _leads_on(key: str, prefix: str) -> bool:
+    return key.partition("/")[2].startswith(prefix)
 
 
 def _crosses_lanes(key: str) -> bool:

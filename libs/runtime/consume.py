@@ -7,7 +7,7 @@ and decoder leave the bytes alone, and it does not sleep after a poll that broug
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
@@ -28,11 +28,18 @@ from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
+Found = Mapping[TopicPartition, "Sequence[ConsumerRecord[bytes, bytes]]"]
+"""What a poll brought, by partition."""
 _POLL_MS = 1_000
 FENCED_MAX = 5
 """How often in a row work may be refused as another owner's before its lanes are claimed again."""
 _POLLS_AT_ONCE = 5
 """Polls that may follow one another at once: as many as one order brings."""
+_BACKLOG_RECORDS = 200
+"""What a poll brings of the topics that come first, when they have a backlog."""
+_GIVING_WAY_MS = 20
+_POLLS_GIVEN_WAY_MAX = 16
+"""How many polls in a row the others may be left out."""
 _PARTITION_BYTES_MIN = 65_536
 _RECORD_BYTES = 1_000
 """What a record takes besides its value, when batches are cut by bytes."""
@@ -80,8 +87,11 @@ class Subscription:
         topics: Iterable[str],
         taker: Taker,
         tracer: Tracer,
+        first: Collection[str] = (),
+        others: Collection[str] = (),
         health: Health | None = None,
     ) -> None:
+        """While `first` topics have a backlog, the `others` are not read."""
         self._settings, self._taker, self._tracer, self._group = settings, taker, tracer, group
         self._listener = _Listener(self)
         self._told: dict[tuple[str, int], int] = {}
@@ -92,6 +102,8 @@ class Subscription:
         self._stopping, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._health = health or Health(settings.stuck_seconds_max)
+        self._first, self._others = frozenset(first), frozenset(others)
+        self._given_way, self._halted = 0, set[int]()
         self._seeks = 0
         """How often in a row nothing was taken, as we were told to read elsewhere."""
         topics = tuple(topics)
@@ -123,16 +135,37 @@ class Subscription:
         brought nothing, and what came meanwhile would wait."""
         most = self._settings.poll_records_max
         while not self._stopping.is_set():
-            found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=most)
+            wait_ms = _GIVING_WAY_MS if self._given_way else _POLL_MS
+            found = await consumer.getmany(timeout_ms=wait_ms, max_records=most)
             if not found:
+                self._give_way(consumer, found)
                 continue
             if (rest := self._rest(asyncio.get_running_loop().time())) > 0 and _count(found) < most:
                 await asyncio.sleep(rest)
                 more = await consumer.getmany(timeout_ms=0, max_records=most - _count(found))
                 found = {place: [*found.get(place, ()), *more.get(place, ())] for place in {**found, **more}}
+            self._give_way(consumer, found)
             return tuple(chain.from_iterable(found.values()))
         await asyncio.get_running_loop().create_future()  # nothing more is read; stopping cancels this
         raise AssertionError("unreachable")
+
+    def _give_way(
+        self,
+        consumer: AIOKafkaConsumer,
+        found: "Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]",
+    ) -> None:
+        """Begin nothing new while much comes of what is to be finished, and go on with it when that is done:
+        what is begun and not finished is dear to keep, and the more so the more of it there is."""
+        if not self._first:
+            return
+        came = sum(len(records) for place, records in found.items() if place.topic in self._first)
+        giving = {place for place in consumer.assignment() if place.topic in self._others}
+        if came >= _BACKLOG_RECORDS and self._given_way < _POLLS_GIVEN_WAY_MAX:
+            self._given_way += 1
+            consumer.pause(*giving)
+        elif self._given_way:
+            self._given_way = 0
+            consumer.resume(*(place for place in giving if place.partition not in self._halted))
 
     def _rest(self, now: float) -> float:
         """Seconds to wait, so that polls come no oftener than every `gather_seconds`, but for a few at once.
@@ -245,12 +278,14 @@ class Subscription:
     def pause(self, partitions: Iterable[int]) -> None:
         """Fetch nothing more of these partitions, in any topic, until `seek` or a rebalance."""
         consumer, wanted = self._subscriber.consumer, set(partitions)
+        self._halted |= wanted
         if consumer is not None:
             consumer.pause(*(place for place in consumer.assignment() if place.partition in wanted))
 
     def seek(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Read on from these offsets, where the partition is ours; paused ones go on."""
         consumer = self._subscriber.consumer
+        self._halted -= {partition for _, partition in offsets}
         if consumer is None:
             return
         owned = consumer.assignment()
@@ -312,7 +347,7 @@ def cut(records: Sequence[Record], bytes_max: int) -> Iterator[Sequence[Record]]
         yield records[start:]
 
 
-def _count(found: "Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]") -> int:
+def _count(found: Found) -> int:
     return sum(map(len, found.values()))
 
 

@@ -32,7 +32,7 @@ from libs.runtime.sender import Performer, Sender
 from libs.runtime.serve import serve
 from libs.runtime.settings import Settings, settings
 from libs.runtime.settled_offsets import SettledOffsets
-from libs.runtime.stage import Stage
+from libs.runtime.stage import Stage, events_topic
 from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
@@ -117,6 +117,8 @@ class StageService:
             topics=stage.topics,
             taker=self,
             tracer=self._tracer,
+            first=[events_topic(source) for source in stage.finishes],
+            others=[events_topic(source) for source in stage.sources if source not in stage.finishes],
             health=self._health,
         )
         self._sender = None

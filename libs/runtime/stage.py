@@ -67,12 +67,17 @@ class Stage:
     """How a stream's part is written down and read."""
     compose: Callable[[str, Mapping[str, Part]], State]
     decompose: Callable[[State], Mapping[str, Part]]
+    finishes: tuple[str, ...] = ()
+    """Sources whose events finish what those of the others begin; while many wait, nothing is begun."""
     lean: Lean = field(default_factory=dict)
     """Reads the heard events that carry what the stage has no use for, without that."""
     single: bool = False
     """The state is the home stream's part itself; compose and decompose are not asked."""
     more_streams: Callable[[Envelope[Contract], Part], Sequence[str]] = _nothing
     """Further streams that an input needs, given its home stream's part; locked in key order."""
+    leads_on: str = "\x00"
+    """Prefix of the streams that several lanes change and whose own part names further streams. They are read
+    once without a lock to learn these; only their own lane may change which they are."""
     shared: frozenset[str] = frozenset()
     """Streams that are read without a lock unless they are the home stream: configuration."""
     timers: Callable[[Event, datetime], Iterable[Timer]] = _nothing

@@ -231,12 +231,13 @@ def _sku(sku: str, rows: Sequence[Row]) -> dict[str, Any]:
         nodes.setdefault(row["node"], {})[row["bucket"]] = row["quantity"]
         totals[row["bucket"]] = totals.get(row["bucket"], 0) + row["quantity"]
     network = nodes.pop("*", {})
-    on_hand, reserved = totals.get("on_hand", 0), network.get("reserved", 0)
+    on_hand, reserved, held = totals.get("on_hand", 0), network.get("reserved", 0), network.get("held", 0)
     return {
         "sku": sku,
         "on_hand": on_hand,
         "reserved": reserved,
-        "available": on_hand - reserved,
+        "held": held,
+        "available": on_hand - reserved - held,
         "allocated": totals.get("allocated", 0),
         "issued": totals.get("issued", 0),
         "nodes": [{"node": node, "buckets": buckets} for node, buckets in nodes.items()],

@@ -15,7 +15,7 @@ from services.console.facts import INITIAL, State
 from services.console.orders import evolve
 from services.console.origin import order_of, stage_of
 from services.console.sentences import claim_sentence, sentence
-from services.console.standing import line_standings, milestones, status_of
+from services.console.standing import line_standings, milestones, nodes, status_of
 from services.console.stock import (
     BalanceKey,
     ReservationKey,
@@ -97,6 +97,7 @@ class OrderRow(NamedTuple):
     delivered_at: datetime | None
     events: int
     last_at: datetime | None
+    nodes: str
     facts: str
 
 
@@ -192,6 +193,7 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
         delivered_at=moments.delivered,
         events=state.events,
         last_at=state.last_at,
+        nodes=",".join(nodes(state)),
         facts=order.facts(),
     )
 

@@ -10,13 +10,13 @@ import asyncpg
 
 from libs.runtime.pool import transaction
 from libs.runtime.postgres_log import reachable
-from services.console.standing import OPEN
 from services.console.store import Connection
+from services.console.today import MOMENTS, Today, read_today
 
 Row = Mapping[str, Any]
 
 _AS_READER = """SELECT set_config('search_path', 'live', true), set_config('orderlog.tenant', $1, true),
-    set_config('orderlog.nodes', $2, true), set_config('role', 'orderlog_console_reader', true)"""
+    set_config('orderlog.nodes', $2, true), set_config('role', $3, true)"""
 
 _ORDERS = """SELECT order_id, status, channel, external_id, customer_id, ordered_at, currency, total_minor,
     line_count, units, confirmed_at, paid_at, routed_at, picking_at, shipped_at, picked_up_at, delivered_at,
@@ -35,26 +35,29 @@ _TIMELINE = """SELECT t.at, t.stage, t.type, t.sentence, t.actor, t.reason, t.ev
     ORDER BY t.at, t.stage, t.lane, t.sequence LIMIT $7"""
 
 
-UNFINISHED = ("incoming", "held", *OPEN)
-"""Statuses of orders that something is still to happen to."""
-_OPEN_BY_STATUS = """SELECT status, count(*) AS orders, min(last_at) AS quiet_since FROM orders
-    WHERE tenant = $1 AND status = ANY($2::text[]) GROUP BY status"""
-_OLDEST = f"""{_ORDERS} WHERE tenant = $1 AND status = ANY($2::text[])
-    ORDER BY last_at, order_id LIMIT $3"""
+_MARKS = """SELECT source, lane, sequence, at FROM live.high_water ORDER BY source, lane"""
+_UNREADABLE = """SELECT topic, partition, record_offset, code, reason FROM live.unreadable
+    ORDER BY topic, partition, record_offset LIMIT 100"""
+
+
+_REBUILDS = """SELECT *, told_at < now() - interval '30 s' AS silent FROM access.rebuilds
+    ORDER BY id DESC LIMIT 5"""
 
 
 @dataclass(frozen=True, slots=True)
-class Today:
-    """`statuses`: of unfinished orders, how many, and since when one of them has been without news; `oldest`:
-    those that have been longest."""
+class Projection:
+    """`marks`: the last sequence heard of each sender's lane, and its event's time; `positions`: the next
+    offset of each partition; `unreadable`: events that were passed over, the first hundred."""
 
-    statuses: Mapping[str, Row]
-    oldest: Sequence[Row]
+    marks: Sequence[Row]
+    positions: Mapping[tuple[str, int], int]
+    unreadable: Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """Which orders a list shows; none means any. `since` is included, `before` is not."""
+    """Which orders a list shows; none means any. `since` is included, `before` is not. `reached` is one of
+    `services.console.today.MOMENTS`: orders that came to it at `reached_from` or later."""
 
     status: str | None = None
     channel: str | None = None
@@ -62,6 +65,8 @@ class OrderFilter:
     sku: str | None = None
     since: datetime | None = None
     before: datetime | None = None
+    reached: str | None = None
+    reached_from: datetime | None = None
 
 
 class Queries:
@@ -88,6 +93,10 @@ class Queries:
         )
         asked.add("ordered_at >= {}", wanted.since)
         asked.add("ordered_at < {}", wanted.before)
+        if wanted.reached is not None and wanted.reached_from is not None:
+            assert wanted.reached in MOMENTS
+            asked.add(f"{wanted.reached}_at >= {{}}", wanted.reached_from)
+            asked.add("last_at >= {}", wanted.reached_from)
         if after is not None:
             asked.add("(ordered_at, order_id) < ({}, {})", *after)
         return await self._page(_ORDERS, asked, "ordered_at DESC, order_id DESC", limit)
@@ -165,12 +174,25 @@ class Queries:
             latest = await connection.fetchval("SELECT max(at) FROM high_water")
         return dict(map(tuple, statuses)), dict(map(tuple, consumed)), latest
 
-    async def today(self, tenant: str, oldest: int) -> Today:
-        """Where the tenant's open orders stand, and those that are longest without news."""
+    async def today(self, tenant: str, since: datetime) -> Today:
+        """Today's figures of the tenant; throughput since then."""
         async with self._tenant(tenant) as connection:
-            statuses = await connection.fetch(_OPEN_BY_STATUS, tenant, list(UNFINISHED))
-            rows = await connection.fetch(_OLDEST, tenant, list(UNFINISHED), oldest)
-        return Today({row["status"]: dict(row) for row in statuses}, [dict(row) for row in rows])
+            return await read_today(connection, tenant, since)
+
+    async def projection(self) -> Projection:
+        """Where the projection stands: of nobody's orders in particular."""
+        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+            with reachable():
+                marks = await connection.fetch(_MARKS)
+                consumed = await connection.fetch("SELECT topic, partition, next_offset FROM live.consumed")
+                unreadable = await connection.fetch(_UNREADABLE)
+        positions = {(row["topic"], row["partition"]): row["next_offset"] for row in consumed}
+        return Projection([dict(row) for row in marks], positions, [dict(row) for row in unreadable])
+
+    async def rebuilds(self) -> list[Row]:
+        """The last rebuilds of the tables, the latest first; `silent`: nobody has told of it for a while."""
+        with reachable():
+            return [dict(row) for row in await self._pool.fetch(_REBUILDS)]
 
     async def positions(self) -> dict[tuple[str, int], int]:
         """The next offset to be projected, by topic and partition."""
@@ -199,9 +221,8 @@ class Queries:
     async def _tenant(self, tenant: str) -> AsyncIterator[Connection]:
         with reachable():
             async with transaction(self._pool, isolation="repeatable_read", readonly=True) as connection:
-                # No node is called so: who may see none must not see all.
-                nodes = "" if self._nodes is None else ",".join(self._nodes) or ","
-                await connection.execute(_AS_READER, tenant, nodes)
+                role = "orderlog_console_reader" if self._nodes is None else "orderlog_console_node_reader"
+                await connection.execute(_AS_READER, tenant, ",".join(self._nodes or ()), role)
                 yield connection
 
 

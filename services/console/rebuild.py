@@ -16,6 +16,7 @@ from libs.runtime.complaint import Complaint
 from services.console.announce import EVERYTHING, TELL
 from services.console.digest import digest
 from services.console.lanes import Done, Ends, NotInBulk, Read, fold_as_live, fold_in_bulk
+from services.console.rebuild_record import recorded
 from services.console.refold import TwiceWritten, Undone, begin, finish
 from services.console.store import Connection
 
@@ -60,8 +61,13 @@ async def rebuild(
 
     clock = asyncio.get_running_loop().time
     started = clock()
-    async with _alone(pool) as guard, _live(pool) as (ends, live):
-        await _fold(pool, read, in_bulk, ends, progress, logged=swap)
+
+    def told(done: int, total: int) -> None:
+        record.progress(done, total)
+        progress(done, total)
+
+    async with _alone(pool) as guard, recorded(pool) as record, _live(pool) as (ends, live):
+        await _fold(pool, read, in_bulk, ends, told, logged=swap)
         folded = clock()
         before = await live
         async with pool.acquire() as connection, connection.transaction():
@@ -69,6 +75,7 @@ async def rebuild(
             # Tables that outlive no crash are as they were written only if the server has not crashed.
             await guard.execute("SELECT 1")
             await _swap(connection) if swap else await connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+        record.live_digest, record.rebuilt_digest, record.swapped = before, rebuilt, swap
     seconds, fold_seconds = round(clock() - started, 3), round(folded - started, 3)
     return Rebuilt(before == rebuilt, before, rebuilt, sum(ends.values()), seconds, fold_seconds, swap)
 

@@ -28,8 +28,8 @@ class NewerEvent(Exception):
 
 
 _UNSHOWN: Mapping[type[Event], Collection[str]] = {
-    StockReserved: ("availability", "since", "destination", "contact"),
-    StockBackordered: ("since", "destination", "contact"),
+    StockReserved: ("availability", "since", "destination", "contact", "channel", "terms"),
+    StockBackordered: ("since", "destination", "contact", "channel", "terms"),
     StockAllocated: ("destination", "contact"),
     AllocationFailed: ("availability", "destination"),
     FulfillmentReleased: ("destination", "contact"),

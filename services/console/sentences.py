@@ -43,6 +43,7 @@ from libs.events.inventory import (
 )
 from libs.events.notifications import MessageFailed, MessageRequested, MessageSent, MessageSkipped
 from libs.events.order import LineQuantity, OrderLine
+from libs.events.promise import PromiseConfirmed, PromiseMissed
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
     RefundRequested,
@@ -123,6 +124,12 @@ def _of_inventory(event: Event) -> str:
         case StockReturned():
             back = sum(move.quantity for move in event.movements)
             return f"Booked {_count(back, 'returned unit')} of {event.rma_id} into stock."
+        case PromiseConfirmed():
+            taken = sum(move.quantity for move in event.movements)
+            return f"Took over {_count(taken, 'unit')} that were held as promise {event.promise_id}."
+        case PromiseMissed():
+            why = _MISSED[event.cause]
+            return f"The promise {event.promise_id} holds nothing for it: {why}; promised as any order is."
         case _:
             return ""
 
@@ -254,6 +261,12 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
+_MISSED = {
+    "unknown": "no basket was held under this id",
+    "expired": "it had expired",
+    "released": "it had been given up",
+    "used": "it was another order's",
+}
 _TELLERS = {
     "intake": _of_intake,
     "inventory": _of_inventory,

@@ -135,6 +135,15 @@ def work_state(work: NodeWork) -> str:
     return "picking" if work.picked_at else "released"
 
 
+def nodes(state: State) -> list[str]:
+    """The nodes that the order concerns: those it was last routed to, and those that worked on it."""
+    routed = state.routing.decisions[-1].nodes if state.routing.decisions else ()
+    worked = (work.node for work in state.fulfillment.work.values())
+    sent = (shipment.node for shipment in state.fulfillment.shipments.values())
+    returned = (unit.node for rma in state.returns.rmas.values() for unit in rma.received)
+    return sorted({*routed, *worked, *sent, *returned})
+
+
 def returned_units(state: State) -> dict[int, int]:
     """Units by line that came back."""
     back: Counter[int] = Counter()

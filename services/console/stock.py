@@ -25,6 +25,14 @@ from libs.events.inventory import (
     StockShorted,
 )
 from libs.events.outside import OUTSIDE_EVENTS
+from libs.events.promise import (
+    HoldMovement,
+    HoldsBroken,
+    PromiseConfirmed,
+    PromiseExpired,
+    PromiseHeld,
+    PromiseReleased,
+)
 from services.console.origin import order_of
 
 OfOrder: TypeAlias = (
@@ -35,9 +43,20 @@ OfOrder: TypeAlias = (
     | StockIssued
     | StockShorted
     | StockReturned
+    | PromiseConfirmed
 )
 """Every event of an order that moves stock."""
-Moved: TypeAlias = OfOrder | StockReceived | StockAdjusted | StockPegged | ReservationBroken
+Moved: TypeAlias = (
+    OfOrder
+    | StockReceived
+    | StockAdjusted
+    | StockPegged
+    | ReservationBroken
+    | PromiseHeld
+    | PromiseExpired
+    | PromiseReleased
+    | HoldsBroken
+)
 """Every event that moves stock, but for those of supply."""
 _OF_ORDERS = frozenset(moved.TYPE for moved in get_args(OfOrder))
 _SUPPLY = frozenset(event.TYPE for event in OUTSIDE_EVENTS if "movements" in event.model_fields)
@@ -123,7 +142,7 @@ def _claims_of_order(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey
         yield ReservationKey(envelope.tenant, order_id, move.sku), _units(move, released)
 
 
-def _units(move: Movement, released: bool) -> ReservationUnits:
+def _units(move: Movement | HoldMovement, released: bool) -> ReservationUnits:
     """What one movement of an order's event does to its claim."""
     quantity, source, target = move.quantity, move.source, move.target
     return ReservationUnits(

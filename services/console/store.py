@@ -33,7 +33,7 @@ _TYPES = {
     "status": "text", "channel": "text", "external_id": "text", "customer_id": "text", "currency": "text",
     "type": "text", "sentence": "text", "actor": "text", "reason": "text", "facts": "text", "topic": "text",
     "source": "text", "event_id": "uuid", "causation_id": "uuid", "line_count": "int", "events": "int",
-    "lane": "int", "partition": "int", "code": "text",
+    "lane": "int", "partition": "int", "code": "text", "nodes": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 

@@ -8,9 +8,8 @@ import httpx2
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from libs.runtime.settings import STAGES, Settings
-from libs.runtime.topics import count_lag
-from services.console.pages import today
+from libs.runtime.settings import Settings
+from services.console.pages import platform, today
 from services.console.queries import Queries
 from services.console.web import login, site
 from services.console.web.actions import WAIT_SECONDS, Actions
@@ -21,8 +20,9 @@ from services.console.web.issuer import PATH, DevelopmentIssuer
 from services.console.web.sessions import Sessions
 from services.console.web.shell import Shell
 from services.console.web.site import Site
+from services.console.web.stages import Stages
 
-PAGES: tuple[Callable[[Site], APIRouter], ...] = (today.routes,)
+PAGES: tuple[Callable[[Site], APIRouter], ...] = (today.routes, platform.routes)
 """Each page's routes. The navigation (`services.console.web.shell.PLACES`) shows those that are here."""
 
 
@@ -41,11 +41,6 @@ async def open_site(
     freshness = Freshness(ends, queries.positions)
     guard = Guard(Sessions(pool, config.session_seconds, config.session_idle_seconds), own_url(config))
 
-    async def lags() -> dict[str, int | None]:
-        names = (*STAGES, "console")
-        found = await count_lag(config, [f"orderlog.{name}" for name in names])
-        return {name: found[f"orderlog.{name}"] for name in names}
-
     return Site(
         config,
         queries,
@@ -54,7 +49,7 @@ async def open_site(
         freshness,
         Feed(config.dsn("console"), config.connect_timeout_seconds, freshness),
         Actions(config, queries, http),
-        lags,
+        Stages(config, http),
     )
 
 
@@ -71,9 +66,12 @@ def add_pages(app: FastAPI, of: Site) -> None:
         transport = httpx2.ASGITransport(app=alone)
     app.include_router(login.routes(config, url, issuer, of.guard, of.shell, transport))
     app.include_router(site.routes(of))
-    for routes in PAGES:
-        app.include_router(routes(of))
-    of.shell.serve(frozenset(route.path for route in app.routes if isinstance(route, APIRoute)))
+    routers = [routes(of) for routes in PAGES]
+    for router in routers:
+        app.include_router(router)
+    of.shell.serve(
+        frozenset(route.path for router in routers for route in router.routes if isinstance(route, APIRoute))
+    )
 
 
 def own_url(config: Settings) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from libs.events.contract import AmountMinor, Country, Currency, LineNumber, Name, Quantity, Sku
+from libs.events.contract import AmountMinor, Country, Currency, LineNumber, Name, PromiseId, Quantity, Sku
 from libs.events.ids import order_id, subject_of
 from libs.events.intake import OrderTerms, PaymentState, SubmitOrder
 from libs.events.order import Charge, Destination, OrderLine, Sealed
@@ -106,6 +106,8 @@ class OrderRequest(Request):
     customer_id: Annotated[Name, AfterValidator(_no_mail_address)] | None = None
     """A number or pseudonym of the merchant's, never a name or mail address; none for a guest."""
     ship_to: ShipTo
+    promise_id: PromiseId | None = None
+    """The basket that was held for it: POST /v1/promises."""
 
 
 class Captured(NamedTuple):
@@ -132,6 +134,7 @@ def capture(tenant: str, order: OrderRequest) -> Captured:
         payment=order.payment,
         customer_id=order.customer_id,
         destination=_destination(to),
+        promise_id=order.promise_id,
     )
     personal = {
         "name": to.name,

@@ -1,13 +1,16 @@
-"""Inventory's HTTP edge: warehouses report deliveries, operations correct what is on hand."""
+"""Inventory's HTTP edge: warehouses report deliveries, operations correct it, shops hold baskets."""
 
 from typing import Annotated, Any
+from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from libs.events.catalogue import problems
-from libs.events.contract import Command
+from libs.events.contract import Command, Count, Name, Note, PromiseId, Quantity, Sku
+from libs.events.ids import command_id
 from libs.events.inventory import AdjustStock, ReceiveStock
+from libs.events.promise import HOLD_SECONDS_MAX, DefinePromiseTerms, HoldStock, ReleasePromise, Share, Wanted
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
@@ -32,8 +35,105 @@ Receipts = Annotated[Annotated[ReceiveStock, Tag("item")] | _Items, Discriminato
 Adjustments = Annotated[Annotated[AdjustStock, Tag("item")] | _Items, Discriminator(one_or_many)]
 
 
+class LineRequest(BaseModel):
+    """So many units of a SKU."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Sku
+    quantity: Quantity
+
+
+class HoldRequest(BaseModel):
+    """A basket to set aside until its order comes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lines: Annotated[list[LineRequest], Field(min_length=1, max_length=1000)]
+    ttl_seconds: Annotated[int, Field(strict=True, ge=1, le=HOLD_SECONDS_MAX)] = 900
+    channel: Name | None = None
+    promise_id: PromiseId | None = None
+    """The shop's own id of the basket; without one one is made: of the Idempotency-Key, if given."""
+
+
+class ShareRequest(BaseModel):
+    """Free units that are kept for one channel."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: Name
+    units: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
+    lends_to: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
+
+
+class TermsRequest(BaseModel):
+    """The whole of a SKU's terms; what is left out is not kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    safety_stock: Count = 0
+    shares: Annotated[list[ShareRequest], Field(max_length=100)] = []
+
+
+class ReleaseRequest(BaseModel):
+    """Why; never personal data, as it is kept for ever."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Note = ""
+
+
 def routes(edge: Edge) -> APIRouter:
-    """What inventory answers under /v1/stock."""
+    """What inventory answers under /v1."""
+    router = APIRouter()
+    router.include_router(_stock(edge))
+    router.include_router(_promises(edge))
+    router.include_router(_terms(edge))
+    return router
+
+
+def _promises(edge: Edge) -> APIRouter:
+    router = APIRouter(prefix="/v1/promises", tags=["promises"])
+    shops = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
+
+    @router.post("", status_code=202, summary="Hold a basket for an order that is yet to come")
+    async def hold_stock(request: Request, claims: shops, body: HoldRequest) -> Response:
+        key = request.headers.get("idempotency-key")
+        made = command_id(claims.tenant, f"promise/{key}") if key else uuid4()
+        command = HoldStock(
+            promise_id=body.promise_id or str(made),
+            lines=tuple(Wanted(sku=line.sku, quantity=line.quantity) for line in body.lines),
+            ttl_seconds=body.ttl_seconds,
+            channel=body.channel,
+        )
+        return await edge.submit(request, claims, command)
+
+    @router.post("/{promise_id}/release", status_code=202, summary="Give a held basket up")
+    async def release_promise(
+        request: Request, claims: shops, promise_id: PromiseId, body: ReleaseRequest | None = None
+    ) -> Response:
+        reason = body.reason if body else ""
+        return await edge.submit(request, claims, ReleasePromise(promise_id=promise_id, reason=reason))
+
+    return router
+
+
+def _terms(edge: Edge) -> APIRouter:
+    router = APIRouter(prefix="/v1/promise-terms", tags=["promises"])
+    planners = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
+
+    @router.put("/{sku}", status_code=202, summary="Set what of a SKU is promised to whom")
+    async def define_terms(request: Request, claims: planners, sku: Sku, body: TermsRequest) -> Response:
+        shares = tuple(
+            Share(channel=share.channel, units=share.units, lends_to=share.lends_to) for share in body.shares
+        )
+        command = DefinePromiseTerms(sku=sku, safety_stock=body.safety_stock, shares=shares)
+        return await edge.submit(request, claims, command)
+
+    return router
+
+
+def _stock(edge: Edge) -> APIRouter:
     router = APIRouter(prefix="/v1/stock", tags=["stock"])
     keepers = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
 

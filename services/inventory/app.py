@@ -8,11 +8,13 @@ from libs.runtime.stage import many_streams
 from services.inventory import domain, ledger
 from services.inventory.api import routes
 from services.inventory.rules import SHARED
+from services.inventory.stock import HOLDER
 from services.inventory.supply_api import supply_routes
 
 STAGE = many_streams(
     "inventory",
     hears_types=domain.HEARS,
+    finishes=("routing", "fulfillment", "returns"),
     passes_over=domain.PASSES_OVER,
     part_type=lambda stream: type(domain.empty(stream)),
     empty=domain.empty,
@@ -28,6 +30,7 @@ STAGE = many_streams(
     sum_tables=ledger.SUM_TABLES,
     positions=ledger.positions,
     shared=SHARED,
+    leads_on=HOLDER,
 )
 
 

@@ -16,7 +16,7 @@ from libs.events.refusal import CommandRefused
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory.refuse import refused
 from services.inventory.rules import RulesPart
-from services.inventory.stock import MOST_UNITS, Posting, SkuPart, break_youngest, evolve_sku, moved, peg
+from services.inventory.stock import MOST_UNITS, Posting, SkuPart, moved, peg, take_back_promises
 from services.inventory.supplies import SupplyPart, evolve_supply
 
 _MOVEMENTS = TypeAdapter(tuple[SupplyMovement, ...])
@@ -79,10 +79,8 @@ def spared(desk: Desk, units: int) -> tuple[list[Event], Desk]:
     lacking = units - desk.stock.free
     if lacking <= 0:
         return [], desk
-    broken = break_youngest(desk.sku, desk.stock, lacking)
-    return [broken], Desk(
-        desk.heard, desk.at, desk.sku, evolve_sku(desk.stock, broken), desk.supply, desk.rules
-    )
+    broken, stock = take_back_promises(desk.sku, desk.stock, lacking)
+    return broken, Desk(desk.heard, desk.at, desk.sku, stock, desk.supply, desk.rules)
 
 
 def unknown(desk: Desk, *nodes: str) -> list[Event]:

@@ -8,23 +8,19 @@ concerns, and an order's event that frees units leaves a timer `free` with each 
 outside are told of a SKU (`outside`), and need its stream `supply/…` and the tenant's rules too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from typing import cast
 
-from pydantic import TypeAdapter
-
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.feeds import ApproveFeedRun, DefineFeed, OpenFeedRun
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
     INVENTORY_EVENTS,
     AdjustStock,
     AllocationFailed,
-    Movement,
     ReceiveStock,
     ReservationBroken,
     StockAdjusted,
@@ -38,29 +34,41 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
-from libs.events.order import LineQuantity
 from libs.events.outside import OUTSIDE_EVENTS
+from libs.events.promise import (
+    PROMISE_EVENTS,
+    DefinePromiseTerms,
+    HoldsBroken,
+    HoldStock,
+    PromiseConfirmed,
+    PromiseMissed,
+    PromiseTermsDefined,
+    ReleasePromise,
+    promise_stream,
+)
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
-from libs.events.supply import RULES_STREAM, DefineSupplyRules, RulesEvent
+from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import outside, shelf
+from services.inventory import holds, outside, shelf
 from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
 from services.inventory.desk import Desk
-from services.inventory.order import NEW_ORDER, Moving, OrderPart, evolve_order, units
-from services.inventory.reserve import complete, promise
+from services.inventory.holds import NEW_PROMISE, PromisePart
+from services.inventory.ledger import Placed
+from services.inventory.order import NEW_ORDER, OrderPart, as_ordered, evolve_order, units
+from services.inventory.reserve import complete, define_terms, promise
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
 from services.inventory.stock import (
     EMPTY_SKU,
+    HOLDER,
     SkuPart,
-    Skus,
-    asked,
     evolve_sku,
     moved,
     peg,
 )
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply
+from services.inventory.touched import frees, moved_skus, named_skus
 
 HEARS: tuple[type[Event], ...] = (
     OrderAccepted,
@@ -72,7 +80,6 @@ HEARS: tuple[type[Event], ...] = (
 )
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     OrderAccepted: (
-        "channel",
         "external_id",
         "placed_at",
         "currency",
@@ -88,6 +95,9 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
 Heard = (
     ReceiveStock
     | AdjustStock
+    | HoldStock
+    | ReleasePromise
+    | DefinePromiseTerms
     | OrderAccepted
     | OrderRouted
     | FulfillmentCancelled
@@ -98,14 +108,15 @@ Heard = (
     | outside.Told
     | RulesInput
 )
-_FOLDED = frozenset({*INVENTORY_EVENTS, *OUTSIDE_EVENTS, ReturnReceived})
+_FOLDED = frozenset({*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, ReturnReceived})
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
-_REMINDS = frozenset({StockPegged, ReservationBroken, StockReleased, StockReturned, *outside.REMINDS})
-_LINES = TypeAdapter(tuple[LineQuantity, ...])
+_REMINDS: frozenset[type[Event]] = frozenset(
+    {StockPegged, ReservationBroken, StockReleased, StockReturned, *PROMISE_EVENTS, *outside.REMINDS}
+)
 SKU_STREAM = "sku/"
 _SKU_AT = len(SKU_STREAM)
 
-Part = OrderPart | SkuPart | SupplyPart | RulesPart
+Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart
 
 
 @record
@@ -115,6 +126,8 @@ class State:
     home: str = ""
     order: OrderPart = NEW_ORDER
     skus: dict[str, SkuPart] = field(default_factory=dict)
+    promise: tuple[str, PromisePart] | None = None
+    """The held promise that the input is about, or that its order names, and its stream."""
     supplies: dict[str, SupplyPart] = field(default_factory=dict)
     """Those of the SKUs, where the input is about them."""
     rules: RulesPart | None = None
@@ -129,25 +142,33 @@ def empty(stream: str) -> Part:
         return EMPTY_SKU
     if stream.startswith(SUPPLY_STREAM):
         return NO_SUPPLY
-    return NO_RULES if stream == RULES_STREAM else NEW_ORDER
+    if stream == RULES_STREAM:
+        return NO_RULES
+    return NEW_PROMISE if stream.startswith(HOLDER) else NEW_ORDER
 
 
 def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
-    if not isinstance(home, OrderPart):
-        return outside.streams(heard.body) if isinstance(home, SkuPart) else ()
-    named = dict.fromkeys((*_named_skus(heard.body), *home.skus))
-    streams = [SKU_STREAM + sku for sku in named]
-    if isinstance(heard.body, PickShorted | StockShorted):
-        streams += outside.streams_of_short_pick(heard.body)
-    return tuple(streams)
+    body = heard.body
+    if isinstance(home, SkuPart | RulesPart | SupplyPart):
+        return outside.streams(body) if isinstance(home, SkuPart) else ()
+    more = home.units if isinstance(home, PromisePart) else home.skus
+    named = tuple([SKU_STREAM + sku for sku in dict.fromkeys((*named_skus(body), *more))])
+    if isinstance(body, OrderAccepted | PromiseConfirmed | PromiseMissed) and body.promise_id is not None:
+        return (*named, promise_stream(body.promise_id))
+    if isinstance(body, PickShorted | StockShorted):
+        return (*named, *outside.streams_of_short_pick(body))
+    return named
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
-    order, skus, supplies, rules = NEW_ORDER, dict[str, SkuPart](), dict[str, SupplyPart](), None
+    order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
+    supplies, rules = dict[str, SupplyPart](), None
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
             skus[stream[_SKU_AT:]] = part
+        elif isinstance(part, PromisePart):
+            promised = (stream, part)
         elif isinstance(part, OrderPart):
             assert stream == home, f"a decision of {home} was given the order {stream}"
             order = part
@@ -155,7 +176,7 @@ def compose(home: str, parts: Mapping[str, Part]) -> State:
             supplies[stream.removeprefix(SUPPLY_STREAM)] = part
         else:
             rules = part
-    return State(home, order, skus, supplies, rules)
+    return State(home, order, skus, promised, supplies, rules)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
@@ -164,8 +185,10 @@ def decompose(state: State) -> Mapping[str, Part]:
         parts |= {SUPPLY_STREAM + sku: part for sku, part in state.supplies.items()}
     if state.rules is not None:
         parts[RULES_STREAM] = state.rules
-    if not state.home.startswith(SKU_STREAM) and state.home != RULES_STREAM:
+    if "/" not in state.home and state.home != RULES_STREAM:
         parts[state.home] = state.order
+    if state.promise is not None:
+        parts[state.promise[0]] = state.promise[1]
     return parts
 
 
@@ -183,11 +206,19 @@ def evolve(state: State, event: Event) -> State:
             | StockShorted()
             | StockReturned()
         ):
-            order, supplies = evolve_order(state.order, event), state.supplies
+            order = evolve_order(state.order, event)
+            skus, supplies = moved_skus(state.skus, event, order), state.supplies
             if supplies:
                 supplies = {sku: evolve_supply(part, sku, event) for sku, part in supplies.items()}
-            return State(state.home or event.stream, order, _moved_skus(state.skus, event, order), supplies)
-        case StockReceived() | StockAdjusted() | StockPegged() | ReservationBroken():
+            return State(state.home or event.stream, order, skus, state.promise, supplies)
+        case (
+            StockReceived()
+            | StockAdjusted()
+            | StockPegged()
+            | ReservationBroken()
+            | HoldsBroken()
+            | PromiseTermsDefined()
+        ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
         case AllocationFailed():
@@ -199,6 +230,10 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, order=replace(state.order, early_returns=early))
         case RulesEvent():
             return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
+        case _ if isinstance(event, Placed):
+            held = holds.evolve_promise(_held(state), event)
+            skus = holds.evolve_skus(state.skus, event)
+            return replace(state, skus=skus, promise=(promise_stream(event.promise_id), held))
         case _:
             return _told(state, event)
 
@@ -232,7 +267,13 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             if body.name in outside.REMINDERS:
                 return outside.look_again(_desk(state, heard, at), body.name)
             return _remember(state, body)
-        case DefineSupplyRules() | DefineFeed() | OpenFeedRun() | ApproveFeedRun():
+        case HoldStock():
+            return holds.answer_hold(_held(state), state.skus, heard, body, at)
+        case DefinePromiseTerms():
+            return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body)
+        case ReleasePromise():
+            return holds.answer_release(_held(state), state.skus, heard, body)
+        case RulesCommand():
             return decide_rules(state.rules or NO_RULES, heard, body)
         case _:
             return outside.answer(_desk(state, heard, at), body)
@@ -246,9 +287,12 @@ def timers(event: Event, at: datetime) -> list[Timer]:
         case StockPegged() | ReservationBroken():
             return [Timer(claim.order_id, "claims", at) for claim in event.claims]
         case StockReleased() | StockReturned():
-            skus = dict.fromkeys(movement.sku for movement in event.movements if _frees(movement))
+            skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
             return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
-    return list(outside.timers(event, at))
+        case _ if type(event) in outside.REMINDS:
+            return list(outside.timers(event, at))
+        case _:
+            return holds.timers(event, at)
 
 
 def _told(state: State, event: Event) -> State:
@@ -257,7 +301,7 @@ def _told(state: State, event: Event) -> State:
     part = moved(state.skus.get(sku, EMPTY_SKU), getattr(event, "movements", ()))
     supply = evolve_supply(state.supplies.get(sku, NO_SUPPLY), sku, event)
     skus, supplies = {**state.skus, sku: part}, {**state.supplies, sku: supply}
-    return State(state.home or event.stream, state.order, skus, supplies, state.rules)
+    return replace(state, home=state.home or event.stream, skus=skus, supplies=supplies)
 
 
 def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
@@ -270,11 +314,19 @@ def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
 def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
     if state.order.status != "new":
         return []  # a repeat, or cancelled before it was heard of
-    lines = _LINES.validate_python(
-        [{"line": x.line, "sku": x.sku, "quantity": x.quantity} for x in accepted.lines]
+    lines = as_ordered(accepted)
+    order = OrderPart(
+        pending=lines,
+        since=at,
+        destination=accepted.destination,
+        contact=accepted.contact,
+        channel=accepted.channel,
     )
-    order = OrderPart(pending=lines, since=at, destination=accepted.destination, contact=accepted.contact)
-    return [promise(accepted.order_id, order, state.skus, 1)]
+    if accepted.promise_id is None:
+        return [promise(accepted.order_id, order, state.skus, 1)]
+    wanted = units(lines)
+    found = holds.confirm(accepted.order_id, wanted, accepted.promise_id, _held(state), state.skus)
+    return [found, promise(accepted.order_id, order, evolve(state, found).skus, 1)]
 
 
 def _route(state: State, routed: OrderRouted) -> list[Event]:
@@ -312,11 +364,20 @@ def _dispatch(state: State, dispatched: ShipmentDispatched) -> list[Event]:
     return events
 
 
+def _held(state: State) -> PromisePart:
+    """The held promise that the input is about."""
+    assert state.promise is not None, f"{state.home} was given no promise"
+    return state.promise[1]
+
+
 def _remember(state: State, due: TimerDue) -> list[Event]:
     """Look after claims that changed in a SKU's lane, or units that became free in an order's."""
     if due.name == "free":
         sku = due.stream.removeprefix(SKU_STREAM)
         return peg(sku, state.skus.get(sku, EMPTY_SKU))
+    if due.stream.startswith(HOLDER):
+        answer = holds.expire if due.name == "expire" else holds.settle
+        return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)
     assert due.name == "claims", f"nobody here asks for a timer {due.name!r}"
     order, order_id = state.order, due.stream
     if order.status == "waiting" and complete(order_id, order, state.skus):
@@ -329,50 +390,3 @@ def _remember(state: State, due: TimerDue) -> list[Event]:
 def _next_round(state: State, order_id: str) -> Event:
     """What is promised of the pending units now; plans for earlier rounds are void."""
     return promise(order_id, state.order, state.skus, state.order.round + 1)
-
-
-def _moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart]:
-    """The SKUs after an event of an order, `order` being the order after it."""
-    by_sku: dict[str, list[Movement]] = {}
-    for movement in event.movements:
-        by_sku.setdefault(movement.sku, []).append(movement)
-    since = None  # as the claims have it
-    match event:
-        case StockAllocated():
-            pass
-        case StockReserved() | StockBackordered():
-            since = event.since.isoformat().replace("+00:00", "Z")
-            for line in event.lines:
-                by_sku.setdefault(line.sku, [])
-        case StockReleased():
-            for line in event.lines:
-                by_sku.setdefault(line.sku, [])
-        case _:  # at nodes alone: claims stay as they are
-            return {**skus, **{sku: moved(skus.get(sku, EMPTY_SKU), by_sku[sku]) for sku in by_sku}}
-    after, wanted, order_id = dict(skus), units(order.pending), event.order_id
-    for sku, movements in by_sku.items():
-        part = after.get(sku, EMPTY_SKU)
-        after[sku] = asked(part, movements, order_id, wanted.get(sku, 0), since)
-    return after
-
-
-def _named_skus(body: Contract) -> Iterable[str]:
-    """SKUs that an order's event names, heard or inventory's own."""
-    match body:
-        case OrderAccepted() | StockReserved():
-            return [line.sku for line in body.lines]
-        case OrderRouted() | StockAllocated():
-            return [line.sku for node in body.nodes for line in node.lines]
-        case ReturnReceived():
-            return [unit.sku for unit in body.units]
-        case StockIssued() | StockReturned():
-            return [movement.sku for movement in body.movements]
-        case StockReleased() | StockShorted():
-            return [*(line.sku for line in body.lines), *(movement.sku for movement in body.movements)]
-        case FulfillmentCancelled() | ShipmentDispatched() | PickShorted() | StockBackordered():
-            return [line.sku for line in body.lines]
-    return ()
-
-
-def _frees(movement: Movement) -> bool:
-    return movement.target == "on_hand" or movement.source == "reserved"

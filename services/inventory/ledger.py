@@ -5,11 +5,11 @@ The tables themselves are in migrations/0001.ledger.sql.
 """
 
 from collections.abc import Iterator
+from typing import TypeAlias, cast, get_args
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import (
-    Movement,
     ReservationBroken,
     StockAdjusted,
     StockAllocated,
@@ -23,7 +23,16 @@ from libs.events.inventory import (
     StockShorted,
 )
 from libs.events.outside import OUTSIDE_EVENTS
-from libs.events.supply import SupplyMovement
+from libs.events.promise import (
+    HoldsBroken,
+    PromiseConfirmed,
+    PromiseExpired,
+    PromiseHeld,
+    PromiseMissed,
+    PromiseReleased,
+    promise_stream,
+)
+from services.inventory.stock import AnyMovement
 
 ROW_TABLES: dict[str, tuple[str, ...]] = {
     "ledger": (
@@ -47,6 +56,9 @@ SUM_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Tables of sums: key columns, then the columns that are added to."""
 
+Placed: TypeAlias = PromiseHeld | PromiseExpired | PromiseReleased | PromiseConfirmed | PromiseMissed
+_PLACED = frozenset(get_args(Placed))
+"""Events that change a held promise; an order's event does it from the order's lane."""
 _MOVES = frozenset(
     {
         StockReceived,
@@ -60,22 +72,28 @@ _MOVES = frozenset(
         StockIssued,
         StockShorted,
         StockReturned,
+        PromiseHeld,
+        PromiseExpired,
+        PromiseReleased,
+        PromiseConfirmed,
+        HoldsBroken,
         *(event for event in OUTSIDE_EVENTS if "movements" in event.model_fields),
     }
 )
 
-PROMISED = {"on_hand": 0, "reserved": 1}
+
+PROMISED = {"on_hand": 0, "reserved": 1, "held": 1}
 """Buckets that the promise table sums over a SKU's nodes, and the column of each."""
 
 Sums = dict[str, dict[tuple[str, ...], list[int]]]
 """Table → key of a row → what to add to each of its quantities."""
 
 
-def movements(event: Event) -> tuple[Movement | SupplyMovement, ...]:
+def movements(event: Event) -> tuple[AnyMovement, ...]:
     """The units that an event moves; none for an event that moves nothing, or is not inventory's."""
     if type(event) not in _MOVES:
         return ()
-    found: tuple[Movement | SupplyMovement, ...] = event.movements  # type: ignore[attr-defined]
+    found: tuple[AnyMovement, ...] = event.movements  # type: ignore[attr-defined]
     return found
 
 
@@ -83,6 +101,13 @@ def positions(event: Event) -> Iterator[tuple[str, int]]:
     """(stream, position) of each movement of an event: SKUs' streams are changed from several lanes."""
     for move in movements(event):
         yield f"sku/{move.sku}", move.position
+    if type(event) in _PLACED:
+        yield from _place(cast(Placed, event))
+
+
+def _place(event: Placed) -> Iterator[tuple[str, int]]:
+    if event.position is not None:
+        yield promise_stream(event.promise_id), event.position
 
 
 def ledger_rows(envelope: Envelope[Event]) -> list[tuple[str, tuple[object, ...]]]:

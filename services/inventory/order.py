@@ -9,6 +9,9 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal
 
+from pydantic import TypeAdapter
+
+from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
     AllocationFailed,
     Movement,
@@ -69,11 +72,21 @@ class OrderPart:
     """Whose stock was issued."""
     shorted: tuple[str, ...] = ()
     """Fulfillment orders whose short pick was answered."""
+    channel: str | None = None
+    """Where its SKUs have terms."""
     early_returns: tuple[ReturnReceived, ...] = ()
     """Came from returns before the shipment did from fulfillment; answered in this order."""
 
 
 NEW_ORDER = OrderPart()
+_LINES = TypeAdapter(tuple[LineQuantity, ...])
+
+
+def as_ordered(accepted: OrderAccepted) -> tuple[LineQuantity, ...]:
+    """An order's lines, without what inventory has no use for."""
+    return _LINES.validate_python(
+        [{"line": x.line, "sku": x.sku, "quantity": x.quantity} for x in accepted.lines]
+    )
 
 
 def units(lines: Iterable[LineQuantity]) -> dict[str, int]:
@@ -159,6 +172,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         contact=event.contact,
         shipments=order.shipments,
         shorted=order.shorted,
+        channel=event.channel or order.channel,
         early_returns=order.early_returns,
     )
 
@@ -176,6 +190,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         contact=order.contact,
         shipments=order.shipments,
         shorted=order.shorted,
+        channel=order.channel,
         early_returns=order.early_returns,
     )
 

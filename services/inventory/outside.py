@@ -56,7 +56,7 @@ _CHECKED: dict[type[Event], str] = {
     FeedStale: "feeds",
 }
 """Events that say when to look again, and the reminder that they ask for."""
-REMINDS = frozenset({*_CHECKED, StockShorted})
+REMINDS: frozenset[type[Event]] = frozenset({*_CHECKED, StockShorted})
 
 
 def streams(body: Contract) -> tuple[str, ...]:

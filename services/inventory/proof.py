@@ -9,7 +9,9 @@ their movements. After each event it holds that
 - what arrives of a purchase order or a transfer was on its way under it, and what is on its way adds up;
 - an order resolves, by giving back or by allocation, only what it was promised, and ships, misses or gives
   back only what was allocated to it: so each reserved unit is resolved once, or still open, and what the
-  orders have open adds up to what is reserved and allocated.
+  orders have open adds up to what is reserved and allocated;
+- a held promise is held once and resolved once (confirmed by an order, released, or expired), with all of its
+  units, and what the promises have open adds up to what is held.
 
 Movements of one SKU stand in several lanes; `position` says their order. Rows may come lane by lane or mixed:
 an event waits until its SKUs have reached its positions. Memory is what is open (SKUs, open orders) plus the
@@ -24,10 +26,12 @@ from uuid import UUID
 
 from libs.events.catalogue import Unreadable, decode
 from libs.events.contract import Event, OrderEvent
-from libs.events.inventory import NETWORK, SOURCES, Movement, ReservationBroken, StockPegged
-from libs.events.supply import SupplyMovement
-from services.inventory.ledger import movements
+from libs.events.inventory import NETWORK, SOURCES, ReservationBroken, StockPegged
+from libs.events.promise import HoldsBroken, promise_stream
+from services.inventory.ledger import movements, positions
 from services.inventory.proof_documents import OnTheWay
+from services.inventory.proof_promises import HeldPromises, holder_of, soft
+from services.inventory.stock import AnyMovement
 
 AHEAD_MAX = 1_000_000
 """Rows that may wait for a predecessor before the walk gives up; about a kilobyte each."""
@@ -101,7 +105,8 @@ class _Sku:
 
 
 _Key = tuple[str, str]
-"""Tenant and SKU."""
+"""Tenant and SKU; or tenant and stream of a held promise."""
+_SKU = "sku/"
 
 
 def prove(rows: Iterable[LogRow], ahead_max: int = AHEAD_MAX) -> Proof:
@@ -124,7 +129,7 @@ def prove(rows: Iterable[LogRow], ahead_max: int = AHEAD_MAX) -> Proof:
         holds=violation is None,
         events=walk.events,
         movements=walk.movements,
-        skus=len(walk.skus),
+        skus=sum("/" not in name for _, name in walk.skus),
         open_units=sum(walk.promised.values()) + sum(walk.allocated.values()),
         oversold_units=oversold,
         held_up_to=dict(sorted(walk.held_up_to.items())),
@@ -144,11 +149,13 @@ class _Walk:
         self.held_up_to: dict[int, int] = {}
         self.events = self.movements = 0
         self.skus: dict[_Key, _Sku] = {}
+        """What was read of each SKU, and by its stream of each held promise, which has a position alone."""
         self.promised: dict[tuple[_Key, str], int] = {}
-        """Open promised units by SKU and order."""
+        """Open promised units by SKU and order, or stream of a held promise."""
         self.allocated: dict[tuple[_Key, str, str], int] = {}
         """Open allocated units by SKU, order and node."""
-        self.on_the_way = OnTheWay()
+        self._held = HeldPromises()
+        self._on_the_way = OnTheWay()
         self.at: LogRow | None = None
 
     def take(self, row: LogRow) -> None:
@@ -251,22 +258,29 @@ class _Walk:
             _post(sku, move)
         for (_, name), sku in touched.items():
             _must_hold(name, sku)
-        if isinstance(event, OrderEvent):
-            self._resolve(row.tenant, event.order_id, moves)
-        elif isinstance(event, StockPegged | ReservationBroken):
+        for stream, position in positions(event):
+            if stream.startswith(_SKU):
+                continue
+            self.skus.setdefault((row.tenant, stream), _Sku()).position = position
+        self._resolve(row.tenant, event, moves)
+        if isinstance(event, StockPegged | ReservationBroken | HoldsBroken):
             self._peg(row.tenant, event)
-        elif amiss := self.on_the_way.take(row.tenant, event, moves):
-            raise _Broken(amiss)
+        if wrong := self._held.take(row.tenant, event) or self._on_the_way.take(row.tenant, event, moves):
+            raise _Broken(wrong)
         self.events += 1
         self.movements += len(moves)
 
-    def _resolve(self, tenant: str, order_id: str, moves: Sequence[Movement | SupplyMovement]) -> None:
-        """An order's own movements change what it was promised and allocated."""
-        for move in moves:
+    def _resolve(self, tenant: str, event: Event, moves: Sequence[AnyMovement]) -> None:
+        """Movements of an order, or of a held promise, change what it was promised and allocated."""
+        order_id, holder = event.stream if isinstance(event, OrderEvent) else "", holder_of(event)
+        for move in moves if order_id or holder else ():
             key = (tenant, move.sku)
             for bucket, delta in ((move.source, -move.quantity), (move.target, move.quantity)):
                 if bucket == "reserved":
                     self._promise(key, order_id, delta)
+                elif bucket == "held":
+                    self._promise(key, holder, delta)
+                    self._held.move(tenant, holder, delta)
                 elif bucket == "allocated":
                     place = (key, order_id, move.node)
                     left = self.allocated.pop(place, 0) + delta
@@ -279,27 +293,31 @@ class _Walk:
                     if left:
                         self.allocated[place] = left
 
-    def _peg(self, tenant: str, event: StockPegged | ReservationBroken) -> None:
+    def _peg(self, tenant: str, event: StockPegged | ReservationBroken | HoldsBroken) -> None:
         sign = 1 if isinstance(event, StockPegged) else -1
-        named = sum(claim.quantity for claim in event.claims)
+        changes = _changes(event)
+        named = sum(quantity for _, quantity in changes)
         moved = sum(move.quantity for move in event.movements)
         if named != moved:
             raise _Broken(f"names {named} units of {event.sku} and moves {moved}")
-        for claim in event.claims:
-            self._promise((tenant, event.sku), claim.order_id, sign * claim.quantity)
+        for holder, quantity in changes:
+            self._promise((tenant, event.sku), holder, sign * quantity)
+            if isinstance(event, HoldsBroken):
+                self._held.move(tenant, holder, sign * quantity)
 
     def _promise(self, key: _Key, order_id: str, delta: int) -> None:
         left = self.promised.pop((key, order_id), 0) + delta
         if left < 0:
             raise _Broken(
-                f"order {order_id} resolves {-left} units of {key[1]} that were not promised to it", -left
+                f"{_whose(order_id)} resolves {-left} units of {key[1]} that were not promised to it", -left
             )
         if left:
             self.promised[key, order_id] = left
 
     def _must_add_up(self) -> None:
         """What orders and documents have open is what the SKUs' buckets hold for them."""
-        if amiss := self.on_the_way.amiss({key: sku.buckets for key, sku in self.skus.items()}):
+        buckets = {key: sku.buckets for key, sku in self.skus.items()}
+        if amiss := self._held.left() or self._on_the_way.amiss(buckets):
             raise _Broken(amiss)
         promised: dict[_Key, int] = {}
         for (key, _), quantity in self.promised.items():
@@ -310,7 +328,8 @@ class _Walk:
         for key, sku in self.skus.items():
             if promised.get(key, 0) != sku.reserved:
                 raise _Broken(
-                    f"{sku.reserved} units of {key[1]} are reserved and {promised.get(key, 0)} have an order"
+                    f"{sku.reserved} units of {key[1]} are promised and {promised.get(key, 0)} have an order "
+                    "or a held basket"
                 )
             for (node, bucket), quantity in sku.buckets.items():
                 if bucket == "allocated" and quantity != allocated.get((key, node), 0):
@@ -321,18 +340,29 @@ class _Walk:
 
 
 def _first_positions(row: LogRow, event: Event) -> Iterator[tuple[_Key, int]]:
-    """Where the event begins in each of its SKUs."""
+    """Where the event begins in each of its SKUs, and in the held promise that it changes."""
     seen: set[str] = set()
-    for move in movements(event):
-        if move.sku not in seen:
-            seen.add(move.sku)
-            yield (row.tenant, move.sku), move.position
+    for stream, position in positions(event):
+        name = stream.removeprefix(_SKU)
+        if name not in seen:
+            seen.add(name)
+            yield (row.tenant, name), position
 
 
-def _post(sku: _Sku, move: Movement | SupplyMovement) -> None:
+def _changes(event: StockPegged | ReservationBroken | HoldsBroken) -> list[tuple[str, int]]:
+    """Units by who wins or loses them."""
+    if isinstance(event, HoldsBroken):
+        return [(promise_stream(hold.promise_id), hold.quantity) for hold in event.holds]
+    return [(claim.order_id, claim.quantity) for claim in event.claims]
+
+
+def _whose(holder: str) -> str:
+    return f"promise {holder}" if "/" in holder else f"order {holder}"
+
+
+def _post(sku: _Sku, move: AnyMovement) -> None:
     """Both sides of one movement."""
-    soft = {move.source, move.target} == {"reserved", "unreserved"}
-    if soft != (move.node == NETWORK):
+    if soft(move) != (move.node == NETWORK):
         raise _Broken(f"moves {move.source} to {move.target} of {move.sku} at {move.node}")
     if move.source == move.target:
         raise _Broken(f"moves {move.source} of {move.sku} onto itself")
@@ -344,7 +374,7 @@ def _post(sku: _Sku, move: Movement | SupplyMovement) -> None:
             sku.buckets[move.node, bucket] = left
         if bucket == "on_hand":
             sku.on_hand += delta
-        elif bucket == "reserved":
+        elif bucket == "reserved" or bucket == "held":
             sku.reserved += delta
 
 

@@ -6,16 +6,15 @@ For `services.inventory.proof`, which walks the log and tells what is wrong.
 from collections.abc import Iterable, Mapping
 
 from libs.events.contract import Event
-from libs.events.inventory import Movement
 from libs.events.supply import (
     SupplyCancelled,
     SupplyExpected,
-    SupplyMovement,
     SupplyReceived,
     TransferClosed,
     TransferDispatched,
     TransferReceived,
 )
+from services.inventory.stock import AnyMovement
 
 _DOCUMENT: dict[type[Event], tuple[str, str]] = {
     **dict.fromkeys((SupplyExpected, SupplyReceived, SupplyCancelled), ("inbound", "supply_id")),
@@ -33,7 +32,7 @@ class OnTheWay:
     def __init__(self) -> None:
         self._open: dict[tuple[SkuKey, str, str], int] = {}
 
-    def take(self, tenant: str, event: Event, moves: Iterable[Movement | SupplyMovement]) -> str:
+    def take(self, tenant: str, event: Event, moves: Iterable[AnyMovement]) -> str:
         """Apply an event; what is wrong with it, if anything is."""
         if type(event) not in _DOCUMENT:
             return ""

@@ -4,9 +4,13 @@ A backordered order keeps what it could get of its lines, so that its place in t
 it goes on to routing only when every pending unit is promised.
 """
 
-from libs.events.inventory import NETWORK, Shortage, StockBackordered, StockReserved
+from libs.events.contract import Contract, Event
+from libs.events.envelope import Envelope
+from libs.events.inventory import NETWORK, Shortage, StockBackordered, StockReserved, TermsUsed
+from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
+from services.inventory import terms
 from services.inventory.order import OrderPart, units
-from services.inventory.stock import NO_CLAIM, Posting, Skus, availability
+from services.inventory.stock import NO_CLAIM, Posting, SkuPart, Skus, availability, evolve_sku, peg
 
 
 def complete(order_id: str, order: OrderPart, skus: Skus) -> bool:
@@ -25,13 +29,17 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
     wanted = units(order.pending)
     posting = Posting(skus)
     short: list[Shortage] = []
+    used: list[TermsUsed] = []
     for sku, quantity in wanted.items():
         part = skus[sku]
+        if part.terms is not None:
+            used.append(TermsUsed(sku=sku, version=part.terms.version))
         missing = quantity - part.claims.get(order_id, NO_CLAIM).held
-        taken = min(missing, part.claimable)
+        taken = min(missing, part.claimable(order.channel))
         posting.post(sku, NETWORK, "unreserved", "reserved", taken)
         if missing > taken:
             short.append(Shortage(sku=sku, quantity=missing - taken))
+    channel, versions = (order.channel, tuple(used)) if used else (None, None)
     if short:
         return StockBackordered(
             order_id=order_id,
@@ -41,6 +49,8 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
             since=order.since,
             destination=order.destination,
             contact=order.contact,
+            channel=channel,
+            terms=versions,
             movements=posting.movements(),
         )
     return StockReserved(
@@ -51,5 +61,15 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
         since=order.since,
         destination=order.destination,
         contact=order.contact,
+        channel=channel,
+        terms=versions,
         movements=posting.movements(),
     )
+
+
+def define_terms(part: SkuPart, heard: Envelope[Contract], command: DefinePromiseTerms) -> list[Event]:
+    """The SKU's new terms; who waits is served at once, where they now allow it."""
+    events = terms.define(part.terms, heard, command)
+    if events and isinstance(events[0], PromiseTermsDefined):
+        events += peg(command.sku, evolve_sku(part, events[0]))
+    return events

@@ -6,8 +6,8 @@ pegs them at once (a receipt, an adjustment) or leaves a `free` timer on the SKU
 whenever the queue is not empty and units are free, such a timer is due; until then nobody else takes them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,8 +27,10 @@ from libs.events.inventory import (
     StockPegged,
     StockReceived,
 )
+from libs.events.promise import HeldUnits, HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
 from libs.events.record import record
 from libs.events.supply import SupplyBucket, SupplyMovement
+from services.inventory.terms import Terms, terms_of
 
 MOST_UNITS = 1_000_000_000
 """Units of one SKU that may be in the house, on hand and allocated; more is a typing error."""
@@ -42,6 +44,8 @@ class OrderClaim:
     held: int = 0
     since: str | None = None
     """ISO 8601: each change of a SKU writes all of its claims down, and a datetime takes twice as long."""
+    channel: str | None = None
+    """Where the SKU has terms."""
 
 
 NO_CLAIM = OrderClaim()
@@ -61,31 +65,43 @@ class SkuPart:
     allocated: dict[str, int] = field(default_factory=dict)
     """Units by node."""
     reserved: int = 0
-    """Sum of what the claims hold."""
+    """Sum of what the claims hold: the buckets `reserved` and `held`."""
     wanted: int = 0
     """Sum of what the claims want."""
     claims: dict[str, OrderClaim] = field(default_factory=dict)
-    """By order id."""
+    """By order id, or by the stream of a held basket; that holds all it wants, always."""
+
+    terms: Terms | None = None
 
     @property
     def free(self) -> int:
         """Units on hand that no order was promised."""
         return sum(self.on_hand.values()) - self.reserved
 
-    @property
-    def claimable(self) -> int:
-        """Units that a new claim may take: none while others wait, for those are served first."""
-        return 0 if self.wanted > self.reserved else self.free
+    def claimable(self, channel: str | None) -> int:
+        """Units that a new claim of a channel may take: none that others wait for, who are served first, and
+        where there are terms, none that are kept from it."""
+        waiting = self.wanted > self.reserved
+        if self.terms is None:
+            return 0 if waiting else self.free
+        free = self.free - (sum(units for _, units in grants(self)) if waiting else 0)
+        return max(0, free - self.terms.withheld(channel))
 
 
 EMPTY_SKU = SkuPart()
-Moves = Iterable[Movement | SupplyMovement]
 Skus = Mapping[str, SkuPart]
 """The SKU parts that a decision has before it, by SKU."""
 
 # Parts of an event are validated all at once: a constructor each costs half as much again.
 _MOVEMENTS = TypeAdapter(tuple[Movement, ...])
+_HOLD_MOVEMENTS = TypeAdapter(tuple[HoldMovement, ...])
 _AVAILABILITY = TypeAdapter(tuple[Availability, ...])
+
+AnyMovement = Movement | HoldMovement | SupplyMovement
+AnyBucket = Bucket | SoftBucket | SupplyBucket
+HOLDER = "promise/"
+"""A claim of this prefix is a held basket's, by the name of its stream; any other is an order's. An order id
+has no slash."""
 
 
 class Posting:
@@ -100,14 +116,11 @@ class Posting:
         """What was posted, validated."""
         return _MOVEMENTS.validate_python(self._posted)
 
-    def post(
-        self,
-        sku: str,
-        node: str,
-        source: Bucket | SupplyBucket,
-        target: Bucket | SupplyBucket,
-        quantity: int,
-    ) -> None:
+    def hold_movements(self) -> tuple[HoldMovement, ...]:
+        """What was posted between soft buckets alone, validated."""
+        return _HOLD_MOVEMENTS.validate_python(self._posted)
+
+    def post(self, sku: str, node: str, source: AnyBucket, target: AnyBucket, quantity: int) -> None:
         """Take `quantity` units from `source` to `target`; none is no movement."""
         assert quantity >= 0, f"{quantity} units of {sku} from {source} to {target}"
         if not quantity:
@@ -137,7 +150,7 @@ def added(sums: Mapping[str, int], key: str, delta: int) -> dict[str, int]:
     return copy
 
 
-def _sums(part: SkuPart, movements: Moves) -> tuple[int, dict[str, int], dict[str, int], int]:
+def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[str, int], dict[str, int], int]:
     """Position, on hand, allocated and reserved after these movements of the SKU."""
     position, reserved = part.position, part.reserved
     on_hand, allocated = part.on_hand, part.allocated
@@ -149,20 +162,20 @@ def _sums(part: SkuPart, movements: Moves) -> tuple[int, dict[str, int], dict[st
             on_hand = added(on_hand, movement.node, -quantity)
         elif source == "allocated":
             allocated = added(allocated, movement.node, -quantity)
-        elif source == "reserved":
+        elif source == "reserved" or source == "held":
             reserved -= quantity
         if target == "on_hand":
             on_hand = added(on_hand, movement.node, quantity)
         elif target == "allocated":
             allocated = added(allocated, movement.node, quantity)
-        elif target == "reserved":
+        elif target == "reserved" or target == "held":
             reserved += quantity
     return position, on_hand, allocated, reserved
 
 
-def moved(part: SkuPart, movements: Moves) -> SkuPart:
+def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
-    return SkuPart(*_sums(part, movements), part.wanted, part.claims)
+    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms)
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -172,28 +185,62 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         before = claims.pop(order_id, NO_CLAIM)
         wanted, held = before.wanted, before.held + won
         if wanted or held:
-            claims[order_id] = OrderClaim(wanted, held, before.since)
-    return SkuPart(part.position, part.on_hand, part.allocated, part.reserved, part.wanted, claims)
+            claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
+    sums = (part.position, part.on_hand, part.allocated, part.reserved)
+    return SkuPart(*sums, part.wanted, claims, part.terms)
+
+
+def reclaimed(
+    part: SkuPart, movements: Iterable[AnyMovement], changes: Iterable[tuple[str, int, str | None]]
+) -> SkuPart:
+    """The SKU after these movements of it by which each claim (holder, units, since) wants and holds so many
+    more, or less. Sums again: another lane's part of it may be folded before or after."""
+    claims, wanted = dict(part.claims), part.wanted
+    for holder, won, since in changes:
+        before = claims.pop(holder, NO_CLAIM)
+        sums = (before.wanted + won, before.held + won)
+        after = OrderClaim(*sums, before.since or since, before.channel)
+        wanted += won
+        if after.wanted or after.held:
+            claims[holder] = after
+    return SkuPart(*_sums(part, movements), wanted, claims, part.terms)
 
 
 def asked(
-    part: SkuPart, movements: Iterable[Movement], order_id: str, wanted: int, since: str | None
+    part: SkuPart,
+    movements: Iterable[Movement],
+    order_id: str,
+    wanted: int,
+    since: str | None,
+    channel: str | None,
 ) -> SkuPart:
-    """The SKU after these movements of it for an order, which wants `wanted` units of it from now on, and
-    has waited `since`; None, as long as its claim says."""
+    """The SKU after these movements of it for an order of a channel, which wants `wanted` units of it from
+    now on, and has waited `since`; None, as long as its claim says."""
     position, on_hand, allocated, reserved = _sums(part, movements)
     claims = dict(part.claims)
     before = claims.pop(order_id, NO_CLAIM)
     held = before.held + reserved - part.reserved
     if wanted or held:
-        claims[order_id] = OrderClaim(wanted, held, since or before.since)
-    return SkuPart(position, on_hand, allocated, reserved, part.wanted + wanted - before.wanted, claims)
+        claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
+    total = part.wanted + wanted - before.wanted
+    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms)
 
 
 def evolve_sku(
-    part: SkuPart, event: StockReceived | StockAdjusted | StockPegged | ReservationBroken
+    part: SkuPart,
+    event: StockReceived
+    | StockAdjusted
+    | StockPegged
+    | ReservationBroken
+    | HoldsBroken
+    | PromiseTermsDefined,
 ) -> SkuPart:
     """The SKU after an event of its own stream."""
+    if isinstance(event, PromiseTermsDefined):
+        return replace(part, terms=terms_of(event))
+    if isinstance(event, HoldsBroken):
+        lost = [(HOLDER + hold.promise_id, -hold.quantity, None) for hold in event.holds]
+        return reclaimed(part, event.movements, lost)
     after = moved(part, event.movements)
     match event:
         case StockPegged():
@@ -242,29 +289,71 @@ def adjust(part: SkuPart, command: AdjustStock) -> StockAdjusted:
 
 
 def peg(sku: str, part: SkuPart) -> list[Event]:
-    """Give the free units to those who wait, oldest first; nothing when nobody waits or nothing is free."""
+    """Give the free units to those who wait, oldest first, each what the terms leave to its channel; nothing
+    when nobody waits or nothing is free."""
     free = part.free
     assert free >= 0, f"{sku}: {-free} units are promised that do not exist"
     if not free or part.wanted == part.reserved:
         return []
-    won = _share(
-        free,
-        (
-            (order_id, claim.wanted - claim.held)
-            for order_id, claim in _by_age(part.claims)
-            if claim.wanted > claim.held
-        ),
-    )
+    won = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in grants(part))
+    if not won:
+        return []
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "unreserved", "reserved", sum(claim.quantity for claim in won))
-    return [StockPegged(sku=sku, claims=won, movements=posting.movements())]
+    version = None if part.terms is None else part.terms.version
+    return [StockPegged(sku=sku, claims=won, terms_version=version, movements=posting.movements())]
 
 
-def break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
-    """Take `quantity` promised units back, from the youngest claims first."""
+def grants(part: SkuPart) -> list[tuple[str, int]]:
+    """(order id, units) of the free units that those who wait get now, oldest first."""
+    waiting = _by_age({holder: claim for holder, claim in part.claims.items() if claim.wanted > claim.held})
+    if part.terms is None:
+        return list(_shares(part.free, ((holder, claim.wanted - claim.held) for holder, claim in waiting)))
+    left, found = part.free, list[tuple[str, int]]()
+    for holder, claim in waiting:
+        quantity = min(claim.wanted - claim.held, left - part.terms.withheld(claim.channel))
+        if quantity > 0:
+            found.append((holder, quantity))
+            left -= quantity
+    return found
+
+
+def take_back_promises(sku: str, part: SkuPart, quantity: int) -> tuple[list[Event], SkuPart]:
+    """Take `quantity` promised units back: from held baskets first, then from orders, the youngest first.
+    The events, and the SKU after them."""
+    events: list[Event] = []
+    holds = [(holder, claim) for holder, claim in part.claims.items() if holder.startswith(HOLDER)]
+    if holds:
+        broken = _break_holds(sku, part, dict(holds), quantity)
+        part = evolve_sku(part, broken)
+        quantity -= sum(hold.quantity for hold in broken.holds)
+        events.append(broken)
+    if quantity:
+        taken = _break_youngest(sku, part, quantity)
+        part = evolve_sku(part, taken)
+        events.append(taken)
+    return events, part
+
+
+def _break_holds(sku: str, part: SkuPart, holds: Mapping[str, OrderClaim], quantity: int) -> HoldsBroken:
+    takers = ((holder, claim.held) for holder, claim in reversed(_by_age(holds)))
+    lost = tuple(
+        HeldUnits(promise_id=holder.removeprefix(HOLDER), quantity=units)
+        for holder, units in _shares(quantity, takers)
+    )
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
+    return HoldsBroken(sku=sku, holds=lost, movements=posting.hold_movements())
+
+
+def _break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
     lost = _share(
         quantity,
-        ((order_id, claim.held) for order_id, claim in reversed(_by_age(part.claims)) if claim.held),
+        (
+            (holder, claim.held)
+            for holder, claim in reversed(_by_age(part.claims))
+            if claim.held and not holder.startswith(HOLDER)
+        ),
     )
     assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
     posting = Posting({sku: part})
@@ -274,14 +363,16 @@ def break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
 
 def _share(units: int, takers: Iterable[tuple[str, int]]) -> tuple[Claim, ...]:
     """Hand out units in the takers' order, to each at most what it may take."""
-    claims: list[Claim] = []
-    for order_id, most in takers:
-        quantity = min(units, most)
-        claims.append(Claim(order_id=order_id, quantity=quantity))
-        units -= quantity
+    return tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in _shares(units, takers))
+
+
+def _shares(units: int, takers: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    for taker, most in takers:
         if not units:
-            break
-    return tuple(claims)
+            return
+        quantity = min(units, most)
+        yield taker, quantity
+        units -= quantity
 
 
 def _by_age(claims: Mapping[str, OrderClaim]) -> Sequence[tuple[str, OrderClaim]]:

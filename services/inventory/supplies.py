@@ -11,13 +11,12 @@ from typing import TypeVar
 
 from libs.events.contract import Event
 from libs.events.feeds import FeedStale, StockReported
-from libs.events.inventory import Movement, StockShorted
+from libs.events.inventory import StockShorted
 from libs.events.record import changed, record
 from libs.events.stocktaking import AdjustmentProposed, CountRecorded, DifferenceSettled, DifferenceSource
 from libs.events.supply import (
     SupplyCancelled,
     SupplyExpected,
-    SupplyMovement,
     SupplyReceived,
     TransferClosed,
     TransferDispatched,
@@ -25,7 +24,7 @@ from libs.events.supply import (
     TransferReceiptHeld,
     TransferReceived,
 )
-from services.inventory.stock import added
+from services.inventory.stock import AnyMovement, added
 
 SUPPLY_STREAM = "supply/"
 KEPT_BUCKETS = frozenset({"inbound", "in_transit", "quarantine", "damaged", "suspect", "vendor"})
@@ -132,7 +131,7 @@ NO_SUPPLY = SupplyPart()
 
 def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:
     """The part after an event of its SKU, or a short pick of an order."""
-    moves: Iterable[Movement | SupplyMovement] = getattr(event, "movements", ())
+    moves: Iterable[AnyMovement] = getattr(event, "movements", ())
     after = _held(part, [move for move in moves if move.sku == sku])
     match event:
         case StockShorted():
@@ -166,7 +165,7 @@ def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:
     return after
 
 
-def _held(part: SupplyPart, movements: Iterable[Movement | SupplyMovement]) -> SupplyPart:
+def _held(part: SupplyPart, movements: Iterable[AnyMovement]) -> SupplyPart:
     held = part.held
     for move in movements:
         for bucket, delta in ((move.source, -move.quantity), (move.target, move.quantity)):

@@ -15,7 +15,7 @@ from tests.chaos.oracle import Books, judge
 from tests.chaos.postgres_proxy import Proxy
 from tests.chaos.processes import Processes
 from tests.chaos.shop import Shop
-from tests.e2e.conftest import Stack, own_stack
+from tests.e2e.stacks import Stack, own_stack
 
 LANES = 8
 QUICK = {

@@ -20,7 +20,7 @@ from deploy.local import programs
 from deploy.local.home import Home
 from deploy.local.stack import readiness
 from libs.runtime.settings import settings
-from tests.e2e.conftest import ROOT, Stack, free_ports
+from tests.e2e.stacks import ROOT, Stack, free_ports
 from tests.e2e.test_stop import ready
 
 STOP_SECONDS = 15.0

@@ -113,7 +113,7 @@ class Shop:
                 assert time.monotonic() < give_up_at, "Kafka never took it"
                 await asyncio.sleep(_PAUSE_SECONDS)
 
-    def submission(self, number: str, lines: Lines) -> SubmitOrder:
+    def submission(self, number: str, lines: Lines, promise_id: str | None = None) -> SubmitOrder:
         return SubmitOrder(
             order_id=order_id(self.tenant, "web", number),
             channel="web",
@@ -125,11 +125,12 @@ class Shop:
                 for line, (sku, units) in enumerate(lines, 1)
             ),
             destination=Destination(country="GB"),
+            promise_id=promise_id,
         )
 
-    async def order(self, lines: Lines, times: int = 1) -> str:
+    async def order(self, lines: Lines, times: int = 1, promise_id: str | None = None) -> str:
         """Submit one more order; its id."""
-        command = self.submission(str(len(self.orders)), lines)
+        command = self.submission(str(len(self.orders)), lines, promise_id)
         self.orders.append(command.order_id)
         await self.send("intake", command, times=times)
         return command.order_id

@@ -10,6 +10,7 @@ import pytest
 
 from cli.client import Refused, connect
 from libs.events.intake import CancelOrder
+from libs.events.promise import HoldStock, Wanted
 from tests.chaos.conftest import LANES, Case
 from tests.chaos.processes import Processes
 from tests.chaos.shop import Lines, Shop, fetch
@@ -166,17 +167,35 @@ async def test_15_opposed_order(case: Case) -> None:
 _LANES_OF = "SELECT lane FROM log WHERE tenant = $1 AND type LIKE 'oms.inventory.stock_%ed'"
 
 
-async def test_18_a_cancellation_races_the_allocation(case: Case) -> None:
-    """a cancellation races the allocation (reservations do not expire yet)"""
+async def test_18_a_reservation_expires_as_it_is_confirmed(case: Case) -> None:
+    """a reservation's expiry races its confirmation: each resolved once"""
     dice = random.Random(18)
 
-    async def change_their_mind(shop: Shop) -> None:
-        order = await shop.order([("TEA", 1), ("RARE", 1)])
-        await asyncio.sleep(dice.random() * 0.3)
-        await shop.send("intake", CancelOrder(order_id=order))
+    async def check_out(shop: Shop, number: int) -> None:
+        basket = f"basket-{number}"
+        wanted = (Wanted(sku="TEA", quantity=1), Wanted(sku="RARE", quantity=1))
+        await shop.send("inventory", HoldStock(promise_id=basket, lines=wanted, ttl_seconds=1))
+        await asyncio.sleep(0.7 + dice.random() * 0.8)
+        order = await shop.order([("TEA", 1), ("RARE", 1)], promise_id=basket)
+        if number % 4 == 0:
+            await shop.send("intake", CancelOrder(order_id=order))
         case.fault()
 
-    async with case.shop({"TEA": 1000, "RARE": 20}) as shop:
-        await asyncio.gather(*(change_their_mind(shop) for _ in range(200)))
-        await shop.closed()
+    async with case.shop({"TEA": 1000, "RARE": 60}) as shop:
+        await asyncio.gather(*(check_out(shop, number) for number in range(200)))
+        await shop.served()
         case.recovered()
+        rows = await fetch("inventory", _RESOLVED, shop.tenant)
+        ends = Counter(row[0] for row in rows)
+        assert set(ends.values()) == {1}, "a basket was resolved twice, or never"
+        told = Counter(row[1] for row in rows)
+        assert told.keys() == {"oms.inventory.promise_confirmed", "oms.inventory.promise_expired"}, (
+            f"neither way won: {told}"
+        )
+
+
+_RESOLVED = """
+    SELECT payload ->> 'promise_id', type FROM log
+    WHERE tenant = $1 AND origin = 'decided' AND type = ANY (ARRAY[
+        'oms.inventory.promise_confirmed', 'oms.inventory.promise_expired',
+        'oms.inventory.promise_released'])"""

@@ -21,7 +21,7 @@ from tests.chaos.conftest import Case
 from tests.chaos.oracle import at_rest, stages
 from tests.chaos.processes import Processes
 from tests.chaos.shop import Shop, fetch
-from tests.e2e.conftest import Stack
+from tests.e2e.stacks import Stack
 from tests.e2e.test_poison import PAYLOADS
 
 pytestmark = pytest.mark.chaos

@@ -7,6 +7,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 from libs.events.contract import Contract
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
+from tests.contract.example_promises import HELD
 from tests.contract.example_shipments import DELIVERY, NOTIFICATIONS, RETURNS, WORK
 from tests.contract.example_supply import SUPPLY
 
@@ -15,6 +16,7 @@ _GROUPS: tuple[Pairs, ...] = (
     STOCK,
     PROMISES,
     SUPPLY,
+    HELD,
     ROUTING,
     WORK,
     DELIVERY,

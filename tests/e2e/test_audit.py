@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from libs.runtime.settings import settings
-from tests.e2e.conftest import Stack, own_stack
+from tests.e2e.stacks import Stack, own_stack
 
 pytestmark = pytest.mark.e2e
 TENANT = "audited"

@@ -11,7 +11,7 @@ import pytest
 
 from libs.runtime.kafka import KafkaPublisher
 from libs.runtime.settings import settings
-from tests.e2e.conftest import Stack
+from tests.e2e.stacks import Stack
 
 pytestmark = pytest.mark.e2e
 DEADLINE_SECONDS = 60.0

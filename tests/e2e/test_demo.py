@@ -15,7 +15,7 @@ import pytest
 from deploy.local.home import Home
 from deploy.local.programs import find
 from libs.runtime.settings import settings
-from tests.e2e.conftest import ROOT, Stack
+from tests.e2e.stacks import ROOT, Stack
 
 pytestmark = pytest.mark.e2e
 

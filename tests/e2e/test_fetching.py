@@ -9,7 +9,7 @@ from aiokafka.admin import NewTopic
 
 from libs.runtime.kafka import KafkaPublisher, fetch_together, lone_consumer, open_admin
 from libs.runtime.settings import settings
-from tests.e2e.conftest import Stack
+from tests.e2e.stacks import Stack
 
 pytestmark = pytest.mark.e2e
 

@@ -11,7 +11,7 @@ import pytest
 from libs.runtime.kafka import KafkaPublisher, Lanes
 from libs.runtime.settings import settings
 from libs.runtime.tokens import mint
-from tests.e2e.conftest import Stack, free_ports
+from tests.e2e.stacks import Stack, free_ports
 from tests.e2e.test_stop import end_inventory, inventory, ready, wait_for
 
 pytestmark = pytest.mark.e2e

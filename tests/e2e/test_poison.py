@@ -18,7 +18,7 @@ from libs.runtime import wire
 from libs.runtime.kafka import KafkaPublisher, Lanes
 from libs.runtime.settings import settings
 from libs.runtime.stage import commands_topic
-from tests.e2e.conftest import Stack
+from tests.e2e.stacks import Stack
 
 pytestmark = pytest.mark.e2e
 

@@ -17,7 +17,7 @@ from libs.runtime.kafka import KafkaPublisher
 from libs.runtime.settings import STAGES, settings
 from libs.runtime.stage import commands_topic
 from libs.runtime.topics import lifecycle_topics
-from tests.e2e.conftest import Stack
+from tests.e2e.stacks import Stack
 
 pytestmark = pytest.mark.e2e
 

@@ -16,7 +16,7 @@ from cli.loadfile import read_orders
 from cli.submit import submit
 from deploy.local.stack import readiness
 from libs.runtime.settings import settings
-from tests.e2e.conftest import Stack
+from tests.e2e.stacks import Stack
 from tests.e2e.test_cli import HEADER, row, until
 
 pytestmark = pytest.mark.e2e

@@ -12,7 +12,7 @@ from libs.runtime.complaint import Complaint
 from libs.runtime.migrate import databases, migrate_all
 from libs.runtime.settings import Settings, settings
 from libs.runtime.topics import lifecycle_topics
-from tests.e2e.conftest import Stack
+from tests.e2e.stacks import Stack
 
 pytestmark = pytest.mark.e2e
 

@@ -20,7 +20,7 @@ from deploy.local.home import Home
 from deploy.local.programs import find
 from libs.runtime.settings import settings
 from libs.runtime.tokens import mint
-from tests.e2e.conftest import ROOT, Stack, free_ports
+from tests.e2e.stacks import ROOT, Stack, free_ports
 
 pytestmark = pytest.mark.e2e
 COMMANDS = 30

@@ -8,13 +8,14 @@ from libs.events.fulfillment import (
     ShipmentDispatched,
 )
 from libs.events.ids import order_id
-from libs.events.intake import CancelOrder, ReleaseHold
+from libs.events.intake import CancelOrder, ReleaseHold, SubmitOrder
 from libs.events.inventory import (
     AdjustStock,
     ReceiveStock,
 )
 from libs.events.notifications import MessageRequested, RecordMessageOutcome
 from libs.events.order import Sealed
+from libs.events.promise import HoldStock, Wanted
 from libs.events.returns import (
     AuthoriseReturn,
     InspectedUnits,
@@ -27,6 +28,7 @@ from tests.flow.world import STAGES, TENANT, World
 
 INTAKE, _, _, FULFILLMENT, _, _ = STAGES
 CONTACT = Sealed(subject="c:7", nonce="A" * 16, ciphertext="A" * 24)
+BASKET = (Wanted(sku="TEA", quantity=1), Wanted(sku="MUG", quantity=1))
 LATE = (("notifications", INTAKE), ("inventory", FULFILLMENT), ("returns", INTAKE), ("intake", FULFILLMENT))
 """Who hears of whom only at the end of a stretch: what was caused later arrives earlier."""
 
@@ -74,6 +76,11 @@ async def orders(world: World, dice: random.Random, numbers: range) -> None:
                 ReleaseHold(order_id=known(), hold="payment"),
             ]
         )
+        if isinstance(what, SubmitOrder) and n % 3 == 0:
+            hold = HoldStock(promise_id=f"basket-{n}", lines=BASKET, ttl_seconds=2 if n % 2 else 60)
+            await world.send(hold)
+            await world.turn(["inventory"] if n % 4 else [])
+            what = what.model_copy(update={"promise_id": f"basket-{n}"})
         await world.send(what)
         for _ in range(dice.randint(0, 9)):
             await world.turn([dice.choice(stages)])

@@ -8,8 +8,7 @@ from libs.events.catalogue import decode
 from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentReleased
 from libs.events.intake import OrderAccepted, OrderClosed
-from libs.events.inventory import NETWORK, SOURCES, Movement
-from libs.events.supply import SupplyMovement
+from libs.events.inventory import NETWORK, SOURCES
 from libs.runtime.audit import DATABASE, TOPIC, Audit, Known, Lane, audit
 from libs.runtime.audit_stage import anchor_known, database_rows, each_once, topic_rows
 from libs.runtime.digest import memory_digest
@@ -20,6 +19,7 @@ from libs.runtime.replay_order import Causes, LaneOrder, LaneStand, own_context
 from libs.runtime.stage import ANCHORS_TOPIC, Stage
 from libs.runtime.wire import Record
 from services.inventory.ledger import movements
+from services.inventory.stock import AnyMovement
 from tests.flow.world import STAGES, TENANT, World
 
 
@@ -79,7 +79,8 @@ def ledger_holds(world: World) -> None:
             covered = source in SOURCES or held[node, source] >= 0
             assert covered, f"{sku}: {source} below zero at {position}"
         on_hand = sum(units for (_, bucket), units in held.items() if bucket == "on_hand")
-        assert held[NETWORK, "reserved"] <= on_hand, f"{sku}: more promised than there is"
+        promised = held[NETWORK, "reserved"] + held[NETWORK, "held"]
+        assert promised <= on_hand, f"{sku}: more promised than there is"
         stored = world.logs["inventory"].table_sums["balance"]
         for (node, bucket), units in held.items():
             assert stored.get((tenant, sku, node, bucket), (0,))[0] == units, f"{sku}: balance drifted"
@@ -228,7 +229,7 @@ def _decided(world: World, stage: str) -> list[LogRow]:
     return [row for row in in_stream_order(world, stage) if row.origin == "decided"]
 
 
-def _movements(row: LogRow) -> tuple[Movement | SupplyMovement, ...]:
+def _movements(row: LogRow) -> tuple[AnyMovement, ...]:
     event = decode(row.type, row.version, row.payload)
     assert isinstance(event, Event)
     return tuple(movements(event))

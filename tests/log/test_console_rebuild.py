@@ -223,7 +223,8 @@ async def _shape(pool: asyncpg.Pool, schema: str) -> list[str]:
         """SELECT replace(indexdef, $1, '') FROM pg_indexes WHERE schemaname = $1
         UNION ALL SELECT relname || relrowsecurity || relforcerowsecurity FROM pg_class
             WHERE relnamespace = $1::regnamespace AND relkind = 'r'
-        UNION ALL SELECT tablename || policyname || roles::text || qual FROM pg_policies WHERE schemaname = $1
+        UNION ALL SELECT tablename || policyname || roles::text || replace(qual, $1, '') FROM pg_policies
+            WHERE schemaname = $1
         UNION ALL SELECT conname || replace(conrelid::regclass::text, $1, '') || contype::text
             FROM pg_constraint WHERE connamespace = $1::regnamespace
         ORDER BY 1""",

@@ -28,10 +28,11 @@ from libs.events.fulfillment import (
     ShippedPackage,
 )
 from libs.events.ids import partition_key
-from libs.events.intake import CancelOrder, OrderHeld, ReleaseHold
+from libs.events.intake import CancelOrder, OrderHeld, ReleaseHold, SubmitOrder
 from libs.events.inventory import AdjustStock, ReceiveStock
 from libs.events.notifications import MessageRequested, RecordMessageOutcome
 from libs.events.order import Sealed
+from libs.events.promise import HoldStock, ReleasePromise, Wanted
 from libs.events.returns import (
     AuthoriseReturn,
     InspectedUnits,
@@ -127,11 +128,27 @@ class People:
             payment=dice.choice(("paid", "paid", "paid", "on_account", "pending")),
             contact=_CONTACT if dice.random() < 0.3 else None,
         )
+        if dice.random() < 0.25:
+            submitted = self._hold(number, submitted, at)
         self.send(submitted, f"order {number}", at=at)
         for change_of_mind in range(dice.choice((0, 0, 0, 0, 1, 2))):
             cancel = CancelOrder(order_id=submitted.order_id)
             later = at + dice.choice((0.02, 0.5, 5.0, 60.0, 600.0)) * dice.random()
             self.send(cancel, f"cancel {number} {change_of_mind}", at=later)
+
+    def _hold(self, number: int, submitted: SubmitOrder, at: float) -> SubmitOrder:
+        """A basket is held for the order, shortly before it, or after it; its end comes near, too."""
+        dice = Random(f"basket {self.seed} {number}")
+        basket = f"basket-{number}"
+        wanted = [Wanted(sku=line.sku, quantity=line.quantity) for line in submitted.lines]
+        if dice.random() < 0.3:
+            wanted.append(Wanted(sku=dice.choice(SKUS), quantity=1))
+        early = dice.choice((-0.01, 0.02, 0.5, 2.0, 8.0))
+        hold = HoldStock(promise_id=basket, lines=tuple(wanted), ttl_seconds=dice.choice((1, 2, 3, 8, 30)))
+        self.send(hold, f"hold {number}", at=max(0.2, at - early))
+        if dice.random() < 0.2:
+            self.send(ReleasePromise(promise_id=basket), f"release {number}", at=at + dice.random())
+        return submitted.model_copy(update={"promise_id": basket})
 
     def _stock(self, number: int, at: float) -> None:
         """A delivery or a count near an order, and what somebody gets wrong."""

@@ -19,6 +19,7 @@ from libs.events.inventory import (
     Shortage,
 )
 from libs.events.order import Destination, LineQuantity, NodeLines, OrderLine
+from libs.events.promise import HoldStock, Wanted
 from libs.events.returns import Disposition, ReturnedUnits, ReturnReceived
 from libs.events.routing import OrderRouted
 from libs.events.timer import TimerDue
@@ -53,6 +54,16 @@ def accepted(order_id: str, *ordered: Units) -> OrderAccepted:
         ),
         destination=FRANCE,
     )
+
+
+def hold(promise_id: str, *wanted: Units, ttl_seconds: int = 900) -> HoldStock:
+    basket = tuple(Wanted(sku=sku, quantity=quantity) for sku, quantity in wanted)
+    return HoldStock(promise_id=promise_id, lines=basket, ttl_seconds=ttl_seconds)
+
+
+def of_basket(promise_id: str, order: OrderAccepted) -> OrderAccepted:
+    """The order of a basket that was held."""
+    return order.model_copy(update={"promise_id": promise_id})
 
 
 def routed(order_id: str, round_: int, **by_node: tuple[LineQuantity, ...]) -> OrderRouted:

@@ -58,7 +58,7 @@ class World:
     balance: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Units by SKU, node and bucket."""
     promise: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Units by SKU, on hand or reserved."""
+    """Units by SKU, on hand, or reserved and held."""
     _sequence: Counter[int] = field(default_factory=Counter)
     _inputs: int = 0
 
@@ -104,8 +104,8 @@ class World:
             )
             self.balance[move.sku, move.node, move.target] += move.quantity
             for bucket, delta in ((move.source, -move.quantity), (move.target, move.quantity)):
-                if bucket in ("on_hand", "reserved"):
-                    self.promise[move.sku, bucket] += delta
+                if bucket in ledger.PROMISED:
+                    self.promise[move.sku, "on_hand" if bucket == "on_hand" else "reserved"] += delta
         for move in ledger.movements(event):
             assert 0 <= self.promise[move.sku, "reserved"] <= self.promise[move.sku, "on_hand"], (
                 f"more of {move.sku} is promised than on hand with {event!r}"

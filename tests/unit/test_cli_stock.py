@@ -78,6 +78,7 @@ def test_a_sku_is_shown_by_node_with_who_waits_oldest_first(monkeypatch: pytest.
                 "sku": "A B",
                 "on_hand": 4,
                 "reserved": 4,
+                "held": 0,
                 "available": 0,
                 "nodes": nodes_,
             },

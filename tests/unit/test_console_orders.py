@@ -20,7 +20,7 @@ from services.console.sentences import money, sentence
 from services.console.standing import STATUSES, line_standings, milestones, returned_units, status
 from services.console.stored import read_state, write_state
 from tests.console_lives import LIVES, Life, cancelled, delivered, receipts, troubled
-from tests.console_parts import at, envelopes
+from tests.console_parts import at, baskets, envelopes
 
 ORDER = "o-1"
 Published = Sequence[Envelope[Event]]
@@ -241,7 +241,7 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
     lives: list[Callable[[str], Life]] = list(LIVES.values())
     told = {e.body.TYPE: e.body for life in lives for e in in_order(life(ORDER))}
     of_orders = {event.TYPE for events in EVENTS.values() for event in events if event.stream is not None}
-    elsewhere = {e.TYPE for e in receipts(ORDER)} | {"oms.routing.node_defined"}
+    elsewhere = {e.TYPE for e in (*receipts(ORDER), *baskets())} | {"oms.routing.node_defined"}
     assert of_orders - elsewhere == set(told)
     for event in told.values():
         text = sentence(event)

@@ -1,6 +1,7 @@
 """The subscription without a broker: batches in parts, attempts, being told to read elsewhere, stopping."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -135,6 +136,83 @@ async def test_a_poll_that_brought_as_much_as_one_may_gathers_nothing() -> None:
     subscription, consumer = Reading(Taker(), poll_records_max=1).subscription, Trickle()
     for offset in range(1, 20):
         assert [record.offset for record in await subscription._poll(cast(Any, consumer))] == [offset]
+
+
+class TwoTopics(Consumer):
+    """A topic with so many records that come first, and one with more of the others than anybody asks for."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self.left, self.closed = first, set[TopicPartition]()
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition(topic, lane) for topic in (FIRST, OTHER, COMMANDS) for lane in (0, 1)}
+
+    def pause(self, *places: TopicPartition) -> None:
+        self.closed |= set(places)
+
+    def resume(self, *places: TopicPartition) -> None:
+        self.closed -= set(places)
+
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> Any:
+        found = {}
+        for place in (TopicPartition(FIRST, 0), TopicPartition(OTHER, 0), TopicPartition(COMMANDS, 0)):
+            count = min(self.left, 250) if place.topic == FIRST else 100
+            if place not in self.closed and count:
+                record = ConsumerRecord(place.topic, 0, 0, 0, 0, b"k", b"x", None, 1, 1, ())
+                found[place] = [record] * count
+        self.left -= len(found.get(TopicPartition(FIRST, 0), ()))
+        return found
+
+
+FIRST, OTHER, COMMANDS = "finishes", "begins", "commands"
+
+
+def two_topics(first: int) -> tuple[Subscription, TwoTopics]:
+    consumer = TwoTopics(first)
+    subscription = Subscription(
+        KafkaBroker(apply_types=False),
+        Settings(gather_seconds=0),
+        group="orderlog.test",
+        topics=[FIRST, OTHER, COMMANDS],
+        taker=Taker(),
+        tracer=NoOpTracer(),
+        first=[FIRST],
+        others=[OTHER],
+    )
+    subscription._subscriber.consumer = cast(Any, consumer)
+    return subscription, consumer
+
+
+async def came(subscription: Subscription, consumer: TwoTopics) -> dict[str, int]:
+    return Counter(record.topic for record in await subscription._poll(cast(Any, consumer)))
+
+
+async def test_nothing_is_begun_while_a_backlog_is_to_be_finished() -> None:
+    subscription, consumer = two_topics(first=600)
+    polls = [await came(subscription, consumer) for _ in range(5)]
+    assert polls == [
+        {FIRST: 250, OTHER: 100, COMMANDS: 100},
+        {FIRST: 250, COMMANDS: 100},
+        {FIRST: 100, COMMANDS: 100},
+        {OTHER: 100, COMMANDS: 100},
+        {OTHER: 100, COMMANDS: 100},
+    ]
+
+
+async def test_a_backlog_that_never_ends_keeps_the_others_out_for_some_polls_only() -> None:
+    subscription, consumer = two_topics(first=1_000_000)
+    polls = [await came(subscription, consumer) for _ in range(40)]
+    assert 2 <= sum(OTHER in poll for poll in polls) <= 4
+
+
+async def test_a_halted_lane_is_not_taken_up_again_by_who_gave_way() -> None:
+    subscription, consumer = two_topics(first=300)
+    await came(subscription, consumer)
+    subscription.pause([1])
+    for _ in range(3):
+        await came(subscription, consumer)
+    assert {place for place in consumer.closed if place.topic == OTHER} == {TopicPartition(OTHER, 1)}
 
 
 async def test_large_records_are_taken_in_parts_and_in_order() -> None:

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 
 from libs.events.contract import Command
 from libs.events.inventory import AdjustStock, ReceiveStock
+from libs.events.promise import HoldStock, ReleasePromise, Wanted
 from libs.runtime.edge import Edge
 from libs.runtime.problems import Problem, install
 from libs.runtime.tokens import Claims
@@ -106,4 +107,55 @@ async def test_a_list_has_one_to_five_hundred_items(
 ) -> None:
     answer = await client.post("/v1/stock/receipts", json={"items": items})
     assert answer.status_code == 422
+    assert taken.commands == []
+
+
+async def test_a_basket_is_one_command_and_the_same_key_the_same_promise(
+    client: httpx.AsyncClient, taken: Taken
+) -> None:
+    body = {"lines": [{"sku": "A", "quantity": 2}], "ttl_seconds": 60, "channel": "web"}
+    for key in ("k1", "k1", "k2"):
+        answer = await client.post("/v1/promises", json=body, headers={"Idempotency-Key": key})
+        assert answer.status_code == 202
+    first, again, other = taken.commands
+    assert isinstance(first, HoldStock)
+    assert isinstance(other, HoldStock)
+    assert (first.lines, first.ttl_seconds, first.channel) == (
+        (Wanted(sku="A", quantity=2),),
+        60,
+        "web",
+    )
+    assert first == again
+    assert first.promise_id != other.promise_id
+    assert taken.roles == {("integrator", "operator")}
+
+
+async def test_a_basket_may_bring_its_own_id_and_be_given_up(client: httpx.AsyncClient, taken: Taken) -> None:
+    await client.post("/v1/promises", json={"lines": [{"sku": "A", "quantity": 2}], "promise_id": "b1"})
+    await client.post("/v1/promises/b1/release", json={"reason": "emptied"})
+    held, released = taken.commands
+    assert isinstance(held, HoldStock)
+    assert (held.promise_id, held.ttl_seconds) == ("b1", 900)
+    assert released == ReleasePromise(promise_id="b1", reason="emptied")
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({"lines": []}, "lines"),
+        ({"lines": [{"sku": "A", "quantity": 0}]}, "quantity"),
+        ({"lines": [{"sku": "A", "quantity": 2**40}]}, "quantity"),
+        ({"lines": [{"sku": "A/B", "quantity": 1}]}, "sku"),
+        ({"lines": [{"sku": "A", "quantity": 1}], "ttl_seconds": 0}, "ttl_seconds"),
+        ({"lines": [{"sku": "A", "quantity": 1}], "ttl_seconds": 90_000}, "ttl_seconds"),
+        ({"lines": [{"sku": "A", "quantity": 1}], "promise_id": "a/b"}, "promise_id"),
+        ({"lines": [{"sku": "A", "quantity": 1}], "until": 1}, "until"),
+    ],
+)
+async def test_a_mistake_in_a_basket_is_told_where_it_is(
+    client: httpx.AsyncClient, taken: Taken, body: dict[str, Any], where: str
+) -> None:
+    answer = await client.post("/v1/promises", json=body)
+    assert answer.status_code == 422
+    assert [error["where"].split(".")[-1] for error in answer.json()["errors"]] == [where]
     assert taken.commands == []

@@ -4,6 +4,7 @@ hypothesis plays shop, routing, warehouse and customer around inventory, with pl
 about a node, reminders that come late, and facts that come before their causes.
 """
 
+from collections import Counter
 from itertools import count
 from uuid import UUID
 
@@ -20,19 +21,25 @@ from libs.events.inventory import (
     StockReserved,
 )
 from libs.events.order import LineQuantity
+from libs.events.promise import DefinePromiseTerms, PromiseConfirmed, PromiseHeld, ReleasePromise, Share
+from libs.events.refusal import CommandRefused
 from libs.events.returns import Disposition
 from services.inventory import domain
 from services.inventory.domain import Part
+from services.inventory.holds import NEW_PROMISE, PromisePart
+from services.inventory.ledger import movements
 from services.inventory.order import OrderPart, minus, plus, units
 from services.inventory.proof import prove
-from services.inventory.stock import SkuPart
+from services.inventory.stock import EMPTY_SKU, SkuPart, grants
 from tests.spec import NOON
 from tests.unit.inventory_trade import (
     accepted,
     adjust,
     cancelled,
     dispatched,
+    hold,
     line,
+    of_basket,
     receive,
     returned,
     routed,
@@ -43,6 +50,7 @@ from tests.unit.inventory_world import TENANT, World
 
 NOBODY = UUID(int=0)
 SKUS = st.sampled_from(("A", "B"))
+CHANNELS = st.sampled_from(("web", "pos"))
 NODES = st.sampled_from(("N1", "N2"))
 FEW = st.integers(1, 4)
 RARELY = st.sampled_from((False, False, False, True))
@@ -63,6 +71,7 @@ class InventoryLife(RuleBasedStateMachine):
         self.orders: list[str] = []
         self.stopped: set[str] = set()
         self.numbers = count(1)
+        self.baskets: list[str] = []
 
     @initialize(a=st.integers(0, 25), b=st.integers(0, 25))
     def open(self, a: int, b: int) -> None:
@@ -110,6 +119,76 @@ class InventoryLife(RuleBasedStateMachine):
         self.orders.append(order_id)
         assert bool(self.take(accepted(order_id, *wanted))) is not early
         assert self.take(accepted(order_id, *wanted)) == []
+
+    # Baskets. Their reminders come due at any moment, so each end races each order.
+
+    @rule(wanted=st.lists(st.tuples(SKUS, st.integers(1, 3)), min_size=1, max_size=3))
+    def hold(self, wanted: list[tuple[str, int]]) -> None:
+        """All of it, or nothing; never a unit that somebody waits for."""
+        self.baskets.append(f"b{next(self.numbers)}")
+        basket = hold(self.baskets[-1], *wanted)
+        sums = Counter[str]()
+        for sku, quantity in wanted:
+            sums[sku] += quantity
+        fits = all(quantity <= self.claimable(sku) for sku, quantity in sums.items())
+        [answer] = self.take(basket)
+        assert isinstance(answer, PromiseHeld) is fits
+        if fits:
+            assert [type(event) for event in self.take(basket)] == [CommandRefused]
+
+    @precondition(lambda self: self.baskets)
+    @rule(data=st.data(), wanted=st.lists(st.tuples(SKUS, st.integers(1, 3)), min_size=1, max_size=3))
+    def order_a_basket(self, data: st.DataObject, wanted: list[tuple[str, int]]) -> None:
+        """Any basket: held, lost, another's, or refused; and not always for the same units."""
+        order_id, basket = f"o{next(self.numbers)}", data.draw(st.sampled_from(self.baskets))
+        self.orders.append(order_id)
+        before = {sku: self.world.promise[sku, "reserved"] for sku in ("A", "B")}
+        held = self.world.parts.get(f"promise/{basket}", NEW_PROMISE)
+        assert isinstance(held, PromisePart)
+        answer, promised = self.take(of_basket(basket, accepted(order_id, *wanted)))
+        assert isinstance(answer, PromiseConfirmed) is (held.status == "held")
+        for sku in before:
+            new = sum(move.quantity for move in movements(promised) if move.sku == sku)
+            assert self.world.promise[sku, "reserved"] == before[sku] + new, "units were claimed twice"
+        assert self.take(of_basket(basket, accepted(order_id, *wanted))) == []
+
+    # Terms. Whatever they are, a promise is never broken for them, and they bind each new one.
+
+    @rule(sku=SKUS, safety=st.integers(0, 4), shares=st.dictionaries(CHANNELS, FEW, max_size=2), lends=RARELY)
+    def define_terms(self, sku: str, safety: int, shares: dict[str, int], lends: bool) -> None:
+        before = self.world.promise[sku, "reserved"]
+        lends_to = ("pos",) if lends else ()
+        kept = tuple(Share(channel=name, units=units, lends_to=lends_to) for name, units in shares.items())
+        self.take(DefinePromiseTerms(sku=sku, safety_stock=safety, shares=kept))
+        assert self.world.promise[sku, "reserved"] >= before
+
+    @rule(units=FEW, channel=CHANNELS, sku=SKUS)
+    def order_of_a_channel(self, units: int, channel: str, sku: str) -> None:
+        """It is promised nothing that is kept from its channel, by a count of our own."""
+        order_id = f"o{next(self.numbers)}"
+        self.orders.append(order_id)
+        part = self.world.parts.get(f"sku/{sku}", EMPTY_SKU)
+        assert isinstance(part, SkuPart)
+        self.take(accepted(order_id, (sku, units)).model_copy(update={"channel": channel}))
+        after = self.world.parts[f"sku/{sku}"]
+        assert isinstance(after, SkuPart)
+        if part.terms is not None and after.claims[order_id].held:
+            shares, lends = part.terms.shares, part.terms.lends_to
+            kept = sum(
+                n for name, n in shares.items() if name != channel and channel not in lends.get(name, ())
+            )
+            free = self.world.promise[sku, "on_hand"] - self.world.promise[sku, "reserved"]
+            assert free >= part.terms.safety_stock + kept
+
+    @precondition(lambda self: self.baskets)
+    @rule(data=st.data())
+    def give_a_basket_up(self, data: st.DataObject) -> None:
+        self.take(ReleasePromise(promise_id=data.draw(st.sampled_from(self.baskets))))
+
+    def claimable(self, sku: str) -> int:
+        part = self.world.parts.get(f"sku/{sku}", EMPTY_SKU)
+        assert isinstance(part, SkuPart)
+        return part.claimable(None)
 
     @rule()
     def order_one_sku_on_five_lines(self) -> None:
@@ -202,7 +281,10 @@ class InventoryLife(RuleBasedStateMachine):
             sku = stream.removeprefix("sku/")
             for bucket, sums in (("on_hand", part.on_hand), ("allocated", part.allocated)):
                 assert sums == self._units(sku, bucket)
-            assert part.reserved == self.world.balance[sku, NETWORK, "reserved"]
+            soft = {bucket: self.world.balance[sku, NETWORK, bucket] for bucket in ("reserved", "held")}
+            assert part.reserved == sum(soft.values())
+            held = sum(claim.held for holder, claim in part.claims.items() if holder.startswith("promise/"))
+            assert held == soft["held"]
             assert part.reserved == sum(claim.held for claim in part.claims.values())
             assert part.wanted == sum(claim.wanted for claim in part.claims.values())
             assert all(0 <= claim.held <= claim.wanted for claim in part.claims.values())
@@ -211,7 +293,7 @@ class InventoryLife(RuleBasedStateMachine):
     @invariant()
     def no_unit_lies_idle_unnoticed_while_somebody_waits(self) -> None:
         for stream, part in self.world.parts.items():
-            if isinstance(part, SkuPart) and part.free and part.wanted > part.reserved:
+            if isinstance(part, SkuPart) and part.wanted > part.reserved and grants(part):
                 assert (stream, "free") in self.world.timers
 
     @invariant()
@@ -222,6 +304,9 @@ class InventoryLife(RuleBasedStateMachine):
                 for order_id, claim in part.claims.items():
                     claims.setdefault(order_id, {})[stream.removeprefix("sku/")] = claim.wanted
         for stream, part in self.world.parts.items():
+            if isinstance(part, PromisePart) and part.status != "held":
+                late = (stream, "settle") in self.world.timers
+                assert late or stream not in claims, f"{stream} is {part.status} and holds units"
             if isinstance(part, OrderPart):
                 assert units(part.pending) == claims.get(stream, {})
                 if stream in self.stopped and part.status != "new":
@@ -234,6 +319,7 @@ class InventoryLife(RuleBasedStateMachine):
                 break
             self.world.due(next(iter(self.world.timers.values())))
         assert not self.world.timers, "reminders remind of each other for ever"
+        assert not any(self.world.balance[sku, NETWORK, "held"] for sku in ("A", "B")), "held for ever"
         self.nobody_is_forgotten()
         for rows in (self.world.log, sorted(self.world.log, key=lambda row: (row.lane, row.seq))):
             proof = prove(rows)

@@ -28,6 +28,7 @@
 
   // The strip: how old what is shown may be. The server's clock counts.
   let drift = 0;
+  const loaded = Date.now();
   const strip = () => document.getElementById("strip");
   const tell = () => {
     const here = strip();
@@ -58,7 +59,9 @@
     const wait = Math.max(0, (Number(part.dataset.lived) || 0) + pause - Date.now());
     due.set(part, setTimeout(() => {
       due.delete(part);
-      if (!part.isConnected || document.hidden) { part.dataset.stale = "1"; return; }
+      // Whoever types there, or goes through it by keys, is not to lose their place.
+      if (!part.isConnected || document.hidden || part.querySelector(":focus-visible")) {
+        part.dataset.stale = "1"; return; }
       part.dataset.lived = Date.now();
       htmx.trigger(part, "live");
     }, wait));
@@ -81,9 +84,17 @@
     stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 5000); };
     addEventListener("pagehide", () => stream.close(), { once: true });
   };
-  document.addEventListener("visibilitychange", () => {
+  const catchUp = () => setTimeout(() => {
     if (!document.hidden) for (const part of document.querySelectorAll("[data-stale]")) {
       delete part.dataset.stale; refresh(part); }
+  });
+  document.addEventListener("visibilitychange", catchUp);
+  document.addEventListener("focusout", catchUp);
+
+  // What a reader has opened stays open.
+  let opened = [];
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    opened = [...event.detail.target.querySelectorAll("details[open][id]")].map((one) => one.id);
   });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
@@ -113,7 +124,10 @@
     if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
   });
 
-  document.addEventListener("htmx:afterSwap", (event) => localise(event.detail.target.parentNode || document));
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+    localise(document);
+  });
   document.addEventListener("htmx:configRequest", (event) => {
     event.detail.headers["X-CSRF"] = document.body.dataset.csrf || "";
   });
@@ -125,6 +139,8 @@
     setInterval(tell, 1000);
     setInterval(() => { for (const time of document.querySelectorAll("time.ago[datetime]"))
       time.textContent = span((Date.now() + drift - new Date(time.dateTime)) / 1000); }, 10000);
+    setInterval(() => { for (const part of document.querySelectorAll("[data-live-every]"))
+      if (Date.now() - (Number(part.dataset.lived) || loaded) > 1000 * part.dataset.liveEvery) refresh(part); }, 1000);
     follow();
   });
 })();

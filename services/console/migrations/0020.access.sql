@@ -50,3 +50,17 @@ CREATE POLICY one_tenant ON access.unmaskings FOR SELECT TO orderlog_console_rea
     USING (tenant = current_setting('orderlog.tenant', true));
 GRANT USAGE ON SCHEMA access TO orderlog_console_reader;
 GRANT SELECT ON access.unmaskings TO orderlog_console_reader;
+
+-- Rebuilds of the read models, whoever runs them: how far, and what came of it.
+CREATE TABLE access.rebuilds (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    began_at timestamptz NOT NULL DEFAULT now(),
+    told_at timestamptz NOT NULL DEFAULT now(),
+    done bigint NOT NULL DEFAULT 0,
+    total bigint NOT NULL DEFAULT 0,
+    ended_at timestamptz,
+    failed text,
+    live_digest text,
+    rebuilt_digest text,
+    swapped boolean NOT NULL DEFAULT false
+);

@@ -21,6 +21,7 @@ from libs.runtime.tokens import mint
 from services.console.queries import Queries
 from services.console.web.roles import STAGE_ROLE
 from services.console.web.sessions import Session
+from services.console.web.stages import address
 
 WAIT_SECONDS = 10
 _TOKEN_SECONDS = 120
@@ -106,7 +107,7 @@ class Actions:
         content = None if body is None else orjson.dumps(body)
         try:
             answer = await self._http.request(
-                method, self._address(stage) + path, params=query, headers=headers, content=content
+                method, address(self._config, stage) + path, params=query, headers=headers, content=content
             )
             told = orjson.loads(answer.content)
         except httpx2.ConnectError:
@@ -114,11 +115,6 @@ class Actions:
         except (httpx2.HTTPError, orjson.JSONDecodeError) as error:
             return _silent(stage, f"broke off ({type(error).__name__})", "Whether it was done is not known.")
         return _refused(told) if answer.status_code >= 400 else Outcome(True, "Done.", events=(told,))
-
-    def _address(self, stage: str) -> str:
-        if self._config.stage_url:
-            return self._config.stage_url.format(stage=stage).rstrip("/")
-        return f"http://127.0.0.1:{self._config.port(stage)}"
 
     async def _shown(self, stage: str, events: Sequence[Mapping[str, Any]]) -> bool:
         """Wait a little until the read models have these events; whether they do."""

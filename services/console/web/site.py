@@ -12,7 +12,6 @@
 A part that follows the log is a template of its own that the page includes, and a route that draws it alone.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -27,6 +26,7 @@ from services.console.web.freshness import Freshness
 from services.console.web.guard import Guard
 from services.console.web.sessions import Session
 from services.console.web.shell import Shell
+from services.console.web.stages import Stages
 
 Position = Annotated[int | None, Query(ge=0, lt=2**63)]
 
@@ -42,8 +42,7 @@ class Site:
     freshness: Freshness
     feed: Feed
     actions: Actions
-    lags: Callable[[], Awaitable[Mapping[str, int | None]]]
-    """Records that each stage and the console have not consumed, by name."""
+    stages: Stages
 
     def queries(self, session: Session) -> Queries:
         """The read models as far as this person may see them."""
@@ -53,9 +52,9 @@ class Site:
         self, request: Request, session: Session, template: str, *, status: int = 200, **values: Any
     ) -> Response:
         """A page, or a part of one, for a person. What a template gets besides `values`: `session`, `now`,
-        `here` (the path), `stand` (how old all of it may be)."""
-        stand = await self.freshness.stand()
-        return self.shell.page(request, session, template, status=status, stand=stand, **values)
+        `here` (the path), `stand` (how old all of it may be; give it if `values` were read earlier)."""
+        known = values if "stand" in values else {"stand": await self.freshness.stand(), **values}
+        return self.shell.page(request, session, template, status=status, **known)
 
 
 def routes(site: Site) -> APIRouter:

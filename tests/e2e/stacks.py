@@ -1,7 +1,5 @@
-"""The stack that the end-to-end tests share: real Kafka, real PostgreSQL, every program a process.
-
-Started once a session in a folder and on ports of its own, and taken down again. With ORDERLOG_E2E_ATTACH
-set, the stack that runs already is used and left as it is.
+"""A stack for the end-to-end tests: real Kafka, real PostgreSQL, every program a process, in a folder and on
+ports of its own.
 """
 
 import json
@@ -49,15 +47,6 @@ class Stack:
         return answer
 
 
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    if os.environ.get("ORDERLOG_E2E_ATTACH"):
-        yield Stack(settings().home.resolve())
-        return
-    with own_stack() as running:
-        yield running
-
-
 @contextmanager
 def own_stack(**more: str) -> Iterator[Stack]:
     """A stack in a folder and on ports of its own; `more` are settings of it."""
@@ -73,6 +62,7 @@ def own_stack(**more: str) -> Iterator[Stack]:
         "ORDERLOG_SMTP_PORT": str(base + 3),
         "ORDERLOG_HTTP_PORT_BASE": str(base + 4),
         "ORDERLOG_SESSION_TIMEOUT_SECONDS": "6",  # the least that Kafka takes
+        "ORDERLOG_DEVELOPMENT_ISSUER": "on",
         **more,
     }
     with pytest.MonkeyPatch.context() as patch:

@@ -1,0 +1,219 @@
+"""Inventory's contracts of promises that are made before an order: a basket held for a while at checkout.
+
+A held promise claims units in the bucket `held`, at `NETWORK`, as a reservation does in `reserved`. It is
+resolved once: confirmed by the order that names it, released, or expired; `position` counts what happened to
+it from 1, so that an auditor sees it. Held and reserved units together never exceed what is on hand.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AwareDatetime, Field
+
+from libs.events.contract import (
+    Command,
+    Count,
+    Event,
+    Name,
+    Note,
+    OrderEvent,
+    PromiseId,
+    Quantity,
+    Sku,
+    SkuCommand,
+    SkuEvent,
+    Value,
+)
+from libs.events.inventory import TermsUsed, Units
+
+SoftBucket = Literal["unreserved", "held", "reserved"]
+HOLD_SECONDS_MAX = 86_400
+Place = Annotated[int, Field(strict=True, ge=1)]
+"""Counts what happened to one promise from 1, without a gap."""
+
+
+def promise_stream(promise_id: str) -> str:
+    """The stream of a held promise."""
+    return f"promise/{promise_id}"
+
+
+class HoldMovement(Value):
+    """Promised units from one soft bucket to another, of the whole network. `position` counts on among all
+    movements of the SKU."""
+
+    sku: Sku
+    node: Literal["*"] = "*"
+    source: SoftBucket
+    target: SoftBucket
+    quantity: Units
+    position: Place
+
+
+class PromiseCommand(Command):
+    """A command to one held promise."""
+
+    promise_id: PromiseId
+
+    @property
+    def stream(self) -> str:
+        return promise_stream(self.promise_id)
+
+
+class PromiseEvent(Event):
+    """An event of one held promise."""
+
+    promise_id: PromiseId
+    position: Place
+
+    @property
+    def stream(self) -> str:
+        return promise_stream(self.promise_id)
+
+
+class Wanted(Value):
+    """So many units of a SKU, of a basket. Several lines may name one SKU."""
+
+    sku: Sku
+    quantity: Quantity
+
+
+class Share(Value):
+    """Free units of a SKU that are kept for one channel. A level: it is as high again after each sale."""
+
+    channel: Name
+    units: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
+    lends_to: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
+    """Channels that may take from it all the same."""
+
+
+class PromiseTerms(Value):
+    """What of a SKU's free units may be promised to whom."""
+
+    safety_stock: Count = 0
+    """Units that nobody is promised: for what the books do not know."""
+    shares: Annotated[tuple[Share, ...], Field(max_length=100)] = ()
+
+
+class DefinePromiseTerms(PromiseTerms, SkuCommand):
+    """Set the terms of a SKU's promises: the whole of them is replaced."""
+
+    TYPE: ClassVar[str] = "oms.inventory.define_promise_terms"
+
+
+class PromiseTermsDefined(PromiseTerms, SkuEvent):
+    """From now on the SKU is promised by these terms. What was promised before stays so."""
+
+    TYPE: ClassVar[str] = "oms.inventory.promise_terms_defined"
+
+    terms_version: Place
+
+
+class HoldStock(PromiseCommand):
+    """Set a basket aside for an order that is yet to come: all of it, or nothing."""
+
+    TYPE: ClassVar[str] = "oms.inventory.hold_stock"
+
+    lines: Annotated[tuple[Wanted, ...], Field(min_length=1, max_length=1000)]
+    ttl_seconds: Annotated[int, Field(strict=True, ge=1, le=HOLD_SECONDS_MAX)] = 900
+    """How long it is held."""
+    channel: Name | None = None
+    """Whose stock it is taken from, where channels have shares of their own."""
+
+
+class ReleasePromise(PromiseCommand):
+    """Give a held basket up before it expires."""
+
+    TYPE: ClassVar[str] = "oms.inventory.release_promise"
+
+    reason: Note = ""
+
+
+class PromiseHeld(PromiseEvent):
+    """The basket is set aside until `expires_at`. The order that carries `promise_id` gets these units."""
+
+    TYPE: ClassVar[str] = "oms.inventory.promise_held"
+
+    lines: Annotated[tuple[Wanted, ...], Field(min_length=1)]
+    """By SKU."""
+    ttl_seconds: int
+    expires_at: AwareDatetime
+    """From then on it may be given up at any moment; an order that comes before it is, still gets it."""
+    channel: Name | None = None
+    terms: tuple[TermsUsed, ...] | None = None
+    """By which terms, where its SKUs have any."""
+    movements: tuple[HoldMovement, ...]
+
+
+class PromiseExpired(PromiseEvent):
+    """No order came in time. The units are free again."""
+
+    TYPE: ClassVar[str] = "oms.inventory.promise_expired"
+
+    movements: tuple[HoldMovement, ...]
+
+
+class PromiseReleased(PromiseEvent):
+    """Held units are free again, and not because time was up.
+
+    `asked`: somebody gave the basket up. `not_ordered`: the order that confirmed it wanted less. `broken`:
+    some of the units turned out not to exist, so that the basket cannot be kept.
+    """
+
+    TYPE: ClassVar[str] = "oms.inventory.promise_released"
+
+    cause: Literal["asked", "not_ordered", "broken"]
+    reason: Note = ""
+    movements: tuple[HoldMovement, ...]
+
+
+class PromiseConfirmed(OrderEvent):
+    """The order took over units that were held for it. What else it wants is promised as to any order."""
+
+    TYPE: ClassVar[str] = "oms.inventory.promise_confirmed"
+
+    promise_id: PromiseId
+    position: Place
+    left: bool = False
+    """More was held than the order wants: that is given back next."""
+    movements: tuple[HoldMovement, ...]
+
+
+class PromiseMissed(OrderEvent):
+    """The order names a promise that holds nothing for it; it is promised units as any other order is.
+
+    `unknown`: no such basket was held yet, and none will be under this id.
+    """
+
+    TYPE: ClassVar[str] = "oms.inventory.promise_missed"
+
+    promise_id: PromiseId
+    cause: Literal["unknown", "expired", "released", "used"]
+    position: Place | None = None
+    """Of the promise, where this is the first that is heard of it."""
+
+
+class HeldUnits(Value):
+    """Units of one SKU that a held promise lost."""
+
+    promise_id: PromiseId
+    quantity: Units
+
+
+class HoldsBroken(SkuEvent):
+    """Held units turned out not to exist; the youngest baskets lose them, before any order does."""
+
+    TYPE: ClassVar[str] = "oms.inventory.holds_broken"
+
+    holds: Annotated[tuple[HeldUnits, ...], Field(min_length=1)]
+    movements: tuple[HoldMovement, ...]
+
+
+PROMISE_COMMANDS = (HoldStock, ReleasePromise, DefinePromiseTerms)
+PROMISE_EVENTS = (
+    PromiseHeld,
+    PromiseExpired,
+    PromiseReleased,
+    PromiseConfirmed,
+    PromiseMissed,
+    HoldsBroken,
+    PromiseTermsDefined,
+)

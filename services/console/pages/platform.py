@@ -1,0 +1,92 @@
+"""Platform: how stages and projection do, records that wait for a person, and rebuilds of the tables."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import RedirectResponse
+
+from libs.runtime.problems import Problem
+from libs.runtime.settings import STAGES
+from services.console.web.actions import Outcome
+from services.console.web.sessions import Session
+from services.console.web.site import Site
+
+_STATES = ("parked", "queued", "replaying")
+_ROWS_MAX = 200
+Key = Annotated[str, Form(min_length=1, max_length=600, pattern=r"^[^\x00]*$")]
+Note = Annotated[str, Form(max_length=500, pattern=r"^[^\x00]*$")]
+
+
+def routes(site: Site) -> APIRouter:
+    """The page, its part that follows, and what is done with a parked key."""
+    router = APIRouter(include_in_schema=False)
+    looks = Annotated[Session, Depends(site.guard.require("platform"))]
+    repairs = Annotated[Session, Depends(site.guard.require("repair"))]
+
+    @router.get("/platform")
+    async def platform(request: Request, session: looks) -> Response:
+        return await draw(request, session, "platform.html")
+
+    @router.get("/parts/platform")
+    async def part(request: Request, session: looks) -> Response:
+        return await draw(request, session, "platform_part.html")
+
+    @router.post("/platform/{stage}/{verb}")
+    async def settle(
+        request: Request, session: repairs, stage: str, verb: str, key: Key, note: Note = ""
+    ) -> Response:
+        if stage not in STAGES or verb not in ("replay", "discard"):
+            raise Problem(
+                404, "http_404", "Not Found", "There is no such thing to do.", "Go back to Platform."
+            )
+        outcome = await site.actions.call(
+            session, stage, "POST", f"/v1/parked/{verb}", body={"key": key, "note": note}
+        )
+        if not outcome.ok:
+            return await draw(request, session, "platform.html", outcome, 409)
+        return RedirectResponse("/platform", 303)
+
+    async def draw(
+        request: Request,
+        session: Session,
+        template: str,
+        outcome: Outcome | None = None,
+        status: int = 200,
+    ) -> Response:
+        stands, projection, parked, rebuilds = await asyncio.gather(
+            site.stages.stands(),
+            site.everything.projection(),
+            asyncio.gather(*(_parked(site, session, stage) for stage in STAGES)),
+            site.everything.rebuilds(),
+        )
+        rows = sorted((row for found in parked for row in found or ()), key=lambda row: row["moment"])
+        return await site.page(
+            request,
+            session,
+            template,
+            status=status,
+            stands=stands,
+            projection=projection,
+            parked=rows,
+            silent=[stage for stage, found in zip(STAGES, parked, strict=True) if found is None],
+            rebuilds=rebuilds,
+            outcome=outcome,
+        )
+
+    return router
+
+
+async def _parked(site: Site, session: Session, stage: str) -> list[dict[str, Any]] | None:
+    """What the stage has parked of the person's tenant; none when it does not answer."""
+    answer = await site.actions.call(
+        session, stage, "GET", "/v1/parked", query={"limit": str(_ROWS_MAX), "all_states": "false"}
+    )
+    if not answer.ok:
+        return None
+    return [
+        {**row, "stage": stage, "moment": datetime.fromisoformat(row["at"])}
+        for row in answer.events[0]["parked"]
+        if row["state"] in _STATES
+    ]

@@ -1,0 +1,60 @@
+"""What becomes of rebuilds, for who looks on: begun when, how far, what the digests were."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+
+logger = structlog.get_logger()
+
+_TELL_SECONDS = 1.0
+_BEGIN = "INSERT INTO access.rebuilds DEFAULT VALUES RETURNING id"
+_TELL = "UPDATE access.rebuilds SET told_at = now(), done = $2, total = $3 WHERE id = $1"
+_END = """UPDATE access.rebuilds SET told_at = now(), ended_at = now(), done = $2, total = $3, failed = $4,
+    live_digest = $5, rebuilt_digest = $6, swapped = $7 WHERE id = $1"""
+
+
+@dataclass(slots=True)
+class RebuildRecord:
+    """How far a rebuild is, and what came of it."""
+
+    done: int = 0
+    total: int = 0
+    live_digest: str | None = None
+    rebuilt_digest: str | None = None
+    swapped: bool = False
+
+    def progress(self, done: int, total: int) -> None:
+        """So many of so many events are folded."""
+        self.done, self.total = done, total
+
+
+@asynccontextmanager
+async def recorded(pool: asyncpg.Pool) -> AsyncIterator[RebuildRecord]:
+    """A rebuild under way, told every second. That it cannot be told does not stop it."""
+    record, id_ = RebuildRecord(), await pool.fetchval(_BEGIN)
+
+    async def keep_telling() -> None:
+        while True:
+            await asyncio.sleep(_TELL_SECONDS)
+            try:
+                await pool.execute(_TELL, id_, record.done, record.total)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                logger.warning("how far the rebuild is could not be told", error=repr(error))
+
+    telling, failed = asyncio.create_task(keep_telling()), None
+    try:
+        yield record
+    except BaseException as error:
+        failed = f"{type(error).__name__}: {error}"[:500]
+        raise
+    finally:
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
+        digests = record.live_digest, record.rebuilt_digest
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await pool.execute(_END, id_, record.done, record.total, failed, *digests, record.swapped)

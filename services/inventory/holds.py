@@ -1,0 +1,266 @@
+"""Held promises: a basket's units set aside at checkout, for the order that will name them.
+
+For shops, which would rather tell a customer "sold out" before the payment than after it. A held promise is
+resolved once: its stream's part is locked by whoever confirms it (in the order's lane) and by whoever lets it
+expire (in its own), and the first of them changes its status. What it holds stands in the claims of the SKU
+parts alone, as with an order. It is all or nothing, takes no unit that others wait for, and never waits.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import field, replace
+from datetime import datetime, timedelta
+from typing import Literal, assert_never
+
+from libs.events.contract import Contract, Event
+from libs.events.envelope import Envelope
+from libs.events.inventory import NETWORK, TermsUsed
+from libs.events.promise import (
+    HoldsBroken,
+    HoldStock,
+    PromiseConfirmed,
+    PromiseExpired,
+    PromiseHeld,
+    PromiseMissed,
+    PromiseReleased,
+    ReleasePromise,
+    SoftBucket,
+    Wanted,
+    promise_stream,
+)
+from libs.events.record import record
+from libs.events.timer import Timer
+from services.inventory.refuse import refused
+from services.inventory.stock import EMPTY_SKU, NO_CLAIM, AnyMovement, Posting, SkuPart, Skus, reclaimed
+
+Status = Literal["new", "held", "confirmed", "expired", "released", "void"]
+"""`void`: an order named it before it was held; it never will be."""
+OfPromise = PromiseHeld | PromiseExpired | PromiseReleased
+"""Events of a promise's own stream."""
+SHORT_NAMED_MAX = 5
+
+
+@record
+class PromisePart:
+    """State of a stream `promise/…`."""
+
+    status: Status = "new"
+    position: int = 0
+    """How often it has changed."""
+    units: dict[str, int] = field(default_factory=dict)
+    """What was held, by SKU."""
+
+
+NEW_PROMISE = PromisePart()
+
+
+def hold(command: HoldStock, skus: Skus, at: datetime) -> PromiseHeld | tuple[str, ...]:
+    """The basket, set aside; or what stands in the way, SKU by SKU."""
+    wanted = summed(command.lines)
+    short = [
+        f"{sku}: {quantity} wanted, {there} can be promised"
+        for sku, quantity in wanted.items()
+        if quantity > (there := skus[sku].claimable(command.channel))
+    ]
+    if short:
+        return tuple(short)
+    posting, used = Posting(skus), list[TermsUsed]()
+    for sku, quantity in wanted.items():
+        posting.post(sku, NETWORK, "unreserved", "held", quantity)
+        terms = skus[sku].terms
+        if terms is not None:
+            used.append(TermsUsed(sku=sku, version=terms.version))
+    return PromiseHeld(
+        promise_id=command.promise_id,
+        position=1,
+        lines=tuple(Wanted(sku=sku, quantity=quantity) for sku, quantity in wanted.items()),
+        ttl_seconds=command.ttl_seconds,
+        expires_at=at + timedelta(seconds=command.ttl_seconds),
+        channel=command.channel,
+        terms=tuple(used) or None,
+        movements=posting.hold_movements(),
+    )
+
+
+def confirm(
+    order_id: str, wanted: Mapping[str, int], promise_id: str, part: PromisePart, skus: Skus
+) -> PromiseConfirmed | PromiseMissed:
+    """The order takes over what is held of the units that it wants; or why nothing is."""
+    match part.status:
+        case "held":
+            pass
+        case "new":
+            return PromiseMissed(order_id=order_id, promise_id=promise_id, cause="unknown", position=1)
+        case "expired" | "released":
+            return PromiseMissed(order_id=order_id, promise_id=promise_id, cause=part.status)
+        case "confirmed" | "void":
+            return PromiseMissed(order_id=order_id, promise_id=promise_id, cause="used")
+        case _:
+            assert_never(part.status)
+    holder, posting = promise_stream(promise_id), Posting(skus)
+    left = any(quantity > wanted.get(sku, 0) for sku, quantity in part.units.items())
+    for sku, quantity in wanted.items():
+        held = skus[sku].claims.get(holder, NO_CLAIM).held
+        posting.post(sku, NETWORK, "held", "reserved", min(quantity, held))
+    return PromiseConfirmed(
+        order_id=order_id,
+        promise_id=promise_id,
+        position=part.position + 1,
+        left=left,
+        movements=posting.hold_movements(),
+    )
+
+
+def expire(promise_id: str, part: PromisePart, skus: Skus) -> list[Event]:
+    """Time is up: nothing when it was resolved before."""
+    if part.status != "held":
+        return []
+    freed = _freed(promise_id, part, skus).hold_movements()
+    return [PromiseExpired(promise_id=promise_id, position=part.position + 1, movements=freed)]
+
+
+def give_back(
+    promise_id: str,
+    part: PromisePart,
+    skus: Skus,
+    cause: Literal["asked", "not_ordered", "broken"],
+    reason: str = "",
+) -> PromiseReleased:
+    """All that it still holds is free again."""
+    return PromiseReleased(
+        promise_id=promise_id,
+        position=part.position + 1,
+        cause=cause,
+        reason=reason,
+        movements=_freed(promise_id, part, skus).hold_movements(),
+    )
+
+
+def settle(promise_id: str, part: PromisePart, skus: Skus) -> list[Event]:
+    """After an order confirmed it or a count broke it: give back what is held and no use any more."""
+    held = {sku: skus[sku].claims.get(promise_stream(promise_id), NO_CLAIM).held for sku in part.units}
+    if part.status == "confirmed" and any(held.values()):
+        return [give_back(promise_id, part, skus, "not_ordered")]
+    if part.status == "held" and held != part.units:
+        return [give_back(promise_id, part, skus, "broken")]
+    return []
+
+
+def answer_hold(
+    part: PromisePart, skus: Skus, heard: Envelope[Contract], command: HoldStock, at: datetime
+) -> list[Event]:
+    status = part.status
+    if status != "new":
+        return [
+            refused(
+                heard,
+                "promise_exists",
+                f"The promise {command.promise_id} exists: it is {status}.",
+                "Hold another basket under another promise_id; to change this one, release it first.",
+            )
+        ]
+    found = hold(command, skus, at)
+    if isinstance(found, PromiseHeld):
+        return [found]
+    return [
+        refused(
+            heard,
+            "not_available",
+            f"The basket cannot be held as a whole: {told(found)}.",
+            "Hold fewer units, or order without a promise: what is short is then backordered.",
+        )
+    ]
+
+
+def answer_release(
+    part: PromisePart, skus: Skus, heard: Envelope[Contract], command: ReleasePromise
+) -> list[Event]:
+    match part.status:
+        case "held":
+            return [give_back(command.promise_id, part, skus, "asked", command.reason)]
+        case "expired" | "released":
+            return []  # free already
+        case "confirmed":
+            what, next_ = "was confirmed by an order", "Cancel the order to free its units."
+        case "new" | "void":
+            what, next_ = "was never held", "Check the promise_id; it is in the answer to the held basket."
+        case _:
+            assert_never(part.status)
+    code = "promise_confirmed" if part.status == "confirmed" else "unknown_promise"
+    return [refused(heard, code, f"The promise {command.promise_id} {what}.", next_)]
+
+
+def evolve_promise(part: PromisePart, event: OfPromise | PromiseConfirmed | PromiseMissed) -> PromisePart:
+    """The promise after an event of its own stream, or of an order that names it."""
+    match event:
+        case PromiseHeld():
+            return PromisePart("held", event.position, {line.sku: line.quantity for line in event.lines})
+        case PromiseConfirmed():
+            return replace(part, status="confirmed", position=event.position)
+        case PromiseMissed():
+            return part if event.position is None else PromisePart("void", event.position)
+        case PromiseExpired():
+            return PromisePart("expired", event.position)
+        case PromiseReleased():
+            status: Status = "confirmed" if part.status == "confirmed" else "released"
+            return PromisePart(status, event.position)
+        case _:
+            assert_never(event)
+
+
+def evolve_skus(skus: Skus, event: OfPromise | PromiseConfirmed | PromiseMissed) -> dict[str, SkuPart]:
+    """The SKUs after units were held, handed to an order, or freed."""
+    after, holder, since = dict(skus), promise_stream(event.promise_id), None
+    if isinstance(event, PromiseMissed):
+        return after
+    if isinstance(event, PromiseHeld):
+        since = (event.expires_at - timedelta(seconds=event.ttl_seconds)).isoformat()
+    by_sku: dict[str, list[AnyMovement]] = {}
+    for move in event.movements:
+        by_sku.setdefault(move.sku, []).append(move)
+    for sku, moves in by_sku.items():
+        changes: list[tuple[str, int, str | None]] = []
+        for moved in moves:
+            changes.append((holder, _signed(moved, "held"), since))
+            if isinstance(event, PromiseConfirmed):
+                changes.append((event.order_id, _signed(moved, "reserved"), None))
+        after[sku] = reclaimed(after.get(sku, EMPTY_SKU), moves, changes)
+    return after
+
+
+def summed(lines: Iterable[Wanted]) -> dict[str, int]:
+    """Units by SKU; several lines may share one."""
+    sums: dict[str, int] = {}
+    for line in lines:
+        sums[line.sku] = sums.get(line.sku, 0) + line.quantity
+    return sums
+
+
+def told(short: tuple[str, ...]) -> str:
+    """What is short, in a sentence of bounded length."""
+    more = f"; and {len(short) - SHORT_NAMED_MAX} more SKUs" if len(short) > SHORT_NAMED_MAX else ""
+    return "; ".join(short[:SHORT_NAMED_MAX]) + more
+
+
+def timers(event: Event, at: datetime) -> list[Timer]:
+    """Reminders of a held promise: its end, and what others have to look after when it changes."""
+    match event:
+        case PromiseHeld():
+            return [Timer(event.stream, "expire", at + timedelta(seconds=event.ttl_seconds))]
+        case PromiseExpired() | PromiseReleased():
+            return [Timer(f"sku/{move.sku}", "free", at) for move in event.movements]
+        case PromiseConfirmed() if event.left:
+            return [Timer(promise_stream(event.promise_id), "settle", at)]
+        case HoldsBroken():
+            return [Timer(promise_stream(hold.promise_id), "settle", at) for hold in event.holds]
+    return []
+
+
+def _freed(promise_id: str, part: PromisePart, skus: Skus) -> Posting:
+    posting, holder = Posting(skus), promise_stream(promise_id)
+    for sku in part.units:
+        posting.post(sku, NETWORK, "held", "unreserved", skus[sku].claims.get(holder, NO_CLAIM).held)
+    return posting
+
+
+def _signed(move: AnyMovement, bucket: SoftBucket) -> int:
+    return move.quantity * ((move.target == bucket) - (move.source == bucket))
