@@ -1,8 +1,8 @@
 """When a SKU at a node is to be bought again, and how much: from what left it, day by day.
 
 For the edge, which reads the ledger. The reorder point is what is asked for while new units are on their
-way, and a safety stock for days that ask for more; both are of the days looked at, quiet ones included. With a
-day's mean m and spread σ, L days, and the normal deviate z of the service level, it is m·L + z·σ·√L: demand
+way, and a safety stock for days that ask for more; both are of the days looked at, quiet ones included. With
+a day's mean m and spread σ, L days, and the normal deviate z of the service level, it is m·L + z·σ·√L: demand
 is taken to be independent from day to day, and the lead time to be known.
 """
 
