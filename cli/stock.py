@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli import promises
+from cli import promises, stock_feed, stock_needs, stock_reconcile, stock_supply
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
 from cli.output import JsonOption, console, emit, table
 from cli.text import add_row, count, tell, utc
@@ -16,8 +16,11 @@ from cli.text import add_row, count, tell, utc
 app = typer.Typer(no_args_is_help=True, help="Receive, correct and look up stock.")
 
 WAITING_SHOWN_MAX = 20
-PHYSICAL = ("on_hand", "allocated", "issued", "missing", "damaged", "written_off", "scrapped")
-"""Buckets of units that are or were in a building; the others are the ledger's other sides."""
+PHYSICAL = (
+    *("on_hand", "allocated", "suspect", "quarantine", "damaged", "vendor", "inbound", "in_transit"),
+    *("issued", "missing", "written_off", "scrapped"),
+)
+"""Buckets of units that are, were or will be in a building; the others are the ledger's other sides."""
 
 SkuArgument = Annotated[str, typer.Argument(metavar="SKU", help="The stock keeping unit; case matters.")]
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="The warehouse, store or vendor.")]
@@ -131,6 +134,8 @@ def availability(
 
 def register(parent: typer.Typer) -> None:
     """Add `stock` to the command line."""
+    for module in (stock_supply, stock_feed, stock_reconcile, stock_needs):
+        module.register(app)
     app.add_typer(promises.app, name="promise")
     parent.add_typer(app, name="stock")
 

@@ -10,6 +10,7 @@ from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
 from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
 from libs.events.inventory import INVENTORY_COMMANDS, INVENTORY_EVENTS
 from libs.events.notifications import NOTIFICATIONS_COMMANDS, NOTIFICATIONS_EVENTS
+from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
 from libs.events.promise import PROMISE_COMMANDS, PROMISE_EVENTS
 from libs.events.refusal import CommandRefused
 from libs.events.returns import RETURNS_COMMANDS, RETURNS_EVENTS
@@ -18,7 +19,7 @@ from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
     "intake": INTAKE_COMMANDS,
-    "inventory": (*INVENTORY_COMMANDS, *PROMISE_COMMANDS),
+    "inventory": (*INVENTORY_COMMANDS, *PROMISE_COMMANDS, *OUTSIDE_COMMANDS),
     "routing": ROUTING_COMMANDS,
     "fulfillment": FULFILLMENT_COMMANDS,
     "notifications": NOTIFICATIONS_COMMANDS,
@@ -26,7 +27,7 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
 }
 EVENTS: dict[str, tuple[type[Event], ...]] = {
     "intake": (*INTAKE_EVENTS, CommandRefused),
-    "inventory": (*INVENTORY_EVENTS, *PROMISE_EVENTS, CommandRefused),
+    "inventory": (*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, CommandRefused),
     "routing": (*ROUTING_EVENTS, CommandRefused),
     "fulfillment": (*FULFILLMENT_EVENTS, CommandRefused),
     "notifications": (*NOTIFICATIONS_EVENTS, CommandRefused),

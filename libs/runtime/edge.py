@@ -4,9 +4,10 @@ With `Prefer: wait=N` (RFC 7240) the answer is the outcome: the events that the 
 as a problem. `Idempotency-Key` becomes the command id, so a repeated request is the same command.
 """
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -32,6 +33,8 @@ from libs.runtime.keyring import Keyring, Unsealed
 from libs.runtime.load import Load
 from libs.runtime.log import Log, LogRow, Unavailable
 from libs.runtime.part_reader import PartReader
+from libs.runtime.pool import transaction
+from libs.runtime.postgres_log import reachable
 from libs.runtime.problems import Problem
 from libs.runtime.reading import command_digest
 from libs.runtime.relay import Message, PublishFailed
@@ -61,8 +64,11 @@ class Edge:
         keyring: Keyring | None,
         lane_of: Callable[[str], int],
         log: Log | None = None,
+        pool: asyncpg.Pool | None = None,
     ) -> None:
+        """`log` and `pool` are the stage's, where its routes read parts or tables."""
         self._log = log
+        self._pool, self._readers = pool, asyncio.Semaphore(max(1, settings.pool_size // 2))
         self._stage, self.settings, self._publisher = stage, settings, publisher
         self._answers, self._keyring, self._lane_of = answers, keyring, lane_of
         self._load = Load(stage, settings)
@@ -85,6 +91,16 @@ class Edge:
             return {key.partition("/")[2]: part for key, part in found.items()}
 
         return parts
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Any]:
+        """One moment of the stage's database, to be read. Half of the pool's connections at most: the others
+        are the stage loop's. Raises Unavailable, which is answered with 503."""
+        assert self._pool is not None, f"{self._stage} reads nothing at its edge"
+        async with self._readers:
+            with reachable():
+                async with transaction(self._pool, isolation="repeatable_read", readonly=True) as connection:
+                    yield connection
 
     async def seal(self, tenant: str, subject: str, order_id: str, personal: Mapping[str, Any]) -> Sealed:
         """Personal data, readable only through the keyring from here on. Raises Problem 429 or 503."""
@@ -155,12 +171,16 @@ class Edge:
             waiting.append((row, envelope, message))
             results.append({"status": 202} | _pending(id_, command.stream))
         size = sum(_size(message) for messages in by_lane.values() for message in messages)
-        with self._patient(seconds):
+        expected = [
+            (envelope.id, command_digest(envelope.body.TYPE, message[1]))
+            for _, envelope, message in (waiting if seconds else ())
+        ]
+        with self._patient(seconds), self._answers.expecting(claims.tenant, expected) as answers:
             with self._load.publishing(len(waiting), size):
                 for lane, messages in by_lane.items():
                     await self._send(self._publisher.publish(commands_topic(self._stage), lane, messages))
             if seconds:
-                await self._collect(waiting, seconds, results)
+                await self._collect(waiting, seconds, results, answers)
         return _json(207, {"results": results})
 
     async def _collect(
@@ -168,12 +188,13 @@ class Edge:
         waiting: Sequence[tuple[int, Envelope[Command], Message]],
         seconds: float,
         results: list[dict[str, Any]],
+        answers: Sequence[asyncio.Future[list[LogRow]]],
     ) -> None:
         """Replace the results of rows that are decided in time by their outcomes."""
         deadline = datetime.now(UTC).timestamp() + seconds
-        for row, envelope, message in waiting:
+        for (row, envelope, message), answer in zip(waiting, answers, strict=True):
             left = max(0.0, deadline - datetime.now(UTC).timestamp())
-            rows = await self._wait(envelope, message, left)
+            rows = answer.result() if answer.done() else await self._wait(envelope, message, left)
             if rows is not None:
                 status, document = outcome(envelope.id, envelope.stream, rows)
                 results[row] = {"status": status} | ({"problem": document} if status >= 400 else document)

@@ -126,7 +126,7 @@ class StageService:
             performer = self._make_performer(config, keyring)
             stack.push_async_callback(performer.close)
             self._sender = Sender(stage, log, self._publisher, performer, lambda: self._loop.lanes, lanes)
-        edge = Edge(stage.name, config, self._publisher, self._answers, keyring, lanes, log)
+        edge = Edge(stage.name, config, self._publisher, self._answers, keyring, lanes, log, self._pool)
         app.include_router(self._routes(edge))
         app.include_router(platform_api.routes(stage.name, edge, log, {"work": self._try_halted}))
         await self._publisher.start()

@@ -24,6 +24,7 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
+from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.promise import (
     HoldMovement,
     HoldsBroken,
@@ -56,9 +57,10 @@ Moved: TypeAlias = (
     | PromiseReleased
     | HoldsBroken
 )
-"""Every event that moves stock."""
+"""Every event that moves stock, but for those of supply."""
 _OF_ORDERS = frozenset(moved.TYPE for moved in get_args(OfOrder))
-_MOVED = frozenset(moved.TYPE for moved in get_args(Moved))
+_SUPPLY = frozenset(event.TYPE for event in OUTSIDE_EVENTS if "movements" in event.model_fields)
+_MOVED = frozenset(moved.TYPE for moved in get_args(Moved)) | _SUPPLY
 _NAMING = frozenset((OrderAccepted.TYPE, StockPegged.TYPE, ReservationBroken.TYPE))
 """Events that name the orders whose claims they change, or what an order wants."""
 

@@ -26,15 +26,15 @@ class ItemsRequest(BaseModel):
     items: Annotated[list[Any], Field(min_length=1, max_length=MANY_MAX)]
 
 
-def _one_or_many(body: object) -> str:
+def one_or_many(body: object) -> str:
     """So that a mistake is reported against the shape that was meant."""
     many = isinstance(body, ItemsRequest) or (isinstance(body, dict) and "items" in body)
     return "items" if many else "item"
 
 
 _Items = Annotated[ItemsRequest, Tag("items")]
-Receipts = Annotated[Annotated[ReceiveStock, Tag("item")] | _Items, Discriminator(_one_or_many)]
-Adjustments = Annotated[Annotated[AdjustStock, Tag("item")] | _Items, Discriminator(_one_or_many)]
+Receipts = Annotated[Annotated[ReceiveStock, Tag("item")] | _Items, Discriminator(one_or_many)]
+Adjustments = Annotated[Annotated[AdjustStock, Tag("item")] | _Items, Discriminator(one_or_many)]
 
 
 class LineRequest(BaseModel):
@@ -169,18 +169,18 @@ def _stock(edge: Edge) -> APIRouter:
     async def receive_stock(request: Request, claims: keepers, body: Receipts) -> Response:
         if isinstance(body, ReceiveStock):
             return await edge.submit(request, claims, body)
-        return await edge.submit_many(request, claims, [_read(ReceiveStock, item) for item in body.items])
+        return await edge.submit_many(request, claims, [read_item(ReceiveStock, item) for item in body.items])
 
     @router.post("/adjustments", status_code=202, summary="Correct what is on hand of a SKU, or of up to 500")
     async def adjust_stock(request: Request, claims: keepers, body: Adjustments) -> Response:
         if isinstance(body, AdjustStock):
             return await edge.submit(request, claims, body)
-        return await edge.submit_many(request, claims, [_read(AdjustStock, item) for item in body.items])
+        return await edge.submit_many(request, claims, [read_item(AdjustStock, item) for item in body.items])
 
     return router
 
 
-def _read(command: type[ReceiveStock | AdjustStock], item: object) -> Command | Problem:
+def read_item(command: type[Command], item: object) -> Command | Problem:
     """One item as a command, or what is wrong with it, without the values."""
     try:
         return command.model_validate(item)

@@ -1,10 +1,15 @@
 """Wires the inventory stage: `python -m services.inventory.app`."""
 
+from fastapi import APIRouter
+
+from libs.runtime.edge import Edge
 from libs.runtime.service import run
 from libs.runtime.stage import many_streams
 from services.inventory import domain, ledger
 from services.inventory.api import routes
+from services.inventory.rules import SHARED
 from services.inventory.stock import HOLDER
+from services.inventory.supply_api import supply_routes
 
 STAGE = many_streams(
     "inventory",
@@ -24,8 +29,18 @@ STAGE = many_streams(
     row_tables=ledger.ROW_TABLES,
     sum_tables=ledger.SUM_TABLES,
     positions=ledger.positions,
+    shared=SHARED,
     leads_on=HOLDER,
 )
 
+
+def all_routes(edge: Edge) -> APIRouter:
+    """Everything that inventory answers."""
+    router = APIRouter()
+    router.include_router(routes(edge))
+    router.include_router(supply_routes(edge))
+    return router
+
+
 if __name__ == "__main__":
-    run(STAGE, routes)
+    run(STAGE, all_routes)

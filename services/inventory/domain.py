@@ -4,13 +4,14 @@ For routing, which chooses nodes from the figures of a promise; for fulfillment,
 allocations; and for everybody who asks what exists. An order's stream holds what the order needs, a stream
 `sku/…` what exists of a SKU and who waits for it. An order's event moves the stock of its SKUs, whose parts
 are locked with it; a SKU's event never meets an order, so it leaves a timer `claims` with each order that it
-concerns, and an order's event that frees units leaves a timer `free` with each of its SKUs.
+concerns, and an order's event that frees units leaves a timer `free` with each of its SKUs. Facts from
+outside are told of a SKU (`outside`), and need its stream `supply/…` and the tenant's rules too.
 """
 
 from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime
-from typing import assert_never, cast
+from typing import cast
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
@@ -33,6 +34,7 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
+from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.promise import (
     PROMISE_EVENTS,
     DefinePromiseTerms,
@@ -45,28 +47,27 @@ from libs.events.promise import (
     promise_stream,
 )
 from libs.events.record import record
-from libs.events.refusal import CommandRefused
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
+from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import holds
+from services.inventory import holds, outside, shelf
 from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
+from services.inventory.desk import Desk
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
 from services.inventory.order import NEW_ORDER, OrderPart, as_ordered, evolve_order, units
-from services.inventory.refuse import refused
 from services.inventory.reserve import complete, define_terms, promise
+from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
 from services.inventory.stock import (
     EMPTY_SKU,
     HOLDER,
-    MOST_UNITS,
     SkuPart,
-    adjust,
     evolve_sku,
+    moved,
     peg,
-    receive,
-    take_back_promises,
 )
+from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply
 from services.inventory.touched import frees, moved_skus, named_skus
 
 HEARS: tuple[type[Event], ...] = (
@@ -104,14 +105,18 @@ Heard = (
     | PickShorted
     | ReturnReceived
     | TimerDue
+    | outside.Told
+    | RulesInput
 )
-_FOLDED = frozenset({*INVENTORY_EVENTS, *PROMISE_EVENTS, ReturnReceived})
+_FOLDED = frozenset({*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, ReturnReceived})
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
-_REMINDS = frozenset({StockPegged, ReservationBroken, StockReleased, StockReturned, *PROMISE_EVENTS})
+_REMINDS: frozenset[type[Event]] = frozenset(
+    {StockPegged, ReservationBroken, StockReleased, StockReturned, *PROMISE_EVENTS, *outside.REMINDS}
+)
 _MAY_NAME_A_PROMISE = frozenset({OrderAccepted, PromiseConfirmed, PromiseMissed})
 SKU_STREAM, _SKU_AT = "sku/", len("sku/")
 
-Part = OrderPart | SkuPart | PromisePart
+Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart
 
 
 @record
@@ -123,6 +128,9 @@ class State:
     skus: dict[str, SkuPart] = field(default_factory=dict)
     promise: tuple[str, PromisePart] | None = None
     """The held promise that the input is about, or that its order names, and its stream."""
+    supplies: dict[str, SupplyPart] = field(default_factory=dict)
+    """Those of the SKUs, where the input is about them."""
+    rules: RulesPart | None = None
 
 
 INITIAL = State()
@@ -132,38 +140,53 @@ def empty(stream: str) -> Part:
     """What is known of a stream before its first event."""
     if stream.startswith(SKU_STREAM):
         return EMPTY_SKU
+    if stream.startswith(SUPPLY_STREAM):
+        return NO_SUPPLY
+    if stream == RULES_STREAM:
+        return NO_RULES
     return NEW_PROMISE if stream.startswith(HOLDER) else NEW_ORDER
 
 
 def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
-    if isinstance(home, SkuPart):
-        return ()
     body = heard.body
+    if isinstance(home, SkuPart | RulesPart | SupplyPart):
+        return outside.streams(body) if isinstance(home, SkuPart) else ()
     more = home.units if isinstance(home, PromisePart) else home.skus
     named = tuple([SKU_STREAM + sku for sku in dict.fromkeys((*named_skus(body), *more))])
     if type(body) in _MAY_NAME_A_PROMISE:
         promise_id = cast(OrderAccepted, body).promise_id
         return named if promise_id is None else (*named, promise_stream(promise_id))
+    if isinstance(body, PickShorted | StockShorted):
+        return (*named, *outside.streams_of_short_pick(body))
     return named
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
     order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
+    supplies, rules = dict[str, SupplyPart](), None
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
             skus[stream[_SKU_AT:]] = part
         elif isinstance(part, PromisePart):
             promised = (stream, part)
-        else:
+        elif isinstance(part, OrderPart):
             assert stream == home, f"a decision of {home} was given the order {stream}"
             order = part
-    return State(home, order, skus, promised)
+        elif isinstance(part, SupplyPart):
+            supplies[stream.removeprefix(SUPPLY_STREAM)] = part
+        else:
+            rules = part
+    return State(home, order, skus, promised, supplies, rules)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
     parts: dict[str, Part] = {SKU_STREAM + sku: part for sku, part in state.skus.items()}
-    if "/" not in state.home:
+    if state.supplies:
+        parts |= {SUPPLY_STREAM + sku: part for sku, part in state.supplies.items()}
+    if state.rules is not None:
+        parts[RULES_STREAM] = state.rules
+    if "/" not in state.home and state.home != RULES_STREAM:
         parts[state.home] = state.order
     if state.promise is not None:
         parts[state.promise[0]] = state.promise[1]
@@ -185,8 +208,10 @@ def evolve(state: State, event: Event) -> State:
             | StockReturned()
         ):
             order = evolve_order(state.order, event)
-            skus = moved_skus(state.skus, event, order)
-            return State(state.home or event.stream, order, skus, state.promise)
+            skus, supplies = moved_skus(state.skus, event, order), state.supplies
+            if supplies:
+                supplies = {sku: evolve_supply(part, sku, event) for sku, part in supplies.items()}
+            return State(state.home or event.stream, order, skus, state.promise, supplies)
         case (
             StockReceived()
             | StockAdjusted()
@@ -196,7 +221,7 @@ def evolve(state: State, event: Event) -> State:
             | PromiseTermsDefined()
         ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
-            return State(state.home or event.stream, state.order, {**state.skus, event.sku: part})
+            return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
         case AllocationFailed():
             return replace(state, order=evolve_order(state.order, event))
         case ReturnReceived():
@@ -204,12 +229,14 @@ def evolve(state: State, event: Event) -> State:
                 return state
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
+        case RulesEvent():
+            return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
         case _ if isinstance(event, Placed):
             held = holds.evolve_promise(_held(state), event)
             skus = holds.evolve_skus(state.skus, event)
             return replace(state, skus=skus, promise=(promise_stream(event.promise_id), held))
         case _:
-            return state
+            return _told(state, event)
 
 
 def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]:
@@ -221,9 +248,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case OrderRouted():
             return _route(state, body)
         case ReceiveStock():
-            return _receive(state, heard, body)
+            return shelf.take_in(_desk(state, heard, at), body)
         case AdjustStock():
-            return _adjust(state, heard, body)
+            return shelf.correct(_desk(state, heard, at), body)
         case FulfillmentCancelled():
             return _cancel(state, body)
         case ShipmentDispatched():
@@ -238,6 +265,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
                 return []  # answered with the shipment that it returns
             return [take_back(state.order, state.skus, body)]
         case TimerDue():
+            if body.name in outside.REMINDERS:
+                return outside.look_again(_desk(state, heard, at), body.name)
             return _remember(state, body)
         case HoldStock():
             return holds.answer_hold(_held(state), state.skus, heard, body, at)
@@ -245,8 +274,10 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body)
         case ReleasePromise():
             return holds.answer_release(_held(state), state.skus, heard, body)
+        case RulesCommand():
+            return decide_rules(state.rules or NO_RULES, heard, body)
         case _:
-            assert_never(body)
+            return outside.answer(_desk(state, heard, at), body)
 
 
 def timers(event: Event, at: datetime) -> list[Timer]:
@@ -259,48 +290,26 @@ def timers(event: Event, at: datetime) -> list[Timer]:
         case StockReleased() | StockReturned():
             skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
             return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
+        case _ if type(event) in outside.REMINDS:
+            return list(outside.timers(event, at))
         case _:
             return holds.timers(event, at)
 
 
-def _receive(state: State, heard: Envelope[Contract], command: ReceiveStock) -> list[Event]:
-    part = state.skus.get(command.sku, EMPTY_SKU)
-    if too_many := _too_many(part, heard, command, command.quantity):
-        return [too_many]
-    received = receive(part, command)
-    return [received, *peg(command.sku, evolve_sku(part, received))]
+def _told(state: State, event: Event) -> State:
+    """The state after an event about a SKU's supply."""
+    sku = event.stream.removeprefix(SKU_STREAM)
+    part = moved(state.skus.get(sku, EMPTY_SKU), getattr(event, "movements", ()))
+    supply = evolve_supply(state.supplies.get(sku, NO_SUPPLY), sku, event)
+    skus, supplies = {**state.skus, sku: part}, {**state.supplies, sku: supply}
+    return replace(state, home=state.home or event.stream, skus=skus, supplies=supplies)
 
 
-def _adjust(state: State, heard: Envelope[Contract], command: AdjustStock) -> list[Event]:
-    sku, part = command.sku, state.skus.get(command.sku, EMPTY_SKU)
-    there = part.on_hand.get(command.node, 0)
-    if not command.delta:
-        return [
-            refused(
-                heard,
-                "no_change",
-                f"An adjustment of {sku} at {command.node} by 0 units changes nothing.",
-                "Send how many units were found (+) or are gone (-).",
-            )
-        ]
-    if too_many := _too_many(part, heard, command, command.delta):
-        return [too_many]
-    if there + command.delta < 0:
-        return [
-            refused(
-                heard,
-                "not_on_hand",
-                f"{-command.delta} units of {sku} cannot be taken out at {command.node}: {there} are on hand "
-                f"there without an order, {part.allocated.get(command.node, 0)} are allocated to orders.",
-                f"Take out at most {there} units. Let the pick of an allocated unit come up short, "
-                "or cancel its order.",
-            )
-        ]
-    before = list[Event]()
-    if command.delta + part.free < 0:
-        before, part = take_back_promises(sku, part, -(command.delta + part.free))
-    adjusted = adjust(part, command)
-    return [*before, adjusted, *peg(sku, evolve_sku(part, adjusted))]
+def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
+    """What an input about a SKU's supply is decided on."""
+    sku = heard.stream.removeprefix(SKU_STREAM)
+    stock, supply = state.skus.get(sku, EMPTY_SKU), state.supplies.get(sku, NO_SUPPLY)
+    return Desk(heard, at, sku, stock, supply, state.rules or NO_RULES)
 
 
 def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
@@ -382,19 +391,3 @@ def _remember(state: State, due: TimerDue) -> list[Event]:
 def _next_round(state: State, order_id: str) -> Event:
     """What is promised of the pending units now; plans for earlier rounds are void."""
     return promise(order_id, state.order, state.skus, state.order.round + 1)
-
-
-def _too_many(
-    part: SkuPart, heard: Envelope[Contract], command: ReceiveStock | AdjustStock, more: int
-) -> CommandRefused | None:
-    """A refusal when the house would hold more units of the SKU than anybody has."""
-    held = sum(part.on_hand.values()) + sum(part.allocated.values())
-    if more <= 0 or held + more <= MOST_UNITS:
-        return None
-    return refused(
-        heard,
-        "too_many_units",
-        f"{more} more units of {command.sku} at {command.node} would make {held + more} in all; "
-        f"at most {MOST_UNITS} are kept of a SKU.",
-        "Check the quantity and its unit.",
-    )

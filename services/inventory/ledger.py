@@ -22,6 +22,7 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
+from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.promise import (
     HoldsBroken,
     PromiseConfirmed,
@@ -76,6 +77,7 @@ _MOVES = frozenset(
         PromiseReleased,
         PromiseConfirmed,
         HoldsBroken,
+        *(event for event in OUTSIDE_EVENTS if "movements" in event.model_fields),
     }
 )
 

@@ -6,6 +6,7 @@ their movements. After each event it holds that
 - each lane's sequence and each SKU's positions count from 1, without a gap or a repeat;
 - no bucket but a source falls below zero at any movement, and `transfer` is zero over the nodes of a SKU;
 - no more units of a SKU are promised than are on hand;
+- what arrives of a purchase order or a transfer was on its way under it, and what is on its way adds up;
 - an order resolves, by giving back or by allocation, only what it was promised, and ships, misses or gives
   back only what was allocated to it: so each reserved unit is resolved once, or still open, and what the
   orders have open adds up to what is reserved and allocated;
@@ -28,6 +29,7 @@ from libs.events.contract import Event, OrderEvent
 from libs.events.inventory import NETWORK, SOURCES, ReservationBroken, StockPegged
 from libs.events.promise import HoldsBroken, promise_stream
 from services.inventory.ledger import movements, positions
+from services.inventory.proof_documents import OnTheWay
 from services.inventory.proof_promises import HeldPromises, holder_of, soft
 from services.inventory.stock import AnyMovement
 
@@ -153,6 +155,7 @@ class _Walk:
         self.allocated: dict[tuple[_Key, str, str], int] = {}
         """Open allocated units by SKU, order and node."""
         self._held = HeldPromises()
+        self._on_the_way = OnTheWay()
         self.at: LogRow | None = None
 
     def take(self, row: LogRow) -> None:
@@ -262,7 +265,7 @@ class _Walk:
         self._resolve(row.tenant, event, moves)
         if isinstance(event, StockPegged | ReservationBroken | HoldsBroken):
             self._peg(row.tenant, event)
-        if wrong := self._held.take(row.tenant, event):
+        if wrong := self._held.take(row.tenant, event) or self._on_the_way.take(row.tenant, event, moves):
             raise _Broken(wrong)
         self.events += 1
         self.movements += len(moves)
@@ -312,9 +315,10 @@ class _Walk:
             self.promised[key, order_id] = left
 
     def _must_add_up(self) -> None:
-        """What orders have open is what the SKUs' buckets hold for them."""
-        if left := self._held.left():
-            raise _Broken(left)
+        """What orders and documents have open is what the SKUs' buckets hold for them."""
+        buckets = {key: sku.buckets for key, sku in self.skus.items()}
+        if amiss := self._held.left() or self._on_the_way.amiss(buckets):
+            raise _Broken(amiss)
         promised: dict[_Key, int] = {}
         for (key, _), quantity in self.promised.items():
             promised[key] = promised.get(key, 0) + quantity

@@ -29,6 +29,7 @@ from libs.events.inventory import (
 )
 from libs.events.promise import HeldUnits, HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
 from libs.events.record import record
+from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory.terms import Terms, terms_of
 
 MOST_UNITS = 1_000_000_000
@@ -96,7 +97,8 @@ _MOVEMENTS = TypeAdapter(tuple[Movement, ...])
 _HOLD_MOVEMENTS = TypeAdapter(tuple[HoldMovement, ...])
 _AVAILABILITY = TypeAdapter(tuple[Availability, ...])
 
-AnyMovement = Movement | HoldMovement
+AnyMovement = Movement | HoldMovement | SupplyMovement
+AnyBucket = Bucket | SoftBucket | SupplyBucket
 HOLDER = "promise/"
 """A claim of this prefix is a held basket's, by the name of its stream; any other is an order's. An order id
 has no slash."""
@@ -118,9 +120,7 @@ class Posting:
         """What was posted between soft buckets alone, validated."""
         return _HOLD_MOVEMENTS.validate_python(self._posted)
 
-    def post(
-        self, sku: str, node: str, source: Bucket | SoftBucket, target: Bucket | SoftBucket, quantity: int
-    ) -> None:
+    def post(self, sku: str, node: str, source: AnyBucket, target: AnyBucket, quantity: int) -> None:
         """Take `quantity` units from `source` to `target`; none is no movement."""
         assert quantity >= 0, f"{quantity} units of {sku} from {source} to {target}"
         if not quantity:
@@ -173,7 +173,7 @@ def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[st
     return position, on_hand, allocated, reserved
 
 
-def moved(part: SkuPart, movements: Iterable[Movement]) -> SkuPart:
+def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
     return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms)
 

@@ -9,11 +9,13 @@ from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, ST
 from tests.contract.example_parts import Pairs
 from tests.contract.example_promises import HELD
 from tests.contract.example_shipments import DELIVERY, NOTIFICATIONS, RETURNS, WORK
+from tests.contract.example_supply import SUPPLY
 
 _GROUPS: tuple[Pairs, ...] = (
     INTAKE,
     STOCK,
     PROMISES,
+    SUPPLY,
     HELD,
     ROUTING,
     WORK,

@@ -10,12 +10,14 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import StockReserved
 from libs.events.order import LineQuantity
+from libs.events.supply import SupplyCancelled
 from libs.runtime.log import Writes
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.settings import Settings
 from services.inventory import ledger
 from services.inventory.app import STAGE
 from tests.spec import NOON
+from tests.unit.inventory_supply import arrive, expect, land, move, moves, send
 from tests.unit.inventory_trade import (
     FRANCE,
     accepted,
@@ -111,6 +113,38 @@ async def test_a_bucket_cannot_be_emptied_below_zero(pool: asyncpg.Pool) -> None
         events = world.take(body)
     with pytest.raises(asyncpg.CheckViolationError, match="balance_not_below_zero"):
         await write(pool, events)  # the allocation alone, as if the receipt had never been
+
+
+async def test_what_is_bought_moved_and_set_aside_is_in_the_tables_too(pool: asyncpg.Pool) -> None:
+    world = World()
+    life: tuple[Contract, ...] = (
+        expect("A", "P", 10),
+        arrive("A", "P", "R1", 7, damaged=1),
+        send("A", "T", 3),
+        move("A", 1, "on_hand", "quarantine"),
+    )
+    for body in life:
+        await write(pool, world.take(body))
+    found = await pool.fetch("SELECT node, bucket, quantity FROM balance WHERE quantity > 0 ORDER BY 1, 2")
+    assert [tuple(row) for row in found] == [
+        ("N1", "damaged", 1),
+        ("N1", "inbound", 2),
+        ("N1", "on_hand", 3),
+        ("N1", "quarantine", 1),
+        ("N1", "transfer", 3),
+        ("N2", "in_transit", 3),
+    ]
+    landed = world.take(land("A", "T", "L1", 3))
+    await write(pool, landed)
+    again = SupplyCancelled(
+        sku="A",
+        supply_id="P",
+        node="N1",
+        quantity=3,
+        movements=(moves("A", 99, 3, "inbound", "supplier"),),
+    )
+    with pytest.raises(asyncpg.CheckViolationError, match="balance_not_below_zero"):
+        await write(pool, [again])
 
 
 async def test_a_position_is_taken_once_and_the_ledger_is_not_edited(pool: asyncpg.Pool) -> None:

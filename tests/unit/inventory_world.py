@@ -84,7 +84,8 @@ class World:
         return events
 
     def due(self, timer: Timer) -> list[Event]:
-        """Let one reminder come due."""
+        """Let one reminder come due, at its time or later."""
+        self.now = max(self.now, timer.due_at)
         del self.timers[timer.stream, timer.name]
         return self.take(TimerDue(timer_stream=timer.stream, name=timer.name))
 

@@ -1,0 +1,172 @@
+"""Loads a feed's file: brought to our SKUs and packs, announced as one run, then sent in batches.
+
+The file is read twice: first for its sums and errors, then to be sent, so that memory does not grow with it.
+The run's name is the file's digest and its time the file's own, so the same file again is the same run, and
+nothing is done twice.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from cli.client import Edges, undecided
+from cli.rowfile import digest, read_rows, whole
+from libs.runtime.complaint import Complaint
+
+BATCH_ROWS_MAX = 500
+FAILURES_KEPT_MAX = 1000
+COLUMNS = ("sku", "quantity", "pack_size")
+MAP_COLUMNS = ("theirs", "sku", "pack_size")
+_PACKS_MAX, _PACK_MAX = 1_000_000, 100_000
+Mode = Literal["full", "delta"]
+SkuMap = dict[str, tuple[str, int]]
+"""Their SKU → ours, and units of a pack."""
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What became of a file's rows so far."""
+
+    rows: int = 0
+    taken: int = 0
+    units: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Rows that were not taken, by code: `unreadable`, `superseded`, …"""
+    failures: list[tuple[int, str, str]] = field(default_factory=list)
+    """Line, code and sentence, of the first so many."""
+
+    def fail(self, line: int, code: str, what: str) -> None:
+        self.kinds[code] += 1
+        if len(self.failures) < FAILURES_KEPT_MAX:
+            self.failures.append((line, code, what))
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFile:
+    """A file, and how its rows are to be understood."""
+
+    feed: str
+    path: Path
+    mode: Mode
+    stated_at: datetime
+    skus: SkuMap | None
+
+    def rows(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
+        """Each row as inventory takes it, or what is wrong with it."""
+        for line, row in read_rows(self.path, ("sku", "quantity"), COLUMNS):
+            yield line, row if isinstance(row, str) else self._row(row)
+
+    def _row(self, row: dict[str, Any]) -> dict[str, Any] | str:
+        theirs, least = str(row["sku"]), -_PACKS_MAX if self.mode == "delta" else 0
+        sku, pack_size = theirs, 1
+        if self.skus is not None:
+            if theirs not in self.skus:
+                return f"{theirs} is not in the map"
+            sku, pack_size = self.skus[theirs]
+        try:
+            packs = whole(row["quantity"], "quantity", least, _PACKS_MAX)
+            pack_size = whole(row.get("pack_size", pack_size), "pack_size", 1, _PACK_MAX)
+        except ValueError as wrong:
+            return str(wrong)
+        return {
+            "sku": sku,
+            "mode": self.mode,
+            "packs": packs,
+            "pack_size": pack_size,
+            "stated_at": self.stated_at.isoformat(),
+        }
+
+
+def read_map(path: Path) -> SkuMap:
+    """Their SKUs in ours. Complaint: a row of it cannot be read, or a SKU of theirs is there twice."""
+    found: SkuMap = {}
+    for line, row in read_rows(path, ("theirs", "sku"), MAP_COLUMNS):
+        what = row if isinstance(row, str) else ""
+        if isinstance(row, dict):
+            try:
+                pack_size = whole(row.get("pack_size", 1), "pack_size", 1, _PACK_MAX)
+                if found.setdefault(str(row["theirs"]), (str(row["sku"]), pack_size)) != (
+                    str(row["sku"]),
+                    pack_size,
+                ):
+                    what = f"{row['theirs']} is there twice"
+            except ValueError as wrong:
+                what = str(wrong)
+        if what:
+            raise Complaint(f"{path.name}:{line}: {what}.", "Correct the map; nothing was sent.")
+    return found
+
+
+def survey(file: FeedFile) -> Loaded:
+    """The file's sums, and the rows that cannot be read."""
+    found = Loaded()
+    for line, row in file.rows():
+        found.rows += 1
+        if isinstance(row, str):
+            found.fail(line, "unreadable", row)
+        else:
+            found.units += max(0, row["packs"] * row["pack_size"])
+    return found
+
+
+def run_id(file: FeedFile) -> str:
+    """The run's name: the same for the same file."""
+    return f"{file.path.name[:100]}-{digest(file.path)}"
+
+
+def announce(edges: Edges, file: FeedFile, found: Loaded) -> bool:
+    """Open the run of a full feed; whether it is held for a person."""
+    body = {
+        "run_id": run_id(file),
+        "rows": found.rows,
+        "units": found.units,
+        "stated_at": file.stated_at.isoformat(),
+    }
+    answer = edges.send("inventory", f"/v1/stock/feeds/{file.feed}/runs", body, key=f"run-{run_id(file)}")
+    if not answer.get("decided"):
+        raise undecided(answer, "inventory")
+    return any(event["data"].get("held") for event in answer["events"])
+
+
+def load(edges: Edges, file: FeedFile, progress: Callable[[int], None] = lambda rows: None) -> Loaded:
+    """Send every row that can be read; each is answered with its line."""
+    so_far = Loaded()
+    run = run_id(file)
+    batch: list[tuple[int, dict[str, Any]]] = []
+    for line, row in file.rows():
+        so_far.rows += 1
+        if isinstance(row, str):
+            so_far.fail(line, "unreadable", row)
+            continue
+        batch.append((line, row | ({"run_id": run} if file.mode == "full" else {})))
+        if len(batch) == BATCH_ROWS_MAX:
+            _send(edges, file, run, batch, so_far)
+            progress(so_far.rows)
+            batch = []
+    if batch:
+        _send(edges, file, run, batch, so_far)
+    so_far.failures.sort()
+    return so_far
+
+
+def _send(
+    edges: Edges, file: FeedFile, run: str, batch: list[tuple[int, dict[str, Any]]], so_far: Loaded
+) -> None:
+    """One batch. Its key is the run and its first line, so the same file again asks for the same answers."""
+    key = hashlib.blake2b(f"{file.feed}/{run}/{batch[0][0]}".encode(), digest_size=16).hexdigest()
+    body = {"items": [row for _, row in batch]}
+    answer = edges.send("inventory", f"/v1/stock/feeds/{file.feed}/rows", body, wait_seconds=30, key=key)
+    for (line, row), result in zip(batch, answer["results"], strict=True):
+        problem = result.get("problem")
+        if problem is not None:
+            code = str(problem.get("type", "")).rpartition(":")[2]
+            so_far.fail(line, code, f"{problem['detail']} {problem.get('next_step', '')}".strip())
+        elif not result.get("decided"):
+            so_far.fail(line, "undecided", "Taken, and not decided within the time waited.")
+        else:
+            so_far.taken += 1
+            so_far.units += max(0, row["packs"] * row["pack_size"])

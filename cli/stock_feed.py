@@ -1,0 +1,141 @@
+"""`orderlog stock feed`: what vendors, 3PLs and stores have, from a file of any size."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import TextColumn
+
+from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
+from cli.feedfile import FeedFile, Loaded, announce, load, read_map, run_id, survey
+from cli.moments import moment
+from cli.output import JsonOption, bar, console, emit, table
+from cli.text import add_row, count, tell
+from libs.runtime.complaint import Complaint
+
+FAILURES_SHOWN_MAX = 20
+FeedArgument = Annotated[str, typer.Argument(metavar="FEED", help="The feed's name.")]
+
+
+def define_feed(
+    feed: FeedArgument,
+    node: Annotated[str, typer.Option(help="The node whose stock it tells.")],
+    kind: Annotated[str, typer.Option(help="vendor, 3pl or store.")] = "vendor",
+    buffer: Annotated[int, typer.Option(help="Units of each SKU that are never promised.")] = 0,
+    buffer_percent: Annotated[int, typer.Option(help="Share of each SKU that is never promised.")] = 0,
+    stale_minutes: Annotated[int, typer.Option(help="How old it may be and still be promised.")] = 1440,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Say how a feed is read, or change it: the whole of it is replaced.
+
+    Example: orderlog stock define-feed acme --node ACME --kind vendor --buffer 5 --stale-minutes 120
+    """
+    body = {
+        "node": node,
+        "kind": kind,
+        "buffer_units": buffer,
+        "buffer_percent": buffer_percent,
+        "stale_minutes": stale_minutes,
+    }
+    with connect(tenant) as edges:
+        answer = edges.send("inventory", f"/v1/stock/feeds/{feed}", body, method="PUT")
+    if not answer.get("decided"):
+        raise undecided(answer, "inventory")
+    changed = bool(answer["events"])
+    tell(f"Feed {feed} tells of {node}." if changed else f"Feed {feed} was that already.")
+    if json:
+        emit({"ok": True, "tenant": tenant, "feed": feed, **body, "changed": changed})
+
+
+def approve_feed(
+    feed: FeedArgument,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run that was held.")],
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Take a run that was held for being so small; then load its file again.
+
+    Example: orderlog stock approve-feed acme stock.csv-0f1e2d3c4b5a6978
+    """
+    with connect(tenant) as edges:
+        answer = edges.send("inventory", f"/v1/stock/feeds/{feed}/runs/{run}/approval", {})
+    if not answer.get("decided"):
+        raise undecided(answer, "inventory")
+    tell(f"Run {run} of feed {feed} is taken; load its file again.")
+    if json:
+        emit({"ok": True, "tenant": tenant, "feed": feed, "run_id": run})
+
+
+def feed_file(
+    file: Annotated[Path, typer.Argument(help="CSV or NDJSON with sku, quantity and perhaps pack_size.")],
+    feed: Annotated[str, typer.Option(help="The feed that it is of.")],
+    skus: Annotated[
+        Path | None, typer.Option("--map", help="CSV: theirs, sku and perhaps pack_size.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="As of when; else the file's own time.")] = None,
+    delta: Annotated[bool, typer.Option("--delta", help="Differences, not all that is there.")] = False,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Load a feed's file; the same file again does nothing twice.
+
+    A full feed with a tenth of the units that the one before told is held for a person. Ends with 1 when it
+    is held, or a row was not taken.
+
+    Example: orderlog stock feed stock.csv --feed acme --map acme-skus.csv
+    """
+    stated = moment(at) if at else datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    map_ = read_map(skus) if skus else None
+    it = FeedFile(feed, file, "delta" if delta else "full", stated, map_)
+    began = time.monotonic()
+    surveyed = survey(it)
+    with connect(tenant) as edges:
+        if it.mode == "full" and announce(edges, it, surveyed):
+            raise Complaint(
+                f"{file.name} tells {count(surveyed.units, 'unit')}, so much less than the feed before that "
+                "it is held. Nothing was taken.",
+                f"Check the file; if it is right, `orderlog stock approve-feed {feed} {run_id(it)}`, then "
+                "load it again.",
+            )
+        with bar(TextColumn("{task.completed:,} rows")) as bars:
+            task = bars.add_task("loading", total=surveyed.rows)
+            done = load(edges, it, lambda rows: bars.update(task, completed=rows))
+    seconds = round(time.monotonic() - began, 2)
+    _tell(file.name, done, seconds)
+    if json:
+        emit({"ok": not done.kinds, "tenant": tenant, "feed": feed, "run_id": run_id(it), **_as_json(done)})
+    if done.kinds:
+        raise typer.Exit(1)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands about feeds."""
+    parent.command("feed")(feed_file)
+    parent.command("define-feed")(define_feed)
+    parent.command("approve-feed")(approve_feed)
+
+
+def _tell(name: str, done: Loaded, seconds: float) -> None:
+    for line, code, what in done.failures[:FAILURES_SHOWN_MAX]:
+        tell(f"{name}:{line}: {code}: {what}")
+    if (more := sum(done.kinds.values()) - FAILURES_SHOWN_MAX) > 0:
+        tell(f"… and {more:,} more.")
+    drawn = table("rows#", "taken#", "units#", *(f"{kind}#" for kind in sorted(done.kinds)))
+    counts = (done.rows, done.taken, done.units, *(done.kinds[kind] for kind in sorted(done.kinds)))
+    add_row(drawn, *(f"{number:,}" for number in counts))
+    console.print(drawn)
+    tell(f"{seconds:.1f} s.")
+
+
+def _as_json(done: Loaded) -> dict[str, Any]:
+    failures = [{"line": line, "code": code, "what": what} for line, code, what in done.failures]
+    return {
+        "rows": done.rows,
+        "taken": done.taken,
+        "units": done.units,
+        "not_taken": dict(done.kinds),
+        "failures": failures,
+    }

@@ -1,0 +1,136 @@
+"""`orderlog stock reconcile`: another system's snapshot against the ledger as of its moment."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.client import DEFAULT_TENANT, Edges, TenantOption, connect
+from cli.moments import moment
+from cli.output import JsonOption, console, emit, table
+from cli.rowfile import read_rows, whole
+from cli.text import add_row, count, tell
+from libs.runtime.complaint import Complaint
+
+ROWS_AT_ONCE = 500
+SHOWN_MAX = 50
+KEPT_MAX = 10_000
+COLUMNS = ("sku", "node", "quantity")
+_OUTCOMES = ("matched", "in_flight", "pinned", "unexplained", "unreadable")
+
+
+def reconcile(
+    file: Annotated[Path, typer.Argument(help="CSV or NDJSON with sku, node and quantity.")],
+    system: Annotated[str, typer.Option(help="Whose snapshot it is: wms, erp, …")],
+    at: Annotated[str, typer.Option(help="As of when: 2026-03-02T09:00:00Z.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Propose nothing.")] = False,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Compare a snapshot with the ledger as of its moment, and explain each difference.
+
+    What is in flight, or pinned to the event that caused it, is told. What nothing explains is proposed as an
+    adjustment, which changes nothing before a person approves it (`orderlog stock settle`). Ends with 1 when
+    something is unexplained or unreadable.
+
+    Example: orderlog stock reconcile wms.csv --system wms --at 2026-03-02T09:00:00Z
+    """
+    as_of = moment(at).astimezone(UTC).isoformat()
+    counts: Counter[str] = Counter()
+    told: list[dict[str, Any]] = []
+    with connect(tenant) as edges:
+        for batch in _batches(file, counts, told):
+            body = {"as_of": as_of, "rows": [row for _, row in batch]}
+            results = edges.send("inventory", "/v1/stock/comparisons", body)["results"]
+            open_ = []
+            for (line, _), found in zip(batch, results, strict=True):
+                counts[found["outcome"]] += 1
+                if found["outcome"] != "matched":
+                    _keep(told, {"line": line, **found})
+                if found["outcome"] == "unexplained":
+                    open_.append(found)
+            if open_ and not dry_run:
+                _propose(edges, system, as_of, open_, counts)
+    _tell(file.name, counts, told)
+    bad = counts["unexplained"] + counts["unreadable"]
+    if json:
+        emit(
+            {"ok": not bad, "tenant": tenant, "system": system, "as_of": as_of, **counts, "differences": told}
+        )
+    if bad:
+        raise typer.Exit(1)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add `reconcile`."""
+    parent.command("reconcile")(reconcile)
+
+
+def _batches(
+    file: Path, counts: Counter[str], told: list[dict[str, Any]]
+) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    batch: list[tuple[int, dict[str, Any]]] = []
+    for line, row in read_rows(file, COLUMNS, COLUMNS):
+        try:
+            if isinstance(row, str):
+                raise ValueError(row)
+            quantity = whole(row["quantity"], "quantity", 0, 10**9)
+        except ValueError as wrong:
+            counts["unreadable"] += 1
+            _keep(told, {"line": line, "outcome": "unreadable", "explanation": str(wrong)})
+            continue
+        batch.append((line, {"sku": str(row["sku"]), "node": str(row["node"]), "quantity": quantity}))
+        if len(batch) == ROWS_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _propose(
+    edges: Edges, system: str, as_of: str, found: list[dict[str, Any]], counts: Counter[str]
+) -> None:
+    """Ask a person about what nothing explains. The same snapshot again asks nothing new."""
+    items = [
+        {
+            "sku": one["sku"],
+            "proposal_id": f"{system}-{datetime.fromisoformat(as_of):%y%m%dT%H%M%S}-{one['node']}",
+            "node": one["node"],
+            "variance": one["variance"],
+            "as_of": as_of,
+            "system": system,
+            "explanation": one["explanation"],
+        }
+        for one in found
+    ]
+    for result in edges.send("inventory", "/v1/stock/proposals", {"items": items}, wait_seconds=30)[
+        "results"
+    ]:
+        problem = result.get("problem")
+        code = str(problem.get("type", "")).rpartition(":")[2] if problem else ""
+        if problem and code != "already_proposed":
+            raise Complaint(str(problem["detail"]), str(problem.get("next_step", "")))
+        counts["proposed"] += not problem
+
+
+def _keep(told: list[dict[str, Any]], one: dict[str, Any]) -> None:
+    if len(told) < KEPT_MAX:
+        told.append(one)
+
+
+def _tell(name: str, counts: Counter[str], told: list[dict[str, Any]]) -> None:
+    for one in sorted(told, key=lambda one: int(one["line"]))[:SHOWN_MAX]:
+        where = f"{name}:{one['line']}: {one['outcome'].replace('_', ' ')}"
+        if "variance" in one:
+            where += f": {one['sku']} at {one['node']}: {one['theirs']:,} there, {one['book']:,} here"
+        tell(f"{where}. {one['explanation']}")
+    if len(told) > SHOWN_MAX:
+        tell(f"… and {len(told) - SHOWN_MAX:,} more; --json has them.")
+    drawn = table(*(f"{outcome.replace('_', ' ')}#" for outcome in _OUTCOMES))
+    add_row(drawn, *(f"{counts[outcome]:,}" for outcome in _OUTCOMES))
+    console.print(drawn)
+    if counts["proposed"]:
+        tell(f"{count(counts['proposed'], 'adjustment')} proposed: orderlog stock differences.")

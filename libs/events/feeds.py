@@ -1,0 +1,147 @@
+"""Inventory's contracts for stock that somebody else tells of: vendors, 3PLs, stores."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from libs.events.contract import Count, Name, NodeId, SkuCommand, SkuEvent, Value
+from libs.events.supply import Movements, RulesCommand, RulesEvent
+
+FeedId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Feed(Value):
+    """How the stock that somebody else tells of is read."""
+
+    feed: FeedId
+    node: NodeId
+    kind: Literal["vendor", "3pl", "store"]
+    buffer_units: Count = 0
+    """Units of each SKU that are never promised."""
+    buffer_percent: Annotated[int, Field(ge=0, le=100)] = 0
+    """Share of each SKU that is never promised, rounded up; the larger of both buffers counts."""
+    stale_minutes: Annotated[int, Field(ge=1, le=525_600)] = 1440
+    """How old what was told may be before it is not promised any more."""
+
+
+class DefineFeed(RulesCommand):
+    """Define a feed, or change it: the whole of it is replaced."""
+
+    TYPE: ClassVar[str] = "oms.inventory.define_feed"
+
+    definition: Feed
+
+
+class OpenFeedRun(RulesCommand):
+    """A full feed comes: so many rows and units. Its rows name the run."""
+
+    TYPE: ClassVar[str] = "oms.inventory.open_feed_run"
+
+    feed: FeedId
+    run_id: Name
+    rows: Annotated[int, Field(strict=True, ge=0, le=10**9)]
+    units: Annotated[int, Field(strict=True, ge=0, le=10**15)]
+    stated_at: AwareDatetime
+
+
+class ApproveFeedRun(RulesCommand):
+    """Take a run that was held: it is as small as it says."""
+
+    TYPE: ClassVar[str] = "oms.inventory.approve_feed_run"
+
+    feed: FeedId
+    run_id: Name
+
+
+class FeedDefined(RulesEvent):
+    """A feed is read like this from now on."""
+
+    TYPE: ClassVar[str] = "oms.inventory.feed_defined"
+
+    definition: Feed
+
+
+class FeedRunOpened(RulesEvent):
+    """Rows of this run are taken, or, when it is held, refused until a person approves it."""
+
+    TYPE: ClassVar[str] = "oms.inventory.feed_run_opened"
+
+    feed: FeedId
+    run_id: Name
+    rows: Annotated[int, Field(ge=0)]
+    units: Annotated[int, Field(ge=0)]
+    stated_at: AwareDatetime
+    held: bool = False
+    units_before: Annotated[int, Field(ge=0)] | None = None
+    """What the run before told."""
+
+
+class FeedRunApproved(RulesEvent):
+    """A person took a run that was held."""
+
+    TYPE: ClassVar[str] = "oms.inventory.feed_run_approved"
+
+    feed: FeedId
+    run_id: Name
+
+
+class ReportStock(SkuCommand):
+    """A row of a feed: what somebody else has of the SKU, in packs of `pack_size` units."""
+
+    TYPE: ClassVar[str] = "oms.inventory.report_stock"
+
+    feed: FeedId
+    run_id: Name | None = None
+    """The run of a full feed; None for a row that comes by itself."""
+    mode: Literal["full", "delta"] = "full"
+    packs: Annotated[int, Field(strict=True, ge=-1_000_000, le=1_000_000)]
+    """What is there; of a delta, what is more (+) or less (-)."""
+    pack_size: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 1
+    stated_at: AwareDatetime
+
+
+class StockReported(SkuEvent):
+    """What somebody else has of a SKU, and how much of it may be promised."""
+
+    TYPE: ClassVar[str] = "oms.inventory.stock_reported"
+
+    feed: FeedId
+    node: NodeId
+    run_id: Name | None = None
+    mode: Literal["full", "delta"]
+    told: Annotated[int, Field(ge=0, le=10**15)]
+    """Units that they have, allocated ones included."""
+    withheld: Count
+    """Units of them that are not promised."""
+    stated_at: AwareDatetime
+    stale_at: AwareDatetime
+    check_at: AwareDatetime | None = None
+    """When the next feed of the SKU is too old."""
+    movements: Movements
+
+
+class FeedStale(SkuEvent):
+    """What a feed told is too old: what nobody was promised of it is not promised any more."""
+
+    TYPE: ClassVar[str] = "oms.inventory.feed_stale"
+
+    feed: FeedId
+    node: NodeId
+    stated_at: AwareDatetime
+    check_at: AwareDatetime | None = None
+    movements: Movements
+
+
+FEED_COMMANDS = (
+    DefineFeed,
+    OpenFeedRun,
+    ApproveFeedRun,
+    ReportStock,
+)
+FEED_EVENTS = (
+    FeedDefined,
+    FeedRunOpened,
+    FeedRunApproved,
+    StockReported,
+    FeedStale,
+)

@@ -1,0 +1,148 @@
+"""What inventory reads of its own tables at the edge: a shelf as of a moment, and what moved there.
+
+A movement is true from when its event says that it happened (`effective_at`), else from when it was decided.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from services.inventory.reconcile import SHELF, Moved, Place, Shelf
+
+Connection = Any
+"""An asyncpg connection, in a transaction that sees one moment."""
+MOVED_MAX = 500
+"""Movements of a shelf that a difference is held against, the latest first."""
+
+_TIMES = """
+    SELECT l.sku, l.node, l.source, l.target, l.quantity, l.position, log.type, log.event_id, log.payload,
+        least(coalesce((log.payload->>'effective_at')::timestamptz, l.at), l.at) AS true_at
+    FROM ledger AS l JOIN log ON log.lane = l.lane AND log.origin = 'decided' AND log.seq = l.sequence"""
+_BOOKS = f"""
+    WITH asked AS (SELECT * FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS a(sku, node, number)),
+    times AS ({_TIMES} WHERE l.tenant = $1 AND l.sku = ANY($2::text[]))
+    SELECT number,
+        coalesce(sum(CASE WHEN true_at > $4 OR times.node <> asked.node THEN 0 ELSE
+            (CASE WHEN target = ANY($5::text[]) THEN quantity ELSE 0 END)
+            - (CASE WHEN source = ANY($5::text[]) THEN quantity ELSE 0 END) END), 0)::bigint AS units,
+        coalesce(max(position), 0) AS position
+    FROM asked LEFT JOIN times USING (sku) GROUP BY number ORDER BY number"""  # noqa: S608 - names come from code
+_MOVED = f"""
+    {_TIMES} WHERE l.tenant = $1 AND l.sku = $2 AND l.node = $3
+        AND (l.source = ANY($4::text[])) <> (l.target = ANY($4::text[])) AND l.at >= $5
+    ORDER BY l.position DESC LIMIT $6"""
+_ON_THE_WAY = """
+    SELECT sku, node, bucket, quantity FROM balance
+    WHERE tenant = $1 AND (sku, node) IN (SELECT * FROM unnest($2::text[], $3::text[]))
+        AND bucket IN ('inbound', 'in_transit') AND quantity > 0"""
+_DIFFERENCES = """
+    SELECT key, part FROM part WHERE key > $1 AND key LIKE $2 AND part->>'differences' <> '{}'
+    ORDER BY key LIMIT $3"""
+_IDLE = """
+    SELECT sku, node, quantity AS units FROM balance AS b
+    WHERE tenant = $1 AND bucket = 'on_hand' AND quantity > 0 AND (sku, node) > ($2, $3) AND NOT EXISTS (
+        SELECT FROM ledger AS l WHERE l.tenant = $1 AND l.sku = b.sku AND l.node = b.node AND l.at >= $4)
+    ORDER BY sku, node LIMIT $5"""
+_DEMAND = """
+    WITH chosen AS (SELECT DISTINCT sku FROM balance WHERE tenant = $1 AND sku > $2 ORDER BY sku LIMIT $3),
+    gone AS (
+        SELECT sku, node, ($4::date - (at AT TIME ZONE 'UTC')::date) AS day, sum(quantity)::bigint AS units
+        FROM ledger JOIN chosen USING (sku)
+        WHERE tenant = $1 AND target = 'issued' AND (at AT TIME ZONE 'UTC')::date > $4::date - $5::int
+        GROUP BY 1, 2, 3)
+    SELECT sku, node, sum(quantity) FILTER (WHERE bucket = 'on_hand')::bigint AS on_hand,
+        sum(quantity) FILTER (WHERE bucket IN ('inbound', 'in_transit'))::bigint AS inbound,
+        (SELECT json_object_agg(day, units) FROM gone WHERE (gone.sku, gone.node) = (b.sku, b.node)) AS gone
+    FROM balance AS b JOIN chosen USING (sku)
+    WHERE tenant = $1 AND node <> '*' GROUP BY sku, node ORDER BY sku, node"""
+_PART = "SELECT part FROM part WHERE key = $1"
+_DOCUMENTS = ("shipment_id", "transfer_id", "supply_id", "count_id", "rma_id", "reference", "order_id")
+
+
+async def shelves(connection: Connection, tenant: str, places: Sequence[Place], at: datetime) -> list[Shelf]:
+    """What the ledger had on each shelf at a moment, and the SKU's position by now; in the order asked."""
+    skus, nodes = [sku for sku, _ in places], [node for _, node in places]
+    rows = await connection.fetch(_BOOKS, tenant, skus, nodes, at, list(SHELF))
+    return [Shelf(row["units"], row["position"]) for row in rows]
+
+
+async def moved(
+    connection: Connection, tenant: str, place: Place, at: datetime, lookback: timedelta
+) -> list[Moved]:
+    """What changed a shelf from `lookback` before a moment until now, by event, in order."""
+    rows = await connection.fetch(_MOVED, tenant, *place, list(SHELF), at - lookback, MOVED_MAX)
+    found: dict[Any, Moved] = {}
+    for row in reversed(rows):
+        units = row["quantity"] if row["target"] in SHELF else -row["quantity"]
+        id_ = row["event_id"]
+        before = found[id_].units if id_ in found else 0
+        payload = orjson.loads(row["payload"])
+        document = next((str(payload[name]) for name in _DOCUMENTS if payload.get(name)), "")
+        found[id_] = Moved(str(id_), row["type"], document, row["true_at"], before + units)
+    return sorted((one for one in found.values() if one.units), key=lambda one: one.at)
+
+
+async def on_the_way(
+    connection: Connection, tenant: str, places: Sequence[Place]
+) -> dict[Place, dict[str, int]]:
+    """Units that are inbound or in transit to each of these nodes, by bucket."""
+    skus, nodes = [sku for sku, _ in places], [node for _, node in places]
+    found: dict[Place, dict[str, int]] = {}
+    for row in await connection.fetch(_ON_THE_WAY, tenant, skus, nodes):
+        found.setdefault((row["sku"], row["node"]), {})[row["bucket"]] = row["quantity"]
+    return found
+
+
+async def idle(
+    connection: Connection, tenant: str, since: datetime, after: Place, limit: int
+) -> list[dict[str, Any]]:
+    """Shelves with units on hand on which nothing has moved since then, behind `after`, by SKU and node."""
+    return [dict(row) for row in await connection.fetch(_IDLE, tenant, *after, since, limit)]
+
+
+async def demand(
+    connection: Connection, tenant: str, after: str, limit: int, today: date, days: int
+) -> list[tuple[Place, dict[int, int], int, int]]:
+    """Of at most `limit` SKUs behind `after`, by node: units that left by days ago, on hand, to come."""
+    rows = await connection.fetch(_DEMAND, tenant, after, limit, today, days)
+    return [
+        (
+            (row["sku"], row["node"]),
+            {int(day): units for day, units in orjson.loads(row["gone"] or "{}").items()},
+            row["on_hand"] or 0,
+            row["inbound"] or 0,
+        )
+        for row in rows
+    ]
+
+
+async def differences(connection: Connection, tenant: str, after: str, limit: int) -> list[dict[str, Any]]:
+    """Differences that wait for a person, of SKUs behind `after`, by SKU; of at most `limit` SKUs."""
+    prefix = f"{tenant}/supply/"
+    escaped = prefix.replace("_", r"\_").replace("%", r"\%")
+    rows = await connection.fetch(_DIFFERENCES, prefix + after, escaped + "%", limit)
+    return [
+        {"sku": row["key"].removeprefix(prefix), "proposal_id": id_, **one}
+        for row in rows
+        for id_, one in orjson.loads(row["part"])["differences"].items()
+    ]
+
+
+async def documents(connection: Connection, tenant: str, sku: str) -> dict[str, Any]:
+    """What is to come of a SKU, what of it is not on hand, and what feeds told."""
+    part = await connection.fetchval(_PART, f"{tenant}/supply/{sku}")
+    known: dict[str, Any] = orjson.loads(part) if part else {}
+    return {
+        "sku": sku,
+        "units": known.get("held", {}),
+        "expected": _open(known.get("expected", {}).items(), "supply_id"),
+        "transfers": _open(known.get("transfers", {}).items(), "transfer_id"),
+        "feeds": known.get("feeds", {}),
+        "counted": known.get("counted", {}),
+    }
+
+
+def _open(items: Iterable[tuple[str, dict[str, Any]]], name: str) -> list[dict[str, Any]]:
+    return [{name: id_, **one} for id_, one in items if one["open"] or one.get("early")]

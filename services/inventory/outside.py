@@ -1,0 +1,122 @@
+"""Facts from outside about one SKU: which module decides each, and which reminders they leave."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import assert_never
+
+from libs.events.contract import Contract, Event
+from libs.events.feeds import FeedStale, ReportStock, StockReported
+from libs.events.fulfillment import PickShorted
+from libs.events.inventory import AdjustStock, ReceiveStock, StockShorted
+from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
+from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
+from libs.events.supply import (
+    RULES_STREAM,
+    CancelSupply,
+    CloseTransfer,
+    DispatchTransfer,
+    ExpectSupply,
+    MoveStock,
+    ReceiveSupply,
+    ReceiveTransfer,
+    TransferClosed,
+    TransferDispatched,
+    TransferOverdue,
+    TransferReceived,
+)
+from libs.events.timer import Timer, TimerDue
+from services.inventory import conditions, counts, feeds, inbound, transfers
+from services.inventory.desk import Desk
+from services.inventory.supplies import SUPPLY_STREAM
+
+Told = (
+    ExpectSupply
+    | CancelSupply
+    | ReceiveSupply
+    | DispatchTransfer
+    | ReceiveTransfer
+    | CloseTransfer
+    | MoveStock
+    | RecordCount
+    | ProposeAdjustment
+    | SettleDifference
+    | SuspectStock
+    | ReportStock
+)
+REMINDERS = frozenset({"transfers", "feeds", "picks"})
+"""Names of the timers that are decided here."""
+_ABOUT_SUPPLY: frozenset[type[Contract]] = frozenset({*OUTSIDE_COMMANDS, *OUTSIDE_EVENTS})
+_HELD_TO_RULES: frozenset[type[Contract]] = frozenset({ReceiveStock, AdjustStock})
+_CHECKED: dict[type[Event], str] = {
+    TransferDispatched: "transfers",
+    TransferReceived: "transfers",
+    TransferOverdue: "transfers",
+    TransferClosed: "transfers",
+    StockReported: "feeds",
+    FeedStale: "feeds",
+}
+"""Events that say when to look again, and the reminder that they ask for."""
+REMINDS: frozenset[type[Event]] = frozenset({*_CHECKED, StockShorted})
+
+
+def streams(body: Contract) -> tuple[str, ...]:
+    """What an input of a SKU's stream needs beside the SKU: an ordinary one, nothing."""
+    if type(body) in _ABOUT_SUPPLY or (isinstance(body, TimerDue) and body.name in REMINDERS):
+        return SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM
+    return (RULES_STREAM,) if type(body) in _HELD_TO_RULES else ()
+
+
+def streams_of_short_pick(body: PickShorted | StockShorted) -> list[str]:
+    """What a pick that found nothing needs beside its order and SKUs."""
+    return [SUPPLY_STREAM + sku for sku in dict.fromkeys(line.sku for line in body.lines)]
+
+
+def answer(desk: Desk, body: Told) -> list[Event]:
+    """The events that answer what somebody told."""
+    match body:
+        case ExpectSupply():
+            return inbound.expect(desk, body)
+        case CancelSupply():
+            return inbound.cancel(desk, body)
+        case ReceiveSupply():
+            return inbound.receive(desk, body)
+        case DispatchTransfer():
+            return transfers.dispatch(desk, body)
+        case ReceiveTransfer():
+            return transfers.receive(desk, body)
+        case CloseTransfer():
+            return transfers.close(desk, body)
+        case MoveStock():
+            return conditions.move(desk, body)
+        case RecordCount():
+            return counts.record_count(desk, body)
+        case ProposeAdjustment():
+            return counts.propose(desk, body)
+        case SettleDifference():
+            return counts.settle(desk, body)
+        case SuspectStock():
+            return counts.doubt(desk, body)
+        case ReportStock():
+            return feeds.report(desk, body)
+        case _:
+            assert_never(body)
+
+
+def look_again(desk: Desk, reminder: str) -> list[Event]:
+    """A reminder is due."""
+    match reminder:
+        case "transfers":
+            return transfers.overdue(desk)
+        case "feeds":
+            return feeds.lose_trust(desk)
+    assert reminder == "picks", f"nobody here asks for a timer {reminder!r}"
+    return counts.suspect(desk)
+
+
+def timers(event: Event, at: datetime) -> Iterable[Timer]:
+    """When to look again, after one of `REMINDS`."""
+    if isinstance(event, StockShorted):
+        missed = dict.fromkeys(move.sku for move in event.movements if move.target == "missing")
+        return [Timer(f"sku/{sku}", "picks", at) for sku in missed]
+    check_at: datetime | None = getattr(event, "check_at", None)
+    return [Timer(event.stream, _CHECKED[type(event)], check_at)] if check_at else []

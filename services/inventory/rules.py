@@ -1,0 +1,183 @@
+"""A tenant's rules for facts from outside, and its feeds: configuration, in a stream that every SKU reads."""
+
+from dataclasses import field
+from datetime import datetime
+from typing import assert_never
+
+from libs.events.contract import Contract, Event
+from libs.events.envelope import Envelope
+from libs.events.feeds import (
+    ApproveFeedRun,
+    DefineFeed,
+    Feed,
+    FeedDefined,
+    FeedRunApproved,
+    FeedRunOpened,
+    OpenFeedRun,
+)
+from libs.events.record import changed, record
+from libs.events.refusal import CommandRefused
+from libs.events.supply import RULES_STREAM, DefineSupplyRules, RulesEvent, SupplyRules, SupplyRulesDefined
+from services.inventory.refuse import refused
+
+SHARED = frozenset({RULES_STREAM})
+"""Every decision on supply reads the rules; only their own lane changes them."""
+
+
+@record
+class FeedRun:
+    """A feed, and its last full run."""
+
+    definition: Feed
+    run_id: str = ""
+    units: int = 0
+    stated_at: datetime | None = None
+    held: bool = False
+    units_before: int | None = None
+    """Units of the run before, which the next is held against when this one is not taken."""
+
+
+@record
+class RulesPart:
+    """State of the rules' stream."""
+
+    version: int = 0
+    rules: SupplyRules = SupplyRules(new_skus=True)
+    feeds: dict[str, FeedRun] = field(default_factory=dict)
+
+    def unknown_node(self, heard: Envelope[Contract], node: str) -> CommandRefused | None:
+        """A refusal when the rules list the nodes, and not this one."""
+        if self.rules.nodes is None or node in self.rules.nodes:
+            return None
+        return refused(
+            heard,
+            "unknown_node",
+            f"{node} is none of the {len(self.rules.nodes)} nodes of the supply rules.",
+            "Check its spelling (case matters), or add it to the rules: PUT /v1/stock/rules.",
+        )
+
+    def unknown_sku(self, heard: Envelope[Contract], sku: str, position: int) -> CommandRefused | None:
+        """A refusal when no new SKUs may come, and nothing was ever heard of this one."""
+        if self.rules.new_skus or position:
+            return None
+        return refused(
+            heard,
+            "unknown_sku",
+            f"Inventory has never had a unit of {sku}, and the supply rules take no new SKUs.",
+            "Check its spelling (case matters), or set new_skus in the rules: PUT /v1/stock/rules.",
+        )
+
+
+NO_RULES = RulesPart()
+RulesInput = DefineSupplyRules | DefineFeed | OpenFeedRun | ApproveFeedRun
+
+
+def evolve_rules(part: RulesPart, event: RulesEvent) -> RulesPart:
+    """The rules after an event of theirs."""
+    match event:
+        case SupplyRulesDefined():
+            return changed(part, version=event.version, rules=event.rules)
+        case FeedDefined():
+            known = part.feeds.get(event.definition.feed)
+            run = changed(known, definition=event.definition) if known else FeedRun(event.definition)
+            return changed(part, feeds={**part.feeds, event.definition.feed: run})
+        case FeedRunOpened():
+            run = FeedRun(
+                part.feeds[event.feed].definition,
+                event.run_id,
+                event.units,
+                event.stated_at,
+                event.held,
+                event.units_before,
+            )
+            return changed(part, feeds={**part.feeds, event.feed: run})
+        case FeedRunApproved():
+            run = changed(part.feeds[event.feed], held=False)
+            return changed(part, feeds={**part.feeds, event.feed: run})
+    raise AssertionError(f"{event.TYPE} is none of the rules' events")
+
+
+def decide_rules(part: RulesPart, heard: Envelope[Contract], body: RulesInput) -> list[Event]:
+    """Rules and feeds as a person or a partner states them."""
+    match body:
+        case DefineSupplyRules():
+            if part.version and body.rules == part.rules:
+                return []
+            return [SupplyRulesDefined(version=part.version + 1, rules=body.rules)]
+        case DefineFeed():
+            known = part.feeds.get(body.definition.feed)
+            if known is not None and known.definition == body.definition:
+                return []
+            unknown = part.unknown_node(heard, body.definition.node)
+            return [unknown] if unknown else [FeedDefined(definition=body.definition)]
+        case OpenFeedRun():
+            return _open(part, heard, body)
+        case ApproveFeedRun():
+            run = part.feeds.get(body.feed)
+            if run is None or run.run_id != body.run_id:
+                return [_no_run(heard, body.feed, body.run_id)]
+            return [FeedRunApproved(feed=body.feed, run_id=body.run_id)] if run.held else []
+        case _:
+            assert_never(body)
+
+
+def _open(part: RulesPart, heard: Envelope[Contract], command: OpenFeedRun) -> list[Event]:
+    """Take a full feed's announcement; one that is suspiciously small is held."""
+    run = part.feeds.get(command.feed)
+    if run is None:
+        return [unknown_feed(heard, command.feed)]
+    if run.run_id == command.run_id:
+        return []
+    if command.stated_at > heard.at:
+        return [
+            refused(
+                heard,
+                "in_the_future",
+                f"Feed {command.feed} is said to be of {command.stated_at.isoformat()}, after it was told.",
+                "Check the sender's clock and time zone.",
+            )
+        ]
+    if run.stated_at is not None and command.stated_at <= run.stated_at:
+        return [
+            refused(
+                heard,
+                "superseded",
+                f"Feed {command.feed} was told as of {run.stated_at.isoformat()} by run {run.run_id}; this "
+                f"one is of {command.stated_at.isoformat()}.",
+                "Send what is newer. Nothing needs to be done about an older feed.",
+            )
+        ]
+    before = run.units_before if run.held else (run.units if run.run_id else None)
+    held = (
+        before is not None and before > 0 and command.units * 100 <= before * part.rules.feed_shrink_percent
+    )
+    return [
+        FeedRunOpened(
+            feed=command.feed,
+            run_id=command.run_id,
+            rows=command.rows,
+            units=command.units,
+            stated_at=command.stated_at,
+            held=held,
+            units_before=before,
+        )
+    ]
+
+
+def unknown_feed(heard: Envelope[Contract], feed: str) -> CommandRefused:
+    """Nobody has defined the feed."""
+    return refused(
+        heard,
+        "unknown_feed",
+        f"There is no feed {feed}.",
+        "Define it first: PUT /v1/stock/feeds/{feed}, or `orderlog stock define-feed`.",
+    )
+
+
+def _no_run(heard: Envelope[Contract], feed: str, run_id: str) -> CommandRefused:
+    return refused(
+        heard,
+        "unknown_run",
+        f"Run {run_id} is not the last one of feed {feed}.",
+        "Approve the run that was opened last, or send the feed anew.",
+    )

@@ -1,0 +1,278 @@
+"""What inventory knows of a SKU beside what it sells: units not on hand, and the documents about them.
+
+It is kept in a stream of its own, `supply/<sku>`, so that an order, which needs the SKU alone, does not carry
+it. Its facts are told in the SKU's stream, but for a short pick, an order's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+from datetime import datetime
+from typing import TypeVar
+
+from libs.events.contract import Event
+from libs.events.feeds import FeedStale, StockReported
+from libs.events.inventory import StockShorted
+from libs.events.record import changed, record
+from libs.events.stocktaking import AdjustmentProposed, CountRecorded, DifferenceSettled, DifferenceSource
+from libs.events.supply import (
+    SupplyCancelled,
+    SupplyExpected,
+    SupplyReceived,
+    TransferClosed,
+    TransferDispatched,
+    TransferOverdue,
+    TransferReceiptHeld,
+    TransferReceived,
+)
+from services.inventory.stock import AnyMovement, added
+
+SUPPLY_STREAM = "supply/"
+KEPT_BUCKETS = frozenset({"inbound", "in_transit", "quarantine", "damaged", "suspect", "vendor"})
+"""Buckets whose units a decision here may need."""
+REMEMBERED_MAX = 100
+"""Documents of a kind that are known for a while after they are done with, so that a repeat is told."""
+
+Named = TypeVar("Named")
+
+
+@record
+class Expected:
+    """Units that are to come under one document of a supplier."""
+
+    node: str
+    quantity: int = 0
+    """All of it; 0 while a receipt is all that is known."""
+    received: int = 0
+    open: int = 0
+    expected_at: datetime | None = None
+    stated_at: datetime | None = None
+    closed: bool = False
+    """Nothing more is to come."""
+    receipts: tuple[str, ...] = ()
+
+
+@record
+class Transfer:
+    """Units on their way from a node to another."""
+
+    source_node: str = ""
+    """Empty while nobody has dispatched it."""
+    target_node: str = ""
+    open: int = 0
+    due_at: datetime | None = None
+    overdue: bool = False
+    """It was told."""
+    closed: bool = False
+    receipts: tuple[str, ...] = ()
+    early: tuple[TransferReceiptHeld, ...] = ()
+    """Receipts that came before the dispatch."""
+
+
+@record
+class Difference:
+    """What a person is asked about."""
+
+    node: str
+    variance: int
+    source: DifferenceSource
+    as_of: datetime
+
+
+@record
+class CountMark:
+    """The last count of a node."""
+
+    counted_at: datetime
+    position: int
+    """The SKU's, once the count was booked."""
+
+
+@record
+class Told:
+    """What a feed told last."""
+
+    node: str
+    units: int
+    stated_at: datetime
+    stale_at: datetime
+    stale: bool = False
+
+
+@record
+class SupplyPart:
+    """State of a stream `supply/…`."""
+
+    held: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Units by bucket, then by node."""
+    expected: dict[str, Expected] = field(default_factory=dict)
+    transfers: dict[str, Transfer] = field(default_factory=dict)
+    differences: dict[str, Difference] = field(default_factory=dict)
+    """Those that wait for a person."""
+    counts: tuple[str, ...] = ()
+    """Ids of the last counts and proposals, the latest last."""
+    counted: dict[str, CountMark] = field(default_factory=dict)
+    """By node."""
+    short_picks: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """By node: the SKU's positions of picks that found nothing since the last count."""
+    feeds: dict[str, Told] = field(default_factory=dict)
+
+    def units(self, bucket: str, node: str) -> int:
+        """Units in a bucket of a node."""
+        return self.held.get(bucket, {}).get(node, 0)
+
+    @property
+    def all_units(self) -> int:
+        """Units in every bucket kept here."""
+        return sum(sum(nodes.values()) for nodes in self.held.values())
+
+
+NO_SUPPLY = SupplyPart()
+
+
+def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:
+    """The part after an event of its SKU, or a short pick of an order."""
+    moves: Iterable[AnyMovement] = getattr(event, "movements", ())
+    after = _held(part, [move for move in moves if move.sku == sku])
+    match event:
+        case StockShorted():
+            return _shorted(after, sku, event)
+        case SupplyExpected() | SupplyReceived() | SupplyCancelled():
+            known = part.expected.get(event.supply_id, Expected(event.node))
+            return changed(after, expected=_put(part.expected, event.supply_id, _supplied(known, event)))
+        case (
+            TransferDispatched()
+            | TransferReceiptHeld()
+            | TransferReceived()
+            | TransferOverdue()
+            | TransferClosed()
+        ):
+            moved = _transferred(part.transfers.get(event.transfer_id, Transfer()), event)
+            return changed(after, transfers=_put(part.transfers, event.transfer_id, moved))
+        case CountRecorded():
+            return _counted(after, event)
+        case AdjustmentProposed():
+            asked = Difference(event.node, event.variance, "snapshot", event.as_of)
+            return changed(after, differences={**part.differences, event.proposal_id: asked})
+        case DifferenceSettled():
+            rest = {id_: one for id_, one in part.differences.items() if id_ != event.proposal_id}
+            return changed(after, differences=rest, counts=_last(part.counts, event.proposal_id))
+        case StockReported():
+            told = Told(event.node, event.told, event.stated_at, event.stale_at)
+            return changed(after, feeds={**part.feeds, event.feed: told})
+        case FeedStale():
+            stale = changed(part.feeds[event.feed], stale=True)
+            return changed(after, feeds={**part.feeds, event.feed: stale})
+    return after
+
+
+def _held(part: SupplyPart, movements: Iterable[AnyMovement]) -> SupplyPart:
+    held = part.held
+    for move in movements:
+        for bucket, delta in ((move.source, -move.quantity), (move.target, move.quantity)):
+            if bucket in KEPT_BUCKETS:
+                nodes = added(held.get(bucket, {}), move.node, delta)
+                held = {**held, bucket: nodes} if nodes else {b: n for b, n in held.items() if b != bucket}
+    return part if held is part.held else changed(part, held=held)
+
+
+def _supplied(known: Expected, event: SupplyExpected | SupplyReceived | SupplyCancelled) -> Expected:
+    match event:
+        case SupplyExpected():
+            return changed(
+                known,
+                node=event.node,
+                quantity=event.quantity,
+                open=event.open,
+                expected_at=event.expected_at,
+                stated_at=event.stated_at,
+            )
+        case SupplyReceived():
+            return changed(
+                known,
+                received=known.received + event.quantity + event.damaged,
+                open=event.open,
+                closed=known.closed or event.outcome == "short",
+                receipts=(*known.receipts, event.receipt_id),
+            )
+        case SupplyCancelled():
+            return changed(known, open=0, closed=True)
+
+
+def _transferred(
+    known: Transfer,
+    event: TransferDispatched | TransferReceiptHeld | TransferReceived | TransferOverdue | TransferClosed,
+) -> Transfer:
+    match event:
+        case TransferDispatched():
+            return changed(
+                known,
+                source_node=event.source_node,
+                target_node=event.target_node,
+                open=event.quantity,
+                due_at=event.due_at,
+                early=(),
+            )
+        case TransferReceiptHeld():
+            return changed(known, early=(*known.early, event), receipts=(*known.receipts, event.receipt_id))
+        case TransferReceived():
+            receipts = known.receipts
+            if event.receipt_id not in receipts:
+                receipts = (*receipts, event.receipt_id)
+            return changed(known, open=event.open, closed=known.closed or not event.open, receipts=receipts)
+        case TransferOverdue():
+            return changed(known, overdue=True)
+        case TransferClosed():
+            return changed(known, open=0, closed=True)
+
+
+def _counted(part: SupplyPart, event: CountRecorded) -> SupplyPart:
+    mark = CountMark(event.effective_at, event.up_to + len(event.movements))
+    answered = tuple(at for at in part.short_picks.get(event.node, ()) if at > event.up_to)
+    picks = {node: at for node, at in part.short_picks.items() if node != event.node}
+    differences = part.differences
+    if event.outcome == "held":
+        asked = Difference(event.node, event.variance, "count", event.effective_at)
+        differences = {**differences, event.count_id: asked}
+    return changed(
+        part,
+        counts=_last(part.counts, event.count_id),
+        counted={**part.counted, event.node: mark},
+        short_picks={**picks, event.node: answered} if answered else picks,
+        differences=differences,
+    )
+
+
+def _shorted(part: SupplyPart, sku: str, event: StockShorted) -> SupplyPart:
+    """Remember a pick that found nothing, unless a count after it was folded already."""
+    picks = part.short_picks
+    for move in event.movements:
+        if move.sku == sku and move.target == "missing":
+            mark = part.counted.get(move.node)
+            if mark is None or move.position > mark.position:
+                picks = {**picks, move.node: (*picks.get(move.node, ()), move.position)}
+    return part if picks is part.short_picks else changed(part, short_picks=picks)
+
+
+def _put(documents: Mapping[str, Named], id_: str, one: Named) -> dict[str, Named]:
+    """The documents with this one; of those that are done with, the last are kept."""
+    known = {**documents, id_: one}
+    if len(known) <= REMEMBERED_MAX:
+        return known
+    done = [key for key, found in known.items() if _done(found)]
+    for key in done[: len(known) - REMEMBERED_MAX]:
+        del known[key]
+    return known
+
+
+def _done(document: object) -> bool:
+    """Nothing of it is to come."""
+    match document:
+        case Expected():
+            return document.closed or not document.open
+        case Transfer():
+            return document.closed
+    raise AssertionError(f"{type(document).__name__} is no document")
+
+
+def _last(ids: tuple[str, ...], id_: str) -> tuple[str, ...]:
+    return (*(one for one in ids if one != id_), id_)[-REMEMBERED_MAX:]

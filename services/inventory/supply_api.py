@@ -1,0 +1,317 @@
+"""Inventory's HTTP edge for facts from outside: bought, moved, counted, told by feeds, and compared."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from libs.events.contract import Command, Count, Name, NodeId, Sku
+from libs.events.feeds import ApproveFeedRun, DefineFeed, FeedId, OpenFeedRun, ReportStock
+from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
+from libs.events.supply import (
+    CancelSupply,
+    CloseTransfer,
+    DefineSupplyRules,
+    DispatchTransfer,
+    ExpectSupply,
+    MoveStock,
+    ReceiveSupply,
+    ReceiveTransfer,
+    SupplyRules,
+)
+from libs.runtime.edge import MANY_MAX, Edge
+from libs.runtime.problems import Problem
+from libs.runtime.tokens import Claims
+from services.inventory import book
+from services.inventory.api import ItemsRequest, one_or_many, read_item
+from services.inventory.reconcile import LOOKBACK, Place, explain
+from services.inventory.reorder import Terms, need
+
+_Items = Annotated[ItemsRequest, Tag("items")]
+_TAKEN: tuple[tuple[str, type[Command], str], ...] = (
+    ("/supplies", ExpectSupply, "State a line of a purchase order or a ship notice, or up to 500"),
+    ("/supplies/receipts", ReceiveSupply, "Receive a line of a purchase order, or up to 500"),
+    ("/supplies/cancellations", CancelSupply, "Expect a line of a purchase order no more, or up to 500"),
+    ("/transfers", DispatchTransfer, "Send units of a SKU to another node, or of up to 500"),
+    ("/transfers/receipts", ReceiveTransfer, "Receive units of a transfer, or of up to 500"),
+    ("/transfers/closings", CloseTransfer, "Say that units of a transfer are lost or back, or of up to 500"),
+    ("/moves", MoveStock, "Quarantine, release, break, mend or scrap units of a SKU, or of up to 500"),
+    ("/proposals", ProposeAdjustment, "Propose an adjustment of a SKU, or of up to 500"),
+    ("/suspicions", SuspectStock, "Promise nothing more of a shelf until it is counted, or of up to 500"),
+    ("/settlements", SettleDifference, "Approve or reject a difference of a SKU, or of up to 500"),
+)
+"""Path, command and summary of what is taken as it comes."""
+
+
+class CountRequest(BaseModel):
+    """A count as somebody takes it; the edge reads what the ledger had then."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Sku
+    count_id: Name
+    node: NodeId
+    counted: Count
+    counted_at: AwareDatetime
+    reason_code: Name = "count"
+
+
+class CountsRequest(BaseModel):
+    """Up to 500 counts, each answered by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: Annotated[list[CountRequest], Field(min_length=1, max_length=MANY_MAX)]
+
+
+class RunRequest(BaseModel):
+    """The announcement of a full feed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run_id: Name
+    rows: Annotated[int, Field(strict=True, ge=0, le=10**9)]
+    units: Annotated[int, Field(strict=True, ge=0, le=10**15)]
+    stated_at: AwareDatetime
+
+
+class FeedRequest(BaseModel):
+    """How a feed is read; its name is in the path."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    node: NodeId
+    kind: str
+    buffer_units: Count = 0
+    buffer_percent: Annotated[int, Field(ge=0, le=100)] = 0
+    stale_minutes: Annotated[int, Field(ge=1, le=525_600)] = 1440
+
+
+class SnapshotRow(BaseModel):
+    """What another system has of a SKU at a node."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Sku
+    node: NodeId
+    quantity: Count
+
+
+class SnapshotRequest(BaseModel):
+    """Rows of a snapshot, all of one moment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    as_of: AwareDatetime
+    rows: Annotated[list[SnapshotRow], Field(min_length=1, max_length=MANY_MAX)]
+
+
+def supply_routes(edge: Edge) -> APIRouter:
+    """What inventory answers about facts from outside, under /v1/stock."""
+    router = APIRouter(prefix="/v1/stock", tags=["supply"])
+    keepers = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
+    for path, command, summary in _TAKEN:
+        _take(router, edge, path, command, summary)
+    _counts(router, edge, keepers)
+    _feeds(router, edge, keepers)
+    _readings(router, edge)
+
+    @router.put("/rules", status_code=202, summary="Replace the rules for facts from outside")
+    async def define_rules(
+        request: Request, claims: Annotated[Claims, Depends(edge.require("operator"))], body: SupplyRules
+    ) -> Response:
+        return await edge.submit(request, claims, DefineSupplyRules(rules=body))
+
+    return router
+
+
+def _take(router: APIRouter, edge: Edge, path: str, command: type[Command], summary: str) -> None:
+    """One command, or many of it."""
+    one_or_many_: Any = Annotated[
+        Annotated[command, Tag("item")] | _Items,
+        Discriminator(one_or_many),
+    ]
+
+    @router.post(path, status_code=202, summary=summary, operation_id=command.TYPE)
+    async def take(
+        request: Request,
+        claims: Annotated[Claims, Depends(edge.require("integrator", "operator"))],
+        body: one_or_many_,
+    ) -> Response:
+        if isinstance(body, ItemsRequest):
+            commands = [read_item(command, item) for item in body.items]
+            return await edge.submit_many(request, claims, commands)
+        assert isinstance(body, command)
+        return await edge.submit(request, claims, body)
+
+
+def _counts(router: APIRouter, edge: Edge, keepers: Any) -> None:
+    @router.post("/counts", status_code=202, summary="Record a count of a SKU at a node, or up to 500")
+    async def record_counts(
+        request: Request, claims: keepers, body: CountRequest | CountsRequest
+    ) -> Response:
+        items = body.items if isinstance(body, CountsRequest) else [body]
+        commands = await _with_books(edge, claims.tenant, items)
+        if isinstance(body, CountsRequest):
+            return await edge.submit_many(request, claims, commands)
+        return await edge.submit(request, claims, commands[0])
+
+    @router.get("/differences", summary="Counts and proposals that wait for a person, by SKU")
+    async def differences(
+        claims: keepers,
+        limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
+        after: Annotated[Sku | None, Query(description="The SKU of the last one before.")] = None,
+    ) -> Response:
+        async with edge.reading() as connection:
+            found = await book.differences(connection, claims.tenant, after or "", limit)
+        return _json({"differences": found})
+
+
+def _feeds(router: APIRouter, edge: Edge, keepers: Any) -> None:
+    @router.put("/feeds/{feed}", status_code=202, summary="Define a feed, or change it")
+    async def define_feed(request: Request, claims: keepers, feed: FeedId, body: FeedRequest) -> Response:
+        definition = read_item(DefineFeed, {"definition": {"feed": feed, **body.model_dump()}})
+        if isinstance(definition, Problem):
+            raise definition
+        return await edge.submit(request, claims, definition)
+
+    @router.post("/feeds/{feed}/runs", status_code=202, summary="Announce a full feed")
+    async def open_run(request: Request, claims: keepers, feed: FeedId, body: RunRequest) -> Response:
+        return await edge.submit(request, claims, OpenFeedRun(feed=feed, **body.model_dump()))
+
+    @router.post("/feeds/{feed}/runs/{run_id}/approval", status_code=202, summary="Take a run that was held")
+    async def approve_run(
+        request: Request,
+        claims: Annotated[Claims, Depends(edge.require("operator"))],
+        feed: FeedId,
+        run_id: Name,
+    ) -> Response:
+        return await edge.submit(request, claims, ApproveFeedRun(feed=feed, run_id=run_id))
+
+    @router.post("/feeds/{feed}/rows", status_code=202, summary="Up to 500 rows of a feed")
+    async def take_rows(request: Request, claims: keepers, feed: FeedId, body: ItemsRequest) -> Response:
+        rows = [read_item(ReportStock, _named(feed, item)) for item in body.items]
+        return await edge.submit_many(request, claims, rows)
+
+
+def _readings(router: APIRouter, edge: Edge) -> None:
+    readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
+
+    @router.get("/{sku}/book", summary="What the ledger had of a SKU on a node's shelf at a moment")
+    async def read_book(
+        claims: readers, sku: Sku, node: NodeId, at: Annotated[AwareDatetime | None, Query()] = None
+    ) -> Response:
+        async with edge.reading() as connection:
+            moment = at or datetime.now(UTC)
+            [shelf] = await book.shelves(connection, claims.tenant, [(sku, node)], moment)
+        found = {"sku": sku, "node": node, "at": moment, "book": shelf.units, "position": shelf.position}
+        return _json(found)
+
+    @router.get("/idle", summary="Shelves with units on hand on which nothing has moved for so many days")
+    async def read_idle(
+        claims: readers,
+        days: Annotated[int, Query(ge=1, le=3650)] = 90,
+        limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
+        sku: Annotated[Sku | None, Query(description="The SKU of the last one before.")] = None,
+        node: Annotated[NodeId | None, Query(description="Its node.")] = None,
+    ) -> Response:
+        since = datetime.now(UTC) - timedelta(days=days)
+        async with edge.reading() as connection:
+            found = await book.idle(connection, claims.tenant, since, (sku or "", node or ""), limit)
+        return _json({"shelves": found})
+
+    @router.get("/needs", summary="Reorder points from what left, and what to buy, by SKU and node")
+    async def read_needs(
+        claims: readers,
+        lead_days: Annotated[int, Query(ge=1, le=365)] = 14,
+        service: Annotated[
+            float, Query(gt=0.5, lt=1, description="Share of cycles without a stock-out.")
+        ] = 0.95,
+        days: Annotated[int, Query(ge=7, le=730)] = 90,
+        cover_days: Annotated[int, Query(ge=1, le=365)] = 30,
+        limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
+        after: Annotated[Sku | None, Query(description="The `next` of the page before.")] = None,
+    ) -> Response:
+        terms = Terms(days, lead_days, service, cover_days)
+        today = datetime.now(UTC).date()
+        async with edge.reading() as connection:
+            rows = await book.demand(connection, claims.tenant, after or "", limit, today, days)
+        skus = sorted({sku for (sku, _), *_ in rows})
+        found = [
+            {"sku": sku, "node": node, **asdict(need(terms, left, on_hand, inbound))}
+            for (sku, node), left, on_hand, inbound in rows
+        ]
+        return _json({"needs": found, "next": skus[-1] if len(skus) == limit else None})
+
+    @router.get("/{sku}/supply", summary="What is to come of a SKU, and what of it is not on hand")
+    async def read_supply(claims: readers, sku: Sku) -> Response:
+        async with edge.reading() as connection:
+            return _json(await book.documents(connection, claims.tenant, sku))
+
+    @router.post("/comparisons", summary="Compare rows of a snapshot with the ledger as of its moment")
+    async def compare(claims: readers, body: SnapshotRequest) -> Response:
+        if body.as_of > datetime.now(UTC):
+            raise Problem(
+                422,
+                "effective_in_future",
+                "The snapshot is of the future",
+                f"The snapshot is said to be of {body.as_of.isoformat()}.",
+                "Check the other system's clock and time zone.",
+            )
+        return _json({"results": await _compared(edge, claims.tenant, body)})
+
+
+async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) -> list[Command]:
+    """Counts with what the ledger had at their times."""
+    commands: list[Command] = []
+    async with edge.reading() as connection:
+        for item in items:
+            place = (item.sku, item.node)
+            [shelf] = await book.shelves(connection, tenant, [place], item.counted_at)
+            counted = item.model_dump()
+            commands.append(RecordCount(**counted, book=max(0, shelf.units), position=shelf.position))
+    return commands
+
+
+async def _compared(edge: Edge, tenant: str, body: SnapshotRequest) -> list[dict[str, Any]]:
+    places: list[Place] = [(row.sku, row.node) for row in body.rows]
+    found: list[dict[str, Any]] = []
+    async with edge.reading() as connection:
+        shelves = await book.shelves(connection, tenant, places, body.as_of)
+        differing = [
+            place
+            for place, row, shelf in zip(places, body.rows, shelves, strict=True)
+            if row.quantity != shelf.units
+        ]
+        on_the_way = await book.on_the_way(connection, tenant, differing)
+        for place, row, shelf in zip(places, body.rows, shelves, strict=True):
+            moves = []
+            if row.quantity != shelf.units:
+                moves = await book.moved(connection, tenant, place, body.as_of, LOOKBACK)
+            one = explain(row.quantity, shelf, body.as_of, moves, on_the_way.get(place, {}))
+            found.append(
+                {
+                    "sku": row.sku,
+                    "node": row.node,
+                    "theirs": row.quantity,
+                    "book": one.book,
+                    "variance": one.variance,
+                    "outcome": one.outcome,
+                    "explanation": one.explanation,
+                    "events": one.events,
+                }
+            )
+    return found
+
+
+def _named(feed: str, item: object) -> object:
+    """A row with its feed's name, which is in the path."""
+    return {"feed": feed, **item} if isinstance(item, dict) else item
+
+
+def _json(found: object) -> Response:
+    return Response(orjson.dumps(found), media_type="application/json")

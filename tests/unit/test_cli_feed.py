@@ -1,0 +1,243 @@
+"""Files of stock on the command line: what is read of them, what is sent, and what a person sees of it.
+
+The edges are replaced (cli_world): this is the text layer.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cli import stock_feed, stock_reconcile
+from cli.rowfile import read_rows, whole
+from libs.runtime.complaint import Complaint
+from tests.unit.cli_world import FakeEdges, run, signing_key
+
+
+@pytest.fixture(autouse=True)
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with signing_key(tmp_path, monkeypatch) as key:
+        yield key
+
+
+def written(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    os.utime(path, (1_772_452_800, 1_772_452_800))  # 2026-03-02 12:00 UTC
+    return path
+
+
+def taken(request: httpx.Request) -> httpx.Response:
+    """Every row is decided, but those of the SKU `OLD`."""
+    problem = {"type": "urn:orderlog:problem:superseded", "detail": "Older.", "next_step": "Nothing."}
+    rows = json.loads(request.content)["items"]
+    results = [
+        {"status": 409, "problem": problem} if row["sku"] == "OLD" else {"decided": True, "events": []}
+        for row in rows
+    ]
+    return httpx.Response(207, json={"results": results})
+
+
+def feeding(**run_: Any) -> FakeEdges:
+    opened = {"decided": True, "events": [{"type": "oms.inventory.feed_run_opened", "data": run_}]}
+    return FakeEdges(
+        {
+            ("inventory", "/v1/stock/feeds/acme/runs"): opened,
+            ("inventory", "/v1/stock/feeds/acme/rows"): taken,
+        }
+    )
+
+
+# Rows ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "sku,quantity\nA,1\n\n B , 2 \n",
+            [(2, {"sku": "A", "quantity": "1"}), (4, {"sku": "B", "quantity": "2"})],
+        ),
+        ("sku,quantity\nA\nB,1,2\n", [(2, "quantity is missing"), (3, "more columns than the header")]),
+        ("sku\nA\n", [(1, "the header lacks quantity; columns are sku, quantity")]),
+        ("sku,quantity,size\n", [(1, "the header has size; columns are sku, quantity")]),
+        (b"\xef\xbb\xbfsku,quantity\nA\xff,1\n", [(2, "sku is not UTF-8")]),
+        ("", [(1, "the header lacks sku, quantity; columns are sku, quantity")]),
+    ],
+)
+def test_rows_come_with_their_lines(tmp_path: Path, text: str | bytes, expected: list[Any]) -> None:
+    path = written(tmp_path, "rows.csv", text)
+    assert list(read_rows(path, ("sku", "quantity"), ("sku", "quantity"))) == expected
+
+
+def test_a_row_of_json_may_hold_a_number(tmp_path: Path) -> None:
+    path = written(tmp_path, "rows.ndjson", '{"sku": "A", "quantity": 1}\n[]\n{"sku": "B"}\n')
+    one, two, three = read_rows(path, ("sku", "quantity"), ("sku", "quantity"))
+    assert one == (1, {"sku": "A", "quantity": 1})
+    assert (two[0], isinstance(two[1], str)) == (2, True)
+    assert three == (3, "quantity is missing")
+
+
+@pytest.mark.parametrize("value", ["1.5", "", "x", "1_000", "٣", 1.0, True, None, "9" * 400])
+def test_a_quantity_is_a_whole_number(value: object) -> None:
+    with pytest.raises(ValueError, match="quantity is"):
+        whole(value, "quantity", 0, 10)
+    assert whole(" +7 ", "quantity", 0, 10) == 7
+
+
+# Feeds ---------------------------------------------------------------------------------------------------
+
+
+def test_a_feed_is_brought_to_our_skus_and_each_row_that_is_not_taken_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(
+        tmp_path, "feed.csv", "sku,quantity,pack_size\nx1,3,\nx2,two,\nx9,1,\nx3,4,6\nx4,-1,\nx5,9,\n"
+    )
+    map_ = written(
+        tmp_path, "map.csv", "theirs,sku,pack_size\nx1,MUG,12\nx2,CUP,\nx3,PLATE,\nx4,A,\nx5,OLD,\n"
+    )
+    fake = feeding(held=False)
+    ended = run(
+        fake,
+        stock_feed,
+        monkeypatch,
+        ["stock", "feed", str(file), "--feed", "acme", "--map", str(map_), "--json"],
+    )
+    assert ended.exit_code == 1
+    [opened] = fake.bodies("/v1/stock/feeds/acme/runs")
+    assert (opened["rows"], opened["units"], opened["stated_at"]) == (6, 69, "2026-03-02T12:00:00+00:00")
+    [sent] = fake.bodies("/v1/stock/feeds/acme/rows")
+    assert [(row["sku"], row["packs"], row["pack_size"]) for row in sent["items"]] == [
+        ("MUG", 3, 12),
+        ("PLATE", 4, 6),
+        ("OLD", 9, 1),
+    ]
+    assert {row["run_id"] for row in sent["items"]} == {opened["run_id"]}
+    assert [(one["line"], one["code"]) for one in ended.json["failures"]] == [
+        (3, "unreadable"),
+        (4, "unreadable"),
+        (6, "unreadable"),
+        (7, "superseded"),
+    ]
+    assert "x9 is not in the map" in ended.said
+    assert (ended.json["taken"], ended.json["units"]) == (2, 60)
+
+
+def test_the_same_file_again_asks_under_the_same_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(f"S{number},1\n" for number in range(1203))
+    file = written(tmp_path, "feed.csv", f"sku,quantity\n{rows}")
+    fake = feeding(held=False)
+    for _ in range(2):
+        assert (
+            run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", "acme"]).exit_code == 0
+        )
+    assert [len(body["items"]) for body in fake.bodies("/v1/stock/feeds/acme/rows")] == [500, 500, 203] * 2
+    keys = [request.headers["idempotency-key"] for request in fake.requests]
+    assert keys[:4] == keys[4:]
+    assert len(set(keys)) == 4
+
+
+def test_a_feed_that_is_held_sends_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, "feed.csv", "sku,quantity\nA,1\n")
+    fake = feeding(held=True)
+    ended = run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", "acme"])
+    assert isinstance(ended.error, Complaint)
+    assert "orderlog stock approve-feed acme feed.csv-" in ended.error.next_step
+    assert fake.bodies("/v1/stock/feeds/acme/rows") == []
+
+
+def test_differences_are_sent_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, "delta.csv", "sku,quantity\nA,-2\n")
+    fake = feeding()
+    arguments = ["stock", "feed", str(file), "--feed", "acme", "--delta", "--at", "2026-03-02T13:00:00Z"]
+    assert run(fake, stock_feed, monkeypatch, arguments).exit_code == 0
+    [sent] = fake.bodies("/v1/stock/feeds/acme/rows")
+    assert sent["items"] == [
+        {"sku": "A", "mode": "delta", "packs": -2, "pack_size": 1, "stated_at": "2026-03-02T13:00:00+00:00"}
+    ]
+    assert fake.bodies("/v1/stock/feeds/acme/runs") == []
+
+
+def test_a_map_that_says_two_things_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, "feed.csv", "sku,quantity\nA,1\n")
+    map_ = written(tmp_path, "map.csv", "theirs,sku\nx,A\nx,B\n")
+    arguments = ["stock", "feed", str(file), "--feed", "acme", "--map", str(map_)]
+    ended = run(feeding(), stock_feed, monkeypatch, arguments)
+    assert isinstance(ended.error, Complaint)
+    assert ended.error.sentence == "map.csv:3: x is there twice."
+
+
+# Reconciliation ------------------------------------------------------------------------------------------
+
+
+def compared(request: httpx.Request) -> httpx.Response:
+    outcomes = {"A": "matched", "B": "in_flight", "C": "pinned", "D": "unexplained"}
+    results = [
+        {
+            "sku": row["sku"],
+            "node": row["node"],
+            "theirs": row["quantity"],
+            "book": 10,
+            "variance": row["quantity"] - 10,
+            "outcome": outcomes[row["sku"]],
+            "explanation": "Because.",
+            "events": [],
+        }
+        for row in json.loads(request.content)["rows"]
+    ]
+    return httpx.Response(200, json={"results": results})
+
+
+SNAPSHOT = "sku,node,quantity\nA,LON,10\nB,LON,9\nC,LON,8\nD,LON,7\nA,LON,-1\n"
+
+
+def reconciling(*proposed: dict[str, Any]) -> FakeEdges:
+    return FakeEdges(
+        {
+            ("inventory", "/v1/stock/comparisons"): compared,
+            ("inventory", "/v1/stock/proposals"): {"results": list(proposed)},
+        }
+    )
+
+
+def test_what_nothing_explains_is_proposed_and_the_rest_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, "wms.csv", SNAPSHOT)
+    arguments = ["stock", "reconcile", str(file), "--system", "wms", "--at", "2026-03-02T10:00:00+01:00"]
+    fake = reconciling({"decided": True, "events": []})
+    ended = run(fake, stock_reconcile, monkeypatch, [*arguments, "--json"])
+    assert ended.exit_code == 1
+    [proposals] = fake.bodies("/v1/stock/proposals")
+    [proposal] = proposals["items"]
+    assert (proposal["sku"], proposal["variance"], proposal["proposal_id"]) == (
+        "D",
+        -3,
+        "wms-260302T090000-LON",
+    )
+    assert {name: ended.json[name] for name in ("matched", "in_flight", "pinned", "proposed")} == {
+        "matched": 1,
+        "in_flight": 1,
+        "pinned": 1,
+        "proposed": 1,
+    }
+    assert "wms.csv:3: in flight: B at LON: 9 there, 10 here. Because." in ended.said
+    assert "wms.csv:6: unreadable. quantity is -1" in ended.said
+    again = reconciling({"problem": {"type": "urn:orderlog:problem:already_proposed", "detail": "x"}})
+    assert "proposed" not in run(again, stock_reconcile, monkeypatch, arguments).said
+
+
+def test_a_dry_run_proposes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, "wms.csv", SNAPSHOT)
+    fake = reconciling()
+    arguments = ["stock", "reconcile", str(file), "--system", "wms", "--at", "2026-03-02", "--dry-run"]
+    assert run(fake, stock_reconcile, monkeypatch, arguments).exit_code == 1
+    assert fake.bodies("/v1/stock/proposals") == []
+    assert fake.bodies("/v1/stock/comparisons")[0]["as_of"] == "2026-03-02T00:00:00+00:00"

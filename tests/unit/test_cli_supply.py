@@ -1,0 +1,184 @@
+"""Supply on the command line: what is sent, and what a person sees of it. The edges are replaced."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import stock_needs, stock_supply
+from cli.client import Refused
+from libs.runtime.complaint import Complaint
+from tests.unit.cli_world import FakeEdges, run, signing_key
+
+
+@pytest.fixture(autouse=True)
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with signing_key(tmp_path, monkeypatch) as key:
+        yield key
+
+
+def decided(type_: str, **values: Any) -> dict[str, Any]:
+    pegged = {"type": "oms.inventory.stock_pegged", "data": {}}
+    return {"decided": True, "command_id": "c", "events": [{"type": type_, "data": values}, pegged]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "event", "sent", "said"),
+    [
+        (
+            ["expect", "MUG", "LON", "144", "--supply", "P", "--by", "2026-03-09"],
+            "supplies",
+            decided("supply_expected", open=140),
+            {"quantity": 144, "expected_at": "2026-03-09T00:00:00+00:00", "document": "purchase_order"},
+            "140 units of MUG expected at LON under P.",
+        ),
+        (
+            ["arrive", "MUG", "LON", "9", "--supply", "P", "--receipt", "R", "--damaged", "1"],
+            "supplies/receipts",
+            decided("supply_received", outcome="over", over=3, open=0),
+            {"quantity": 9, "damaged": 1, "final": False, "receipt_id": "R"},
+            "10 units of MUG arrived at LON under P: over, 3 units more than expected.",
+        ),
+        (
+            ["dispatch", "MUG", "LON", "LEE", "2", "--transfer", "T", "--due", "2026-03-05T09:00:00Z"],
+            "transfers",
+            decided("transfer_dispatched"),
+            {"source_node": "LON", "target_node": "LEE", "due_at": "2026-03-05T09:00:00+00:00"},
+            "2 units of MUG left LON for LEE.",
+        ),
+        (
+            ["land", "MUG", "2", "--transfer", "T", "--receipt", "R"],
+            "transfers/receipts",
+            decided("transfer_receipt_held", quantity=2),
+            {"quantity": 2, "transfer_id": "T"},
+            "nobody has dispatched it yet, so it waits",
+        ),
+        (
+            ["close-transfer", "MUG", "--transfer", "T", "--outcome", "lost"],
+            "transfers/closings",
+            decided("transfer_closed", quantity=1),
+            {"outcome": "lost"},
+            "Lost: 1 unit of MUG under T.",
+        ),
+        (
+            ["move", "MUG", "LON", "6", "--from", "on_hand", "--to", "damaged", "--reason", "wet"],
+            "moves",
+            decided("stock_moved"),
+            {"source": "on_hand", "target": "damaged", "reason_code": "wet"},
+            "6 units of MUG at LON went from on_hand to damaged: wet.",
+        ),
+        (
+            ["count", "MUG", "LON", "8", "--count", "C", "--at", "2026-03-02T09:00:00Z"],
+            "counts",
+            decided("count_recorded", book=10, variance=-2, outcome="held"),
+            {"counted": 8, "counted_at": "2026-03-02T09:00:00+00:00", "count_id": "C"},
+            "8 of MUG counted at LON, 10 on the books then: -2, held; it waits for a person: "
+            "orderlog stock settle MUG C --approve.",
+        ),
+        (
+            ["settle", "MUG", "C", "--reject", "--note", "miscounted"],
+            "settlements",
+            decided("difference_settled", variance=-2, node="LON"),
+            {"approve": False, "note": "miscounted"},
+            "-2 of MUG at LON is rejected, and nothing is changed.",
+        ),
+        (
+            ["rules", "--nodes", "LON, LEE", "--known-skus", "--count-units", "3"],
+            "rules",
+            decided("supply_rules_defined", version=4),
+            {
+                "nodes": ["LON", "LEE"],
+                "new_skus": False,
+                "count_approval_units": 3,
+                "feed_shrink_percent": 10,
+            },
+            "The rules are at version 4.",
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_what_is_typed_is_sent_and_the_answer_told(
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    path: str,
+    event: dict[str, Any],
+    sent: dict[str, Any],
+    said: str,
+) -> None:
+    fake = FakeEdges({("inventory", f"/v1/stock/{path}"): event})
+    ended = run(fake, stock_supply, monkeypatch, ["stock", *arguments, "--json"])
+    assert ended.exit_code == 0, ended
+    [body] = fake.bodies(f"/v1/stock/{path}")
+    assert {name: body[name] for name in sent} == sent
+    assert said in ended.said
+    assert ended.json["ok"] is True
+
+
+def test_differences_are_listed_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = {"sku": "A", "node": "N1", "variance": -2, "source": "count", "proposal_id": "C1"}
+    one |= {"as_of": "2026-03-02T09:00:00Z"}
+    pages = [{"differences": [one]}, {"differences": [one | {"sku": "B"}]}, {"differences": []}]
+    fake = FakeEdges({("inventory", "/v1/stock/differences"): pages})
+    ended = run(fake, stock_supply, monkeypatch, ["stock", "differences", "--json"])
+    assert [found["sku"] for found in ended.json["differences"]] == ["A", "B"]
+    assert [request.url.params.get("after") for request in fake.requests] == [None, "A", "B"]
+    assert "A N1 -2 count 2026-03-02 09:00 C1" in ended.said
+
+
+def test_idle_shelves_are_doubted_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [{"shelves": [{"sku": "A", "node": "N1", "units": 3}]}, {"shelves": []}]
+    fake = FakeEdges(
+        {
+            ("inventory", "/v1/stock/idle"): [*pages, *pages],
+            ("inventory", "/v1/stock/suspicions"): {"results": []},
+        }
+    )
+    assert "A N1 3" in run(fake, stock_supply, monkeypatch, ["stock", "idle", "--days", "9"]).said
+    assert fake.bodies("/v1/stock/suspicions") == []
+    assert run(fake, stock_supply, monkeypatch, ["stock", "idle", "--suspect"]).exit_code == 0
+    [body] = fake.bodies("/v1/stock/suspicions")
+    assert body["items"] == [{"sku": "A", "node": "N1", "reason": "Nothing has moved for 90 days."}]
+
+
+def test_what_is_running_low_is_told_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    low = {"sku": "A", "node": "N1", "daily": 4.0, "reorder_point": 35, "available": 12, "propose": 143}
+    fine = low | {"sku": "B", "propose": 0, "alert": False}
+    pages = [{"needs": [low | {"alert": True}, fine], "next": "B"}, {"needs": [fine], "next": None}]
+    fake = FakeEdges({("inventory", "/v1/stock/needs"): pages})
+    ended = run(fake, stock_needs, monkeypatch, ["stock", "needs", "--lead-days", "7", "--json"])
+    assert [one["sku"] for one in ended.json["needs"]] == ["A"]
+    assert "A N1 4.0 35 12 143 runs out first" in ended.said
+    assert [request.url.params.get("after") for request in fake.requests] == [None, "B"]
+    assert fake.requests[0].url.params["lead_days"] == "7"
+
+
+def test_what_is_to_come_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {
+        "sku": "MUG",
+        "units": {"inbound": {"LON": 144}},
+        "expected": [{"supply_id": "P", "node": "LON", "open": 144, "expected_at": "2026-03-09T00:00:00Z"}],
+        "transfers": [
+            {
+                "transfer_id": "T",
+                "source_node": "",
+                "target_node": "",
+                "open": 0,
+                "due_at": None,
+                "early": [1],
+            }
+        ],
+    }
+    fake = FakeEdges({("inventory", "/v1/stock/MUG/supply"): found})
+    said = run(fake, stock_supply, monkeypatch, ["stock", "supply", "MUG"]).said
+    assert "144 inbound at LON" in said
+    assert "P LON 144 2026-03-09 00:00:00" in said
+    assert "T not dispatched yet 0" in said
+
+
+def test_a_moment_that_is_none_and_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["stock", "expect", "MUG", "LON", "1", "--supply", "P", "--by", "soon"]
+    ended = run(FakeEdges(), stock_supply, monkeypatch, arguments)
+    assert isinstance(ended.error, Complaint)
+    assert "`soon` is no moment" in ended.error.sentence
+    assert isinstance(run(FakeEdges(), stock_supply, monkeypatch, ["stock", "supply", "X"]).error, Refused)

@@ -1,0 +1,171 @@
+"""Feeds of vendors, 3PLs and stores as sentences: packs, buffers, age, order, and feeds that shrink."""
+
+from datetime import timedelta
+
+import pytest
+
+from libs.events.feeds import (
+    ApproveFeedRun,
+    FeedDefined,
+    FeedRunApproved,
+    FeedRunOpened,
+    FeedStale,
+    ReportStock,
+    StockReported,
+)
+from libs.events.inventory import ReservationBroken, StockPegged
+from libs.events.supply import SupplyRulesDefined
+from libs.events.timer import Timer
+from services.inventory import domain
+from tests.spec import NOON, Spec, given
+from tests.unit.inventory_stage import sku
+from tests.unit.inventory_supply import feed, minutes, moves, rules, run, supply, told
+from tests.unit.inventory_trade import accepted, due, line, routed
+
+
+def fed(**terms: int) -> Spec:
+    return given(domain).heard(feed(**terms))
+
+
+def test_packs_become_units_and_the_buffer_is_withheld() -> None:
+    spec = fed(buffer_units=5, buffer_percent=10, stale_minutes=60)
+    spec.when(told("A", 12, pack_size=10)).then(
+        StockReported(
+            sku="A",
+            feed="acme",
+            node="V1",
+            mode="full",
+            told=120,
+            withheld=12,
+            stated_at=NOON,
+            stale_at=minutes(60),
+            check_at=minutes(60),
+            movements=(
+                moves("A", 1, 120, "supplier", "vendor", "V1"),
+                moves("A", 2, 108, "vendor", "on_hand", "V1"),
+            ),
+        )
+    )
+    assert sku(spec, "A").free == 108
+    spec.when(told("A", 3, stated=1), at=minutes(1)).then_one(StockReported, told=3, withheld=3)
+    assert sku(spec, "A").free == 0
+
+
+def test_what_orders_have_is_among_what_is_told() -> None:
+    spec = fed().heard(told("A", 10), accepted("o1", ("A", 4)), routed("o1", 1, V1=(line(1, "A", 4),)))
+    spec.when(told("A", 9, stated=1), at=minutes(1)).then_types(StockReported)
+    assert sku(spec, "A").on_hand == {"V1": 5}
+    assert sku(spec, "A").allocated == {"V1": 4}
+
+
+def test_less_than_is_promised_breaks_the_youngest_and_more_serves_who_waits() -> None:
+    spec = fed().heard(told("A", 10), accepted("o1", ("A", 8)))
+    spec.when(told("A", 5, stated=1), at=minutes(1)).then_types(ReservationBroken, StockReported)
+    spec.when(told("A", 3, stated=2, mode="delta"), at=minutes(2)).then_types(StockReported, StockPegged)
+    assert sku(spec, "A").on_hand == {"V1": 8}
+
+
+def test_what_is_too_old_is_promised_no_more_and_what_was_promised_stays() -> None:
+    spec = fed(stale_minutes=60).heard(told("A", 10), accepted("o1", ("A", 4)))
+    spec.at = minutes(60)
+    [event] = spec.when(due("sku/A", "feeds")).events
+    assert event == FeedStale(
+        sku="A",
+        feed="acme",
+        node="V1",
+        stated_at=NOON,
+        movements=(moves("A", 4, 6, "on_hand", "vendor", "V1"),),
+    )
+    assert sku(spec, "A").free == 0
+    spec.when(due("sku/A", "feeds")).then_nothing()
+    spec.after(minutes=1).when(told("A", 10, stated=61)).then_types(StockReported)
+    assert sku(spec, "A").free == 6
+
+
+def test_what_arrives_too_old_is_not_promised() -> None:
+    spec = fed(stale_minutes=60)
+    spec.when(told("A", 10), at=minutes(90)).then_one(StockReported, withheld=10)
+    assert sku(spec, "A").free == 0
+
+
+def test_the_reminder_is_for_the_feed_that_ages_first() -> None:
+    spec = fed(stale_minutes=60).heard(feed(feed="other", node="V2", stale_minutes=10))
+    spec.heard(told("A", 1))
+    [event] = spec.when(told("A", 1).model_copy(update={"feed": "other"})).events
+    assert list(domain.timers(event, NOON)) == [Timer("sku/A", "feeds", minutes(10))]
+    spec.at = minutes(10)
+    [event] = spec.when(due("sku/A", "feeds")).events
+    assert list(domain.timers(event, NOON)) == [Timer("sku/A", "feeds", minutes(60))]
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        (told("A", 10), "already_reported"),
+        (told("A", 9), "told_twice"),
+        (told("A", 9, stated=-1), "superseded"),
+        (told("A", -1, stated=1, mode="delta").model_copy(update={"feed": "nobody"}), "unknown_feed"),
+        (told("A", -11, stated=1, mode="delta"), "negative_stock"),
+        (told("A", -1, stated=1), "negative_stock"),
+        (told("B", 1, mode="delta"), "no_full_feed"),
+        (told("A", 1, stated=99), "effective_in_future"),
+        (told("A", 1, stated=1, run_id="R9"), "unknown_run"),
+        (told("A", 1_000_000, stated=1, pack_size=100_000), "too_many_units"),
+    ],
+)
+def test_each_refusal_moves_nothing(row: ReportStock, code: str) -> None:
+    spec = fed().heard(told("A", 10))
+    before = spec.parts["sku/A"]
+    spec.when(row, at=minutes(5)).then_refused(code)
+    assert spec.parts["sku/A"] == before
+
+
+def test_any_order_of_a_feeds_rows_ends_with_the_latest() -> None:
+    first, second = told("A", 10), told("A", 4, stated=1)
+    one, other = fed(), fed()
+    for row in (first, second):
+        one.heard(row, at=minutes(5))
+    for row in (second, first):
+        other.heard(row, at=minutes(5))
+    assert sku(one, "A").on_hand == sku(other, "A").on_hand == {"V1": 4}
+    assert supply(one, "A").feeds == supply(other, "A").feeds
+
+
+# Runs of full feeds -------------------------------------------------------------------------------------
+
+
+def test_a_feed_that_shrinks_to_a_tenth_waits_for_a_person() -> None:
+    spec = fed()
+    spec.when(run("R1", 1000)).then_types(FeedRunOpened)
+    spec.heard(told("A", 1000, run_id="R1"))
+    spec.at = NOON + timedelta(hours=1)
+    spec.when(run("R2", 100, stated=1)).then_one(FeedRunOpened, held=True, units_before=1000)
+    spec.when(told("A", 100, stated=1, run_id="R2")).then_refused("feed_held")
+    assert sku(spec, "A").free == 1000
+    # Held against the last run that was taken, not against the one that was not.
+    spec.when(run("R3", 99, stated=2)).then_one(FeedRunOpened, held=True, units_before=1000)
+    approval = ApproveFeedRun(feed="acme", run_id="R3")
+    spec.when(ApproveFeedRun(feed="acme", run_id="R2")).then_refused("unknown_run")
+    spec.when(approval).then_types(FeedRunApproved)
+    spec.when(approval).then_nothing()
+    spec.when(told("A", 99, stated=2, run_id="R3")).then_types(StockReported)
+    spec.when(run("R4", 10, stated=3)).then_one(FeedRunOpened, held=False, units_before=99)
+
+
+def test_runs_have_an_order_too() -> None:
+    spec = fed().heard(run("R1", 10, stated=1), at=minutes(5))
+    spec.when(run("R1", 10, stated=1), at=minutes(5)).then_nothing()
+    spec.when(run("R0", 10, stated=0), at=minutes(5)).then_refused("superseded")
+    spec.when(run("R2", 10, stated=9), at=minutes(5)).then_refused("in_the_future")
+    given(domain).when(run("R1", 10)).then_refused("unknown_feed")
+
+
+def test_rules_and_feeds_are_stated_whole() -> None:
+    spec = given(domain)
+    spec.when(feed()).then_types(FeedDefined)
+    spec.when(feed()).then_nothing()
+    spec.when(rules(nodes=("N1",))).then_one(SupplyRulesDefined, version=1)
+    spec.when(rules(nodes=("N1",))).then_nothing()
+    spec.when(feed(node="V9")).then_refused("unknown_node")
+    spec.when(rules()).then_one(SupplyRulesDefined, version=2)
+    spec.when(feed(node="V9")).then_types(FeedDefined)

@@ -1,0 +1,146 @@
+"""Inventory's edge for facts from outside: what of a request becomes which command, and who may send it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import APIRouter
+
+from libs.events.catalogue import COMMANDS
+from libs.events.contract import Command
+from libs.events.feeds import ApproveFeedRun, DefineFeed, OpenFeedRun, ReportStock
+from libs.events.outside import OUTSIDE_COMMANDS
+from libs.events.stocktaking import RecordCount
+from libs.events.supply import DefineSupplyRules
+from libs.runtime.edge import Edge
+from services.inventory import book
+from services.inventory.reconcile import Moved, Place, Shelf
+from services.inventory.supply_api import supply_routes
+from tests.contract.examples import EXAMPLES
+from tests.unit.edge_client import EdgeClient
+from tests.unit.inventory_supply import minutes
+
+PATHS = {
+    "expect_supply": "/v1/stock/supplies",
+    "receive_supply": "/v1/stock/supplies/receipts",
+    "cancel_supply": "/v1/stock/supplies/cancellations",
+    "dispatch_transfer": "/v1/stock/transfers",
+    "receive_transfer": "/v1/stock/transfers/receipts",
+    "close_transfer": "/v1/stock/transfers/closings",
+    "move_stock": "/v1/stock/moves",
+    "propose_adjustment": "/v1/stock/proposals",
+    "settle_difference": "/v1/stock/settlements",
+    "suspect_stock": "/v1/stock/suspicions",
+}
+COUNT = {"sku": "A", "node": "N1", "count_id": "C1", "counted": 8, "counted_at": "2026-03-02T12:00:00Z"}
+
+
+def routes(edge: Edge) -> APIRouter:
+    """The routes, with a ledger that has ten of everything, and one shipment of three after noon."""
+
+    @asynccontextmanager
+    async def reading() -> AsyncIterator[None]:
+        yield None
+
+    edge.reading = reading  # type: ignore[method-assign]
+    return supply_routes(edge)
+
+
+@pytest.fixture
+def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EdgeClient:
+    async def shelves(_: object, tenant: str, places: list[Place], at: datetime) -> list[Shelf]:
+        return [Shelf(10, 7) for _ in places]
+
+    async def moved(*_: object) -> list[Moved]:
+        return [Moved("e1", "oms.inventory.stock_issued", "S1", minutes(5), -3)]
+
+    async def on_the_way(*_: object) -> dict[Place, dict[str, int]]:
+        return {}
+
+    for read in (shelves, moved, on_the_way):
+        monkeypatch.setattr(book, read.__name__, read)
+    return EdgeClient("inventory", routes, tmp_path)
+
+
+def example(type_: str) -> Command:
+    found = EXAMPLES[f"oms.inventory.{type_}"]["full"]
+    assert isinstance(found, Command)
+    return found
+
+
+@pytest.mark.parametrize("type_", PATHS)
+async def test_each_fact_is_its_command_alone_or_among_many(edge: EdgeClient, type_: str) -> None:
+    command = example(type_)
+    body = command.model_dump(mode="json")
+    assert (await edge.call("POST", PATHS[type_], body)).status_code == 202
+    answer = await edge.call("POST", PATHS[type_], {"items": [body, body | {"sku": ""}]})
+    assert answer.status_code == 207
+    assert answer.json()["results"][1]["problem"]["errors"][0]["where"] == "sku"
+    assert edge.kept.commands() == [command, command]
+    assert (await edge.call("POST", PATHS[type_], body | {"qty": 1})).status_code == 422
+    assert (await edge.call("POST", PATHS[type_], body, role="viewer")).status_code == 403
+
+
+def test_every_command_has_a_way_in() -> None:
+    ways = {*PATHS, "define_supply_rules", "record_count", "define_feed", "open_feed_run"}
+    ways |= {"approve_feed_run", "report_stock"}
+    assert {command.TYPE.rpartition(".")[2] for command in OUTSIDE_COMMANDS} == ways
+    assert set(OUTSIDE_COMMANDS) <= set(COMMANDS["inventory"])
+
+
+async def test_rules_are_for_operators(edge: EdgeClient) -> None:
+    body = {"new_skus": False, "nodes": ["N1"]}
+    assert (await edge.call("PUT", "/v1/stock/rules", body)).status_code == 403
+    assert (await edge.call("PUT", "/v1/stock/rules", body, role="operator")).status_code == 202
+    [command] = edge.kept.commands()
+    assert isinstance(command, DefineSupplyRules)
+    assert command.rules.nodes == ("N1",)
+
+
+async def test_a_count_is_sent_with_what_the_ledger_had_then(edge: EdgeClient) -> None:
+    assert (await edge.call("POST", "/v1/stock/counts", COUNT)).status_code == 202
+    answer = await edge.call("POST", "/v1/stock/counts", {"items": [COUNT | {"count_id": "C2"}]})
+    assert answer.status_code == 207
+    for command in edge.kept.commands():
+        assert isinstance(command, RecordCount)
+        assert (command.book, command.position, command.counted) == (10, 7, 8)
+    assert (await edge.call("POST", "/v1/stock/counts", COUNT | {"counted": -1})).status_code == 422
+    assert (await edge.call("POST", "/v1/stock/counts", COUNT | {"counted_at": "noon"})).status_code == 422
+
+
+async def test_a_feed_its_run_and_its_rows(edge: EdgeClient) -> None:
+    wanted = {"node": "ACME", "kind": "vendor", "buffer_units": 5}
+    assert (await edge.call("PUT", "/v1/stock/feeds/acme", wanted)).status_code == 202
+    wrong = await edge.call("PUT", "/v1/stock/feeds/acme", wanted | {"kind": "shop"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["where"]) == (422, "definition.kind")
+    run = {"run_id": "R1", "rows": 1, "units": 9, "stated_at": "2026-03-02T12:00:00Z"}
+    await edge.call("POST", "/v1/stock/feeds/acme/runs", run)
+    approval = "/v1/stock/feeds/acme/runs/R1/approval"
+    assert (await edge.call("POST", approval)).status_code == 403
+    assert (await edge.call("POST", approval, role="operator")).status_code == 202
+    row = {"sku": "A", "packs": 9, "stated_at": "2026-03-02T12:00:00Z", "run_id": "R1"}
+    answer = await edge.call("POST", "/v1/stock/feeds/acme/rows", {"items": [row, row | {"packs": 10**9}, 7]})
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [202, 422, 422]
+    assert [type(one) for one in edge.kept.commands()] == [
+        DefineFeed,
+        OpenFeedRun,
+        ApproveFeedRun,
+        ReportStock,
+    ]
+
+
+async def test_a_snapshot_is_answered_row_by_row_and_changes_nothing(edge: EdgeClient) -> None:
+    rows: list[dict[str, Any]] = [{"sku": "A", "node": "N1", "quantity": units} for units in (10, 7, 2)]
+    body = {"as_of": "2026-03-02T12:00:00Z", "rows": rows}
+    answer = await edge.call("POST", "/v1/stock/comparisons", body, role="viewer")
+    outcomes = [(one["outcome"], one["variance"], one["events"]) for one in answer.json()["results"]]
+    assert outcomes == [("matched", 0, []), ("in_flight", -3, ["e1"]), ("unexplained", -8, [])]
+    assert edge.kept.records == []
+    late = await edge.call("POST", "/v1/stock/comparisons", body | {"as_of": "2999-01-01T00:00:00Z"})
+    assert (late.status_code, late.json()["type"].rpartition(":")[2]) == (422, "effective_in_future")
+    found = await edge.call("GET", "/v1/stock/A/book?node=N1&at=2026-03-02T12:00:00Z", role="viewer")
+    assert (found.json()["book"], found.json()["position"]) == (10, 7)
