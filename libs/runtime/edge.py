@@ -4,9 +4,10 @@ With `Prefer: wait=N` (RFC 7240) the answer is the outcome: the events that the 
 as a problem. `Idempotency-Key` becomes the command id, so a repeated request is the same command.
 """
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -31,6 +32,8 @@ from libs.runtime.kafka import KafkaPublisher
 from libs.runtime.keyring import Keyring, Unsealed
 from libs.runtime.load import Load
 from libs.runtime.log import LogRow, Unavailable
+from libs.runtime.pool import transaction
+from libs.runtime.postgres_log import reachable
 from libs.runtime.problems import Problem
 from libs.runtime.reading import command_digest
 from libs.runtime.relay import Message, PublishFailed
@@ -56,7 +59,10 @@ class Edge:
         answers: Answers,
         keyring: Keyring | None,
         lane_of: Callable[[str], int],
+        pool: asyncpg.Pool | None = None,
     ) -> None:
+        """`pool` is of the stage's database, where its routes read there."""
+        self._pool, self._readers = pool, asyncio.Semaphore(max(1, settings.pool_size // 2))
         self._stage, self.settings, self._publisher = stage, settings, publisher
         self._answers, self._keyring, self._lane_of = answers, keyring, lane_of
         self._load = Load(stage, settings)
@@ -64,6 +70,16 @@ class Edge:
     def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
         """A dependency that lets these roles through (`admin` always) and returns who asks."""
         return require(self.settings, *roles)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Any]:
+        """One moment of the stage's database, to be read. Half of the pool's connections at most: the others
+        are the stage loop's. Raises Unavailable, which is answered with 503."""
+        assert self._pool is not None, f"{self._stage} reads nothing at its edge"
+        async with self._readers:
+            with reachable():
+                async with transaction(self._pool, isolation="repeatable_read", readonly=True) as connection:
+                    yield connection
 
     async def seal(self, tenant: str, subject: str, order_id: str, personal: Mapping[str, Any]) -> Sealed:
         """Personal data, readable only through the keyring from here on. Raises Problem 429 or 503."""

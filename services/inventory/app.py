@@ -1,10 +1,13 @@
 """Wires the inventory stage: `python -m services.inventory.app`."""
 
 from libs.runtime.service import run
+from libs.runtime.settings import settings
 from libs.runtime.stage import many_streams
 from services.inventory import domain, ledger
 from services.inventory.api import routes
+from services.inventory.backdating import dated
 from services.inventory.stock import HOLDER
+from services.inventory.store import make_snapshots
 
 STAGE = many_streams(
     "inventory",
@@ -16,7 +19,7 @@ STAGE = many_streams(
     more_streams=domain.more_streams,
     compose=domain.compose,
     decompose=domain.decompose,
-    decide=domain.decide,
+    decide=dated(domain.decide, lambda: settings().backdate_days_max),
     evolve=domain.evolve,
     timers=domain.timers,
     rows=ledger.ledger_rows,
@@ -28,4 +31,4 @@ STAGE = many_streams(
 )
 
 if __name__ == "__main__":
-    run(STAGE, routes)
+    run(STAGE, routes, upkeep=make_snapshots)

@@ -63,7 +63,7 @@ async def test_one_delivery_is_one_command(client: httpx.AsyncClient, taken: Tak
     answer = await client.post("/v1/stock/receipts", json=RECEIPT)
     assert answer.status_code == 202
     assert taken.commands == [ReceiveStock(sku="A", node="N1", quantity=3, reference="DN-1")]
-    assert taken.roles == {("integrator", "operator")}
+    assert taken.roles == {("integrator", "operator"), ("viewer", "support", "operator", "integrator")}
 
 
 async def test_several_corrections_are_answered_each_by_itself(
