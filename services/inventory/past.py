@@ -58,7 +58,8 @@ def totals(stood: Stood) -> dict[str, Any]:
     available = sums.get("on_hand", 0) - promised
     return {
         "on_hand": sums.get("on_hand", 0),
-        "reserved": promised,
+        "reserved": sums.get("reserved", 0),
+        "held": sums.get("held", 0),
         "available": max(available, 0),
         "short": max(-available, 0),
         "allocated": sums.get("allocated", 0),

@@ -13,10 +13,11 @@ import asyncpg
 from libs.events.catalogue import encode
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.inventory import AdjustStock, Movement, ReceiveStock
+from libs.events.inventory import AdjustStock, ReceiveStock
 from libs.runtime import log_sql
 from services.inventory import ledger
 from services.inventory.past import Asked
+from services.inventory.stock import AnyMovement
 from tests.unit.inventory_world import Logged, World
 
 
@@ -26,9 +27,9 @@ class History(World):
 
     clocks: dict[int, timedelta] = field(default_factory=dict)
     """By lane, how far its process's clock is ahead."""
-    moved: list[tuple[Movement, datetime, datetime | None]] = field(default_factory=list)
+    moved: list[tuple[AnyMovement, datetime, datetime | None]] = field(default_factory=list)
     """Each movement, when it was recorded, and when it says that it was true."""
-    outs: list[tuple[Envelope[Event], datetime]] = field(default_factory=list)
+    outs: list[Envelope[Event]] = field(default_factory=list)
 
     def tell(self, body: Contract, at: datetime, effective_at: datetime | None = None) -> list[Event]:
         """An input at a moment, and when it says that it was true."""
@@ -37,12 +38,16 @@ class History(World):
             body = body.model_copy(update={"effective_at": effective_at})
         return self.take(body)
 
+    def recorded_at(self, lane: int) -> datetime:
+        return self.now + self.clocks.get(lane, timedelta(0))
+
     def _record(self, out: Envelope[Event]) -> None:
         super()._record(out)
         row = self.log[-1]
-        recorded_at = self.now + self.clocks.get(row.lane, timedelta(0))
-        self.moved += [(move, recorded_at, ledger.stated(out.body)) for move in ledger.movements(out.body)]
-        self.outs.append((out, recorded_at))
+        self.moved += [
+            (move, row.recorded_at, ledger.stated(out.body)) for move in ledger.movements(out.body)
+        ]
+        self.outs.append(out)
 
     def units(self, asked: Asked) -> dict[tuple[str, str], int]:
         """By node and bucket, from every movement of the SKU."""
@@ -59,30 +64,29 @@ class History(World):
 
     async def write(self, pool: asyncpg.Pool, tenant: str) -> None:
         """All of it, as a tenant's, behind what the log has."""
-        taken = dict(await pool.fetch("SELECT lane, max(seq) FROM log GROUP BY lane"))
+        ends = await pool.fetch("SELECT lane, max(seq) AS seq FROM log GROUP BY lane")
+        taken = {row["lane"]: row["seq"] for row in ends}
         rows: list[tuple[Any, ...]] = []
         tables: dict[str, list[tuple[Any, ...]]] = {}
-        for number, (row, (out, recorded_at)) in enumerate(zip(self.log, self.outs, strict=True), 1):
+        for number, (row, out) in enumerate(zip(self.log, self.outs, strict=True), 1):
             seq = taken.get(row.lane, 0) + row.seq
-            rows.append(_log_row(row, out, tenant, seq, number, recorded_at))
+            rows.append(_log_row(row, out, tenant, seq, number))
             placed = Envelope(**{**_fields(out), "tenant": tenant, "lane": row.lane, "sequence": seq})
             for table, values in ledger.ledger_rows(placed):
                 tables.setdefault(table, []).append(values)
         balance = [(tenant, *place, quantity) for place, quantity in self.balance.items()]
         async with pool.acquire() as connection, connection.transaction():
             await connection.copy_records_to_table("log", records=rows, columns=log_sql.LOG_COLUMNS)
-            for table, values in tables.items():
+            for table, records in tables.items():
                 await connection.copy_records_to_table(
-                    table, records=values, columns=ledger.ROW_TABLES[table]
+                    table, records=records, columns=ledger.ROW_TABLES[table]
                 )
             await connection.copy_records_to_table("balance", records=balance)
 
 
-def _log_row(
-    row: Logged, out: Envelope[Event], tenant: str, seq: int, number: int, recorded_at: datetime
-) -> tuple[Any, ...]:
+def _log_row(row: Logged, out: Envelope[Event], tenant: str, seq: int, number: int) -> tuple[Any, ...]:
     place = (row.lane, "decided", seq, out.id, tenant, f"{number}", 1, row.type, row.version)
-    return (*place, encode(out.body).decode(), "{}", out.at, recorded_at)
+    return (*place, encode(out.body).decode(), "{}", out.at, row.recorded_at)
 
 
 def _fields(out: Envelope[Event]) -> dict[str, Any]:

@@ -64,7 +64,5 @@ def test_units_that_came_yesterday_are_promised_today() -> None:
 def rows(event: Event) -> list[tuple[object, ...]]:
     """Table, SKU and position of each row; of those that state a time, that too."""
     out = Envelope(ID, "acme", event.stream, event, NOON, "clerk", "", ID, ID, "log", 1, 1)
-    found = ledger.ledger_rows(out)
-    return [
-        (table, *values[1:3], *(values[3:] if table == "ledger_stated" else ())) for table, values in found
-    ]
+    width = {"ledger": 3, "ledger_stated": 4}
+    return [(table, *values[1 : width[table]]) for table, values in ledger.ledger_rows(out)]
