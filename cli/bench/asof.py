@@ -51,6 +51,7 @@ TENANT = "bench"
 Move = tuple[int, str, str, str, int]
 """SKU's number, node, source, target, units."""
 PAGE = 50
+BARE = "without snapshots: "
 POINTS = 31
 _ROWS_AT_ONCE = 20_000
 _GOLDEN = 0.6180339887498949
@@ -95,7 +96,7 @@ async def one_round(movements: int, questions: int) -> AsOf:
             moved = await _fill(connection, Year(movements))
             await connection.execute("VACUUM ANALYZE", timeout=600)
             filled = time.perf_counter()
-            bare = await _ask(connection, max(10, questions // 20), "without snapshots: ")
+            bare = await _ask(connection, max(10, questions // 200), BARE)
             began_snapshots = time.perf_counter()
             while await make_snapshots(connection):
                 pass
