@@ -60,7 +60,7 @@ SUM_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 Placed: TypeAlias = PromiseHeld | PromiseExpired | PromiseReleased | PromiseConfirmed | PromiseMissed
 _PLACED = frozenset(get_args(Placed))
 """Events that change a held promise; an order's event does it from the order's lane."""
-_MOVES = frozenset(
+_MOVES: frozenset[type[Event]] = frozenset(
     {
         StockReceived,
         StockAdjusted,
@@ -81,7 +81,7 @@ _MOVES = frozenset(
     }
 )
 
-_STATES = frozenset({StockReceived, StockAdjusted})
+_STATES = frozenset(event for event in _MOVES if "effective_at" in event.model_fields)
 """Events that may say when they were true."""
 
 PROMISED = {"on_hand": 0, "reserved": 1, "held": 1}
