@@ -249,9 +249,7 @@ def flash(run: Run) -> Iterator[Reading]:
     yield Reading("flash", "orders", found.orders, "orders")
     yield Reading("flash", "units", found.units, "units")
     yield Reading("flash", "promised", found.promised, "orders")
-    yield Reading(
-        "flash", "promised without a unit, or a unit unpromised", abs(found.promised - there), "", NONE
-    )
+    yield Reading("flash", "promised too many or too few", abs(found.promised - there), "orders", NONE)
     yield Reading("flash", "told to wait", found.waiting, "orders")
     yield Reading("flash", "answered", found.orders / found.seconds, "/s")
     yield Reading("flash", "p50 from order to answer", found.p50_ms, "ms")

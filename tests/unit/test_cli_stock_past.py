@@ -26,6 +26,7 @@ def stood(sku: str = "A B", **more: Any) -> dict[str, Any]:
     figures = {
         "on_hand": 6,
         "reserved": 9,
+        "held": 0,
         "available": 0,
         "short": 3,
         "allocated": 0,
