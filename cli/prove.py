@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +27,7 @@ app = typer.Typer(no_args_is_help=True, help="Prove what holds, from the logs al
 
 EVERY_TENANT = "all"
 ROWS_AT_ONCE = 2000
+HINDSIGHT_SHOWN_MAX = 10
 _COLUMNS = "lane, seq, event_id, tenant, type, version, payload::text, recorded_at"
 
 
@@ -41,6 +42,7 @@ class ProofRow:
     type: str
     version: int
     payload: bytes
+    recorded_at: datetime
 
 
 @app.command("no-oversell")
@@ -57,7 +59,7 @@ def no_oversell(
 
     No table, snapshot or counter is believed: all stock is computed again from the movements in the log.
     With --file nothing but that file is needed; its hash chains are computed first. Ends with 1 when it
-    does not hold.
+    does not hold. Where something was told late, what shows in hindsight is listed: it was not oversold.
 
     Example: orderlog prove no-oversell --json
     """
@@ -74,7 +76,9 @@ def no_oversell(
             proof = prove_file(file, only, progress)
     _tell(proof, tenant)
     if json:
-        emit({"ok": proof.holds, "tenant": tenant, **asdict(proof)})
+        found = asdict(proof)
+        del found["told_late"]
+        emit({"ok": proof.holds, "tenant": tenant, **found})
     if not proof.holds:
         raise typer.Exit(1)
 
@@ -90,7 +94,7 @@ def prove_file(
 ) -> "Proof":
     """Prove an exported log alone. Complaint: it is not inventory's, or its chains do not hold."""
     from libs.runtime.log_file import LogFile
-    from services.inventory.proof import RowsTooFarApart, prove
+    from services.inventory.proof import RowsTooFarApart
 
     file = LogFile(path)
     if file.stage != "inventory":
@@ -116,11 +120,12 @@ def prove_file(
                 found.headers["ce_type"].decode(),
                 int(found.headers["ce_typeversion"]),
                 found.value,
+                datetime.fromisoformat(found.headers["ce_time"].decode()),
             )
             yield row if only in (None, row.tenant) else _place_of(row)
 
     try:
-        return prove(rows())
+        return _proved(rows)
     except RowsTooFarApart as error:
         raise _too_far_apart(error) from None
 
@@ -131,13 +136,13 @@ def prove_database(
     """Prove the log of a database, or one tenant's part of it. Complaint: it cannot be read."""
     import psycopg
 
-    from services.inventory.proof import RowsTooFarApart, prove
+    from services.inventory.proof import RowsTooFarApart
 
     try:
         with psycopg.connect(dsn, connect_timeout=10) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
-            return prove(read_log(connection, only, progress))
+            return _proved(lambda: read_log(connection, only, progress))
     except psycopg.OperationalError as error:
         raise Complaint(
             f"Inventory's database cannot be read: {str(error).splitlines()[0]}.",
@@ -147,6 +152,17 @@ def prove_database(
         raise Complaint("Inventory's database has no log.", "Run `orderlog up`: it migrates.") from None
     except RowsTooFarApart as error:
         raise _too_far_apart(error) from None
+
+
+def _proved(rows: Callable[[], Iterator[ProofRow]]) -> "Proof":
+    """The proof; of SKUs of which something was told late, the log is read again. Raises RowsTooFarApart."""
+    from services.inventory.hindsight import look
+    from services.inventory.proof import prove
+
+    proof = prove(rows())
+    if not (proof.holds and proof.told_late):
+        return proof
+    return replace(proof, hindsight=tuple(look(rows(), proof.told_late)))
 
 
 def _too_far_apart(error: Exception) -> Complaint:
@@ -185,13 +201,14 @@ def _read_lane(
             (lane,),
         )
         for lane_, seq, event_id, tenant, type_, version, payload, recorded_at in cursor:
-            row = ProofRow(lane_, seq, event_id, tenant, type_, version, payload.encode())
+            row = ProofRow(lane_, seq, event_id, tenant, type_, version, payload.encode(), recorded_at)
             yield recorded_at, row if only in (None, tenant) else _place_of(row)
 
 
 def _place_of(row: ProofRow) -> ProofRow:
     """A row with the same place that moves nothing."""
-    return ProofRow(row.lane, row.seq, row.event_id, row.tenant, _REFUSED, 1, _MOVES_NOTHING)
+    place = (row.lane, row.seq, row.event_id, row.tenant)
+    return ProofRow(*place, _REFUSED, 1, _MOVES_NOTHING, row.recorded_at)
 
 
 _REFUSED = "oms.command_refused"
@@ -220,7 +237,28 @@ def _tell(proof: "Proof", tenant: str) -> None:
         f"{count(proof.events, 'event')}, {count(proof.movements, 'movement')}, {count(proof.skus, 'SKU')}; "
         f"{count(proof.open_units, 'unit')} promised or allocated to orders that go on."
     )
+    if proof.backdated:
+        tell(f"{count(proof.backdated, 'movement')} of it was true before it was told.")
+        _tell_hindsight(proof)
     drawn = table("lane#", "holds up to sequence#")
     for lane, seq in proof.held_up_to.items():
         add_row(drawn, lane, f"{seq:,}")
     console.print(drawn)
+
+
+def _tell_hindsight(proof: "Proof") -> None:
+    """What was not there, as was told later; the first few."""
+    if not proof.holds:
+        return
+    tell(
+        f"In hindsight units were not there {count(len(proof.hindsight), 'time')}; "
+        "by what was known then, nothing was oversold.",
+        "yellow" if proof.hindsight else "",
+    )
+    for one in proof.hindsight[:HINDSIGHT_SHOWN_MAX]:
+        what = "promised" if one.bucket == "promised" else f"{one.bucket} at {one.node}"
+        until = f"{one.until:%Y-%m-%d %H:%M}" if one.until else "now"
+        told = f"told {one.told_at:%Y-%m-%d %H:%M} by {one.told_by}"
+        lacked = f"{count(one.units, 'unit')} {what}, {one.since:%Y-%m-%d %H:%M} to {until}"
+        tell(f"  {one.tenant}/{one.sku}: {lacked}")
+        tell(f"    begins with lane {one.lane}, sequence {one.seq}; {told}")

@@ -1,4 +1,5 @@
-"""`orderlog stock`: receive units, correct what is on hand, show where a SKU's units are and who waits."""
+"""`orderlog stock`: receive units, correct what is on hand, show where a SKU's units are, or were, and who
+waits."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,9 +9,10 @@ from urllib.parse import quote
 
 import typer
 
-from cli import promises, stock_feed, stock_needs, stock_reconcile, stock_supply
+from cli import promises, stock_feed, stock_needs, stock_past, stock_reconcile, stock_supply
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
 from cli.output import JsonOption, console, emit, table
+from cli.stock_past import AtOption, KnownAtOption
 from cli.text import add_row, count, tell, utc
 
 app = typer.Typer(no_args_is_help=True, help="Receive, correct and look up stock.")
@@ -29,6 +31,9 @@ KeyOption = Annotated[
     str | None,
     typer.Option("--idempotency-key", help="The same key again is the same delivery or correction."),
 ]
+EffectiveOption = Annotated[
+    str | None, typer.Option("--effective-at", help="When it was true, if not now: RFC 3339.")
+]
 
 
 @app.command("receive")
@@ -37,6 +42,7 @@ def receive(
     node: NodeArgument,
     quantity: Annotated[int, typer.Argument(metavar="QTY", help="Whole units.")],
     reference: ReferenceOption = None,
+    effective_at: EffectiveOption = None,
     key: KeyOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
@@ -46,6 +52,7 @@ def receive(
     Example: orderlog stock receive 85123A LON 40 --reference PO-1077
     """
     body = {"sku": sku, "node": node, "quantity": quantity, "reference": reference}
+    body |= {"effective_at": effective_at} if effective_at else {}
     _post(
         "/v1/stock/receipts",
         body,
@@ -64,6 +71,7 @@ def adjust(
     delta: Annotated[int, typer.Argument(metavar="DELTA", help="Units found (+) or gone (-).")],
     reason: Annotated[str, typer.Option(help="A reason code: count, damaged, stolen, …")],
     reference: ReferenceOption = None,
+    effective_at: EffectiveOption = None,
     key: KeyOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
@@ -73,31 +81,37 @@ def adjust(
     Example: orderlog stock adjust 85123A LON -2 --reason damaged
     """
     body = {"sku": sku, "node": node, "delta": delta, "reason_code": reason, "reference": reference}
+    body |= {"effective_at": effective_at} if effective_at else {}
     said = f"On hand of {sku} at {node} is corrected by {delta:+,}: {reason}."
     _post("/v1/stock/adjustments", body, key, tenant, said, json)
 
 
 @app.command("show")
-def show(sku: SkuArgument, tenant: TenantOption = DEFAULT_TENANT, json: JsonOption = False) -> None:
+def show(
+    sku: SkuArgument,
+    at: AtOption = None,
+    known_at: KnownAtOption = None,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
     """A SKU: its units by node and bucket, what is promised, what is available, and which orders wait.
 
-    Example: orderlog stock show 85123A --tenant demo-1
+    With --at or --known-at, as of then: exact for any past moment, from the ledger.
+
+    Example: orderlog stock show 85123A --at 2026-03-02T09:00:00Z --known-at 2026-03-02T09:00:00Z
     """
+    if at or known_at:
+        with connect(tenant) as edges:
+            found = stock_past.ask(edges, sku, at, known_at)
+        _tell_units(sku, found)
+        stock_past.tell_when(found)
+        if json:
+            emit({"ok": True, "tenant": tenant, **found})
+        return
     with connect(tenant) as edges:
         waiting, more = _waiting(edges, sku)
         found = _balances(edges, sku, never_is_none=bool(waiting))
-    tell(
-        f"{sku}: {found['on_hand']:,} on hand, {found['reserved']:,} reserved, "
-        f"{_held(found)}"
-        f"{found['available']:,} available to promise",
-        "bold",
-    )
-    drawn = table("node", *(f"{bucket.replace('_', ' ')}#" for bucket in _used(found["nodes"])))
-    for one in found["nodes"]:
-        units = (one["buckets"].get(bucket, 0) for bucket in _used(found["nodes"]))
-        add_row(drawn, one["node"], *(f"{number:,}" if number else "–" for number in units))
-    if found["nodes"]:
-        console.print(drawn)
+    _tell_units(sku, found)
     _tell_waiting(waiting, more)
     if json:
         emit({"ok": True, "tenant": tenant, **found, "waiting": waiting, "more_waiting": more})
@@ -137,6 +151,7 @@ def register(parent: typer.Typer) -> None:
     for module in (stock_supply, stock_feed, stock_reconcile, stock_needs):
         module.register(app)
     app.add_typer(promises.app, name="promise")
+    stock_past.register(app)
     parent.add_typer(app, name="stock")
 
 
@@ -165,6 +180,21 @@ def _post(path: str, body: dict[str, object], key: str | None, tenant: str, said
                 "claims": dict(changes),
             }
         )
+
+
+def _tell_units(sku: str, found: dict[str, Any]) -> None:
+    tell(
+        f"{sku}: {found['on_hand']:,} on hand, {found['reserved']:,} reserved, "
+        f"{_held(found)}"
+        f"{found['available']:,} available to promise",
+        "bold",
+    )
+    drawn = table("node", *(f"{bucket.replace('_', ' ')}#" for bucket in _used(found["nodes"])))
+    for one in found["nodes"]:
+        units = (one["buckets"].get(bucket, 0) for bucket in _used(found["nodes"]))
+        add_row(drawn, one["node"], *(f"{number:,}" if number else "–" for number in units))
+    if found["nodes"]:
+        console.print(drawn)
 
 
 def _claims(event: dict[str, Any]) -> str:

@@ -201,6 +201,38 @@ def run_safety(orders: OrdersOption = 1_000, rounds: RoundsOption = 1, json: Jso
     _part("safety", Run(safety_orders=orders), rounds, json)
 
 
+@app.command("flash")
+def run_flash(
+    orders: OrdersOption = 50_000,
+    units: Annotated[int, typer.Option(min=1, max=1_000_000, help="Units that there are.")] = 10_000,
+    rounds: RoundsOption = 1,
+    json: JsonOption = False,
+) -> None:
+    """A flash sale: orders of one unit for fewer units; exactly as many promised as there are.
+
+    Example: orderlog bench flash --orders 50000 --units 10000 --json
+    """
+    from cli.bench.parts import Run
+
+    _part("flash", Run(flash_orders=orders, flash_units=units), rounds, json)
+
+
+@app.command("asof")
+def run_asof(
+    movements: Annotated[int, typer.Option(min=10_000, help="Movements in the ledger.")] = 10_000_000,
+    questions: Annotated[int, typer.Option(min=100, help="Of each kind.")] = 2_000,
+    rounds: RoundsOption = 1,
+    json: JsonOption = False,
+) -> None:
+    """Questions of the past over a long ledger: what stood when, as known when.
+
+    Example: orderlog bench asof --movements 10000000 --json
+    """
+    from cli.bench.parts import Run
+
+    _part("asof", Run(asof_movements=movements, asof_questions=questions), rounds, json)
+
+
 def _part(name: str, run: "Run", rounds: int, json: bool) -> None:
     from cli.bench import suite
 

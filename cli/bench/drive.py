@@ -134,6 +134,10 @@ class Drive:
             self._polled.clear()
             await self._polled.wait()
 
+    def polled(self) -> None:
+        """Whoever reads by itself has read: there may be room for more."""
+        self._polled.set()
+
     async def wait(
         self,
         consumer: AIOKafkaConsumer,

@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 import uvloop
 
 from cli.bench import asking, rebuilding
+from cli.bench import asof as asof_of
 from cli.bench import console as console_of
 from cli.bench import growth as sizes_of
 from cli.bench import ledger as ledger_of
 from cli.bench import safety as safety_of
 from cli.bench.drive import Progress
 from cli.bench.figures import Aim, Reading, percentile
+from cli.bench.flash import flash as hold_sale
 from cli.bench.floor import floor
 from cli.bench.lifecycle import Lifecycle
 from cli.bench.lifecycle import lifecycle as run_lifecycle
@@ -43,6 +45,7 @@ NONE = Aim(0, at_most=True)
 LIST_PAGE = Aim(100, at_most=True)
 ORDER_PAGE = Aim(60, at_most=True)
 PRICE = Aim(1.15, at_most=True)
+AS_OF = Aim(50, at_most=True)
 _GROUPS = {"kafka": "Kafka", "postgres": "PostgreSQL", "mail": "mail sink"}
 
 
@@ -60,6 +63,10 @@ class Run:
     growth: tuple[int, ...] = (10_000,)
     console_orders: int = 100_000
     console_seconds: float = 15.0
+    flash_orders: int = 50_000
+    flash_units: int = 10_000
+    asof_movements: int = 10_000_000
+    asof_questions: int = 2_000
     notes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     """Parts that did not come to an end in some round."""
@@ -271,3 +278,32 @@ def safety(run: Run) -> Iterator[Reading]:
     yield Reading("safety", "with asserts to without", plain / spent["no asserts"], "", PRICE)
     yield Reading("safety", "with the database's checks to without", plain / spent["no checks"], "", PRICE)
     yield Reading("safety", "with an encrypted contact to without", sealed / plain, "", PRICE)
+
+
+def flash(run: Run) -> Iterator[Reading]:
+    """Many more orders for one SKU than it has units."""
+    shown = run.progress(f"flash sale: {run.flash_orders:,} orders for {run.flash_units:,} units")
+    found = run.wait(hold_sale(run.flash_orders, run.flash_units, shown))
+    there = min(found.orders, found.units)
+    yield Reading("flash", "orders", found.orders, "orders")
+    yield Reading("flash", "units", found.units, "units")
+    yield Reading("flash", "promised", found.promised, "orders")
+    yield Reading("flash", "promised too many or too few", abs(found.promised - there), "orders", NONE)
+    yield Reading("flash", "told to wait", found.waiting, "orders")
+    yield Reading("flash", "answered", found.orders / found.seconds, "/s")
+    yield Reading("flash", "p50 from order to answer", found.p50_ms, "ms")
+    yield Reading("flash", "p99 from order to answer", found.p99_ms, "ms")
+
+
+def asof(run: Run) -> Iterator[Reading]:
+    """Questions of the past over a long ledger."""
+    run.progress(f"as of: {run.asof_movements:,} movements, {run.asof_questions:,} questions of each kind")
+    found = run.wait(asof_of.measure(run.asof_movements, run.asof_questions))
+    yield Reading("asof", "movements", found.movements, "movements")
+    for kind in found.questions_ms:
+        aim = None if kind.startswith(asof_of.BARE) else AS_OF
+        yield Reading("asof", f"{kind}: p50", asof_of.p(found, kind, 0.5), "ms")
+        yield Reading("asof", f"{kind}: p99", asof_of.p(found, kind, 0.99), "ms", aim)
+    yield Reading("asof", "snapshots", found.snapshots, "snapshots")
+    yield Reading("asof", "snapshots: a movement", found.snapshot_seconds / found.movements * 1e6, "µs")
+    yield Reading("asof", "snapshots: bytes to the ledger's", found.snapshot_bytes / found.ledger_bytes)

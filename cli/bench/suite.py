@@ -31,6 +31,8 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "replicas": (parts.replicas,),
     "overload": (parts.overload,),
     "safety": (parts.safety,),
+    "flash": (parts.flash,),
+    "asof": (parts.asof,),
 }
 SIDE_BY_SIDE: tuple[Part, ...] = (
     parts.lifecycle,
@@ -58,6 +60,10 @@ def small(growth: tuple[int, ...]) -> Run:
         growth=growth or (4_000,),
         console_orders=10_000,
         console_seconds=5.0,
+        flash_orders=1_000,
+        flash_units=200,
+        asof_movements=100_000,
+        asof_questions=200,
         notes=["A quick run: small sizes and one round; the figures are rough."],
     )
 
@@ -95,6 +101,8 @@ def everything(run: Run, rounds: int, command: str) -> Report:
             readings += _measured(parts.replicas, run)
         readings += _measured(parts.at_rest, run)
         readings += _measured(parts.overload, run)
+        readings += _measured(parts.flash, run)
+        readings += _measured(parts.asof, run)
     counted = "One round" if rounds == 1 else f"{rounds} rounds, the median counts"
     run.notes.append(
         f"{counted}; growth, one order a second and overload once."
@@ -136,6 +144,10 @@ def about(run: Run) -> dict[str, str]:
         "growth": f"{run.orders:,} orders at each size, and the start. Write-ahead logs are not counted.",
         "replicas": "A second process of inventory on the same cores.",
         "overload": f"Three times the rate of the last round, for {run.overload_seconds:.0f} s.",
+        "flash": f"{run.flash_orders:,} orders of one unit for {run.flash_units:,} units, 2,000 unanswered at"
+        " a time; from the order's command to inventory's answer.",
+        "asof": f"{run.asof_movements:,} movements in inventory's tables, {run.asof_questions:,} questions of"
+        " each kind; no other process takes part.",
         "safety": f"{run.safety_orders:,} orders through the four stages of the lifecycle, in one process and"
         " without Kafka; Python and PostgreSQL together.",
     }

@@ -68,6 +68,8 @@ class ReceiveStock(SkuCommand):
     quantity: Quantity
     reference: Name | None = None
     """The supplier's or the warehouse's document."""
+    effective_at: AwareDatetime | None = None
+    """When it was true, where that is not when it is told; never later than that."""
 
 
 class AdjustStock(SkuCommand):
@@ -79,6 +81,8 @@ class AdjustStock(SkuCommand):
     delta: Annotated[int, Field(strict=True, ge=-1_000_000, le=1_000_000)]
     reason_code: Name
     reference: Name | None = None
+    effective_at: AwareDatetime | None = None
+    """When it was true, where that is not when it is told; never later than that."""
 
 
 class StockReceived(SkuEvent):
@@ -90,6 +94,8 @@ class StockReceived(SkuEvent):
     quantity: Quantity
     reference: Name | None = None
     movements: tuple[Movement, ...]
+    effective_at: AwareDatetime | None = None
+    """When it was true, where that is not when it is told; never later than that."""
 
 
 class StockAdjusted(SkuEvent):
@@ -102,6 +108,8 @@ class StockAdjusted(SkuEvent):
     reason_code: Name
     reference: Name | None = None
     movements: tuple[Movement, ...]
+    effective_at: AwareDatetime | None = None
+    """When it was true, where that is not when it is told; never later than that."""
 
 
 class Claim(Value):

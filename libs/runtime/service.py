@@ -25,7 +25,7 @@ from libs.runtime.keyring import PostgresKeyring, open_keyring
 from libs.runtime.load import RequestLimit
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
 from libs.runtime.loop import Limits, StageLoop
-from libs.runtime.postgres_log import PostgresLog, open_pool
+from libs.runtime.postgres_log import PostgresLog, open_pool, reachable
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.relay import PublishFailed, Relay
 from libs.runtime.sender import Performer, Sender
@@ -37,20 +37,32 @@ from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
 _POLL_SECONDS = 1.0
+_UPKEEP_SECONDS = 10.0
+_UPKEEP_REST = 19
+"""Upkeep rests so many times as long as it worked: it takes a twentieth of one core at most."""
 _LEAVE_SECONDS = 3.0
 """For leaving the group and closing connections, after the batch in hand was finished."""
 
 Routes = Callable[[Edge], APIRouter]
 MakePerformer = Callable[[Settings, PostgresKeyring], Performer]
+Upkeep = Callable[[Any], Awaitable[bool]]
+"""A piece of a stage's work in the background, on a connection of its own; whether more of it waits."""
 
 
 class StageService:
     """Wires one stage. `app` is its ASGI application; everything runs while its lifespan does."""
 
     def __init__(
-        self, stage: Stage, routes: Routes, performer: MakePerformer | None, config: Settings, tracer: Tracer
+        self,
+        stage: Stage,
+        routes: Routes,
+        performer: MakePerformer | None,
+        upkeep: Upkeep | None,
+        config: Settings,
+        tracer: Tracer,
     ) -> None:
         self._stage, self._routes, self._make_performer = stage, routes, performer
+        self._upkeep = upkeep
         self._settings, self._tracer = config, tracer
         self._broker = broker_of(config, stage.name)
         self._faststream = FastStream(self._broker, logger=None)
@@ -137,6 +149,7 @@ class StageService:
             ("commit", self._keep_committing()),
             ("halted", self._keep_trying_halted()),
             *((("sender", self._sender.run()),) if self._sender else ()),
+            *((("upkeep", self._keep_up(self._upkeep)),) if self._upkeep else ()),
         ):
             task = asyncio.create_task(running, name=name)
             self._health.watch(task)
@@ -283,6 +296,20 @@ class StageService:
             await asyncio.sleep(_POLL_SECONDS)
             await self._commit()
 
+    async def _keep_up(self, upkeep: Upkeep) -> None:
+        """What a database that is away leaves undone is done later."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began, more = loop.time(), False
+            try:
+                with reachable():
+                    async with self._pool.acquire() as connection:
+                        more = await upkeep(connection)
+            except Unavailable as error:
+                logger.warning("upkeep waits", error=str(error))
+            rest = (loop.time() - began) * _UPKEEP_REST
+            await asyncio.sleep(rest if more else max(rest, _UPKEEP_SECONDS))
+
     async def _commit(self) -> None:
         with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await self._settled.advance(self._loop.positions())
@@ -345,12 +372,14 @@ async def _close(pool: asyncpg.Pool) -> None:
         pool.terminate()
 
 
-def run(stage: Stage, routes: Routes, performer: MakePerformer | None = None) -> None:
+def run(
+    stage: Stage, routes: Routes, performer: MakePerformer | None = None, upkeep: Upkeep | None = None
+) -> None:
     """Run a stage until SIGTERM, which lets the batch in hand finish; ends with 0 then."""
     config = settings()
     tracer = telemetry.set_up(config, stage.name)
     serve(
-        lambda: StageService(stage, routes, performer, config, tracer).app,
+        lambda: StageService(stage, routes, performer, upkeep, config, tracer).app,
         stage.name,
         config,
         lambda: begin(config, stage),

@@ -144,6 +144,8 @@ class Settings(BaseSettings):
     """A batch that waits for its database is tried again after so long, then after twice as long, …"""
     retry_seconds_max: float = Field(default=10.0, gt=0)
     """… and never after longer than this. Attempts are not counted: nothing is dropped."""
+    backdate_days_max: int = Field(default=400, ge=0)
+    """How many days ago a reported fact (`effective_at`) may have been true; what says more is refused."""
     parked_keys_max: int = 1000
     """With more parked keys in a lane the stage halts it; /readyz, `orderlog status` and a metric tell."""
     key_cache_seconds: float = 60.0

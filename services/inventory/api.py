@@ -1,21 +1,35 @@
-"""Inventory's HTTP edge: warehouses report deliveries, operations correct it, shops hold baskets."""
+"""Inventory's HTTP edge: warehouses report deliveries, operations correct it, shops hold baskets, and whoever
+may look asks what there was at any moment, as was known then or is known now."""
 
-from typing import Annotated, Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from libs.events.catalogue import problems
-from libs.events.contract import Command, Count, Name, Note, PromiseId, Quantity, Sku
+from libs.events.contract import Command, Count, Name, NodeId, Note, PromiseId, Quantity, Sku
 from libs.events.ids import command_id
 from libs.events.inventory import AdjustStock, ReceiveStock
 from libs.events.promise import HOLD_SECONDS_MAX, DefinePromiseTerms, HoldStock, ReleasePromise, Share, Wanted
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
+from services.inventory import past, store
 from services.inventory.availability import answer, read_sku
+from services.inventory.past import Asked, Stood
+
+LIMIT_MAX = 200
+POINTS_MAX = 400
+STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+At = Annotated[datetime | None, Query(description="The moment asked about; now if left out.")]
+KnownAt = Annotated[
+    datetime | None,
+    Query(description="Only what was known by then counts; left out, also what was told since."),
+]
+Node = Annotated[NodeId | None, Query(description="Only this node's buckets; totals are the network's.")]
 
 
 class ItemsRequest(BaseModel):
@@ -177,7 +191,105 @@ def _stock(edge: Edge) -> APIRouter:
             return await edge.submit(request, claims, body)
         return await edge.submit_many(request, claims, [read_item(AdjustStock, item) for item in body.items])
 
+    _past_routes(router, edge)
     return router
+
+
+def _past_routes(router: APIRouter, edge: Edge) -> None:
+    readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
+
+    @router.get("", summary="What there was of each SKU at a moment, as known at another")
+    async def stock_then(
+        claims: readers,
+        at: At = None,
+        known_at: KnownAt = None,
+        node: Node = None,
+        limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="SKUs of a page.")] = 50,
+        after: Annotated[Sku | None, Query(description="The `next` of the page before.")] = None,
+    ) -> Response:
+        moment, known = _moments(at, known_at)
+        async with edge.reading() as connection:
+            found = await store.skus(connection, claims.tenant, node, after or "", limit + 1)
+            asked = [Asked(sku, moment, known) for sku in found[:limit]]
+            stood = await store.as_of(connection, claims.tenant, asked)
+        following = found[limit - 1] if len(found) > limit else None
+        return _json({"stock": [past.document(one, node) for one in stood], "next": following})
+
+    @router.get("/{sku}", summary="What there was of a SKU at a moment, as known at another")
+    async def sku_then(
+        claims: readers, sku: Sku, at: At = None, known_at: KnownAt = None, node: Node = None
+    ) -> Response:
+        (stood,) = await _stood(edge, claims, [Asked(sku, *_moments(at, known_at))])
+        return _json(past.document(stood, node))
+
+    @router.get("/{sku}/series", summary="What there was of a SKU from one moment to another, at equal steps")
+    async def series(
+        claims: readers,
+        sku: Sku,
+        since: Annotated[datetime, Query(alias="from", description="The first point.")],
+        until: Annotated[datetime | None, Query(alias="to", description="The last; now if left out.")] = None,
+        step: Literal["hour", "day", "week"] = "day",
+        known_at: KnownAt = None,
+        as_known_then: Annotated[
+            bool, Query(description="Each point as known at its own moment, not as corrected since.")
+        ] = False,
+    ) -> Response:
+        last, known = _moments(until, known_at)
+        first = _utc("from", since)
+        points = (last - first) // STEPS[step] + 1
+        if not 1 <= points <= POINTS_MAX:
+            raise Problem(
+                422,
+                "invalid_range",
+                "Too many points, or none",
+                f"`from` to `to` by the {step} are {max(points, 0)} points; 1 to {POINTS_MAX} are allowed.",
+                "Take a larger step or a shorter time; `from` is not after `to`.",
+            )
+        moments = [first + STEPS[step] * number for number in range(points)]
+        asked = [Asked(sku, moment, moment if as_known_then else known) for moment in moments]
+        stood = await _stood(edge, claims, asked)
+        shown = [{"at": one.asked.at} | past.totals(one) for one in stood]
+        return _json({"sku": sku, "known_at": known, "as_known_then": as_known_then, "points": shown})
+
+
+async def _stood(edge: Edge, claims: Claims, asked: list[Asked]) -> list[Stood]:
+    """Answers to questions about one SKU. Raises Problem 404."""
+    async with edge.reading() as connection:
+        if await store.has_moved(connection, claims.tenant, asked[0].sku):
+            return await store.as_of(connection, claims.tenant, asked)
+    raise Problem(
+        404,
+        "unknown_sku",
+        "No such SKU",
+        f"No unit of SKU {asked[0].sku} ever moved for your tenant.",
+        "Check its spelling (case matters), or list what there is: GET /v1/stock.",
+    )
+
+
+def _moments(at: datetime | None, known_at: datetime | None) -> tuple[datetime, datetime | None]:
+    """The moment asked about and by when it must have been known. Left out: what was known then, then."""
+    known = None if known_at is None else _utc("known_at", known_at)
+    if at is not None:
+        return _utc("at", at), known
+    return known or datetime.now(UTC), known
+
+
+def _utc(name: str, moment: datetime) -> datetime:
+    """UTC; a date, or a time without a zone, is taken as UTC. Raises Problem 422 for what is to come."""
+    utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if utc.year >= 1900 and utc <= datetime.now(UTC) + timedelta(seconds=60):
+        return utc
+    raise Problem(
+        422,
+        "invalid_time",
+        "That is not a moment of the past",
+        f"`{name}` is {utc.isoformat()}: before the year 1900, or still to come.",
+        "Send a date or a time as in RFC 3339, e.g. 2026-03-02 or 2026-03-02T09:00:00Z.",
+    )
+
+
+def _json(document: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(document, option=orjson.OPT_UTC_Z), media_type="application/json")
 
 
 def read_item(command: type[Command], item: object) -> Command | Problem:

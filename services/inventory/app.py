@@ -4,11 +4,14 @@ from fastapi import APIRouter
 
 from libs.runtime.edge import Edge
 from libs.runtime.service import run
+from libs.runtime.settings import settings
 from libs.runtime.stage import many_streams
 from services.inventory import domain, ledger
 from services.inventory.api import routes
+from services.inventory.backdating import dated
 from services.inventory.rules import SHARED
 from services.inventory.stock import HOLDER
+from services.inventory.store import make_snapshots
 from services.inventory.supply_api import supply_routes
 
 STAGE = many_streams(
@@ -21,7 +24,7 @@ STAGE = many_streams(
     more_streams=domain.more_streams,
     compose=domain.compose,
     decompose=domain.decompose,
-    decide=domain.decide,
+    decide=dated(domain.decide, lambda: settings().backdate_days_max),
     evolve=domain.evolve,
     timers=domain.timers,
     rows=ledger.ledger_rows,
@@ -43,4 +46,4 @@ def all_routes(edge: Edge) -> APIRouter:
 
 
 if __name__ == "__main__":
-    run(STAGE, all_routes)
+    run(STAGE, all_routes, upkeep=make_snapshots)

@@ -1,10 +1,11 @@
 """The ledger's tables as plain data: which rows and which sums an event of inventory leaves in them.
 
 For the runtime, which writes them in the transaction that writes the log, and knows neither stock nor nodes.
-The tables themselves are in migrations/0001.ledger.sql.
+The tables themselves are in migrations/0001.ledger.sql and 0002.two-times.sql.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TypeAlias, cast, get_args
 
 from libs.events.contract import Event
@@ -47,7 +48,8 @@ ROW_TABLES: dict[str, tuple[str, ...]] = {
         "lane",
         "sequence",
         "at",
-    )
+    ),
+    "ledger_stated": ("tenant", "sku", "position", "effective_at"),
 }
 """Append-only tables and their columns, in the order of a row's values."""
 SUM_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -59,7 +61,7 @@ SUM_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 Placed: TypeAlias = PromiseHeld | PromiseExpired | PromiseReleased | PromiseConfirmed | PromiseMissed
 _PLACED = frozenset(get_args(Placed))
 """Events that change a held promise; an order's event does it from the order's lane."""
-_MOVES = frozenset(
+_MOVES: frozenset[type[Event]] = frozenset(
     {
         StockReceived,
         StockAdjusted,
@@ -81,6 +83,8 @@ _MOVES = frozenset(
     }
 )
 
+_STATES = frozenset(event for event in _MOVES if "effective_at" in event.model_fields)
+"""Events that may say when they were true."""
 
 PROMISED = {"on_hand": 0, "reserved": 1, "held": 1}
 """Buckets that the promise table sums over a SKU's nodes, and the column of each."""
@@ -111,10 +115,11 @@ def _place(event: Placed) -> Iterator[tuple[str, int]]:
 
 
 def ledger_rows(envelope: Envelope[Event]) -> list[tuple[str, tuple[object, ...]]]:
-    """(table, values) for each movement of an event on its way into the log."""
+    """(table, values) for each movement of an event on its way into the log, and when it was true where the
+    event says that: else it is true from when it is known."""
     tenant, id_, lane = envelope.tenant, envelope.id, envelope.lane
     sequence, at = envelope.sequence, envelope.at
-    return [
+    rows: list[tuple[str, tuple[object, ...]]] = [
         (
             "ledger",
             (
@@ -133,6 +138,17 @@ def ledger_rows(envelope: Envelope[Event]) -> list[tuple[str, tuple[object, ...]
         )
         for move in movements(envelope.body)
     ]
+    if (effective := stated(envelope.body)) is not None:
+        rows += [("ledger_stated", (*values[:3], effective)) for _, values in rows]
+    return rows
+
+
+def stated(event: Event) -> datetime | None:
+    """When an event says that it was true."""
+    if type(event) not in _STATES:
+        return None
+    effective: datetime | None = event.effective_at  # type: ignore[attr-defined]
+    return effective
 
 
 def add_balances(envelope: Envelope[Event], sums: Sums) -> None:

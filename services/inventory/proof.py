@@ -14,46 +14,29 @@ their movements. After each event it holds that
   units, and what the promises have open adds up to what is held.
 
 Movements of one SKU stand in several lanes; `position` says their order. Rows may come lane by lane or mixed:
-an event waits until its SKUs have reached its positions. Memory is what is open (SKUs, open orders) plus the
-rows that came ahead of their turn, which are few when the rows come in the order of recording.
+an event waits until its SKUs have reached its positions. That is the order in which movements became known:
+what holds after each of them holds for every answer about a past moment as was known by then. Memory is what
+is open (SKUs, open orders) plus the rows that came ahead of their turn, which are few when the rows come in
+the order of recording.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
-from uuid import UUID
 
 from libs.events.catalogue import Unreadable, decode
 from libs.events.contract import Event, OrderEvent
 from libs.events.inventory import NETWORK, SOURCES, ReservationBroken, StockPegged
 from libs.events.promise import HoldsBroken, promise_stream
-from services.inventory.ledger import movements, positions
+from services.inventory.hindsight import Finding
+from services.inventory.ledger import movements, positions, stated
 from services.inventory.proof_documents import OnTheWay
 from services.inventory.proof_promises import HeldPromises, holder_of, soft
+from services.inventory.proof_rows import LogRow
 from services.inventory.stock import AnyMovement
 
 AHEAD_MAX = 1_000_000
 """Rows that may wait for a predecessor before the walk gives up; about a kilobyte each."""
-
-
-class LogRow(Protocol):
-    """What the proof reads of a published log row, from the database or from the topic."""
-
-    @property
-    def lane(self) -> int: ...
-    @property
-    def seq(self) -> int: ...
-    @property
-    def event_id(self) -> UUID: ...
-    @property
-    def tenant(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def payload(self) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +64,12 @@ class Proof:
     """Units promised, or taken from a bucket, that did not exist, at the violation."""
     held_up_to: dict[int, int]
     violation: Violation | None = None
+    backdated: int = 0
+    """Movements that say that they were true before they were told."""
+    told_late: frozenset[tuple[str, str]] = frozenset()
+    """(tenant, SKU) of those."""
+    hindsight: tuple[Finding, ...] = ()
+    """What `hindsight.look` found of them, where somebody had it look."""
 
 
 class RowsTooFarApart(Exception):
@@ -134,6 +123,8 @@ def prove(rows: Iterable[LogRow], ahead_max: int = AHEAD_MAX) -> Proof:
         oversold_units=oversold,
         held_up_to=dict(sorted(walk.held_up_to.items())),
         violation=violation,
+        backdated=walk.backdated,
+        told_late=frozenset(walk.told_late),
     )
 
 
@@ -156,6 +147,8 @@ class _Walk:
         """Open allocated units by SKU, order and node."""
         self._held = HeldPromises()
         self._on_the_way = OnTheWay()
+        self.backdated = 0
+        self.told_late: set[_Key] = set()
         self.at: LogRow | None = None
 
     def take(self, row: LogRow) -> None:
@@ -267,6 +260,9 @@ class _Walk:
             self._peg(row.tenant, event)
         if wrong := self._held.take(row.tenant, event) or self._on_the_way.take(row.tenant, event, moves):
             raise _Broken(wrong)
+        if stated(event) is not None:
+            self.backdated += len(moves)
+            self.told_late.update(touched)
         self.events += 1
         self.movements += len(moves)
 

@@ -270,6 +270,7 @@ def receive(part: SkuPart, command: ReceiveStock) -> StockReceived:
         quantity=command.quantity,
         reference=command.reference,
         movements=posting.movements(),
+        effective_at=command.effective_at,
     )
 
 
@@ -285,6 +286,7 @@ def adjust(part: SkuPart, command: AdjustStock) -> StockAdjusted:
         reason_code=command.reason_code,
         reference=command.reference,
         movements=posting.movements(),
+        effective_at=command.effective_at,
     )
 
 

@@ -164,6 +164,29 @@ async def test_15_opposed_order(case: Case) -> None:
     assert after[0] == before[0], "PostgreSQL had to break a deadlock"
 
 
+@pytest.mark.usefixtures("workers")
+async def test_21_a_flash_sale_on_hot_skus(case: Case, processes: Processes) -> None:
+    """a flash sale on ten hot SKUs, two of eight workers killed in it: as many promised as there are"""
+    skus = [f"HOT-{number}" for number in range(10)]
+    deadlocks = "SELECT sum(deadlocks)::int FROM pg_stat_database"
+    [before] = await fetch("inventory", deadlocks)
+    async with case.shop(dict.fromkeys(skus, 20)) as shop:
+        selling = asyncio.create_task(shop.order_many([[(skus[n % 10], 1)] for n in range(1_000)]))
+        for worker in ("inventory", "inventory-2"):
+            await shop.until(lambda: shop.count("inventory", "stock_reserved"), 20, exact=False)
+            processes.kill(worker)
+            case.fault()
+        await selling
+        await processes.up("--replicas", f"inventory={LANES}")
+        await shop.served()
+        case.recovered()
+        assert await allocated(shop) == dict.fromkeys(skus, 20)
+        assert len(await shop.streams("inventory", "stock_allocated")) == 200
+        assert len(await shop.streams("inventory", "stock_backordered")) == 800
+    [after] = await fetch("inventory", deadlocks)
+    assert after[0] == before[0], "PostgreSQL had to break a deadlock"
+
+
 _LANES_OF = "SELECT lane FROM log WHERE tenant = $1 AND type LIKE 'oms.inventory.stock_%ed'"
 
 

@@ -27,6 +27,10 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_reserved": frozenset({"channel", "terms"}),
     "oms.inventory.stock_backordered": frozenset({"channel", "terms"}),
     "oms.inventory.stock_pegged": frozenset({"terms_version"}),
+    **{
+        f"oms.inventory.{name}": frozenset({"effective_at"})
+        for name in ("receive_stock", "adjust_stock", "stock_received", "stock_adjusted")
+    },
 }
 """Optional fields that a type got after its golden payloads were released; those are as they were."""
 

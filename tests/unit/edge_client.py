@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 from fastapi import APIRouter, FastAPI
 
@@ -45,7 +46,14 @@ class KeptRecords(KafkaPublisher):
 class EdgeClient:
     """Calls one stage's routes with a token of a role; `chosen` are settings."""
 
-    def __init__(self, stage: str, routes: Callable[[Edge], APIRouter], folder: Path, **chosen: Any) -> None:
+    def __init__(
+        self,
+        stage: str,
+        routes: Callable[[Edge], APIRouter],
+        folder: Path,
+        pool: asyncpg.Pool | None = None,
+        **chosen: Any,
+    ) -> None:
         key_file = folder / "jwt.json"
         key_file.write_bytes(new_signing_key())
         self._key_file = key_file
@@ -53,7 +61,7 @@ class EdgeClient:
         self.kept = KeptRecords(config)
         self.keyring = MemoryKeyring()
         self.answers = Answers(MemoryLog())
-        edge = Edge(stage, config, self.kept, self.answers, self.keyring, Lanes(4))
+        edge = Edge(stage, config, self.kept, self.answers, self.keyring, Lanes(4), pool=pool)
         self._app = FastAPI()
         problems.install(self._app)
         self._app.include_router(routes(edge))

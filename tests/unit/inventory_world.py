@@ -38,6 +38,7 @@ class Logged:
     type: str
     version: int
     payload: bytes
+    recorded_at: datetime
 
 
 def lane_of(stream: str) -> int:
@@ -89,10 +90,15 @@ class World:
         del self.timers[timer.stream, timer.name]
         return self.take(TimerDue(timer_stream=timer.stream, name=timer.name))
 
+    def recorded_at(self, lane: int) -> datetime:
+        """What the clock of a lane's process says."""
+        return self.now
+
     def _record(self, out: Envelope[Event]) -> None:
         event, lane = out.body, lane_of(out.stream)
         self._sequence[lane] += 1
-        row = Logged(lane, self._sequence[lane], out.id, TENANT, event.TYPE, event.VERSION, encode(event))
+        place = (lane, self._sequence[lane], out.id, TENANT)
+        row = Logged(*place, event.TYPE, event.VERSION, encode(event), self.recorded_at(lane))
         self.log.append(row)
         self.folded.append((out.stream, event))
         for timer in domain.timers(event, out.at):

@@ -46,7 +46,7 @@ async def livez(service: StageService) -> httpx.Response:
 
 
 def stage_service() -> StageService:
-    return StageService(STAGE, lambda _: APIRouter(), None, Settings(), NoOpTracer())
+    return StageService(STAGE, lambda _: APIRouter(), None, None, Settings(), NoOpTracer())
 
 
 @pytest.mark.parametrize("error", [KeyError("gone"), None], ids=["by an error", "without one"])

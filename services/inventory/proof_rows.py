@@ -1,0 +1,23 @@
+"""What the proof of the ledger reads: rows of a log, wherever they come from."""
+
+from typing import Protocol
+from uuid import UUID
+
+
+class LogRow(Protocol):
+    """What the proof reads of a published log row, from the database or from the topic."""
+
+    @property
+    def lane(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def event_id(self) -> UUID: ...
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def payload(self) -> bytes: ...
