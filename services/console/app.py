@@ -31,7 +31,6 @@ from libs.runtime.serve import serve
 from libs.runtime.settings import STAGES, Settings, settings
 from libs.runtime.stage import events_topic
 from libs.runtime.tokens import Claims
-from services.console import insight_api
 from services.console.api import Reads, routes
 from services.console.contacts import Contacts
 from services.console.feed import Feed
@@ -43,7 +42,7 @@ from services.console.saved_views import SavedViews
 from services.console.search.feed import SearchFeed
 from services.console.search.index import SearchIndex
 from services.console.store import Projector
-from services.console.web import errors
+from services.console.web import errors, insight_api
 from services.console.web.assets import Assets
 from services.console.web.looks import Looks
 from services.console.web.shell import Shell

@@ -49,7 +49,7 @@ def routes(site: Site) -> APIRouter:
     ) -> Response:
         assignee = {"anybody": None, "mine": session.actor, "nobody": NOBODY}[whose]
         wanted = QueueFilter(owner or None, kind or None, assignee, snoozed)
-        return await draw(request, session, wanted, whose, after, part=part)
+        return await _draw(site, request, session, wanted, whose, after, part=part)
 
     @router.post("/exceptions/{verb}")
     async def work(
@@ -61,8 +61,8 @@ def routes(site: Site) -> APIRouter:
         why: Reason = "",
         hours: Annotated[int, Form(ge=1, le=24 * 60)] = 24,
     ) -> Response:
-        return await settle(
-            request, session, _command(verb, order_id, item, why.strip(), hours, session), why
+        return await _settle(
+            site, request, session, _command(verb, order_id, item, why.strip(), hours, session), why
         )
 
     @router.post("/exceptions/hold/release")
@@ -73,60 +73,63 @@ def routes(site: Site) -> APIRouter:
         hold: Annotated[HoldName, Form()],
         why: Reason = "",
     ) -> Response:
-        return await settle(
-            request, session, ReleaseHold(order_id=order_id, hold=hold, note=why.strip()), why
-        )
-
-    async def settle(request: Request, session: Session, command: Command, why: str) -> Response:
-        """Send it, and back to where they were; or the page with what stands in the way."""
-        queries = site.queries(session)
-        if session.nodes is not None and await queries.order(session.tenant, command.stream, 1) is None:
-            raise Problem(
-                404,
-                "unknown_order",
-                "No such order",
-                "You see no order of that id.",
-                "Go back to Exceptions.",
-            )
-        reason = why.strip()[:200]
-        outcome = await site.actions.send(session, command, reason=reason if reason.isprintable() else "")
-        if outcome.ok:
-            return RedirectResponse("/exceptions", 303)
-        return await draw(request, session, QueueFilter(), "anybody", None, outcome=outcome, status=409)
-
-    async def draw(
-        request: Request,
-        session: Session,
-        wanted: QueueFilter,
-        whose: Whose,
-        after: str | None,
-        *,
-        part: bool = False,
-        outcome: Outcome | None = None,
-        status: int = 200,
-    ) -> Response:
-        now = datetime.now(UTC)
-        async with site.queries(session).reading(session.tenant) as connection:
-            found = await read_queue(connection, session.tenant, now, wanted, read_place(after), ROWS + 1)
-            counts = await count_queue(connection, session.tenant, now)
-        return await site.page(
-            request,
-            session,
-            "exceptions_part.html" if part else "exceptions.html",
-            status=status,
-            found=found[:ROWS],
-            following=write_cursor("exceptions", place_of(found[ROWS - 1])) if len(found) > ROWS else None,
-            counts=counts,
-            wanted=wanted,
-            whose=whose,
-            after=after,
-            owners=OWNERS,
-            kinds=KINDS,
-            outcome=outcome,
-            at=now,
+        return await _settle(
+            site, request, session, ReleaseHold(order_id=order_id, hold=hold, note=why.strip()), why
         )
 
     return router
+
+
+async def _settle(site: Site, request: Request, session: Session, command: Command, why: str) -> Response:
+    """Send it, and back to where they were; or the page with what stands in the way."""
+    queries = site.queries(session)
+    if session.nodes is not None and await queries.order(session.tenant, command.stream, 1) is None:
+        raise Problem(
+            404,
+            "unknown_order",
+            "No such order",
+            "You see no order of that id.",
+            "Go back to Exceptions.",
+        )
+    reason = why.strip()[:200]
+    outcome = await site.actions.send(session, command, reason=reason if reason.isprintable() else "")
+    if outcome.ok:
+        return RedirectResponse("/exceptions", 303)
+    return await _draw(site, request, session, QueueFilter(), "anybody", None, outcome=outcome, status=409)
+
+
+async def _draw(
+    site: Site,
+    request: Request,
+    session: Session,
+    wanted: QueueFilter,
+    whose: Whose,
+    after: str | None,
+    *,
+    part: bool = False,
+    outcome: Outcome | None = None,
+    status: int = 200,
+) -> Response:
+    now = datetime.now(UTC)
+    async with site.queries(session).reading(session.tenant) as connection:
+        found = await read_queue(connection, session.tenant, now, wanted, read_place(after), ROWS + 1)
+        counts = await count_queue(connection, session.tenant, now)
+    return await site.page(
+        request,
+        session,
+        "exceptions_part.html" if part else "exceptions.html",
+        status=status,
+        found=found[:ROWS],
+        following=write_cursor("exceptions", place_of(found[ROWS - 1])) if len(found) > ROWS else None,
+        counts=counts,
+        wanted=wanted,
+        whose=whose,
+        after=after,
+        owners=OWNERS,
+        kinds=KINDS,
+        outcome=outcome,
+        at=now,
+    )
 
 
 def _command(verb: str, order_id: str, item: str, why: str, hours: int, session: Session) -> Command:

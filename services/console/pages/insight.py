@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.console.insight_api import period
 from services.console.measures import (
     DEFINITIONS,
     REASONS,
@@ -17,6 +16,7 @@ from services.console.measures import (
     read_slowest,
 )
 from services.console.segments import SEGMENTS
+from services.console.web.insight_api import period
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 

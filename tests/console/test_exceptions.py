@@ -1,0 +1,118 @@
+"""Exceptions, Stock, Delays and Measures in a real browser: seen, taken, put off, settled."""
+
+import json
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.console.browser import Desk, check, picture
+from tests.console.conftest import _HEADER, _WHO
+from tests.e2e.stacks import Stack
+
+pytestmark = pytest.mark.e2e
+HOSTILE = '<img src=x onerror="alert(1)">'
+_SECONDS = 60.0
+PATIENCE_MS = 20_000
+"""A command goes through Kafka, intake and the projection, perhaps on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def trouble(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tenant with two orders that are held for their payment, of an article with a hostile number."""
+    tenant = f"trouble-{uuid4().hex[:8]}"
+    place = ("--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1")
+    stack.json("nodes", "define", "LON", *place, "--tenant", tenant)
+    stack.json("stock", "receive", HOSTILE, "LON", "10", "--tenant", tenant)
+    sku = '"' + HOSTILE.replace('"', '""') + '"'
+    rows = [
+        f"web,{external},2026-03-02T09:00:00Z,GBP,pending,77,{sku},1,995,{_WHO}\n"
+        for external in ("H-1", "H-2")
+    ]
+    file = tmp_path_factory.mktemp("trouble") / "orders.csv"
+    Path(file).write_text(_HEADER + "".join(rows))
+    done = stack.run("orders", "submit", str(file), "--tenant", tenant, "--json")
+    assert done.returncode == 0, done.stderr
+    give_up_at = time.monotonic() + _SECONDS
+    while len(_held(stack, tenant)) < 2:
+        assert time.monotonic() < give_up_at, "the orders are not held"
+    return tenant
+
+
+def _held(stack: Stack, tenant: str) -> list[object]:
+    done = stack.run("orders", "list", "--status", "held", "--tenant", tenant, "--json")
+    found: list[object] = json.loads(done.stdout.splitlines()[-1])["orders"]
+    return found
+
+
+@pytest.fixture
+def troubled(desk: Desk, trouble: str) -> Desk:
+    return Desk(desk.browser, desk.url, trouble)
+
+
+async def open_item(page: Page, external: str) -> None:
+    """The row's forms, opened."""
+    await page.locator("tr", has_text=external).get_by_text("Do it").click()
+
+
+async def test_an_exception_is_taken_put_off_and_settled(troubled: Desk) -> None:
+    async with troubled.person("operator") as page:
+        await page.goto("/exceptions")
+        row = page.locator("tr", has_text="web/H-1")
+        await expect(row).to_contain_text("Payment is pending")
+        await check(page)
+        await picture(page, "exceptions")
+        await open_item(page, "web/H-1")
+        await row.get_by_role("button", name="Take").click()
+        await expect(row).to_contain_text("operator", timeout=PATIENCE_MS)
+        await open_item(page, "web/H-1")
+        await row.get_by_role("textbox").fill("The bank answers tomorrow.")
+        await row.get_by_role("button", name="Snooze").click()
+        await expect(page.get_by_text("web/H-1")).to_have_count(0, timeout=PATIENCE_MS)
+        await page.goto("/exceptions?snoozed=true")
+        await expect(row).to_contain_text("The bank answers tomorrow.")
+        await open_item(page, "web/H-1")
+        await row.get_by_role("textbox").fill("The bank confirmed it.")
+        await row.get_by_role("button", name="Release the hold").click()
+        await expect(page.locator("tr", has_text="web/H-2")).to_be_visible()
+        await page.goto("/exceptions?snoozed=true")
+        await expect(page.get_by_text("Nothing here needs anybody.")).to_be_visible()
+
+
+async def test_a_viewer_sees_the_queue_and_can_do_nothing(troubled: Desk) -> None:
+    async with troubled.person("viewer") as page:
+        await page.goto("/exceptions")
+        await expect(page.locator("tr", has_text="web/H-2")).to_be_visible()
+        await expect(page.get_by_text("Do it")).to_have_count(0)
+        await expect(page.locator("main form[method=post]")).to_have_count(0)
+
+
+async def test_a_hostile_article_is_text(troubled: Desk) -> None:
+    async with troubled.person("viewer") as page:
+        await page.goto("/stock")
+        await page.get_by_role("link", name=HOSTILE).first.click()
+        await expect(page.locator("h1")).to_have_text(HOSTILE)
+        await expect(page.locator("main img")).to_have_count(0)
+        await check(page)
+
+
+async def test_delays_measures_and_stock_of_a_month(desk: Desk) -> None:
+    async with desk.person("viewer") as page:
+        await page.goto("/delays?by=carrier")
+        await expect(page.locator("h1")).to_have_text("Delays")
+        await expect(page.locator("[data-pile^=pick]").first).to_be_visible()
+        await check(page)
+        await picture(page, "delays")
+        await page.goto("/measures")
+        await expect(page.locator("h1")).to_have_text("Measures")
+        await expect(page.locator("[data-figure=accepted]")).not_to_have_text("0")
+        await check(page)
+        await picture(page, "measures")
+        await page.goto("/stock?sku=MUG")
+        await check(page)
+        await page.goto("/stock/MUG")
+        await expect(page.get_by_text("By node")).to_be_visible()
+        await check(page)
+        await picture(page, "stock")

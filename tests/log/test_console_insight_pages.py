@@ -1,0 +1,105 @@
+"""The pages of exceptions, delays, measures and stock, and their API, over a real PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+import pytest_asyncio
+from fastapi import FastAPI
+
+from libs.runtime import problems
+from services.console.queries import Queries
+from services.console.store import Projector
+from services.console.web import insight_api
+from tests.console_database import console_dsn, pool
+from tests.console_site import People, people
+from tests.log.test_console_api import Api, Gate, published
+from tests.log.test_console_store import feed
+
+__all__ = ["console_dsn", "people", "pool"]
+
+PERIOD: dict[str, Any] = {"from": "2026-03-01", "to": "2026-03-20"}
+
+
+@pytest_asyncio.fixture
+async def filled(people: People, pool: asyncpg.Pool) -> AsyncIterator[People]:
+    await feed(Projector(pool), published())
+    yield people
+
+
+@pytest_asyncio.fixture
+async def api(filled: People, pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Api]:
+    app, gate = FastAPI(), Gate(tmp_path)
+    problems.install(app)
+    app.include_router(insight_api.routes(gate, Queries(pool)))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://console.test") as client:
+        yield Api(client, gate)
+
+
+async def test_the_queue_page_by_page(api: Api) -> None:
+    pages = await api.pages("/v1/exceptions", "exceptions", limit=1)
+    whole = await api.get("/v1/exceptions", limit=200)
+    assert [row["item"] for page in pages for row in page] == [row["item"] for row in whole["exceptions"]]
+    [failed] = [row for row in whole["exceptions"] if row["kind"] == "failed_message"]
+    assert (failed["order_id"], failed["owner"], failed["overdue"]) == ("o-0", "support", True)
+    assert sum(row["open"] for row in whole["counts"]) == len(whole["exceptions"])
+    assert (await api.get("/v1/exceptions", tenant="rival"))["exceptions"] == []
+
+
+async def test_measures_and_delays_of_a_period(api: Api) -> None:
+    found = await api.get("/v1/measures", **PERIOD)
+    [row] = found["measures"]
+    assert set(row) - {"slice", "broken_by"} == set(found["definitions"])
+    [delays] = (await api.get("/v1/delays", by="carrier", **PERIOD))["delays"]
+    assert (delays["slice"], delays["orders"]) == ("royal", row["delivered"])
+    assert (await api.get("/v1/measures", tenant="rival", **PERIOD))["measures"] == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"from": "2026-03-20", "to": "2026-03-01"},
+        {"from": "2020-01-01", "to": "2026-03-01"},
+        {"from": "0001-01-01"},
+        {"by": "colour"},
+        {"from": "soon"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/measures", "/v1/delays"])
+async def test_what_is_no_period_is_refused(api: Api, path: str, query: dict[str, str]) -> None:
+    await api.get(path, 422, **query)
+
+
+async def test_a_broken_cursor_and_an_unknown_owner_are_refused(api: Api) -> None:
+    await api.get("/v1/exceptions", 400, after="nonsense")
+    await api.get("/v1/exceptions", 422, owner="the-king")
+
+
+async def test_the_pages_lead_from_a_figure_to_its_orders(filled: People) -> None:
+    person = await filled.sign_in("viewer")
+    drawn = await person.get("/delays", by="carrier", of="royal", segment="pick", **PERIOD)
+    assert "Longest in pick, royal" in drawn
+    assert 'href="/orders/o-0"' in drawn
+    assert "Perfect" in await person.get("/measures", by="day", **PERIOD)
+    assert "inventory, who keeps it, does not tell it" in await person.get("/stock/A")
+    assert 'href="/stock/A"' in await person.get("/stock", sku="A")
+    await person.get("/stock/NOSUCH", 404)
+
+
+async def test_a_stage_that_is_not_there_is_told_and_nothing_is_changed(filled: People) -> None:
+    person = await filled.sign_in("support")
+    asked = {"order_id": "o-0", "item": "failed_message/o-0-M2"}
+    assert "Intake does not answer" in await person.post("/exceptions/resolve", 409, why="Called.", **asked)
+    assert "A reason is missing" in await person.post("/exceptions/resolve", 422, **asked)
+    assert "A reason is missing" in await person.post("/exceptions/snooze", 422, **asked)
+    await person.post("/exceptions/hold/release", 403, hold="payment", **asked)
+
+
+async def test_people_of_some_nodes_work_on_their_orders_alone(filled: People) -> None:
+    person = await filled.sign_in("operator", nodes=("MAN",))
+    await person.post("/exceptions/take", 404, order_id="o-0", item="failed_message/o-0-M2")
+    assert "o-0" not in await person.get("/exceptions")
