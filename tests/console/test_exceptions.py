@@ -1,20 +1,16 @@
 """Exceptions, Stock, Delays and Measures in a real browser: seen, taken, put off, settled."""
 
-import json
-import time
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.console.browser import Desk, check, picture
-from tests.console.conftest import _HEADER, _WHO
+from tests.console.orders import Orders
 from tests.e2e.stacks import Stack
 
 pytestmark = pytest.mark.e2e
 HOSTILE = '<img src=x onerror="alert(1)">'
-_SECONDS = 60.0
 PATIENCE_MS = 20_000
 """A command goes through Kafka, intake and the projection, perhaps on a busy machine."""
 
@@ -26,25 +22,12 @@ def trouble(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     place = ("--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1")
     stack.json("nodes", "define", "LON", *place, "--tenant", tenant)
     stack.json("stock", "receive", HOSTILE, "LON", "10", "--tenant", tenant)
+    found = Orders(stack, tenant, tmp_path_factory.mktemp("trouble"))
     sku = '"' + HOSTILE.replace('"', '""') + '"'
-    rows = [
-        f"web,{external},2026-03-02T09:00:00Z,GBP,pending,77,{sku},1,995,{_WHO}\n"
-        for external in ("H-1", "H-2")
-    ]
-    file = tmp_path_factory.mktemp("trouble") / "orders.csv"
-    Path(file).write_text(_HEADER + "".join(rows))
-    done = stack.run("orders", "submit", str(file), "--tenant", tenant, "--json")
-    assert done.returncode == 0, done.stderr
-    give_up_at = time.monotonic() + _SECONDS
-    while len(_held(stack, tenant)) < 2:
-        assert time.monotonic() < give_up_at, "the orders are not held"
+    for external in ("H-1", "H-2"):
+        found.submit(external, sku, payment="pending")
+    found.until(lambda standing: standing == {"H-1": "held", "H-2": "held"})
     return tenant
-
-
-def _held(stack: Stack, tenant: str) -> list[object]:
-    done = stack.run("orders", "list", "--status", "held", "--tenant", tenant, "--json")
-    found: list[object] = json.loads(done.stdout.splitlines()[-1])["orders"]
-    return found
 
 
 @pytest.fixture
