@@ -49,7 +49,7 @@ async def test_an_exception_is_taken_put_off_and_settled(troubled: Desk) -> None
         await picture(page, "exceptions")
         await open_item(page, "web/H-1")
         await row.get_by_role("button", name="Take").click()
-        await expect(row).to_contain_text("operator", timeout=PATIENCE_MS)
+        await expect(row).to_contain_text("olga", timeout=PATIENCE_MS)
         await open_item(page, "web/H-1")
         await row.get_by_role("textbox").fill("The bank answers tomorrow.")
         await row.get_by_role("button", name="Snooze").click()
