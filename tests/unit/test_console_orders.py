@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from libs.events.catalogue import EVENTS
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
+from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.refusal import CommandRefused
 from services.console.facts import INITIAL, State
 from services.console.orders import evolve
@@ -241,7 +242,8 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
     lives: list[Callable[[str], Life]] = list(LIVES.values())
     told = {e.body.TYPE: e.body for life in lives for e in in_order(life(ORDER))}
     of_orders = {event.TYPE for events in EVENTS.values() for event in events if event.stream is not None}
-    elsewhere = {e.TYPE for e in (*receipts(ORDER), *baskets())} | {"oms.routing.node_defined"}
+    outside = {event.TYPE for event in EVENTS["inventory"] if event in OUTSIDE_EVENTS}
+    elsewhere = {e.TYPE for e in (*receipts(ORDER), *baskets())} | {"oms.routing.node_defined"} | outside
     assert of_orders - elsewhere == set(told)
     for event in told.values():
         text = sentence(event)

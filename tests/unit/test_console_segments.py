@@ -25,7 +25,7 @@ def minutes(life: str) -> dict[str, float]:
 
 
 def test_the_time_of_an_order_by_segment() -> None:
-    assert minutes("delivered") == {"stock": 1, "pack": 2, "carrier": 196}
+    assert minutes("delivered") == {"pick": 1, "pack": 2, "carrier": 196}
     assert minutes("partly_delivered") == {"hold": 1, "payment": 1, "pack": 1, "carrier": 296}
 
 
