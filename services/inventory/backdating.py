@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from libs.events.catalogue import COMMANDS
-from libs.events.contract import Command, Contract, Event
+from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.refusal import CommandRefused
+from services.inventory.refuse import refused
 
 Decide = Callable[[Any, Envelope[Contract], datetime], list[Event]]
 _STATES = frozenset(command for command in COMMANDS["inventory"] if "effective_at" in command.model_fields)
@@ -26,8 +27,8 @@ def dated(decide: Decide, days_max: Callable[[], int]) -> Decide:
     def decide_dated(state: Any, heard: Envelope[Contract], at: datetime) -> list[Event]:
         if type(heard.body) in _STATES:
             effective: datetime | None = heard.body.effective_at  # type: ignore[attr-defined]
-            if effective is not None and (refused := _misdated(heard, effective, at, days_max())):
-                return [refused]
+            if effective is not None and (wrong := _misdated(heard, effective, at, days_max())):
+                return [wrong]
         return decide(state, heard, at)
 
     return decide_dated
@@ -50,12 +51,4 @@ def _misdated(
         )
     else:
         return None
-    assert isinstance(heard.body, Command)
-    return CommandRefused(
-        refused_stream=heard.stream,
-        command_id=heard.id,
-        command_type=heard.body.TYPE,
-        code=code,
-        message=message,
-        next_step=next_step,
-    )
+    return refused(heard, code, message, next_step)

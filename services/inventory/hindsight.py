@@ -12,35 +12,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Protocol
-from uuid import UUID
 
 from libs.events.catalogue import decode
 from libs.events.contract import Event
 from libs.events.inventory import SOURCES
 from services.inventory.ledger import PROMISED, movements, stated
+from services.inventory.proof_rows import LogRow
 from services.inventory.stock import AnyMovement
 
 PROMISES = "promised"
 """Stands where a bucket's name stands, when more is promised than is on hand."""
 
 
-class TimedRow(Protocol):
-    """What is read of a published log row here."""
+class TimedRow(LogRow, Protocol):
+    """A row that also says when it was recorded."""
 
-    @property
-    def lane(self) -> int: ...
-    @property
-    def seq(self) -> int: ...
-    @property
-    def event_id(self) -> UUID: ...
-    @property
-    def tenant(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def payload(self) -> bytes: ...
     @property
     def recorded_at(self) -> datetime: ...
 
