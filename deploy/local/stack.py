@@ -33,7 +33,8 @@ FOLLOWING = {
     "ORDERLOG_NICE": "19",
     "ORDERLOG_FETCH_BYTES_MIN": "262144",
     "ORDERLOG_FETCH_WAIT_MS": "200",
-    "ORDERLOG_BATCH_RECORDS_MAX": "2000",
+    "ORDERLOG_BATCH_RECORDS_MAX": "1000",
+    "ORDERLOG_FETCH_BYTES_MAX": "4194304",
 }
 """Who tells of orders yields to who moves them: under a peak they follow later, and in larger batches."""
 SESSION_SECONDS = 10.0
