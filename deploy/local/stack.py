@@ -329,6 +329,9 @@ def _environment(chosen: Settings) -> dict[str, str]:
         "ORDERLOG_HOME": str(chosen.home.resolve()),
         "PYTHONUNBUFFERED": "1",
         "MALLOC_ARENA_MAX": "2",
+        # What was fetched or written in one piece is given back at once, and not kept in the heap.
+        "MALLOC_MMAP_THRESHOLD_": "1048576",
+        "MALLOC_TRIM_THRESHOLD_": "1048576",
     }
 
 
