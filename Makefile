@@ -14,7 +14,7 @@ QUICK  := tests/contract tests/flow tests/test_shape.py
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check check-static check-unit check-log check-suites test-sim test-year sim year chaos bench lock contracts compose-keys clean
+.PHONY: help setup demo up down test check check-static check-unit check-suites test-log test-sim test-year sim year chaos bench lock contracts compose-keys clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ down: setup ## stop what `make up` or `make demo` started; data stays in .orderl
 	@$(BIN)/orderlog down
 
 check: setup ## style, types, import rules, manifests, and the tests that need no stack
-	@$(MAKE) --no-print-directory -j4 --output-sync=target check-static check-log check-unit check-suites
+	@$(MAKE) --no-print-directory -j3 --output-sync=target check-static check-unit check-suites
 
 check-static:
 	$(BIN)/ruff check .
@@ -41,19 +41,19 @@ check-static:
 	$(BIN)/lint-imports --no-logo
 	$(KUBE)
 
-check-log:
-	$(PYTEST) -m 'not e2e' tests/log
-
 check-unit:
 	$(PYTEST) -m 'not e2e' tests/unit
 
 check-suites:
 	$(PYTEST) -m 'not e2e' $(QUICK)
 
-test: check ## `make check`, then the simulator's seeds, a retailer's quarter, and the tests on real Kafka and PostgreSQL
+test: check ## `make check`, then PostgreSQL's suites, the simulator's seeds, a retailer's quarter, and what needs the whole stack
 	@sh .ci/browser
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-sim test-year
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-log test-sim test-year
 	$(PYTEST) -m e2e tests
+
+test-log:
+	$(PYTEST) -m 'not e2e' tests/log
 
 test-sim:
 	$(PYTEST) -m 'not e2e' tests/sim
