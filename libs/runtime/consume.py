@@ -21,7 +21,7 @@ from opentelemetry.trace import Tracer
 
 from libs.runtime import telemetry
 from libs.runtime.health import Health
-from libs.runtime.kafka import fetch_together, record_of, request_timeout_ms
+from libs.runtime.kafka import fetch_together, record_of, request_timeout_ms, wait_at_broker
 from libs.runtime.log import Unavailable
 from libs.runtime.seek import Seek
 from libs.runtime.settings import Settings
@@ -162,9 +162,11 @@ class Subscription:
         giving = {place for place in consumer.assignment() if place.topic in self._others}
         if came >= _BACKLOG_RECORDS and self._given_way < _POLLS_GIVEN_WAY_MAX:
             self._given_way += 1
+            wait_at_broker(consumer, _GIVING_WAY_MS)
             consumer.pause(*giving)
         elif self._given_way:
             self._given_way = 0
+            wait_at_broker(consumer, self._settings.fetch_wait_ms)
             consumer.resume(*(place for place in giving if place.partition not in self._halted))
 
     def _rest(self, now: float) -> float:

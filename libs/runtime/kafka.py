@@ -216,6 +216,12 @@ def fetch_together(consumer: AIOKafkaConsumer) -> None:
     consumer._fetcher._prefetch_backoff = timedelta(hours=1).total_seconds()
 
 
+def wait_at_broker(consumer: AIOKafkaConsumer, milliseconds: int) -> None:
+    """Let the requests from now on wait no longer for records: while some partitions are paused they ask for
+    the others alone, and until they are answered nothing is fetched of those that are resumed."""
+    consumer._fetcher._fetch_max_wait_ms = milliseconds
+
+
 def lone_consumer(settings: Settings, **options: Any) -> AIOKafkaConsumer:
     """A consumer in no group, for partitions and offsets that its owner assigns, bounded by the settings. It
     is not started. `options` are aiokafka's."""

@@ -58,7 +58,7 @@ class Consumer:
     def __init__(self) -> None:
         self.sought: list[int] = []
         self.paused: set[int] = set()
-        self._fetcher = SimpleNamespace(_prefetch_backoff=0.1)
+        self._fetcher = SimpleNamespace(_prefetch_backoff=0.1, _fetch_max_wait_ms=500)
 
     def assignment(self) -> set[TopicPartition]:
         return {TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)}
@@ -190,7 +190,12 @@ async def came(subscription: Subscription, consumer: TwoTopics) -> dict[str, int
 
 async def test_nothing_is_begun_while_a_backlog_is_to_be_finished() -> None:
     subscription, consumer = two_topics(first=600)
-    polls = [await came(subscription, consumer) for _ in range(5)]
+    polls, waits = [], []
+    for _ in range(5):
+        polls.append(await came(subscription, consumer))
+        waits.append(consumer._fetcher._fetch_max_wait_ms)
+    assert waits[0] == waits[1] < 100, "who is paused is fetched soon after it is resumed"
+    assert waits[2:] == [Settings().fetch_wait_ms] * 3
     assert polls == [
         {FIRST: 250, OTHER: 100, COMMANDS: 100},
         {FIRST: 250, COMMANDS: 100},
