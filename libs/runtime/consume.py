@@ -149,11 +149,7 @@ class Subscription:
         await asyncio.get_running_loop().create_future()  # nothing more is read; stopping cancels this
         raise AssertionError("unreachable")
 
-    def _give_way(
-        self,
-        consumer: AIOKafkaConsumer,
-        found: "Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]",
-    ) -> None:
+    def _give_way(self, consumer: AIOKafkaConsumer, found: Found) -> None:
         """Begin nothing new while much comes of what is to be finished, and go on with it when that is done:
         what is begun and not finished is dear to keep, and the more so the more of it there is."""
         if not self._first:
