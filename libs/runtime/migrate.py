@@ -102,7 +102,10 @@ def alone(settings: Settings, what: str) -> Iterator[None]:
         ).fetchone()
         if row is None or not row[0]:
             raise Complaint(f"Another `orderlog {what}` is running.", "Wait for it, then try again.")
-        yield
+        try:
+            yield
+        finally:  # a closed connection lets go only once the server has noticed
+            connection.execute("SELECT pg_advisory_unlock(hashtext(%s))", (f"orderlog {what}",))
 
 
 @contextmanager
