@@ -57,7 +57,7 @@ class Run:
     ledger_orders: int = 3_000
     safety_orders: int = 1_000
     paced_seconds: float = 10.0
-    slow_orders: int = 30
+    slow_orders: int = 100
     overload_seconds: float = 20.0
     baskets: int = 5_000
     growth: tuple[int, ...] = (10_000,)

@@ -37,6 +37,8 @@ FOLLOWING = {
     "ORDERLOG_FETCH_BYTES_MAX": "4194304",
 }
 """Who tells of orders yields to who moves them: under a peak they follow later, and in larger batches."""
+BEGINNING = {"ORDERLOG_NICE": "10"}
+"""Who begins orders yields to who finishes them: under a peak more leave the house while more come in."""
 SESSION_SECONDS = 10.0
 """A killed stage counts as alive for so long. Shorter than the default: here people wait for it."""
 SERVICE_READY_SECONDS = 60.0
@@ -302,7 +304,7 @@ def _is_built(program: str) -> bool:
 
 def _service(chosen: Settings, name: str) -> Program:
     service, _ = replicas.service_of(name) or ("", 0)
-    yields = FOLLOWING if service in FOLLOWERS else {}
+    yields = FOLLOWING if service in FOLLOWERS else BEGINNING if service == "intake" else {}
     port = replicas.port(chosen, name)
     return Program(
         name,
