@@ -1,4 +1,4 @@
-"""Who has a claim on a SKU now: orders that hold units of it, and orders that wait for some, as lists show them."""
+"""Who has a claim on a SKU now: orders that hold units of it, and orders that wait for some."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,8 +7,8 @@ from services.console.store import Connection
 
 Row = Mapping[str, Any]
 
-_ORDER = """SELECT o.order_id, o.status, o.channel, o.external_id, o.confirmed_at, r.wanted, r.held, r.allocated,
-        r.wanted - r.held - r.allocated - r.issued - r.released AS missing
+_ORDER = """SELECT o.order_id, o.status, o.channel, o.external_id, o.confirmed_at, r.wanted, r.held,
+        r.allocated, r.wanted - r.held - r.allocated - r.issued - r.released AS missing
     FROM reservations r JOIN orders o USING (tenant, order_id) WHERE r.tenant = $1 AND r.sku = $2"""
 _HOLDING = f"""{_ORDER} AND r.held + r.allocated > 0
     ORDER BY o.confirmed_at NULLS LAST, order_id LIMIT $3"""

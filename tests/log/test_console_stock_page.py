@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx2
@@ -54,7 +55,7 @@ async def desk(
 
 async def test_a_sku_is_shown_as_of_then_and_as_was_known_then(desk: People) -> None:
     person = await desk.sign_in("viewer")
-    asked = {"at": (NOON + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")}
+    asked: dict[str, Any] = {"at": (NOON + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")}
     assert "<strong>150 on hand</strong>" in await person.get("/stock/A", **asked)
     drawn = await person.get("/stock/A", **asked, known_at=asked["at"])
     assert "<strong>200 on hand</strong>" in drawn
