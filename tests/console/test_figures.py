@@ -119,7 +119,8 @@ def told(tenant: str) -> dict[str, int]:
         today = edges.get("console", "/v1/metrics")["today"]
     counts = {name: standing["orders"] for name, standing in today["by_status"].items()}
     flow = dict.fromkeys(("held", *OPEN), 0) | {name: n for name, n in counts.items() if name != "incoming"}
-    return flow | today["through"] | {"missing_SKUs": today["out_of_stock"]["skus"]}
+    through: dict[str, int] = today["through"]
+    return flow | through | {"missing_SKUs": today["out_of_stock"]["skus"]}
 
 
 async def test_every_figure_on_today_is_what_the_logs_say(desk: Desk, orders: Orders) -> None:
