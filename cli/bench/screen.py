@@ -44,7 +44,7 @@ _PROJECTED = "SELECT count(*) FROM live.timeline WHERE tenant = $1"
 
 @dataclass(frozen=True, slots=True)
 class OnScreen:
-    """`shown_ms`: of each event of orders that were followed; `events_per_second` were projected meanwhile."""
+    """`shown_ms`: of each event of orders that were followed; so many a second were projected meanwhile."""
 
     events_per_second: float
     shown_ms: Sequence[float]
