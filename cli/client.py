@@ -126,11 +126,11 @@ class Edges:
     ) -> dict[str, Any]:
         import httpx
 
-        url = address(service) + path
+        url = httpx.URL(address(service) + path).copy_merge_params(query)  # `params=` would drop its own
         for attempt in range(1, _TRIES + 1):
             try:
                 answer = self._http.request(
-                    method, url, params=query, content=content, headers={**self._headers, **headers}
+                    method, url, content=content, headers={**self._headers, **headers}
                 )
                 if answer.status_code not in (429, 503) or attempt == _TRIES:
                     return _read(answer)

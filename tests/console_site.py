@@ -44,7 +44,7 @@ class Person:
 
     async def get(self, path: str, answered: int = 200, **query: Any) -> str:
         """A page's HTML."""
-        answer = await self.client.get(path, params=query, headers=HTML)
+        answer = await self.client.get(path, params=query or None, headers=HTML)
         assert answer.status_code == answered, answer.text
         return answer.text
 

@@ -143,9 +143,9 @@ def run_console(
     rounds: RoundsOption = 1,
     json: JsonOption = False,
 ) -> None:
-    """Lists, searches and order pages for fifty people, beside the same queries by hand in SQL.
+    """Pages for fifty people, beside the same queries by hand in SQL; first load; events to the screen.
 
-    Example: orderlog bench console --orders 100000 --seconds 15
+    Example: orderlog bench console --orders 1000000 --seconds 30
     """
     from cli.bench.parts import Run
 

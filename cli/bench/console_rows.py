@@ -4,7 +4,7 @@ Orders are written by SQL, the index by its own code: what a query meets is what
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
@@ -37,16 +37,36 @@ NEWEST = datetime(2026, 3, 1, tzinfo=UTC)
 _ORDERS = """
     INSERT INTO live.orders
     SELECT $1, o.id, o.status, CASE n % 5 WHEN 0 THEN 'phone' ELSE 'web' END, 'B' || n, (n % $3)::text,
-        $4::timestamptz - n * interval '1 minute', 'GBP', 1990, 1, 2,
-        $4, $4, $4, $4, CASE WHEN n % 10 > 0 THEN $4 END, NULL, CASE WHEN n % 10 > 0 THEN $4 END, 12, $4,
+        o.at, 'GBP', 1990, 1, 2,
+        CASE WHEN o.status <> 'held' THEN o.at END, NULL, CASE WHEN sent THEN later.at END,
+        CASE WHEN sent THEN later.at END, CASE WHEN n % 10 > 0 THEN later.at END, NULL,
+        CASE WHEN n % 10 > 0 THEN later.at END, 12, later.at,
         format('{"intake":{"channel":"web","external_id":"B%s","currency":"GBP","payment":"paid","captured_at":'
             '"2026-03-01T00:00:00Z","accepted_at":"2026-03-01T00:00:00Z","lines":[{"line":1,"sku":"SKU-%s",'
-            '"quantity":2,"unit_price_minor":995}]},"events":12,"last_at":"2026-03-01T00:00:00Z"}', n, n % $5)
+            '"quantity":2,"unit_price_minor":995}]},"events":12,"last_at":"2026-03-01T00:00:00Z"}',
+            n, n % $5),
+        'LON',
+        CASE WHEN sent AND n % 10 = 0 THEN 'pick' WHEN o.status = 'backordered' THEN 'stock' ELSE '' END,
+        CASE WHEN o.status IN ('held', 'delivered') THEN NULL ELSE $4 - n % 400 * interval '1 minute' END
     FROM generate_series(1, $2::int) AS n CROSS JOIN LATERAL (SELECT
-        md5('order ' || n)::uuid::text AS id,
+        md5('order ' || n)::uuid::text AS id, $4::timestamptz - n * $6::interval AS at,
         CASE WHEN n % 10 > 0 THEN 'delivered'
             ELSE (ARRAY['held', 'backordered', 'released', 'picking', 'shipped'])[1 + n / 10 % 5]
-        END AS status) AS o"""
+        END AS status) AS o
+    CROSS JOIN LATERAL (SELECT least($4, o.at + interval '3 hours') AS at) AS later
+    CROSS JOIN LATERAL (SELECT o.status NOT IN ('held', 'backordered') AS sent) AS reached"""
+_CLAIMS = """
+    INSERT INTO live.reservations (tenant, order_id, sku, wanted, held, allocated, issued, released, short,
+        returned)
+    SELECT $1, o.order_id, 'SKU-' || substr(o.external_id, 2)::int % $2, 2, 0,
+        CASE WHEN status IN ('released', 'picking') THEN 2 ELSE 0 END,
+        CASE WHEN status IN ('shipped', 'delivered') THEN 2 ELSE 0 END, 0, 0, 0
+    FROM live.orders AS o WHERE o.tenant = $1 AND status <> 'held'"""
+_EXCEPTIONS = """
+    INSERT INTO live.exceptions (tenant, order_id, item, kind, since_at, node, units, why, snoozed_why, note)
+    SELECT $1, order_id, CASE status WHEN 'held' THEN 'hold/payment' ELSE 'backordered/1' END,
+        CASE status WHEN 'held' THEN 'hold' ELSE 'backordered' END, ordered_at, '', 2, 'It waits.', '', ''
+    FROM live.orders WHERE tenant = $1 AND status IN ('held', 'backordered')"""
 _IDS = "SELECT md5('order ' || n)::uuid::text FROM generate_series(1, $1) AS n"
 _SKUS = """
     INSERT INTO live.order_skus
@@ -60,14 +80,22 @@ _TIMELINE = """
     FROM generate_series(1, $2::int) AS n CROSS JOIN generate_series(1, 12) AS e"""
 
 
-async def seed(pool: asyncpg.Pool, keyring: Keyring, orders: int) -> None:
-    """So many orders of one line of two units, with twelve events each."""
+async def seed(
+    pool: asyncpg.Pool,
+    keyring: Keyring,
+    orders: int,
+    newest: datetime = NEWEST,
+    apart: timedelta = timedelta(minutes=1),
+) -> None:
+    """So many orders of one line of two units, with twelve events each, the last of them placed then."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL statement_timeout = 0")
         await connection.execute("SET LOCAL orderlog.projector = 'on'")
-        await connection.execute(_ORDERS, TENANT, orders, CUSTOMERS, NEWEST, SKUS, timeout=_SECONDS)
+        await connection.execute(_ORDERS, TENANT, orders, CUSTOMERS, newest, SKUS, apart, timeout=_SECONDS)
         await connection.execute(_SKUS, TENANT, orders, SKUS, timeout=_SECONDS)
-        await connection.execute(_TIMELINE, TENANT, orders, NEWEST, timeout=_SECONDS)
+        await connection.execute(_TIMELINE, TENANT, orders, newest, timeout=_SECONDS)
+        await connection.execute(_CLAIMS, TENANT, SKUS, timeout=_SECONDS)
+        await connection.execute(_EXCEPTIONS, TENANT, timeout=_SECONDS)
     index = SearchIndex(pool, keyring)
     await index.apply((), [Article(TENANT, f"SKU-{n}", _article(n)) for n in range(SKUS)], {})
     ids: list[str] = [

@@ -64,7 +64,7 @@ async def paced(per_second: float, orders: int, progress: Progress) -> Paced:
                     drive.wait(heard, FulfillmentReleased.TYPE, orders, seen, progress)
                 )
                 began = time.time()
-                await _send(drive, ready, size / per_second, due)
+                await send(drive, ready, size / per_second, due)
                 ended = time.time()
                 await waiting
             drained = await lag.gone()
@@ -88,7 +88,7 @@ async def paced(per_second: float, orders: int, progress: Progress) -> Paced:
     )
 
 
-async def _send(drive: Drive, ready: Sequence[Lot], every_seconds: float, due: dict[str, float]) -> None:
+async def send(drive: Drive, ready: Sequence[Lot], every_seconds: float, due: dict[str, float]) -> None:
     """Hand over a lot at each tick, whether or not the one before was stored; notes when each was due.
 
     What waits for its lane goes out together, as in any producer. Complaint: Kafka did not store it.

@@ -14,6 +14,7 @@ from cli.bench import console as console_of
 from cli.bench import growth as sizes_of
 from cli.bench import ledger as ledger_of
 from cli.bench import safety as safety_of
+from cli.bench import screen as screen_of
 from cli.bench.drive import Progress
 from cli.bench.figures import Aim, Reading, percentile
 from cli.bench.flash import flash as hold_sale
@@ -44,6 +45,9 @@ GOODPUT = Aim(0.9)
 NONE = Aim(0, at_most=True)
 LIST_PAGE = Aim(100, at_most=True)
 ORDER_PAGE = Aim(60, at_most=True)
+TODAY_PAGE = Aim(150, at_most=True)
+FIRST_LOAD = Aim(150, at_most=True)
+ON_SCREEN = Aim(500, at_most=True)
 PRICE = Aim(1.15, at_most=True)
 AS_OF = Aim(50, at_most=True)
 _GROUPS = {"kafka": "Kafka", "postgres": "PostgreSQL", "mail": "mail sink"}
@@ -180,11 +184,23 @@ def rebuild(run: Run) -> Iterator[Reading]:
 
 def console(run: Run) -> Iterator[Reading]:
     """The console's pages, for fifty people, and the same by hand."""
-    pages, by_hand = run.wait(console_of.measure(settings(), run.console_orders, run.console_seconds))
-    for kind, taken in pages.items():
-        aim = ORDER_PAGE if kind == "order" else LIST_PAGE
+    found = run.wait(console_of.measure(settings(), run.console_orders, run.console_seconds))
+    aims = {"order": ORDER_PAGE, "today": TODAY_PAGE}
+    for kind, taken in found.pages.items():
+        aim, by_hand = aims.get(kind, LIST_PAGE), percentile(found.by_hand[kind], 0.99)
         yield Reading("console", f"{kind}, 99 of 100 pages", percentile(taken, 0.99), "ms", aim)
-        yield Reading("console", f"{kind}, the same by hand in SQL", percentile(by_hand[kind], 0.99), "ms")
+        yield Reading("console", f"{kind}, the same by hand in SQL", by_hand, "ms")
+    yield Reading("console", "first load", found.first_load_bytes / 1000, "kB", FIRST_LOAD)
+
+
+def screen(run: Run) -> Iterator[Reading]:
+    """Events to the pages that show them, on the running stack."""
+    run.progress(f"event to screen at {screen_of.EVENTS_A_SECOND} events a second")
+    found = run.wait(screen_of.measure(run.console_seconds))
+    yield Reading("console", "event to screen: projected meanwhile", found.events_per_second, "/s")
+    yield Reading("console", "event to screen: events that were watched", len(found.shown_ms), "events")
+    yield Reading("console", "event to screen: p50", percentile(found.shown_ms, 0.5), "ms")
+    yield Reading("console", "event to screen: p99", percentile(found.shown_ms, 0.99), "ms", ON_SCREEN)
 
 
 def overload(run: Run) -> Iterator[Reading]:

@@ -26,7 +26,7 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "availability": (parts.availability,),
     "promise": (parts.promise,),
     "rebuild": (parts.rebuild,),
-    "console": (parts.console,),
+    "console": (parts.console, parts.screen),
     "growth": (parts.growth,),
     "replicas": (parts.replicas,),
     "overload": (parts.overload,),

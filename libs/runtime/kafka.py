@@ -262,12 +262,17 @@ class RecordReader:
             await consumer.stop()
 
 
+def lone_admin(settings: Settings) -> AIOKafkaAdminClient:
+    """An admin client, bounded by the settings. It is not started."""
+    return AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka.split(","), request_timeout_ms=request_timeout_ms(settings)
+    )
+
+
 @asynccontextmanager
 async def open_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """An admin client, closed in the end. Raises KafkaError when no broker answers."""
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka.split(","), request_timeout_ms=request_timeout_ms(settings)
-    )
+    admin = lone_admin(settings)
     try:
         await admin.start()
         yield admin

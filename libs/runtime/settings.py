@@ -80,7 +80,8 @@ class Settings(BaseSettings):
     # The console: who signs in.
     console_url: str = ""
     """Where people's browsers reach the console, as in `https://orders.example`: the issuer sends them back
-    there, and where it is https, cookies go by https only. Empty: this machine, on the console's port."""
+    there, and where it is https, cookies go by https only. Mails to customers then hold a link to their
+    order. Empty: this machine, on the console's port, and no link in mails."""
     oidc_issuer: str = ""
     """The OpenID Connect issuer that people sign in at; its discovery document is below it. Empty: nobody
     can, unless `development_issuer` is on."""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from fastapi import FastAPI, Request
 from faststream import FastStream
@@ -20,7 +20,6 @@ from libs.runtime.beginning import begin_reading
 from libs.runtime.body_limit import BodyLimit
 from libs.runtime.consume import Subscription, broker_of
 from libs.runtime.edge import require
-from libs.runtime.kafka import lone_consumer
 from libs.runtime.keyring import Keyring, open_keyring
 from libs.runtime.load import Load
 from libs.runtime.pool import bounded_pool
@@ -36,6 +35,7 @@ from services.console.contacts import Contacts
 from services.console.feed import Feed
 from services.console.follow import Follower
 from services.console.history import History, TopicTail
+from services.console.on_demand import consumer_on_demand
 from services.console.own_writes import OwnWrites
 from services.console.queries import Queries
 from services.console.saved_views import SavedViews
@@ -176,8 +176,7 @@ class TopicEnds:
 
     def __init__(self, config: Settings) -> None:
         self._settings = config
-        self._consumer: AIOKafkaConsumer | None = None
-        self._starting = asyncio.Lock()
+        self._consumer = consumer_on_demand(config, request_timeout_ms=5000)
 
     async def count(self) -> Mapping[str, int]:
         """Records by topic. Raises Problem 503 when Kafka does not answer."""
@@ -192,7 +191,7 @@ class TopicEnds:
             TopicPartition(topic, number) for topic in TOPICS for number in range(self._settings.partitions)
         ]
         try:
-            consumer = await self._started()
+            consumer = await self._consumer()
             ends = await asyncio.wait_for(consumer.end_offsets(places), 5)
         except (KafkaError, TimeoutError) as error:
             await self.close()
@@ -205,23 +204,9 @@ class TopicEnds:
             ) from None
         return {(place.topic, place.partition): end for place, end in ends.items()}
 
-    async def _started(self) -> AIOKafkaConsumer:
-        async with self._starting:
-            if self._consumer is None:
-                consumer = lone_consumer(self._settings, request_timeout_ms=5000)
-                try:
-                    await consumer.start()
-                except KafkaError:
-                    await consumer.stop()
-                    raise
-                self._consumer = consumer
-            return self._consumer
-
     async def close(self) -> None:
         """Let go of the connection, if there is one."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await consumer.stop()
+        await self._consumer.close()
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from services.console.cursor import read_cursor
 from services.console.items import STUCK, stuck_name
 from services.console.rules import RULES, Rule
 from services.console.store import Connection
+from services.console.today import EVERYTHING, Only
 
 Row = Mapping[str, Any]
 
@@ -47,11 +48,12 @@ _COUNTS = """ SELECT owner, kind, count(*) FILTER (WHERE NOT snoozed)::bigint AS
         count(*) FILTER (WHERE NOT snoozed AND due_at < $2)::bigint AS overdue,
         count(*) FILTER (WHERE snoozed)::bigint AS snoozed,
         min(since_at) FILTER (WHERE NOT snoozed) AS oldest_at
-    FROM (SELECT *, coalesce(snoozed_until_at > $2, false) AS snoozed FROM found) AS counted
+    FROM (SELECT *, coalesce(snoozed_until_at > $2, false) AS snoozed FROM found{only}) AS counted
     GROUP BY owner, kind ORDER BY owner, kind"""
 _RULES = orjson.dumps(
     [{"place": place, **rule.model_dump(mode="json")} for place, rule in enumerate(RULES)]
 ).decode()
+_ONLY = " WHERE EXISTS (SELECT FROM orders o WHERE o.tenant = $1 AND o.order_id = found.order_id{})"
 NOBODY = "-"
 """As an assignee that is asked for: none."""
 
@@ -64,6 +66,7 @@ class QueueFilter:
     kind: str | None = None
     assignee: str | None = None
     snoozed: bool = False
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ async def read_queue(
         add("found.owner = {}", wanted.owner)
     if wanted.kind is not None:
         add("found.kind = {}", wanted.kind)
+    if wanted.node is not None:
+        add("{} = ANY (string_to_array(found.node, ','))", wanted.node)
     if wanted.assignee == NOBODY:
         terms.append("found.assignee IS NULL")
     elif wanted.assignee is not None:
@@ -119,9 +124,13 @@ async def read_queue(
     return [_work(dict(row)) for row in await connection.fetch(query, *values)]
 
 
-async def count_queue(connection: Connection, tenant: str, now: datetime) -> Sequence[Row]:
-    """Items by owner and kind: open, of those overdue, and snoozed."""
-    return [dict(row) for row in await connection.fetch(_FOUND + _COUNTS, tenant, now, _RULES)]
+async def count_queue(
+    connection: Connection, tenant: str, now: datetime, only: Only = EVERYTHING
+) -> Sequence[Row]:
+    """Items by owner and kind: open, of those overdue, and snoozed; and since when the oldest open one is."""
+    counts = _COUNTS.format(only=_ONLY.format(only.terms(4)) if only.values else "")
+    rows = await connection.fetch(_FOUND + counts, tenant, now, _RULES, *only.values)
+    return [dict(row) for row in rows]
 
 
 def read_place(cursor: str | None) -> tuple[datetime, str, str] | None:

@@ -8,18 +8,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.record import record
-from libs.runtime.kafka import lone_consumer, record_of
+from libs.runtime.kafka import record_of
 from libs.runtime.log import Unavailable
 from libs.runtime.settings import Settings
 from libs.runtime.stage import events_topic
 from libs.runtime.wire import Record
 from services.console.facts import INITIAL, State
+from services.console.on_demand import consumer_on_demand
 from services.console.orders import evolve
 from services.console.origin import order_of
 from services.console.records import read
@@ -100,13 +101,15 @@ class TopicTail:
 
     def __init__(self, config: Settings) -> None:
         self._settings = config
-        self._consumer: AIOKafkaConsumer | None = None
+        self._consumer = consumer_on_demand(
+            config, max_partition_fetch_bytes=_FETCH_BYTES, fetch_max_wait_ms=10
+        )
 
     async def __call__(self, topic: str, partition: int, offset: int) -> Sequence[Record]:
         place = TopicPartition(topic, partition)
         try:
             async with asyncio.timeout(self._settings.read_timeout_seconds):
-                consumer = await self._started()
+                consumer = await self._consumer()
                 consumer.assign([place])
                 consumer.seek(place, offset)
                 found = await consumer.getmany(place, timeout_ms=_SILENCE_MS)
@@ -115,24 +118,9 @@ class TopicTail:
             raise Unavailable(f"Kafka: {type(error).__name__}: {error}") from error
         return [record_of(raw) for raw in found.get(place, [])]
 
-    async def _started(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            consumer = lone_consumer(
-                self._settings, max_partition_fetch_bytes=_FETCH_BYTES, fetch_max_wait_ms=10
-            )
-            try:
-                await consumer.start()
-            except BaseException:
-                await consumer.stop()
-                raise
-            self._consumer = consumer
-        return self._consumer
-
     async def close(self) -> None:
         """Let go of the connection, if there is one."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await consumer.stop()
+        await self._consumer.close()
 
 
 def _sequence(found: Record) -> int:

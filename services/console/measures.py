@@ -12,6 +12,7 @@ from typing import Any, Literal
 from libs.events.record import record
 from services.console.segments import SEGMENTS
 from services.console.store import Connection
+from services.console.today import EVERYTHING, Only
 
 By = Literal["all", "day", "channel", "node"]
 DelaysBy = Literal["all", "day", "channel", "node", "carrier"]
@@ -57,7 +58,8 @@ _ACCEPTED = """SELECT {by} AS slice, count(*) AS accepted, sum(o.units)::bigint 
             count(*) AS items
         FROM exceptions e WHERE o.broken <> '' AND e.tenant = o.tenant AND e.order_id = o.order_id
             AND e.kind <> 'stuck') AS x ON true
-    WHERE o.tenant = $1 AND o.last_at >= $2 AND o.confirmed_at >= $2 AND o.confirmed_at < $3 GROUP BY slice"""
+    WHERE o.tenant = $1 AND o.last_at >= $2 AND o.confirmed_at >= $2 AND o.confirmed_at < $3{only}
+    GROUP BY slice"""
 _SHIPPED = """SELECT {by} AS slice, count(*) AS shipped,
         count(*) FILTER (WHERE 'split' = ANY (string_to_array(o.broken, ' '))) AS split,
         (extract(epoch FROM avg(o.shipped_at - o.confirmed_at)) / 60)::float8 AS order_to_ship_minutes,
@@ -65,15 +67,16 @@ _SHIPPED = """SELECT {by} AS slice, count(*) AS shipped,
             / 60)::float8 AS order_to_ship_p90_minutes
     FROM orders o {nodes}
     WHERE o.tenant = $1 AND o.last_at >= $2 AND o.shipped_at >= $2 AND o.shipped_at < $3
-        AND o.confirmed_at IS NOT NULL GROUP BY slice"""
+        AND o.confirmed_at IS NOT NULL{only} GROUP BY slice"""
 _DELIVERED = """SELECT {by} AS slice, count(*) AS delivered, count(*) FILTER (WHERE o.broken = '') AS perfect,
         {reasons}
     FROM orders o {nodes}
-    WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3 GROUP BY slice"""
+    WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3{only} GROUP BY slice"""
 _BACKORDERS = """SELECT {by} AS slice, count(*) AS backorders,
         (extract(epoch FROM avg(coalesce(e.ended_at, $4) - e.since_at)) / 3600)::float8 AS backorder_hours
     FROM exceptions e JOIN orders o ON o.tenant = e.tenant AND o.order_id = e.order_id {nodes}
-    WHERE e.tenant = $1 AND e.kind = 'backordered' AND e.since_at >= $2 AND e.since_at < $3 GROUP BY slice"""
+    WHERE e.tenant = $1 AND e.kind = 'backordered' AND e.since_at >= $2 AND e.since_at < $3{only}
+    GROUP BY slice"""
 _COUNTED = ", ".join(
     f"count(*) FILTER (WHERE '{word}' = ANY (string_to_array(o.broken, ' '))) AS {word}" for word in REASONS
 )
@@ -108,10 +111,10 @@ class Period:
 
 
 async def read_measures(
-    connection: Connection, tenant: str, period: Period, by: By, now: datetime
+    connection: Connection, tenant: str, period: Period, by: By, now: datetime, only: Only = EVERYTHING
 ) -> Sequence[Row]:
     """One row a slice (day, channel or node; an order of two nodes counts at both), in its order. A share is
-    none where there is nothing to share."""
+    none where there is nothing to share. The page and the query API read them here."""
     slices: dict[str, dict[str, Any]] = {}
     asked = (
         (_ACCEPTED, "o.confirmed_at", ()),
@@ -120,9 +123,12 @@ async def read_measures(
         (_BACKORDERS, "e.since_at", (now,)),
     )
     for query, moment, more in asked:
-        text = query.format(by=_slice(by, moment), nodes=_NODES if by == "node" else "", reasons=_COUNTED)
-        for row in await connection.fetch(text, tenant, period.since, period.before, *more):
-            slices.setdefault(row["slice"], {}).update(row)
+        nodes, terms = _NODES if by == "node" else "", only.terms(4 + len(more))
+        text = query.format(by=_slice(by, moment), nodes=nodes, reasons=_COUNTED, only=terms)
+        values = (tenant, period.since, period.before, *more, *only.values)
+        for row in await connection.fetch(text, *values):
+            if by != "node" or only.node in (None, row["slice"]):
+                slices.setdefault(row["slice"], {}).update(row)
     return [_figures(name, slices[name]) for name in sorted(slices)]
 
 

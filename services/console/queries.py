@@ -13,7 +13,7 @@ from libs.runtime.pool import transaction
 from libs.runtime.postgres_log import reachable
 from services.console.search.terms import Wanted
 from services.console.store import Connection
-from services.console.today import MOMENTS, Today, read_today
+from services.console.today import MOMENTS
 
 Row = Mapping[str, Any]
 
@@ -81,8 +81,8 @@ class Projection:
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
     """Which orders a list shows; none means any. `since` is included, `before` is not. `reached` is one of
-    `services.console.today.MOMENTS`: orders that came to it at `reached_from` or later. `prefix`: of a
-    search, the beginning of an order id."""
+    `services.console.today.MOMENTS`: orders that came to it at `reached_from` or later, before
+    `reached_to`. `prefix`: of a search, the beginning of an order id."""
 
     status: str | None = None
     channel: str | None = None
@@ -95,6 +95,7 @@ class OrderFilter:
     prefix: str | None = None
     reached: str | None = None
     reached_from: datetime | None = None
+    reached_to: datetime | None = None
 
 
 class Queries:
@@ -132,6 +133,7 @@ class Queries:
             assert wanted.reached in MOMENTS
             asked.add(f"{wanted.reached}_at >= {{}}", wanted.reached_from)
             asked.add("last_at >= {}", wanted.reached_from)
+            asked.add(f"{wanted.reached}_at < {{}}", wanted.reached_to)
         if after is not None:
             asked.add("(ordered_at, order_id) < ({}, {})", *after)
         return await self._page(select, asked, "ordered_at DESC, order_id DESC", limit)
@@ -226,11 +228,6 @@ class Queries:
             )
             latest = await connection.fetchval("SELECT max(at) FROM high_water")
         return dict(map(tuple, statuses)), dict(map(tuple, consumed)), latest
-
-    async def today(self, tenant: str, since: datetime) -> Today:
-        """Today's figures of the tenant; throughput since then."""
-        async with self._tenant(tenant) as connection:
-            return await read_today(connection, tenant, since)
 
     async def projection(self) -> Projection:
         """Where the projection stands: of nobody's orders in particular."""

@@ -1,7 +1,7 @@
 """Today's figures, of one tenant, in one snapshot: where open orders stand, what came through, what is short.
 
 Each is a count of orders that a list can show (`services.console.queries.OrderFilter`); tests/console
-computes them again from the stages' logs.
+computes them again from the stages' logs. The page and the query API read them here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from libs.events.record import record
 from services.console.standing import OPEN
 from services.console.store import Connection
 
@@ -16,24 +17,60 @@ Row = Mapping[str, Any]
 
 UNFINISHED = ("incoming", "held", *OPEN)
 """Statuses of orders that something is still to happen to."""
-MOMENTS = ("confirmed", "shipped", "delivered")
-"""What throughput counts, by the milestone that says when."""
+MOMENTS: Mapping[str, str] = {
+    "confirmed": "confirmed",
+    "picking": "released to nodes",
+    "shipped": "shipped",
+    "delivered": "delivered",
+}
+"""What throughput counts, by milestone (an order has `<name>_at`), and how people read it."""
 OLDEST_SHOWN = 10
 MISSING_SHOWN = 10
+TODAY: Mapping[str, str] = {
+    "by_status": "Orders that something is still to happen to, by where the least advanced unit stands, and"
+    " since when one of them is without news.",
+    "through": "Orders that were accepted (confirmed), whose work first came to a node (released_to_nodes),"
+    " whose first shipment left (shipped), or whose last unit was handed over (delivered), since `since`.",
+    "by_hour": "The same by the hour, UTC; hours in which nothing came through are left out.",
+    "out_of_stock": "SKUs that backordered orders wait for, with the units that are missing, the most first.",
+    "exceptions": "What needs a person now, by owner and kind; what is put off, and what is overdue of it.",
+}
+"""What each figure means, as people read it."""
 
-_STATUSES = """SELECT status, count(*) AS orders, min(last_at) AS quiet_since FROM orders
-    WHERE tenant = $1 AND status = ANY($2::text[]) GROUP BY status"""
-_OLDEST = """SELECT order_id, status, channel, external_id, ordered_at, last_at FROM orders
-    WHERE tenant = $1 AND status = ANY($2::text[]) ORDER BY last_at, order_id LIMIT $3"""
+
+@record
+class Only:
+    """Only orders of a channel, or that concern a node; none: all."""
+
+    channel: str | None = None
+    node: str | None = None
+
+    def terms(self, first: int) -> str:
+        """For a WHERE over `orders o`; its values are numbered from `first` on."""
+        of_channel = f" AND o.channel = ${first}" if self.channel else ""
+        place = first + bool(self.channel)
+        of_node = f" AND ${place} = ANY (string_to_array(o.nodes, ','))" if self.node else ""
+        return of_channel + of_node
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values of `terms`."""
+        return tuple(value for value in (self.channel, self.node) if value)
+
+
+EVERYTHING = Only()
+_STATUSES = """SELECT o.status, count(*) AS orders, min(o.last_at) AS quiet_since FROM orders o
+    WHERE o.tenant = $1 AND o.status = ANY($2::text[]){only} GROUP BY o.status"""
+_OLDEST = """SELECT o.order_id, o.status, o.channel, o.external_id, o.ordered_at, o.last_at FROM orders o
+    WHERE o.tenant = $1 AND o.status = ANY($2::text[]){only} ORDER BY o.last_at, o.order_id LIMIT $3"""
 # An order is touched when it reaches a moment, so nothing older than the day by its last news is looked at.
-_THROUGH = """SELECT date_bin('1 hour', at, 'epoch') AS hour, moment, count(*) AS orders FROM orders,
-    LATERAL (VALUES ('confirmed', confirmed_at), ('shipped', shipped_at), ('delivered', delivered_at))
-        AS reached (moment, at)
-    WHERE tenant = $1 AND last_at >= $2 AND at >= $2 GROUP BY hour, moment ORDER BY hour"""
+_THROUGH = f"""SELECT date_bin('1 hour', at, 'epoch') AS hour, moment, count(*) AS orders FROM orders o,
+    LATERAL (VALUES {", ".join(f"('{name}', o.{name}_at)" for name in MOMENTS)}) AS reached (moment, at)
+    WHERE o.tenant = $1 AND o.last_at >= $2 AND at >= $2{{only}} GROUP BY hour, moment ORDER BY hour"""  # noqa: S608 - names of ours
 _MISSING = """SELECT sku, count(*) AS orders, sum(missing)::bigint AS units, count(*) OVER () AS skus FROM (
         SELECT r.sku, r.wanted - r.held - r.allocated - r.issued AS missing
         FROM orders o JOIN reservations r USING (tenant, order_id)
-        WHERE o.tenant = $1 AND o.status = 'backordered'
+        WHERE o.tenant = $1 AND o.status = 'backordered'{only}
     ) AS waiting WHERE missing > 0 GROUP BY sku ORDER BY units DESC, sku LIMIT $2"""
 
 
@@ -57,17 +94,45 @@ class Today:
         """Orders that reached it since then."""
         return sum(row["orders"] for row in self.hours if row["moment"] == moment)
 
+    def by_hour(self) -> Sequence[tuple[datetime, Mapping[str, int]]]:
+        """Orders by hour and moment, of the hours in which there were any, in order."""
+        hours: dict[datetime, dict[str, int]] = {}
+        for row in self.hours:
+            hours.setdefault(row["hour"], {})[row["moment"]] = row["orders"]
+        return sorted(hours.items())
 
-async def read_today(connection: Connection, tenant: str, since: datetime) -> Today:
+    def document(self) -> dict[str, Any]:
+        """As the API tells it, by the names of TODAY, `exceptions` apart."""
+        return {
+            "since": self.since,
+            "by_status": {name: dict(self.statuses[name]) for name in UNFINISHED if name in self.statuses},
+            "through": {_key(label): self.through(name) for name, label in MOMENTS.items()},
+            "by_hour": [
+                {"hour": hour} | {_key(label): counts.get(name, 0) for name, label in MOMENTS.items()}
+                for hour, counts in self.by_hour()
+            ],
+            "out_of_stock": {
+                "skus": self.missing_skus,
+                "most": [{name: row[name] for name in ("sku", "units", "orders")} for row in self.missing],
+            },
+        }
+
+
+async def read_today(connection: Connection, tenant: str, since: datetime, only: Only = EVERYTHING) -> Today:
     """Of a transaction that sees the tenant."""
-    statuses = await connection.fetch(_STATUSES, tenant, list(UNFINISHED))
-    oldest = await connection.fetch(_OLDEST, tenant, list(UNFINISHED), OLDEST_SHOWN)
-    hours = await connection.fetch(_THROUGH, tenant, since)
-    missing = await connection.fetch(_MISSING, tenant, MISSING_SHOWN)
+
+    async def fetch(query: str, *values: object) -> Sequence[Row]:
+        text = query.format(only=only.terms(len(values) + 2))
+        return [dict(row) for row in await connection.fetch(text, tenant, *values, *only.values)]
+
     return Today(
         since,
-        {row["status"]: dict(row) for row in statuses},
-        [dict(row) for row in oldest],
-        [dict(row) for row in hours],
-        [dict(row) for row in missing],
+        {row["status"]: row for row in await fetch(_STATUSES, list(UNFINISHED))},
+        await fetch(_OLDEST, list(UNFINISHED), OLDEST_SHOWN),
+        await fetch(_THROUGH, since),
+        await fetch(_MISSING, MISSING_SHOWN),
     )
+
+
+def _key(label: str) -> str:
+    return label.replace(" ", "_")

@@ -50,6 +50,8 @@ async def open_site(
         httpx2.AsyncClient(timeout=httpx2.Timeout(WAIT_SECONDS + 5, connect=3.0), trust_env=False)
     )
     freshness = Freshness(ends, queries.positions)
+    stages = Stages(config, http)
+    stack.push_async_callback(stages.close)
     guard = Guard(Sessions(pool, config.session_seconds, config.session_idle_seconds), own_url(config))
 
     return Site(
@@ -61,7 +63,7 @@ async def open_site(
         Feed(config.dsn("console"), config.connect_timeout_seconds, freshness),
         Actions(config, queries, http),
         about,
-        Stages(config, http),
+        stages,
         Unmaskings(pool),
     )
 

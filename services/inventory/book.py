@@ -33,6 +33,10 @@ _MOVED = f"""
     {_TIMES} WHERE l.tenant = $1 AND l.sku = $2 AND l.node = $3
         AND (l.source = ANY($4::text[])) <> (l.target = ANY($4::text[])) AND l.at >= $5
     ORDER BY l.position DESC LIMIT $6"""
+_MOVEMENTS = f"""
+    {_TIMES.replace("log.payload,", "log.payload, log.context, log.recorded_at,")}
+    WHERE l.tenant = $1 AND l.sku = $2 AND l.position < $3 AND ($4::text[] IS NULL OR l.node = ANY($4))
+    ORDER BY l.position DESC LIMIT $5"""
 _ON_THE_WAY = """
     SELECT sku, node, bucket, quantity FROM balance
     WHERE tenant = $1 AND (sku, node) IN (SELECT * FROM unnest($2::text[], $3::text[]))
@@ -82,6 +86,31 @@ async def moved(
         document = next((str(payload[name]) for name in _DOCUMENTS if payload.get(name)), "")
         found[id_] = Moved(str(id_), row["type"], document, row["true_at"], before + units)
     return sorted((one for one in found.values() if one.units), key=lambda one: one.at)
+
+
+async def movements(
+    connection: Connection, tenant: str, sku: str, before: int, nodes: Sequence[str] | None, limit: int
+) -> list[dict[str, Any]]:
+    """Movements of a SKU before a position, the latest first, each with what it came of: its event, the order
+    (none if it was no order's) and another document that the event names, who asked for it, and why."""
+    rows = await connection.fetch(_MOVEMENTS, tenant, sku, before, nodes, limit)
+    return [_movement(row) for row in rows]
+
+
+def _movement(row: Any) -> dict[str, Any]:
+    event, context = orjson.loads(row["payload"]), orjson.loads(row["context"])
+    order_id = event.get("order_id")
+    document = next((str(event[name]) for name in _DOCUMENTS if event.get(name)), "")
+    return {
+        **{name: row[name] for name in ("position", "node", "source", "target", "quantity", "type")},
+        "event_id": str(row["event_id"]),
+        "at": row["true_at"],
+        "known_at": row["recorded_at"],
+        "order_id": order_id,
+        "document": "" if document == order_id else document,
+        "actor": context.get("actor", ""),
+        "reason": event.get("reason_code") or context.get("reason", ""),
+    }
 
 
 async def on_the_way(

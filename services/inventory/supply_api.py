@@ -252,6 +252,20 @@ def _readings(router: APIRouter, edge: Edge) -> None:
         async with edge.reading() as connection:
             return _json(await book.documents(connection, claims.tenant, sku))
 
+    @router.get("/{sku}/movements", summary="Movements of a SKU, the latest first, with what each came of")
+    async def read_movements(
+        claims: readers,
+        sku: Sku,
+        node: Annotated[list[NodeId] | None, Query(description="Only these nodes'.")] = None,
+        limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
+        before: Annotated[int, Query(ge=1, lt=2**63, description="The `next` of the page before.")] = 2**63
+        - 1,
+    ) -> Response:
+        async with edge.reading() as connection:
+            found = await book.movements(connection, claims.tenant, sku, before, node, limit + 1)
+        following = found[limit - 1]["position"] if len(found) > limit else None
+        return _json({"sku": sku, "movements": found[:limit], "next": following})
+
     @router.post("/comparisons", summary="Compare rows of a snapshot with the ledger as of its moment")
     async def compare(claims: readers, body: SnapshotRequest) -> Response:
         if body.as_of > datetime.now(UTC):

@@ -19,4 +19,4 @@ STAGE = one_stream(
 )
 
 if __name__ == "__main__":
-    run(STAGE, routes, lambda settings, keyring: MailSender(settings, keyring.open))
+    run(STAGE, routes, lambda settings, keyring: MailSender(settings, keyring.open, keyring.link_key()))

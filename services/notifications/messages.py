@@ -63,8 +63,9 @@ def _templates() -> dict[str, tuple[Template, Template]]:
 _TEMPLATES = _templates()
 
 
-def render(state: State, message_id: str, personal: Mapping[str, Any]) -> Message:
-    """A message of an order as a mail. `personal` is the opened contact. Raises Unsendable."""
+def render(state: State, message_id: str, personal: Mapping[str, Any], link: str = "") -> Message:
+    """A message of an order as a mail. `personal` is the opened contact; `link` is where its customer
+    sees the order, if there is such a place. Raises Unsendable."""
     letter = state.letters[message_id]
     to = _address(personal.get("email"))
     name = clean(str(personal.get("name") or ""), NAME_LENGTH_MAX)
@@ -72,7 +73,7 @@ def render(state: State, message_id: str, personal: Mapping[str, Any]) -> Messag
     words |= {"name": name, "subject_id": clean(letter.subject_id or "", 200)}
     subject, body = _TEMPLATES[letter.milestone]
     content = body.render(words).strip()
-    text = _TEMPLATES["frame"][1].render(words | {"content": content})
+    text = _TEMPLATES["frame"][1].render(words | {"content": content, "link": link})
     return Message(
         message_id=message_id,
         to_name=name,

@@ -21,6 +21,7 @@ import asyncpg
 
 from libs.events.notifications import RecordMessageOutcome
 from libs.events.order import Sealed
+from libs.runtime.links import GOOD_FOR, Link, write_link
 from libs.runtime.privacy import Unopenable
 from libs.runtime.sender import TryAgain
 from libs.runtime.settings import Settings
@@ -46,8 +47,9 @@ class MailRefused(Exception):
 class MailSender:
     """Does the effects of `MessageRequested` over a few connections; `close` it when done."""
 
-    def __init__(self, settings: Settings, open_sealed: OpenSealed) -> None:
-        self._settings, self._open_sealed = settings, open_sealed
+    def __init__(self, settings: Settings, open_sealed: OpenSealed, link_key: bytes) -> None:
+        """`link_key` signs the customers' links (`Keyring.link_key`)."""
+        self._settings, self._open_sealed, self._link_key = settings, open_sealed, link_key
         name, address = parseaddr(settings.mail_from)
         self._from = Address(name, addr_spec=address)
         self._idle: list[aiosmtplib.SMTP] = []
@@ -71,13 +73,20 @@ class MailSender:
         if personal is None:
             return _report(state, effect_id, "failed", "recipient erased")
         try:
-            await self.send(render(state, effect_id, personal))
+            await self.send(render(state, effect_id, personal, self._link(tenant, state.order_id)))
         except (Unsendable, MailRefused) as error:
             return _report(state, effect_id, "failed", str(error))
         self._sent[tenant, effect_id] = None
         if len(self._sent) > REMEMBERED_MAX:
             self._sent.popitem(last=False)
         return _report(state, effect_id, "sent")
+
+    def _link(self, tenant: str, order_id: str) -> str:
+        """Where the customer sees the order; empty where nobody said how the console is reached."""
+        if not self._settings.console_url:
+            return ""
+        token = write_link(self._link_key, Link(tenant, order_id, datetime.now(UTC) + GOOD_FOR))
+        return f"{self._settings.console_url.rstrip('/')}/o/{token}"
 
     async def send(self, message: Message) -> None:
         """Returns once the mail server has taken it. Raises MailRefused or TryAgain."""

@@ -1,5 +1,6 @@
 """The pages of exceptions, delays, measures and stock, and their API, over a real PostgreSQL."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,58 @@ async def test_measures_and_delays_of_a_period(api: Api) -> None:
     [delays] = (await api.get("/v1/delays", by="carrier", **PERIOD))["delays"]
     assert (delays["slice"], delays["orders"]) == ("royal", row["delivered"])
     assert (await api.get("/v1/measures", tenant="rival", **PERIOD))["measures"] == []
+
+
+async def test_metrics_are_the_figures_of_the_pages(api: Api, filled: People) -> None:
+    found = await api.get("/v1/metrics", **PERIOD)
+    measures = await api.get("/v1/measures", **PERIOD)
+    assert found["measures"] == measures["measures"]
+    today = found["today"]
+    assert set(today) - {"since"} == set(found["definitions"]["today"])
+    assert set(found["measures"][0]) - {"slice", "broken_by"} == set(found["definitions"]["measures"])
+    drawn = await (await filled.sign_in("viewer")).get("/")
+    shown = dict(re.findall(r'data-figure="([a-z_ ]+)">([\d,]+)<', drawn))
+    for status, standing in today["by_status"].items():
+        if status != "incoming":
+            assert int(shown[status]) == standing["orders"], status
+    assert {name: int(shown[name.replace("_", " ")]) for name in today["through"]} == today["through"]
+    queue = re.findall(r'data-exceptions="(\w+) (\w+)">([\d,]+)<', drawn)
+    assert queue == [
+        (row["owner"], row["kind"], str(row["open"])) for row in today["exceptions"] if row["open"]
+    ]
+    assert queue
+    assert (await api.get("/v1/metrics", tenant="rival", **PERIOD))["measures"] == []
+
+
+async def test_metrics_of_a_day_a_channel_a_node(api: Api) -> None:
+    whole = await api.get("/v1/metrics", by="day", **PERIOD)
+    for row in whole["measures"]:
+        [of_day] = (await api.get("/v1/metrics", day=row["slice"]))["measures"]
+        assert of_day | {"slice": ""} == row | {"slice": ""}
+    for by in ("channel", "node"):
+        for row in (await api.get("/v1/metrics", by=by, **PERIOD))["measures"]:
+            if row["slice"] == "?":
+                continue
+            filtered = await api.get("/v1/metrics", **PERIOD, **{by: row["slice"]})
+            assert filtered["measures"][0] | {"slice": ""} == row | {"slice": ""}, (by, row["slice"])
+            assert filtered[by] == row["slice"]
+    none = await api.get("/v1/metrics", channel="nobody", node="NOWHERE", **PERIOD)
+    assert none["measures"] == []
+    assert none["today"]["by_status"] == {}
+    assert none["today"]["exceptions"] == []
+    await api.get("/v1/metrics", 422, day="2026-03-02", **PERIOD)
+
+
+async def test_metrics_are_not_sent_twice(api: Api) -> None:
+    bearer = {"Authorization": f"Bearer {api.gate.token()}"}
+    answered = []
+    for _ in range(2):  # a minute may end between two
+        first = await api.client.get("/v1/metrics", params=PERIOD, headers=bearer)
+        again = await api.client.get(
+            "/v1/metrics", params=PERIOD, headers=bearer | {"If-None-Match": first.headers["ETag"]}
+        )
+        answered.append(again.status_code)
+    assert 304 in answered
 
 
 @pytest.mark.parametrize(

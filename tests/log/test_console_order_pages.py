@@ -20,11 +20,11 @@ from libs.events.order import OrderLine
 from libs.events.returns import AuthoriseReturn
 from libs.runtime import problems
 from libs.runtime.keyring import MemoryKeyring
+from libs.runtime.links import Link, write_link
 from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
 from services.console.contacts import Contacts
 from services.console.history import History
-from services.console.links import Link, write_link
 from services.console.queries import Queries
 from services.console.saved_views import SavedViews
 from services.console.search.entries import entries

@@ -11,7 +11,7 @@ import pytest
 from libs.events.contract import Contract
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.settings import Settings
-from services.inventory.api import routes
+from services.inventory.app import all_routes
 from tests.log.stock_history import History
 from tests.spec import NOON
 from tests.unit.edge_client import TENANT, EdgeClient
@@ -55,7 +55,7 @@ async def pool(migrated_dsn: Callable[[str], str]) -> AsyncIterator[asyncpg.Pool
 
 @pytest.fixture
 def edge(pool: asyncpg.Pool, tmp_path: Path) -> EdgeClient:
-    return EdgeClient("inventory", routes, tmp_path, pool)
+    return EdgeClient("inventory", all_routes, tmp_path, pool)
 
 
 async def test_the_example_on_the_page_is_what_the_edge_answers(edge: EdgeClient) -> None:
@@ -101,6 +101,29 @@ async def test_a_series_is_the_same_question_at_each_point(edge: EdgeClient) -> 
     wide = query | {"from": "2020-01-01", "to": "2026-03-02"}
     answer = await edge.call("GET", "/v1/stock/MUG/series", params=wide)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:orderlog:problem:invalid_range")
+
+
+async def test_movements_are_read_page_by_page_each_with_what_it_came_of(edge: EdgeClient) -> None:
+    pages, before = [], None
+    while before is not None or not pages:
+        query = {"limit": 2} | ({"before": before} if before else {})
+        page = (await edge.call("GET", "/v1/stock/MUG/movements", role="viewer", params=query)).json()
+        pages.append(page["movements"])
+        before = page["next"]
+    rows = [row for page in pages for row in page]
+    assert [row["position"] for row in rows] == list(range(len(rows), 0, -1))
+    assert all(row["at"] <= row["known_at"] for row in rows)
+    assert {row["order_id"] for row in rows if row["target"] == "reserved"} == {"o1"}
+    [told] = [row for row in rows if row["source"] == "on_hand"]
+    assert (told["type"], told["quantity"], told["order_id"]) == ("oms.inventory.stock_adjusted", 4, None)
+    assert told["reason"]
+    balance = sum(
+        row["quantity"] * ((row["target"] == "on_hand") - (row["source"] == "on_hand")) for row in rows
+    )
+    assert balance == (await edge.call("GET", "/v1/stock/MUG")).json()["on_hand"]
+    at_node = (await edge.call("GET", "/v1/stock/MUG/movements", params={"node": ["LON", "MAN"]})).json()
+    assert {row["node"] for row in at_node["movements"]} == {"LON"}
+    assert (await edge.call("GET", "/v1/stock/SECRET/movements")).json()["movements"] == []
 
 
 async def test_another_tenants_stock_is_nobodys(edge: EdgeClient) -> None:

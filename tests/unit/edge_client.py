@@ -63,9 +63,9 @@ class EdgeClient:
         log = MemoryLog()
         self.answers = Answers(log)
         edge = Edge(stage, config, self.kept, self.answers, self.keyring, Lanes(4), log, pool)
-        self._app = FastAPI()
-        problems.install(self._app)
-        self._app.include_router(routes(edge))
+        self.app = FastAPI()
+        problems.install(self.app)
+        self.app.include_router(routes(edge))
 
     async def call(
         self, method: str, path: str, body: Any = None, *, role: str | None = "integrator", **more: Any
@@ -74,6 +74,6 @@ class EdgeClient:
         headers = dict(more.pop("headers", {}))
         if role:
             headers["Authorization"] = f"Bearer {mint(self._key_file, TENANT, 'shop', role, 60)}"
-        transport = httpx.ASGITransport(self._app)
+        transport = httpx.ASGITransport(self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://edge") as client:
             return await client.request(method, path, json=body, headers=headers, **more)

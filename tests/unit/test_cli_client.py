@@ -36,6 +36,15 @@ def test_it_calls_as_the_user_for_the_tenant(key: Path, monkeypatch: pytest.Monk
     assert (scheme, claims.tenant, claims.actor, claims.role) == ("Bearer", "shop", "ada", "support")
 
 
+def test_what_a_path_asks_for_is_asked() -> None:
+    fake = FakeEdges({("intake", PATH): {"decided": True}})
+    with edges_of(fake) as edges:
+        edges.send("intake", f"{PATH}?dry_run=true", {})
+        edges.get("intake", f"{PATH}?dry_run=true", limit=5)
+        edges.get("intake", PATH)
+    assert [one.url.query for one in fake.requests] == [b"dry_run=true", b"dry_run=true&limit=5", b""]
+
+
 def test_a_problem_becomes_a_sentence_and_a_next_step() -> None:
     problem = {
         "type": "urn:orderlog:problem:invalid_order",

@@ -1,10 +1,12 @@
 """The mail sender against a real SMTP server: what is delivered, what is tried again, what is given up."""
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -16,6 +18,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from libs.events.contract import Event
 from libs.events.notifications import MessageSent, RecordMessageOutcome
 from libs.events.order import Sealed
+from libs.runtime.links import read_link
 from libs.runtime.privacy import Unopenable
 from libs.runtime.sender import TryAgain
 from libs.runtime.settings import Settings
@@ -105,12 +108,13 @@ def opens(personal: dict[str, Any] | None) -> Opening:
     return open_sealed
 
 
+LINK_KEY = b"k" * 32
 ANNA = opens({"name": "Anna Keller", "email": "anna@example.org"})
 
 
 @asynccontextmanager
 async def sending(settings: Settings, open_sealed: Opening = ANNA) -> AsyncIterator[MailSender]:
-    sender = MailSender(settings, open_sealed)
+    sender = MailSender(settings, open_sealed, LINK_KEY)
     try:
         yield sender
     finally:
@@ -141,6 +145,22 @@ async def test_a_mail_arrives_as_it_should(postbox: tuple[Postbox, Settings]) ->
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["Date"]
     assert "your payment of £13.50" in mail.get_content()
+
+
+async def test_a_mail_leads_to_the_customers_own_page(postbox: tuple[Postbox, Settings]) -> None:
+    box, settings = postbox
+    reached = settings.model_copy(update={"console_url": "https://orders.example/"})
+    for chosen in (reached, settings):
+        async with sending(chosen) as sender:
+            await sender.perform("acme", PAID, order())
+    told, untold = (mail.get_content() for mail in box.parsed)
+    [token] = re.findall(r"^https://orders\.example/o/(\S+)\r?$", told, re.MULTILINE)
+    now = datetime.now(UTC)
+    link = read_link(LINK_KEY, token, now)
+    assert (link.tenant, link.order_id) == ("acme", ORDER)
+    assert timedelta(days=29) < link.until - now <= timedelta(days=30)
+    assert "://" not in untold
+    assert "send something back" not in untold
 
 
 async def test_many_mails_share_one_connection(postbox: tuple[Postbox, Settings]) -> None:

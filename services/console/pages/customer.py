@@ -9,10 +9,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from libs.events.returns import AuthoriseReturn, ReturnLine
+from libs.runtime.links import TOKEN_LENGTH_MAX, Link, NotALink, read_link
 from services.console.customer_view import customer_view, returnable
 from services.console.customer_words import LANGUAGES, STANDINGS, WORDS, language
 from services.console.facts import State
-from services.console.links import TOKEN_LENGTH_MAX, Link, NotALink, read_link
 from services.console.stored import read_state
 from services.console.web.sessions import Session
 from services.console.web.site import Site

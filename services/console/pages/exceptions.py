@@ -44,11 +44,12 @@ def routes(site: Site) -> APIRouter:
         kind: Kind | Literal[""] = "",
         whose: Whose = "anybody",
         snoozed: bool = False,
+        node: Annotated[str, Query(max_length=32, pattern=r"^[^\x00]*$")] = "",
         after: Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)] = None,
         part: bool = False,
     ) -> Response:
         assignee = {"anybody": None, "mine": session.actor, "nobody": NOBODY}[whose]
-        wanted = QueueFilter(owner or None, kind or None, assignee, snoozed)
+        wanted = QueueFilter(owner or None, kind or None, assignee, snoozed, node.strip() or None)
         return await _draw(site, request, session, wanted, whose, after, part=part)
 
     @router.post("/exceptions/{verb}")

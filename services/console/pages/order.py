@@ -11,13 +11,13 @@ from markupsafe import Markup
 
 from libs.events.contract import Command, OrderId
 from libs.events.intake import CancelOrder, HoldName, ReleaseHold
+from libs.runtime.links import GOOD_FOR, Link, write_link
 from libs.runtime.problems import Problem
 from libs.runtime.settings import STAGES
 from services.console.blockers import OWNERS
 from services.console.causes import picture
 from services.console.contacts import masked
 from services.console.history import Place, as_of
-from services.console.links import GOOD_FOR, Link, write_link
 from services.console.order_view import Preview, money, order_view, preview_cancel, preview_release
 from services.console.queries import Row
 from services.console.standing import work_state

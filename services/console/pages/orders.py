@@ -50,12 +50,14 @@ class Asked:
     until: str = ""
     reached: str = ""
     reached_from: str = ""
+    reached_to: str = ""
 
     def query(self, **more: str) -> str:
         """The same as an address has it, with more; what is empty is left out."""
         names = {"q": self.q, "status": self.status, "channel": self.channel, "customer": self.customer}
         names |= {"sku": self.sku, "from": self.since, "to": self.until}
-        names |= {"reached": self.reached, "reached_from": self.reached_from} | more
+        names |= {"reached": self.reached, "reached_from": self.reached_from, "reached_to": self.reached_to}
+        names |= more
         return urlencode({name: value for name, value in names.items() if value})
 
     def filter(self) -> OrderFilter:
@@ -76,6 +78,7 @@ class Asked:
             before=until + timedelta(days=1) if until else None,
             reached=self.reached or None,
             reached_from=_moment("reached_from", self.reached_from),
+            reached_to=_moment("reached_to", self.reached_to),
         )
 
 
@@ -89,10 +92,11 @@ def asked(
     until: Annotated[str, Query(alias="to", max_length=30)] = "",
     reached: Short = "",
     reached_from: Short = "",
+    reached_to: Short = "",
 ) -> Asked:
     """A dependency: the filters of a request."""
     words = (q.strip(), status, channel.strip(), customer.strip(), sku.strip())
-    return Asked(*words, since, until, reached, reached_from)
+    return Asked(*words, since, until, reached, reached_from, reached_to)
 
 
 Filters = Annotated[Asked, Depends(asked)]
@@ -123,6 +127,7 @@ def routes(site: Site) -> APIRouter:
             first=not after,
             next_query=filters.query(after=following) if following else "",
             statuses=STATUSES,
+            moments=MOMENTS,
             views=await site.about.views.of(session.tenant, session.actor),
             hits_max=HITS_MAX,
             money=money,

@@ -1,7 +1,9 @@
 """Stock: what there is of each SKU, where, and who has a claim on it; and how it came to be so."""
 
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import orjson
@@ -9,8 +11,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from libs.events.contract import Sku
 from libs.runtime.problems import Problem
+from services.console.claims import read_holding, read_waiting
 from services.console.cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
 from services.console.queries import key_of
+from services.console.web.actions import Outcome
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -19,6 +23,8 @@ CLAIMS = 100
 BALANCES_MAX = 10_000
 DAYS = 30
 PLOTTED = ("on_hand", "available", "reserved", "allocated")
+MOVEMENTS = 50
+Moment = datetime | Literal[""]
 After = Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)]
 
 
@@ -50,55 +56,135 @@ def routes(site: Site) -> APIRouter:
         )
 
     @router.get("/stock/{sku}")
-    async def of_sku(request: Request, session: reader, sku: Sku, part: bool = False) -> Response:
-        queries = site.queries(session)
-        rows = await queries.stock(session.tenant, sku, None, None, BALANCES_MAX)
-        claims = await queries.reservations(session.tenant, None, sku, None, CLAIMS + 1)
-        if not rows and not claims:
-            raise Problem(
-                404,
-                "unknown_sku",
-                "No such SKU",
-                "No unit of it ever moved for your tenant.",
-                "Check its spelling (case matters), or look for it in Stock.",
-            )
-        buckets = sorted({row["bucket"] for row in rows})
-        nodes: dict[str, dict[str, int]] = {}
-        for row in rows:
-            nodes.setdefault(row["node"], {})[row["bucket"]] = row["quantity"]
-        history = None if part or session.nodes is not None else await _history(site, session, sku)
-        return await site.page(
-            request,
-            session,
-            "sku_part.html" if part else "sku.html",
-            sku=sku,
-            buckets=buckets,
-            nodes=nodes,
-            waiting=[(claim, short) for claim in claims[:CLAIMS] if (short := _missing(claim)) > 0],
-            claims=claims[:CLAIMS],
-            more=len(claims) > CLAIMS,
-            history=history,
-        )
+    async def of_sku(
+        request: Request,
+        session: reader,
+        sku: Sku,
+        at: Moment = "",
+        known_at: Moment = "",
+        before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+        part: bool = False,
+    ) -> Response:
+        values = await _standing(site, session, sku)
+        if part:
+            return await site.page(request, session, "sku_part.html", **values)
+        asked = {name: _utc(moment) for name, moment in (("at", at), ("known_at", known_at)) if moment}
+        told = await _of_inventory(site, session, sku, asked, before)
+        return await site.page(request, session, "sku.html", **values, **told, given=(at, known_at))
 
     return router
 
 
-def _missing(claim: Any) -> int:
-    """Units that an order wants and nobody has promised, given up or shipped yet."""
-    promised = claim["held"] + claim["allocated"] + claim["issued"] + claim["released"]
-    return int(claim["wanted"] - promised)
+async def _standing(site: Site, session: Session, sku: str) -> dict[str, Any]:
+    """What there is of a SKU and who has a claim on it, of the read models. Raises Problem 404."""
+    queries = site.queries(session)
+    rows = await queries.stock(session.tenant, sku, None, None, BALANCES_MAX)
+    async with queries.reading(session.tenant) as connection:
+        holding = await read_holding(connection, session.tenant, sku, CLAIMS + 1)
+        waiting = await read_waiting(connection, session.tenant, sku, CLAIMS + 1)
+    if not rows and not holding and not waiting:
+        raise Problem(
+            404,
+            "unknown_sku",
+            "No such SKU",
+            "No unit of it ever moved for your tenant.",
+            "Check its spelling (case matters), or look for it in Stock.",
+        )
+    return {"sku": sku, "waiting": waiting, "holding": holding, "shown": CLAIMS, **_by_node(rows)}
 
 
-async def _history(site: Site, session: Session, sku: str) -> str | None:
-    """What there was day by day, as JSON for a plot: times in seconds, and by name its units; none when
-    inventory, who keeps it, does not tell."""
-    begin = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
-    query = {"from": begin.isoformat(), "step": "day"}
-    path = f"/v1/stock/{quote(sku, safe='')}/series"
-    answer = await site.actions.call(session, "inventory", "GET", path, query=query)
-    if not answer.ok:
+def _by_node(rows: Sequence[Any]) -> dict[str, Any]:
+    nodes: dict[str, dict[str, int]] = {}
+    for row in rows:
+        nodes.setdefault(row["node"], {})[row["bucket"]] = row["quantity"]
+    return {"buckets": sorted({row["bucket"] for row in rows}), "nodes": nodes}
+
+
+async def _of_inventory(
+    site: Site, session: Session, sku: str, asked: dict[str, str], before: int | None
+) -> dict[str, Any]:
+    """What inventory, who keeps it, tells of the past and of what is to come: `history` for a plot, `then` as
+    of a moment that was asked about, `moved`, and `inbound`; each none where it does not tell. Who may see
+    some nodes only sees their movements, and no sums of the network."""
+
+    async def ask(path: str, **query: str | Sequence[str]) -> Outcome:
+        path = f"/v1/stock/{quote(sku, safe='')}{path}"
+        return await site.actions.call(session, "inventory", "GET", path, query=query)
+
+    async def nothing() -> None:
         return None
-    points = answer.events[0]["points"]
-    times = [datetime.fromisoformat(point["at"]).timestamp() for point in points]
-    lines = {name: [point[name] for point in points] for name in PLOTTED}
+
+    whole = session.nodes is None
+    scope = {} if session.nodes is None else {"node": session.nodes}
+    paged = {} if before is None else {"before": str(before)}
+    moved, then, history, inbound = await asyncio.gather(
+        ask("/movements", limit=str(MOVEMENTS), **scope, **paged) if scope != {"node": ()} else nothing(),
+        ask("", **asked) if whole and asked else nothing(),
+        ask("/series", **{"from": _days_ago(DAYS).isoformat(), "step": "day"}) if whole else nothing(),
+        ask("/supply") if whole else nothing(),
+    )
+    return {
+        "moved": _told(moved, _movements),
+        "then": _told(then, _then),
+        "refused": then if then is not None and not then.ok else None,
+        "history": _told(history, _plotted),
+        "inbound": _told(inbound, _inbound),
+    }
+
+
+def _told(answer: Outcome | None, read: Callable[[dict[str, Any]], Any]) -> Any:
+    return read(dict(answer.events[0])) if answer is not None and answer.ok else None
+
+
+def _movements(told: dict[str, Any]) -> dict[str, Any]:
+    rows = told["movements"]
+    for row in rows:
+        row["at"], row["known_at"] = map(datetime.fromisoformat, (row["at"], row["known_at"]))
+    return {"rows": rows, "next": told["next"]}
+
+
+def _then(told: dict[str, Any]) -> dict[str, Any]:
+    rows = [
+        {"node": one["node"], "bucket": bucket, "quantity": quantity}
+        for one in told["nodes"]
+        for bucket, quantity in one["buckets"].items()
+    ]
+    moments = {name: _moment(told[name]) for name in ("at", "known_at")}
+    return told | moments | _by_node(rows)
+
+
+def _inbound(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """Supplies that are expected and transfers under way, what is due first before all."""
+    found = [
+        {"what": "expected", "name": one["supply_id"], "from": "", "to": one["node"], "open": one["open"]}
+        | {"due": _moment(one.get("expected_at"))}
+        for one in told["expected"]
+        if one["open"]
+    ]
+    found += [
+        {"what": "transfer", "name": one["transfer_id"], "from": one["source_node"], "to": one["target_node"]}
+        | {"open": one["open"], "due": _moment(one.get("due_at"))}
+        for one in told["transfers"]
+        if one["open"]
+    ]
+    return sorted(found, key=lambda one: (one["due"] is None, one["due"], one["name"]))
+
+
+def _plotted(told: dict[str, Any]) -> str:
+    """As JSON for a plot: times in seconds, and by name its units."""
+    times = [datetime.fromisoformat(point["at"]).timestamp() for point in told["points"]]
+    lines = {name: [point[name] for point in told["points"]] for name in PLOTTED}
     return orjson.dumps({"times": times, "lines": lines}).decode()
+
+
+def _days_ago(days: int) -> datetime:
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _utc(moment: datetime) -> str:
+    """A moment without a zone is UTC, as the page says."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

@@ -1,14 +1,17 @@
 """Today: where orders stand, what came through, what is missing, and how far everything has come."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
+from services.console.exceptions import Row, count_queue
 from services.console.standing import OPEN
-from services.console.today import MOMENTS, Today
+from services.console.today import MOMENTS, Today, read_today
 from services.console.web.freshness import Stand
 from services.console.web.sessions import Session
 from services.console.web.site import Site
@@ -16,6 +19,7 @@ from services.console.web.site import Site
 KEPT_SECONDS = 1.0
 """All people of a tenant share the figures for so long: however many look, they are counted once."""
 _HOURS = 24
+_HOUR = timedelta(hours=1)
 _TENANTS_MAX = 200
 
 
@@ -27,6 +31,7 @@ class _Figures:
     good_until: datetime
     found: Today | None = None
     stand: Stand | None = None
+    queue: Sequence[Row] = field(default_factory=tuple)
 
 
 def routes(site: Site) -> APIRouter:
@@ -55,7 +60,10 @@ def routes(site: Site) -> APIRouter:
             found=found,
             flow=("held", *OPEN),
             moments=MOMENTS,
-            hours=by_hour(found),
+            hours=found.by_hour(),
+            an_hour=_HOUR,
+            plotted=plotted(found),
+            queue=figures.queue,
             lags=await site.stages.lags(),
         )
 
@@ -68,17 +76,20 @@ def routes(site: Site) -> APIRouter:
             now = datetime.now(UTC)
             if now >= figures.good_until:
                 figures.stand = await site.freshness.stand()
-                since = now - timedelta(hours=_HOURS)
-                figures.found = await site.queries(session).today(session.tenant, since)
+                since = now - _HOURS * _HOUR
+                async with site.queries(session).reading(session.tenant) as connection:
+                    figures.found = await read_today(connection, session.tenant, since)
+                    figures.queue = await count_queue(connection, session.tenant, now)
                 figures.good_until = datetime.now(UTC) + timedelta(seconds=KEPT_SECONDS)
         return figures
 
     return router
 
 
-def by_hour(found: Today) -> list[tuple[datetime, dict[str, int]]]:
-    """Orders by hour and moment, of the hours in which there were any, the latest first."""
-    hours: dict[datetime, dict[str, int]] = {}
-    for row in found.hours:
-        hours.setdefault(row["hour"], {})[row["moment"]] = row["orders"]
-    return sorted(hours.items(), reverse=True)
+def plotted(found: Today) -> str:
+    """Orders by hour and moment as JSON for a plot, hours in which nothing came through too."""
+    counts = dict(found.by_hour())
+    first = found.since.replace(minute=0, second=0, microsecond=0)
+    hours = [first + number * _HOUR for number in range(_HOURS + 1)]
+    lines = {label: [counts.get(hour, {}).get(name, 0) for hour in hours] for name, label in MOMENTS.items()}
+    return orjson.dumps({"times": [hour.timestamp() for hour in hours], "lines": lines}).decode()

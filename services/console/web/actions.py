@@ -83,7 +83,7 @@ class Actions:
         path: str,
         *,
         body: object = None,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, str | Sequence[str]] | None = None,
         reason: str = "",
         role: str = STAGE_ROLE,
     ) -> Outcome:

@@ -1,21 +1,23 @@
 """The query API on exceptions, delays and measures, of the caller's tenant. It changes nothing."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from libs.events.contract import Name
+from libs.events.contract import Name, NodeId
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
+from services.console.answers import answer
 from services.console.api import After, Gate, Limit
 from services.console.cursor import write_cursor
 from services.console.exceptions import QueueFilter, count_queue, place_of, read_place, read_queue
 from services.console.measures import DEFINITIONS, By, DelaysBy, Period, read_delays, read_measures
 from services.console.queries import Queries
 from services.console.rules import Kind, Owner
+from services.console.today import TODAY, Only, read_today
 
 DAYS = 30
 DAYS_MAX = 400
@@ -35,11 +37,12 @@ def routes(gate: Gate, queries: Queries) -> APIRouter:
         kind: Kind | None = None,
         assignee: Annotated[Name | None, Query(description="Whose it is; `-` for nobody's.")] = None,
         snoozed: Annotated[bool, Query(description="Those that are put off, instead.")] = False,
+        node: Annotated[NodeId | None, Query(description="Only what is at this node.")] = None,
         limit: Limit = 50,
         after: After = None,
     ) -> Response:
         now = datetime.now(UTC)
-        wanted = QueueFilter(owner, kind, assignee, snoozed)
+        wanted = QueueFilter(owner, kind, assignee, snoozed, node)
         async with queries.reading(claims.tenant) as connection:
             found = await read_queue(connection, claims.tenant, now, wanted, read_place(after), limit + 1)
             counts = await count_queue(connection, claims.tenant, now)
@@ -57,6 +60,8 @@ def routes(gate: Gate, queries: Queries) -> APIRouter:
             found = await read_measures(connection, claims.tenant, asked, by, now)
         return _json(_of(asked) | {"by": by, "measures": found, "definitions": DEFINITIONS})
 
+    _metrics_route(router, reader, queries)
+
     @router.get("/delays", tags=["measures"], summary="Where delivered orders' time went, in microseconds")
     async def delays(
         claims: reader, by: DelaysBy = "all", since: Since = None, before: Before = None
@@ -67,6 +72,48 @@ def routes(gate: Gate, queries: Queries) -> APIRouter:
         return _json(_of(asked) | {"by": by, "delays": found})
 
     return router
+
+
+def _metrics_route(router: APIRouter, reader: Any, queries: Queries) -> None:
+    @router.get(
+        "/metrics", tags=["measures"], summary="The figures of Today and of Measures, with their meaning"
+    )
+    async def metrics(
+        request: Request,
+        claims: reader,
+        by: By = "all",
+        day: Annotated[date | None, Query(description="Measures of this day, UTC.")] = None,
+        since: Since = None,
+        before: Before = None,
+        channel: Annotated[Name | None, Query(description="Only orders of this channel.")] = None,
+        node: Annotated[NodeId | None, Query(description="Only orders that concern this node.")] = None,
+    ) -> Response:
+        """`today` is of now and the last 24 hours, `measures` of a period: `day`, or `from` to `to`, or a
+        month up to now. Moments that nobody named are full minutes, so that an answer stays for one."""
+        minute = datetime.now(UTC).replace(second=0, microsecond=0)
+        now = minute + timedelta(minutes=1)
+        if day is not None:
+            if since is not None or before is not None:
+                raise _no_period("Both `day` and `from` or `to` are there.")
+            since = datetime.combine(day, time(), UTC)
+            before = since + timedelta(days=1)
+        asked, only = period(since, before, now), Only(channel, node)
+        async with queries.reading(claims.tenant) as connection:
+            today = await read_today(connection, claims.tenant, minute - timedelta(days=1), only)
+            counts = await count_queue(connection, claims.tenant, now, only)
+            found = await read_measures(connection, claims.tenant, asked, by, now, only)
+        return answer(
+            request,
+            {
+                "channel": channel,
+                "node": node,
+                "today": today.document() | {"exceptions": counts},
+                **_of(asked),
+                "by": by,
+                "measures": found,
+                "definitions": {"today": TODAY, "measures": DEFINITIONS},
+            },
+        )
 
 
 def period(since: datetime | None, before: datetime | None, now: datetime) -> Period:

@@ -11,9 +11,8 @@ import orjson
 import structlog
 from aiokafka.errors import KafkaError
 
-from libs.runtime.complaint import Complaint
 from libs.runtime.settings import STAGES, Settings
-from libs.runtime.topics import count_lag
+from services.console.web.lags import Lags
 
 logger = structlog.get_logger()
 
@@ -42,6 +41,9 @@ class Stages:
     def __init__(self, config: Settings, http: httpx2.AsyncClient) -> None:
         self._config, self._http = config, http
         self._lags = _Kept(self._count)
+        self._asking = Lags(config, NAMES, _PATIENCE_SECONDS)
+        self._counted: Mapping[str, int | None] = {}
+        self._counted_at = datetime.min.replace(tzinfo=UTC)
         self._stands = _Kept(self._look)
 
     async def lags(self) -> Mapping[str, int | None]:
@@ -66,12 +68,17 @@ class Stages:
 
     async def _count(self) -> Mapping[str, int | None]:
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                found = await count_lag(self._config, [f"orderlog.{name}" for name in NAMES])
-        except (KafkaError, OSError, TimeoutError, Complaint) as error:
+            self._counted = await self._asking()
+        except (KafkaError, OSError, TimeoutError) as error:
             logger.warning("lags are not known", error=repr(error))
-            return {}
-        return {name: found[f"orderlog.{name}"] for name in NAMES}
+            old = datetime.now(UTC) - self._counted_at > timedelta(seconds=_OLD_SECONDS)
+            return {} if old else self._counted
+        self._counted_at = datetime.now(UTC)
+        return self._counted
+
+    async def close(self) -> None:
+        """Let go of what it asks Kafka by."""
+        await self._asking.close()
 
     async def _look(self) -> Mapping[str, Mapping[str, Any]]:
         return dict(zip(NAMES, await asyncio.gather(*map(self._readiness, NAMES)), strict=True))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.runtime.links import Link, NotALink, read_link, write_link
 from services.console.customer_view import customer_view
 from services.console.customer_words import LANGUAGES, STANDINGS, WORDS, language
 from services.console.facts import INITIAL
-from services.console.links import Link, NotALink, read_link, write_link
 from services.console.orders import evolve
 from services.console.standing import STATUSES
 from tests.console_database import by_stage

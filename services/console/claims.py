@@ -1,0 +1,27 @@
+"""Who has a claim on a SKU now: orders that hold units of it, and orders that wait for some."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.console.store import Connection
+
+Row = Mapping[str, Any]
+
+_ORDER = """SELECT o.order_id, o.status, o.channel, o.external_id, o.confirmed_at, r.wanted, r.held,
+        r.allocated, r.wanted - r.held - r.allocated - r.issued - r.released AS missing
+    FROM reservations r JOIN orders o USING (tenant, order_id) WHERE r.tenant = $1 AND r.sku = $2"""
+_HOLDING = f"""{_ORDER} AND r.held + r.allocated > 0
+    ORDER BY o.confirmed_at NULLS LAST, order_id LIMIT $3"""
+_WAITING = f"""{_ORDER} AND r.wanted - r.held - r.allocated - r.issued - r.released > 0
+        AND o.status = 'backordered'
+    ORDER BY o.confirmed_at NULLS LAST, order_id LIMIT $3"""
+
+
+async def read_holding(connection: Connection, tenant: str, sku: str, limit: int) -> Sequence[Row]:
+    """Orders that units are promised or allocated to, in the order in which they were accepted."""
+    return [dict(row) for row in await connection.fetch(_HOLDING, tenant, sku, limit)]
+
+
+async def read_waiting(connection: Connection, tenant: str, sku: str, limit: int) -> Sequence[Row]:
+    """Backordered orders that lack `missing` units of it, those first that wait longest."""
+    return [dict(row) for row in await connection.fetch(_WAITING, tenant, sku, limit)]
