@@ -28,6 +28,7 @@ from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
+from services.inventory.availability import read_sku
 from services.inventory.reconcile import LOOKBACK, Place, explain
 from services.inventory.reorder import Terms, need
 
@@ -118,6 +119,7 @@ def supply_routes(edge: Edge) -> APIRouter:
         _take(router, edge, path, command, summary)
     _counts(router, edge, keepers)
     _feeds(router, edge, keepers)
+    _needs(router, edge)
     _readings(router, edge)
 
     @router.put("/rules", status_code=202, summary="Replace the rules for facts from outside")
@@ -224,6 +226,28 @@ def _readings(router: APIRouter, edge: Edge) -> None:
             found = await book.idle(connection, claims.tenant, since, (sku or "", node or ""), limit)
         return _json({"shelves": found})
 
+    @router.get("/{sku}/supply", summary="What is to come of a SKU, and what of it is not on hand")
+    async def read_supply(claims: readers, sku: Sku) -> Response:
+        async with edge.reading() as connection:
+            return _json(await book.documents(connection, claims.tenant, sku))
+
+    @router.post("/comparisons", summary="Compare rows of a snapshot with the ledger as of its moment")
+    async def compare(claims: readers, body: SnapshotRequest) -> Response:
+        if body.as_of > datetime.now(UTC):
+            raise Problem(
+                422,
+                "effective_in_future",
+                "The snapshot is of the future",
+                f"The snapshot is said to be of {body.as_of.isoformat()}.",
+                "Check the other system's clock and time zone.",
+            )
+        return _json({"results": await _compared(edge, claims.tenant, body)})
+
+
+def _needs(router: APIRouter, edge: Edge) -> None:
+    readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
+    parts_of = edge.reader(read_sku)
+
     @router.get("/needs", summary="Reorder points from what left, and what to buy, by SKU and node")
     async def read_needs(
         claims: readers,
@@ -241,28 +265,18 @@ def _readings(router: APIRouter, edge: Edge) -> None:
         async with edge.reading() as connection:
             rows = await book.demand(connection, claims.tenant, after or "", limit, today, days)
         skus = sorted({sku for (sku, _), *_ in rows})
+        parts = await parts_of(claims.tenant, [f"sku/{sku}" for sku in skus])
+        low = {stream for stream, part in parts.items() if part.terms is not None and part.terms.low}
         found = [
-            {"sku": sku, "node": node, **asdict(need(terms, left, on_hand, inbound))}
+            {
+                "sku": sku,
+                "node": node,
+                **asdict(need(terms, left, on_hand, inbound)),
+                "low": f"sku/{sku}" in low,
+            }
             for (sku, node), left, on_hand, inbound in rows
         ]
         return _json({"needs": found, "next": skus[-1] if len(skus) == limit else None})
-
-    @router.get("/{sku}/supply", summary="What is to come of a SKU, and what of it is not on hand")
-    async def read_supply(claims: readers, sku: Sku) -> Response:
-        async with edge.reading() as connection:
-            return _json(await book.documents(connection, claims.tenant, sku))
-
-    @router.post("/comparisons", summary="Compare rows of a snapshot with the ledger as of its moment")
-    async def compare(claims: readers, body: SnapshotRequest) -> Response:
-        if body.as_of > datetime.now(UTC):
-            raise Problem(
-                422,
-                "effective_in_future",
-                "The snapshot is of the future",
-                f"The snapshot is said to be of {body.as_of.isoformat()}.",
-                "Check the other system's clock and time zone.",
-            )
-        return _json({"results": await _compared(edge, claims.tenant, body)})
 
 
 async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) -> list[Command]:
