@@ -241,6 +241,7 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
             found = await store.skus(connection, claims.tenant, node, after or "", limit + 1)
             asked = [Asked(sku, moment, known) for sku in found[:limit]]
             stood = await store.as_of(connection, claims.tenant, asked)
+            stood = await store.with_terms(connection, claims.tenant, stood)
         following = found[limit - 1] if len(found) > limit else None
         return _json({"stock": [past.document(one, node) for one in stood], "next": following})
 
@@ -285,7 +286,8 @@ async def _stood(edge: Edge, claims: Claims, asked: list[Asked]) -> list[Stood]:
     """Answers to questions about one SKU. Raises Problem 404."""
     async with edge.reading() as connection:
         if await store.has_moved(connection, claims.tenant, asked[0].sku):
-            return await store.as_of(connection, claims.tenant, asked)
+            stood = await store.as_of(connection, claims.tenant, asked)
+            return await store.with_terms(connection, claims.tenant, stood)
     raise Problem(
         404,
         "unknown_sku",
