@@ -1,6 +1,6 @@
 """`orderlog stock promise`: hold a basket for an order that is yet to come, and give it up."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -81,14 +81,33 @@ def terms(
         list[str] | None,
         typer.Option(metavar="OWNER:BORROWER", help="Who may take from a share. Can be repeated."),
     ] = None,
+    buffer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHANNEL=QTY", help="Units that a channel is not promised. Can be repeated."),
+    ] = None,
+    sold_out_at: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHANNEL=QTY", help="A channel shows none with so few. Can be repeated."),
+    ] = None,
+    shown_max: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHANNEL=QTY", help="A channel shows no more than these. Can be repeated."),
+    ] = None,
+    low_at: Annotated[int | None, typer.Option(min=0, help="With so few free units it is low.")] = None,
+    recovered_at: Annotated[
+        int | None, typer.Option(min=1, help="With so many it is not low any more; else a tenth above.")
+    ] = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
-    """Set what of a SKU may be promised to whom: the whole of it is replaced.
+    """Set what of a SKU may be promised to whom, and shown where: the whole of it is replaced.
 
-    Example: orderlog stock promise terms MUG --safety 2 --share web=10 --lend web:pos
+    Example: orderlog stock promise terms MUG --safety 2 --share web=10 --lend web:pos --low-at 20
     """
+    ways = {"buffer": buffer or (), "sold_out_at": sold_out_at or (), "shown_max": shown_max or ()}
     body: dict[str, Any] = {"safety_stock": safety, "shares": _shares(share or (), lend or ())}
+    more = {"channels": _channels(ways) or None, "low_at": low_at, "recovered_at": recovered_at}
+    body |= {name: value for name, value in more.items() if value is not None}
     with connect(tenant) as edges:
         answer = edges.send("inventory", f"/v1/promise-terms/{quote(sku, safe='')}", body, method="PUT")
     if not answer.get("decided"):
@@ -113,6 +132,16 @@ def _shares(shares: Sequence[str], lends: Sequence[str]) -> list[dict[str, Any]]
             next_step = "Write OWNER:BORROWER, and give the owner a --share."
             raise Complaint(f"`{text}` lends from no share.", next_step, exit_code=2)
         found[owner]["lends_to"].append(borrower)
+    return list(found.values())
+
+
+def _channels(ways: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """`CHANNEL=QTY` texts by what they say of a channel, as one document a channel."""
+    found: dict[str, dict[str, Any]] = {}
+    for way, texts in ways.items():
+        for one in read_wanted(texts):
+            channel = str(one["sku"])
+            found.setdefault(channel, {"channel": channel})[way] = one["quantity"]
     return list(found.values())
 
 

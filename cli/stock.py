@@ -137,7 +137,16 @@ def availability(
         told = edges.send("inventory", "/v1/availability", body)
     whole = "All of it can be promised" if told["available"] else "Not all of it can be promised"
     tell(f"{whole}{f' to {channel}' if channel else ''} now.")
-    names = ("quantity", "available", "on_hand", "promised", "safety_stock", "kept_for_others", "waiting")
+    names = (
+        "quantity",
+        "available",
+        "shown",
+        "on_hand",
+        "promised",
+        "safety_stock",
+        "kept_for_others",
+        "waiting",
+    )
     drawn = table("SKU", *(f"{name.replace('_', ' ')}#" for name in ("wanted", *names[1:])))
     for one in told["skus"]:
         add_row(drawn, one["sku"], *(f"{one[name]:,}" for name in names))

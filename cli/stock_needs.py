@@ -19,7 +19,7 @@ def needs(
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
-    """What is below its reorder point, and how much to buy, from what left day by day.
+    """What is below its reorder point or told to be low, and how much to buy, from what left day by day.
 
     Example: orderlog stock needs --lead-days 7 --service 0.98
     """
@@ -37,14 +37,15 @@ def needs(
                 limit=SKUS_AT_ONCE,
                 after=after,
             )
-            found += [one for one in page["needs"] if one["propose"] or one["alert"]]
+            found += [one for one in page["needs"] if one["propose"] or one["alert"] or one["low"]]
             after = page["next"]
             if after is None:
                 break
     drawn = table("SKU", "node", "a day#", "reorder at#", "there or to come#", "buy#", "")
     for one in found:
         figures = (f"{one[name]:,}" for name in ("daily", "reorder_point", "available", "propose"))
-        add_row(drawn, one["sku"], one["node"], *figures, "runs out first" if one["alert"] else "")
+        why = "runs out first" if one["alert"] else "low" if one["low"] else ""
+        add_row(drawn, one["sku"], one["node"], *figures, why)
     console.print(drawn) if found else tell("Nothing is running low.")
     if json:
         emit({"ok": True, "tenant": tenant, "needs": found})

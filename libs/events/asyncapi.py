@@ -6,7 +6,7 @@ Source: https://www.asyncapi.com/docs/reference/specification/v3.0.0, with the K
 from collections.abc import Mapping
 from typing import Any
 
-from libs.events.catalogue import COMMANDS, EVENTS
+from libs.events.catalogue import COMMANDS, EVENTS, STATES
 from libs.events.contract import Contract
 from libs.events.release import Json, key_of, kind_of, schema_id
 
@@ -44,7 +44,7 @@ def document(version: str, examples: Mapping[str, Mapping[str, Any]]) -> Json:
                 for contract in group
                 for number in range(1, contract.VERSION + 1)
             },
-            "schemas": {"commandHeaders": _headers("command"), "eventHeaders": _headers("event")},
+            "schemas": {f"{kind}Headers": _headers(kind) for kind in ("command", "event", "state")},
             "securitySchemes": {
                 "scram": {"type": "scramSha512", "description": "SASL/SCRAM over TLS."},
                 "certificate": {"type": "X509", "description": "Mutual TLS."},
@@ -60,7 +60,7 @@ def channels() -> dict[str, tuple[type[Contract], ...]]:
         if COMMANDS[stage]:
             found[f"oms.{stage}.commands"] = COMMANDS[stage]
         found[f"oms.{stage}.events"] = EVENTS[stage]
-    return found
+    return found | STATES
 
 
 def _servers() -> Json:
@@ -89,6 +89,9 @@ def _servers() -> Json:
 def _channel(name: str, group: tuple[type[Contract], ...]) -> Json:
     stage, kind = name.split(".")[1:]
     says = "Requests that may be refused" if kind == "commands" else "What happened, kept for ever"
+    kept: Json = {"cleanup.policy": ["delete"], "retention.ms": -1}
+    if name in STATES:
+        says, kept = "What is so now: the last record of a key counts", {"cleanup.policy": ["compact"]}
     return {
         "address": name,
         "title": f"{stage} {kind}",
@@ -97,7 +100,7 @@ def _channel(name: str, group: tuple[type[Contract], ...]) -> Json:
         "bindings": {
             "kafka": {
                 "topic": name,
-                "topicConfiguration": {"cleanup.policy": ["delete"], "retention.ms": -1},
+                "topicConfiguration": kept,
                 "bindingVersion": "0.5.0",
             }
         },
@@ -129,12 +132,13 @@ def _message(contract: type[Contract], number: int, examples: Mapping[str, Mappi
     latest = number == contract.VERSION
     now = "" if latest else f" Version {contract.VERSION} took its place; old records still have this one."
     summary = " ".join((contract.__doc__ or "").split())
+    correlated = {} if kind == "state" else {"location": "$message.header#/ce_correlationid"}
     return {
         "name": contract.TYPE,
         "title": f"{contract.__name__} v{number}",
         "summary": summary.partition(". ")[0].rstrip(".") + "." + now,
         "contentType": "application/json",
-        "correlationId": {"location": "$message.header#/ce_correlationid"},
+        **({"correlationId": correlated} if correlated else {}),
         "tags": [{"name": kind}],
         "headers": {
             "allOf": [
@@ -191,9 +195,13 @@ def _headers(kind: str) -> Json:
         "content-type": text("Media type of the payload.", const="application/json"),
     }
     required = ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_subject", "ce_time", "ce_tenant"]
-    if kind == "command":
+    if kind != "event":
         del properties["ce_lane"], properties["ce_sequence"]
-    else:
+    if kind == "state":
+        for absent in ("ce_actor", "ce_reason", "ce_causationid", "ce_correlationid", "traceparent"):
+            del properties[absent]
+    if kind != "command":
         required += ["ce_typeversion", "ce_dataschema", "content-type"]
+    if kind == "event":
         required += ["ce_causationid", "ce_correlationid", "ce_lane", "ce_sequence"]
     return {"type": "object", "properties": properties, "required": required}

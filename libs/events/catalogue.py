@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pydantic_core
 from pydantic import ValidationError
 
+from libs.events.availability import AVAILABILITY_EVENTS, AVAILABILITY_TOPIC, SkuAvailability
 from libs.events.contract import Command, Contract, Event
 from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
 from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
@@ -27,14 +28,24 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
 }
 EVENTS: dict[str, tuple[type[Event], ...]] = {
     "intake": (*INTAKE_EVENTS, CommandRefused),
-    "inventory": (*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, CommandRefused),
+    "inventory": (
+        *INVENTORY_EVENTS,
+        *PROMISE_EVENTS,
+        *OUTSIDE_EVENTS,
+        *AVAILABILITY_EVENTS,
+        CommandRefused,
+    ),
     "routing": (*ROUTING_EVENTS, CommandRefused),
     "fulfillment": (*FULFILLMENT_EVENTS, CommandRefused),
     "notifications": (*NOTIFICATIONS_EVENTS, CommandRefused),
     "returns": (*RETURNS_EVENTS, CommandRefused),
 }
+STATES: dict[str, tuple[type[Contract], ...]] = {AVAILABILITY_TOPIC: (SkuAvailability,)}
+"""What lies on compacted topics, by topic: not what happened, but what is so now."""
 BY_TYPE: dict[str, type[Contract]] = {
-    contract.TYPE: contract for group in (*COMMANDS.values(), *EVENTS.values()) for contract in group
+    contract.TYPE: contract
+    for group in (*COMMANDS.values(), *EVENTS.values(), *STATES.values())
+    for contract in group
 }
 
 

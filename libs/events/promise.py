@@ -85,12 +85,29 @@ class Share(Value):
     """Channels that may take from it all the same."""
 
 
+class ChannelTerms(Value):
+    """How a SKU is sold in one channel."""
+
+    channel: Name
+    buffer: Count = 0
+    """Free units that this channel is not promised: for what it sells before we hear of it."""
+    sold_out_at: Count = 0
+    """With so many available or fewer it is shown as sold out. Who orders all the same is promised them."""
+    shown_max: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
+    """No more units than these are shown, however many are available."""
+
+
 class PromiseTerms(Value):
-    """What of a SKU's free units may be promised to whom."""
+    """What of a SKU's free units may be promised to whom, what is shown where, and when it runs low."""
 
     safety_stock: Count = 0
     """Units that nobody is promised: for what the books do not know."""
     shares: Annotated[tuple[Share, ...], Field(max_length=100)] = ()
+    channels: Annotated[tuple[ChannelTerms, ...], Field(max_length=100)] = ()
+    low_at: Count | None = None
+    """With so many free units or fewer the SKU is low, which is told (`oms.inventory.stock_low`)."""
+    recovered_at: Count | None = None
+    """With so many it is not low any more; without it, with a tenth more than `low_at`, one at least."""
 
 
 class DefinePromiseTerms(PromiseTerms, SkuCommand):

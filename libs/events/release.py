@@ -23,10 +23,10 @@ from typing import Any, Literal
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from libs.events.contract import Command, Contract
+from libs.events.contract import Command, Contract, Event
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-Kind = Literal["command", "event"]
+Kind = Literal["command", "event", "state"]
 Json = dict[str, Any]
 
 _TEXTS = frozenset({"title", "description", "examples", "$comment", "$schema", "$id", "$defs", "$ref"})
@@ -50,7 +50,9 @@ class Difference:
 
 
 def kind_of(contract: type[Contract]) -> Kind:
-    return "command" if issubclass(contract, Command) else "event"
+    if issubclass(contract, Command):
+        return "command"
+    return "event" if issubclass(contract, Event) else "state"
 
 
 def key_of(type_: str, version: int) -> str:
@@ -146,7 +148,7 @@ class _Comparison:
             self._changes(
                 where,
                 "null is no longer allowed" if old_null else "null is now allowed",
-                breaks=old_null or self.kind == "event",
+                breaks=old_null or self.kind != "command",
             )
         if "default" in old and "default" in new and old["default"] != new["default"]:
             self._changes(where, f"default changed from {old['default']!r} to {new['default']!r}")
@@ -187,12 +189,12 @@ class _Comparison:
         if had is None and has is not None:
             self._changes(where, f"limited to {has}")
         elif had is not None and has is None:
-            self._changes(where, f"no longer limited to {had}", breaks=self.kind == "event")
+            self._changes(where, f"no longer limited to {had}", breaks=self.kind != "command")
         elif had is not None and has is not None:
             if gone := [value for value in had if value not in has]:
                 self._changes(where, f"values removed: {gone}")
             if added := [value for value in has if value not in had]:
-                self._changes(where, f"values added: {added}", breaks=self.kind == "event")
+                self._changes(where, f"values added: {added}", breaks=self.kind != "command")
 
     def _limits(self, old: Json, new: Json, where: str) -> None:
         for keyword in (*_LOWER, *_UPPER):
@@ -226,7 +228,7 @@ class _Comparison:
             if name in needs - needed:
                 self._changes(_below(where, name), "is now required")
             if name in needed - needs:
-                self._changes(_below(where, name), "is no longer required", breaks=self.kind == "event")
+                self._changes(_below(where, name), "is no longer required", breaks=self.kind != "command")
             self.compare(had[name], has[name], _below(where, name))
 
     def _nested(self, old: Json, new: Json, where: str) -> None:

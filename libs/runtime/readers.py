@@ -131,6 +131,12 @@ async def save(config: Settings, reader: Reader, published: Mapping[int, int]) -
         await connection.executemany(_PUBLISHED, sorted(published.items()))
 
 
+async def tell_again(config: Settings, stage: str) -> None:
+    """Let a stage tell its states from the beginning of its log: their topic may have been lost."""
+    async with _connection(config, stage) as connection:
+        await connection.execute("DELETE FROM state_topic")
+
+
 def sequences(readers: Iterable[Reader], stage: str, lane: int) -> set[int]:
     """The first sequences of a lane that its readers have not heard."""
     return {reader.heard(stage, lane) + 1 for reader in readers}

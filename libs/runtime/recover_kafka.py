@@ -98,6 +98,9 @@ async def _recover(config: Settings, stages: Sequence[Stage], recreate: bool, to
         for reader in found:
             with complaints(config, reader.name):
                 await readers.save(config, reader, recovery.published.get(reader.name, {}))
+        for name in (stage.name for stage in stages if stage.states is not None):
+            with complaints(config, name):
+                await readers.tell_again(config, name)
     return RecoveredKafka(
         match=match,
         created=created,

@@ -33,6 +33,7 @@ from libs.runtime.serve import serve
 from libs.runtime.settings import Settings, settings
 from libs.runtime.settled_offsets import SettledOffsets
 from libs.runtime.stage import Stage, events_topic
+from libs.runtime.state_topic import Follower, PostgresMarks
 from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
@@ -133,6 +134,11 @@ class StageService:
             others=[events_topic(source) for source in stage.sources if source not in stage.finishes],
             health=self._health,
         )
+        self._follower, self._outlets = None, list[Relay | Follower]([self._relay])
+        if stage.states is not None:
+            told = (stage.states, stage.name, log, PostgresMarks(self._pool, stage.states.topic))
+            self._follower = Follower(*told, self._publisher, lanes, self._work.set, self._health)
+            self._outlets.append(self._follower)
         self._sender = None
         if self._make_performer is not None:
             performer = self._make_performer(config, keyring)
@@ -148,6 +154,7 @@ class StageService:
             ("work", self._keep_working()),
             ("commit", self._keep_committing()),
             ("halted", self._keep_trying_halted()),
+            *((("states", self._follower.run()),) if self._follower else ()),
             *((("sender", self._sender.run()),) if self._sender else ()),
             *((("upkeep", self._keep_up(self._upkeep)),) if self._upkeep else ()),
         ):
@@ -178,6 +185,8 @@ class StageService:
                     pass
                 await self._relay.mark()
                 await self._relay.anchor()
+                if self._follower is not None:
+                    await self._follower.finish()
                 await self._commit()
             logger.info("stopped with nothing in hand")
         except TimeoutError:
@@ -196,13 +205,15 @@ class StageService:
     async def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         offsets = await self._loop.assigned(partitions)
         self._tell_halted()
-        await self._relay.own(sorted({lane for _, lane in partitions}))
+        for outlet in self._outlets:
+            await outlet.own(sorted({lane for _, lane in partitions}))
         self._work.set()
         return offsets
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self._loop.revoked(partitions)
-        self._relay.disown(sorted({lane for _, lane in partitions}))
+        for outlet in self._outlets:
+            outlet.disown(sorted({lane for _, lane in partitions}))
         self._tell_halted()
 
     async def handle(self, records: Sequence[Record]) -> None:
@@ -217,6 +228,8 @@ class StageService:
     def committed(self, writes: Writes, records: int, seconds: float) -> None:
         name = self._stage.name
         self._relay.committed(writes.rows)
+        if self._follower is not None:
+            self._follower.committed(writes)
         self._answers.committed(writes)
         if writes.timers:
             self._work.set()
@@ -238,10 +251,11 @@ class StageService:
         self._subscription.pause([lane])
 
     def uncertain(self) -> None:
-        self._relay.catch_up()
+        loop, later = asyncio.get_running_loop(), self._settings.statement_timeout_seconds
         # The server may still be at the commit that was cut off; no statement lasts longer than this.
-        later = self._settings.statement_timeout_seconds
-        asyncio.get_running_loop().call_later(later, self._relay.catch_up)
+        for outlet in self._outlets:
+            outlet.catch_up()
+            loop.call_later(later, outlet.catch_up)
 
     async def _keep_working(self) -> None:
         """Timers and replays: when woken, when the next is due, and every second for what others left."""

@@ -51,6 +51,20 @@ def _plain(value: object) -> object:
 
 
 @dataclass(frozen=True)
+class StateTopic:
+    """What a stage tells of its streams."""
+
+    topic: str
+    prefix: str
+    """Of the streams that are told of, such as `sku/`."""
+    read: Callable[[str, int, bytes], tuple[Contract, Iterable[str]] | None]
+    """A stream, its version and its part's JSON as a state, and names of timers that it wants, due now; None
+    where nobody is to be told."""
+    touched: Callable[[Event], Iterable[str]]
+    """Streams of the prefix that an event of the stage may have changed."""
+
+
+@dataclass(frozen=True)
 class Stage:
     """One stage. Simple stages have one part a decision: their home stream's. `one_stream` builds those."""
 
@@ -95,6 +109,8 @@ class Stage:
     positions: Callable[[Event], Iterable[tuple[str, int]]] = _nothing
     """Of streams that several lanes change: (stream, place) of each numbered change that the event makes.
     Places count from 1 without a gap; a rebuild applies the lanes' events in their order."""
+    states: StateTopic | None = None
+    """What it tells of its streams on a compacted topic."""
 
     @property
     def topic(self) -> str:

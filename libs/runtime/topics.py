@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from libs.events.catalogue import STATES
 from libs.runtime.complaint import Complaint
 from libs.runtime.kafka import lone_consumer, open_admin
 from libs.runtime.settings import STAGES, Settings
@@ -18,6 +19,13 @@ RECORD_BYTES_MAX = 12 * 1024 * 1024
 """A topic takes records up to this size. Commands: larger than a stage accepts, so that what is too large
 reaches the stage and is refused there with its reason, instead of failing at a partner's producer. Events: a
 thousand lines at many nodes exceed Kafka's default of 1 MB, and what cannot be published stops its lane."""
+
+_LAST_OF_EACH_KEY = {
+    "cleanup.policy": "compact",
+    "min.cleanable.dirty.ratio": "0.2",
+    "segment.ms": "3600000",  # what is in the newest segment is not compacted
+    "max.compaction.lag.ms": "86400000",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ def lifecycle_topics() -> list[str]:
 
 
 def _every_topic() -> list[str]:
-    return [*lifecycle_topics(), ANCHORS_TOPIC]
+    return [*lifecycle_topics(), ANCHORS_TOPIC, *STATES]
 
 
 async def ensure_topics(settings: Settings, deadline_seconds: float = 30.0) -> list[str]:
@@ -153,7 +161,8 @@ async def _create_missing(admin: AIOKafkaAdminClient, settings: Settings) -> lis
 
 def _new_topic(topic: str, settings: Settings, replicas: int) -> NewTopic:
     kept_for_ever = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-    configs = {**kept_for_ever, "max.message.bytes": str(RECORD_BYTES_MAX)}
+    kept = _LAST_OF_EACH_KEY if topic in STATES else kept_for_ever
+    configs = {**kept, "max.message.bytes": str(RECORD_BYTES_MAX)}
     return NewTopic(topic, settings.partitions, replicas, topic_configs=configs)
 
 

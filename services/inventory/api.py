@@ -13,7 +13,15 @@ from libs.events.catalogue import problems
 from libs.events.contract import Command, Count, Name, NodeId, Note, PromiseId, Quantity, Sku
 from libs.events.ids import command_id
 from libs.events.inventory import AdjustStock, ReceiveStock
-from libs.events.promise import HOLD_SECONDS_MAX, DefinePromiseTerms, HoldStock, ReleasePromise, Share, Wanted
+from libs.events.promise import (
+    HOLD_SECONDS_MAX,
+    ChannelTerms,
+    DefinePromiseTerms,
+    HoldStock,
+    ReleasePromise,
+    Share,
+    Wanted,
+)
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
@@ -91,6 +99,17 @@ class ShareRequest(BaseModel):
     lends_to: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
 
 
+class ChannelTermsRequest(BaseModel):
+    """How a SKU is sold in one channel."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: Name
+    buffer: Count = 0
+    sold_out_at: Count = 0
+    shown_max: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
+
+
 class TermsRequest(BaseModel):
     """The whole of a SKU's terms; what is left out is not kept."""
 
@@ -98,6 +117,9 @@ class TermsRequest(BaseModel):
 
     safety_stock: Count = 0
     shares: Annotated[list[ShareRequest], Field(max_length=100)] = []
+    channels: Annotated[list[ChannelTermsRequest], Field(max_length=100)] = []
+    low_at: Count | None = None
+    recovered_at: Count | None = None
 
 
 class ReleaseRequest(BaseModel):
@@ -169,7 +191,14 @@ def _terms(edge: Edge) -> APIRouter:
         shares = tuple(
             Share(channel=share.channel, units=share.units, lends_to=share.lends_to) for share in body.shares
         )
-        command = DefinePromiseTerms(sku=sku, safety_stock=body.safety_stock, shares=shares)
+        command = DefinePromiseTerms(
+            sku=sku,
+            safety_stock=body.safety_stock,
+            shares=shares,
+            channels=tuple(ChannelTerms(**one.model_dump()) for one in body.channels),
+            low_at=body.low_at,
+            recovered_at=body.recovered_at,
+        )
         return await edge.submit(request, claims, command)
 
     return router
@@ -212,6 +241,7 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
             found = await store.skus(connection, claims.tenant, node, after or "", limit + 1)
             asked = [Asked(sku, moment, known) for sku in found[:limit]]
             stood = await store.as_of(connection, claims.tenant, asked)
+            stood = await store.with_terms(connection, claims.tenant, stood)
         following = found[limit - 1] if len(found) > limit else None
         return _json({"stock": [past.document(one, node) for one in stood], "next": following})
 
@@ -256,7 +286,8 @@ async def _stood(edge: Edge, claims: Claims, asked: list[Asked]) -> list[Stood]:
     """Answers to questions about one SKU. Raises Problem 404."""
     async with edge.reading() as connection:
         if await store.has_moved(connection, claims.tenant, asked[0].sku):
-            return await store.as_of(connection, claims.tenant, asked)
+            stood = await store.as_of(connection, claims.tenant, asked)
+            return await store.with_terms(connection, claims.tenant, stood)
     raise Problem(
         404,
         "unknown_sku",

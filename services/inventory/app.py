@@ -2,12 +2,14 @@
 
 from fastapi import APIRouter
 
+from libs.events.availability import AVAILABILITY_TOPIC
 from libs.runtime.edge import Edge
 from libs.runtime.service import run
 from libs.runtime.settings import settings
-from libs.runtime.stage import many_streams
+from libs.runtime.stage import StateTopic, many_streams
 from services.inventory import domain, ledger
 from services.inventory.api import routes
+from services.inventory.availability import state, touched
 from services.inventory.backdating import dated
 from services.inventory.rules import SHARED
 from services.inventory.stock import HOLDER
@@ -34,6 +36,7 @@ STAGE = many_streams(
     positions=ledger.positions,
     shared=SHARED,
     leads_on=HOLDER,
+    states=StateTopic(AVAILABILITY_TOPIC, "sku/", read=state, touched=touched),
 )
 
 

@@ -1,7 +1,7 @@
-"""What could be promised now: the answer to a basket, by the arithmetic that a reservation goes by.
+"""What could be promised now, and what a channel shows of it, by the arithmetic that a reservation goes by.
 
-For shops, before they show a basket or hold it. It claims nothing: between the answer and the order others
-may be faster. Who must be sure holds a promise.
+For shops, before they show a basket or hold it, and for the topic that tells every channel (`state`). It
+claims nothing: between the answer and the order others may be faster. Who must be sure holds a promise.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,10 +9,14 @@ from typing import Any
 
 import orjson
 
+from libs.events.availability import ChannelAvailability, SkuAvailability
+from libs.events.contract import Event
 from libs.events.promise import Wanted
 from services.inventory.holds import summed
+from services.inventory.ledger import positions
 from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart
-from services.inventory.terms import Terms
+from services.inventory.terms import LEVEL, Terms
+from services.inventory.touched import named_skus
 
 
 def read_sku(part: bytes) -> SkuPart:
@@ -43,20 +47,61 @@ def answer(lines: Iterable[Wanted], channel: str | None, skus: Mapping[str, SkuP
     return {"available": all(not one["short"] for one in told), "channel": channel, "skus": told}
 
 
+def figure(part: SkuPart, channel: str | None) -> tuple[int, int]:
+    """Units that an order of the channel would be promised now, and units that the channel may show."""
+    available = part.claimable(channel)
+    if part.terms is None or channel is None:
+        return available, available
+    return available, part.terms.shown(channel, available)
+
+
+def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tuple[str, ...]] | None:
+    """A SKU's part as the channels are told of it, and the timers that it wants, due at once. None for a SKU
+    that never moved and has no terms: somebody asked for it, or mistyped it."""
+    known = read_sku(part)
+    terms, told = known.terms, tuple[ChannelAvailability, ...]()
+    if not known.position and terms is None:
+        return None
+    if terms is not None:
+        figures = ((channel, *figure(known, channel)) for channel in terms.named())
+        told = tuple(
+            ChannelAvailability(channel=channel, available=available, shown=shown)
+            for channel, available, shown in figures
+        )
+    availability = SkuAvailability(
+        sku=stream.removeprefix("sku/"),
+        version=version,
+        position=known.position,
+        terms_version=None if terms is None else terms.version,
+        available=figure(known, None)[0],
+        channels=told,
+        low=terms is not None and terms.low,
+    )
+    return availability, (LEVEL,) if terms is not None and terms.changes_level(known.free) else ()
+
+
+def touched(event: Event) -> set[str]:
+    """Streams of the SKUs whose availability an event of inventory may change."""
+    streams = {f"sku/{sku}" for sku in named_skus(event)} | {stream for stream, _ in positions(event)}
+    return {stream for stream in (*streams, event.stream) if stream.startswith("sku/")}
+
+
 def _figures(sku: str, quantity: int, channel: str | None, part: SkuPart) -> dict[str, Any]:
-    there = part.claimable(channel)
+    there, shown = figure(part, channel)
+    terms = part.terms or Terms(0)
+    buffer = 0 if channel is None else terms.buffers.get(channel, 0)
     return {
         "sku": sku,
         "quantity": quantity,
         "available": there,
+        "shown": shown,
         "short": max(0, quantity - there),
         "on_hand": sum(part.on_hand.values()),
         "promised": part.reserved,
         "waiting": part.wanted - part.reserved,
-        "safety_stock": 0 if part.terms is None else part.terms.safety_stock,
-        "kept_for_others": 0
-        if part.terms is None
-        else part.terms.withheld(channel) - part.terms.safety_stock,
+        "safety_stock": terms.safety_stock,
+        "buffer": buffer,
+        "kept_for_others": terms.withheld(channel) - terms.safety_stock - buffer,
         "terms_version": None if part.terms is None else part.terms.version,
         "nodes": [{"node": node, "on_hand": units} for node, units in sorted(part.on_hand.items())],
     }

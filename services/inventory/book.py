@@ -9,7 +9,9 @@ from typing import Any
 
 import orjson
 
+from services.inventory.past import Asked
 from services.inventory.reconcile import SHELF, Moved, Place, Shelf
+from services.inventory.store import as_of
 
 Connection = Any
 """An asyncpg connection, in a transaction that sees one moment."""
@@ -20,15 +22,10 @@ _TIMES = """
     SELECT l.sku, l.node, l.source, l.target, l.quantity, l.position, log.type, log.event_id, log.payload,
         least(coalesce((log.payload->>'effective_at')::timestamptz, l.at), l.at) AS true_at
     FROM ledger AS l JOIN log ON log.lane = l.lane AND log.origin = 'decided' AND log.seq = l.sequence"""
-_BOOKS = f"""
-    WITH asked AS (SELECT * FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS a(sku, node, number)),
-    times AS ({_TIMES} WHERE l.tenant = $1 AND l.sku = ANY($2::text[]))
-    SELECT number,
-        coalesce(sum(CASE WHEN true_at > $4 OR times.node <> asked.node THEN 0 ELSE
-            (CASE WHEN target = ANY($5::text[]) THEN quantity ELSE 0 END)
-            - (CASE WHEN source = ANY($5::text[]) THEN quantity ELSE 0 END) END), 0)::bigint AS units,
-        coalesce(max(position), 0) AS position
-    FROM asked LEFT JOIN times USING (sku) GROUP BY number ORDER BY number"""  # noqa: S608 - names come from code
+_POSITIONS = """
+    SELECT coalesce((SELECT max(position) FROM ledger AS l WHERE l.tenant = $1 AND l.sku = asked.sku), 0)
+        AS position
+    FROM unnest($2::text[]) WITH ORDINALITY AS asked(sku, number) ORDER BY number"""
 _MOVED = f"""
     {_TIMES} WHERE l.tenant = $1 AND l.sku = $2 AND l.node = $3
         AND (l.source = ANY($4::text[])) <> (l.target = ANY($4::text[])) AND l.at >= $5
@@ -67,9 +64,12 @@ _DOCUMENTS = ("shipment_id", "transfer_id", "supply_id", "count_id", "rma_id", "
 
 async def shelves(connection: Connection, tenant: str, places: Sequence[Place], at: datetime) -> list[Shelf]:
     """What the ledger had on each shelf at a moment, and the SKU's position by now; in the order asked."""
-    skus, nodes = [sku for sku, _ in places], [node for _, node in places]
-    rows = await connection.fetch(_BOOKS, tenant, skus, nodes, at, list(SHELF))
-    return [Shelf(row["units"], row["position"]) for row in rows]
+    stood = await as_of(connection, tenant, [Asked(sku, at) for sku, _ in places])
+    rows = await connection.fetch(_POSITIONS, tenant, [sku for sku, _ in places])
+    return [
+        Shelf(sum(one.units.get((node, bucket), 0) for bucket in SHELF), row["position"])
+        for one, row, (_, node) in zip(stood, rows, places, strict=True)
+    ]
 
 
 async def moved(

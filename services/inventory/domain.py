@@ -13,6 +13,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import cast
 
+from libs.events.availability import StockLow, StockRecovered
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
@@ -68,6 +69,7 @@ from services.inventory.stock import (
     peg,
 )
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply
+from services.inventory.terms import LEVEL, look_at_level
 from services.inventory.touched import frees, moved_skus, named_skus
 
 HEARS: tuple[type[Event], ...] = (
@@ -108,7 +110,9 @@ Heard = (
     | outside.Told
     | RulesInput
 )
-_FOLDED = frozenset({*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, ReturnReceived})
+_FOLDED = frozenset(
+    {*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, StockLow, StockRecovered, ReturnReceived}
+)
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
 _REMINDS: frozenset[type[Event]] = frozenset(
     {StockPegged, ReservationBroken, StockReleased, StockReturned, *PROMISE_EVENTS, *outside.REMINDS}
@@ -219,6 +223,8 @@ def evolve(state: State, event: Event) -> State:
             | ReservationBroken()
             | HoldsBroken()
             | PromiseTermsDefined()
+            | StockLow()
+            | StockRecovered()
         ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
@@ -373,9 +379,10 @@ def _held(state: State) -> PromisePart:
 
 def _remember(state: State, due: TimerDue) -> list[Event]:
     """Look after claims that changed in a SKU's lane, or units that became free in an order's."""
-    if due.name == "free":
+    if due.name in ("free", LEVEL):
         sku = due.stream.removeprefix(SKU_STREAM)
-        return peg(sku, state.skus.get(sku, EMPTY_SKU))
+        part = state.skus.get(sku, EMPTY_SKU)
+        return peg(sku, part) if due.name == "free" else look_at_level(sku, part.terms, part.free)
     if due.stream.startswith(HOLDER):
         answer = holds.expire if due.name == "expire" else holds.settle
         return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)

@@ -13,6 +13,7 @@ from typing import Any
 from libs.events.inventory import NETWORK
 from libs.events.record import record
 from services.inventory.ledger import PROMISED
+from services.inventory.terms import Terms
 
 Units = dict[tuple[str, str], int]
 """Units by node and bucket; zero is left out."""
@@ -36,6 +37,8 @@ class Stood:
     position: int
     late: int
     units: Mapping[tuple[str, str], int]
+    terms: Terms | None = None
+    """By which the SKU was promised then, where it had any."""
 
 
 def plus(units: Mapping[tuple[str, str], int], more: Iterable[tuple[str, str, int]]) -> Units:
@@ -49,23 +52,42 @@ def plus(units: Mapping[tuple[str, str], int], more: Iterable[tuple[str, str, in
 
 
 def totals(stood: Stood) -> dict[str, Any]:
-    """A SKU's units in all nodes. `available` is what could be promised; `short`, promised units that, as was
-    known or was corrected, were not there."""
+    """A SKU's units in all nodes. `available` is what a channel could be promised that the terms of then do
+    not name, `withheld` what they kept from it; `short`, promised units that, as was known or was corrected,
+    were not there."""
     sums: dict[str, int] = {}
     for (_, bucket), quantity in stood.units.items():
         sums[bucket] = sums.get(bucket, 0) + quantity
-    promised = sum(sums.get(bucket, 0) for bucket, column in PROMISED.items() if column)
-    available = sums.get("on_hand", 0) - promised
+    free = _free(stood)
+    withheld = 0 if stood.terms is None else stood.terms.withheld(None)
     return {
         "on_hand": sums.get("on_hand", 0),
         "reserved": sums.get("reserved", 0),
         "held": sums.get("held", 0),
-        "available": max(available, 0),
-        "short": max(-available, 0),
+        "available": max(free - withheld, 0),
+        "withheld": withheld,
+        "short": max(-free, 0),
         "allocated": sums.get("allocated", 0),
         "issued": sums.get("issued", 0),
         "late": stood.late,
     }
+
+
+def _free(stood: Stood) -> int:
+    """Units on hand that nobody was promised; below zero where fewer turned out to be there than were."""
+    signs = {bucket: -1 if column else 1 for bucket, column in PROMISED.items()}
+    return sum(signs.get(bucket, 0) * quantity for (_, bucket), quantity in stood.units.items())
+
+
+def _channels(stood: Stood) -> list[dict[str, Any]]:
+    """What each channel that the terms name could be promised, and would have shown."""
+    if stood.terms is None:
+        return []
+    free, terms, found = _free(stood), stood.terms, []
+    for channel in terms.named():
+        available = max(free - terms.withheld(channel), 0)
+        found.append({"channel": channel, "available": available, "shown": terms.shown(channel, available)})
+    return found
 
 
 def document(stood: Stood, node: str | None = None) -> dict[str, Any]:
@@ -79,6 +101,8 @@ def document(stood: Stood, node: str | None = None) -> dict[str, Any]:
         "at": stood.asked.at,
         "known_at": stood.asked.known_at,
         **totals(stood),
+        "terms_version": None if stood.terms is None else stood.terms.version,
+        "channels": _channels(stood),
         "position": stood.position,
         "nodes": [{"node": place, "buckets": buckets} for place, buckets in nodes.items()],
     }

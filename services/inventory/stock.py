@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from libs.events.availability import StockLow, StockRecovered
 from libs.events.contract import Event
 from libs.events.inventory import (
     NETWORK,
@@ -233,11 +234,16 @@ def evolve_sku(
     | StockPegged
     | ReservationBroken
     | HoldsBroken
-    | PromiseTermsDefined,
+    | PromiseTermsDefined
+    | StockLow
+    | StockRecovered,
 ) -> SkuPart:
     """The SKU after an event of its own stream."""
     if isinstance(event, PromiseTermsDefined):
-        return replace(part, terms=terms_of(event))
+        return replace(part, terms=terms_of(event, part.terms))
+    if isinstance(event, StockLow | StockRecovered):
+        assert part.terms is not None, f"{event.sku} has no terms by which it is low"
+        return replace(part, terms=replace(part.terms, low=isinstance(event, StockLow)))
     if isinstance(event, HoldsBroken):
         lost = [(HOLDER + hold.promise_id, -hold.quantity, None) for hold in event.holds]
         return reclaimed(part, event.movements, lost)

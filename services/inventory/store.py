@@ -6,12 +6,16 @@ depends on them but speed: they can be thrown away at any time, and are made aga
 """
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from typing import Any
 
+from libs.events.catalogue import decode
+from libs.events.promise import PromiseTermsDefined
 from libs.events.record import record
 from services.inventory.past import Asked, Stood, Units, plus
+from services.inventory.terms import Terms, terms_of
 
 EVERY = 128
 """Movements of a SKU from one snapshot to the next; the index `ledger_due` knows it too. See ADR 41."""
@@ -57,6 +61,15 @@ _AS_OF = """
     SELECT number, node, bucket, sum(units)::bigint, 0 FROM sides
     GROUP BY number, node, bucket HAVING sum(units) <> 0
     ORDER BY number, node NULLS FIRST"""
+_TERMS = """
+    SELECT terms.version, terms.payload
+    FROM unnest($2::text[], $3::timestamptz[]) WITH ORDINALITY AS asked(sku, moment, number)
+    LEFT JOIN LATERAL (
+        SELECT version, payload FROM log
+        WHERE tenant = $1 AND stream = 'sku/' || asked.sku AND type = 'oms.inventory.promise_terms_defined'
+            AND recorded_at <= moment
+        ORDER BY stream_version DESC LIMIT 1) AS terms ON true
+    ORDER BY number"""
 _SKUS = """
     SELECT DISTINCT sku FROM balance
     WHERE tenant = $1 AND sku > $2 AND ($3::text IS NULL OR node = $3) ORDER BY sku LIMIT $4"""
@@ -122,6 +135,23 @@ async def as_of(connection: Connection, tenant: str, asked: Sequence[Asked]) -> 
         stood.append(Stood(asked[number - 1], head["units"], head["late"], units))
     assert len(stood) == len(asked), "a question was not answered"
     return stood
+
+
+async def with_terms(connection: Connection, tenant: str, stood: Sequence[Stood]) -> list[Stood]:
+    """The answers with the terms by which the SKUs were promised, as was known at the earlier moment. Terms
+    hold from when they are decided: nobody tells of them late."""
+    moments = [min(one.asked.at, one.asked.known_at or _OPEN) for one in stood]
+    rows = await connection.fetch(_TERMS, tenant, [one.asked.sku for one in stood], moments)
+    return [
+        one if row["payload"] is None else replace(one, terms=_terms(row["version"], row["payload"]))
+        for one, row in zip(stood, rows, strict=True)
+    ]
+
+
+def _terms(version: int, payload: str) -> Terms:
+    defined = decode(PromiseTermsDefined.TYPE, version, payload.encode())
+    assert isinstance(defined, PromiseTermsDefined)
+    return terms_of(defined, None)
 
 
 async def skus(connection: Connection, tenant: str, node: str | None, after: str, limit: int) -> list[str]:

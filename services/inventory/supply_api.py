@@ -28,6 +28,7 @@ from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
+from services.inventory.availability import read_sku
 from services.inventory.reconcile import LOOKBACK, Place, explain
 from services.inventory.reorder import Terms, need
 
@@ -118,6 +119,7 @@ def supply_routes(edge: Edge) -> APIRouter:
         _take(router, edge, path, command, summary)
     _counts(router, edge, keepers)
     _feeds(router, edge, keepers)
+    _needs(router, edge)
     _readings(router, edge)
 
     @router.put("/rules", status_code=202, summary="Replace the rules for facts from outside")
@@ -224,29 +226,6 @@ def _readings(router: APIRouter, edge: Edge) -> None:
             found = await book.idle(connection, claims.tenant, since, (sku or "", node or ""), limit)
         return _json({"shelves": found})
 
-    @router.get("/needs", summary="Reorder points from what left, and what to buy, by SKU and node")
-    async def read_needs(
-        claims: readers,
-        lead_days: Annotated[int, Query(ge=1, le=365)] = 14,
-        service: Annotated[
-            float, Query(gt=0.5, lt=1, description="Share of cycles without a stock-out.")
-        ] = 0.95,
-        days: Annotated[int, Query(ge=7, le=730)] = 90,
-        cover_days: Annotated[int, Query(ge=1, le=365)] = 30,
-        limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
-        after: Annotated[Sku | None, Query(description="The `next` of the page before.")] = None,
-    ) -> Response:
-        terms = Terms(days, lead_days, service, cover_days)
-        today = datetime.now(UTC).date()
-        async with edge.reading() as connection:
-            rows = await book.demand(connection, claims.tenant, after or "", limit, today, days)
-        skus = sorted({sku for (sku, _), *_ in rows})
-        found = [
-            {"sku": sku, "node": node, **asdict(need(terms, left, on_hand, inbound))}
-            for (sku, node), left, on_hand, inbound in rows
-        ]
-        return _json({"needs": found, "next": skus[-1] if len(skus) == limit else None})
-
     @router.get("/{sku}/supply", summary="What is to come of a SKU, and what of it is not on hand")
     async def read_supply(claims: readers, sku: Sku) -> Response:
         async with edge.reading() as connection:
@@ -277,6 +256,41 @@ def _readings(router: APIRouter, edge: Edge) -> None:
                 "Check the other system's clock and time zone.",
             )
         return _json({"results": await _compared(edge, claims.tenant, body)})
+
+
+def _needs(router: APIRouter, edge: Edge) -> None:
+    readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
+    parts_of = edge.reader(read_sku)
+
+    @router.get("/needs", summary="Reorder points from what left, and what to buy, by SKU and node")
+    async def read_needs(
+        claims: readers,
+        lead_days: Annotated[int, Query(ge=1, le=365)] = 14,
+        service: Annotated[
+            float, Query(gt=0.5, lt=1, description="Share of cycles without a stock-out.")
+        ] = 0.95,
+        days: Annotated[int, Query(ge=7, le=730)] = 90,
+        cover_days: Annotated[int, Query(ge=1, le=365)] = 30,
+        limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
+        after: Annotated[Sku | None, Query(description="The `next` of the page before.")] = None,
+    ) -> Response:
+        terms = Terms(days, lead_days, service, cover_days)
+        today = datetime.now(UTC).date()
+        async with edge.reading() as connection:
+            rows = await book.demand(connection, claims.tenant, after or "", limit, today, days)
+        skus = sorted({sku for (sku, _), *_ in rows})
+        parts = await parts_of(claims.tenant, [f"sku/{sku}" for sku in skus])
+        low = {stream for stream, part in parts.items() if part.terms is not None and part.terms.low}
+        found = [
+            {
+                "sku": sku,
+                "node": node,
+                **asdict(need(terms, left, on_hand, inbound)),
+                "low": f"sku/{sku}" in low,
+            }
+            for (sku, node), left, on_hand, inbound in rows
+        ]
+        return _json({"needs": found, "next": skus[-1] if len(skus) == limit else None})
 
 
 async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) -> list[Command]:

@@ -1,17 +1,22 @@
-"""What of a SKU's free units may be promised to whom: a reserve kept from all, and channels' shares.
+"""What of a SKU's free units may be promised to whom: a reserve kept from all, and channels' shares; what a
+channel shows of what it could be promised; and with how few units the SKU is low.
 
 Shares are levels, not quotas: `units` of what is free stay for a channel, whatever it sold before, and other
 channels see what is above them. So a share needs no count of its own that could go wrong, and an empty shelf
 has none. A share may be lent: a channel that it lends to may take from it.
 """
 
-from dataclasses import field
+from dataclasses import field, replace
 
+from libs.events.availability import StockLow, StockRecovered
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from libs.events.record import record
 from services.inventory.refuse import refused
+
+LEVEL = "level"
+"""The timer by which a SKU is asked whether it is low: left by who follows its figures (`availability`)."""
 
 
 @record
@@ -25,25 +30,67 @@ class Terms:
     lends_to: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Who may take from a channel's share."""
 
+    buffers: dict[str, int] = field(default_factory=dict)
+    """Units that a channel is not promised."""
+    sold_out_at: dict[str, int] = field(default_factory=dict)
+    """With so many available or fewer, a channel shows none."""
+    shown_max: dict[str, int] = field(default_factory=dict)
+    low_at: int | None = None
+    recovered_at: int = 0
+    low: bool = False
+    """The SKU was told to be low, and not to have recovered since."""
+
     def withheld(self, channel: str | None) -> int:
         """Free units that an order of this channel may not have."""
         others = 0
         for owner, units in self.shares.items():
             if owner != channel and channel not in self.lends_to.get(owner, ()):
                 others += units
-        return self.safety_stock + others
+        own = 0 if channel is None else self.buffers.get(channel, 0)
+        return self.safety_stock + others + own
+
+    def shown(self, channel: str, available: int) -> int:
+        """What a channel shows of what it could be promised."""
+        if available <= self.sold_out_at.get(channel, 0):
+            return 0
+        return min(available, self.shown_max.get(channel, available))
+
+    def named(self) -> list[str]:
+        """Channels with a figure of their own, in order."""
+        borrowers = (channel for lent in self.lends_to.values() for channel in lent)
+        return sorted({*self.shares, *self.buffers, *self.sold_out_at, *self.shown_max, *borrowers})
+
+    def changes_level(self, free: int) -> bool:
+        """Whether the SKU, with so many free units, becomes low or has recovered. Between the two levels it
+        stays what it was."""
+        if self.low:
+            return self.low_at is None or free >= self.recovered_at
+        return self.low_at is not None and free <= self.low_at
 
 
 def define(known: Terms | None, heard: Envelope[Contract], command: DefinePromiseTerms) -> list[Event]:
     """The SKU's new terms; nothing when they are so already."""
-    channels = [share.channel for share in command.shares]
-    if twice := sorted({channel for channel in channels if channels.count(channel) > 1}):
+    for channels, what in (
+        ([share.channel for share in command.shares], "share of"),
+        ([one.channel for one in command.channels], "way of selling"),
+    ):
+        if twice := sorted({channel for channel in channels if channels.count(channel) > 1}):
+            return [
+                refused(
+                    heard,
+                    "channel_twice",
+                    f"{', '.join(twice)}: a channel has one {what} {command.sku}.",
+                    "Send one a channel; units of shares are added up.",
+                )
+            ]
+    low_at, recovered_at = command.low_at or 0, command.recovered_at
+    if recovered_at is not None and recovered_at <= low_at:
         return [
             refused(
                 heard,
-                "channel_twice",
-                f"{', '.join(twice)}: a channel has one share of {command.sku}.",
-                "Add the units up and send one share a channel.",
+                "levels_crossed",
+                f"{command.sku} cannot be low at {low_at} and recovered at {recovered_at}.",
+                "Send a recovered_at above low_at, or none.",
             )
         ]
     defined = PromiseTermsDefined(
@@ -51,22 +98,37 @@ def define(known: Terms | None, heard: Envelope[Contract], command: DefinePromis
         terms_version=1 if known is None else known.version + 1,
         safety_stock=command.safety_stock,
         shares=command.shares,
+        channels=command.channels,
+        low_at=command.low_at,
+        recovered_at=command.recovered_at,
     )
-    after = terms_of(defined)
-    if known is not None and (known.safety_stock, known.shares, known.lends_to) == (
-        after.safety_stock,
-        after.shares,
-        after.lends_to,
-    ):
+    if known is not None and replace(terms_of(defined, known), version=known.version) == known:
         return []
     return [defined]
 
 
-def terms_of(event: PromiseTermsDefined) -> Terms:
-    """The terms as a SKU's part keeps them."""
+def look_at_level(sku: str, terms: Terms | None, free: int) -> list[Event]:
+    """That the SKU is low, or is not any more; nothing where that was told already."""
+    if terms is None or not terms.changes_level(free):
+        return []
+    if terms.low or terms.low_at is None:
+        return [StockRecovered(sku=sku, free=free, terms_version=terms.version)]
+    return [StockLow(sku=sku, free=free, low_at=terms.low_at, terms_version=terms.version)]
+
+
+def terms_of(event: PromiseTermsDefined, before: Terms | None) -> Terms:
+    """The terms as a SKU's part keeps them. Whether it was told to be low stays so."""
+    low_at, channels = event.low_at, event.channels
+    recovers = 0 if low_at is None else event.recovered_at or low_at + max(1, low_at // 10)
     return Terms(
         event.terms_version,
         event.safety_stock,
         {share.channel: share.units for share in event.shares},
         {share.channel: share.lends_to for share in event.shares if share.lends_to},
+        {one.channel: one.buffer for one in channels if one.buffer},
+        {one.channel: one.sold_out_at for one in channels if one.sold_out_at},
+        {one.channel: one.shown_max for one in channels if one.shown_max},
+        low_at,
+        recovers,
+        before is not None and before.low,
     )

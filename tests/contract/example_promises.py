@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from libs.events import availability as a
 from libs.events import promise as p
 from libs.events.inventory import TermsUsed
 from tests.contract.example_parts import HEART, LANTERN, ORDER, PLACED_AT, Pairs
@@ -19,14 +20,39 @@ def soft(source: p.SoftBucket, target: p.SoftBucket) -> tuple[p.HoldMovement, ..
 
 
 SHARES = (p.Share(channel="marketplace", units=5, lends_to=("web",)),)
+SOLD: dict[str, Any] = {
+    "channels": (p.ChannelTerms(channel="pos", buffer=1, sold_out_at=2, shown_max=20),),
+    "low_at": 10,
+    "recovered_at": 15,
+}
 HELD: Pairs = (
     (
-        p.DefinePromiseTerms(sku=HEART, safety_stock=2, shares=SHARES),
+        p.DefinePromiseTerms(sku=HEART, safety_stock=2, shares=SHARES, **SOLD),
         p.DefinePromiseTerms(sku=HEART),
     ),
     (
-        p.PromiseTermsDefined(sku=HEART, terms_version=3, safety_stock=2, shares=SHARES),
+        p.PromiseTermsDefined(sku=HEART, terms_version=3, safety_stock=2, shares=SHARES, **SOLD),
         p.PromiseTermsDefined(sku=HEART, terms_version=1),
+    ),
+    (
+        a.SkuAvailability(
+            sku=HEART,
+            version=31,
+            position=12,
+            terms_version=3,
+            available=11,
+            channels=(a.ChannelAvailability(channel="marketplace", available=16, shown=16),),
+            low=True,
+        ),
+        a.SkuAvailability(sku=HEART, version=1, position=0, available=0),
+    ),
+    (
+        a.StockLow(sku=HEART, free=10, low_at=10, terms_version=3),
+        a.StockLow(sku=HEART, free=0, low_at=0, terms_version=1),
+    ),
+    (
+        a.StockRecovered(sku=HEART, free=15, terms_version=3),
+        a.StockRecovered(sku=HEART, free=1, terms_version=1),
     ),
     (
         p.HoldStock(promise_id=PROMISE, lines=WANTED, ttl_seconds=900, channel="web"),

@@ -12,7 +12,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from cli.contracts import ROOT
-from libs.events.catalogue import BY_TYPE, COMMANDS, EVENTS, encode
+from libs.events.catalogue import BY_TYPE, COMMANDS, EVENTS, STATES, encode
 from libs.events.contract import Command, Event
 from libs.events.envelope import Envelope
 from libs.events.release import key_of, schema_id
@@ -68,12 +68,12 @@ def test_every_reference_leads_somewhere() -> None:
 def test_channels_are_the_topics_and_hold_every_version_that_may_lie_on_them() -> None:
     heard = {f"oms.{stage}.commands" for stage in COMMANDS if COMMANDS[stage]}
     said = {f"oms.{stage}.events" for stage in EVENTS}
-    assert set(DOCUMENT["channels"]) == heard | said
+    assert set(DOCUMENT["channels"]) == heard | said | set(STATES)
     assert heard | said <= set(lifecycle_topics())
     for name, channel in DOCUMENT["channels"].items():
         assert channel["address"] == channel["bindings"]["kafka"]["topic"] == name
         _, stage, kind = name.split(".")
-        group = COMMANDS[stage] if kind == "commands" else EVENTS[stage]
+        group = STATES.get(name) or (COMMANDS[stage] if kind == "commands" else EVENTS[stage])
         assert set(channel["messages"]) == {f"{c.TYPE}.v{v}" for c in group for v in range(1, c.VERSION + 1)}
 
 

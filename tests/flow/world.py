@@ -20,6 +20,7 @@ from libs.runtime.memory_broker import Member, MemoryBroker
 from libs.runtime.memory_log import MemoryLog
 from libs.runtime.relay import Relay
 from libs.runtime.stage import Stage, commands_topic
+from libs.runtime.state_topic import Follower
 from libs.runtime.wire import Record
 from services.fulfillment.app import STAGE as FULFILLMENT
 from services.intake.app import STAGE as INTAKE
@@ -27,6 +28,7 @@ from services.inventory.app import STAGE as INVENTORY
 from services.notifications.app import STAGE as NOTIFICATIONS
 from services.returns.app import STAGE as RETURNS
 from services.routing.app import STAGE as ROUTING
+from tests.flow.marks import MemoryMarks
 
 STAGES = (INTAKE, INVENTORY, ROUTING, FULFILLMENT, NOTIFICATIONS, RETURNS)
 TENANT = "acme"
@@ -49,12 +51,13 @@ class Clock:
 
 @dataclass
 class Process:
-    """One process of a stage: a loop and a relay over the stage's log."""
+    """One process of a stage: a loop, a relay, and what tells of its states, over the stage's log."""
 
     stage: Stage
     log: MemoryLog
     loop: StageLoop = field(init=False)
     relay: Relay = field(init=False)
+    follower: Follower | None = None
     halts: list[str] = field(default_factory=list)
 
     def start(self, world: "World") -> None:
@@ -77,15 +80,24 @@ class Process:
             anchor_seconds=0.0,
             clock=world.clock,
         )
+        if self.stage.states is not None:
+            marks = MemoryMarks(self.log, world.followed)
+            told = (self.stage.states, self.stage.name, self.log, marks, world.broker, world.lane_of)
+            self.follower = Follower(*told, clock=world.clock)
 
     async def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         offsets = await self.loop.assigned(partitions)
-        await self.relay.own(sorted({lane for _, lane in partitions}))
+        lanes = sorted({lane for _, lane in partitions})
+        await self.relay.own(lanes)
+        if self.follower is not None:
+            await self.follower.own(lanes)
         return offsets
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         self.loop.revoked(partitions)
         self.relay.disown(sorted({lane for _, lane in partitions}))
+        if self.follower is not None:
+            self.follower.disown(sorted({lane for _, lane in partitions}))
 
     async def handle(self, records: Sequence[Record]) -> None:
         await self.loop.handle(records)
@@ -95,12 +107,16 @@ class Process:
 
     def committed(self, writes: Writes, records: int, seconds: float) -> None:
         self.relay.committed(writes.rows)
+        if self.follower is not None:
+            self.follower.committed(writes)
 
     def halted(self, lane: int, why: str) -> None:
         self.halts.append(why)
 
     def uncertain(self) -> None:
         self.relay.catch_up()
+        if self.follower is not None:
+            self.follower.catch_up()
 
 
 class World:
@@ -114,6 +130,8 @@ class World:
         self.logs = {stage.name: MemoryLog() for stage in STAGES}
         self.processes: dict[str, Process] = {}
         self.members: dict[str, Member] = {}
+        self.followed: dict[int, int] = {}
+        """By lane, how far inventory's states are told."""
         self._sent = 0
 
     async def start(self) -> "World":
@@ -159,6 +177,8 @@ class World:
             happened += await self.members[name].poll(self.polled_max)
             happened += await self.processes[name].loop.work()
             happened += await self.processes[name].relay.turn()
+            follower = self.processes[name].follower
+            happened += await follower.turn() if follower is not None else 0
         return happened
 
     async def settle(self) -> None:

@@ -71,6 +71,20 @@ def test_terms_are_sent_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ended.json["terms_version"] == 3
 
 
+def test_what_channels_show_and_when_it_is_low_are_sent_with_the_terms(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = FakeEdges({("inventory", "/v1/promise-terms/MUG"): decided(terms_version=4)})
+    ways = ["--buffer", "pos=1", "--sold-out-at", "pos=2", "--shown-max", "web=50", "--low-at", "20"]
+    run(fake, promises, monkeypatch, ["stock", "promise", "terms", "MUG", *ways])
+    [body] = fake.bodies("/v1/promise-terms/MUG")
+    assert isinstance(body, dict)
+    pos, web = {"channel": "pos", "buffer": 1, "sold_out_at": 2}, {"channel": "web", "shown_max": 50}
+    assert body["channels"] == [pos, web]
+    assert body["low_at"] == 20
+    assert "recovered_at" not in body
+
+
 def test_a_share_that_is_not_there_is_not_lent(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["stock", "promise", "terms", "MUG", "--lend", "web:pos"]
     ended = run(FakeEdges(), promises, monkeypatch, arguments)
@@ -79,7 +93,14 @@ def test_a_share_that_is_not_there_is_not_lent(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_basket_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = {"available": 3, "on_hand": 5, "promised": 1, "safety_stock": 1, "kept_for_others": 0}
+    figures = {
+        "available": 3,
+        "on_hand": 5,
+        "promised": 1,
+        "safety_stock": 1,
+        "kept_for_others": 0,
+        "shown": 2,
+    }
     one = {"sku": "MUG", "quantity": 4, "short": 1, "waiting": 0, **figures}
     told = {"available": False, "channel": "web", "skus": [one]}
     fake = FakeEdges({("inventory", "/v1/availability"): told})
@@ -87,5 +108,5 @@ def test_a_basket_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = run(fake, stock, monkeypatch, arguments)
     assert fake.bodies("/v1/availability") == [{"lines": [{"sku": "MUG", "quantity": 4}], "channel": "web"}]
     assert "Not all of it can be promised to web now." in ended.said
-    assert ended.err.splitlines()[-1].split() == ["MUG", "4", "3", "5", "1", "1", "0", "0"]
+    assert ended.err.splitlines()[-1].split() == ["MUG", "4", "3", "2", "5", "1", "1", "0", "0"]
     assert ended.json == {"ok": True, "tenant": "main", **told}

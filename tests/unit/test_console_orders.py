@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.events.availability import AVAILABILITY_EVENTS
 from libs.events.catalogue import EVENTS
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
@@ -242,7 +243,9 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
     lives: list[Callable[[str], Life]] = list(LIVES.values())
     told = {e.body.TYPE: e.body for life in lives for e in in_order(life(ORDER))}
     of_orders = {event.TYPE for events in EVENTS.values() for event in events if event.stream is not None}
-    outside = {event.TYPE for event in EVENTS["inventory"] if event in OUTSIDE_EVENTS}
+    outside = {
+        event.TYPE for event in EVENTS["inventory"] if event in (*OUTSIDE_EVENTS, *AVAILABILITY_EVENTS)
+    }
     elsewhere = {e.TYPE for e in (*receipts(ORDER), *baskets())} | {"oms.routing.node_defined"} | outside
     assert of_orders - elsewhere == set(told)
     for event in told.values():

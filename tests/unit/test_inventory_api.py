@@ -195,6 +195,8 @@ async def test_a_basket_is_looked_up_and_nothing_is_claimed(client: httpx.AsyncC
         "promised": 0,
         "waiting": 0,
         "safety_stock": 1,
+        "shown": 3,
+        "buffer": 0,
         "kept_for_others": 2,
         "terms_version": 1,
         "nodes": [{"node": "N1", "on_hand": 5}, {"node": "N2", "on_hand": 1}],

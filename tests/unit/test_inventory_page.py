@@ -3,9 +3,13 @@
 import re
 from pathlib import Path
 
+from libs.events.availability import SkuAvailability
 from libs.events.contract import Contract
 from libs.events.inventory import NETWORK
-from libs.events.promise import DefinePromiseTerms, HoldStock, Share, Wanted
+from libs.events.promise import ChannelTerms, DefinePromiseTerms, HoldStock, Share, Wanted
+from libs.events.timer import TimerDue
+from libs.runtime.stage import dump_part
+from services.inventory.availability import state
 from services.inventory.stock import EMPTY_SKU, SkuPart
 from tests.unit.inventory_trade import accepted, adjust, line, of_basket, receive, routed
 from tests.unit.inventory_world import World
@@ -13,9 +17,9 @@ from tests.unit.inventory_world import World
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "inventory.md").read_text()
 
 
-def rows() -> list[tuple[str, list[int]]]:
-    """(step, figures) of each row of the example."""
-    table = PAGE.partition("<!-- worked -->")[2].partition("<!-- /worked -->")[0]
+def rows(name: str = "worked") -> list[tuple[str, list[int]]]:
+    """(step, figures) of each row of an example."""
+    table = PAGE.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
     found = []
     for text in table.splitlines():
         step = re.search(r"`([^`]+)`", text)
@@ -31,6 +35,12 @@ def read(step: str) -> Contract | None:
             return receive("MUG", int(units), "LON")
         case ["adjust", units]:
             return adjust("MUG", int(units), "LON")
+        case ["terms"]:
+            ways = (
+                ChannelTerms(channel="marketplace", buffer=5, sold_out_at=10),
+                ChannelTerms(channel="web", shown_max=20),
+            )
+            return DefinePromiseTerms(sku="MUG", channels=ways, low_at=15)
         case ["terms", "safety", safety, "web", units]:
             share = Share(channel="web", units=int(units), lends_to=("pos",))
             return DefinePromiseTerms(sku="MUG", safety_stock=int(safety), shares=(share,))
@@ -77,3 +87,30 @@ def test_each_figure_of_the_worked_example_is_what_comes_of_its_steps() -> None:
         while soon := [t for t in world.timers.values() if t.name != "expire"]:
             world.due(soon[0])
         assert figures(world) == expected, f"after `{step}`"
+
+
+def said_of(world: World) -> tuple[SkuAvailability, tuple[str, ...]]:
+    """What the channels are told, and the timers that it wants."""
+    said = state("sku/MUG", 1, dump_part(world.parts["sku/MUG"]))
+    assert said is not None
+    return said
+
+
+def test_each_figure_that_channels_show_is_what_comes_of_the_terms() -> None:
+    world, told = World(), rows("shown")
+    assert len(told) >= 6
+    for step, expected in told:
+        body = read(step)
+        assert body is not None
+        world.take(body)
+        for name in said_of(world)[1]:
+            world.take(TimerDue(timer_stream="sku/MUG", name=name))
+        part, (said, due) = world.parts["sku/MUG"], said_of(world)
+        assert isinstance(part, SkuPart)
+        assert due == (), "told once"
+        by_channel = {one.channel: [one.available, one.shown] for one in said.channels}
+        alike = [said.available] * 2
+        channels = [by_channel.get(name, alike) for name in ("marketplace", "web")]
+        assert [part.free, said.available, *channels[0], *channels[1], int(said.low)] == expected, (
+            f"after `{step}`"
+        )
