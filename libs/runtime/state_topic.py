@@ -40,6 +40,7 @@ _REST = 4
 """It rests so many times as long as it worked: under load it takes a fifth of its own time, and coalesces."""
 _MARK_SECONDS = 1.0
 _AGAIN_SECONDS = 1.0
+_LAST_TURNS = 20
 _MARK = """
     WITH soon AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO state_topic (topic, lane, followed)
@@ -275,9 +276,11 @@ class Follower:
             await self.mark()
 
     async def finish(self) -> None:
-        """Tell all that there is to tell, and store how far that is."""
-        while await self.turn():
-            pass
+        """Tell what there is to tell, and store how far that is. Where others go on changing what was told, it
+        is left to them, and to who takes the lanes over."""
+        for _ in range(_LAST_TURNS):
+            if not await self.turn():
+                break
         await self.mark()
 
     async def mark(self) -> None:
