@@ -7,17 +7,20 @@ nothing is done twice.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from zlib import crc32
 
 from cli.client import Edges, undecided
 from cli.rowfile import digest, read_rows, whole
 from libs.runtime.complaint import Complaint
 
 BATCH_ROWS_MAX = 500
+SENDERS_MAX = 4
 FAILURES_KEPT_MAX = 1000
 COLUMNS = ("sku", "quantity", "pack_size")
 MAP_COLUMNS = ("theirs", "sku", "pack_size")
@@ -25,6 +28,8 @@ _PACKS_MAX, _PACK_MAX = 1_000_000, 100_000
 Mode = Literal["full", "delta"]
 SkuMap = dict[str, tuple[str, int]]
 """Their SKU → ours, and units of a pack."""
+Batch = list[tuple[int, dict[str, Any]]]
+"""Lines and their rows."""
 
 
 @dataclass(slots=True)
@@ -132,31 +137,62 @@ def announce(edges: Edges, file: FeedFile, found: Loaded) -> bool:
     return any(event["data"].get("held") for event in answer["events"])
 
 
-def load(edges: Edges, file: FeedFile, progress: Callable[[int], None] = lambda rows: None) -> Loaded:
-    """Send every row that can be read; each is answered with its line."""
+def senders_for(rows: int) -> int:
+    """How many should send a file of so many rows: one, unless it is more than a request for each."""
+    return max(1, min(SENDERS_MAX, rows // BATCH_ROWS_MAX))
+
+
+def load(
+    doors: Sequence[Edges], file: FeedFile, progress: Callable[[int], None] = lambda rows: None
+) -> Loaded:
+    """Send every row that can be read; each is answered with its line.
+
+    A request is answered when its rows are decided, so several are under way: one at each door. All rows of a
+    SKU go through one door, so the first of two that name one SKU stays the first.
+    """
     so_far = Loaded()
     run = run_id(file)
-    batch: list[tuple[int, dict[str, Any]]] = []
-    for line, row in file.rows():
-        so_far.rows += 1
-        if isinstance(row, str):
-            so_far.fail(line, "unreadable", row)
-            continue
-        batch.append((line, row | ({"run_id": run} if file.mode == "full" else {})))
-        if len(batch) == BATCH_ROWS_MAX:
-            _send(edges, file, run, batch, so_far)
-            progress(so_far.rows)
-            batch = []
-    if batch:
-        _send(edges, file, run, batch, so_far)
+    batches: list[Batch] = [[] for _ in doors]
+    sent: list[Future[Loaded] | None] = [None] * len(doors)
+
+    def send(door: int) -> None:
+        _collect(sent[door], so_far)
+        sent[door] = pool.submit(_send, doors[door], file, run, batches[door])
+        batches[door] = []
+
+    with ThreadPoolExecutor(len(doors)) as pool:
+        for line, row in file.rows():
+            so_far.rows += 1
+            if isinstance(row, str):
+                so_far.fail(line, "unreadable", row)
+                continue
+            door = crc32(row["sku"].encode()) % len(doors)
+            batches[door].append((line, row | ({"run_id": run} if file.mode == "full" else {})))
+            if len(batches[door]) == BATCH_ROWS_MAX:
+                send(door)
+                progress(so_far.rows)
+        for door, batch in enumerate(batches):
+            if batch:
+                send(door)
+            _collect(sent[door], so_far)
     so_far.failures.sort()
     return so_far
 
 
-def _send(
-    edges: Edges, file: FeedFile, run: str, batch: list[tuple[int, dict[str, Any]]], so_far: Loaded
-) -> None:
+def _collect(sent: Future[Loaded] | None, so_far: Loaded) -> None:
+    """Wait for a request, and add what became of its rows."""
+    if sent is None:
+        return
+    done = sent.result()
+    so_far.taken += done.taken
+    so_far.units += done.units
+    so_far.kinds += done.kinds
+    so_far.failures += done.failures[: max(0, FAILURES_KEPT_MAX - len(so_far.failures))]
+
+
+def _send(edges: Edges, file: FeedFile, run: str, batch: Batch) -> Loaded:
     """One batch. Its key is the run and its first line, so the same file again asks for the same answers."""
+    found = Loaded()
     key = hashlib.blake2b(f"{file.feed}/{run}/{batch[0][0]}".encode(), digest_size=16).hexdigest()
     body = {"items": [row for _, row in batch]}
     answer = edges.send("inventory", f"/v1/stock/feeds/{file.feed}/rows", body, wait_seconds=30, key=key)
@@ -164,9 +200,10 @@ def _send(
         problem = result.get("problem")
         if problem is not None:
             code = str(problem.get("type", "")).rpartition(":")[2]
-            so_far.fail(line, code, f"{problem['detail']} {problem.get('next_step', '')}".strip())
+            found.fail(line, code, f"{problem['detail']} {problem.get('next_step', '')}".strip())
         elif not result.get("decided"):
-            so_far.fail(line, "undecided", "Taken, and not decided within the time waited.")
+            found.fail(line, "undecided", "Taken, and not decided within the time waited.")
         else:
-            so_far.taken += 1
-            so_far.units += max(0, row["packs"] * row["pack_size"])
+            found.taken += 1
+            found.units += max(0, row["packs"] * row["pack_size"])
+    return found

@@ -1,6 +1,7 @@
 """`orderlog stock feed`: what vendors, 3PLs and stores have, from a file of any size."""
 
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ import typer
 from rich.progress import TextColumn
 
 from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
-from cli.feedfile import FeedFile, Loaded, announce, load, read_map, run_id, survey
+from cli.feedfile import FeedFile, Loaded, announce, load, read_map, run_id, senders_for, survey
 from cli.moments import moment
 from cli.output import JsonOption, bar, console, emit, table
 from cli.text import add_row, count, tell
@@ -102,7 +103,10 @@ def feed_file(
             )
         with bar(TextColumn("{task.completed:,} rows")) as bars:
             task = bars.add_task("loading", total=surveyed.rows)
-            done = load(edges, it, lambda rows: bars.update(task, completed=rows))
+            with ExitStack() as more:
+                others = range(senders_for(surveyed.rows) - 1)
+                doors = [edges, *(more.enter_context(connect(tenant)) for _ in others)]
+                done = load(doors, it, lambda rows: bars.update(task, completed=rows))
     seconds = round(time.monotonic() - began, 2)
     _tell(file.name, done, seconds)
     if json:

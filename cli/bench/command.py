@@ -103,15 +103,18 @@ BasketsOption = Annotated[int, typer.Option(min=100, max=1_000_000, help="Basket
 
 @app.command("availability")
 def run_availability(
-    baskets: BasketsOption = 5_000, rounds: RoundsOption = 1, json: JsonOption = False
+    baskets: BasketsOption = 5_000,
+    changes: Annotated[int, typer.Option(min=10, help="Changes of stock.")] = 200,
+    rounds: RoundsOption = 1,
+    json: JsonOption = False,
 ) -> None:
-    """What of a basket could be promised, asked over HTTP five hundred times a second.
+    """What of a basket could be promised, asked 500 times a second; and from a change to the channels' topic.
 
     Example: orderlog bench availability --baskets 5000 --rounds 5
     """
     from cli.bench.parts import Run
 
-    _part("availability", Run(baskets=baskets), rounds, json)
+    _part("availability", Run(baskets=baskets, changes=changes), rounds, json)
 
 
 @app.command("promise")
@@ -231,6 +234,21 @@ def run_asof(
     from cli.bench.parts import Run
 
     _part("asof", Run(asof_movements=movements, asof_questions=questions), rounds, json)
+
+
+@app.command("feed")
+def run_feed(
+    rows: Annotated[int, typer.Option(min=100, max=10_000_000, help="Rows of the file.")] = 1_000_000,
+    rounds: RoundsOption = 1,
+    json: JsonOption = False,
+) -> None:
+    """A vendor's file through the running stages: rows a second, and memory.
+
+    Example: orderlog bench feed --rows 20000 --json
+    """
+    from cli.bench.parts import Run
+
+    _part("feed", Run(feed_rows=rows), rounds, json)
 
 
 def _part(name: str, run: "Run", rounds: int, json: bool) -> None:

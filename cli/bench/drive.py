@@ -115,11 +115,18 @@ class Drive:
     @asynccontextmanager
     async def watching(self, stage: str) -> AsyncIterator[AIOKafkaConsumer]:
         """A consumer that sees what the stage publishes from now on."""
+        async with self.reading(events_topic(stage)) as consumer:
+            yield consumer
+
+    @asynccontextmanager
+    async def reading(self, *topics: str) -> AsyncIterator[AIOKafkaConsumer]:
+        """A consumer that sees what is published on these topics from now on."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.settings.kafka, enable_auto_commit=False)
         await consumer.start()
         fetch_together(consumer)
         try:
-            places = [TopicPartition(events_topic(stage), n) for n in range(self.settings.partitions)]
+            lanes = range(self.settings.partitions)
+            places = [TopicPartition(topic, lane) for topic in topics for lane in lanes]
             consumer.assign(places)
             await consumer.seek_to_end(*places)
             for place in places:

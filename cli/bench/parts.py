@@ -16,6 +16,7 @@ from cli.bench import ledger as ledger_of
 from cli.bench import safety as safety_of
 from cli.bench import screen as screen_of
 from cli.bench.drive import Progress
+from cli.bench.feeding import feed as load_feed
 from cli.bench.figures import Aim, Reading, percentile
 from cli.bench.flash import flash as hold_sale
 from cli.bench.floor import floor
@@ -23,6 +24,7 @@ from cli.bench.lifecycle import Lifecycle
 from cli.bench.lifecycle import lifecycle as run_lifecycle
 from cli.bench.orders import CHOICES
 from cli.bench.paced import Paced, paced
+from cli.bench.telling import telling
 from deploy.local import replicas as processes
 from deploy.local import stack
 from deploy.local.progress import Progress as UpProgress
@@ -36,6 +38,8 @@ AT_HALF_LOAD = Aim(250, at_most=True)
 ANSWERED = Aim(20, at_most=True)
 BASKETS_A_SECOND = 500
 HELD_A_SECOND = 200
+CHANGES_A_SECOND = 20
+TOLD = Aim(100, at_most=True)
 AT_REST = Aim(50, at_most=True)
 REBUILT = Aim(20_000)
 OF_READING = Aim(0.3)
@@ -64,6 +68,8 @@ class Run:
     slow_orders: int = 100
     overload_seconds: float = 20.0
     baskets: int = 5_000
+    changes: int = 200
+    feed_rows: int = 1_000_000
     growth: tuple[int, ...] = (10_000,)
     console_orders: int = 100_000
     console_seconds: float = 15.0
@@ -155,6 +161,25 @@ def availability(run: Run) -> Iterator[Reading]:
     shown = run.progress(f"availability: {BASKETS_A_SECOND} baskets a second")
     found = run.wait(asking.availability(BASKETS_A_SECOND, run.baskets, shown))
     yield from _asked("availability", found)
+
+
+def told(run: Run) -> Iterator[Reading]:
+    """From a decision to the topic that tells the channels, at rest."""
+    shown = run.progress(f"availability: {run.changes} changes, {CHANGES_A_SECOND} a second")
+    found = run.wait(telling(CHANGES_A_SECOND, run.changes, shown))
+    yield Reading("availability", "from decision to topic: p50", found.p50_ms, "ms")
+    yield Reading("availability", "from decision to topic: p99", found.p99_ms, "ms", TOLD)
+
+
+def feed(run: Run) -> Iterator[Reading]:
+    """A vendor's file, loaded from the command line."""
+    found = load_feed(run.feed_rows, run.progress(f"feed of {run.feed_rows:,} rows"))
+    yield Reading("feed", "rows", found.rows, "rows")
+    yield Reading("feed", "rows not taken", found.rows - found.taken, "rows", NONE)
+    yield Reading("feed", "rows a second", found.rows / found.seconds, "/s")
+    yield Reading("feed", "most memory of the loading process", found.loader_mib, "MiB")
+    yield Reading("feed", "most memory of inventory", found.inventory_mib, "MiB")
+    yield Reading("feed", "memory of inventory before", found.inventory_before_mib, "MiB")
 
 
 def promise(run: Run) -> Iterator[Reading]:

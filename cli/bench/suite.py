@@ -23,7 +23,7 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "lifecycle": (parts.lifecycle,),
     "ledger": (parts.ledger,),
     "latency": (parts.latency, parts.at_rest),
-    "availability": (parts.availability,),
+    "availability": (parts.availability, parts.told),
     "promise": (parts.promise,),
     "rebuild": (parts.rebuild,),
     "console": (parts.console, parts.screen),
@@ -33,6 +33,7 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "safety": (parts.safety,),
     "flash": (parts.flash,),
     "asof": (parts.asof,),
+    "feed": (parts.feed,),
 }
 SIDE_BY_SIDE: tuple[Part, ...] = (
     parts.lifecycle,
@@ -40,6 +41,7 @@ SIDE_BY_SIDE: tuple[Part, ...] = (
     parts.ledger,
     parts.safety,
     parts.availability,
+    parts.told,
     parts.promise,
     parts.rebuild,
 )
@@ -60,6 +62,8 @@ def small(growth: tuple[int, ...]) -> Run:
         growth=growth or (4_000,),
         console_orders=10_000,
         console_seconds=5.0,
+        changes=40,
+        feed_rows=5_000,
         flash_orders=1_000,
         flash_units=200,
         asof_movements=100_000,
@@ -103,6 +107,7 @@ def everything(run: Run, rounds: int, command: str) -> Report:
         readings += _measured(parts.overload, run)
         readings += _measured(parts.flash, run)
         readings += _measured(parts.asof, run)
+        readings += _measured(parts.feed, run)
     counted = "One round" if rounds == 1 else f"{rounds} rounds, the median counts"
     run.notes.append(
         f"{counted}; growth, one order a second and overload once."
@@ -136,7 +141,8 @@ def about(run: Run) -> dict[str, str]:
         "latency": f"Half load is half of the rate of the same round, for {run.paced_seconds:.0f} s;"
         f" then {run.slow_orders} orders, one a second. From when an order was due.",
         "availability": f"{run.baskets:,} baskets of three lines of Zipf's SKUs over HTTP,"
-        f" {parts.BASKETS_A_SECOND} a second; from when a basket was due.",
+        f" {parts.BASKETS_A_SECOND} a second; from when a basket was due. Then {run.changes}"
+        f" changes of stock, {parts.CHANGES_A_SECOND} a second, to who reads the availability topic.",
         "promise": f"{run.baskets:,} such baskets held, {parts.HELD_A_SECOND} a second, each waited for.",
         "rebuild": "All that is on the topics by then, read models of the console.",
         "console": f"{run.console_orders:,} orders, fifty people who think for a second before each page,"
@@ -148,6 +154,7 @@ def about(run: Run) -> dict[str, str]:
         " a time; from the order's command to inventory's answer.",
         "asof": f"{run.asof_movements:,} movements in inventory's tables, {run.asof_questions:,} questions of"
         " each kind; no other process takes part.",
+        "feed": f"A file of {run.feed_rows:,} rows, each of another SKU, by `orderlog stock feed`.",
         "safety": f"{run.safety_orders:,} orders through the four stages of the lifecycle, in one process and"
         " without Kafka; Python and PostgreSQL together.",
     }

@@ -31,7 +31,7 @@ class SkuAvailability(Contract):
 
     sku: Sku
     version: Annotated[int, Field(ge=1)]
-    """Counts the changes of the SKU's stock, claims and terms; a reader drops what is not above its own."""
+    """Counts the changes of the SKU's stock, claims and terms; a reader drops what is below its own."""
     position: Annotated[int, Field(ge=0)]
     """The SKU's last movement that it counts."""
     terms_version: Annotated[int, Field(ge=1)] | None = None

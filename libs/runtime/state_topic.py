@@ -37,9 +37,12 @@ _READ_AT_ONCE = 1_000
 _TOLD_AT_ONCE = 1_000
 """Streams of one turn; more of them wait for the next."""
 _REST = 4
-"""It rests so many times as long as it worked: under load it takes a fifth of its own time, and coalesces."""
+"""It rests so many times as long as the process was at work meanwhile: where much is to do it looks less
+often, and many changes are one record. Waiting for Kafka and the database is no work."""
+_REST_SECONDS_MAX = 1.0
 _MARK_SECONDS = 1.0
 _AGAIN_SECONDS = 1.0
+_LAST_TURNS = 20
 _MARK = """
     WITH soon AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO state_topic (topic, lane, followed)
@@ -164,7 +167,7 @@ class Follower:
             await self._wake.wait()
             self._wake.clear()
             await asyncio.sleep(self._pause_seconds)
-            began = time.monotonic()
+            began = time.thread_time()
             try:
                 if await self.turn():
                     self._wake.set()
@@ -180,7 +183,7 @@ class Follower:
                 self._tell_health(None if expected else error)
                 self._wake.set()
                 await asyncio.sleep(_AGAIN_SECONDS)
-            await asyncio.sleep((time.monotonic() - began) * _REST)
+            await asyncio.sleep(min(_REST_SECONDS_MAX, (time.thread_time() - began) * _REST))
 
     def _tell_health(self, error: Exception | None) -> None:
         if self._health is not None and error is None:
@@ -275,9 +278,11 @@ class Follower:
             await self.mark()
 
     async def finish(self) -> None:
-        """Tell all that there is to tell, and store how far that is."""
-        while await self.turn():
-            pass
+        """Tell what there is to tell, and store how far that is. Where others go on changing what was told,
+        the rest is left to who takes the lanes over."""
+        for _ in range(_LAST_TURNS):
+            if not await self.turn():
+                break
         await self.mark()
 
     async def mark(self) -> None:

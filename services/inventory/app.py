@@ -41,10 +41,11 @@ STAGE = many_streams(
 
 
 def all_routes(edge: Edge) -> APIRouter:
-    """Everything that inventory answers."""
+    """Everything that inventory answers. What has a name of its own, as /v1/stock/needs, comes before the SKU
+    that might have that name."""
     router = APIRouter()
-    router.include_router(routes(edge))
     router.include_router(supply_routes(edge))
+    router.include_router(routes(edge))
     return router
 
 

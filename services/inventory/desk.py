@@ -69,9 +69,10 @@ def after(desk: Desk, event: Event) -> Desk:
 
 def served(desk: Desk, *events: Event) -> list[Event]:
     """These events, and who waits is given what they free."""
+    stock = desk.stock
     for event in events:
-        desk = after(desk, event)
-    return [*events, *peg(desk.sku, desk.stock)]
+        stock = moved(stock, getattr(event, "movements", ()))
+    return [*events, *peg(desk.sku, stock)]
 
 
 def spared(desk: Desk, units: int) -> tuple[list[Event], Desk]:

@@ -1,5 +1,6 @@
 """A second process of inventory comes and goes while orders are taken: nothing lost, doubled or oversold."""
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -9,12 +10,13 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from cli.client import connect
 from cli.loadfile import read_orders
 from cli.submit import submit
 from deploy.local.stack import readiness
+from libs.events.availability import AVAILABILITY_TOPIC
 from libs.runtime.settings import settings
 from tests.e2e.stacks import Stack
 from tests.e2e.test_cli import HEADER, row, until
@@ -95,19 +97,38 @@ def lanes(*programs: str) -> list[list[int]]:
 
 async def sequences(topic: str) -> dict[int, list[int]]:
     """The sequence of every record of the topic, by partition, in order."""
+    found = await records(topic)
+    return {
+        lane: [int(dict(one.headers)["ce_sequence"]) for one in of_lane] for lane, of_lane in found.items()
+    }
+
+
+async def channels_are_told(tenant: str) -> dict[str, tuple[int, bool]]:
+    """What the channels are told of each SKU last, and whether that is the newest state that was told."""
+    told: dict[str, list[tuple[int, int]]] = {}
+    for of_lane in (await records(AVAILABILITY_TOPIC)).values():
+        for record in of_lane:
+            if (record.key or b"").startswith(f"{tenant}/".encode()):
+                state = json.loads(record.value or b"")
+                told.setdefault(state["sku"], []).append((state["version"], state["available"]))
+    return {sku: (states[-1][1], states[-1] == max(states)) for sku, states in told.items()}
+
+
+async def records(topic: str) -> dict[int, list["ConsumerRecord[bytes, bytes]"]]:
+    """Every record of the topic, by partition, in order."""
     consumer = AIOKafkaConsumer(bootstrap_servers=settings().kafka, enable_auto_commit=False)
     await consumer.start()
     try:
         places = [TopicPartition(topic, number) for number in range(settings().partitions)]
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
-        found: dict[int, list[int]] = {place.partition: [] for place in places}
+        found: dict[int, list[ConsumerRecord[bytes, bytes]]] = {place.partition: [] for place in places}
         for place in places:
             consumer.seek(place, 0)
         for place in places:
             while await consumer.position(place) < ends[place]:
-                for read, records in (await consumer.getmany(timeout_ms=1000)).items():
-                    found[read.partition] += [int(dict(one.headers)["ce_sequence"]) for one in records]
+                for read, some in (await consumer.getmany(timeout_ms=1000)).items():
+                    found[read.partition] += some
         return found
     finally:
         await consumer.stop()
@@ -149,6 +170,8 @@ async def test_a_second_inventory_comes_and_goes_under_load(stack: Stack, tmp_pa
     for sku in range(SKUS):
         seen = stack.json("stock", "show", f"SKU-{sku}", "--tenant", shop.tenant)
         assert (seen["allocated"], seen["available"]) == (UNITS, 0), seen
+    last_told = await channels_are_told(shop.tenant)
+    assert last_told == {f"SKU-{sku}": (0, True) for sku in range(SKUS)}, "sold out, and not told"
     assert stack.json("prove", "no-oversell", "--tenant", shop.tenant)["holds"] is True
     published = await sequences("oms.inventory.events")
     for lane, found in published.items():

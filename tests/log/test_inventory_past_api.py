@@ -140,3 +140,11 @@ async def test_the_future_is_not_known(edge: EdgeClient, name: str) -> None:
     answer = await edge.call("GET", "/v1/stock/MUG", params={name: tomorrow})
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:orderlog:problem:invalid_time")
     assert f"`{name}`" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["needs", "idle", "differences"])
+async def test_what_has_a_name_of_its_own_is_no_sku(pool: asyncpg.Pool, tmp_path: Path, name: str) -> None:
+    """All of inventory's routes together, as its process has them."""
+    answer = await EdgeClient("inventory", all_routes, tmp_path, pool).call("GET", f"/v1/stock/{name}")
+    assert answer.status_code == 200, answer.text
+    assert "sku" not in answer.json()

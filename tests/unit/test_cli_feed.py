@@ -138,10 +138,31 @@ def test_the_same_file_again_asks_under_the_same_keys(
         assert (
             run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", "acme"]).exit_code == 0
         )
-    assert [len(body["items"]) for body in fake.bodies("/v1/stock/feeds/acme/rows")] == [500, 500, 203] * 2
+    sizes = [len(body["items"]) for body in fake.bodies("/v1/stock/feeds/acme/rows")]
+    requests = len(sizes) // 2
+    assert sum(sizes[:requests]) == sum(sizes[requests:]) == 1203
+    assert max(sizes) == 500
     keys = [request.headers["idempotency-key"] for request in fake.requests]
-    assert keys[:4] == keys[4:]
-    assert len(set(keys)) == 4
+    assert sorted(keys[: requests + 1]) == sorted(keys[requests + 1 :])
+    assert len(set(keys)) == requests + 1
+
+
+def test_a_large_file_goes_through_several_doors_and_a_sku_through_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two rows of a SKU the first one stands, so it must not be overtaken."""
+    rows = "".join(f"S{number % 700},{number}\n" for number in range(2_100))
+    file = written(tmp_path, "feed.csv", f"sku,quantity\n{rows}")
+    fake = feeding(held=False)
+    ended = run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", "acme", "--json"])
+    assert (ended.json["rows"], ended.json["taken"]) == (2_100, 2_100)
+    sent = fake.bodies("/v1/stock/feeds/acme/rows")
+    assert len(sent) > 4
+    seen: dict[str, list[int]] = {}
+    for body in sent:
+        for row in body["items"]:
+            seen.setdefault(row["sku"], []).append(row["packs"])
+    assert seen == {f"S{number}": [number, number + 700, number + 1_400] for number in range(700)}
 
 
 def test_a_feed_that_is_held_sends_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

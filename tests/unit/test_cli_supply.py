@@ -143,12 +143,15 @@ def test_idle_shelves_are_doubted_when_asked(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_is_running_low_is_told_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
     low = {"sku": "A", "node": "N1", "daily": 4.0, "reorder_point": 35, "available": 12, "propose": 143}
+    low |= {"alert": True, "low": False}
     fine = low | {"sku": "B", "propose": 0, "alert": False}
-    pages = [{"needs": [low | {"alert": True}, fine], "next": "B"}, {"needs": [fine], "next": None}]
+    told = fine | {"sku": "C", "low": True}
+    pages = [{"needs": [low, fine], "next": "B"}, {"needs": [fine, told], "next": None}]
     fake = FakeEdges({("inventory", "/v1/stock/needs"): pages})
     ended = run(fake, stock_needs, monkeypatch, ["stock", "needs", "--lead-days", "7", "--json"])
-    assert [one["sku"] for one in ended.json["needs"]] == ["A"]
+    assert [one["sku"] for one in ended.json["needs"]] == ["A", "C"]
     assert "A N1 4.0 35 12 143 runs out first" in ended.said
+    assert "C N1 4.0 35 12 0 low" in ended.said
     assert [request.url.params.get("after") for request in fake.requests] == [None, "B"]
     assert fake.requests[0].url.params["lead_days"] == "7"
 
