@@ -1,4 +1,4 @@
-"""The ten daily tasks of docs/console.md, done by somebody who counts their clicks: as many as the page says."""
+"""The ten daily tasks of docs/console.md, done by somebody who counts their clicks: as many as it says."""
 
 import asyncio
 import re
