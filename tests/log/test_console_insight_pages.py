@@ -1,5 +1,6 @@
 """The pages of exceptions, delays, measures and stock, and their API, over a real PostgreSQL."""
 
+import html
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -141,6 +142,20 @@ async def test_the_pages_lead_from_a_figure_to_its_orders(filled: People) -> Non
     assert "inventory, who keeps it, does not tell it" in await person.get("/stock/A")
     assert 'href="/stock/A"' in await person.get("/stock", sku="A")
     await person.get("/stock/NOSUCH", 404)
+
+
+async def test_each_pile_and_each_moment_is_a_list_of_so_many_orders(filled: People) -> None:
+    person = await filled.sign_in("viewer")
+    piles = re.findall(r'data-pile="[^"]*"><a href="([^"]+)">(\d+)<', await person.get("/delays", **PERIOD))
+    assert piles
+    for link, orders in piles:
+        assert (await person.get(html.unescape(link))).count('<td><a href="/orders/') == int(orders)
+    reached = "/orders?reached=confirmed&reached_from=2026-03-01T00:00:00Z&reached_to="
+    everything = (await person.get(f"{reached}2026-03-20T00:00:00Z")).count('<td><a href="/orders/')
+    assert everything > 0
+    assert 'href="/orders/' not in await person.get(f"{reached}2026-03-01T00:00:00Z")
+    await person.get("/orders?waits_in=nowhere", 422)
+    await person.get("/orders?reached=confirmed&reached_to=soon", 422)
 
 
 async def test_a_stage_that_is_not_there_is_told_and_nothing_is_changed(filled: People) -> None:
