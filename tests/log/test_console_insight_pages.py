@@ -171,3 +171,26 @@ async def test_people_of_some_nodes_work_on_their_orders_alone(filled: People) -
     person = await filled.sign_in("operator", nodes=("MAN",))
     await person.post("/exceptions/take", 404, order_id="o-0", item="failed_message/o-0-M2")
     assert "o-0" not in await person.get("/exceptions")
+
+
+async def test_what_comes_while_a_page_is_read_is_told_to_it(
+    filled: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page says from where its stream is to begin: from before it read, or it would stay as it is."""
+    person = await filled.sign_in("operator")
+    done: list[str] = []
+    stand, reading = filled.site.freshness.stand, Queries.order
+
+    async def noted_stand() -> Any:
+        done.append("stand")
+        return await stand()
+
+    async def noted_order(queries: Queries, *asked: Any) -> Any:
+        done.append("read")
+        return await reading(queries, *asked)
+
+    monkeypatch.setattr(filled.site.freshness, "stand", noted_stand)
+    monkeypatch.setattr(Queries, "order", noted_order)
+    await person.get("/orders/o-0")
+    assert done[0] == "stand"
+    assert "stand" not in done[done.index("read") :]
