@@ -12,6 +12,7 @@ from cli.bench.drive import Progress as Told
 from cli.bench.figures import Figure, Reading, figures
 from cli.bench.page import Report
 from cli.bench.parts import Run
+from cli.bench.screen import EVENTS_A_SECOND
 from cli.output import Steps, bar, console, say
 from cli.text import count
 from deploy.local import programs, replicas, stack
@@ -146,7 +147,9 @@ def about(run: Run) -> dict[str, str]:
         "promise": f"{run.baskets:,} such baskets held, {parts.HELD_A_SECOND} a second, each waited for.",
         "rebuild": "All that is on the topics by then, read models of the console.",
         "console": f"{run.console_orders:,} orders, fifty people who think for a second before each page,"
-        " in one process; by hand: one query at a time, without a page around it.",
+        " in one process; by hand: one query at a time, without a page around it. Event to screen: on the"
+        f" running stack at {EVENTS_A_SECOND} events a second, from an event's own time until"
+        " its order's page shows it, as a browser follows it.",
         "growth": f"{run.orders:,} orders at each size, and the start. Write-ahead logs are not counted.",
         "replicas": "A second process of inventory on the same cores.",
         "overload": f"Three times the rate of the last round, for {run.overload_seconds:.0f} s.",

@@ -82,7 +82,8 @@ class Projection:
 class OrderFilter:
     """Which orders a list shows; none means any. `since` is included, `before` is not. `reached` is one of
     `services.console.today.MOMENTS`: orders that came to it at `reached_from` or later, before
-    `reached_to`. `prefix`: of a search, the beginning of an order id."""
+    `reached_to`. `prefix`: of a search, the beginning of an order id. `waits_in`: open orders that are in
+    this segment (`services.console.segments`). `nodes`: at exactly these, with commas between."""
 
     status: str | None = None
     channel: str | None = None
@@ -96,6 +97,8 @@ class OrderFilter:
     reached: str | None = None
     reached_from: datetime | None = None
     reached_to: datetime | None = None
+    waits_in: str | None = None
+    nodes: str | None = None
 
 
 class Queries:
@@ -129,6 +132,8 @@ class Queries:
         )
         asked.add("ordered_at >= {}", wanted.since)
         asked.add("ordered_at < {}", wanted.before)
+        asked.add("waiting_in = {} AND waiting_in <> ''", wanted.waits_in)
+        asked.add("nodes = {}", wanted.nodes)
         if wanted.reached is not None and wanted.reached_from is not None:
             assert wanted.reached in MOMENTS
             asked.add(f"{wanted.reached}_at >= {{}}", wanted.reached_from)

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import asyncpg
 import httpx2
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from libs.runtime.settings import Settings
@@ -83,7 +83,7 @@ def add_pages(app: FastAPI, of: Site) -> None:
     app.include_router(site.routes(of))
     routers = [routes(of) for routes in PAGES]
     for router in routers:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(of.note_stand)])
     of.shell.serve(
         frozenset(route.path for router in routers for route in router.routes if isinstance(route, APIRoute))
     )

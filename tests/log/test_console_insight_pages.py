@@ -1,5 +1,6 @@
 """The pages of exceptions, delays, measures and stock, and their API, over a real PostgreSQL."""
 
+import html
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -143,6 +144,20 @@ async def test_the_pages_lead_from_a_figure_to_its_orders(filled: People) -> Non
     await person.get("/stock/NOSUCH", 404)
 
 
+async def test_each_pile_and_each_moment_is_a_list_of_so_many_orders(filled: People) -> None:
+    person = await filled.sign_in("viewer")
+    piles = re.findall(r'data-pile="[^"]*"><a href="([^"]+)">(\d+)<', await person.get("/delays", **PERIOD))
+    assert piles
+    for link, orders in piles:
+        assert (await person.get(html.unescape(link))).count('<td><a href="/orders/') == int(orders)
+    reached = "/orders?reached=confirmed&reached_from=2026-03-01T00:00:00Z&reached_to="
+    everything = (await person.get(f"{reached}2026-03-20T00:00:00Z")).count('<td><a href="/orders/')
+    assert everything > 0
+    assert 'href="/orders/' not in await person.get(f"{reached}2026-03-01T00:00:00Z")
+    await person.get("/orders?waits_in=nowhere", 422)
+    await person.get("/orders?reached=confirmed&reached_to=soon", 422)
+
+
 async def test_a_stage_that_is_not_there_is_told_and_nothing_is_changed(filled: People) -> None:
     person = await filled.sign_in("support")
     asked = {"order_id": "o-0", "item": "failed_message/o-0-M2"}
@@ -156,3 +171,26 @@ async def test_people_of_some_nodes_work_on_their_orders_alone(filled: People) -
     person = await filled.sign_in("operator", nodes=("MAN",))
     await person.post("/exceptions/take", 404, order_id="o-0", item="failed_message/o-0-M2")
     assert "o-0" not in await person.get("/exceptions")
+
+
+async def test_what_comes_while_a_page_is_read_is_told_to_it(
+    filled: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page says from where its stream is to begin: from before it read, or it would stay as it is."""
+    person = await filled.sign_in("operator")
+    done: list[str] = []
+    stand, reading = filled.site.freshness.stand, Queries.order
+
+    async def noted_stand() -> Any:
+        done.append("stand")
+        return await stand()
+
+    async def noted_order(queries: Queries, *asked: Any) -> Any:
+        done.append("read")
+        return await reading(queries, *asked)
+
+    monkeypatch.setattr(filled.site.freshness, "stand", noted_stand)
+    monkeypatch.setattr(Queries, "order", noted_order)
+    await person.get("/orders/o-0")
+    assert done[0] == "stand"
+    assert "stand" not in done[done.index("read") :]

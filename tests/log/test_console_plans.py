@@ -49,6 +49,7 @@ ASKED = {
     "of an external id": OrderFilter(external_id="B777"),
     "of a customer": OrderFilter(customer_id="77"),
     "with an article": OrderFilter(sku="SKU-77"),
+    "of what waits at a node": OrderFilter(waits_in="stock", nodes="LON"),
 }
 SEARCHED = (
     "lovelace",

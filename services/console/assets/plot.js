@@ -8,7 +8,7 @@ addEventListener("DOMContentLoaded", () => {
   let drawn = given();
   const { lines } = JSON.parse(drawn);
   const hues = [210, 130, 35, 300];
-  const ink = getComputedStyle(place).color;
+  const ink = () => getComputedStyle(place).color;
   const axis = { stroke: ink, grid: { stroke: "rgb(128 128 128 / .3)" }, ticks: { stroke: ink } };
   const size = () => ({ width: place.clientWidth, height: 260 });
   const plot = new uPlot({
@@ -18,6 +18,7 @@ addEventListener("DOMContentLoaded", () => {
       dash: n ? [2 + 4 * n, 4] : [], paths: uPlot.paths.stepped({ align: 1 }) }))],
   }, columns(JSON.parse(drawn)), place);
   addEventListener("resize", () => plot.setSize(size()));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plot.redraw(false, true));
   document.addEventListener("htmx:afterSwap", () => {
     const now = given();
     if (now && now !== drawn) { drawn = now; plot.setData(columns(JSON.parse(now))); }

@@ -19,12 +19,15 @@ from services.console.order_view import money
 from services.console.pages.bulk import bulk_routes
 from services.console.queries import HITS_MAX, OrderFilter
 from services.console.search.terms import QUERY_LENGTH_MAX
+from services.console.segments import SEGMENTS
 from services.console.standing import STATUSES
 from services.console.today import MOMENTS
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
 ROWS = 50
+NO_NODES = "-"
+"""As nodes that are asked for: none yet."""
 EXPORTED_MAX = 100_000
 _EXPORT_PAGE = 500
 _COLUMNS = (
@@ -51,21 +54,25 @@ class Asked:
     reached: str = ""
     reached_from: str = ""
     reached_to: str = ""
+    waits_in: str = ""
+    nodes: str = ""
 
     def query(self, **more: str) -> str:
         """The same as an address has it, with more; what is empty is left out."""
         names = {"q": self.q, "status": self.status, "channel": self.channel, "customer": self.customer}
         names |= {"sku": self.sku, "from": self.since, "to": self.until}
         names |= {"reached": self.reached, "reached_from": self.reached_from, "reached_to": self.reached_to}
-        names |= more
+        names |= {"waits_in": self.waits_in, "nodes": self.nodes} | more
         return urlencode({name: value for name, value in names.items() if value})
 
     def filter(self) -> OrderFilter:
         """Raises Problem 422: a status, or a day, that there is not."""
         if self.status and self.status not in STATUSES:
             raise _wrong("status", f"Take one of {', '.join(STATUSES)}.")
-        if "\x00" in self.channel + self.customer + self.sku:
+        if "\x00" in self.channel + self.customer + self.sku + self.nodes:
             raise _wrong("filter", "Leave out the NUL character.")
+        if self.waits_in and self.waits_in not in SEGMENTS:
+            raise _wrong("waits_in", f"Take one of {', '.join(SEGMENTS)}.")
         if self.reached and self.reached not in MOMENTS:
             raise _wrong("reached", f"Take one of {', '.join(MOMENTS)}.")
         until = _day("to", self.until)
@@ -79,6 +86,8 @@ class Asked:
             reached=self.reached or None,
             reached_from=_moment("reached_from", self.reached_from),
             reached_to=_moment("reached_to", self.reached_to),
+            waits_in=self.waits_in or None,
+            nodes="" if self.nodes == NO_NODES else self.nodes or None,
         )
 
 
@@ -93,10 +102,12 @@ def asked(
     reached: Short = "",
     reached_from: Short = "",
     reached_to: Short = "",
+    waits_in: Short = "",
+    nodes: Text = "",
 ) -> Asked:
     """A dependency: the filters of a request."""
     words = (q.strip(), status, channel.strip(), customer.strip(), sku.strip())
-    return Asked(*words, since, until, reached, reached_from, reached_to)
+    return Asked(*words, since, until, reached, reached_from, reached_to, waits_in, nodes)
 
 
 Filters = Annotated[Asked, Depends(asked)]

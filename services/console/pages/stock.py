@@ -22,6 +22,7 @@ ROWS = 100
 CLAIMS = 100
 BALANCES_MAX = 10_000
 DAYS = 30
+"""Of the plot, whose last point is now."""
 PLOTTED = ("on_hand", "available", "reserved", "allocated")
 MOVEMENTS = 50
 Moment = datetime | Literal[""]
@@ -120,7 +121,9 @@ async def _of_inventory(
     moved, then, history, inbound = await asyncio.gather(
         ask("/movements", limit=str(MOVEMENTS), **scope, **paged) if scope != {"node": ()} else nothing(),
         ask("", **asked) if whole and asked else nothing(),
-        ask("/series", **{"from": _days_ago(DAYS).isoformat(), "step": "day"}) if whole else nothing(),
+        ask("/series", **{"from": (datetime.now(UTC) - timedelta(days=DAYS)).isoformat(), "step": "day"})
+        if whole
+        else nothing(),
         ask("/supply") if whole else nothing(),
     )
     return {
@@ -175,10 +178,6 @@ def _plotted(told: dict[str, Any]) -> str:
     times = [datetime.fromisoformat(point["at"]).timestamp() for point in told["points"]]
     lines = {name: [point[name] for point in told["points"]] for name in PLOTTED}
     return orjson.dumps({"times": times, "lines": lines}).decode()
-
-
-def _days_ago(days: int) -> datetime:
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -74,9 +74,15 @@ class Site:
         self, request: Request, session: Session, template: str, *, status: int = 200, **values: Any
     ) -> Response:
         """A page, or a part of one, for a person. What a template gets besides `values`: `session`, `now`,
-        `here` (the path), `stand` (how old all of it may be; give it if `values` were read earlier)."""
-        known = values if "stand" in values else {"stand": await self.freshness.stand(), **values}
+        `here` (the path), `stand` (how old all of it may be; give it if `values` were read before this
+        request came)."""
+        known = {"stand": request.state.stand, **values}
         return self.shell.page(request, session, template, status=status, **known)
+
+    async def note_stand(self, request: Request) -> None:
+        """A dependency of each page, before it reads anything: what comes while it reads is told to it, since
+        its stream begins from here."""
+        request.state.stand = await self.freshness.stand()
 
 
 def routes(site: Site) -> APIRouter:
