@@ -11,6 +11,7 @@ from services.inventory import domain, ledger
 from services.inventory.api import routes
 from services.inventory.availability import state, touched
 from services.inventory.backdating import dated
+from services.inventory.policies import POLICIES
 from services.inventory.rules import SHARED
 from services.inventory.stock import HOLDER
 from services.inventory.store import make_snapshots
@@ -34,7 +35,8 @@ STAGE = many_streams(
     row_tables=ledger.ROW_TABLES,
     sum_tables=ledger.SUM_TABLES,
     positions=ledger.positions,
-    shared=SHARED,
+    shared=SHARED | POLICIES,
+    beside=POLICIES,
     leads_on=HOLDER,
     states=StateTopic(AVAILABILITY_TOPIC, "sku/", read=state, touched=touched),
 )
