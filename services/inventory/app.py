@@ -12,6 +12,7 @@ from services.inventory.api import routes
 from services.inventory.availability import state, touched
 from services.inventory.backdating import dated
 from services.inventory.policies import POLICIES
+from services.inventory.policy_api import policy_routes
 from services.inventory.rules import SHARED
 from services.inventory.stock import HOLDER
 from services.inventory.store import make_snapshots
@@ -45,6 +46,7 @@ STAGE = many_streams(
 def all_routes(edge: Edge) -> APIRouter:
     """Everything that inventory answers."""
     router = APIRouter()
+    router.include_router(policy_routes(edge))
     router.include_router(routes(edge))
     router.include_router(supply_routes(edge))
     return router

@@ -120,16 +120,8 @@ Heard = (
     | RulesInput
     | DefineReservationPolicies
 )
-_FOLDED = frozenset(
-    {
-        *INVENTORY_EVENTS,
-        *PROMISE_EVENTS,
-        *POLICY_EVENTS,
-        *OUTSIDE_EVENTS,
-        StockLow,
-        StockRecovered,
-        ReturnReceived,
-    }
+_FOLDED = frozenset({StockLow, StockRecovered, ReturnReceived}).union(
+    INVENTORY_EVENTS, PROMISE_EVENTS, POLICY_EVENTS, OUTSIDE_EVENTS
 )
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
 _REMINDS: frozenset[type[Event]] = frozenset(
@@ -391,7 +383,7 @@ def _held(state: State) -> PromisePart:
 
 
 def _remember(state: State, due: TimerDue) -> list[Event]:
-    """Look after claims that changed in a SKU's lane, or units that became free in an order's."""
+    """Look after what changed in another lane, or is due."""
     if due.name in ("free", LEVEL):
         sku = due.stream.removeprefix(SKU_STREAM)
         part = state.skus.get(sku, EMPTY_SKU)
