@@ -1,6 +1,9 @@
 """Reservation policies through all stages: what a customer of each gets, and how each order ends."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import pytest
 
 from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentCancelled, FulfillmentCompleted, ShipmentDispatched
@@ -8,8 +11,16 @@ from libs.events.ids import order_id
 from libs.events.intake import CancelOrder, OrderClosed
 from libs.events.inventory import ReceiveStock, ReservationBroken, StockBackordered, StockReserved
 from libs.events.notifications import MessageRequested
-from libs.events.policy import BackorderLapsed, DefineReservationPolicies, PolicyRule, PriorityClass
+from libs.events.policy import (
+    POLICIES_STREAM,
+    BackorderLapsed,
+    DefineReservationPolicies,
+    PolicyRule,
+    PriorityClass,
+)
 from libs.events.routing import DefineNode
+from libs.runtime.log import Snapshot
+from libs.runtime.memory_log import MemoryBatch
 from tests.flow.life import CONTACT
 from tests.flow.oracle import check
 from tests.flow.people import Warehouse, open_shop, order
@@ -170,3 +181,20 @@ async def test_express_is_served_first_and_takes_what_is_promised_but_not_what_i
     await Warehouse(world).everything()
     assert [outcome(world, of) for of in (planned, waits, fast)] == ["delivered"] * 3
     check(world)
+
+
+async def test_policies_are_read_with_the_orders_that_need_them_and_never_by_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, loads = await shop(PolicyRule(policy="partial"), TEA=9), list[list[str]]()
+    load = MemoryBatch.load
+
+    async def noted(self: MemoryBatch, keys: Sequence[str], **more: Any) -> dict[str, Snapshot]:
+        loads.append([key.partition("/")[2] for key in keys])
+        return await load(self, keys, **more)
+
+    monkeypatch.setattr(MemoryBatch, "load", noted)
+    of = [await ordered(world, str(number), {"TEA": 1}) for number in range(3)]
+    read = [keys for keys in loads if POLICIES_STREAM in keys]
+    assert len(read) >= 3
+    assert all(len(keys) > 1 and set(keys) & set(of) for keys in read), read
