@@ -13,7 +13,7 @@ from libs.events.policy import BackorderLapsed, BackordersCalled
 from libs.events.record import changed
 from libs.events.timer import Timer
 from services.inventory.order import OrderPart, minus, units
-from services.inventory.queue import NO_TURN, Turn
+from services.inventory.queue import Turn
 from services.inventory.stock import NO_CLAIM, Posting, Skus, availability, shortage
 
 WHOLE = "all_or_nothing"
@@ -86,17 +86,11 @@ def covered(pending: tuple[LineQuantity, ...], there: Mapping[str, int]) -> tupl
 
 
 def look(order_id: str, order: OrderPart, skus: Skus) -> list[Event]:
-    """Units have come for an order that waits: what it is promised, if that is more than before."""
+    """Units have come for an order that waits: what it is promised, if that is more than before. Who wants
+    all or nothing and was called in vain says so, so that who is behind it gets what was kept for it."""
     assert order.policy is not None, f"{order_id} has no policy"
     found = promise_by_policy(order_id, order, skus, order.round)
-    if isinstance(found, StockReserved):
-        return [found]
-    if order.policy.policy != WHOLE:
-        return []
-    lacks = {one.sku for one in found.short}
-    turns = {sku: skus[sku].turns.get(order_id, NO_TURN) for sku in units(order.pending)}
-    known = all(turn.passed == (sku not in lacks) for sku, turn in turns.items())
-    return [] if known and not found.movements else [found]
+    return [found] if isinstance(found, StockReserved) or order.policy.policy == WHOLE else []
 
 
 def lapse(order_id: str, order: OrderPart, skus: Skus) -> list[Event]:
@@ -143,11 +137,9 @@ def timers(event: StockBackordered | BackordersCalled, at: datetime) -> list[Tim
     found = list[Timer]()
     if policy.wait_days is not None:
         found.append(Timer(event.order_id, "lapse", event.since + timedelta(days=policy.wait_days)))
-    lacks = {one.sku for one in event.short}
     look_at = dict[str, None]()
-    if policy.policy == WHOLE:
-        look_at |= dict.fromkeys(line.sku for line in event.lines if line.sku not in lacks)
-        look_at |= dict.fromkeys(move.sku for move in event.movements)
+    if policy.policy == WHOLE or policy.then == "ship":
+        look_at |= dict.fromkeys(line.sku for line in event.lines)
     if policy.reallocates:
         look_at |= dict.fromkeys(one.sku for one in event.short)
     return [*found, *(Timer(f"sku/{sku}", "free", at) for sku in look_at)]

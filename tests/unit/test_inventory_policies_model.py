@@ -32,7 +32,7 @@ from libs.events.policy import (
 from libs.events.promise import PromiseConfirmed
 from services.inventory.order import OrderPart, minus, plus, units
 from services.inventory.queue import shares
-from services.inventory.stock import EMPTY_SKU, SkuPart
+from services.inventory.stock import EMPTY_SKU, SkuPart, grants
 from tests.unit.inventory_trade import accepted, unroutable
 from tests.unit.test_inventory_model import FEW, SKUS, InventoryLife
 
@@ -184,6 +184,16 @@ class PolicyLife(InventoryLife):
                     assert turn is None or wants, "a turn outlives its claim"
 
     @invariant()
+    def no_unit_lies_idle_unnoticed_while_somebody_waits(self) -> None:
+        """Units may be left that were kept for who was called: when it has looked, they are given on."""
+        for stream, part in self.world.parts.items():
+            if isinstance(part, SkuPart) and grants(part) and (stream, "free") not in self.world.timers:
+                called = [order_id for order_id, turn in part.turns.items() if turn.whole]
+                late = {stream for stream, name in self.world.timers if name == "claims"}
+                late |= {lapsed.order_id for lapsed in self.lapsed}
+                assert late.intersection(called), f"nobody looks after {stream}"
+
+    @invariant()
     def who_may_have_free_units_is_about_to_look(self) -> None:
         for stream, part in self.world.parts.items():
             if isinstance(part, SkuPart) and (stream, "free") not in self.world.timers:
@@ -193,7 +203,8 @@ class PolicyLife(InventoryLife):
                     if whole
                 ]
                 for order_id in called:
-                    assert (order_id, "claims") in self.world.timers, f"{order_id} is not called"
+                    lapses = any(lapsed.order_id == order_id for lapsed in self.lapsed)
+                    assert lapses or (order_id, "claims") in self.world.timers, f"{order_id} is not called"
 
     def nobody_is_forgotten(self) -> None:
         """At the end: who waits, waits for units that are not there for it."""
