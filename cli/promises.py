@@ -97,6 +97,10 @@ def terms(
     recovered_at: Annotated[
         int | None, typer.Option(min=1, help="With so many it is not low any more; else a tenth above.")
     ] = None,
+    reorder: Annotated[
+        str | None,
+        typer.Option(metavar="UNITS:RANK", help="Below so many free units only ranks up to this get any."),
+    ] = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -108,6 +112,11 @@ def terms(
     body: dict[str, Any] = {"safety_stock": safety, "shares": _shares(share or (), lend or ())}
     more = {"channels": _channels(ways) or None, "low_at": low_at, "recovered_at": recovered_at}
     body |= {name: value for name, value in more.items() if value is not None}
+    if reorder is not None:
+        point, _, rank = reorder.partition(":")
+        if not (point.isdecimal() and rank.isdecimal()):
+            raise Complaint(f"`{reorder}` is no UNITS:RANK.", "Write it like 24:20.")
+        body["reorder"] = {"point": int(point), "rank_max": int(rank)}
     with connect(tenant) as edges:
         answer = edges.send("inventory", f"/v1/promise-terms/{quote(sku, safe='')}", body, method="PUT")
     if not answer.get("decided"):

@@ -9,7 +9,15 @@ from urllib.parse import quote
 
 import typer
 
-from cli import promises, stock_feed, stock_needs, stock_past, stock_reconcile, stock_supply
+from cli import (
+    promises,
+    stock_feed,
+    stock_needs,
+    stock_past,
+    stock_policies,
+    stock_reconcile,
+    stock_supply,
+)
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
 from cli.output import JsonOption, console, emit, table
 from cli.stock_past import AtOption, KnownAtOption
@@ -157,7 +165,7 @@ def availability(
 
 def register(parent: typer.Typer) -> None:
     """Add `stock` to the command line."""
-    for module in (stock_supply, stock_feed, stock_reconcile, stock_needs):
+    for module in (stock_supply, stock_feed, stock_reconcile, stock_needs, stock_policies):
         module.register(app)
     app.add_typer(promises.app, name="promise")
     stock_past.register(app)

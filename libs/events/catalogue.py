@@ -12,6 +12,7 @@ from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
 from libs.events.inventory import INVENTORY_COMMANDS, INVENTORY_EVENTS
 from libs.events.notifications import NOTIFICATIONS_COMMANDS, NOTIFICATIONS_EVENTS
 from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
+from libs.events.policy import POLICY_COMMANDS, POLICY_EVENTS
 from libs.events.promise import PROMISE_COMMANDS, PROMISE_EVENTS
 from libs.events.refusal import CommandRefused
 from libs.events.returns import RETURNS_COMMANDS, RETURNS_EVENTS
@@ -20,7 +21,7 @@ from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
     "intake": INTAKE_COMMANDS,
-    "inventory": (*INVENTORY_COMMANDS, *PROMISE_COMMANDS, *OUTSIDE_COMMANDS),
+    "inventory": (*INVENTORY_COMMANDS, *PROMISE_COMMANDS, *POLICY_COMMANDS, *OUTSIDE_COMMANDS),
     "routing": ROUTING_COMMANDS,
     "fulfillment": FULFILLMENT_COMMANDS,
     "notifications": NOTIFICATIONS_COMMANDS,
@@ -31,6 +32,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
     "inventory": (
         *INVENTORY_EVENTS,
         *PROMISE_EVENTS,
+        *POLICY_EVENTS,
         *OUTSIDE_EVENTS,
         *AVAILABILITY_EVENTS,
         CommandRefused,

@@ -94,6 +94,8 @@ class FulfillmentReleased(FulfillmentEvent):
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
     destination: Destination
     contact: Sealed | None = None
+    awaiting: Annotated[tuple[LineQuantity, ...], Field(min_length=1)] | None = None
+    """Units of the order that wait for stock, where they were not named before."""
 
 
 class PickConfirmed(FulfillmentEvent):
@@ -177,7 +179,7 @@ class FulfillmentCancelled(OrderEvent):
 
     With the cause `cancelled` they are everything that was not dispatched, and `fulfillment_order_ids` are
     those that the nodes must stop. With `unroutable` they are the units that were still to be sourced (all,
-    or those of short picks); other fulfillment orders of the order go on.
+    those of short picks, or those that were waited for in vain); what else there is of the order goes on.
     """
 
     TYPE: ClassVar[str] = "oms.fulfillment.fulfillment_cancelled"
@@ -186,6 +188,8 @@ class FulfillmentCancelled(OrderEvent):
     lines: tuple[LineQuantity, ...]
     cause: Literal["cancelled", "unroutable"] = "cancelled"
     reason: Note = ""
+    awaiting: Annotated[tuple[LineQuantity, ...], Field(min_length=1)] | None = None
+    """Units of the order that go on all the same, where they were not named before."""
 
 
 class CancellationDeclined(OrderEvent):

@@ -45,6 +45,10 @@ class OrderTerms(Value):
     """Name, address lines, phone, mail: sealed at the edge."""
     promise_id: PromiseId | None = None
     """The basket that inventory holds for it (`oms.inventory.promise_held`), if one is held."""
+    order_type: Name | None = None
+    """What kind of order it is to the merchant: consumer, wholesale, marketplace, …"""
+    service: Name | None = None
+    """What was promised to the customer about speed: express, standard, …"""
 
 
 class SubmitOrder(OrderTerms, OrderCommand):

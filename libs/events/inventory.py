@@ -23,6 +23,7 @@ from libs.events.contract import (
     Value,
 )
 from libs.events.order import Destination, LineQuantity, NodeLines, Sealed
+from libs.events.policy import OrderPolicy
 
 NETWORK = "*"
 """The node of soft reservations: a promise that no place has been chosen for."""
@@ -120,13 +121,15 @@ class Claim(Value):
 
 
 class StockPegged(SkuEvent):
-    """Arrived units were claimed, oldest first, by orders that wait for this SKU."""
+    """Arrived units were claimed by orders that wait for this SKU: by class, then by age."""
 
     TYPE: ClassVar[str] = "oms.inventory.stock_pegged"
 
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
     terms_version: Annotated[int, Field(ge=1)] | None = None
     """The terms of the SKU that it was decided by, if it has any."""
+    cause: Literal["reallocated"] | None = None
+    """`reallocated`: the units are those that orders behind these have just lost."""
     movements: tuple[Movement, ...]
 
 
@@ -134,11 +137,14 @@ class ReservationBroken(SkuEvent):
     """Units promised but not yet allocated turned out not to exist; the youngest claims lose them.
 
     It stands before the adjustment that makes it necessary, so that no promise is ever without its units.
+    With the cause `reallocated` the units exist, and go to orders of a higher class or an earlier promise,
+    which the policy of these allows: the `StockPegged` that follows names them.
     """
 
     TYPE: ClassVar[str] = "oms.inventory.reservation_broken"
 
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+    cause: Literal["reallocated"] | None = None
     movements: tuple[Movement, ...]
 
 
@@ -163,6 +169,8 @@ class Shortage(Value):
     sku: Sku
     quantity: Units
     node: NodeId | None = None
+    reason: Literal["below_reorder_point"] | None = None
+    """`below_reorder_point`: units are free, and kept for orders of a higher class."""
 
 
 class StockReserved(OrderEvent):
@@ -186,6 +194,10 @@ class StockReserved(OrderEvent):
     """Of the order, where its SKUs have terms."""
     terms: tuple[TermsUsed, ...] | None = None
     """By which terms, where its SKUs have any."""
+    policy: OrderPolicy | None = None
+    """Of the order, where the tenant has one for it."""
+    later: Annotated[tuple[LineQuantity, ...], Field(min_length=1)] | None = None
+    """Units that wait, and are not shipped with these: where the policy is `partial`."""
     movements: tuple[Movement, ...]
 
 
@@ -205,6 +217,8 @@ class StockBackordered(OrderEvent):
     """Of the order, where its SKUs have terms."""
     terms: tuple[TermsUsed, ...] | None = None
     """By which terms, where its SKUs have any."""
+    policy: OrderPolicy | None = None
+    """Of the order, where the tenant has one for it."""
     movements: tuple[Movement, ...]
 
 
@@ -217,6 +231,8 @@ class StockAllocated(OrderEvent):
     nodes: Annotated[tuple[NodeLines, ...], Field(min_length=1)]
     destination: Destination
     contact: Sealed | None = None
+    later: Annotated[tuple[LineQuantity, ...], Field(min_length=1)] | None = None
+    """Units of the order that still wait for stock: work on them comes with a later round."""
     movements: tuple[Movement, ...]
 
 
@@ -231,6 +247,8 @@ class AllocationFailed(OrderEvent):
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
     availability: tuple[Availability, ...]
     destination: Destination
+    later: Annotated[tuple[LineQuantity, ...], Field(min_length=1)] | None = None
+    """As in the `StockReserved` that was planned."""
 
 
 class StockReleased(OrderEvent):
@@ -246,6 +264,8 @@ class StockReleased(OrderEvent):
     reason: Note = ""
     lines: tuple[LineQuantity, ...] = ()
     """Units that had no node yet, promised or waited for, and are given up."""
+    waited: tuple[Sku, ...] | None = None
+    """SKUs of which units may have been kept for it while it waited for all or nothing."""
     movements: tuple[Movement, ...]
 
 

@@ -36,9 +36,12 @@ def _without(event: type[Event], names: Collection[str]) -> SchemaValidator:
     if not names:
         return cast(SchemaValidator, event.__pydantic_validator__)
     schema = cast(dict[str, Any], event.__pydantic_core_schema__)
-    fields = schema["schema"]["fields"]
+    shared = schema["type"] == "definitions"  # a part that several fields have is defined once beside them
+    model = schema["schema"] if shared else schema
+    fields = model["schema"]["fields"]
     assert fields.keys() >= set(names), f"{event.__name__} lacks one of {names}"
     kept = {name: field for name, field in fields.items() if name not in names}
-    slim = schema | {"schema": schema["schema"] | {"fields": kept}}
+    slim = model | {"schema": model["schema"] | {"fields": kept}}
+    slim = schema | {"schema": slim} if shared else slim
     # Else pydantic-core takes the validator that the class has already, with all its fields.
     return SchemaValidator(cast(Any, slim), _use_prebuilt=False)

@@ -24,6 +24,7 @@ from libs.events.contract import (
     Value,
 )
 from libs.events.inventory import TermsUsed, Units
+from libs.events.policy import Rank
 
 SoftBucket = Literal["unreserved", "held", "reserved"]
 HOLD_SECONDS_MAX = 86_400
@@ -97,6 +98,13 @@ class ChannelTerms(Value):
     """No more units than these are shown, however many are available."""
 
 
+class ReorderHold(Value):
+    """Free units below which only orders of a rank up to `rank_max` are promised any."""
+
+    point: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
+    rank_max: Rank
+
+
 class PromiseTerms(Value):
     """What of a SKU's free units may be promised to whom, what is shown where, and when it runs low."""
 
@@ -108,6 +116,7 @@ class PromiseTerms(Value):
     """With so many free units or fewer the SKU is low, which is told (`oms.inventory.stock_low`)."""
     recovered_at: Count | None = None
     """With so many it is not low any more; without it, with a tenth more than `low_at`, one at least."""
+    reorder: ReorderHold | None = None
 
 
 class DefinePromiseTerms(PromiseTerms, SkuCommand):

@@ -77,6 +77,8 @@ class OrderUnroutable(OrderEvent):
     round: Annotated[int, Field(ge=1)]
     lines: tuple[LineQuantity, ...]
     reasons: Annotated[tuple[Reason, ...], Field(min_length=1)]
+    later: Annotated[tuple[LineQuantity, ...], Field(min_length=1)] | None = None
+    """Units of the order that were not asked about: they wait for stock."""
     candidates: tuple[Candidate, ...]
     rule_version: Annotated[int, Field(ge=1)]
     nodes_version: Annotated[int, Field(ge=0)]

@@ -183,6 +183,7 @@ class Batches:
         own = [key for key in keys_of(items) if not _crosses_lanes(key)]
         planner.hand.learn(await self._own(batch, own))
         crossing, shared = self._others(planner, items, await self._peek(batch, planner, items))
+        shared = [key for key in shared if not planner.hand.has(key)]
         planner.hand.learn(dict.fromkeys(shared, Snapshot(0, b"")))
         planner.hand.learn(await batch.load(shared, lock=False, known=self._parts.versions(shared)))
         planner.hand.learn(await batch.load(crossing, lock=True, known=self._parts.versions(crossing)))
@@ -203,8 +204,23 @@ class Batches:
 
     async def _own(self, batch: Batch, keys: Sequence[str]) -> dict[str, Snapshot]:
         kept = self._parts.versions(keys)
-        loaded = await batch.load([key for key in keys if key not in kept], lock=False)
-        return loaded | {key: Snapshot(version, None) for key, version in kept.items()}
+        new = [key for key in keys if key not in kept]
+        beside = self._beside(new)
+        loaded = await batch.load([*new, *beside], lock=False, known=self._parts.versions(beside))
+        return (
+            dict.fromkeys(beside, Snapshot(0, b""))
+            | loaded
+            | {key: Snapshot(version, None) for key, version in kept.items()}
+        )
+
+    def _beside(self, keys: Sequence[str]) -> list[str]:
+        """Shared streams of the tenants of these, which are read together with what is new."""
+        streams = self._stage.beside
+        if not streams:
+            return []
+        tenants = {key.partition("/")[0] for key in keys}
+        named = {f"{tenant}/{stream}" for tenant in tenants for stream in streams}
+        return sorted(named.difference(keys))
 
     async def _peek(self, batch: Batch, planner: Planner, items: Sequence[Item]) -> dict[str, Part]:
         """Home parts of streams that several lanes change, of those that name further streams, as they are

@@ -94,6 +94,8 @@ class Stage:
     once without a lock to learn these; only their own lane may change which they are."""
     shared: frozenset[str] = frozenset()
     """Streams that are read without a lock unless they are the home stream: configuration."""
+    beside: frozenset[str] = frozenset()
+    """Of the shared streams, those that what is new needs: read together with it, without a query more."""
     timers: Callable[[Event, datetime], Iterable[Timer]] = _nothing
     rows: Callable[[Envelope[Event]], Iterable[Row]] = _nothing
     sums: Callable[[Envelope[Event], Sums], None] = _none

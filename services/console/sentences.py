@@ -46,6 +46,7 @@ from libs.events.inventory import (
 )
 from libs.events.notifications import MessageFailed, MessageRequested, MessageSent, MessageSkipped
 from libs.events.order import LineQuantity, OrderLine
+from libs.events.policy import BackorderLapsed
 from libs.events.promise import PromiseConfirmed, PromiseMissed
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
@@ -117,11 +118,14 @@ def _of_refusal(event: Event) -> str:
 def _of_inventory(event: Event) -> str:
     match event:
         case StockReserved():
-            return f"Reserved {_units(event.lines)}{_round(event.round)}."
+            later = f"; {_units(event.later)} wait for stock" if event.later else ""
+            return f"Reserved {_units(event.lines)}{_round(event.round)}{later}."
         case StockBackordered():
             short = ", ".join(f"{item.quantity} of {item.sku}" for item in event.short[:5])
             more = f" and {len(event.short) - 5} more SKUs" if len(event.short) > 5 else ""
             return f"Backordered{_round(event.round)}: waits for {short}{more}."
+        case BackorderLapsed():
+            return f"Waited {_count(event.wait_days, 'day')} in vain: gives up {_units(event.lines)}."
         case StockAllocated():
             places = ", ".join(f"{_units(plan.lines)} at {plan.node}" for plan in event.nodes)
             return f"Allocated {places}."

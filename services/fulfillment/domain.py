@@ -33,6 +33,8 @@ from libs.events.fulfillment import (
 )
 from libs.events.intake import OrderCancellationRequested, Outcome
 from libs.events.inventory import StockAllocated
+from libs.events.order import LineQuantity
+from libs.events.policy import BackorderLapsed
 from libs.events.record import record
 from libs.events.routing import OrderUnroutable
 from services.fulfillment.accounts import Account, both, entered, less, merged, moved, once, place, resolved
@@ -40,7 +42,12 @@ from services.fulfillment.work import STOPPABLE, NodeReport, Scan, Work, refuse,
 
 # What it hears ------------------------------------------------------------------------------------------
 
-HEARS: tuple[type[Event], ...] = (StockAllocated, OrderUnroutable, OrderCancellationRequested)
+HEARS: tuple[type[Event], ...] = (
+    StockAllocated,
+    BackorderLapsed,
+    OrderUnroutable,
+    OrderCancellationRequested,
+)
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     StockAllocated: ("movements",),
     OrderUnroutable: ("candidates", "rule_version", "nodes_version"),
@@ -49,6 +56,7 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
 
 Heard: TypeAlias = (
     StockAllocated
+    | BackorderLapsed
     | OrderUnroutable
     | OrderCancellationRequested
     | ConfirmPick
@@ -145,6 +153,8 @@ def _released(state: State, event: FulfillmentReleased) -> State:
             accounts = moved(accounts, awaited, "awaiting", "in_work")
             fresh = less(fresh, awaited)
     accounts = entered(accounts, fresh, "in_work")
+    if event.awaiting:
+        accounts = entered(accounts, event.awaiting, "awaiting")
     work = {**state.work, event.fulfillment_order_id: Work(event.node, event.lines)}
     return State(accounts, work, state.shipments, event.round, state.cancelled, state.completed)
 
@@ -156,7 +166,7 @@ def _stopped(state: State, event: FulfillmentCancelled) -> State:
         accounts = moved(state.accounts, stopped, "in_work", event.cause)
         accounts = moved(accounts, rest, "awaiting", event.cause)
     else:
-        accounts = entered(state.accounts, rest, event.cause)
+        accounts = entered(entered(state.accounts, rest, event.cause), event.awaiting or (), "awaiting")
     work = dict(state.work)
     for id_ in event.fulfillment_order_ids:
         work[id_] = replace(work[id_], step="stopped")
@@ -173,7 +183,10 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case StockAllocated():
             return _release(state, body)
         case OrderUnroutable():
-            return _give_up(state, body)
+            return _give_up(state, body, body.reasons[0].message, body.later)
+        case BackorderLapsed():
+            why = f"Not in stock {body.wait_days} days after the order was accepted."
+            return _give_up(state, body, why, body.rest or None)
         case OrderCancellationRequested():
             return _cancel(state, body)
         case ConfirmPick() | ConfirmPack() | DispatchShipment():
@@ -210,18 +223,29 @@ def _release(state: State, body: StockAllocated) -> list[Event]:
                 contact=body.contact,
             )
         )
+    if first and body.later and events:
+        events[-1] = events[-1].model_copy(update={"awaiting": body.later})
     return events
 
 
-def _give_up(state: State, body: OrderUnroutable) -> list[Event]:
-    """No node may ship these; whatever is in work goes on."""
+def _give_up(
+    state: State,
+    body: OrderUnroutable | BackorderLapsed,
+    why: str,
+    more: tuple[LineQuantity, ...] | None,
+) -> list[Event]:
+    """No node may ship these, or there are none in time; whatever is in work goes on. `more` is all that the
+    order has beside them: new here, as long as nothing of it is known."""
     lines = once(body.lines)
     if state.accounts:
+        more = None
         lines = both(lines, {line: account.awaiting for line, account in state.accounts.items()})
     if not lines:
         return []
-    reason = body.reasons[0].message[:500].replace("\x00", " ")
-    given_up = FulfillmentCancelled(order_id=body.order_id, lines=lines, cause="unroutable", reason=reason)
+    reason = why[:500].replace("\x00", " ")
+    given_up = FulfillmentCancelled(
+        order_id=body.order_id, lines=lines, cause="unroutable", reason=reason, awaiting=more
+    )
     return _and_completed(state, body.order_id, [given_up])
 
 

@@ -108,6 +108,10 @@ class OrderRequest(Request):
     ship_to: ShipTo
     promise_id: PromiseId | None = None
     """The basket that was held for it: POST /v1/promises."""
+    order_type: Name | None = None
+    """What kind of order it is to the merchant: consumer, wholesale, marketplace, …"""
+    service: Name | None = None
+    """What was promised to the customer about speed: express, standard, …"""
 
 
 class Captured(NamedTuple):
@@ -135,6 +139,8 @@ def capture(tenant: str, order: OrderRequest) -> Captured:
         customer_id=order.customer_id,
         destination=_destination(to),
         promise_id=order.promise_id,
+        order_type=order.order_type,
+        service=order.service,
     )
     personal = {
         "name": to.name,

@@ -25,6 +25,7 @@ from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
 from services.inventory.order import ByNode, OrderPart, minus, plus, units
 from services.inventory.stock import Posting, Skus, availability
+from services.inventory.waiting import waited
 
 
 def allocate(
@@ -36,10 +37,10 @@ def allocate(
     """
     assert order.destination is not None, f"{order_id} has no destination"
     by_node, planned = _plan(plan)
-    assert planned == {(line.line, line.sku): line.quantity for line in order.pending}, (
+    assert planned == {(line.line, line.sku): line.quantity for line in order.asked}, (
         f"{order_id}: the plan of round {plan.round} is for other units"
     )
-    wanted = units(order.pending)
+    wanted = units(order.asked)
     short: list[Shortage] = []
     for (node, sku), quantity in by_node.items():
         there = skus[sku].on_hand.get(node, 0)
@@ -50,9 +51,10 @@ def allocate(
             order_id=order_id,
             round=plan.round + 1,
             short=tuple(short),
-            lines=order.pending,
+            lines=order.asked,
             availability=availability(wanted, skus),
             destination=order.destination,
+            later=order.later or None,
         )
     posting = Posting(skus)
     for sku, quantity in wanted.items():
@@ -65,6 +67,7 @@ def allocate(
         nodes=plan.nodes,
         destination=order.destination,
         contact=order.contact,
+        later=order.later or None,
         movements=posting.movements(),
     )
 
@@ -93,6 +96,7 @@ def release(order_id: str, order: OrderPart, skus: Skus, cancelled: FulfillmentC
         cause=cancelled.cause,
         reason=cancelled.reason,
         lines=given_up,
+        waited=waited(order),
         movements=posting.movements(),
     )
 

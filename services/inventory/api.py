@@ -13,12 +13,14 @@ from libs.events.catalogue import problems
 from libs.events.contract import Command, Count, Name, NodeId, Note, PromiseId, Quantity, Sku
 from libs.events.ids import command_id
 from libs.events.inventory import AdjustStock, ReceiveStock
+from libs.events.policy import Rank
 from libs.events.promise import (
     HOLD_SECONDS_MAX,
     ChannelTerms,
     DefinePromiseTerms,
     HoldStock,
     ReleasePromise,
+    ReorderHold,
     Share,
     Wanted,
 )
@@ -110,6 +112,15 @@ class ChannelTermsRequest(BaseModel):
     shown_max: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
 
 
+class ReorderRequest(BaseModel):
+    """Free units below which only orders of a rank up to `rank_max` are promised any."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    point: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
+    rank_max: Rank
+
+
 class TermsRequest(BaseModel):
     """The whole of a SKU's terms; what is left out is not kept."""
 
@@ -120,6 +131,7 @@ class TermsRequest(BaseModel):
     channels: Annotated[list[ChannelTermsRequest], Field(max_length=100)] = []
     low_at: Count | None = None
     recovered_at: Count | None = None
+    reorder: ReorderRequest | None = None
 
 
 class ReleaseRequest(BaseModel):
@@ -191,6 +203,7 @@ def _terms(edge: Edge) -> APIRouter:
         shares = tuple(
             Share(channel=share.channel, units=share.units, lends_to=share.lends_to) for share in body.shares
         )
+        held = body.reorder and ReorderHold(point=body.reorder.point, rank_max=body.reorder.rank_max)
         command = DefinePromiseTerms(
             sku=sku,
             safety_stock=body.safety_stock,
@@ -198,6 +211,7 @@ def _terms(edge: Edge) -> APIRouter:
             channels=tuple(ChannelTerms(**one.model_dump()) for one in body.channels),
             low_at=body.low_at,
             recovered_at=body.recovered_at,
+            reorder=held,
         )
         return await edge.submit(request, claims, command)
 

@@ -11,6 +11,8 @@ from services.inventory import domain, ledger
 from services.inventory.api import routes
 from services.inventory.availability import state, touched
 from services.inventory.backdating import dated
+from services.inventory.policies import POLICIES
+from services.inventory.policy_api import policy_routes
 from services.inventory.rules import SHARED
 from services.inventory.stock import HOLDER
 from services.inventory.store import make_snapshots
@@ -34,7 +36,8 @@ STAGE = many_streams(
     row_tables=ledger.ROW_TABLES,
     sum_tables=ledger.SUM_TABLES,
     positions=ledger.positions,
-    shared=SHARED,
+    shared=SHARED | POLICIES,
+    beside=POLICIES,
     leads_on=HOLDER,
     states=StateTopic(AVAILABILITY_TOPIC, "sku/", read=state, touched=touched),
 )
@@ -44,6 +47,7 @@ def all_routes(edge: Edge) -> APIRouter:
     """Everything that inventory answers. What has a name of its own, as /v1/stock/needs, comes before the SKU
     that might have that name."""
     router = APIRouter()
+    router.include_router(policy_routes(edge))
     router.include_router(supply_routes(edge))
     router.include_router(routes(edge))
     return router

@@ -14,18 +14,20 @@ from libs.events.contract import Event
 from libs.events.promise import Wanted
 from services.inventory.holds import summed
 from services.inventory.ledger import positions
+from services.inventory.queue import Turn
 from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart
 from services.inventory.terms import LEVEL, Terms
 from services.inventory.touched import named_skus
 
 
 def read_sku(part: bytes) -> SkuPart:
-    """A SKU's part, for its figures. Claims are left out but where the terms make them matter: a SKU that
-    many wait for has many, and they are most of it."""
+    """A SKU's part, for its figures. Claims are left out but where terms or policies make them matter: a SKU
+    that many wait for has many, and they are most of it."""
     raw: dict[str, Any] = orjson.loads(part)
     terms = raw.get("terms")
     claims: dict[str, OrderClaim] = {}
-    if terms is not None and raw["wanted"] > raw["reserved"]:
+    turns = {order_id: Turn(**turn) for order_id, turn in raw.get("turns", {}).items()}
+    if turns or (terms is not None and raw["wanted"] > raw["reserved"]):
         claims = {
             holder: OrderClaim(claim["wanted"], claim["held"], claim["since"], claim.get("channel"))
             for holder, claim in raw["claims"].items()
@@ -38,6 +40,7 @@ def read_sku(part: bytes) -> SkuPart:
         raw["wanted"],
         claims,
         None if terms is None else Terms(**terms),
+        turns,
     )
 
 

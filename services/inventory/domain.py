@@ -36,6 +36,14 @@ from libs.events.inventory import (
     StockShorted,
 )
 from libs.events.outside import OUTSIDE_EVENTS
+from libs.events.policy import (
+    POLICIES_STREAM,
+    POLICY_EVENTS,
+    BackorderLapsed,
+    BackordersCalled,
+    DefineReservationPolicies,
+    ReservationPoliciesDefined,
+)
 from libs.events.promise import (
     PROMISE_EVENTS,
     DefinePromiseTerms,
@@ -52,13 +60,14 @@ from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import holds, outside, shelf
-from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
+from services.inventory import holds, outside, progress, shelf, waiting
+from services.inventory.allocate import covers, take_back
 from services.inventory.desk import Desk
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
 from services.inventory.order import NEW_ORDER, OrderPart, as_ordered, evolve_order, units
-from services.inventory.reserve import complete, define_terms, promise
+from services.inventory.policies import NO_POLICIES, PoliciesPart, decide_policies, evolve_policies, policy_of
+from services.inventory.reserve import define_terms, promise
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
 from services.inventory.stock import (
     EMPTY_SKU,
@@ -109,18 +118,29 @@ Heard = (
     | TimerDue
     | outside.Told
     | RulesInput
+    | DefineReservationPolicies
 )
-_FOLDED = frozenset(
-    {*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, StockLow, StockRecovered, ReturnReceived}
+_FOLDED = frozenset({StockLow, StockRecovered, ReturnReceived}).union(
+    INVENTORY_EVENTS, PROMISE_EVENTS, POLICY_EVENTS, OUTSIDE_EVENTS
 )
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
 _REMINDS: frozenset[type[Event]] = frozenset(
-    {StockPegged, ReservationBroken, StockReleased, StockReturned, *PROMISE_EVENTS, *outside.REMINDS}
+    {
+        StockPegged,
+        ReservationBroken,
+        StockReleased,
+        StockReturned,
+        StockBackordered,
+        BackordersCalled,
+        *PROMISE_EVENTS,
+        *outside.REMINDS,
+    }
 )
+_CONFIGURED = frozenset({RULES_STREAM, POLICIES_STREAM})
 _MAY_NAME_A_PROMISE = frozenset({OrderAccepted, PromiseConfirmed, PromiseMissed})
 SKU_STREAM, _SKU_AT = "sku/", len("sku/")
 
-Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart
+Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart | PoliciesPart
 
 
 @record
@@ -135,6 +155,8 @@ class State:
     supplies: dict[str, SupplyPart] = field(default_factory=dict)
     """Those of the SKUs, where the input is about them."""
     rules: RulesPart | None = None
+    policies: PoliciesPart | None = None
+    """Where the input is an accepted order, or about them."""
 
 
 INITIAL = State()
@@ -148,18 +170,22 @@ def empty(stream: str) -> Part:
         return NO_SUPPLY
     if stream == RULES_STREAM:
         return NO_RULES
+    if stream == POLICIES_STREAM:
+        return NO_POLICIES
     return NEW_PROMISE if stream.startswith(HOLDER) else NEW_ORDER
 
 
 def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
     body = heard.body
-    if isinstance(home, SkuPart | RulesPart | SupplyPart):
+    if isinstance(home, SkuPart | RulesPart | SupplyPart | PoliciesPart):
         return outside.streams(body) if isinstance(home, SkuPart) else ()
     more = home.units if isinstance(home, PromisePart) else home.skus
     named = tuple([SKU_STREAM + sku for sku in dict.fromkeys((*named_skus(body), *more))])
     if type(body) in _MAY_NAME_A_PROMISE:
         promise_id = cast(OrderAccepted, body).promise_id
+        if type(body) is OrderAccepted:
+            named = (*named, POLICIES_STREAM)
         return named if promise_id is None else (*named, promise_stream(promise_id))
     if isinstance(body, PickShorted | StockShorted):
         return (*named, *outside.streams_of_short_pick(body))
@@ -168,7 +194,7 @@ def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
     order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
-    supplies, rules = dict[str, SupplyPart](), None
+    supplies, rules, policies = dict[str, SupplyPart](), None, None
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
             skus[stream[_SKU_AT:]] = part
@@ -179,9 +205,11 @@ def compose(home: str, parts: Mapping[str, Part]) -> State:
             order = part
         elif isinstance(part, SupplyPart):
             supplies[stream.removeprefix(SUPPLY_STREAM)] = part
+        elif isinstance(part, PoliciesPart):
+            policies = part
         else:
             rules = part
-    return State(home, order, skus, promised, supplies, rules)
+    return State(home, order, skus, promised, supplies, rules, policies)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
@@ -190,7 +218,9 @@ def decompose(state: State) -> Mapping[str, Part]:
         parts |= {SUPPLY_STREAM + sku: part for sku, part in state.supplies.items()}
     if state.rules is not None:
         parts[RULES_STREAM] = state.rules
-    if "/" not in state.home and state.home != RULES_STREAM:
+    if state.policies is not None:
+        parts[POLICIES_STREAM] = state.policies
+    if "/" not in state.home and state.home not in _CONFIGURED:
         parts[state.home] = state.order
     if state.promise is not None:
         parts[state.promise[0]] = state.promise[1]
@@ -215,7 +245,9 @@ def evolve(state: State, event: Event) -> State:
             skus, supplies = moved_skus(state.skus, event, order), state.supplies
             if supplies:
                 supplies = {sku: evolve_supply(part, sku, event) for sku, part in supplies.items()}
-            return State(state.home or event.stream, order, skus, state.promise, supplies)
+            return State(
+                state.home or event.stream, order, skus, state.promise, supplies, None, state.policies
+            )
         case (
             StockReceived()
             | StockAdjusted()
@@ -228,7 +260,7 @@ def evolve(state: State, event: Event) -> State:
         ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
-        case AllocationFailed():
+        case AllocationFailed() | BackorderLapsed():
             return replace(state, order=evolve_order(state.order, event))
         case ReturnReceived():
             if not state.order.early_returns and covers(state.order, event):
@@ -237,6 +269,10 @@ def evolve(state: State, event: Event) -> State:
             return replace(state, order=replace(state.order, early_returns=early))
         case RulesEvent():
             return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
+        case BackordersCalled():
+            return replace(state, home=state.home or event.stream)
+        case ReservationPoliciesDefined():
+            return State(home=POLICIES_STREAM, policies=evolve_policies(event))
         case _ if isinstance(event, Placed):
             held = holds.evolve_promise(_held(state), event)
             skus = holds.evolve_skus(state.skus, event)
@@ -252,20 +288,17 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case OrderAccepted():
             return _accept(state, body, at)
         case OrderRouted():
-            return _route(state, body)
+            return progress.route(state.order, state.skus, body)
         case ReceiveStock():
             return shelf.take_in(_desk(state, heard, at), body)
         case AdjustStock():
             return shelf.correct(_desk(state, heard, at), body)
         case FulfillmentCancelled():
-            return _cancel(state, body)
+            return progress.cancel(state.order, state.skus, body)
         case ShipmentDispatched():
-            return _dispatch(state, body)
+            return progress.dispatch(state.order, state.skus, body)
         case PickShorted():
-            if body.fulfillment_order_id in state.order.shorted:
-                return []
-            shorted = write_short(state.order, state.skus, body)
-            return [shorted, _next_round(evolve(state, shorted), body.order_id)]
+            return progress.short(state.order, state.skus, body)
         case ReturnReceived():
             if state.order.early_returns:
                 return []  # answered with the shipment that it returns
@@ -280,6 +313,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body)
         case ReleasePromise():
             return holds.answer_release(_held(state), state.skus, heard, body)
+        case DefineReservationPolicies():
+            return decide_policies(state.policies or NO_POLICIES, heard, body)
         case RulesCommand():
             return decide_rules(state.rules or NO_RULES, heard, body)
         case _:
@@ -295,7 +330,11 @@ def timers(event: Event, at: datetime) -> list[Timer]:
             return [Timer(claim.order_id, "claims", at) for claim in event.claims]
         case StockReleased() | StockReturned():
             skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
+            if isinstance(event, StockReleased) and event.waited is not None:
+                skus |= dict.fromkeys(event.waited)
             return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
+        case StockBackordered() | BackordersCalled():
+            return waiting.timers(event, at)
         case _ if type(event) in outside.REMINDS:
             return list(outside.timers(event, at))
         case _:
@@ -328,47 +367,13 @@ def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
         destination=accepted.destination,
         contact=accepted.contact,
         channel=accepted.channel,
+        policy=policy_of(state.policies or NO_POLICIES, accepted),
     )
     if accepted.promise_id is None:
         return [promise(accepted.order_id, order, state.skus, 1)]
     wanted = units(lines)
     found = holds.confirm(accepted.order_id, wanted, accepted.promise_id, _held(state), state.skus)
     return [found, promise(accepted.order_id, order, evolve(state, found).skus, 1)]
-
-
-def _route(state: State, routed: OrderRouted) -> list[Event]:
-    order = state.order
-    if order.status != "reserved" or routed.round != order.round:
-        return []  # a repeat, or a plan that something has overtaken
-    if not complete(routed.order_id, order, state.skus):
-        return [
-            _next_round(state, routed.order_id)
-        ]  # broken; its timer is on the way and will find it waiting
-    return [allocate(routed.order_id, order, state.skus, routed)]
-
-
-def _cancel(state: State, cancelled: FulfillmentCancelled) -> list[Event]:
-    if state.order.status == "closed":
-        return []
-    released = release(cancelled.order_id, state.order, state.skus, cancelled)
-    if cancelled.cause == "unroutable" and not (released.lines or released.movements):
-        return []
-    after = evolve(state, released)
-    if not released.lines or not after.order.pending:
-        return [released]
-    return [released, _next_round(after, cancelled.order_id)]
-
-
-def _dispatch(state: State, dispatched: ShipmentDispatched) -> list[Event]:
-    if dispatched.shipment_id in state.order.shipments:
-        return []
-    events: list[Event] = [issue(state.order, state.skus, dispatched)]
-    state = evolve(state, events[0])
-    while state.order.early_returns and covers(state.order, state.order.early_returns[0]):
-        returned = take_back(state.order, state.skus, state.order.early_returns[0])
-        events.append(returned)
-        state = evolve(state, returned)
-    return events
 
 
 def _held(state: State) -> PromisePart:
@@ -378,7 +383,7 @@ def _held(state: State) -> PromisePart:
 
 
 def _remember(state: State, due: TimerDue) -> list[Event]:
-    """Look after claims that changed in a SKU's lane, or units that became free in an order's."""
+    """Look after what changed in another lane, or is due."""
     if due.name in ("free", LEVEL):
         sku = due.stream.removeprefix(SKU_STREAM)
         part = state.skus.get(sku, EMPTY_SKU)
@@ -386,15 +391,4 @@ def _remember(state: State, due: TimerDue) -> list[Event]:
     if due.stream.startswith(HOLDER):
         answer = holds.expire if due.name == "expire" else holds.settle
         return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)
-    assert due.name == "claims", f"nobody here asks for a timer {due.name!r}"
-    order, order_id = state.order, due.stream
-    if order.status == "waiting" and complete(order_id, order, state.skus):
-        return [promise(order_id, order, state.skus, order.round)]
-    if order.status == "reserved" and not complete(order_id, order, state.skus):
-        return [_next_round(state, order_id)]
-    return []
-
-
-def _next_round(state: State, order_id: str) -> Event:
-    """What is promised of the pending units now; plans for earlier rounds are void."""
-    return promise(order_id, state.order, state.skus, state.order.round + 1)
+    return progress.remember(due.name, due.stream, state.order, state.skus)

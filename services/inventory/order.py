@@ -24,6 +24,7 @@ from libs.events.inventory import (
     StockShorted,
 )
 from libs.events.order import Destination, LineQuantity, Sealed
+from libs.events.policy import BackorderLapsed, OrderPolicy
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from services.inventory.stock import added
@@ -31,7 +32,8 @@ from services.inventory.stock import added
 Status = Literal[
     "new",  # not met yet
     "waiting",  # backordered: some pending units are not promised
-    "reserved",  # all pending units were promised, and routing was told so
+    "reserved",  # all pending units but `later` were promised, and routing was told so
+    "lapsing",  # it has waited as long as it may: what lacks is about to be given up
     "settled",  # nothing pending
     "closed",  # cancelled: never holds stock again
 ]
@@ -47,7 +49,7 @@ Moving = (
     | StockReturned
 )
 """Inventory's events of an order's stream that move units."""
-StockEvent = Moving | AllocationFailed
+StockEvent = Moving | AllocationFailed | BackorderLapsed
 """Inventory's events of an order's stream."""
 
 
@@ -74,8 +76,17 @@ class OrderPart:
     """Fulfillment orders whose short pick was answered."""
     channel: str | None = None
     """Where its SKUs have terms."""
+    policy: OrderPolicy | None = None
+    """What it goes by, where the tenant has a policy for it."""
+    later: tuple[LineQuantity, ...] = ()
+    """Of the pending units, those that routing was not asked about: they wait, while the others ship."""
     early_returns: tuple[ReturnReceived, ...] = ()
     """Came from returns before the shipment did from fulfillment; answered in this order."""
+
+    @property
+    def asked(self) -> tuple[LineQuantity, ...]:
+        """The pending units that routing is asked about."""
+        return minus(self.pending, self.later) if self.later else self.pending
 
 
 NEW_ORDER = OrderPart()
@@ -132,6 +143,8 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             return _promised(order, event, "waiting")
         case AllocationFailed():
             return replace(order, round=event.round)
+        case BackorderLapsed():
+            return replace(order, status="lapsing")
         case StockReleased():
             return _released(order, event)
         case StockShorted():
@@ -160,12 +173,13 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
 
 
 def _promised(order: OrderPart, event: StockReserved | StockBackordered, status: Status) -> OrderPart:
+    later = event.later if isinstance(event, StockReserved) else None
     return OrderPart(
         status=status,
         round=event.round,
         since=event.since,
-        skus=order.skus or tuple(dict.fromkeys([line.sku for line in event.lines])),
-        pending=event.lines,
+        skus=order.skus or tuple(dict.fromkeys([line.sku for line in (*event.lines, *(later or ()))])),
+        pending=event.lines if later is None else plus(event.lines, later),
         allocated=order.allocated,
         issued=order.issued,
         destination=event.destination,
@@ -173,17 +187,19 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         shipments=order.shipments,
         shorted=order.shorted,
         channel=event.channel or order.channel,
+        policy=event.policy or order.policy,
+        later=later or (),
         early_returns=order.early_returns,
     )
 
 
 def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
     return OrderPart(
-        status="settled",
+        status="waiting" if event.later else "settled",
         round=order.round,
         since=order.since,
         skus=order.skus,
-        pending=(),
+        pending=event.later or (),
         allocated=_after(order.allocated, "allocated", event.movements),
         issued=order.issued,
         destination=order.destination,
@@ -191,6 +207,8 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         shipments=order.shipments,
         shorted=order.shorted,
         channel=order.channel,
+        policy=order.policy,
+        later=(),
         early_returns=order.early_returns,
     )
 
@@ -207,6 +225,7 @@ def _released(order: OrderPart, event: StockReleased) -> OrderPart:
         order,
         status=status,
         pending=pending,
+        later=(),
         allocated=_after(order.allocated, "allocated", event.movements),
     )
 

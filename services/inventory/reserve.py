@@ -10,13 +10,23 @@ from libs.events.inventory import NETWORK, Shortage, StockBackordered, StockRese
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from services.inventory import terms
 from services.inventory.order import OrderPart, units
-from services.inventory.stock import NO_CLAIM, Posting, SkuPart, Skus, availability, evolve_sku, peg
+from services.inventory.stock import (
+    NO_CLAIM,
+    Posting,
+    SkuPart,
+    Skus,
+    availability,
+    evolve_sku,
+    peg,
+    shortage,
+)
+from services.inventory.waiting import promise_by_policy
 
 
 def complete(order_id: str, order: OrderPart, skus: Skus) -> bool:
-    """Whether every pending unit of the order is promised."""
-    for sku, quantity in units(order.pending).items():
-        if skus[sku].claims.get(order_id, NO_CLAIM).held != quantity:
+    """Whether every pending unit of the order is promised that routing is or will be asked about."""
+    for sku, quantity in units(order.asked).items():
+        if skus[sku].claims.get(order_id, NO_CLAIM).held < quantity:
             return False
     return True
 
@@ -24,6 +34,8 @@ def complete(order_id: str, order: OrderPart, skus: Skus) -> bool:
 def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockReserved | StockBackordered:
     """Claim what `order.pending` still lacks, as far as others do not wait for it: the answer is for all
     pending lines, and opens sourcing round `round_` or stays in it."""
+    if order.policy is not None:
+        return promise_by_policy(order_id, order, skus, round_)
     assert order.since is not None, f"{order_id} was never accepted"
     assert order.destination is not None, f"{order_id} has no destination"
     wanted = units(order.pending)
@@ -38,7 +50,7 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
         taken = min(missing, part.claimable(order.channel))
         posting.post(sku, NETWORK, "unreserved", "reserved", taken)
         if missing > taken:
-            short.append(Shortage(sku=sku, quantity=missing - taken))
+            short.append(shortage(sku, part, missing - taken, order.channel))
     channel, versions = (order.channel, tuple(used)) if used else (None, None)
     if short:
         return StockBackordered(

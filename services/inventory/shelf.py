@@ -1,15 +1,15 @@
 """Deliveries and corrections without a document: units that are there, and units that are not."""
 
 from libs.events.contract import Event
-from libs.events.inventory import AdjustStock, ReceiveStock
+from libs.events.inventory import AdjustStock, ReceiveStock, StockAdjusted, StockReceived
 from services.inventory.desk import Desk, served, spared, too_many, unknown
-from services.inventory.stock import adjust, receive
+from services.inventory.stock import Posting, SkuPart
 
 
 def take_in(desk: Desk, command: ReceiveStock) -> list[Event]:
     """Units arrived at a node."""
     refusal = unknown(desk, command.node) or too_many(desk, command.quantity)
-    return refusal or served(desk, receive(desk.stock, command))
+    return refusal or served(desk, _received(desk.stock, command))
 
 
 def correct(desk: Desk, command: AdjustStock) -> list[Event]:
@@ -33,4 +33,33 @@ def correct(desk: Desk, command: AdjustStock) -> list[Event]:
             "or cancel its order.",
         )
     broken, spare = spared(desk, -delta)
-    return [*broken, *served(spare, adjust(spare.stock, command))]
+    return [*broken, *served(spare, _adjusted(spare.stock, command))]
+
+
+def _received(part: SkuPart, command: ReceiveStock) -> StockReceived:
+    posting = Posting({command.sku: part})
+    posting.post(command.sku, command.node, "supplier", "on_hand", command.quantity)
+    return StockReceived(
+        sku=command.sku,
+        node=command.node,
+        quantity=command.quantity,
+        reference=command.reference,
+        movements=posting.movements(),
+        effective_at=command.effective_at,
+    )
+
+
+def _adjusted(part: SkuPart, command: AdjustStock) -> StockAdjusted:
+    assert command.delta >= -part.on_hand.get(command.node, 0), "more is written off than is on hand"
+    posting = Posting({command.sku: part})
+    posting.post(command.sku, command.node, "adjustment", "on_hand", max(command.delta, 0))
+    posting.post(command.sku, command.node, "on_hand", "written_off", max(-command.delta, 0))
+    return StockAdjusted(
+        sku=command.sku,
+        node=command.node,
+        delta=command.delta,
+        reason_code=command.reason_code,
+        reference=command.reference,
+        movements=posting.movements(),
+        effective_at=command.effective_at,
+    )

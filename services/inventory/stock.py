@@ -1,15 +1,14 @@
 """One SKU's stock: where its units are, who was promised some of them, and who waits for more.
 
 For inventory's decisions, which lock a SKU's part before they read it. The queue of a SKU is its claims that
-hold less than they want, served strictly by age: `since`, then order id. Units become free only by what
+hold less than they want, served by class, then strictly by age (`queue`). Units become free only by what
 pegs them at once (a receipt, an adjustment) or leaves a `free` timer on the SKU (a release, a return), so
 whenever the queue is not empty and units are free, such a timer is due; until then nobody else takes them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -17,20 +16,22 @@ from libs.events.availability import StockLow, StockRecovered
 from libs.events.contract import Event
 from libs.events.inventory import (
     NETWORK,
-    AdjustStock,
     Availability,
     Bucket,
     Claim,
     Movement,
-    ReceiveStock,
     ReservationBroken,
+    Shortage,
     StockAdjusted,
     StockPegged,
     StockReceived,
 )
+from libs.events.policy import STANDARD_RANK, BackordersCalled
 from libs.events.promise import HeldUnits, HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
 from libs.events.record import record
 from libs.events.supply import SupplyBucket, SupplyMovement
+from services.inventory import queue
+from services.inventory.queue import Turn
 from services.inventory.terms import Terms, terms_of
 
 MOST_UNITS = 1_000_000_000
@@ -73,20 +74,25 @@ class SkuPart:
     """By order id, or by the stream of a held basket; that holds all it wants, always."""
 
     terms: Terms | None = None
+    turns: dict[str, Turn] = field(default_factory=dict)
+    """Of claims of orders that have policies."""
 
     @property
     def free(self) -> int:
         """Units on hand that no order was promised."""
         return sum(self.on_hand.values()) - self.reserved
 
-    def claimable(self, channel: str | None) -> int:
-        """Units that a new claim of a channel may take: none that others wait for, who are served first, and
-        where there are terms, none that are kept from it."""
+    def claimable(self, channel: str | None, rank: int = STANDARD_RANK, order_id: str | None = None) -> int:
+        """Units that a new claim of a channel may take, or one of an order that waits: none that others of
+        its class or a higher one wait for, who are served first, and where there are terms, none that are
+        kept from it."""
         waiting = self.wanted > self.reserved
-        if self.terms is None:
+        if self.terms is None and not self.turns and rank >= STANDARD_RANK:
             return 0 if waiting else self.free
-        free = self.free - (sum(units for _, units in grants(self)) if waiting else 0)
-        return max(0, free - self.terms.withheld(channel))
+        free = self.free
+        if waiting or self.turns:
+            free -= queue.kept(_shares_now(self), self.claims, self.turns, rank, order_id)
+        return max(0, free if self.terms is None else free - self.terms.withheld(channel, rank))
 
 
 EMPTY_SKU = SkuPart()
@@ -176,7 +182,7 @@ def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[st
 
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
-    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms)
+    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms, part.turns)
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -185,10 +191,10 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
     for order_id, won in changes:
         before = claims.pop(order_id, NO_CLAIM)
         wanted, held = before.wanted, before.held + won
-        if wanted or held:
+        if wanted or held or order_id in part.turns:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return SkuPart(*sums, part.wanted, claims, part.terms)
+    return SkuPart(*sums, part.wanted, claims, part.terms, part.turns)
 
 
 def reclaimed(
@@ -202,9 +208,9 @@ def reclaimed(
         sums = (before.wanted + won, before.held + won)
         after = OrderClaim(*sums, before.since or since, before.channel)
         wanted += won
-        if after.wanted or after.held:
+        if after.wanted or after.held or holder in part.turns:
             claims[holder] = after
-    return SkuPart(*_sums(part, movements), wanted, claims, part.terms)
+    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, part.turns)
 
 
 def asked(
@@ -214,17 +220,24 @@ def asked(
     wanted: int,
     since: str | None,
     channel: str | None,
+    turn: Turn | None = None,
 ) -> SkuPart:
     """The SKU after these movements of it for an order of a channel, which wants `wanted` units of it from
-    now on, and has waited `since`; None, as long as its claim says."""
+    now on, and has waited `since`; None, as long as its claim says. Its turn is `turn`, where it has one."""
     position, on_hand, allocated, reserved = _sums(part, movements)
     claims = dict(part.claims)
     before = claims.pop(order_id, NO_CLAIM)
     held = before.held + reserved - part.reserved
-    if wanted or held:
+    turns = part.turns
+    if turn is not None:
+        turns = {**turns, order_id: turn}
+        wanted -= turn.whole
+    elif order_id in turns:
+        turns = {holder: one for holder, one in turns.items() if holder != order_id}
+    if wanted or held or turn is not None:
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
-    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms)
+    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms, turns)
 
 
 def evolve_sku(
@@ -267,63 +280,63 @@ def availability(skus: Iterable[str], parts: Skus) -> tuple[Availability, ...]:
     )
 
 
-def receive(part: SkuPart, command: ReceiveStock) -> StockReceived:
-    posting = Posting({command.sku: part})
-    posting.post(command.sku, command.node, "supplier", "on_hand", command.quantity)
-    return StockReceived(
-        sku=command.sku,
-        node=command.node,
-        quantity=command.quantity,
-        reference=command.reference,
-        movements=posting.movements(),
-        effective_at=command.effective_at,
-    )
-
-
-def adjust(part: SkuPart, command: AdjustStock) -> StockAdjusted:
-    assert command.delta >= -part.on_hand.get(command.node, 0), "more is written off than is on hand"
-    posting = Posting({command.sku: part})
-    posting.post(command.sku, command.node, "adjustment", "on_hand", max(command.delta, 0))
-    posting.post(command.sku, command.node, "on_hand", "written_off", max(-command.delta, 0))
-    return StockAdjusted(
-        sku=command.sku,
-        node=command.node,
-        delta=command.delta,
-        reason_code=command.reason_code,
-        reference=command.reference,
-        movements=posting.movements(),
-        effective_at=command.effective_at,
-    )
-
-
 def peg(sku: str, part: SkuPart) -> list[Event]:
-    """Give the free units to those who wait, oldest first, each what the terms leave to its channel; nothing
-    when nobody waits or nothing is free."""
+    """Give the free units to those who wait, by class and age, each what the terms leave to its channel, and
+    call those who want all or nothing; nothing when nobody waits or nothing is free. Then take for those who
+    still lack units, and may have what others were promised, from who is behind them."""
     free = part.free
     assert free >= 0, f"{sku}: {-free} units are promised that do not exist"
-    if not free or part.wanted == part.reserved:
+    if not part.turns and (not free or part.wanted == part.reserved):
         return []
-    won = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in grants(part))
-    if not won:
-        return []
-    posting = Posting({sku: part})
-    posting.post(sku, NETWORK, "unreserved", "reserved", sum(claim.quantity for claim in won))
-    version = None if part.terms is None else part.terms.version
-    return [StockPegged(sku=sku, claims=won, terms_version=version, movements=posting.movements())]
+    found = _shares_now(part)
+    events = _pegged(sku, part, [(order_id, units) for order_id, units, called in found if not called])
+    if not part.turns:
+        return events
+    after = evolve_sku(part, events[0]) if events and isinstance(events[0], StockPegged) else part
+    if called := tuple(order_id for order_id, _, called in found if called):
+        events.append(BackordersCalled(sku=sku, orders=called))
+    return [*events, *_reallocated(sku, after)]
 
 
 def grants(part: SkuPart) -> list[tuple[str, int]]:
-    """(order id, units) of the free units that those who wait get now, oldest first."""
-    waiting = _by_age({holder: claim for holder, claim in part.claims.items() if claim.wanted > claim.held})
-    if part.terms is None:
-        return list(_shares(part.free, ((holder, claim.wanted - claim.held) for holder, claim in waiting)))
-    left, found = part.free, list[tuple[str, int]]()
-    for holder, claim in waiting:
-        quantity = min(claim.wanted - claim.held, left - part.terms.withheld(claim.channel))
-        if quantity > 0:
-            found.append((holder, quantity))
-            left -= quantity
-    return found
+    """(order id, units) of the free units that those who wait get now, by class and age."""
+    return [(order_id, units) for order_id, units, called in _shares_now(part) if not called]
+
+
+def shortage(sku: str, part: SkuPart, units: int, channel: str | None, rank: int = STANDARD_RANK) -> Shortage:
+    """Units that an order of a channel and a rank lacks of the SKU, and why, where there is more to say."""
+    terms = part.terms
+    held_back = terms is not None and terms.held_back(part.free, channel, rank)
+    return Shortage(sku=sku, quantity=units, reason="below_reorder_point" if held_back else None)
+
+
+def _shares_now(part: SkuPart) -> list[queue.Share]:
+    return queue.shares(part.free, part.claims, part.turns, part.terms)
+
+
+def _pegged(
+    sku: str, part: SkuPart, won: Sequence[tuple[str, int]], cause: Literal["reallocated"] | None = None
+) -> list[Event]:
+    claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in won)
+    if not claims:
+        return []
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "unreserved", "reserved", sum(claim.quantity for claim in claims))
+    version = None if part.terms is None else part.terms.version
+    moves = posting.movements()
+    return [StockPegged(sku=sku, claims=claims, terms_version=version, cause=cause, movements=moves)]
+
+
+def _reallocated(sku: str, part: SkuPart) -> list[Event]:
+    """Units that who is behind was promised, given to who may have them."""
+    won, lost = queue.reallocated(part.claims, part.turns)
+    if not won:
+        return []
+    claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in lost)
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "reserved", "unreserved", sum(claim.quantity for claim in claims))
+    broken = ReservationBroken(sku=sku, claims=claims, cause="reallocated", movements=posting.movements())
+    return [broken, *_pegged(sku, evolve_sku(part, broken), won, "reallocated")]
 
 
 def take_back_promises(sku: str, part: SkuPart, quantity: int) -> tuple[list[Event], SkuPart]:
@@ -344,7 +357,7 @@ def take_back_promises(sku: str, part: SkuPart, quantity: int) -> tuple[list[Eve
 
 
 def _break_holds(sku: str, part: SkuPart, holds: Mapping[str, OrderClaim], quantity: int) -> HoldsBroken:
-    takers = ((holder, claim.held) for holder, claim in reversed(_by_age(holds)))
+    takers = ((holder, claim.held) for holder, claim in reversed(queue.in_line(holds.items(), part.turns)))
     lost = tuple(
         HeldUnits(promise_id=holder.removeprefix(HOLDER), quantity=units)
         for holder, units in _shares(quantity, takers)
@@ -359,7 +372,7 @@ def _break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken
         quantity,
         (
             (holder, claim.held)
-            for holder, claim in reversed(_by_age(part.claims))
+            for holder, claim in reversed(queue.in_line(part.claims.items(), part.turns))
             if claim.held and not holder.startswith(HOLDER)
         ),
     )
@@ -381,14 +394,3 @@ def _shares(units: int, takers: Iterable[tuple[str, int]]) -> Iterator[tuple[str
         quantity = min(units, most)
         yield taker, quantity
         units -= quantity
-
-
-def _by_age(claims: Mapping[str, OrderClaim]) -> Sequence[tuple[str, OrderClaim]]:
-    """Claims, oldest first."""
-
-    def age(item: tuple[str, OrderClaim]) -> tuple[datetime, str]:
-        order_id, claim = item
-        assert claim.since is not None, f"nobody knows since when {order_id} waits"
-        return datetime.fromisoformat(claim.since), order_id
-
-    return sorted(claims.items(), key=age)

@@ -11,6 +11,7 @@ from dataclasses import field, replace
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
+from libs.events.policy import STANDARD_RANK
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from libs.events.record import record
 from services.inventory.refuse import refused
@@ -29,7 +30,6 @@ class Terms:
     """Units by channel."""
     lends_to: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Who may take from a channel's share."""
-
     buffers: dict[str, int] = field(default_factory=dict)
     """Units that a channel is not promised."""
     sold_out_at: dict[str, int] = field(default_factory=dict)
@@ -39,15 +39,24 @@ class Terms:
     recovered_at: int = 0
     low: bool = False
     """The SKU was told to be low, and not to have recovered since."""
+    reorder_point: int = 0
+    """Free units below which only orders up to the rank get any."""
+    reorder_rank: int = 0
 
-    def withheld(self, channel: str | None) -> int:
-        """Free units that an order of this channel may not have."""
+    def withheld(self, channel: str | None, rank: int = STANDARD_RANK) -> int:
+        """Free units that an order of this channel and class may not have."""
         others = 0
         for owner, units in self.shares.items():
             if owner != channel and channel not in self.lends_to.get(owner, ()):
                 others += units
         own = 0 if channel is None else self.buffers.get(channel, 0)
-        return self.safety_stock + others + own
+        held_back = self.reorder_point if rank > self.reorder_rank else 0
+        return max(self.safety_stock + others + own, held_back)
+
+    def held_back(self, free: int, channel: str | None, rank: int) -> bool:
+        """Whether it is the reorder point that keeps free units from such an order."""
+        kept = self.withheld(channel, self.reorder_rank)
+        return self.withheld(channel, rank) > kept and free > kept
 
     def shown(self, channel: str, available: int) -> int:
         """What a channel shows of what it could be promised."""
@@ -101,6 +110,7 @@ def define(known: Terms | None, heard: Envelope[Contract], command: DefinePromis
         channels=command.channels,
         low_at=command.low_at,
         recovered_at=command.recovered_at,
+        reorder=command.reorder,
     )
     if known is not None and replace(terms_of(defined, known), version=known.version) == known:
         return []
@@ -131,4 +141,6 @@ def terms_of(event: PromiseTermsDefined, before: Terms | None) -> Terms:
         low_at,
         recovers,
         before is not None and before.low,
+        0 if event.reorder is None else event.reorder.point,
+        0 if event.reorder is None else event.reorder.rank_max,
     )

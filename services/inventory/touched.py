@@ -19,14 +19,18 @@ from libs.events.promise import HoldStock, PromiseConfirmed, PromiseExpired, Pro
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
 from services.inventory.order import Moving, OrderPart, units
+from services.inventory.queue import NO_TURN
 from services.inventory.stock import EMPTY_SKU, SkuPart, Skus, asked, moved
+from services.inventory.waiting import turn_of
 
 
 def named_skus(body: Contract) -> Iterable[str]:
     """SKUs that an order's event names, heard or inventory's own."""
     match body:
-        case OrderAccepted() | StockReserved():
+        case OrderAccepted():
             return [line.sku for line in body.lines]
+        case StockReserved():
+            return [line.sku for line in (*body.lines, *(body.later or ()))]
         case OrderRouted() | StockAllocated():
             return [line.sku for node in body.nodes for line in node.lines]
         case ReturnReceived():
@@ -55,7 +59,8 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
             pass
         case StockReserved() | StockBackordered():
             since = event.since.isoformat().replace("+00:00", "Z")
-            for line in event.lines:
+            later = event.later if isinstance(event, StockReserved) else None
+            for line in event.lines if later is None else (*event.lines, *later):
                 by_sku.setdefault(line.sku, [])
         case StockReleased():
             for line in event.lines:
@@ -64,9 +69,19 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
             return {**skus, **{sku: moved(skus.get(sku, EMPTY_SKU), by_sku[sku]) for sku in by_sku}}
     after, wanted, order_id = dict(skus), units(order.pending), event.order_id
     for sku, movements in by_sku.items():
-        part = after.get(sku, EMPTY_SKU)
-        after[sku] = asked(part, movements, order_id, wanted.get(sku, 0), since, order.channel)
+        part, wants, turn = after.get(sku, EMPTY_SKU), wanted.get(sku, 0), None
+        if order.policy is not None:
+            passed = _passed(event, part, sku)
+            turn = turn_of(order, wants, passed)
+        after[sku] = asked(part, movements, order_id, wants, since, order.channel, turn)
     return after
+
+
+def _passed(event: Moving, part: SkuPart, sku: str) -> bool:
+    """Whether the order has found enough of the SKU, and lacks others."""
+    if isinstance(event, StockBackordered):
+        return all(one.sku != sku for one in event.short)
+    return part.turns.get(event.order_id, NO_TURN).passed
 
 
 def frees(movement: Movement) -> bool:

@@ -150,6 +150,7 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed) -> Event:
             round=asked.round,
             lines=asked.lines,
             reasons=candidates.uncovered(need, short, found, asked.destination.country),
+            later=asked.later,
             candidates=candidates.unroutable(need, found),
             rule_version=RULE_VERSION,
             nodes_version=known.version,

@@ -7,6 +7,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 from libs.events.contract import Contract
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
+from tests.contract.example_policies import POLICIES
 from tests.contract.example_promises import HELD
 from tests.contract.example_shipments import DELIVERY, NOTIFICATIONS, RETURNS, WORK
 from tests.contract.example_supply import SUPPLY
@@ -17,6 +18,7 @@ _GROUPS: tuple[Pairs, ...] = (
     PROMISES,
     SUPPLY,
     HELD,
+    POLICIES,
     ROUTING,
     WORK,
     DELIVERY,

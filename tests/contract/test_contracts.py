@@ -21,12 +21,21 @@ TYPES = sorted(BY_TYPE)
 
 
 GAINED: Mapping[str, frozenset[str]] = {
-    f"oms.intake.{name}": frozenset({"promise_id"})
+    f"oms.intake.{name}": frozenset({"promise_id", "order_type", "service"})
     for name in ("submit_order", "order_accepted", "order_held")
 } | {
-    "oms.inventory.stock_reserved": frozenset({"channel", "terms"}),
-    "oms.inventory.stock_backordered": frozenset({"channel", "terms"}),
-    "oms.inventory.stock_pegged": frozenset({"terms_version"}),
+    "oms.inventory.stock_reserved": frozenset({"channel", "terms", "policy", "later"}),
+    "oms.inventory.stock_backordered": frozenset({"channel", "terms", "policy"}),
+    "oms.inventory.stock_pegged": frozenset({"terms_version", "cause"}),
+    "oms.inventory.reservation_broken": frozenset({"cause"}),
+    "oms.inventory.stock_allocated": frozenset({"later"}),
+    "oms.inventory.allocation_failed": frozenset({"later"}),
+    "oms.inventory.stock_released": frozenset({"waited"}),
+    "oms.inventory.define_promise_terms": frozenset({"reorder"}),
+    "oms.inventory.promise_terms_defined": frozenset({"reorder"}),
+    "oms.routing.order_unroutable": frozenset({"later"}),
+    "oms.fulfillment.fulfillment_released": frozenset({"awaiting"}),
+    "oms.fulfillment.fulfillment_cancelled": frozenset({"awaiting"}),
     **{
         f"oms.inventory.{name}": frozenset({"effective_at"})
         for name in ("receive_stock", "adjust_stock", "stock_received", "stock_adjusted")

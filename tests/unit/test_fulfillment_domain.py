@@ -30,6 +30,7 @@ from libs.events.fulfillment import (
 from libs.events.intake import OrderCancellationRequested
 from libs.events.inventory import StockAllocated
 from libs.events.order import Destination, LineQuantity, NodeLines, Reason
+from libs.events.policy import BackorderLapsed
 from libs.events.refusal import CommandRefused
 from libs.events.routing import OrderUnroutable
 from services.fulfillment import domain
@@ -412,3 +413,57 @@ def test_unroutable_shorts_leave_the_rest_going() -> None:
 def test_what_it_does_not_know_leaves_the_state_alone() -> None:
     foreign: Event = allocated(at_node("north", units(1, 1)))
     assert domain.evolve(domain.INITIAL, foreign) is domain.INITIAL
+
+
+# What waits for stock
+
+
+def later(*lines: LineQuantity, round_: int = 1) -> StockAllocated:
+    """Two of line 1 at a node; these wait."""
+    return allocated(at_node("LON", units(1, 2)), round_=round_).model_copy(update={"later": lines})
+
+
+def lapsed(*lines: LineQuantity, rest: tuple[LineQuantity, ...] = ()) -> BackorderLapsed:
+    return BackorderLapsed(order_id=ORDER, lines=lines, rest=rest, since=NOON, wait_days=14)
+
+
+def test_an_order_is_not_through_while_a_part_of_it_waits_for_stock() -> None:
+    spec = given(domain).when(later(units(1, 1), units(2, 1))).then_types(FulfillmentReleased)
+    assert spec.answer is not None
+    [released] = spec.answer.events
+    assert isinstance(released, FulfillmentReleased)
+    assert released.awaiting == (units(1, 1), units(2, 1))
+    spec = spec.when(OrderCancellationRequested(order_id=ORDER, lines=(units(1, 3), units(2, 1)))).spec
+    assert spec.answer is not None
+    stopped, completed = spec.answer.events
+    assert isinstance(stopped, FulfillmentCancelled)
+    assert stopped.lines == (units(1, 3), units(2, 1))
+    assert isinstance(completed, FulfillmentCompleted)
+
+
+def test_what_waited_is_released_when_it_comes() -> None:
+    spec = given(domain).heard(later(units(1, 1), units(2, 1)))
+    second = allocated(at_node("MAN", units(1, 1)), round_=2)
+    spec.when(second).then_one(FulfillmentReleased, lines=(units(1, 1),), awaiting=None)
+
+
+def test_a_wait_that_ends_before_anything_was_allocated_leaves_the_rest_awaited() -> None:
+    spec = (
+        given(domain)
+        .when(lapsed(units(2, 1), rest=(units(1, 2),)))
+        .then_one(FulfillmentCancelled, cause="unroutable", lines=(units(2, 1),), awaiting=(units(1, 2),))
+    )
+    spec.when(allocated(at_node("LON", units(1, 2)), round_=2)).then_one(
+        FulfillmentReleased, lines=(units(1, 2),)
+    )
+
+
+def test_a_wait_that_ends_for_all_of_it_ends_the_order() -> None:
+    spec = given(domain).when(lapsed(units(1, 2)))
+    spec.then_types(FulfillmentCancelled, FulfillmentCompleted)
+    spec.spec.when(lapsed(units(1, 2))).then_nothing()
+
+
+def test_a_wait_that_ends_for_what_was_cancelled_meanwhile_changes_nothing() -> None:
+    cancel = OrderCancellationRequested(order_id=ORDER, lines=(units(1, 2),))
+    given(domain).heard(cancel).when(lapsed(units(1, 2))).then_nothing()

@@ -148,7 +148,11 @@ class InventoryLife(RuleBasedStateMachine):
         answer, promised = self.take(of_basket(basket, accepted(order_id, *wanted)))
         assert isinstance(answer, PromiseConfirmed) is (held.status == "held")
         for sku in before:
-            new = sum(move.quantity for move in movements(promised) if move.sku == sku)
+            new = sum(
+                move.quantity * (1 if move.target == "reserved" else -1)
+                for move in movements(promised)
+                if move.sku == sku
+            )
             assert self.world.promise[sku, "reserved"] == before[sku] + new, "units were claimed twice"
         assert self.take(of_basket(basket, accepted(order_id, *wanted))) == []
 

@@ -1,0 +1,118 @@
+"""Contracts of who gets what is scarce: a tenant's policies, what an order goes by, and waits that end.
+
+Policies are configuration: the whole of them is replaced at a time, and each order goes by those that held
+when it was accepted, which its events say.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AwareDatetime, Field
+
+from libs.events.contract import Command, Event, Name, OrderEvent, OrderId, SkuEvent, Value
+from libs.events.order import LineQuantity
+
+POLICIES_STREAM = "order.policies"
+"""Stream of a tenant's reservation policies."""
+STANDARD_RANK = 50
+"""Of an order that is of no class."""
+
+Rank = Annotated[int, Field(strict=True, ge=1, le=99)]
+"""Place of a class: a smaller one is served first."""
+Version = Annotated[int, Field(strict=True, ge=1)]
+PolicyName = Literal[
+    "together",  # what is there is held, and nothing ships before all is there
+    "all_or_nothing",  # nothing is held before all is there
+    "partial",  # what is there ships, the rest waits
+]
+
+
+class PriorityClass(Value):
+    """Orders that are served alike: by age among themselves, and as a whole before those of a larger rank."""
+
+    name: Name
+    rank: Rank
+
+
+class PolicyRule(Value):
+    """Which orders it is for (a field that is left out fits any), and what holds for them."""
+
+    channel: Name | None = None
+    order_type: Name | None = None
+    service: Name | None = None
+    priority: Name | None = None
+    """Name of a class; without one the rank is 50."""
+    policy: PolicyName = "together"
+    wait_days: Annotated[int, Field(strict=True, ge=1, le=3650)] | None = None
+    """After so many days since acceptance the wait ends; without it, never."""
+    then: Literal["cancel", "ship"] = "cancel"
+    """What happens then: what lacks is cancelled, or what is there ships and the rest waits on."""
+    reallocates: bool = False
+    """Whether, where units lack, it is given those that orders behind it in the queue were promised, as long
+    as these are not allocated."""
+
+
+class ReservationPolicies(Value):
+    """A tenant's classes, and its rules: of several that fit an order, the first counts."""
+
+    classes: Annotated[tuple[PriorityClass, ...], Field(max_length=99)] = ()
+    rules: Annotated[tuple[PolicyRule, ...], Field(max_length=500)] = ()
+
+
+class DefineReservationPolicies(ReservationPolicies, Command):
+    """Replace the policies, the whole of them. Orders that were accepted before go by theirs."""
+
+    TYPE: ClassVar[str] = "oms.inventory.define_reservation_policies"
+
+    @property
+    def stream(self) -> str:
+        return POLICIES_STREAM
+
+
+class ReservationPoliciesDefined(ReservationPolicies, Event):
+    """These policies hold for orders that are accepted from now on."""
+
+    TYPE: ClassVar[str] = "oms.inventory.reservation_policies_defined"
+
+    version: Version
+
+    @property
+    def stream(self) -> str:
+        return POLICIES_STREAM
+
+
+class OrderPolicy(Value):
+    """What one order goes by, and the version of the policies that it is from."""
+
+    version: Version
+    policy: PolicyName = "together"
+    rank: Rank = STANDARD_RANK
+    wait_days: int | None = None
+    then: Literal["cancel", "ship"] = "cancel"
+    reallocates: bool = False
+
+
+class BackorderLapsed(OrderEvent):
+    """The order has waited as long as its policy lets it: `lines` are to be given up. Fulfillment, which
+    knows what is left of the order, cancels them; with that inventory frees what they held."""
+
+    TYPE: ClassVar[str] = "oms.inventory.backorder_lapsed"
+
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    rest: tuple[LineQuantity, ...] = ()
+    """What else has no node yet, and goes on."""
+    since: AwareDatetime
+    """When the order was accepted."""
+    wait_days: Annotated[int, Field(ge=1)]
+
+
+class BackordersCalled(SkuEvent):
+    """So many units are free as these orders, which hold nothing before they get all, want of the SKU. The
+    units are kept for them until each has looked whether the rest is there too."""
+
+    TYPE: ClassVar[str] = "oms.inventory.backorders_called"
+
+    orders: Annotated[tuple[OrderId, ...], Field(min_length=1)]
+
+
+POLICY_COMMANDS = (DefineReservationPolicies,)
+POLICY_EVENTS = (ReservationPoliciesDefined, BackorderLapsed, BackordersCalled)

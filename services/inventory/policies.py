@@ -1,0 +1,103 @@
+"""A tenant's reservation policies: configuration, in a stream of its own that every accepted order reads."""
+
+from libs.events.contract import Contract, Event
+from libs.events.envelope import Envelope
+from libs.events.intake import OrderAccepted
+from libs.events.policy import (
+    POLICIES_STREAM,
+    STANDARD_RANK,
+    DefineReservationPolicies,
+    OrderPolicy,
+    PolicyRule,
+    PriorityClass,
+    ReservationPolicies,
+    ReservationPoliciesDefined,
+)
+from libs.events.record import record
+from services.inventory.refuse import refused
+
+POLICIES = frozenset({POLICIES_STREAM})
+"""Read by accepted orders; only its own lane changes it."""
+
+
+@record
+class PoliciesPart:
+    """State of the policies' stream."""
+
+    version: int = 0
+    classes: tuple[PriorityClass, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()
+
+
+NO_POLICIES = PoliciesPart()
+
+
+def evolve_policies(event: ReservationPoliciesDefined) -> PoliciesPart:
+    """The policies after they were replaced."""
+    return PoliciesPart(event.version, event.classes, event.rules)
+
+
+def policy_of(part: PoliciesPart, accepted: OrderAccepted) -> OrderPolicy | None:
+    """What an order goes by; None where no rule is for it: it is served as ever."""
+    for rule in part.rules:
+        if _fits(rule, accepted):
+            ranks = {one.name: one.rank for one in part.classes}
+            return OrderPolicy(
+                version=part.version,
+                policy=rule.policy,
+                rank=STANDARD_RANK if rule.priority is None else ranks[rule.priority],
+                wait_days=rule.wait_days,
+                then=rule.then,
+                reallocates=rule.reallocates,
+            )
+    return None
+
+
+def decide_policies(
+    part: PoliciesPart, heard: Envelope[Contract], command: DefineReservationPolicies
+) -> list[Event]:
+    """The policies as a person states them; nothing when they are so already."""
+    if refusal := _amiss(heard, command):
+        return [refusal]
+    if part.version and (part.classes, part.rules) == (command.classes, command.rules):
+        return []
+    return [
+        ReservationPoliciesDefined(version=part.version + 1, classes=command.classes, rules=command.rules)
+    ]
+
+
+def _fits(rule: PolicyRule, accepted: OrderAccepted) -> bool:
+    return (
+        rule.channel in (None, accepted.channel)
+        and rule.order_type in (None, accepted.order_type)
+        and rule.service in (None, accepted.service)
+    )
+
+
+def _amiss(heard: Envelope[Contract], stated: ReservationPolicies) -> Event | None:
+    """A refusal of what cannot be meant."""
+    names = [one.name for one in stated.classes]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        return refused(
+            heard,
+            "class_twice",
+            f"{', '.join(twice)}: a class has one rank.",
+            "State each class once.",
+        )
+    for number, rule in enumerate(stated.rules, 1):
+        if rule.priority is not None and rule.priority not in names:
+            return refused(
+                heard,
+                "unknown_class",
+                f"Rule {number} is for the class {rule.priority}; there is no such class.",
+                f"State it among the classes, or use one of: {', '.join(names) or 'none yet'}.",
+            )
+        if rule.reallocates and rule.policy == "all_or_nothing":
+            return refused(
+                heard,
+                "reallocates_nothing",
+                f"Rule {number} is all or nothing: such an order holds nothing while it waits, so it cannot "
+                "be given units one by one.",
+                "Leave out reallocates, or take the policy together.",
+            )
+    return None

@@ -1,0 +1,119 @@
+"""Who is next for a SKU's units: those who wait, by class, then by age; who is passed over, or taken from.
+
+An order without a policy is of the rank `STANDARD_RANK` and has no turn: what is kept of the others stands
+beside their claims, so that a SKU whose orders have no policies carries nothing of it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+from libs.events.policy import STANDARD_RANK
+from libs.events.record import record
+from services.inventory.terms import Terms
+
+
+@record
+class Turn:
+    """What else is known of the claim of an order that has a policy."""
+
+    rank: int = STANDARD_RANK
+    whole: int = 0
+    """Units that it wants all of, with all else that it ordered, or none: its claim wants none as long."""
+    passed: bool = False
+    """There were enough of these units for it when it last looked, and others lacked: it is not called for
+    these again before it has looked once more."""
+    takes: bool = False
+    """Whether it is given what orders behind it were promised."""
+
+
+class Claimed(Protocol):
+    """A claim, as the queue sees it."""
+
+    @property
+    def wanted(self) -> int: ...
+    @property
+    def held(self) -> int: ...
+    @property
+    def since(self) -> str | None: ...
+    @property
+    def channel(self) -> str | None: ...
+
+
+Claim = TypeVar("Claim", bound=Claimed)
+Turns = Mapping[str, Turn]
+"""By order id; of orders that have policies, as long as they want anything of the SKU."""
+NO_TURN = Turn()
+_LAST = datetime.max.replace(tzinfo=UTC)
+Share = tuple[str, int, bool]
+"""An order, units, and whether it is only called to look whether the rest is there."""
+Units = list[tuple[str, int]]
+"""Orders and units of each."""
+
+
+def place(holder: str, claim: Claimed, turns: Turns) -> tuple[int, datetime, str]:
+    """Where a claim stands: a smaller place is served first."""
+    assert claim.since is not None, f"nobody knows since when {holder} waits"
+    return turns.get(holder, NO_TURN).rank, datetime.fromisoformat(claim.since), holder
+
+
+def in_line(claims: Iterable[tuple[str, Claim]], turns: Turns) -> Sequence[tuple[str, Claim]]:
+    """Claims by class, the oldest of each first."""
+    return sorted(claims, key=lambda item: place(item[0], item[1], turns))
+
+
+def shares(free: int, claims: Mapping[str, Claimed], turns: Turns, terms: Terms | None) -> list[Share]:
+    """What those who wait get of free units now, each what the terms leave to it. Who wants all or nothing
+    counts where all is there of this SKU: the units are kept for it until it has looked for the rest."""
+    waiting = [
+        (holder, claim)
+        for holder, claim in claims.items()
+        if claim.wanted > claim.held or (holder in turns and turns[holder].whole)
+    ]
+    left, found = free, list[Share]()
+    for holder, claim in in_line(waiting, turns):
+        turn = turns.get(holder, NO_TURN)
+        there = left if terms is None else left - terms.withheld(claim.channel, turn.rank)
+        if turn.whole:
+            units = 0 if turn.passed or there < turn.whole else turn.whole
+        else:
+            units = min(claim.wanted - claim.held, there)
+        if units > 0:
+            found.append((holder, units, bool(turn.whole)))
+            left -= units
+    return found
+
+
+def kept(
+    found: Iterable[Share], claims: Mapping[str, Claimed], turns: Turns, rank: int, order_id: str | None
+) -> int:
+    """Units of these shares that an order may not take: those of who stands before it. Who waits already
+    stands where its claim does, any other behind its class."""
+    mine: tuple[int, datetime, str] = rank, _LAST, ""
+    if order_id is not None and order_id in turns:
+        mine = place(order_id, claims[order_id], turns)
+    return sum(units for holder, units, _ in found if place(holder, claims[holder], turns) < mine)
+
+
+def reallocated(claims: Mapping[str, Claimed], turns: Turns) -> tuple[Units, Units]:
+    """Who wins units that others were promised, and who loses them: the last in line first. Baskets, which
+    are no orders, and what is allocated already, which is no claim any more, are left alone."""
+    orders = [(holder, claim) for holder, claim in claims.items() if "/" not in holder]
+    line = in_line([item for item in orders if item[1].held or item[1].wanted], turns)
+    held = {holder: claim.held for holder, claim in line}
+    won, lost = dict[str, int](), dict[str, int]()
+    for number, (taker, claim) in enumerate(line):
+        lacking = claim.wanted - held[taker]
+        if not turns.get(taker, NO_TURN).takes:
+            continue
+        for giver, _ in reversed(line[number + 1 :]):
+            units = min(lacking, held[giver])
+            if units > 0:
+                lacking -= units
+                held[giver] -= units
+                held[taker] += units
+                won[taker] = won.get(taker, 0) + units
+                lost[giver] = lost.get(giver, 0) + units
+    net = {holder: won.get(holder, 0) - lost.get(holder, 0) for holder in (*won, *lost)}
+    winners = [(holder, units) for holder, units in net.items() if units > 0]
+    return winners, [(holder, -units) for holder, units in net.items() if units < 0]

@@ -1,0 +1,154 @@
+"""What an order that has a policy is promised, what it waits for, and how its wait ends.
+
+Without a policy `reserve.promise` decides, which is `together` without an end.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from libs.events.contract import Event
+from libs.events.inventory import NETWORK, Shortage, StockBackordered, StockReserved, TermsUsed
+from libs.events.order import LineQuantity
+from libs.events.policy import BackorderLapsed, BackordersCalled
+from libs.events.record import changed
+from libs.events.timer import Timer
+from services.inventory.order import OrderPart, minus, units
+from services.inventory.queue import Turn
+from services.inventory.stock import NO_CLAIM, Posting, Skus, availability, shortage
+
+WHOLE = "all_or_nothing"
+
+
+def promise_by_policy(
+    order_id: str, order: OrderPart, skus: Skus, round_: int
+) -> StockReserved | StockBackordered:
+    """As `reserve.promise`: what `order.pending` is promised now, and what of it routing is asked about."""
+    policy = order.policy
+    assert policy is not None, f"{order_id} has no policy"
+    assert order.since is not None, f"{order_id} was never accepted"
+    assert order.destination is not None, f"{order_id} has no destination"
+    wanted = units(order.pending)
+    there, short = dict[str, int](), list[Shortage]()
+    for sku, quantity in wanted.items():
+        held = skus[sku].claims.get(order_id, NO_CLAIM).held
+        missing = quantity - held
+        taken = min(missing, skus[sku].claimable(order.channel, policy.rank, order_id))
+        there[sku] = held + taken
+        if missing > taken:
+            short.append(shortage(sku, skus[sku], missing - taken, order.channel, policy.rank))
+    kept = {} if short and policy.policy == WHOLE else there
+    posting = Posting(skus)
+    for sku in wanted:
+        more = kept.get(sku, 0) - skus[sku].claims.get(order_id, NO_CLAIM).held
+        posting.post(sku, NETWORK, "unreserved", "reserved", max(0, more))
+        posting.post(sku, NETWORK, "reserved", "unreserved", max(0, -more))
+    terms = [TermsUsed(sku=sku, version=used.version) for sku in wanted if (used := skus[sku].terms)]
+    ready = order.pending if not short else covered(order.pending, kept)
+    if not short or (ready and policy.policy == "partial"):
+        return StockReserved(
+            order_id=order_id,
+            round=round_,
+            lines=ready,
+            later=minus(order.pending, ready) or None,
+            availability=availability(units(ready), skus),
+            since=order.since,
+            destination=order.destination,
+            contact=order.contact,
+            channel=order.channel if terms else None,
+            terms=tuple(terms) or None,
+            policy=policy,
+            movements=posting.movements(),
+        )
+    return StockBackordered(
+        order_id=order_id,
+        round=round_,
+        lines=order.pending,
+        short=tuple(short),
+        since=order.since,
+        destination=order.destination,
+        contact=order.contact,
+        channel=order.channel if terms else None,
+        terms=tuple(terms) or None,
+        policy=policy,
+        movements=posting.movements(),
+    )
+
+
+def covered(pending: tuple[LineQuantity, ...], there: Mapping[str, int]) -> tuple[LineQuantity, ...]:
+    """The units of these lines that are there (by SKU), the first lines first."""
+    left, found = dict(there), list[LineQuantity]()
+    for line in pending:
+        quantity = min(line.quantity, left.get(line.sku, 0))
+        if quantity:
+            left[line.sku] -= quantity
+            found.append(LineQuantity(line=line.line, sku=line.sku, quantity=quantity))
+    return tuple(found)
+
+
+def look(order_id: str, order: OrderPart, skus: Skus) -> list[Event]:
+    """Units have come for an order that waits: what it is promised, if that is more than before. Who wants
+    all or nothing and was called in vain says so, so that who is behind it gets what was kept for it."""
+    assert order.policy is not None, f"{order_id} has no policy"
+    found = promise_by_policy(order_id, order, skus, order.round)
+    return [found] if isinstance(found, StockReserved) or order.policy.policy == WHOLE else []
+
+
+def lapse(order_id: str, order: OrderPart, skus: Skus) -> list[Event]:
+    """The order has waited as long as it may: give up what lacks, or ship what is there."""
+    policy = order.policy
+    if order.status != "waiting" or policy is None or policy.wait_days is None:
+        return []
+    assert order.since is not None, f"{order_id} was never accepted"
+    if policy.then == "ship":
+        ships = policy.model_copy(update={"policy": "partial", "wait_days": None})
+        return [promise_by_policy(order_id, changed(order, policy=ships), skus, order.round)]
+    ready = covered(order.pending, {sku: _held(order_id, sku, skus) for sku in units(order.pending)})
+    lacking = minus(order.pending, ready)
+    if not lacking:
+        return []  # its reminder is on the way, and will find it complete
+    return [
+        BackorderLapsed(
+            order_id=order_id, lines=lacking, rest=ready, since=order.since, wait_days=policy.wait_days
+        )
+    ]
+
+
+def turn_of(order: OrderPart, quantity: int, passed: bool) -> Turn | None:
+    """How the order, as it is now, stands in the queue of a SKU of which it wants `quantity` units."""
+    policy = order.policy
+    if policy is None or not quantity:
+        return None
+    whole = quantity if _waits_whole(order) else 0
+    return Turn(policy.rank, whole, passed and bool(whole), policy.reallocates)
+
+
+def waited(order: OrderPart) -> tuple[str, ...] | None:
+    """SKUs of which units may be kept for an order that waits for all or nothing."""
+    return tuple(units(order.pending)) if _waits_whole(order) else None
+
+
+def timers(event: StockBackordered | BackordersCalled, at: datetime) -> list[Timer]:
+    """Reminders that policies ask for: the end of a wait, units for who is behind, units of who is behind."""
+    if isinstance(event, BackordersCalled):
+        return [Timer(order_id, "claims", at) for order_id in event.orders]
+    policy = event.policy
+    if policy is None:
+        return []
+    found = list[Timer]()
+    if policy.wait_days is not None:
+        found.append(Timer(event.order_id, "lapse", event.since + timedelta(days=policy.wait_days)))
+    look_at = dict[str, None]()
+    if policy.policy == WHOLE or policy.then == "ship":
+        look_at |= dict.fromkeys(line.sku for line in event.lines)
+    if policy.reallocates:
+        look_at |= dict.fromkeys(one.sku for one in event.short)
+    return [*found, *(Timer(f"sku/{sku}", "free", at) for sku in look_at)]
+
+
+def _waits_whole(order: OrderPart) -> bool:
+    policy = order.policy
+    return policy is not None and policy.policy == WHOLE and order.status in ("waiting", "lapsing")
+
+
+def _held(order_id: str, sku: str, skus: Skus) -> int:
+    return skus[sku].claims.get(order_id, NO_CLAIM).held

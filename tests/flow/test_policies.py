@@ -1,0 +1,200 @@
+"""Reservation policies through all stages: what a customer of each gets, and how each order ends."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from libs.events.contract import Event
+from libs.events.fulfillment import FulfillmentCancelled, FulfillmentCompleted, ShipmentDispatched
+from libs.events.ids import order_id
+from libs.events.intake import CancelOrder, OrderClosed
+from libs.events.inventory import ReceiveStock, ReservationBroken, StockBackordered, StockReserved
+from libs.events.notifications import MessageRequested
+from libs.events.policy import (
+    POLICIES_STREAM,
+    BackorderLapsed,
+    DefineReservationPolicies,
+    PolicyRule,
+    PriorityClass,
+)
+from libs.events.routing import DefineNode
+from libs.runtime.log import Snapshot
+from libs.runtime.memory_log import MemoryBatch
+from tests.flow.life import CONTACT
+from tests.flow.oracle import check
+from tests.flow.people import Warehouse, open_shop, order
+from tests.flow.world import TENANT, World
+
+DAY = 86_400
+
+
+async def shop(*rules: PolicyRule, **stock: int) -> World:
+    world = await World().start()
+    await open_shop(world, {"LON": stock} if stock else {})
+    classes = (PriorityClass(name="express", rank=10), PriorityClass(name="bulk", rank=70))
+    await world.send(DefineReservationPolicies(classes=classes, rules=rules))
+    await world.settle()
+    return world
+
+
+async def ordered(world: World, number: str, lines: dict[str, int], **more: Any) -> str:
+    await world.send(order(number, lines, contact=CONTACT, **more))
+    await world.settle()
+    return order_id(TENANT, "web", number)
+
+
+async def received(world: World, sku: str, quantity: int) -> None:
+    await world.send(ReceiveStock(sku=sku, node="LON", quantity=quantity))
+    await world.settle()
+
+
+def told(world: World, kind: type[Event], of: str) -> list[Any]:
+    return [event for event in world.events(kind) if event.stream == of]
+
+
+def parcels(world: World, of: str) -> list[dict[str, int]]:
+    return [
+        {line.sku: line.quantity for line in event.lines} for event in told(world, ShipmentDispatched, of)
+    ]
+
+
+def outcome(world: World, of: str) -> str:
+    [closed] = told(world, OrderClosed, of)
+    assert isinstance(closed, OrderClosed)
+    return closed.outcome
+
+
+async def test_all_or_nothing_leaves_what_it_cannot_use_and_ships_in_one_parcel() -> None:
+    world = await shop(PolicyRule(order_type="whole", policy="all_or_nothing"), TEA=2)
+    whole = await ordered(world, "1", {"TEA": 2, "MUG": 1}, order_type="whole")
+    other = await ordered(world, "2", {"TEA": 1})
+    assert told(world, StockReserved, other), "the tea is not kept for an order that lacks the mug"
+    await received(world, "MUG", 1)
+    await received(world, "TEA", 1)
+    warehouse = Warehouse(world)
+    await warehouse.everything()
+    assert parcels(world, whole) == [{"TEA": 2, "MUG": 1}]
+    assert (outcome(world, whole), outcome(world, other)) == ("delivered", "delivered")
+    letters = [asked.milestone for asked in told(world, MessageRequested, whole)]
+    assert letters.count("backordered") == 1, "told once, however often it has looked"
+    check(world)
+
+
+async def test_partial_ships_what_is_there_and_then_the_rest() -> None:
+    world = await shop(PolicyRule(policy="partial"), TEA=2)
+    of = await ordered(world, "1", {"TEA": 3, "MUG": 1})
+    warehouse = Warehouse(world)
+    await warehouse.everything()
+    assert parcels(world, of) == [{"TEA": 2}]
+    assert told(world, OrderClosed, of) == []
+    assert [event.milestone for event in told(world, MessageRequested, of)].count("backordered") == 1
+    await received(world, "MUG", 1)
+    await warehouse.everything()
+    await received(world, "TEA", 1)
+    await warehouse.everything()
+    assert parcels(world, of) == [{"TEA": 2}, {"MUG": 1}, {"TEA": 1}]
+    assert outcome(world, of) == "delivered"
+    check(world)
+
+
+async def test_what_still_waits_of_a_partial_order_can_be_cancelled() -> None:
+    world = await shop(PolicyRule(policy="partial"), TEA=2)
+    of = await ordered(world, "1", {"TEA": 3})
+    warehouse = Warehouse(world)
+    await warehouse.everything()
+    await world.send(CancelOrder(order_id=of))
+    await world.settle()
+    [completed] = told(world, FulfillmentCompleted, of)
+    assert isinstance(completed, FulfillmentCompleted)
+    assert [line.quantity for line in (*completed.delivered, *completed.cancelled)] == [2, 1]
+    assert outcome(world, of) == "partly_delivered"
+    await received(world, "TEA", 1)
+    later = await ordered(world, "2", {"TEA": 1})
+    assert told(world, StockReserved, later)
+    await warehouse.everything()
+    check(world)
+
+
+async def test_a_partial_order_whose_first_part_goes_nowhere_is_not_over_before_the_rest() -> None:
+    world = await shop(PolicyRule(policy="partial"), TEA=1)
+    place = {"country": "GB", "latitude": 51.5, "longitude": -0.1, "ships_to": ("GB",)}
+    await world.send(DefineNode.model_validate({"node": "LON", "name": "LON", **place}))
+    await world.settle()
+    of = await ordered(world, "1", {"TEA": 1, "MUG": 1}, country="NO")
+    [given_up] = told(world, FulfillmentCancelled, of)
+    assert [line.sku for line in given_up.lines] == ["TEA"]
+    assert told(world, OrderClosed, of) == []
+    await world.send(ReceiveStock(sku="MUG", node="DUB", quantity=1))
+    await Warehouse(world).everything()
+    await Warehouse(world).everything()
+    assert (parcels(world, of), outcome(world, of)) == ([{"MUG": 1}], "partly_delivered")
+    check(world)
+
+
+async def test_what_lacks_after_the_wait_is_given_up_and_the_rest_is_delivered() -> None:
+    world = await shop(PolicyRule(wait_days=14), TEA=2)
+    some = await ordered(world, "1", {"TEA": 1, "MUG": 1})
+    none = await ordered(world, "2", {"MUG": 2})
+    world.clock.advance(seconds=14 * DAY)
+    await world.settle()
+    assert [event.stream for event in world.events(BackorderLapsed)] == [some, none]
+    await Warehouse(world).everything()
+    assert parcels(world, some) == [{"TEA": 1}]
+    assert (outcome(world, some), outcome(world, none)) == ("partly_delivered", "unroutable")
+    await received(world, "MUG", 5)
+    assert len(told(world, StockReserved, some)) == 1
+    check(world)
+
+
+async def test_what_is_there_after_the_wait_ships_and_the_rest_waits_on() -> None:
+    world = await shop(PolicyRule(wait_days=3, then="ship"), TEA=1)
+    of = await ordered(world, "1", {"TEA": 2})
+    warehouse = Warehouse(world)
+    await warehouse.everything()
+    assert parcels(world, of) == []
+    world.clock.advance(seconds=3 * DAY)
+    await world.settle()
+    await warehouse.everything()
+    assert parcels(world, of) == [{"TEA": 1}]
+    world.clock.advance(seconds=30 * DAY)
+    await received(world, "TEA", 1)
+    await warehouse.everything()
+    assert (parcels(world, of), outcome(world, of)) == ([{"TEA": 1}, {"TEA": 1}], "delivered")
+    check(world)
+
+
+async def test_express_is_served_first_and_takes_what_is_promised_but_not_what_is_allocated() -> None:
+    express = PolicyRule(service="express", priority="express", reallocates=True)
+    world = await shop(express, TEA=2)
+    planned = await ordered(world, "1", {"TEA": 1})  # routed and allocated at once
+    waits = await ordered(world, "2", {"TEA": 1, "MUG": 1})  # holds a tea, and waits for a mug
+    fast = await ordered(world, "3", {"TEA": 1}, service="express")
+    [broken] = world.events(ReservationBroken)
+    assert isinstance(broken, ReservationBroken)
+    assert (broken.cause, [claim.order_id for claim in broken.claims]) == ("reallocated", [waits])
+    backordered = told(world, StockBackordered, waits)
+    assert [(one.sku, one.quantity) for one in backordered[-1].short] == [("MUG", 1)]
+    await received(world, "MUG", 1)
+    assert told(world, StockReserved, waits) == []
+    await received(world, "TEA", 1)
+    await Warehouse(world).everything()
+    assert [outcome(world, of) for of in (planned, waits, fast)] == ["delivered"] * 3
+    check(world)
+
+
+async def test_policies_are_read_with_the_orders_that_need_them_and_never_by_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, loads = await shop(PolicyRule(policy="partial"), TEA=9), list[list[str]]()
+    load = MemoryBatch.load
+
+    async def noted(self: MemoryBatch, keys: Sequence[str], **more: Any) -> dict[str, Snapshot]:
+        loads.append([key.partition("/")[2] for key in keys])
+        return await load(self, keys, **more)
+
+    monkeypatch.setattr(MemoryBatch, "load", noted)
+    of = [await ordered(world, str(number), {"TEA": 1}) for number in range(3)]
+    read = [keys for keys in loads if POLICIES_STREAM in keys]
+    assert len(read) >= 3
+    assert all(len(keys) > 1 and set(keys) & set(of) for keys in read), read
