@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli import promises, stock_feed, stock_needs, stock_past, stock_reconcile, stock_supply
+from cli import promises, stock_bundles, stock_feed, stock_needs, stock_past, stock_reconcile, stock_supply
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
 from cli.output import JsonOption, console, emit, table
 from cli.stock_past import AtOption, KnownAtOption
@@ -160,6 +160,7 @@ def register(parent: typer.Typer) -> None:
     for module in (stock_supply, stock_feed, stock_reconcile, stock_needs):
         module.register(app)
     app.add_typer(promises.app, name="promise")
+    app.add_typer(stock_bundles.app, name="bundle")
     stock_past.register(app)
     parent.add_typer(app, name="stock")
 

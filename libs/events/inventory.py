@@ -22,7 +22,7 @@ from libs.events.contract import (
     SkuEvent,
     Value,
 )
-from libs.events.order import Destination, LineQuantity, NodeLines, Sealed
+from libs.events.order import Destination, LineQuantity, NodeLines, Sealed, Unpacked
 
 NETWORK = "*"
 """The node of soft reservations: a promise that no place has been chosen for."""
@@ -41,7 +41,7 @@ Bucket = Literal[
     "written_off",  # taken out by an adjustment
     "scrapped",  # came back and was disposed of
 ]
-SOURCES: frozenset[str] = frozenset({"supplier", "adjustment", "transfer", "unreserved"})
+SOURCES: frozenset[str] = frozenset({"supplier", "adjustment", "transfer", "unreserved", "kitted"})
 """Buckets that may be below zero: the other side of what entered the ledger, or a node."""
 
 Units = Annotated[int, Field(strict=True, ge=1, le=10**15)]
@@ -186,6 +186,8 @@ class StockReserved(OrderEvent):
     """Of the order, where its SKUs have terms."""
     terms: tuple[TermsUsed, ...] | None = None
     """By which terms, where its SKUs have any."""
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
     movements: tuple[Movement, ...]
 
 
@@ -217,6 +219,8 @@ class StockAllocated(OrderEvent):
     nodes: Annotated[tuple[NodeLines, ...], Field(min_length=1)]
     destination: Destination
     contact: Sealed | None = None
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
     movements: tuple[Movement, ...]
 
 
@@ -231,6 +235,8 @@ class AllocationFailed(OrderEvent):
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
     availability: tuple[Availability, ...]
     destination: Destination
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
 
 
 class StockReleased(OrderEvent):

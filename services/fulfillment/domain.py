@@ -33,6 +33,7 @@ from libs.events.fulfillment import (
 )
 from libs.events.intake import OrderCancellationRequested, Outcome
 from libs.events.inventory import StockAllocated
+from libs.events.order import Unpacked
 from libs.events.record import record
 from libs.events.routing import OrderUnroutable
 from services.fulfillment.accounts import Account, both, entered, less, merged, moved, once, place, resolved
@@ -80,6 +81,8 @@ class State:
     """The last sourcing round that was released."""
     cancelled: bool = False
     completed: Outcome | None = None
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by lines of their parts, for who hears of the order's end."""
 
 
 INITIAL = State()
@@ -146,7 +149,8 @@ def _released(state: State, event: FulfillmentReleased) -> State:
             fresh = less(fresh, awaited)
     accounts = entered(accounts, fresh, "in_work")
     work = {**state.work, event.fulfillment_order_id: Work(event.node, event.lines)}
-    return State(accounts, work, state.shipments, event.round, state.cancelled, state.completed)
+    bundles = state.bundles or event.bundles
+    return State(accounts, work, state.shipments, event.round, state.cancelled, state.completed, bundles)
 
 
 def _stopped(state: State, event: FulfillmentCancelled) -> State:
@@ -208,6 +212,7 @@ def _release(state: State, body: StockAllocated) -> list[Event]:
                 lines=lines,
                 destination=body.destination,
                 contact=body.contact,
+                bundles=body.bundles,
             )
         )
     return events
@@ -222,7 +227,7 @@ def _give_up(state: State, body: OrderUnroutable) -> list[Event]:
         return []
     reason = body.reasons[0].message[:500].replace("\x00", " ")
     given_up = FulfillmentCancelled(order_id=body.order_id, lines=lines, cause="unroutable", reason=reason)
-    return _and_completed(state, body.order_id, [given_up])
+    return _and_completed(replace(state, bundles=state.bundles or body.bundles), body.order_id, [given_up])
 
 
 def _cancel(state: State, body: OrderCancellationRequested) -> list[Event]:
@@ -269,6 +274,7 @@ def _and_completed(state: State, order_id: str, events: Sequence[Event]) -> list
         lost=lost,
         cancelled=cancelled,
         unroutable=unroutable,
+        bundles=state.bundles,
     )
     return [*events, completed]
 
@@ -324,7 +330,9 @@ def _scan(state: State, heard: Envelope[Contract], body: RecordCarrierEvent) -> 
     )
     names = {"order_id": body.order_id, "shipment_id": body.shipment_id}
     if body.status == "delivered":
-        delivered = ShipmentDelivered(**names, occurred_at=body.occurred_at, lines=work.picked)
+        delivered = ShipmentDelivered(
+            **names, occurred_at=body.occurred_at, lines=work.picked, bundles=state.bundles
+        )
         return _and_completed(state, body.order_id, [recorded, delivered])
     if body.status == "lost":
         lost = ShipmentLost(**names, occurred_at=body.occurred_at, lines=work.picked)

@@ -53,6 +53,7 @@ def allocate(
             lines=order.pending,
             availability=availability(wanted, skus),
             destination=order.destination,
+            bundles=order.bundles,
         )
     posting = Posting(skus)
     for sku, quantity in wanted.items():
@@ -65,6 +66,7 @@ def allocate(
         nodes=plan.nodes,
         destination=order.destination,
         contact=order.contact,
+        bundles=order.bundles,
         movements=posting.movements(),
     )
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import cast
 
 from libs.events.availability import StockLow, StockRecovered
+from libs.events.bundles import BUNDLE_EVENTS, BundleCommand, BundleEvent, BundlesUnpacked
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
@@ -41,8 +42,6 @@ from libs.events.promise import (
     DefinePromiseTerms,
     HoldsBroken,
     HoldStock,
-    PromiseConfirmed,
-    PromiseMissed,
     PromiseTermsDefined,
     ReleasePromise,
     promise_stream,
@@ -52,7 +51,7 @@ from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import holds, outside, shelf
+from services.inventory import bundles, holds, kits, outside, shelf
 from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
 from services.inventory.desk import Desk
 from services.inventory.holds import NEW_PROMISE, PromisePart
@@ -65,12 +64,11 @@ from services.inventory.stock import (
     HOLDER,
     SkuPart,
     evolve_sku,
-    moved,
     peg,
 )
-from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply
+from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply, evolve_told
 from services.inventory.terms import LEVEL, look_at_level
-from services.inventory.touched import frees, moved_skus, named_skus
+from services.inventory.touched import SKU_STREAM, frees, moved_skus, streams_of_order, streams_of_sku
 
 HEARS: tuple[type[Event], ...] = (
     OrderAccepted,
@@ -109,16 +107,16 @@ Heard = (
     | TimerDue
     | outside.Told
     | RulesInput
+    | BundleCommand
 )
-_FOLDED = frozenset(
-    {*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, StockLow, StockRecovered, ReturnReceived}
-)
+_OWN = (*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, *BUNDLE_EVENTS)
+_FOLDED = frozenset({*_OWN, StockLow, StockRecovered, ReturnReceived})
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
+_FREES: frozenset[type[Event]] = frozenset({StockReleased, StockReturned})
 _REMINDS: frozenset[type[Event]] = frozenset(
-    {StockPegged, ReservationBroken, StockReleased, StockReturned, *PROMISE_EVENTS, *outside.REMINDS}
+    {StockPegged, ReservationBroken, *_FREES, *PROMISE_EVENTS, *outside.REMINDS, *bundles.REMINDS}
 )
-_MAY_NAME_A_PROMISE = frozenset({OrderAccepted, PromiseConfirmed, PromiseMissed})
-SKU_STREAM, _SKU_AT = "sku/", len("sku/")
+_SKU_AT = len(SKU_STREAM)
 
 Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart
 
@@ -153,17 +151,9 @@ def empty(stream: str) -> Part:
 
 def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
-    body = heard.body
-    if isinstance(home, SkuPart | RulesPart | SupplyPart):
-        return outside.streams(body) if isinstance(home, SkuPart) else ()
-    more = home.units if isinstance(home, PromisePart) else home.skus
-    named = tuple([SKU_STREAM + sku for sku in dict.fromkeys((*named_skus(body), *more))])
-    if type(body) in _MAY_NAME_A_PROMISE:
-        promise_id = cast(OrderAccepted, body).promise_id
-        return named if promise_id is None else (*named, promise_stream(promise_id))
-    if isinstance(body, PickShorted | StockShorted):
-        return (*named, *outside.streams_of_short_pick(body))
-    return named
+    if isinstance(home, OrderPart | PromisePart):
+        return streams_of_order(heard.body, home)
+    return streams_of_sku(heard.body, home) if isinstance(home, SkuPart) else ()
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
@@ -228,8 +218,10 @@ def evolve(state: State, event: Event) -> State:
         ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
-        case AllocationFailed():
-            return replace(state, order=evolve_order(state.order, event))
+        case AllocationFailed() | BundlesUnpacked():
+            return replace(state, home=event.stream, order=evolve_order(state.order, event))
+        case BundleEvent():
+            return replace(state, home=event.stream, skus=bundles.evolve_skus(state.skus, event))
         case ReturnReceived():
             if not state.order.early_returns and covers(state.order, event):
                 return state
@@ -242,7 +234,8 @@ def evolve(state: State, event: Event) -> State:
             skus = holds.evolve_skus(state.skus, event)
             return replace(state, skus=skus, promise=(promise_stream(event.promise_id), held))
         case _:
-            return _told(state, event)
+            skus, supplies = evolve_told(state.skus, state.supplies, event)
+            return replace(state, home=event.stream, skus=skus, supplies=supplies)
 
 
 def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]:
@@ -280,6 +273,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body)
         case ReleasePromise():
             return holds.answer_release(_held(state), state.skus, heard, body)
+        case BundleCommand():
+            return kits.answer(_desk(state, heard, at), state.skus, body)
         case RulesCommand():
             return decide_rules(state.rules or NO_RULES, heard, body)
         case _:
@@ -296,19 +291,12 @@ def timers(event: Event, at: datetime) -> list[Timer]:
         case StockReleased() | StockReturned():
             skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
             return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
+        case BundleEvent() | BundlesUnpacked():
+            return bundles.timers(event, at)
         case _ if type(event) in outside.REMINDS:
             return list(outside.timers(event, at))
         case _:
             return holds.timers(event, at)
-
-
-def _told(state: State, event: Event) -> State:
-    """The state after an event about a SKU's supply."""
-    sku = event.stream.removeprefix(SKU_STREAM)
-    part = moved(state.skus.get(sku, EMPTY_SKU), getattr(event, "movements", ()))
-    supply = evolve_supply(state.supplies.get(sku, NO_SUPPLY), sku, event)
-    skus, supplies = {**state.skus, sku: part}, {**state.supplies, sku: supply}
-    return replace(state, home=state.home or event.stream, skus=skus, supplies=supplies)
 
 
 def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
@@ -321,6 +309,8 @@ def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
 def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
     if state.order.status != "new":
         return []  # a repeat, or cancelled before it was heard of
+    if (unpacked := bundles.unpack(accepted, state.skus, at)) is not None:
+        return [unpacked]
     lines = as_ordered(accepted)
     order = OrderPart(
         pending=lines,
@@ -329,11 +319,14 @@ def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
         contact=accepted.contact,
         channel=accepted.channel,
     )
-    if accepted.promise_id is None:
-        return [promise(accepted.order_id, order, state.skus, 1)]
-    wanted = units(lines)
-    found = holds.confirm(accepted.order_id, wanted, accepted.promise_id, _held(state), state.skus)
-    return [found, promise(accepted.order_id, order, evolve(state, found).skus, 1)]
+    return _first_promise(state, accepted.order_id, order, accepted.promise_id)
+
+
+def _first_promise(state: State, order_id: str, order: OrderPart, promise_id: str | None) -> list[Event]:
+    if promise_id is None:
+        return [promise(order_id, order, state.skus, 1)]
+    found = holds.confirm(order_id, units(order.pending), promise_id, _held(state), state.skus)
+    return [found, promise(order_id, order, evolve(state, found).skus, 1)]
 
 
 def _route(state: State, routed: OrderRouted) -> list[Event]:
@@ -386,6 +379,9 @@ def _remember(state: State, due: TimerDue) -> list[Event]:
     if due.stream.startswith(HOLDER):
         answer = holds.expire if due.name == "expire" else holds.settle
         return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)
+    if due.name == bundles.UNPACKED:
+        waits = state.order.status == "unpacked"  # else it was cancelled since
+        return _first_promise(state, due.stream, state.order, state.order.promise_id) if waits else []
     assert due.name == "claims", f"nobody here asks for a timer {due.name!r}"
     order, order_id = state.order, due.stream
     if order.status == "waiting" and complete(order_id, order, state.skus):

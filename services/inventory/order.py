@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from libs.events.bundles import BundlesUnpacked
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
     AllocationFailed,
@@ -23,13 +24,14 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
-from libs.events.order import Destination, LineQuantity, Sealed
+from libs.events.order import Destination, LineQuantity, Sealed, Unpacked
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from services.inventory.stock import added
 
 Status = Literal[
     "new",  # not met yet
+    "unpacked",  # names bundles: pending are their parts, which are promised next
     "waiting",  # backordered: some pending units are not promised
     "reserved",  # all pending units were promised, and routing was told so
     "settled",  # nothing pending
@@ -47,7 +49,7 @@ Moving = (
     | StockReturned
 )
 """Inventory's events of an order's stream that move units."""
-StockEvent = Moving | AllocationFailed
+StockEvent = Moving | AllocationFailed | BundlesUnpacked
 """Inventory's events of an order's stream."""
 
 
@@ -77,6 +79,11 @@ class OrderPart:
     early_returns: tuple[ReturnReceived, ...] = ()
     """Came from returns before the shipment did from fulfillment; answered in this order."""
 
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts."""
+    promise_id: str | None = None
+    """A held promise that it names, until something is promised to it: only of an order with bundles."""
+
 
 NEW_ORDER = OrderPart()
 _LINES = TypeAdapter(tuple[LineQuantity, ...])
@@ -87,6 +94,11 @@ def as_ordered(accepted: OrderAccepted) -> tuple[LineQuantity, ...]:
     return _LINES.validate_python(
         [{"line": x.line, "sku": x.sku, "quantity": x.quantity} for x in accepted.lines]
     )
+
+
+def as_quantities(lines: Iterable[LineQuantity]) -> tuple[LineQuantity, ...]:
+    """The same lines, by number, SKU and units alone."""
+    return tuple([LineQuantity(line=x.line, sku=x.sku, quantity=x.quantity) for x in lines])
 
 
 def units(lines: Iterable[LineQuantity]) -> dict[str, int]:
@@ -124,6 +136,8 @@ def minus(lines: Iterable[LineQuantity], less: Iterable[LineQuantity]) -> tuple[
 def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
     """The order after an event of its own stream."""
     match event:
+        case BundlesUnpacked():
+            return _unpacked(event)
         case StockReserved():
             return _promised(order, event, "reserved")
         case StockAllocated():
@@ -156,6 +170,21 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             )
 
 
+def _unpacked(event: BundlesUnpacked) -> OrderPart:
+    pending = (*event.others, *[part for line in event.bundles for part in as_quantities(line.parts)])
+    return OrderPart(
+        status="unpacked",
+        since=event.since,
+        skus=tuple(dict.fromkeys([line.sku for line in pending])),
+        pending=pending,
+        destination=event.destination,
+        contact=event.contact,
+        channel=event.channel,
+        bundles=event.bundles,
+        promise_id=event.promise_id,
+    )
+
+
 # The two events that every order has spell all fields out: `replace` takes four times as long.
 
 
@@ -174,6 +203,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         shorted=order.shorted,
         channel=event.channel or order.channel,
         early_returns=order.early_returns,
+        bundles=order.bundles,
     )
 
 
@@ -192,6 +222,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         shorted=order.shorted,
         channel=order.channel,
         early_returns=order.early_returns,
+        bundles=order.bundles,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from libs.events.availability import StockLow, StockRecovered
+from libs.events.bundles import KitBucket, KitMovement
 from libs.events.contract import Event
 from libs.events.inventory import (
     NETWORK,
@@ -31,6 +32,7 @@ from libs.events.inventory import (
 from libs.events.promise import HeldUnits, HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
 from libs.events.record import record
 from libs.events.supply import SupplyBucket, SupplyMovement
+from services.inventory.recipes import Recipe
 from services.inventory.terms import Terms, terms_of
 
 MOST_UNITS = 1_000_000_000
@@ -73,6 +75,8 @@ class SkuPart:
     """By order id, or by the stream of a held basket; that holds all it wants, always."""
 
     terms: Terms | None = None
+    recipe: Recipe | None = None
+    """Where it is made of other SKUs, or others are made of it."""
 
     @property
     def free(self) -> int:
@@ -98,8 +102,8 @@ _MOVEMENTS = TypeAdapter(tuple[Movement, ...])
 _HOLD_MOVEMENTS = TypeAdapter(tuple[HoldMovement, ...])
 _AVAILABILITY = TypeAdapter(tuple[Availability, ...])
 
-AnyMovement = Movement | HoldMovement | SupplyMovement
-AnyBucket = Bucket | SoftBucket | SupplyBucket
+AnyMovement = Movement | HoldMovement | SupplyMovement | KitMovement
+AnyBucket = Bucket | SoftBucket | SupplyBucket | KitBucket
 HOLDER = "promise/"
 """A claim of this prefix is a held basket's, by the name of its stream; any other is an order's. An order id
 has no slash."""
@@ -176,7 +180,7 @@ def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[st
 
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
-    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms)
+    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms, part.recipe)
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -188,7 +192,7 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return SkuPart(*sums, part.wanted, claims, part.terms)
+    return SkuPart(*sums, part.wanted, claims, part.terms, part.recipe)
 
 
 def reclaimed(
@@ -204,7 +208,7 @@ def reclaimed(
         wanted += won
         if after.wanted or after.held:
             claims[holder] = after
-    return SkuPart(*_sums(part, movements), wanted, claims, part.terms)
+    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, part.recipe)
 
 
 def asked(
@@ -224,7 +228,7 @@ def asked(
     if wanted or held:
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
-    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms)
+    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms, part.recipe)
 
 
 def evolve_sku(

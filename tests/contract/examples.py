@@ -5,6 +5,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 """
 
 from libs.events.contract import Contract
+from tests.contract.example_bundles import BUNDLES
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
 from tests.contract.example_promises import HELD
@@ -17,6 +18,7 @@ _GROUPS: tuple[Pairs, ...] = (
     PROMISES,
     SUPPLY,
     HELD,
+    BUNDLES,
     ROUTING,
     WORK,
     DELIVERY,

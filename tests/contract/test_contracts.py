@@ -24,8 +24,20 @@ GAINED: Mapping[str, frozenset[str]] = {
     f"oms.intake.{name}": frozenset({"promise_id"})
     for name in ("submit_order", "order_accepted", "order_held")
 } | {
-    "oms.inventory.stock_reserved": frozenset({"channel", "terms"}),
+    "oms.inventory.stock_reserved": frozenset({"channel", "terms", "bundles"}),
     "oms.inventory.stock_backordered": frozenset({"channel", "terms"}),
+    **{
+        f"oms.{name}": frozenset({"bundles"})
+        for name in (
+            "inventory.stock_allocated",
+            "inventory.allocation_failed",
+            "routing.order_unroutable",
+            "fulfillment.fulfillment_released",
+            "fulfillment.shipment_delivered",
+            "fulfillment.fulfillment_completed",
+            "returns.return_window_opened",
+        )
+    },
     "oms.inventory.stock_pegged": frozenset({"terms_version"}),
     **{
         f"oms.inventory.{name}": frozenset({"effective_at"})
