@@ -77,10 +77,11 @@ def figure(part: SkuPart, channel: str | None) -> tuple[int, int]:
 
 def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tuple[str, ...]] | None:
     """A SKU's part as the channels are told of it, and the timers that it wants, due at once. None for a SKU
-    that never moved and has no terms: somebody asked for it, or mistyped it."""
+    that never moved and has no terms (somebody asked for it, or mistyped it), and for a bundle: it is
+    its parts, of which each is told."""
     known = read_sku(part)
     terms, told = known.terms, tuple[ChannelAvailability, ...]()
-    if not known.position and terms is None:
+    if (not known.position and terms is None) or (known.recipe is not None and known.recipe.unpacked):
         return None
     if terms is not None:
         figures = ((channel, *figure(known, channel)) for channel in terms.named())

@@ -13,6 +13,7 @@ from libs.runtime.edge import Edge
 from libs.runtime.problems import install
 from libs.runtime.stage import dump_part
 from services.inventory.api import routes
+from services.inventory.availability import state
 from services.inventory.bundle_api import bundle_routes
 from tests.unit.inventory_trade import accepted
 from tests.unit.test_inventory_api import Taken
@@ -106,3 +107,10 @@ async def test_a_basket_of_more_than_can_be_held_is_told(client: httpx.AsyncClie
     answer = await client.post("/v1/promises", json=body)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:orderlog:problem:too_many_parts")
     assert taken.commands == []
+
+
+def test_the_topic_of_availability_tells_of_the_parts_and_not_of_bundles(taken: Taken) -> None:
+    assert state("sku/BOX", 1, taken.parts["sku/BOX"]) is None
+    told = state("sku/MUG", 1, taken.parts["sku/MUG"])
+    assert told is not None
+    assert told[0].available == 6
