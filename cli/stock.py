@@ -150,6 +150,8 @@ def availability(
     drawn = table("SKU", *(f"{name.replace('_', ' ')}#" for name in ("wanted", *names[1:])))
     for one in told["skus"]:
         add_row(drawn, one["sku"], *(f"{one[name]:,}" for name in names))
+        for part in one.get("parts", ()):
+            add_row(drawn, f"part: {part['sku']}", *(f"{part[name]:,}" for name in names))
     console.print(drawn)
     if json:
         emit({"ok": True, "tenant": tenant, **told})

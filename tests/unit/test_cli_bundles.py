@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli import stock_bundles
+from cli import stock, stock_bundles
 from tests.unit.cli_world import FakeEdges, run, signing_key
 
 
@@ -80,3 +80,23 @@ def test_kits_are_put_together_and_taken_apart(monkeypatch: pytest.MonkeyPatch) 
     assert ended.json["on_hand"] == {"TEA": -6, "KIT": 2}
     ended = run(fake, stock_bundles, monkeypatch, ["stock", "bundle", "take-apart", "KIT", "LON", "2"])
     assert "Took 2 units of KIT apart at LON: +6 TEA, -2 KIT." in ended.said
+
+
+def test_a_basket_with_a_bundle_is_shown_with_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = (
+        "quantity",
+        "available",
+        "shown",
+        "on_hand",
+        "promised",
+        "safety_stock",
+        "kept_for_others",
+        "waiting",
+    )
+    part = dict(zip(names, (4, 6, 6, 7, 1, 0, 0, 0), strict=True)) | {"sku": "MUG"}
+    box = dict(zip(names, (2, 3, 3, 0, 0, 0, 0, 0), strict=True)) | {"sku": "BOX", "parts": [part]}
+    fake = FakeEdges({("inventory", "/v1/availability"): {"available": True, "channel": None, "skus": [box]}})
+    ended = run(fake, stock, monkeypatch, ["stock", "availability", "BOX=2"])
+    told = [" ".join(line.split()) for line in ended.err.splitlines()]
+    assert "BOX 2 3 3 0 0 0 0 0" in told
+    assert "part: MUG 4 6 6 7 1 0 0 0" in told
