@@ -4,7 +4,13 @@ from typing import TypeVar
 
 from libs.events.bundles import AssembleKit, BundlePart, BundlesUnpacked, DefineBundle, Kept, TakeKitApart
 from libs.events.contract import Event
-from libs.events.fulfillment import FulfillmentCompleted, FulfillmentReleased, ShipmentDelivered
+from libs.events.fulfillment import (
+    FulfillmentCompleted,
+    FulfillmentReleased,
+    RecordCarrierEvent,
+    ShipmentDelivered,
+    ShipmentDispatched,
+)
 from libs.events.ids import order_id
 from libs.events.intake import CancelOrder, OrderClosed
 from libs.events.inventory import StockBackordered, StockReserved
@@ -131,6 +137,31 @@ async def test_a_box_of_which_a_part_is_not_found_is_cancelled_as_far_as_it_has_
     assert [(one.line, one.sku, one.quantity) for one in completed.cancelled] == [(4, "TEA", 2)]
     assert refund.amount_minor == 2000 - 2000 * 12 // 14, "both teas' share of two boxes"
     assert balances(world)["TEA", "LON", "on_hand"] == 1
+    check(world)
+
+
+async def test_a_box_whose_parts_come_from_two_nodes_is_half_lost() -> None:
+    world = await World().start()
+    await open_shop(world, {"LON": {"MUG": 4}, "MAN": {"TEA": 2}})
+    await world.send(box())
+    await world.settle()
+    await world.send(order("1", {"BOX": 2}))
+    await world.settle()
+    warehouse = Warehouse(world)
+    await warehouse.pick()
+    await warehouse.pack()
+    await warehouse.dispatch()
+    for shipped in told(world, ShipmentDispatched):
+        scan = {"order_id": ORDER, "shipment_id": shipped.shipment_id, "occurred_at": world.clock.now}
+        status = "delivered" if shipped.node == "LON" else "lost"
+        await world.send(RecordCarrierEvent.model_validate(scan | {"status": status}))
+    await world.settle()
+    [completed], [refund] = told(world, FulfillmentCompleted), told(world, RefundRequested)
+    assert completed.outcome == "partly_delivered"
+    assert [(one.sku, one.quantity) for one in completed.lost] == [("TEA", 2)]
+    assert refund.amount_minor == 2000 - 2000 * 12 // 14
+    await come_back(world, 1, (2, 4))
+    assert [one.amount_minor for one in told(world, RefundRequested)] == [286, 1714]
     check(world)
 
 
