@@ -108,10 +108,17 @@ def _short(order: Order, id_: str) -> str:
 def _lines(order: Order) -> Table:
     drawn = table("line#", "SKU", "ordered#", "where its units are")
     for line in order["lines"]:
-        units = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in line["units"].items())
-        back = f"; {line['returned']:,} came back" if line["returned"] else ""
-        add_row(drawn, line["line"], line["sku"], f"{line['ordered']:,}", units + back)
+        add_row(drawn, line["line"], line["sku"], f"{line['ordered']:,}", _where(line))
+        for part in order.get("parts", ()):
+            if part["of_line"] == line["line"]:
+                name = f"part of {line['line']}: {part['sku']}"
+                add_row(drawn, part["line"], name, f"{part['quantity']:,}", _where(part))
     return drawn
+
+
+def _where(line: Mapping[str, Any]) -> str:
+    units = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in line["units"].items())
+    return units + (f"; {line['returned']:,} came back" if line["returned"] else "")
 
 
 def _milestones(order: Order) -> Table:

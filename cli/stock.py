@@ -11,6 +11,7 @@ import typer
 
 from cli import (
     promises,
+    stock_bundles,
     stock_feed,
     stock_needs,
     stock_past,
@@ -158,6 +159,8 @@ def availability(
     drawn = table("SKU", *(f"{name.replace('_', ' ')}#" for name in ("wanted", *names[1:])))
     for one in told["skus"]:
         add_row(drawn, one["sku"], *(f"{one[name]:,}" for name in names))
+        for part in one.get("parts", ()):
+            add_row(drawn, f"part: {part['sku']}", *(f"{part[name]:,}" for name in names))
     console.print(drawn)
     if json:
         emit({"ok": True, "tenant": tenant, **told})
@@ -168,6 +171,7 @@ def register(parent: typer.Typer) -> None:
     for module in (stock_supply, stock_feed, stock_reconcile, stock_needs, stock_policies):
         module.register(app)
     app.add_typer(promises.app, name="promise")
+    app.add_typer(stock_bundles.app, name="bundle")
     stock_past.register(app)
     parent.add_typer(app, name="stock")
 

@@ -6,6 +6,7 @@ import pydantic_core
 from pydantic import ValidationError
 
 from libs.events.availability import AVAILABILITY_EVENTS, AVAILABILITY_TOPIC, SkuAvailability
+from libs.events.bundles import BUNDLE_COMMANDS, BUNDLE_EVENTS
 from libs.events.contract import Command, Contract, Event
 from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
 from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
@@ -21,7 +22,13 @@ from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
     "intake": INTAKE_COMMANDS,
-    "inventory": (*INVENTORY_COMMANDS, *PROMISE_COMMANDS, *POLICY_COMMANDS, *OUTSIDE_COMMANDS),
+    "inventory": (
+        *INVENTORY_COMMANDS,
+        *PROMISE_COMMANDS,
+        *POLICY_COMMANDS,
+        *OUTSIDE_COMMANDS,
+        *BUNDLE_COMMANDS,
+    ),
     "routing": ROUTING_COMMANDS,
     "fulfillment": FULFILLMENT_COMMANDS,
     "notifications": NOTIFICATIONS_COMMANDS,
@@ -35,6 +42,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *POLICY_EVENTS,
         *OUTSIDE_EVENTS,
         *AVAILABILITY_EVENTS,
+        *BUNDLE_EVENTS,
         CommandRefused,
     ),
     "routing": (*ROUTING_EVENTS, CommandRefused),

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from libs.events.contract import Count, LineNumber, Name, NodeId, Note, OrderCommand, OrderEvent, Sku, Value
 from libs.events.intake import Outcome
-from libs.events.order import Destination, LineQuantity, Sealed
+from libs.events.order import Destination, LineQuantity, Sealed, Unpacked
 
 ShortReason = Literal["not_found", "damaged"]
 CarrierStatus = Literal["picked_up", "in_transit", "out_for_delivery", "exception", "delivered", "lost"]
@@ -96,6 +96,8 @@ class FulfillmentReleased(FulfillmentEvent):
     contact: Sealed | None = None
     awaiting: Annotated[tuple[LineQuantity, ...], Field(min_length=1)] | None = None
     """Units of the order that wait for stock, where they were not named before."""
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
 
 
 class PickConfirmed(FulfillmentEvent):
@@ -162,6 +164,8 @@ class ShipmentDelivered(OrderEvent):
     shipment_id: Name
     occurred_at: AwareDatetime
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
 
 
 class ShipmentLost(OrderEvent):
@@ -203,7 +207,8 @@ class CancellationDeclined(OrderEvent):
 class FulfillmentCompleted(OrderEvent):
     """Each unit of the order was delivered, lost, cancelled or unroutable. Said once.
 
-    `delivered`, `lost`, `cancelled` and `unroutable` add up to the order's lines.
+    `delivered`, `lost`, `cancelled` and `unroutable` add up to the order's lines, or to those that
+    bundles were unpacked into; all that were cancelled before anything was released are lines as ordered.
     """
 
     TYPE: ClassVar[str] = "oms.fulfillment.fulfillment_completed"
@@ -213,6 +218,8 @@ class FulfillmentCompleted(OrderEvent):
     lost: tuple[LineQuantity, ...] = ()
     cancelled: tuple[LineQuantity, ...] = ()
     unroutable: tuple[LineQuantity, ...] = ()
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
 
 
 FULFILLMENT_COMMANDS = (ConfirmPick, ConfirmPack, DispatchShipment, RecordCarrierEvent)

@@ -22,7 +22,7 @@ from libs.events.contract import (
     SkuEvent,
     Value,
 )
-from libs.events.order import Destination, LineQuantity, NodeLines, Sealed
+from libs.events.order import Destination, LineQuantity, NodeLines, Sealed, Unpacked
 from libs.events.policy import OrderPolicy
 
 NETWORK = "*"
@@ -42,7 +42,7 @@ Bucket = Literal[
     "written_off",  # taken out by an adjustment
     "scrapped",  # came back and was disposed of
 ]
-SOURCES: frozenset[str] = frozenset({"supplier", "adjustment", "transfer", "unreserved"})
+SOURCES: frozenset[str] = frozenset({"supplier", "adjustment", "transfer", "unreserved", "kitted"})
 """Buckets that may be below zero: the other side of what entered the ledger, or a node."""
 
 Units = Annotated[int, Field(strict=True, ge=1, le=10**15)]
@@ -198,6 +198,8 @@ class StockReserved(OrderEvent):
     """Of the order, where the tenant has one for it."""
     later: Annotated[tuple[LineQuantity, ...], Field(min_length=1)] | None = None
     """Units that wait, and are not shipped with these: where the policy is `partial`."""
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
     movements: tuple[Movement, ...]
 
 
@@ -233,6 +235,8 @@ class StockAllocated(OrderEvent):
     contact: Sealed | None = None
     later: Annotated[tuple[LineQuantity, ...], Field(min_length=1)] | None = None
     """Units of the order that still wait for stock: work on them comes with a later round."""
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
     movements: tuple[Movement, ...]
 
 
@@ -249,6 +253,8 @@ class AllocationFailed(OrderEvent):
     destination: Destination
     later: Annotated[tuple[LineQuantity, ...], Field(min_length=1)] | None = None
     """As in the `StockReserved` that was planned."""
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
 
 
 class StockReleased(OrderEvent):

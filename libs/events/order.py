@@ -56,6 +56,25 @@ class LineQuantity(Value):
     quantity: Quantity
 
 
+class PartLine(LineQuantity):
+    """A line that stands for one part of a bundle, of all units of the bundle that were ordered."""
+
+    price_weight: Annotated[int, Field(strict=True, ge=1)] = 1
+    """Of one unit, against the weights of the other parts: how the ordered line's price is shared."""
+
+
+class UnpackedLine(LineQuantity):
+    """A line as ordered, of a bundle, and the lines of its parts, by which it is fulfilled. Their numbers are
+    no ordered line's. Of a part with very many units there may be several."""
+
+    bundle_version: Annotated[int, Field(strict=True, ge=1)]
+    """By which definition of the bundle (`oms.inventory.bundle_defined`)."""
+    parts: Annotated[tuple[PartLine, ...], Field(min_length=1)]
+
+
+Unpacked = tuple[UnpackedLine, ...]
+
+
 class NodeLines(Value):
     """So many units of these lines at one node."""
 

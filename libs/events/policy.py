@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from libs.events.contract import Command, Event, Name, OrderEvent, OrderId, SkuEvent, Value
-from libs.events.order import LineQuantity
+from libs.events.order import LineQuantity, Unpacked
 
 POLICIES_STREAM = "order.policies"
 """Stream of a tenant's reservation policies."""
@@ -103,6 +103,8 @@ class BackorderLapsed(OrderEvent):
     since: AwareDatetime
     """When the order was accepted."""
     wait_days: Annotated[int, Field(ge=1)]
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
 
 
 class BackordersCalled(SkuEvent):

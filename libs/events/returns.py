@@ -17,7 +17,7 @@ from libs.events.contract import (
     Sku,
     Value,
 )
-from libs.events.order import LineQuantity
+from libs.events.order import LineQuantity, Unpacked
 
 Disposition = Literal["restock", "scrap"]
 
@@ -63,6 +63,8 @@ class ReturnWindowOpened(OrderEvent):
 
     shipment_id: Name
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
 
 
 class AuthorisedLine(LineQuantity):

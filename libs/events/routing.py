@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StringConstraints
 
 from libs.events.contract import Command, Country, Event, Name, NodeId, OrderEvent, Value
-from libs.events.order import LineQuantity, NodeLines, Reason
+from libs.events.order import LineQuantity, NodeLines, Reason, Unpacked
 
 
 class NodeTerms(Value):
@@ -82,6 +82,8 @@ class OrderUnroutable(OrderEvent):
     candidates: tuple[Candidate, ...]
     rule_version: Annotated[int, Field(ge=1)]
     nodes_version: Annotated[int, Field(ge=0)]
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
 
 
 ROUTING_COMMANDS = (DefineNode,)

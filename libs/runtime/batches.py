@@ -227,6 +227,10 @@ class Batches:
         before they are locked."""
         stage, homes = self._stage, keys_of(items)
         found = {key: key.partition("/")[2] for key in homes if _leads_on(key, stage.leads_on)}
+        if leading := stage.leads_on_for:
+            for item in items:
+                if isinstance(item, Input) and type(item.envelope.body) in leading:
+                    found[item.key] = item.envelope.stream
         if not found:
             return {}
         unknown = [key for key in found if not planner.hand.has(key)]

@@ -92,6 +92,8 @@ class Stage:
     leads_on: str = "\x00"
     """Prefix of the streams that several lanes change and whose own part names further streams. They are read
     once without a lock to learn these; only their own lane may change which they are."""
+    leads_on_for: frozenset[type[Contract]] = frozenset()
+    """Inputs for which that is so of any stream."""
     shared: frozenset[str] = frozenset()
     """Streams that are read without a lock unless they are the home stream: configuration."""
     beside: frozenset[str] = frozenset()

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from libs.events.record import record
 from services.console.facts import State
+from services.console.parts import whole_bundles
 from services.console.standing import line_standings, status
 
 _TOLD = {
@@ -110,12 +111,14 @@ def customer_view(state: State) -> CustomerView:
 
 
 def returnable(state: State) -> dict[int, int]:
-    """Units by line that arrived and that no return names yet; the returns stage decides in the end."""
+    """Units by line that arrived and that no return names yet, of a line of bundles whole ones; the returns
+    stage decides in the end."""
     rest = dict(state.returns.returnable)
     for rma in state.returns.rmas.values():
         for line, units in rma.lines.items():
             rest[line] = rest.get(line, 0) - units
-    return {line: units for line, units in rest.items() if units > 0}
+    rest = {line: units for line, units in rest.items() if units > 0}
+    return rest | whole_bundles(state.inventory.parts, rest)
 
 
 def _told(units: Mapping[str, int]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.console.facts import Units
 from services.console.queries import Row
-from services.console.standing import line_standings, returned_units, work_state
+from services.console.standing import line_standings, part_standings, returned_units, work_state
 from services.console.stored import read_state
 
 MILESTONES = ("confirmed", "paid", "routed", "picking", "shipped", "picked_up", "delivered")
@@ -50,6 +50,17 @@ def order_document(row: Row) -> dict[str, Any]:
                 "returned": back.get(line.line, 0),
             }
             for line in line_standings(state)
+        ],
+        "parts": [
+            {
+                "line": one.line,
+                "of_line": state.inventory.parts[one.line].of_line,
+                "sku": one.sku,
+                "quantity": one.ordered,
+                "units": one.units,
+                "returned": back.get(one.line, 0),
+            }
+            for one in part_standings(state)
         ],
         "waits_for": state.inventory.waits_for,
         "routing": state.routing.decisions,

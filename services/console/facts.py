@@ -126,6 +126,18 @@ class Backorder:
 
 
 @record
+class PartOf:
+    """A line that stands for one part of the bundles of an ordered line."""
+
+    of_line: int
+    bundle: str
+    bundles: int
+    """Units of the bundle that were ordered."""
+    sku: str
+    quantity: int
+
+
+@record
 class InventoryFacts:
     """What is promised to the order. Quantities by bucket are in the reservations table, not here."""
 
@@ -139,6 +151,8 @@ class InventoryFacts:
     backorders: tuple[Backorder, ...] = ()
     reserved_again: Mapping[int, datetime] = field(default_factory=dict)
     """When each later round was reserved; the first's is `reserved_at`."""
+    parts: Mapping[int, PartOf] = field(default_factory=dict)
+    """By line: those that the order has in place of its lines of bundles."""
 
 
 @record

@@ -14,6 +14,7 @@ from services.console.standing import (
     Milestones,
     line_standings,
     milestones,
+    part_standings,
     returned_units,
     status_of,
 )
@@ -42,6 +43,8 @@ class ShownLine:
     price: str
     amount: str
     returned: int
+    parts: Sequence[LineStanding] = ()
+    """The lines that it is fulfilled by, where it is of bundles."""
 
 
 @record
@@ -64,7 +67,7 @@ def order_view(order_id: str, state: State) -> OrderView:
     """Total: whatever is known of the order so far."""
     intake, standings, back = state.intake, line_standings(state), returned_units(state)
     ordered = {line.line: line for line in intake.lines}
-    currency = intake.currency or ""
+    currency, parts = intake.currency or "", part_standings(state)
     lines = []
     for standing in standings:
         line = ordered.get(standing.line)
@@ -76,6 +79,7 @@ def order_view(order_id: str, state: State) -> OrderView:
                 money(price, currency),
                 money(None if price is None else price * standing.ordered, currency),
                 back.get(standing.line, 0),
+                [one for one in parts if state.inventory.parts[one.line].of_line == standing.line],
             )
         )
     goods = sum(line.quantity * line.unit_price_minor for line in intake.lines)

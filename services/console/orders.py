@@ -9,6 +9,7 @@ the milestones, units by state) is derived from the facts in `services.console.s
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from libs.events.bundles import BundlesUnpacked
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.intake import (
@@ -66,6 +67,7 @@ from services.console.facts import (
     WeighedCandidate,
 )
 from services.console.origin import STAGE_OF
+from services.console.parts import unpacked
 
 
 def evolve(state: State, envelope: Envelope[Event]) -> State:
@@ -159,6 +161,8 @@ def _captured(facts: IntakeFacts, event: OrderAccepted | OrderHeld, at: datetime
 
 def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFacts:
     match event:
+        case BundlesUnpacked():
+            return changed(facts, parts=unpacked(event))
         case StockReserved():
             lines = _sourced(facts.lines, event.lines, event.round, "reserved")
             again = facts.reserved_again

@@ -28,11 +28,11 @@ class NewerEvent(Exception):
 
 
 _UNSHOWN: Mapping[type[Event], Collection[str]] = {
-    StockReserved: ("availability", "since", "destination", "contact", "channel", "terms"),
+    StockReserved: ("availability", "since", "destination", "contact", "channel", "terms", "bundles"),
     StockBackordered: ("since", "destination", "contact", "channel", "terms"),
-    StockAllocated: ("destination", "contact"),
+    StockAllocated: ("destination", "contact", "bundles"),
     AllocationFailed: ("availability", "destination"),
-    FulfillmentReleased: ("destination", "contact"),
+    FulfillmentReleased: ("destination", "contact", "bundles"),
 }
 """What frequent events carry for the next stage alone, and no read model shows. It need not be looked at."""
 _LEAN = lean({event: _UNSHOWN.get(event, ()) for events in EVENTS.values() for event in events})

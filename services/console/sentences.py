@@ -5,6 +5,7 @@ from functools import cache
 
 from babel.numbers import get_currency_precision
 
+from libs.events.bundles import BundlesUnpacked
 from libs.events.contract import Event
 from libs.events.fulfillment import (
     CancellationDeclined,
@@ -117,6 +118,10 @@ def _of_refusal(event: Event) -> str:
 
 def _of_inventory(event: Event) -> str:
     match event:
+        case BundlesUnpacked():
+            bundles = ", ".join(f"{line.quantity} of {line.sku}" for line in event.bundles[:5])
+            more = f" and {len(event.bundles) - 5} more lines" if len(event.bundles) > 5 else ""
+            return f"Unpacked {bundles}{more} into {_units(p for line in event.bundles for p in line.parts)}."
         case StockReserved():
             later = f"; {_units(event.later)} wait for stock" if event.later else ""
             return f"Reserved {_units(event.lines)}{_round(event.round)}{later}."

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from libs.events.record import record
 from services.console.facts import FulfillmentFacts, NodeWork, State, Units
+from services.console.parts import ByState, bundle_units, whole_bundles
 
 OPEN = (
     "accepted",
@@ -31,6 +32,9 @@ ENDED = ("delivered", "lost", "unroutable", "cancelled")
 
 STATUSES = ("incoming", "held", *OPEN, *ENDED, "partly_delivered", "rejected")
 """Every status of an order. `incoming`: a later stage's news came first, intake's own has not arrived yet."""
+
+
+_WORST_FIRST = (*OPEN, *reversed(ENDED))
 
 
 @record
@@ -105,23 +109,52 @@ def line_standings(state: State) -> tuple[LineStanding, ...]:
     What is at a node or beyond is counted from fulfillment's facts; the rest of what was ordered stands
     where its sourcing stands. A line that only a later stage has mentioned yet counts as far as it is known.
     """
+    ordered = _ordered(state)
+    standings = [
+        LineStanding(number, *ordered[number], units) for number, units in _standing(state, ordered).items()
+    ]
+    return tuple(standings)
+
+
+def part_standings(state: State) -> tuple[LineStanding, ...]:
+    """Each line that stands for a part of a bundle, with its units by state."""
+    told = _units_by_line(state.fulfillment)
+    ordered = {
+        number: (part.sku, part.quantity)
+        for number, part in state.inventory.parts.items()
+        if part.of_line not in told  # it was cancelled as ordered, before any part of it was released
+    }
+    standing = _standing(state, ordered)
+    return tuple([LineStanding(number, *ordered[number], standing[number]) for number in standing])
+
+
+def _ordered(state: State) -> dict[int, tuple[str, int]]:
+    """SKU and units by line."""
     at_nodes = _units_by_line(state.fulfillment)
     ordered = {line.line: (line.sku, line.quantity) for line in state.intake.lines}
     if not ordered:
         for number, known in state.inventory.lines.items():
             counted = sum(at_nodes.get(number, {}).values())
             ordered[number] = (known.sku, max(known.quantity, counted))
-    routed = _routed_rounds(state)
-    standings = []
+    return ordered
+
+
+def _standing(state: State, ordered: Mapping[int, tuple[str, int]]) -> dict[int, ByState]:
+    """Units by state, by line, in order of its number."""
+    at_nodes, routed = _units_by_line(state.fulfillment), _routed_rounds(state)
+    unpacked = {part.of_line for part in state.inventory.parts.values()} & ordered.keys()
+    parts = {one.line: one.units for one in part_standings(state)} if unpacked else {}
+    found: dict[int, ByState] = {}
     for number in sorted(ordered):
-        sku, quantity = ordered[number]
         units = dict(at_nodes.get(number, {}))
-        rest = quantity - sum(units.values())
-        if rest > 0:
+        rest = ordered[number][1] - sum(units.values())
+        if number in unpacked and not units:
+            units = bundle_units(state.inventory.parts, number, parts, _WORST_FIRST)
+        elif rest > 0:
             name = _rest_state(state, number, routed)
             units[name] = units.get(name, 0) + rest
-        standings.append(LineStanding(number, sku, quantity, units))
-    return tuple(standings)
+        found[number] = units
+    return found
 
 
 def work_state(work: NodeWork) -> str:
@@ -145,12 +178,13 @@ def nodes(state: State) -> list[str]:
 
 
 def returned_units(state: State) -> dict[int, int]:
-    """Units by line that came back."""
+    """Units by line that came back; of a line of bundles, whole ones."""
     back: Counter[int] = Counter()
     for rma in state.returns.rmas.values():
         for unit in rma.received:
             back[unit.line] += unit.quantity
-    return dict(back)
+    parts = state.inventory.parts
+    return dict(back) | whole_bundles(parts, back) if parts else dict(back)
 
 
 def _units_by_line(facts: FulfillmentFacts) -> dict[int, dict[str, int]]:

@@ -7,6 +7,7 @@ SKU's). Everything here is therefore a sum of signed units: whatever comes first
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias, cast, get_args
 
+from libs.events.bundles import BundlesUnpacked, KitAssembled, KitTakenApart
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.intake import OrderAccepted
@@ -56,12 +57,14 @@ Moved: TypeAlias = (
     | PromiseExpired
     | PromiseReleased
     | HoldsBroken
+    | KitAssembled
+    | KitTakenApart
 )
 """Every event that moves stock, but for those of supply."""
 _OF_ORDERS = frozenset(moved.TYPE for moved in get_args(OfOrder))
 _SUPPLY = frozenset(event.TYPE for event in OUTSIDE_EVENTS if "movements" in event.model_fields)
 _MOVED = frozenset(moved.TYPE for moved in get_args(Moved)) | _SUPPLY
-_NAMING = frozenset((OrderAccepted.TYPE, StockPegged.TYPE, ReservationBroken.TYPE))
+_NAMING = frozenset((OrderAccepted.TYPE, BundlesUnpacked.TYPE, StockPegged.TYPE, ReservationBroken.TYPE))
 """Events that name the orders whose claims they change, or what an order wants."""
 
 
@@ -126,6 +129,13 @@ def _claims_named(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey, R
             for line in event.lines:
                 key = ReservationKey(tenant, event.order_id, line.sku)
                 yield key, ReservationUnits(wanted=line.quantity)
+        case BundlesUnpacked():
+            for bundle in event.bundles:
+                key = ReservationKey(tenant, event.order_id, bundle.sku)
+                yield key, ReservationUnits(wanted=-bundle.quantity)
+                for part in bundle.parts:
+                    key = ReservationKey(tenant, event.order_id, part.sku)
+                    yield key, ReservationUnits(wanted=part.quantity)
         case StockPegged() | ReservationBroken():
             sign = 1 if isinstance(event, StockPegged) else -1
             for claim in event.claims:

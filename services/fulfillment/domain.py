@@ -33,7 +33,7 @@ from libs.events.fulfillment import (
 )
 from libs.events.intake import OrderCancellationRequested, Outcome
 from libs.events.inventory import StockAllocated
-from libs.events.order import LineQuantity
+from libs.events.order import LineQuantity, Unpacked
 from libs.events.policy import BackorderLapsed
 from libs.events.record import record
 from libs.events.routing import OrderUnroutable
@@ -88,6 +88,8 @@ class State:
     """The last sourcing round that was released."""
     cancelled: bool = False
     completed: Outcome | None = None
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by lines of their parts, for who hears of the order's end."""
 
 
 INITIAL = State()
@@ -156,7 +158,8 @@ def _released(state: State, event: FulfillmentReleased) -> State:
     if event.awaiting:
         accounts = entered(accounts, event.awaiting, "awaiting")
     work = {**state.work, event.fulfillment_order_id: Work(event.node, event.lines)}
-    return State(accounts, work, state.shipments, event.round, state.cancelled, state.completed)
+    bundles = state.bundles or event.bundles
+    return State(accounts, work, state.shipments, event.round, state.cancelled, state.completed, bundles)
 
 
 def _stopped(state: State, event: FulfillmentCancelled) -> State:
@@ -221,6 +224,7 @@ def _release(state: State, body: StockAllocated) -> list[Event]:
                 lines=lines,
                 destination=body.destination,
                 contact=body.contact,
+                bundles=body.bundles,
             )
         )
     if first and body.later and events:
@@ -246,7 +250,7 @@ def _give_up(
     given_up = FulfillmentCancelled(
         order_id=body.order_id, lines=lines, cause="unroutable", reason=reason, awaiting=more
     )
-    return _and_completed(state, body.order_id, [given_up])
+    return _and_completed(replace(state, bundles=state.bundles or body.bundles), body.order_id, [given_up])
 
 
 def _cancel(state: State, body: OrderCancellationRequested) -> list[Event]:
@@ -293,6 +297,7 @@ def _and_completed(state: State, order_id: str, events: Sequence[Event]) -> list
         lost=lost,
         cancelled=cancelled,
         unroutable=unroutable,
+        bundles=state.bundles,
     )
     return [*events, completed]
 
@@ -348,7 +353,9 @@ def _scan(state: State, heard: Envelope[Contract], body: RecordCarrierEvent) -> 
     )
     names = {"order_id": body.order_id, "shipment_id": body.shipment_id}
     if body.status == "delivered":
-        delivered = ShipmentDelivered(**names, occurred_at=body.occurred_at, lines=work.picked)
+        delivered = ShipmentDelivered(
+            **names, occurred_at=body.occurred_at, lines=work.picked, bundles=state.bundles
+        )
         return _and_completed(state, body.order_id, [recorded, delivered])
     if body.status == "lost":
         lost = ShipmentLost(**names, occurred_at=body.occurred_at, lines=work.picked)

@@ -55,6 +55,7 @@ def allocate(
             availability=availability(wanted, skus),
             destination=order.destination,
             later=order.later or None,
+            bundles=order.bundles,
         )
     posting = Posting(skus)
     for sku, quantity in wanted.items():
@@ -68,6 +69,7 @@ def allocate(
         destination=order.destination,
         contact=order.contact,
         later=order.later or None,
+        bundles=order.bundles,
         movements=posting.movements(),
     )
 

@@ -1,6 +1,7 @@
 """Inventory's HTTP edge: warehouses report deliveries, operations correct it, shops hold baskets, and whoever
 may look asks what there was at any moment, as was known then or is known now."""
 
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import uuid4
@@ -28,12 +29,18 @@ from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import past, store
-from services.inventory.availability import answer, read_sku
+from services.inventory.availability import answer, parts_named, read_sku
+from services.inventory.bundles import LINE_UNITS_MAX, in_parts
+from services.inventory.holds import summed
 from services.inventory.past import Asked, Stood
+from services.inventory.stock import SkuPart
 
+BASKET_LINES_MAX = 1000
 LIMIT_MAX = 200
 POINTS_MAX = 400
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
+PartsOf = Callable[[str, Iterable[str]], Awaitable[dict[str, SkuPart]]]
+"""Parts of a tenant's SKUs as they are committed now, by stream."""
 At = Annotated[datetime | None, Query(description="The moment asked about; now if left out.")]
 KnownAt = Annotated[
     datetime | None,
@@ -146,13 +153,14 @@ def routes(edge: Edge) -> APIRouter:
     """What inventory answers under /v1."""
     router = APIRouter()
     router.include_router(_stock(edge))
-    router.include_router(_promises(edge))
+    parts_of = edge.reader(read_sku)
+    router.include_router(_promises(edge, parts_of))
     router.include_router(_terms(edge))
-    router.include_router(_availability(edge))
+    router.include_router(_availability(edge, parts_of))
     return router
 
 
-def _promises(edge: Edge) -> APIRouter:
+def _promises(edge: Edge, parts_of: PartsOf) -> APIRouter:
     router = APIRouter(prefix="/v1/promises", tags=["promises"])
     shops = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
 
@@ -162,7 +170,7 @@ def _promises(edge: Edge) -> APIRouter:
         made = command_id(claims.tenant, f"promise/{key}") if key else uuid4()
         command = HoldStock(
             promise_id=body.promise_id or str(made),
-            lines=tuple(Wanted(sku=line.sku, quantity=line.quantity) for line in body.lines),
+            lines=basket(body.lines, await _known(claims, body.lines, parts_of)),
             ttl_seconds=body.ttl_seconds,
             channel=body.channel,
         )
@@ -178,20 +186,45 @@ def _promises(edge: Edge) -> APIRouter:
     return router
 
 
-def _availability(edge: Edge) -> APIRouter:
+def _availability(edge: Edge, parts_of: PartsOf) -> APIRouter:
     router = APIRouter(prefix="/v1/availability", tags=["promises"])
     shops = Annotated[Claims, Depends(edge.require("integrator", "operator", "support"))]
-    parts_of = edge.reader(read_sku)
 
     @router.post("", summary="What of a basket could be promised now; nothing is claimed")
     async def look(claims: shops, body: BasketRequest) -> Response:
         wanted = tuple(Wanted(sku=line.sku, quantity=line.quantity) for line in body.lines)
-        found = await parts_of(claims.tenant, {f"sku/{line.sku}" for line in wanted})
-        skus = {stream.removeprefix("sku/"): part for stream, part in found.items()}
+        skus = await _known(claims, body.lines, parts_of)
+        if more := parts_named(skus.values()) - skus.keys():
+            found = await parts_of(claims.tenant, {f"sku/{sku}" for sku in more})
+            skus |= {stream.removeprefix("sku/"): part for stream, part in found.items()}
         told = answer(wanted, body.channel, skus)
         return Response(orjson.dumps(told), media_type="application/json")
 
     return router
+
+
+async def _known(claims: Claims, lines: Iterable[LineRequest], parts_of: PartsOf) -> dict[str, SkuPart]:
+    """What is known of the SKUs that a basket names."""
+    found = await parts_of(claims.tenant, {f"sku/{line.sku}" for line in lines})
+    return {stream.removeprefix("sku/"): part for stream, part in found.items()}
+
+
+def basket(lines: Sequence[LineRequest], skus: Mapping[str, SkuPart]) -> tuple[Wanted, ...]:
+    """The lines of a basket, of bundles those of their parts, summed. Raises Problem 422."""
+    wanted = tuple(Wanted(sku=line.sku, quantity=line.quantity) for line in lines)
+    if not parts_named(skus.values()):
+        return wanted
+    sums = in_parts(summed(wanted), skus)
+    if len(sums) > BASKET_LINES_MAX or max(sums.values()) > LINE_UNITS_MAX:
+        raise Problem(
+            422,
+            "too_many_parts",
+            "The basket's bundles come to too much",
+            f"They come to {len(sums)} SKUs, at most {BASKET_LINES_MAX} are possible; of one, at most "
+            f"{LINE_UNITS_MAX} units.",
+            "Hold it as several baskets.",
+        )
+    return tuple(Wanted(sku=sku, quantity=quantity) for sku, quantity in sums.items())
 
 
 def _terms(edge: Edge) -> APIRouter:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from libs.events.availability import AVAILABILITY_TOPIC
+from libs.events.bundles import BUNDLE_COMMANDS
 from libs.runtime.edge import Edge
 from libs.runtime.service import run
 from libs.runtime.settings import settings
@@ -11,6 +12,7 @@ from services.inventory import domain, ledger
 from services.inventory.api import routes
 from services.inventory.availability import state, touched
 from services.inventory.backdating import dated
+from services.inventory.bundle_api import bundle_routes
 from services.inventory.policies import POLICIES
 from services.inventory.policy_api import policy_routes
 from services.inventory.rules import SHARED
@@ -40,6 +42,7 @@ STAGE = many_streams(
     beside=POLICIES,
     leads_on=HOLDER,
     states=StateTopic(AVAILABILITY_TOPIC, "sku/", read=state, touched=touched),
+    leads_on_for=frozenset(BUNDLE_COMMANDS),
 )
 
 
@@ -49,6 +52,7 @@ def all_routes(edge: Edge) -> APIRouter:
     router = APIRouter()
     router.include_router(policy_routes(edge))
     router.include_router(supply_routes(edge))
+    router.include_router(bundle_routes(edge))
     router.include_router(routes(edge))
     return router
 

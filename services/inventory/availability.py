@@ -12,9 +12,11 @@ import orjson
 from libs.events.availability import ChannelAvailability, SkuAvailability
 from libs.events.contract import Event
 from libs.events.promise import Wanted
+from services.inventory.bundles import in_parts
 from services.inventory.holds import summed
 from services.inventory.ledger import positions
 from services.inventory.queue import Turn
+from services.inventory.recipes import Recipe
 from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart
 from services.inventory.terms import LEVEL, Terms
 from services.inventory.touched import named_skus
@@ -41,12 +43,30 @@ def read_sku(part: bytes) -> SkuPart:
         claims,
         None if terms is None else Terms(**terms),
         turns,
+        None if (recipe := raw.get("recipe")) is None else Recipe(**recipe),
     )
 
 
+def parts_named(skus: Iterable[SkuPart]) -> set[str]:
+    """SKUs of which bundles among these are made; nothing where there is none."""
+    return {
+        sku for part in skus if part.recipe is not None and part.recipe.unpacked for sku in part.recipe.parts
+    }
+
+
 def answer(lines: Iterable[Wanted], channel: str | None, skus: Mapping[str, SkuPart]) -> dict[str, Any]:
-    """The basket as a whole and SKU by SKU; several lines of one SKU are one demand."""
-    told = [_figures(sku, units, channel, skus.get(sku, EMPTY_SKU)) for sku, units in summed(lines).items()]
+    """The basket as a whole and SKU by SKU; several lines of one SKU are one demand, and a bundle is demand
+    for its parts, summed with what else the basket wants of them. `skus` has its bundles' parts as well."""
+    wanted = summed(lines)
+    demand = in_parts(wanted, skus)
+    told = []
+    for sku, units in wanted.items():
+        recipe = skus.get(sku, EMPTY_SKU).recipe
+        if recipe is not None and recipe.unpacked:
+            told.append(_bundle(sku, units, channel, skus, recipe, demand))
+        else:
+            others = demand[sku] - units
+            told.append(_figures(sku, units, channel, skus.get(sku, EMPTY_SKU), others))
     return {"available": all(not one["short"] for one in told), "channel": channel, "skus": told}
 
 
@@ -60,10 +80,11 @@ def figure(part: SkuPart, channel: str | None) -> tuple[int, int]:
 
 def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tuple[str, ...]] | None:
     """A SKU's part as the channels are told of it, and the timers that it wants, due at once. None for a SKU
-    that never moved and has no terms: somebody asked for it, or mistyped it."""
+    that never moved and has no terms (somebody asked for it, or mistyped it), and for a bundle: it is
+    its parts, of which each is told."""
     known = read_sku(part)
     terms, told = known.terms, tuple[ChannelAvailability, ...]()
-    if not known.position and terms is None:
+    if (not known.position and terms is None) or (known.recipe is not None and known.recipe.unpacked):
         return None
     if terms is not None:
         figures = ((channel, *figure(known, channel)) for channel in terms.named())
@@ -89,8 +110,33 @@ def touched(event: Event) -> set[str]:
     return {stream for stream in (*streams, event.stream) if stream.startswith("sku/")}
 
 
-def _figures(sku: str, quantity: int, channel: str | None, part: SkuPart) -> dict[str, Any]:
-    there, shown = figure(part, channel)
+def _bundle(
+    sku: str,
+    quantity: int,
+    channel: str | None,
+    skus: Mapping[str, SkuPart],
+    recipe: Recipe,
+    demand: Mapping[str, int],
+) -> dict[str, Any]:
+    """It can be promised as often as its scarcest part allows, beside what else the basket wants of that."""
+    parts = [
+        _figures(part, each * quantity, channel, skus.get(part, EMPTY_SKU), demand[part] - each * quantity)
+        for part, each in recipe.parts.items()
+    ]
+    there = min(one["available"] // each for one, each in zip(parts, recipe.parts.values(), strict=True))
+    return {
+        **_figures(sku, quantity, channel, EMPTY_SKU, 0),
+        "available": there,
+        "shown": min(one["shown"] // each for one, each in zip(parts, recipe.parts.values(), strict=True)),
+        "short": max(0, quantity - there),
+        "bundle_version": recipe.version,
+        "parts": parts,
+    }
+
+
+def _figures(sku: str, quantity: int, channel: str | None, part: SkuPart, others: int) -> dict[str, Any]:
+    """`others` are units of it that the basket wants for other things: a bundle and its part, say."""
+    there, shown = [max(0, units - others) for units in figure(part, channel)]
     terms = part.terms or Terms(0)
     buffer = 0 if channel is None else terms.buffers.get(channel, 0)
     return {

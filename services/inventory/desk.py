@@ -89,6 +89,13 @@ def unknown(desk: Desk, *nodes: str) -> list[Event]:
     for node in nodes:
         if refusal := desk.rules.unknown_node(desk.heard, node):
             return [refusal]
+    recipe = desk.stock.recipe
+    if recipe is not None and recipe.unpacked:
+        return desk.refuse(
+            "kept_as_parts",
+            f"{desk.sku} is a bundle that is kept as its parts: it has no units of its own.",
+            "Tell it of its parts, or define it as a kit that is kept assembled.",
+        )
     if refusal := desk.rules.unknown_sku(desk.heard, desk.sku, desk.stock.position):
         return [refusal]
     return []

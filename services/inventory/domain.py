@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import cast
 
 from libs.events.availability import StockLow, StockRecovered
+from libs.events.bundles import BUNDLE_EVENTS, BundleCommand, BundleEvent, BundlesUnpacked
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
@@ -49,8 +50,6 @@ from libs.events.promise import (
     DefinePromiseTerms,
     HoldsBroken,
     HoldStock,
-    PromiseConfirmed,
-    PromiseMissed,
     PromiseTermsDefined,
     ReleasePromise,
     promise_stream,
@@ -60,7 +59,7 @@ from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import holds, outside, progress, shelf, waiting
+from services.inventory import bundles, holds, kits, outside, progress, shelf, waiting
 from services.inventory.allocate import covers, take_back
 from services.inventory.desk import Desk
 from services.inventory.holds import NEW_PROMISE, PromisePart
@@ -74,12 +73,11 @@ from services.inventory.stock import (
     HOLDER,
     SkuPart,
     evolve_sku,
-    moved,
     peg,
 )
-from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply
+from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply, evolve_told
 from services.inventory.terms import LEVEL, look_at_level
-from services.inventory.touched import frees, moved_skus, named_skus
+from services.inventory.touched import SKU_STREAM, frees, moved_skus, streams_of_order, streams_of_sku
 
 HEARS: tuple[type[Event], ...] = (
     OrderAccepted,
@@ -119,26 +117,27 @@ Heard = (
     | outside.Told
     | RulesInput
     | DefineReservationPolicies
+    | BundleCommand
 )
 _FOLDED = frozenset({StockLow, StockRecovered, ReturnReceived}).union(
-    INVENTORY_EVENTS, PROMISE_EVENTS, POLICY_EVENTS, OUTSIDE_EVENTS
+    INVENTORY_EVENTS, PROMISE_EVENTS, POLICY_EVENTS, OUTSIDE_EVENTS, BUNDLE_EVENTS
 )
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
+_FREES: frozenset[type[Event]] = frozenset({StockReleased, StockReturned})
 _REMINDS: frozenset[type[Event]] = frozenset(
     {
         StockPegged,
         ReservationBroken,
-        StockReleased,
-        StockReturned,
+        *_FREES,
         StockBackordered,
         BackordersCalled,
         *PROMISE_EVENTS,
         *outside.REMINDS,
+        *bundles.REMINDS,
     }
 )
 _CONFIGURED = frozenset({RULES_STREAM, POLICIES_STREAM})
-_MAY_NAME_A_PROMISE = frozenset({OrderAccepted, PromiseConfirmed, PromiseMissed})
-SKU_STREAM, _SKU_AT = "sku/", len("sku/")
+_SKU_AT = len(SKU_STREAM)
 
 Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart | PoliciesPart
 
@@ -177,19 +176,9 @@ def empty(stream: str) -> Part:
 
 def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
-    body = heard.body
-    if isinstance(home, SkuPart | RulesPart | SupplyPart | PoliciesPart):
-        return outside.streams(body) if isinstance(home, SkuPart) else ()
-    more = home.units if isinstance(home, PromisePart) else home.skus
-    named = tuple([SKU_STREAM + sku for sku in dict.fromkeys((*named_skus(body), *more))])
-    if type(body) in _MAY_NAME_A_PROMISE:
-        promise_id = cast(OrderAccepted, body).promise_id
-        if type(body) is OrderAccepted:
-            named = (*named, POLICIES_STREAM)
-        return named if promise_id is None else (*named, promise_stream(promise_id))
-    if isinstance(body, PickShorted | StockShorted):
-        return (*named, *outside.streams_of_short_pick(body))
-    return named
+    if isinstance(home, OrderPart | PromisePart):
+        return streams_of_order(heard.body, home)
+    return streams_of_sku(heard.body, home) if isinstance(home, SkuPart) else ()
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
@@ -260,8 +249,11 @@ def evolve(state: State, event: Event) -> State:
         ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
-        case AllocationFailed() | BackorderLapsed():
-            return replace(state, order=evolve_order(state.order, event))
+        case AllocationFailed() | BackorderLapsed() | BundlesUnpacked():
+            order = evolve_order(state.order, event)
+            return replace(state, home=state.home or event.stream, order=order)
+        case BundleEvent():
+            return replace(state, home=event.stream, skus=bundles.evolve_skus(state.skus, event))
         case ReturnReceived():
             if not state.order.early_returns and covers(state.order, event):
                 return state
@@ -278,7 +270,8 @@ def evolve(state: State, event: Event) -> State:
             skus = holds.evolve_skus(state.skus, event)
             return replace(state, skus=skus, promise=(promise_stream(event.promise_id), held))
         case _:
-            return _told(state, event)
+            skus, supplies = evolve_told(state.skus, state.supplies, event)
+            return replace(state, home=event.stream, skus=skus, supplies=supplies)
 
 
 def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]:
@@ -315,6 +308,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return holds.answer_release(_held(state), state.skus, heard, body)
         case DefineReservationPolicies():
             return decide_policies(state.policies or NO_POLICIES, heard, body)
+        case BundleCommand():
+            return kits.answer(_desk(state, heard, at), state.skus, body)
         case RulesCommand():
             return decide_rules(state.rules or NO_RULES, heard, body)
         case _:
@@ -335,19 +330,12 @@ def timers(event: Event, at: datetime) -> list[Timer]:
             return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
         case StockBackordered() | BackordersCalled():
             return waiting.timers(event, at)
+        case BundleEvent() | BundlesUnpacked():
+            return bundles.timers(event, at)
         case _ if type(event) in outside.REMINDS:
             return list(outside.timers(event, at))
         case _:
             return holds.timers(event, at)
-
-
-def _told(state: State, event: Event) -> State:
-    """The state after an event about a SKU's supply."""
-    sku = event.stream.removeprefix(SKU_STREAM)
-    part = moved(state.skus.get(sku, EMPTY_SKU), getattr(event, "movements", ()))
-    supply = evolve_supply(state.supplies.get(sku, NO_SUPPLY), sku, event)
-    skus, supplies = {**state.skus, sku: part}, {**state.supplies, sku: supply}
-    return replace(state, home=state.home or event.stream, skus=skus, supplies=supplies)
 
 
 def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
@@ -360,6 +348,9 @@ def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
 def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
     if state.order.status != "new":
         return []  # a repeat, or cancelled before it was heard of
+    policy = policy_of(state.policies or NO_POLICIES, accepted)
+    if (unpacked := bundles.unpack(accepted, state.skus, at, policy)) is not None:
+        return [unpacked]
     lines = as_ordered(accepted)
     order = OrderPart(
         pending=lines,
@@ -367,13 +358,16 @@ def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
         destination=accepted.destination,
         contact=accepted.contact,
         channel=accepted.channel,
-        policy=policy_of(state.policies or NO_POLICIES, accepted),
+        policy=policy,
     )
-    if accepted.promise_id is None:
-        return [promise(accepted.order_id, order, state.skus, 1)]
-    wanted = units(lines)
-    found = holds.confirm(accepted.order_id, wanted, accepted.promise_id, _held(state), state.skus)
-    return [found, promise(accepted.order_id, order, evolve(state, found).skus, 1)]
+    return _first_promise(state, accepted.order_id, order, accepted.promise_id)
+
+
+def _first_promise(state: State, order_id: str, order: OrderPart, promise_id: str | None) -> list[Event]:
+    if promise_id is None:
+        return [promise(order_id, order, state.skus, 1)]
+    found = holds.confirm(order_id, units(order.pending), promise_id, _held(state), state.skus)
+    return [found, promise(order_id, order, evolve(state, found).skus, 1)]
 
 
 def _held(state: State) -> PromisePart:
@@ -391,4 +385,7 @@ def _remember(state: State, due: TimerDue) -> list[Event]:
     if due.stream.startswith(HOLDER):
         answer = holds.expire if due.name == "expire" else holds.settle
         return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)
+    if due.name == bundles.UNPACKED:
+        waits = state.order.status == "unpacked"  # else it was cancelled since
+        return _first_promise(state, due.stream, state.order, state.order.promise_id) if waits else []
     return progress.remember(due.name, due.stream, state.order, state.skus)

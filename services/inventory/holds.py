@@ -158,6 +158,15 @@ def answer_hold(
                 "Hold another basket under another promise_id; to change this one, release it first.",
             )
         ]
+    if bundled := [sku for sku, known in skus.items() if known.recipe is not None and known.recipe.unpacked]:
+        return [
+            refused(
+                heard,
+                "bundle_in_basket",
+                f"{', '.join(bundled[:SHORT_NAMED_MAX])} is held as its parts.",
+                "Name its parts, or hold the basket by POST /v1/promises, which does that.",
+            )
+        ]
     found = hold(command, skus, at)
     if isinstance(found, PromiseHeld):
         return [found]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TypeAlias, cast, get_args
 
+from libs.events.bundles import KitAssembled, KitTakenApart
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import (
@@ -79,6 +80,8 @@ _MOVES: frozenset[type[Event]] = frozenset(
         PromiseReleased,
         PromiseConfirmed,
         HoldsBroken,
+        KitAssembled,
+        KitTakenApart,
         *(event for event in OUTSIDE_EVENTS if "movements" in event.model_fields),
     }
 )

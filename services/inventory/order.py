@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from libs.events.bundles import BundlesUnpacked
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
     AllocationFailed,
@@ -23,7 +24,7 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
-from libs.events.order import Destination, LineQuantity, Sealed
+from libs.events.order import Destination, LineQuantity, Sealed, Unpacked
 from libs.events.policy import BackorderLapsed, OrderPolicy
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
@@ -31,6 +32,7 @@ from services.inventory.stock import added
 
 Status = Literal[
     "new",  # not met yet
+    "unpacked",  # names bundles: pending are their parts, which are promised next
     "waiting",  # backordered: some pending units are not promised
     "reserved",  # all pending units but `later` were promised, and routing was told so
     "lapsing",  # it has waited as long as it may: what lacks is about to be given up
@@ -49,7 +51,7 @@ Moving = (
     | StockReturned
 )
 """Inventory's events of an order's stream that move units."""
-StockEvent = Moving | AllocationFailed | BackorderLapsed
+StockEvent = Moving | AllocationFailed | BackorderLapsed | BundlesUnpacked
 """Inventory's events of an order's stream."""
 
 
@@ -82,6 +84,10 @@ class OrderPart:
     """Of the pending units, those that routing was not asked about: they wait, while the others ship."""
     early_returns: tuple[ReturnReceived, ...] = ()
     """Came from returns before the shipment did from fulfillment; answered in this order."""
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts."""
+    promise_id: str | None = None
+    """A held promise that it names, until something is promised to it: only of an order with bundles."""
 
     @property
     def asked(self) -> tuple[LineQuantity, ...]:
@@ -98,6 +104,11 @@ def as_ordered(accepted: OrderAccepted) -> tuple[LineQuantity, ...]:
     return _LINES.validate_python(
         [{"line": x.line, "sku": x.sku, "quantity": x.quantity} for x in accepted.lines]
     )
+
+
+def as_quantities(lines: Iterable[LineQuantity]) -> tuple[LineQuantity, ...]:
+    """The same lines, by number, SKU and units alone."""
+    return tuple([LineQuantity(line=x.line, sku=x.sku, quantity=x.quantity) for x in lines])
 
 
 def units(lines: Iterable[LineQuantity]) -> dict[str, int]:
@@ -135,6 +146,8 @@ def minus(lines: Iterable[LineQuantity], less: Iterable[LineQuantity]) -> tuple[
 def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
     """The order after an event of its own stream."""
     match event:
+        case BundlesUnpacked():
+            return _unpacked(event)
         case StockReserved():
             return _promised(order, event, "reserved")
         case StockAllocated():
@@ -169,6 +182,22 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             )
 
 
+def _unpacked(event: BundlesUnpacked) -> OrderPart:
+    pending = (*event.others, *[part for line in event.bundles for part in as_quantities(line.parts)])
+    return OrderPart(
+        status="unpacked",
+        since=event.since,
+        skus=tuple(dict.fromkeys([line.sku for line in pending])),
+        pending=pending,
+        destination=event.destination,
+        contact=event.contact,
+        channel=event.channel,
+        bundles=event.bundles,
+        promise_id=event.promise_id,
+        policy=event.policy,
+    )
+
+
 # The two events that every order has spell all fields out: `replace` takes four times as long.
 
 
@@ -190,6 +219,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         policy=event.policy or order.policy,
         later=later or (),
         early_returns=order.early_returns,
+        bundles=order.bundles,
     )
 
 
@@ -210,6 +240,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         policy=order.policy,
         later=(),
         early_returns=order.early_returns,
+        bundles=order.bundles,
     )
 
 

@@ -10,6 +10,8 @@ their movements. After each event it holds that
 - an order resolves, by giving back or by allocation, only what it was promised, and ships, misses or gives
   back only what was allocated to it: so each reserved unit is resolved once, or still open, and what the
   orders have open adds up to what is reserved and allocated;
+- a bundle is unpacked, and a kit made or taken apart, by the parts that its definition says; an order that
+  was unpacked is promised the very lines that it was unpacked into;
 - a held promise is held once and resolved once (confirmed by an order, released, or expired), with all of its
   units, and what the promises have open adds up to what is held.
 
@@ -30,6 +32,7 @@ from libs.events.inventory import NETWORK, SOURCES, ReservationBroken, StockPegg
 from libs.events.promise import HoldsBroken, promise_stream
 from services.inventory.hindsight import Finding
 from services.inventory.ledger import movements, positions, stated
+from services.inventory.proof_bundles import Bundles
 from services.inventory.proof_documents import OnTheWay
 from services.inventory.proof_promises import HeldPromises, holder_of, soft
 from services.inventory.proof_rows import LogRow
@@ -147,6 +150,7 @@ class _Walk:
         """Open allocated units by SKU, order and node."""
         self._held = HeldPromises()
         self._on_the_way = OnTheWay()
+        self._bundles = Bundles()
         self.backdated = 0
         self.told_late: set[_Key] = set()
         self.at: LogRow | None = None
@@ -260,6 +264,8 @@ class _Walk:
             self._peg(row.tenant, event)
         if wrong := self._held.take(row.tenant, event) or self._on_the_way.take(row.tenant, event, moves):
             raise _Broken(wrong)
+        if wrong := self._bundles.take(row, event, moves):
+            raise _Broken(wrong)
         if stated(event) is not None:
             self.backdated += len(moves)
             self.told_late.update(touched)
@@ -313,6 +319,9 @@ class _Walk:
     def _must_add_up(self) -> None:
         """What orders and documents have open is what the SKUs' buckets hold for them."""
         buckets = {key: sku.buckets for key, sku in self.skus.items()}
+        if nowhere := self._bundles.amiss():
+            self.at, says = nowhere
+            raise _Broken(says)
         if amiss := self._held.left() or self._on_the_way.amiss(buckets):
             raise _Broken(amiss)
         promised: dict[_Key, int] = {}

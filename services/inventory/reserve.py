@@ -75,6 +75,7 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
         contact=order.contact,
         channel=channel,
         terms=versions,
+        bundles=order.bundles,
         movements=posting.movements(),
     )
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from libs.events.availability import StockLow, StockRecovered
+from libs.events.bundles import KitBucket, KitMovement
 from libs.events.contract import Event
 from libs.events.inventory import (
     NETWORK,
@@ -32,6 +33,7 @@ from libs.events.record import record
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory import queue
 from services.inventory.queue import Turn
+from services.inventory.recipes import Recipe
 from services.inventory.terms import Terms, terms_of
 
 MOST_UNITS = 1_000_000_000
@@ -76,6 +78,8 @@ class SkuPart:
     terms: Terms | None = None
     turns: dict[str, Turn] = field(default_factory=dict)
     """Of claims of orders that have policies."""
+    recipe: Recipe | None = None
+    """Where it is made of other SKUs, or others are made of it."""
 
     @property
     def free(self) -> int:
@@ -104,8 +108,8 @@ _MOVEMENTS = TypeAdapter(tuple[Movement, ...])
 _HOLD_MOVEMENTS = TypeAdapter(tuple[HoldMovement, ...])
 _AVAILABILITY = TypeAdapter(tuple[Availability, ...])
 
-AnyMovement = Movement | HoldMovement | SupplyMovement
-AnyBucket = Bucket | SoftBucket | SupplyBucket
+AnyMovement = Movement | HoldMovement | SupplyMovement | KitMovement
+AnyBucket = Bucket | SoftBucket | SupplyBucket | KitBucket
 HOLDER = "promise/"
 """A claim of this prefix is a held basket's, by the name of its stream; any other is an order's. An order id
 has no slash."""
@@ -182,7 +186,7 @@ def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[st
 
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
-    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms, part.turns)
+    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms, part.turns, part.recipe)
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -194,7 +198,7 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held or order_id in part.turns:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return SkuPart(*sums, part.wanted, claims, part.terms, part.turns)
+    return SkuPart(*sums, part.wanted, claims, part.terms, part.turns, part.recipe)
 
 
 def reclaimed(
@@ -210,7 +214,7 @@ def reclaimed(
         wanted += won
         if after.wanted or after.held or holder in part.turns:
             claims[holder] = after
-    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, part.turns)
+    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, part.turns, part.recipe)
 
 
 def asked(
@@ -237,7 +241,7 @@ def asked(
     if wanted or held or turn is not None:
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
-    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms, turns)
+    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms, turns, part.recipe)
 
 
 def evolve_sku(

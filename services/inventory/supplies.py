@@ -24,7 +24,7 @@ from libs.events.supply import (
     TransferReceiptHeld,
     TransferReceived,
 )
-from services.inventory.stock import AnyMovement, added
+from services.inventory.stock import EMPTY_SKU, AnyMovement, SkuPart, Skus, added, moved
 
 SUPPLY_STREAM = "supply/"
 KEPT_BUCKETS = frozenset({"inbound", "in_transit", "quarantine", "damaged", "suspect", "vendor"})
@@ -127,6 +127,16 @@ class SupplyPart:
 
 
 NO_SUPPLY = SupplyPart()
+
+
+def evolve_told(
+    skus: Skus, supplies: Mapping[str, SupplyPart], event: Event
+) -> tuple[dict[str, SkuPart], dict[str, SupplyPart]]:
+    """SKUs and their supply after an event about one SKU's supply."""
+    sku = event.stream.removeprefix("sku/")
+    part = moved(skus.get(sku, EMPTY_SKU), getattr(event, "movements", ()))
+    supply = evolve_supply(supplies.get(sku, NO_SUPPLY), sku, event)
+    return {**skus, sku: part}, {**supplies, sku: supply}
 
 
 def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:

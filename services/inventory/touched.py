@@ -1,7 +1,9 @@
-"""Which SKUs an input of an order or a held promise touches, and what an order's events do to them."""
+"""Which streams an input of an order, a promise or a SKU touches, and what an order's events do to SKUs."""
 
 from collections.abc import Iterable
+from typing import cast
 
+from libs.events.bundles import BundleCommand, BundleEvent
 from libs.events.contract import Contract
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
@@ -15,13 +17,51 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
-from libs.events.promise import HoldStock, PromiseConfirmed, PromiseExpired, PromiseHeld, PromiseReleased
+from libs.events.policy import POLICIES_STREAM
+from libs.events.promise import (
+    HoldStock,
+    PromiseConfirmed,
+    PromiseExpired,
+    PromiseHeld,
+    PromiseMissed,
+    PromiseReleased,
+    promise_stream,
+)
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
+from libs.events.timer import TimerDue
+from services.inventory import bundles, outside
+from services.inventory.holds import PromisePart
 from services.inventory.order import Moving, OrderPart, units
 from services.inventory.queue import NO_TURN
 from services.inventory.stock import EMPTY_SKU, SkuPart, Skus, asked, moved
 from services.inventory.waiting import turn_of
+
+SKU_STREAM = "sku/"
+_MAY_NAME_A_PROMISE = frozenset({OrderAccepted, PromiseConfirmed, PromiseMissed})
+
+
+def streams_of_order(body: Contract, home: OrderPart | PromisePart) -> tuple[str, ...]:
+    """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
+    more = home.units if isinstance(home, PromisePart) else home.skus
+    named = tuple([SKU_STREAM + sku for sku in dict.fromkeys((*named_skus(body), *more))])
+    if type(body) in _MAY_NAME_A_PROMISE:
+        promise_id = cast(OrderAccepted, body).promise_id
+        if type(body) is OrderAccepted:
+            named = (*named, POLICIES_STREAM)
+        return named if promise_id is None else (*named, promise_stream(promise_id))
+    if isinstance(body, PickShorted | StockShorted):
+        return (*named, *outside.streams_of_short_pick(body))
+    if isinstance(body, TimerDue) and isinstance(home, OrderPart) and home.promise_id is not None:
+        return (*named, promise_stream(home.promise_id))
+    return named
+
+
+def streams_of_sku(body: Contract, home: SkuPart) -> tuple[str, ...]:
+    """What an input of a SKU's stream needs beside the SKU: an ordinary one, nothing."""
+    if isinstance(body, BundleCommand | BundleEvent):
+        return bundles.streams(body, home)
+    return outside.streams(body)
 
 
 def named_skus(body: Contract) -> Iterable[str]:

@@ -57,6 +57,7 @@ def promise_by_policy(
             channel=order.channel if terms else None,
             terms=tuple(terms) or None,
             policy=policy,
+            bundles=order.bundles,
             movements=posting.movements(),
         )
     return StockBackordered(
@@ -108,7 +109,12 @@ def lapse(order_id: str, order: OrderPart, skus: Skus) -> list[Event]:
         return []  # its reminder is on the way, and will find it complete
     return [
         BackorderLapsed(
-            order_id=order_id, lines=lacking, rest=ready, since=order.since, wait_days=policy.wait_days
+            order_id=order_id,
+            lines=lacking,
+            rest=ready,
+            since=order.since,
+            wait_days=policy.wait_days,
+            bundles=order.bundles,
         )
     ]
 

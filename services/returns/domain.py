@@ -15,7 +15,7 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCompleted, ShipmentDelivered
 from libs.events.intake import OrderAccepted
-from libs.events.order import LineQuantity
+from libs.events.order import LineQuantity, Unpacked
 from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
@@ -30,6 +30,7 @@ from libs.events.returns import (
     ReturnReceived,
     ReturnWindowOpened,
 )
+from services.returns.parts import as_parts, worth_minor
 
 # What it hears ------------------------------------------------------------------------------------------
 
@@ -103,6 +104,10 @@ class State:
     """What came before the prices."""
     refunds_minor: dict[str, int] = field(default_factory=dict)
     """Requested, by refund id."""
+    bundles: Unpacked | None = None
+    """Ordered lines that were delivered as lines of their parts."""
+    refunded: dict[int, int] = field(default_factory=dict)
+    """Units by line, of an order with bundles."""
 
 
 INITIAL = State()
@@ -118,6 +123,8 @@ def evolve(state: State, event: Event) -> State:
             # Its answer needs the prices. With them it is an event of our own; without, it is remembered.
             known = {owed.refund_id for owed in state.owed}
             owed = () if state.terms else tuple(o for o in _lost(event) if o.refund_id not in known)
+            if event.bundles is not None and state.bundles is None:
+                state = replace(state, bundles=event.bundles)
             return replace(state, owed=(*state.owed, *owed)) if owed else state
         case ReturnWindowOpened():
             return replace(
@@ -125,6 +132,7 @@ def evolve(state: State, event: Event) -> State:
                 skus={**state.skus, **{units.line: units.sku for units in event.lines}},
                 delivered=_plus(state.delivered, event.lines),
                 shipments=(*state.shipments, event.shipment_id),
+                bundles=state.bundles or event.bundles,
             )
         case ReturnAuthorised():
             rma = Rma(authorised=_plus({}, event.lines))
@@ -136,6 +144,7 @@ def evolve(state: State, event: Event) -> State:
                 state,
                 owed=tuple(owed for owed in state.owed if owed.refund_id != event.refund_id),
                 refunds_minor={**state.refunds_minor, event.refund_id: event.amount_minor},
+                refunded=_plus(state.refunded, event.lines) if state.bundles else state.refunded,
             )
         case _:
             return state
@@ -151,6 +160,8 @@ def _priced(state: State, order: OrderAccepted) -> State:
         state.rmas,
         state.owed,
         state.refunds_minor,
+        state.bundles,
+        state.refunded,
     )
     if not state.owed:
         return after
@@ -233,7 +244,10 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             if body.shipment_id in state.shipments:
                 return []
             opened = ReturnWindowOpened(
-                order_id=body.order_id, shipment_id=body.shipment_id, lines=body.lines
+                order_id=body.order_id,
+                shipment_id=body.shipment_id,
+                lines=body.lines,
+                bundles=body.bundles,
             )
             return [opened]
         case AuthoriseReturn():
@@ -250,14 +264,26 @@ def _refunds(state: State, order_id: str, owed: Iterable[Owed]) -> list[Event]:
     assert terms is not None, f"a refund of {order_id} is worked out before its prices are known"
     left_minor = terms.total_minor - sum(state.refunds_minor.values())
     events: list[Event] = []
+    refunded = state.refunded
     for due in owed:
         if due.refund_id in state.refunds_minor or (due.cause != "returned" and not terms.paid):
             continue
-        amount = sum(terms.unit_prices_minor[units.line] * units.quantity for units in due.lines)
+        amount = sum(
+            worth_minor(
+                state.bundles,
+                units.line,
+                refunded.get(units.line, 0),
+                units.quantity,
+                terms.unit_prices_minor,
+            )
+            for units in due.lines
+        )
         amount = min(amount + (terms.charges_minor if due.whole_order else 0), left_minor)
         if amount <= 0:
             continue
         left_minor -= amount
+        if state.bundles:
+            refunded = _plus(refunded, due.lines)
         events.append(
             RefundRequested(
                 order_id=order_id,
@@ -290,11 +316,14 @@ def _authorise(state: State, heard: Envelope[Contract], body: AuthoriseReturn) -
         next_step = "Wait for its delivery; to stop it before dispatch, cancel the order."
         return _refuse(heard, "nothing_delivered", message, next_step)
     wanted: dict[int, int] = {}
+    asked: list[tuple[int, int, str]] = []
     for line in body.lines:
-        wanted[line.line] = wanted.get(line.line, 0) + line.quantity
+        left = {n: units - _authorised(state, n) - wanted.get(n, 0) for n, units in state.delivered.items()}
+        for number, quantity in as_parts(state.bundles, line.line, line.quantity, left).items():
+            wanted[number] = wanted.get(number, 0) + quantity
+            asked.append((number, quantity, line.reason))
     for number, quantity in wanted.items():
-        delivered = state.delivered.get(number, 0)
-        authorised = sum(rma.authorised.get(number, 0) for rma in state.rmas.values())
+        delivered, authorised = state.delivered.get(number, 0), _authorised(state, number)
         if quantity > delivered - authorised:
             message = (
                 f"Line {number}: {quantity} units are asked for, {delivered - authorised} can still be "
@@ -303,11 +332,15 @@ def _authorise(state: State, heard: Envelope[Contract], body: AuthoriseReturn) -
             next_step = f"Ask for at most {delivered - authorised}, or leave the line out."
             return _refuse(heard, "not_returnable", message, next_step)
     lines = tuple(
-        AuthorisedLine(line=line.line, sku=state.skus[line.line], quantity=line.quantity, reason=line.reason)
-        for line in body.lines
+        AuthorisedLine(line=number, sku=state.skus[number], quantity=quantity, reason=reason)
+        for number, quantity, reason in asked
     )
     rma_id = f"{body.order_id}-R{len(state.rmas) + 1}"
     return [ReturnAuthorised(order_id=body.order_id, rma_id=rma_id, lines=lines)]
+
+
+def _authorised(state: State, line: int) -> int:
+    return sum(rma.authorised.get(line, 0) for rma in state.rmas.values())
 
 
 def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> list[Event]:
@@ -320,8 +353,10 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
     came: dict[tuple[int, Disposition], int] = {}
     by_line: dict[int, int] = {}
     for units in body.units:
-        by_line[units.line] = by_line.get(units.line, 0) + units.quantity
-        came[units.line, units.disposition] = came.get((units.line, units.disposition), 0) + units.quantity
+        left = {n: one - rma.received.get(n, 0) - by_line.get(n, 0) for n, one in rma.authorised.items()}
+        for number, quantity in as_parts(state.bundles, units.line, units.quantity, left).items():
+            by_line[number] = by_line.get(number, 0) + quantity
+            came[number, units.disposition] = came.get((number, units.disposition), 0) + quantity
     for number, quantity in by_line.items():
         authorised, received = rma.authorised.get(number, 0), rma.received.get(number, 0)
         if quantity > authorised - received:

@@ -154,6 +154,7 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed) -> Event:
             candidates=candidates.unroutable(need, found),
             rule_version=RULE_VERSION,
             nodes_version=known.version,
+            bundles=asked.bundles,
         )
     return OrderRouted(
         order_id=asked.order_id,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cli.client import Refused, connect
+from libs.events.bundles import BundlePart, DefineBundle
 from libs.events.intake import CancelOrder
 from libs.events.promise import HoldStock, Wanted
 from tests.chaos.conftest import LANES, Case
@@ -135,7 +136,7 @@ async def test_13_the_last_unit(case: Case) -> None:
 
 
 async def test_14_lines_of_one_sku(case: Case) -> None:
-    """duplicate lines of one SKU (the product has no kits, so no shared component)"""
+    """duplicate lines of one SKU, and a bundle that shares it: summed first, exactly as many as there are"""
     twice: Lines = [("TEA", 1), ("MUG", 1), ("TEA", 2), ("TEA", 1)]
     async with case.shop({"TEA": 10, "MUG": 100}) as shop:
         await shop.order_many([twice] * 20)
@@ -143,6 +144,24 @@ async def test_14_lines_of_one_sku(case: Case) -> None:
         await shop.served()
         assert await allocated(shop) == {"TEA": 8, "MUG": 2}, "two orders of four units, all or nothing"
         assert len(await shop.streams("inventory", "stock_backordered")) == 18
+    parts = (BundlePart(sku="MUG", quantity=2), BundlePart(sku="TEA", quantity=1))
+    shared: list[Lines] = [
+        [("BOX", 1), ("MUG", 1), ("BOX", 1)],  # five mugs and two teas
+        [("MUG", 3), ("DUO", 1), ("MUG", 1)],  # five mugs
+        [("DUO", 5)],
+    ]
+    async with case.shop({"TEA": 1000, "MUG": 500}) as shop:
+        await shop.send("inventory", DefineBundle(sku="BOX", parts=parts))
+        await shop.send("inventory", DefineBundle(sku="DUO", parts=(BundlePart(sku="MUG", quantity=1),)))
+        await shop.until(lambda: shop.count("inventory", "bundle_defined"), 2)
+        await shop.order_many(shared * 50)
+        case.fault(150)
+        await shop.served()
+        case.recovered()
+        got = await shop.streams("inventory", "stock_allocated")
+        assert len(got) == 100, "five hundred mugs, five an order"
+        assert (await allocated(shop))["MUG"] == 500
+        assert len(await shop.streams("inventory", "stock_backordered")) == 50
 
 
 @pytest.mark.usefixtures("workers")

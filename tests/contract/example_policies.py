@@ -2,6 +2,7 @@
 
 from libs.events import policy as p
 from libs.events.order import LineQuantity
+from tests.contract.example_bundles import UNPACKED
 from tests.contract.example_parts import HEART, LANTERN, ORDER, PLACED_AT, Pairs
 
 CLASSES = (p.PriorityClass(name="express", rank=10), p.PriorityClass(name="wholesale contract", rank=20))
@@ -34,6 +35,7 @@ POLICIES: Pairs = (
             rest=(LineQuantity(line=2, sku=LANTERN, quantity=2),),
             since=PLACED_AT,
             wait_days=14,
+            bundles=UNPACKED,
         ),
         p.BackorderLapsed(
             order_id=ORDER,

@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from libs.events.bundles import AssembleKit, TakeKitApart
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import StockReserved
@@ -32,6 +33,7 @@ from tests.unit.inventory_trade import (
     shorted,
 )
 from tests.unit.inventory_world import TENANT, World
+from tests.unit.test_inventory_bundles import define
 
 
 @pytest.fixture
@@ -145,6 +147,33 @@ async def test_what_is_bought_moved_and_set_aside_is_in_the_tables_too(pool: asy
     )
     with pytest.raises(asyncpg.CheckViolationError, match="balance_not_below_zero"):
         await write(pool, [again])
+
+
+async def test_a_kit_and_its_parts_are_in_the_tables_also_where_more_is_taken_apart_than_was_made(
+    pool: asyncpg.Pool,
+) -> None:
+    world = World()
+    life: tuple[Contract, ...] = (
+        receive("TEA", 4),
+        receive("KIT", 1),
+        define(("TEA", 3), name="KIT", kept="assembled"),
+        AssembleKit(sku="KIT", node="N1", quantity=1),
+        TakeKitApart(sku="KIT", node="N1", quantity=2),
+    )
+    for body in life:
+        await write(pool, world.take(body))
+    found = await pool.fetch("SELECT sku, bucket, quantity FROM balance WHERE quantity <> 0 ORDER BY 1, 2")
+    assert [tuple(row) for row in found] == [
+        ("KIT", "kitted", 1),
+        ("KIT", "supplier", -1),
+        ("TEA", "kitted", -3),
+        ("TEA", "on_hand", 7),
+        ("TEA", "supplier", -4),
+    ]
+    assert [tuple(row) for row in await pool.fetch("SELECT sku, on_hand FROM promise ORDER BY 1")] == [
+        ("KIT", 0),
+        ("TEA", 7),
+    ]
 
 
 async def test_a_position_is_taken_once_and_the_ledger_is_not_edited(pool: asyncpg.Pool) -> None:

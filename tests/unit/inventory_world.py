@@ -24,6 +24,7 @@ from tests.spec import NOON
 Body = TypeVar("Body", bound=Contract)
 TENANT = "acme"
 LANES = 3
+NOBODY = UUID(int=0)
 _INPUTS = UUID("4f0c8f6a-0d0f-5a55-8c0e-1f9f5f0f7a11")
 
 
@@ -119,3 +120,19 @@ class World:
 
     def _envelope(self, id_: UUID, body: Body) -> Envelope[Body]:
         return Envelope(id_, TENANT, body.stream, body, self.now, "world", "", id_, id_, "world")
+
+
+def known(parts: dict[str, Part]) -> dict[str, Part]:
+    """Those of which anything is known."""
+    return {stream: part for stream, part in parts.items() if part != domain.empty(stream)}
+
+
+def fold(events: list[tuple[str, Event]]) -> dict[str, Part]:
+    """The parts, from the log alone, in any order of lanes."""
+    parts: dict[str, Part] = {}
+    for home, event in events:
+        heard = Envelope(NOBODY, TENANT, home, event, NOON, "", "", NOBODY, NOBODY, "log")
+        streams = dict.fromkeys((home, *domain.more_streams(heard, parts.get(home, domain.empty(home)))))
+        state = domain.compose(home, {s: parts.get(s, domain.empty(s)) for s in streams})
+        parts |= domain.decompose(domain.evolve(state, event))
+    return known(parts)

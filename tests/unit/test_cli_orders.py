@@ -92,6 +92,16 @@ def test_the_page_says_where_it_stands_and_what_happened(monkeypatch: pytest.Mon
     assert max(map(len, ended.err.splitlines())) <= 80
 
 
+def test_a_line_of_bundles_is_shown_with_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = {"line": 2, "of_line": 1, "sku": "MUG", "quantity": 6, "units": {"released": 6}, "returned": 1}
+    box = {"line": 1, "sku": "BOX", "ordered": 3, "units": {"released": 3}, "returned": 0}
+    shown = showing(an_order(lines=[box], parts=[part]))
+    ended = run(shown, orders, monkeypatch, ["orders", "show", "web/C-1", "--tenant", "acme"])
+    lines = [" ".join(line.split()) for line in ended.err.splitlines()]
+    assert "1 BOX 3 3 released" in lines
+    assert "2 part of 1: MUG 6 6 released; 1 came back" in lines
+
+
 def test_somebodys_text_is_neither_markup_nor_steers_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     hostile = entry("oms.intake.order_closed", "Closed: [red]x[/nope] \x1b[2J\u202e.")
     ended = run(

@@ -21,6 +21,7 @@ from services.console.projection import Changes, LaneKey, OrderKey, fold, order_
 from services.console.sentences import money, sentence
 from services.console.standing import STATUSES, line_standings, milestones, returned_units, status
 from services.console.stored import read_state, write_state
+from tests.console_bundles import boxed, made
 from tests.console_lives import LIVES, Life, cancelled, delivered, receipts, troubled
 from tests.console_parts import at, baskets, envelopes
 
@@ -240,13 +241,14 @@ def test_what_has_not_happened_has_no_milestone() -> None:
 
 
 def test_every_event_of_an_order_has_its_sentence() -> None:
-    lives: list[Callable[[str], Life]] = list(LIVES.values())
+    lives: list[Callable[[str], Life]] = [*LIVES.values(), boxed]
     told = {e.body.TYPE: e.body for life in lives for e in in_order(life(ORDER))}
     of_orders = {event.TYPE for events in EVENTS.values() for event in events if event.stream is not None}
     outside = {
         event.TYPE for event in EVENTS["inventory"] if event in (*OUTSIDE_EVENTS, *AVAILABILITY_EVENTS)
     }
-    elsewhere = {e.TYPE for e in (*receipts(ORDER), *baskets())} | {"oms.routing.node_defined"} | outside
+    of_skus = {e.TYPE for e in (*receipts(ORDER), *baskets(), *made())}
+    elsewhere = of_skus | {"oms.routing.node_defined"} | outside
     assert of_orders - elsewhere == set(told)
     for event in told.values():
         text = sentence(event)

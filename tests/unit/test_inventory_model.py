@@ -6,14 +6,12 @@ about a node, reminders that come late, and facts that come before their causes.
 
 from collections import Counter
 from itertools import count
-from uuid import UUID
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from libs.events.contract import Contract, Event
-from libs.events.envelope import Envelope
 from libs.events.inventory import (
     NETWORK,
     AllocationFailed,
@@ -24,14 +22,11 @@ from libs.events.order import LineQuantity
 from libs.events.promise import DefinePromiseTerms, PromiseConfirmed, PromiseHeld, ReleasePromise, Share
 from libs.events.refusal import CommandRefused
 from libs.events.returns import Disposition
-from services.inventory import domain
-from services.inventory.domain import Part
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import movements
 from services.inventory.order import OrderPart, minus, plus, units
 from services.inventory.proof import prove
 from services.inventory.stock import EMPTY_SKU, SkuPart, grants
-from tests.spec import NOON
 from tests.unit.inventory_trade import (
     accepted,
     adjust,
@@ -46,9 +41,8 @@ from tests.unit.inventory_trade import (
     shorted,
     unroutable,
 )
-from tests.unit.inventory_world import TENANT, World
+from tests.unit.inventory_world import World, fold, known
 
-NOBODY = UUID(int=0)
 SKUS = st.sampled_from(("A", "B"))
 CHANNELS = st.sampled_from(("web", "pos"))
 NODES = st.sampled_from(("N1", "N2"))
@@ -331,7 +325,7 @@ class InventoryLife(RuleBasedStateMachine):
             assert proof.events == len(self.world.log)
         skus_first = sorted(self.world.folded, key=lambda item: not item[0].startswith("sku/"))
         orders_first = sorted(self.world.folded, key=lambda item: item[0].startswith("sku/"))
-        assert _fold(skus_first) == _fold(orders_first) == _known(self.world.parts)
+        assert fold(skus_first) == fold(orders_first) == known(self.world.parts)
 
     def nobody_is_forgotten(self) -> None:
         """Each order with pending units either waits for units that do not exist, or routing is asked."""
@@ -369,21 +363,6 @@ def _planned(ask: StockReserved | AllocationFailed) -> dict[str, Lines]:
 def _waits(part: SkuPart, order_id: str) -> bool:
     claim = part.claims.get(order_id)
     return claim is not None and claim.held < claim.wanted
-
-
-def _known(parts: dict[str, Part]) -> dict[str, Part]:
-    return {stream: part for stream, part in parts.items() if part != domain.empty(stream)}
-
-
-def _fold(events: list[tuple[str, Event]]) -> dict[str, Part]:
-    """The parts, from the log alone."""
-    parts: dict[str, Part] = {}
-    for home, event in events:
-        heard = Envelope(NOBODY, TENANT, home, event, NOON, "", "", NOBODY, NOBODY, "log")
-        streams = dict.fromkeys((home, *domain.more_streams(heard, parts.get(home, domain.empty(home)))))
-        state = domain.compose(home, {s: parts.get(s, domain.empty(s)) for s in streams})
-        parts |= domain.decompose(domain.evolve(state, event))
-    return _known(parts)
 
 
 InventoryLife.TestCase.settings = settings(

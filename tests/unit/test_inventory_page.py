@@ -1,17 +1,19 @@
-"""The worked example of docs/inventory.md: its steps are taken, and each figure is what comes of them."""
+"""The worked examples of docs/inventory.md: their steps are taken, and each figure is what comes of them."""
 
 import re
 from pathlib import Path
 
 from libs.events.availability import SkuAvailability
+from libs.events.bundles import AssembleKit, BundlePart, DefineBundle, TakeKitApart
 from libs.events.contract import Contract
 from libs.events.inventory import NETWORK
 from libs.events.promise import ChannelTerms, DefinePromiseTerms, HoldStock, Share, Wanted
 from libs.events.timer import TimerDue
 from libs.runtime.stage import dump_part
-from services.inventory.availability import state
+from services.inventory.availability import answer, state
+from services.inventory.order import OrderPart
 from services.inventory.stock import EMPTY_SKU, SkuPart
-from tests.unit.inventory_trade import accepted, adjust, line, of_basket, receive, routed
+from tests.unit.inventory_trade import accepted, adjust, cancelled, line, of_basket, receive, routed
 from tests.unit.inventory_world import World
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "inventory.md").read_text()
@@ -114,3 +116,60 @@ def test_each_figure_that_channels_show_is_what_comes_of_the_terms() -> None:
         assert [part.free, said.available, *channels[0], *channels[1], int(said.low)] == expected, (
             f"after `{step}`"
         )
+
+
+def read_bundles(step: str, world: World) -> Contract:
+    """A step of the example of bundles and kits as an input."""
+    match step.split():
+        case ["receive", sku, units]:
+            return receive(sku, int(units), "LON")
+        case ["bundle" | "kit" as kind, sku, *made]:
+            parts = tuple(BundlePart(sku=name, quantity=units) for name, units in pairs(made))
+            return DefineBundle(sku=sku, parts=parts, kept="parts" if kind == "bundle" else "assembled")
+        case ["order", order_id, *wanted]:
+            return accepted(order_id, *pairs(wanted))
+        case ["plan", order_id]:
+            order = world.parts[order_id]
+            assert isinstance(order, OrderPart)
+            return routed(order_id, 1, LON=order.pending)
+        case ["cancel", order_id]:
+            return cancelled(order_id)
+        case ["assemble", sku, units]:
+            return AssembleKit(sku=sku, node="LON", quantity=int(units))
+        case ["take-apart", sku, units]:
+            return TakeKitApart(sku=sku, node="LON", quantity=int(units))
+    raise AssertionError(f"`{step}` is no step that this test knows")
+
+
+def pairs(texts: list[str]) -> list[tuple[str, int]]:
+    return [(name, int(units)) for name, _, units in (text.partition("=") for text in texts)]
+
+
+def figures_of_bundles(world: World) -> list[int]:
+    skus = {
+        stream.removeprefix("sku/"): part for stream, part in world.parts.items() if isinstance(part, SkuPart)
+    }
+    boxes = answer([Wanted(sku="GIFT-BOX", quantity=1)], None, skus)["skus"][0]["available"]
+    there = {
+        (sku, bucket): sum(
+            units for (name, _, where), units in world.balance.items() if (name, where) == (sku, bucket)
+        )
+        for sku in ("MUG", "TEA", "HAMPER")
+        for bucket in ("on_hand", "reserved", "allocated")
+    }
+    return [
+        *(there["MUG", bucket] for bucket in ("on_hand", "reserved", "allocated")),
+        *(there["TEA", bucket] for bucket in ("on_hand", "reserved")),
+        there["HAMPER", "on_hand"],
+        boxes,
+    ]
+
+
+def test_each_figure_of_the_example_of_bundles_is_what_comes_of_its_steps() -> None:
+    world, told = World(), rows("bundles")
+    assert len(told) >= 8
+    for step, expected in told:
+        world.take(read_bundles(step, world))
+        while world.timers:
+            world.due(next(iter(world.timers.values())))
+        assert figures_of_bundles(world) == expected, f"after `{step}`"

@@ -1,0 +1,124 @@
+"""Inventory's HTTP edge for bundles and kits: of what a SKU is made, and what is put together or apart."""
+
+from typing import Annotated, Literal
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from libs.events.bundles import AssembleKit, BundlePart, DefineBundle, RemoveBundle, TakeKitApart
+from libs.events.contract import Name, NodeId, Note, Quantity, Sku
+from libs.runtime.edge import Edge
+from libs.runtime.problems import Problem
+from libs.runtime.tokens import Claims
+from services.inventory.availability import read_sku
+
+
+class PartRequest(BaseModel):
+    """Units of a SKU in one unit of the bundle or kit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sku: Sku
+    quantity: Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
+    price_weight: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] = 1
+
+
+class BundleRequest(BaseModel):
+    """Of what a SKU is made; what is left out is no part of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    parts: Annotated[list[PartRequest], Field(max_length=1000)]
+    kept: Literal["parts", "assembled"] = "parts"
+
+
+class RemovalRequest(BaseModel):
+    """Why; never personal data, as it is kept for ever."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Note = ""
+
+
+class KitRequest(BaseModel):
+    """Kits that were put together, or taken apart, at a node."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    node: NodeId
+    quantity: Quantity
+    reference: Name | None = None
+
+
+def bundle_routes(edge: Edge) -> APIRouter:
+    """What inventory answers under /v1/bundles and /v1/kits."""
+    router = APIRouter()
+    router.include_router(_bundles(edge))
+    router.include_router(_kits(edge))
+    return router
+
+
+def _bundles(edge: Edge) -> APIRouter:
+    router = APIRouter(prefix="/v1/bundles", tags=["bundles"])
+    planners = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
+    readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
+    parts_of = edge.reader(read_sku)
+
+    @router.put("/{sku}", status_code=202, summary="Say of what a SKU is made")
+    async def define_bundle(request: Request, claims: planners, sku: Sku, body: BundleRequest) -> Response:
+        parts = tuple(
+            BundlePart(sku=part.sku, quantity=part.quantity, price_weight=part.price_weight)
+            for part in body.parts
+        )
+        return await edge.submit(request, claims, DefineBundle(sku=sku, parts=parts, kept=body.kept))
+
+    @router.delete("/{sku}", status_code=202, summary="Make a SKU one like any other")
+    async def remove_bundle(
+        request: Request, claims: planners, sku: Sku, body: RemovalRequest | None = None
+    ) -> Response:
+        reason = body.reason if body else ""
+        return await edge.submit(request, claims, RemoveBundle(sku=sku, reason=reason))
+
+    @router.get("/{sku}", summary="Of what a SKU is made, and which SKUs are made of it")
+    async def look(claims: readers, sku: Sku) -> Response:
+        part = (await parts_of(claims.tenant, {f"sku/{sku}"})).get(f"sku/{sku}")
+        if part is None or part.recipe is None:
+            raise Problem(
+                404,
+                "unknown_bundle",
+                "No such bundle",
+                f"SKU {sku} is made of no other SKUs, and no part of any, for your tenant.",
+                "Check its spelling (case matters), or define it: PUT /v1/bundles/SKU.",
+            )
+        recipe = part.recipe
+        told = {
+            "sku": sku,
+            "bundle_version": recipe.version,
+            "kept": None if not recipe.parts else "assembled" if recipe.assembled else "parts",
+            "parts": [
+                {"sku": one, "quantity": each, "price_weight": recipe.price_weights.get(one, 1)}
+                for one, each in recipe.parts.items()
+            ],
+            "part_of": sorted(recipe.within),
+        }
+        return Response(orjson.dumps(told), media_type="application/json")
+
+    return router
+
+
+def _kits(edge: Edge) -> APIRouter:
+    router = APIRouter(prefix="/v1/kits", tags=["bundles"])
+    keepers = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
+
+    @router.post("/{sku}/assemble", status_code=202, summary="Put kits together of parts on hand at a node")
+    async def assemble(request: Request, claims: keepers, sku: Sku, body: KitRequest) -> Response:
+        command = AssembleKit(sku=sku, node=body.node, quantity=body.quantity, reference=body.reference)
+        return await edge.submit(request, claims, command)
+
+    @router.post("/{sku}/take-apart", status_code=202, summary="Take kits apart into parts on hand at a node")
+    async def take_apart(request: Request, claims: keepers, sku: Sku, body: KitRequest) -> Response:
+        command = TakeKitApart(sku=sku, node=body.node, quantity=body.quantity, reference=body.reference)
+        return await edge.submit(request, claims, command)
+
+    return router

@@ -1,0 +1,65 @@
+"""Of what a SKU is made, as its part keeps it: so an order's decision knows a bundle when it meets one."""
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from libs.events.bundles import BundleDefined, BundleRemoved
+from libs.events.record import changed, record
+
+
+@record
+class Recipe:
+    """What is known of a SKU that is made of others, or is a part of one that is.
+
+    What the SKU's own events say is set; `within` is a sum, as those of other SKUs come from other lanes.
+    """
+
+    version: int = 0
+    """Of the last definition; 0 when there never was any."""
+    parts: dict[str, int] = field(default_factory=dict)
+    """Units in one unit, by SKU; empty when it is made of nothing any more."""
+    price_weights: dict[str, int] = field(default_factory=dict)
+    """Those that are not 1."""
+    assembled: bool = False
+    """A kit: stock of its own, and not unpacked."""
+    within: dict[str, int] = field(default_factory=dict)
+    """SKUs that are made of this one: 1 each."""
+
+    @property
+    def unpacked(self) -> bool:
+        """Whether orders for it are orders for its parts."""
+        return bool(self.parts) and not self.assembled
+
+
+NO_RECIPE = Recipe()
+
+
+def redefined(recipe: Recipe | None, event: BundleDefined | BundleRemoved) -> Recipe:
+    """The SKU's recipe after an event of its own."""
+    known = recipe or NO_RECIPE
+    if isinstance(event, BundleRemoved):
+        return Recipe(event.bundle_version, within=known.within)
+    return Recipe(
+        event.bundle_version,
+        {part.sku: part.quantity for part in event.parts},
+        {part.sku: part.price_weight for part in event.parts if part.price_weight != 1},
+        event.kept == "assembled",
+        known.within,
+    )
+
+
+def used(recipe: Recipe | None, bundle: str, more: int) -> Recipe | None:
+    """A part's recipe once a bundle names it once more, or less; none when nothing is known of it."""
+    known = recipe or NO_RECIPE
+    within = plus_one(known.within, bundle, more)
+    after = changed(known, within=within)
+    return None if after == NO_RECIPE else after
+
+
+def plus_one(sums: Mapping[str, int], key: str, delta: int) -> dict[str, int]:
+    """A copy with `delta` added at `key`; a sum of zero is left out."""
+    after = dict(sums)
+    total = after.pop(key, 0) + delta
+    if total:
+        after[key] = total
+    return after

@@ -1,0 +1,54 @@
+"""Lines of bundles: how what is asked of an ordered line is asked of its parts, and what a part is worth.
+
+A bundle comes back by its ordered line, as a whole, or by the line of a part, alone. The price of the ordered
+line is shared among the lines of its parts by their weights, to the last minor unit, and a part line's share
+among its units in the order in which they are refunded: all of all parts are worth the bundles, exactly.
+"""
+
+from collections.abc import Mapping
+
+from libs.events.order import PartLine, Unpacked, UnpackedLine
+
+
+def as_parts(bundles: Unpacked | None, line: int, quantity: int, open_: Mapping[int, int]) -> dict[int, int]:
+    """Units by line that stand for so many units of a line: its own, or those of a bundle's parts. Of a part
+    with several lines the first is taken that has units open."""
+    bundle = next((one for one in bundles or () if one.line == line), None)
+    if bundle is None:
+        return {line: quantity}
+    found: dict[int, int] = {}
+    for lines in _by_sku(bundle).values():
+        left = sum(part.quantity for part in lines) // bundle.quantity * quantity
+        for part in lines[:-1]:
+            taken = min(left, open_.get(part.line, 0))
+            if taken:
+                found[part.line] = taken
+                left -= taken
+        if left:
+            found[lines[-1].line] = left
+    return found
+
+
+def worth_minor(
+    bundles: Unpacked | None, line: int, refunded: int, quantity: int, unit_prices_minor: Mapping[int, int]
+) -> int:
+    """What `quantity` units of a line are worth, of which `refunded` units were refunded before."""
+    for bundle in bundles or ():
+        before = 0
+        for part in bundle.parts:
+            weight = part.quantity * part.price_weight
+            if part.line == line:
+                total = unit_prices_minor[bundle.line] * bundle.quantity
+                whole = sum(one.quantity * one.price_weight for one in bundle.parts)
+                share = total * (before + weight) // whole - total * before // whole
+                after = refunded + quantity
+                return share * after // part.quantity - share * refunded // part.quantity
+            before += weight
+    return unit_prices_minor[line] * quantity
+
+
+def _by_sku(bundle: UnpackedLine) -> dict[str, list[PartLine]]:
+    lines: dict[str, list[PartLine]] = {}
+    for part in bundle.parts:
+        lines.setdefault(part.sku, []).append(part)
+    return lines
