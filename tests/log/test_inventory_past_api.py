@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -104,7 +105,7 @@ async def test_a_series_is_the_same_question_at_each_point(edge: EdgeClient) -> 
 
 
 async def test_movements_are_read_page_by_page_each_with_what_it_came_of(edge: EdgeClient) -> None:
-    pages, before = [], None
+    pages, before = list[Any](), None
     while before is not None or not pages:
         query = {"limit": 2} | ({"before": before} if before else {})
         page = (await edge.call("GET", "/v1/stock/MUG/movements", role="viewer", params=query)).json()
