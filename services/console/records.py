@@ -28,8 +28,8 @@ class NewerEvent(Exception):
 
 
 _UNSHOWN: Mapping[type[Event], Collection[str]] = {
-    StockReserved: ("availability", "since", "destination", "contact", "channel", "terms"),
-    StockBackordered: ("since", "destination", "contact", "channel", "terms"),
+    StockReserved: ("availability", "since", "destination", "contact", "channel", "terms", "policy"),
+    StockBackordered: ("since", "destination", "contact", "channel", "terms", "policy"),
     StockAllocated: ("destination", "contact"),
     AllocationFailed: ("availability", "destination"),
     FulfillmentReleased: ("destination", "contact"),
