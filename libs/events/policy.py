@@ -55,7 +55,7 @@ class ReservationPolicies(Value):
     """A tenant's classes, and its rules: of several that fit an order, the first counts."""
 
     classes: Annotated[tuple[PriorityClass, ...], Field(max_length=99)] = ()
-    rules: Annotated[tuple[PolicyRule, ...], Field(max_length=500)] = ()
+    rules: Annotated[tuple[PolicyRule, ...], Field(max_length=500)]
 
 
 class DefineReservationPolicies(ReservationPolicies, Command):

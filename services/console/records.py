@@ -28,8 +28,17 @@ class NewerEvent(Exception):
 
 
 _UNSHOWN: Mapping[type[Event], Collection[str]] = {
-    StockReserved: ("availability", "since", "destination", "contact", "channel", "terms", "bundles"),
-    StockBackordered: ("since", "destination", "contact", "channel", "terms"),
+    StockReserved: (
+        "availability",
+        "since",
+        "destination",
+        "contact",
+        "channel",
+        "terms",
+        "policy",
+        "bundles",
+    ),
+    StockBackordered: ("since", "destination", "contact", "channel", "terms", "policy"),
     StockAllocated: ("destination", "contact", "bundles"),
     AllocationFailed: ("availability", "destination"),
     FulfillmentReleased: ("destination", "contact", "bundles"),

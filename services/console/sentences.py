@@ -73,6 +73,11 @@ def sentence(event: Event) -> str:
 def claim_sentence(event: StockPegged | ReservationBroken, order_id: str) -> str:
     """What a SKU's event means for one order that it names."""
     quantity = sum(claim.quantity for claim in event.claims if claim.order_id == order_id)
+    if event.cause == "reallocated":
+        way = (
+            "to the order, from who is behind it" if isinstance(event, StockPegged) else "to who is before it"
+        )
+        return f"{_count(quantity, 'promised unit')} of {event.sku} given {way} in the queue."
     if isinstance(event, StockPegged):
         return f"{_count(quantity, 'unit')} of {event.sku} that arrived set aside for the order."
     return f"The promise of {_count(quantity, 'unit')} of {event.sku} was broken: the units do not exist."

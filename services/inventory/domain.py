@@ -322,7 +322,9 @@ def timers(event: Event, at: datetime) -> list[Timer]:
         return []
     match event:
         case StockPegged() | ReservationBroken():
-            return [Timer(claim.order_id, "claims", at) for claim in event.claims]
+            told = [Timer(claim.order_id, "claims", at) for claim in event.claims]
+            # who lost units may have free ones that the terms keep from who won them
+            return [*told, Timer(event.stream, "free", at)] if event.cause else told
         case StockReleased() | StockReturned():
             skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
             if isinstance(event, StockReleased) and event.waited is not None:

@@ -9,7 +9,7 @@ from services.inventory.stock import Posting, SkuPart
 def take_in(desk: Desk, command: ReceiveStock) -> list[Event]:
     """Units arrived at a node."""
     refusal = unknown(desk, command.node) or too_many(desk, command.quantity)
-    return refusal or served(desk, _received(desk.stock, command))
+    return refusal or served(desk, received(desk.stock, command))
 
 
 def correct(desk: Desk, command: AdjustStock) -> list[Event]:
@@ -33,10 +33,10 @@ def correct(desk: Desk, command: AdjustStock) -> list[Event]:
             "or cancel its order.",
         )
     broken, spare = spared(desk, -delta)
-    return [*broken, *served(spare, _adjusted(spare.stock, command))]
+    return [*broken, *served(spare, adjusted(spare.stock, command))]
 
 
-def _received(part: SkuPart, command: ReceiveStock) -> StockReceived:
+def received(part: SkuPart, command: ReceiveStock) -> StockReceived:
     posting = Posting({command.sku: part})
     posting.post(command.sku, command.node, "supplier", "on_hand", command.quantity)
     return StockReceived(
@@ -49,7 +49,7 @@ def _received(part: SkuPart, command: ReceiveStock) -> StockReceived:
     )
 
 
-def _adjusted(part: SkuPart, command: AdjustStock) -> StockAdjusted:
+def adjusted(part: SkuPart, command: AdjustStock) -> StockAdjusted:
     assert command.delta >= -part.on_hand.get(command.node, 0), "more is written off than is on hand"
     posting = Posting({command.sku: part})
     posting.post(command.sku, command.node, "adjustment", "on_hand", max(command.delta, 0))

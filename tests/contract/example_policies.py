@@ -22,11 +22,11 @@ RULES = (
 POLICIES: Pairs = (
     (
         p.DefineReservationPolicies(classes=CLASSES, rules=RULES),
-        p.DefineReservationPolicies(),
+        p.DefineReservationPolicies(rules=()),
     ),
     (
         p.ReservationPoliciesDefined(version=3, classes=CLASSES, rules=RULES),
-        p.ReservationPoliciesDefined(version=1),
+        p.ReservationPoliciesDefined(version=1, rules=()),
     ),
     (
         p.BackorderLapsed(

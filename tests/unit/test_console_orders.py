@@ -13,17 +13,20 @@ from libs.events.availability import AVAILABILITY_EVENTS
 from libs.events.catalogue import EVENTS
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
+from libs.events.inventory import Claim, ReservationBroken, StockPegged
 from libs.events.outside import OUTSIDE_EVENTS
+from libs.events.policy import POLICY_EVENTS, BackorderLapsed
 from libs.events.refusal import CommandRefused
 from services.console.facts import INITIAL, State
 from services.console.orders import evolve
 from services.console.projection import Changes, LaneKey, OrderKey, fold, order_row, unheard
-from services.console.sentences import money, sentence
+from services.console.sentences import claim_sentence, money, sentence
 from services.console.standing import STATUSES, line_standings, milestones, returned_units, status
 from services.console.stored import read_state, write_state
 from tests.console_bundles import boxed, made
 from tests.console_lives import LIVES, Life, cancelled, delivered, receipts, troubled
 from tests.console_parts import at, baskets, envelopes
+from tests.contract.example_policies import POLICIES
 
 ORDER = "o-1"
 Published = Sequence[Envelope[Event]]
@@ -240,12 +243,24 @@ def test_what_has_not_happened_has_no_milestone() -> None:
     assert half.delivered is None, "a parcel is still on its way"
 
 
+def test_who_waits_under_a_policy_is_told_of() -> None:
+    [lapsed] = [full for full, _ in POLICIES if isinstance(full, BackorderLapsed)]
+    assert sentence(lapsed) == "Waited 14 days in vain: gives up 6 units."
+    claims = (Claim(order_id=ORDER, quantity=2),)
+    lost = ReservationBroken(sku="MUG", claims=claims, cause="reallocated", movements=())
+    won = StockPegged(sku="MUG", claims=claims, cause="reallocated", movements=())
+    assert claim_sentence(lost, ORDER) == "2 promised units of MUG given to who is before it in the queue."
+    assert "given to the order, from who is behind it" in claim_sentence(won, ORDER)
+
+
 def test_every_event_of_an_order_has_its_sentence() -> None:
     lives: list[Callable[[str], Life]] = [*LIVES.values(), boxed]
     told = {e.body.TYPE: e.body for life in lives for e in in_order(life(ORDER))}
     of_orders = {event.TYPE for events in EVENTS.values() for event in events if event.stream is not None}
     outside = {
-        event.TYPE for event in EVENTS["inventory"] if event in (*OUTSIDE_EVENTS, *AVAILABILITY_EVENTS)
+        event.TYPE
+        for event in EVENTS["inventory"]
+        if event in (*OUTSIDE_EVENTS, *AVAILABILITY_EVENTS, *POLICY_EVENTS)
     }
     of_skus = {e.TYPE for e in (*receipts(ORDER), *baskets(), *made())}
     elsewhere = of_skus | {"oms.routing.node_defined"} | outside

@@ -36,7 +36,7 @@ def test_what_only_the_next_stage_needs_is_passed_over() -> None:
     found = read(record(reserved))
     assert isinstance(found, Envelope)
     assert isinstance(found.body, StockReserved)
-    assert set(vars(found.body)) == {"order_id", "round", "lines", "movements"}
+    assert set(vars(found.body)) == {"order_id", "round", "lines", "later", "movements"}
 
 
 def test_a_field_that_is_shown_is_validated_and_named() -> None:

@@ -133,7 +133,7 @@ def test_policies_are_versioned_and_bind_orders_that_come_after_them() -> None:
 @pytest.mark.parametrize(
     ("stated", "code"),
     [
-        (DefineReservationPolicies(classes=(CLASSES[0], CLASSES[0])), "class_twice"),
+        (DefineReservationPolicies(classes=(CLASSES[0], CLASSES[0]), rules=()), "class_twice"),
         (DefineReservationPolicies(rules=(PolicyRule(priority="express"),)), "unknown_class"),
         (
             DefineReservationPolicies(rules=(PolicyRule(policy="all_or_nothing", reallocates=True),)),

@@ -59,6 +59,8 @@ class PolicyLife(InventoryLife):
         self.claims: Counter[tuple[str, str]] = Counter()
         """Units promised by SKU and order, as all events tell."""
         self.ranks: dict[str, int] = {}
+        self.losers: list[str] = []
+        """Of the last units that were given to others."""
         self.aloof: set[str] = set()
         """Orders that wait for all or nothing."""
 
@@ -106,10 +108,14 @@ class PolicyLife(InventoryLife):
             match event:
                 case BackorderLapsed():
                     self.lapsed.append(event)
-                case StockPegged():
+                case StockPegged() if event.cause is None:
                     self._must_be_next(event)
+                case StockPegged():
+                    first = min(self.place(claim.order_id) for claim in event.claims)
+                    assert all(self.place(loser) > first for loser in self.losers), "taken from who is before"
                 case ReservationBroken() if event.cause is not None:
                     assert {move.node for move in event.movements} == {NETWORK}, "no unit at a node moves"
+                    self.losers = [claim.order_id for claim in event.claims]
                 case _:
                     pass
             self._count(event)

@@ -52,6 +52,7 @@ async def test_policies_are_one_command_and_what_is_wrong_with_them_is_told() ->
     taken = Taken()
     async with client(taken) as http:
         assert (await http.put("/v1/stock/policies", json=BODY)).status_code == 202
+        wrong: dict[str, Any]
         for wrong in ({"rule": []}, {"rules": [{"policy": "some"}]}, {"classes": [{"name": "x", "rank": 0}]}):
             assert (await http.put("/v1/stock/policies", json=wrong)).status_code == 422
     assert taken.commands == [DefineReservationPolicies(classes=CLASSES, rules=RULES)]
