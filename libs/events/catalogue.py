@@ -6,6 +6,12 @@ import pydantic_core
 from pydantic import ValidationError
 
 from libs.events.availability import AVAILABILITY_EVENTS, AVAILABILITY_TOPIC, SkuAvailability
+from libs.events.changes import (
+    CHANGE_COMMANDS,
+    FULFILLMENT_CHANGES,
+    INTAKE_CHANGES,
+    INVENTORY_CHANGES,
+)
 from libs.events.contract import Command, Contract, Event
 from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
 from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
@@ -19,7 +25,7 @@ from libs.events.routing import ROUTING_COMMANDS, ROUTING_EVENTS
 from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
-    "intake": INTAKE_COMMANDS,
+    "intake": (*INTAKE_COMMANDS, *CHANGE_COMMANDS),
     "inventory": (*INVENTORY_COMMANDS, *PROMISE_COMMANDS, *OUTSIDE_COMMANDS),
     "routing": ROUTING_COMMANDS,
     "fulfillment": FULFILLMENT_COMMANDS,
@@ -27,16 +33,17 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
     "returns": RETURNS_COMMANDS,
 }
 EVENTS: dict[str, tuple[type[Event], ...]] = {
-    "intake": (*INTAKE_EVENTS, CommandRefused),
+    "intake": (*INTAKE_EVENTS, *INTAKE_CHANGES, CommandRefused),
     "inventory": (
         *INVENTORY_EVENTS,
         *PROMISE_EVENTS,
         *OUTSIDE_EVENTS,
         *AVAILABILITY_EVENTS,
+        *INVENTORY_CHANGES,
         CommandRefused,
     ),
     "routing": (*ROUTING_EVENTS, CommandRefused),
-    "fulfillment": (*FULFILLMENT_EVENTS, CommandRefused),
+    "fulfillment": (*FULFILLMENT_EVENTS, *FULFILLMENT_CHANGES, CommandRefused),
     "notifications": (*NOTIFICATIONS_EVENTS, CommandRefused),
     "returns": (*RETURNS_EVENTS, CommandRefused),
 }

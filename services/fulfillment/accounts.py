@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Protocol
 
+from libs.events.fulfillment import FulfillmentCompleted
+from libs.events.intake import Outcome
 from libs.events.order import LineQuantity
 from libs.events.record import record
 
@@ -143,3 +145,26 @@ def both(lines: Iterable[Units], limit: Mapping[int, int]) -> tuple[LineQuantity
 def resolved(accounts: Accounts) -> bool:
     """Nothing is in work and nothing awaited, of an order that is known."""
     return bool(accounts) and not any(account.in_work or account.awaiting for account in accounts.values())
+
+
+def completion(order_id: str, accounts: Accounts) -> FulfillmentCompleted:
+    """How an order ended whose last unit is resolved."""
+    delivered, lost = place(accounts, "delivered"), place(accounts, "lost")
+    cancelled, unroutable = place(accounts, "cancelled"), place(accounts, "unroutable")
+    outcome: Outcome = (
+        ("partly_delivered" if lost or cancelled or unroutable else "delivered")
+        if delivered
+        else "lost"
+        if lost
+        else "cancelled"
+        if cancelled
+        else "unroutable"
+    )
+    return FulfillmentCompleted(
+        order_id=order_id,
+        outcome=outcome,
+        delivered=delivered,
+        lost=lost,
+        cancelled=cancelled,
+        unroutable=unroutable,
+    )

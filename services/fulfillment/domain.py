@@ -11,12 +11,20 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import TypeAlias, assert_never, cast
 
+from libs.events.changes import (
+    AllocationDeclined,
+    HoldDeclined,
+    HoldPlaced,
+    LineCancellationDeclined,
+    LineCancellationRequested,
+    LinesCancelled,
+    OrderResumed,
+)
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import (
     CancellationDeclined,
     CarrierEventRecorded,
-    CarrierStatus,
     ConfirmPack,
     ConfirmPick,
     DispatchShipment,
@@ -35,12 +43,32 @@ from libs.events.intake import OrderCancellationRequested, Outcome
 from libs.events.inventory import StockAllocated
 from libs.events.record import record
 from libs.events.routing import OrderUnroutable
-from services.fulfillment.accounts import Account, both, entered, less, merged, moved, once, place, resolved
-from services.fulfillment.work import STOPPABLE, NodeReport, Scan, Work, refuse, report
+from services.fulfillment import changes
+from services.fulfillment.accounts import (
+    Account,
+    both,
+    completion,
+    entered,
+    less,
+    merged,
+    moved,
+    once,
+    place,
+    resolved,
+)
+from services.fulfillment.changes import NO_SUPPORT, Changing, Support
+from services.fulfillment.work import STOPPABLE, NodeReport, Scan, Work, refuse, report, scanned
 
 # What it hears ------------------------------------------------------------------------------------------
 
-HEARS: tuple[type[Event], ...] = (StockAllocated, OrderUnroutable, OrderCancellationRequested)
+HEARS: tuple[type[Event], ...] = (
+    StockAllocated,
+    OrderUnroutable,
+    OrderCancellationRequested,
+    LineCancellationRequested,
+    HoldPlaced,
+    OrderResumed,
+)
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     StockAllocated: ("movements",),
     OrderUnroutable: ("candidates", "rule_version", "nodes_version"),
@@ -51,17 +79,14 @@ Heard: TypeAlias = (
     StockAllocated
     | OrderUnroutable
     | OrderCancellationRequested
+    | LineCancellationRequested
+    | HoldPlaced
+    | OrderResumed
     | ConfirmPick
     | ConfirmPack
     | DispatchShipment
     | RecordCarrierEvent
 )
-
-ONCE: frozenset[CarrierStatus] = frozenset({"picked_up", "delivered", "lost"})
-"""Scans that a shipment has at most once; the others may come again at another time."""
-
-YEARS = range(1970, 3000)
-"""When a scan may have been."""
 
 # State --------------------------------------------------------------------------------------------------
 
@@ -80,6 +105,8 @@ class State:
     """The last sourcing round that was released."""
     cancelled: bool = False
     completed: Outcome | None = None
+    support: Support | None = None
+    """What support did to it, if it did."""
 
 
 INITIAL = State()
@@ -88,10 +115,14 @@ INITIAL = State()
 
 
 def evolve(state: State, event: Event) -> State:
-    """Own events only: what is heard is answered by one of them, or means nothing here."""
+    """Own events, and what support does to the order; what else is heard is answered by one of them."""
     match event:
         case FulfillmentReleased():
             return _released(state, event)
+        case StockAllocated():
+            if not _held(state) or state.cancelled or event.round <= state.round:
+                return state
+            return _supported(state, withheld=event)
         case PickConfirmed():
             return _with(state, event.fulfillment_order_id, step="picked", picked=event.lines)
         case PickShorted():
@@ -127,8 +158,55 @@ def evolve(state: State, event: Event) -> State:
             return _stopped(state, event)
         case FulfillmentCompleted():
             return replace(state, completed=event.outcome)
+        case _ if isinstance(event, Changing):
+            return _changed(state, event)
         case _:
             return state
+
+
+def _changed(state: State, event: Changing) -> State:
+    """After something that support did, or what came of it."""
+    known = state.support or NO_SUPPORT
+    match event:
+        case LineCancellationRequested():
+            if state.accounts:
+                return state
+            return replace(state, accounts=entered({}, event.ordered, "awaiting"))
+        case LinesCancelled():
+            stopped = merged(*(units.lines for units in event.work))
+            accounts = moved(state.accounts, stopped, "in_work", "cancelled")
+            accounts = moved(accounts, less(event.lines, stopped), "awaiting", "cancelled")
+            after = replace(state, accounts=accounts, work=changes.off_work(state.work, event.work))
+            return _answered(after, event.cancellation_id)
+        case LineCancellationDeclined():
+            return _answered(state, event.cancellation_id)
+        case AllocationDeclined():
+            left = changes.reduced(known.withheld, event) if known.withheld else None
+            if known.withheld:
+                state = _supported(state, withheld=left)
+            return state if left else replace(state, round=event.round)
+        case HoldPlaced():
+            may = not state.work and state.completed is None and not state.cancelled
+            return _supported(state, held=True) if may else state
+        case OrderResumed():
+            return _supported(state, held=False) if known.held else state
+        case _:
+            assert_never(event)
+
+
+def _held(state: State) -> bool:
+    return state.support is not None and state.support.held
+
+
+def _supported(state: State, **changed: object) -> State:
+    return replace(state, support=replace(state.support or NO_SUPPORT, **changed))  # type: ignore[arg-type]
+
+
+def _answered(state: State, cancellation_id: str) -> State:
+    known = (state.support or NO_SUPPORT).cancellations
+    if cancellation_id in known:
+        return state
+    return _supported(state, cancellations=(*known, cancellation_id))
 
 
 def _with(state: State, fulfillment_order_id: str, **changes: object) -> State:
@@ -146,7 +224,10 @@ def _released(state: State, event: FulfillmentReleased) -> State:
             fresh = less(fresh, awaited)
     accounts = entered(accounts, fresh, "in_work")
     work = {**state.work, event.fulfillment_order_id: Work(event.node, event.lines)}
-    return State(accounts, work, state.shipments, event.round, state.cancelled, state.completed)
+    support = state.support
+    if support is not None and support.withheld is not None:
+        support = replace(support, withheld=None)
+    return State(accounts, work, state.shipments, event.round, state.cancelled, state.completed, support)
 
 
 def _stopped(state: State, event: FulfillmentCancelled) -> State:
@@ -161,7 +242,8 @@ def _stopped(state: State, event: FulfillmentCancelled) -> State:
     for id_ in event.fulfillment_order_ids:
         work[id_] = replace(work[id_], step="stopped")
     cancelled = state.cancelled or event.cause == "cancelled"
-    return replace(state, accounts=accounts, work=work, cancelled=cancelled)
+    after = replace(state, accounts=accounts, work=work, cancelled=cancelled)
+    return _supported(after, held=False, withheld=None) if cancelled and state.support else after
 
 
 # decide -------------------------------------------------------------------------------------------------
@@ -176,6 +258,16 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _give_up(state, body)
         case OrderCancellationRequested():
             return _cancel(state, body)
+        case LineCancellationRequested():
+            return _cancel_lines(state, body)
+        case HoldPlaced():
+            if _held(state):
+                return []
+            reason = changes.why_not_held(state.work, state.completed is not None or state.cancelled)
+            return [HoldDeclined(order_id=body.order_id, hold=body.hold, reason=reason)]
+        case OrderResumed():
+            withheld = state.support.withheld if state.support else None
+            return [] if withheld is None else _release(state, withheld)
         case ConfirmPick() | ConfirmPack() | DispatchShipment():
             return _report(state, heard, body)
         case RecordCarrierEvent():
@@ -185,9 +277,12 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
 
 
 def _release(state: State, body: StockAllocated) -> list[Event]:
-    """One fulfillment order a node. After the first round only units still awaited: others were cancelled."""
+    """One fulfillment order a node. Of an order that is known, only units that are awaited still."""
     if body.round <= state.round:
         return []
+    if _held(state):
+        declined = changes.surplus(body, state.accounts) if state.accounts else None
+        return [declined] if declined else []
     first = not state.accounts
     awaiting = {line: account.awaiting for line, account in state.accounts.items()}
     events: list[Event] = []
@@ -210,16 +305,19 @@ def _release(state: State, body: StockAllocated) -> list[Event]:
                 contact=body.contact,
             )
         )
+    if not first and not state.cancelled and (declined := changes.surplus(body, state.accounts)):
+        events.append(declined)
     return events
 
 
 def _give_up(state: State, body: OrderUnroutable) -> list[Event]:
-    """No node may ship these; whatever is in work goes on."""
+    """No node may ship these; whatever is in work goes on. Where some are not awaited any more, the plan was
+    looked for without knowing it: inventory asks again for the others, which may do."""
     lines = once(body.lines)
     if state.accounts:
-        lines = both(lines, {line: account.awaiting for line, account in state.accounts.items()})
-    if not lines:
-        return []
+        awaited = both(lines, {line: account.awaiting for line, account in state.accounts.items()})
+        if not awaited or less(lines, awaited):
+            return []
     reason = body.reasons[0].message[:500].replace("\x00", " ")
     given_up = FulfillmentCancelled(order_id=body.order_id, lines=lines, cause="unroutable", reason=reason)
     return _and_completed(state, body.order_id, [given_up])
@@ -244,6 +342,19 @@ def _cancel(state: State, body: OrderCancellationRequested) -> list[Event]:
     return _and_completed(state, body.order_id, [cancelled])
 
 
+def _cancel_lines(state: State, body: LineCancellationRequested) -> list[Event]:
+    if state.support is not None and body.cancellation_id in state.support.cancellations:
+        return []
+    events = changes.cancel_lines(state.accounts, state.work, body)
+    after = state
+    for event in events:
+        after = evolve(after, event)
+    withheld = after.support.withheld if after.support else None
+    if withheld is not None and (declined := changes.surplus(withheld, after.accounts)):
+        events.append(declined)
+    return events if state.completed is not None else _and_completed(state, body.order_id, events)
+
+
 def _and_completed(state: State, order_id: str, events: Sequence[Event]) -> list[Event]:
     """The events, and that the order is through if they resolve its last unit."""
     for event in events:
@@ -251,26 +362,7 @@ def _and_completed(state: State, order_id: str, events: Sequence[Event]) -> list
     if not resolved(state.accounts):
         return list(events)
     assert state.completed is None, f"a unit of {order_id} moved after its last one was resolved"
-    delivered, lost = place(state.accounts, "delivered"), place(state.accounts, "lost")
-    cancelled, unroutable = place(state.accounts, "cancelled"), place(state.accounts, "unroutable")
-    outcome: Outcome = (
-        ("partly_delivered" if lost or cancelled or unroutable else "delivered")
-        if delivered
-        else "lost"
-        if lost
-        else "cancelled"
-        if cancelled
-        else "unroutable"
-    )
-    completed = FulfillmentCompleted(
-        order_id=order_id,
-        outcome=outcome,
-        delivered=delivered,
-        lost=lost,
-        cancelled=cancelled,
-        unroutable=unroutable,
-    )
-    return [*events, completed]
+    return [*events, completion(order_id, state.accounts)]
 
 
 def _report(state: State, heard: Envelope[Contract], body: NodeReport) -> list[Event]:
@@ -298,35 +390,5 @@ def _scan(state: State, heard: Envelope[Contract], body: RecordCarrierEvent) -> 
         return refuse(
             heard, "unknown_shipment", message, f"Dispatched so far: {known}. Report the dispatch first."
         )
-    if body.occurred_at.year not in YEARS:
-        message = f"Shipment {body.shipment_id} cannot be {body.status} in the year {body.occurred_at.year}."
-        return refuse(heard, "impossible_time", message, "Correct occurred_at, or the scanner's clock.")
-    work = state.work[fulfillment_order_id]
-    once = body.status in ONCE
-    if any(s.status == body.status and (once or s.occurred_at == body.occurred_at) for s in work.scans):
-        return []
-    if (work.step, body.status) in (("delivered", "lost"), ("lost", "delivered")):
-        message = (
-            f"Shipment {body.shipment_id} was recorded as {work.step}; it cannot be {body.status} as well."
-        )
-        next_step = (
-            "If the customer does not have it, open a claim with the carrier and authorise a return."
-            if work.step == "delivered"
-            else "Its value has been dealt with as lost; settle the late arrival with the customer."
-        )
-        return refuse(heard, f"already_{work.step}", message, next_step)
-    recorded = CarrierEventRecorded(
-        order_id=body.order_id,
-        shipment_id=body.shipment_id,
-        status=body.status,
-        occurred_at=body.occurred_at,
-        note=body.note,
-    )
-    names = {"order_id": body.order_id, "shipment_id": body.shipment_id}
-    if body.status == "delivered":
-        delivered = ShipmentDelivered(**names, occurred_at=body.occurred_at, lines=work.picked)
-        return _and_completed(state, body.order_id, [recorded, delivered])
-    if body.status == "lost":
-        lost = ShipmentLost(**names, occurred_at=body.occurred_at, lines=work.picked)
-        return _and_completed(state, body.order_id, [recorded, lost])
-    return [recorded]
+    events = scanned(state.work[fulfillment_order_id], heard, body)
+    return _and_completed(state, body.order_id, events) if len(events) > 1 else events

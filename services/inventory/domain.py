@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import cast
 
 from libs.events.availability import StockLow, StockRecovered
+from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
@@ -25,13 +26,9 @@ from libs.events.inventory import (
     ReceiveStock,
     ReservationBroken,
     StockAdjusted,
-    StockAllocated,
-    StockBackordered,
-    StockIssued,
     StockPegged,
     StockReceived,
     StockReleased,
-    StockReserved,
     StockReturned,
     StockShorted,
 )
@@ -55,9 +52,10 @@ from libs.events.timer import Timer, TimerDue
 from services.inventory import holds, outside, shelf
 from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
 from services.inventory.desk import Desk
+from services.inventory.fewer import Fewer, asked_again, give_back
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
-from services.inventory.order import NEW_ORDER, OrderPart, as_ordered, evolve_order, units
+from services.inventory.order import NEW_ORDER, Moving, OrderPart, as_ordered, evolve_order, units
 from services.inventory.reserve import complete, define_terms, promise
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
 from services.inventory.stock import (
@@ -76,6 +74,8 @@ HEARS: tuple[type[Event], ...] = (
     OrderAccepted,
     OrderRouted,
     FulfillmentCancelled,
+    LinesCancelled,
+    AllocationDeclined,
     ShipmentDispatched,
     PickShorted,
     ReturnReceived,
@@ -103,6 +103,7 @@ Heard = (
     | OrderAccepted
     | OrderRouted
     | FulfillmentCancelled
+    | Fewer
     | ShipmentDispatched
     | PickShorted
     | ReturnReceived
@@ -111,11 +112,20 @@ Heard = (
     | RulesInput
 )
 _FOLDED = frozenset(
-    {*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, StockLow, StockRecovered, ReturnReceived}
+    {
+        *INVENTORY_EVENTS,
+        LinesReleased,
+        *PROMISE_EVENTS,
+        *OUTSIDE_EVENTS,
+        StockLow,
+        StockRecovered,
+        ReturnReceived,
+    }
 )
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
+_FREES = (StockReleased, LinesReleased, StockReturned)
 _REMINDS: frozenset[type[Event]] = frozenset(
-    {StockPegged, ReservationBroken, StockReleased, StockReturned, *PROMISE_EVENTS, *outside.REMINDS}
+    {StockPegged, ReservationBroken, *_FREES, *PROMISE_EVENTS, *outside.REMINDS}
 )
 _MAY_NAME_A_PROMISE = frozenset({OrderAccepted, PromiseConfirmed, PromiseMissed})
 SKU_STREAM, _SKU_AT = "sku/", len("sku/")
@@ -202,15 +212,7 @@ def evolve(state: State, event: Event) -> State:
     if type(event) not in _FOLDED:
         return state
     match event:
-        case (
-            StockReserved()
-            | StockAllocated()
-            | StockBackordered()
-            | StockReleased()
-            | StockIssued()
-            | StockShorted()
-            | StockReturned()
-        ):
+        case _ if isinstance(event, Moving):
             order = evolve_order(state.order, event)
             skus, supplies = moved_skus(state.skus, event, order), state.supplies
             if supplies:
@@ -259,6 +261,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return shelf.correct(_desk(state, heard, at), body)
         case FulfillmentCancelled():
             return _cancel(state, body)
+        case LinesCancelled() | AllocationDeclined():
+            return give_back(state.order, state.skus, body)
         case ShipmentDispatched():
             return _dispatch(state, body)
         case PickShorted():
@@ -293,7 +297,7 @@ def timers(event: Event, at: datetime) -> list[Timer]:
     match event:
         case StockPegged() | ReservationBroken():
             return [Timer(claim.order_id, "claims", at) for claim in event.claims]
-        case StockReleased() | StockReturned():
+        case StockReleased() | LinesReleased() | StockReturned():
             skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
             return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
         case _ if type(event) in outside.REMINDS:
@@ -319,9 +323,8 @@ def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
 
 
 def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
-    if state.order.status != "new":
+    if state.order.status != "new" or not (lines := as_ordered(accepted, state.order.cut)):
         return []  # a repeat, or cancelled before it was heard of
-    lines = as_ordered(accepted)
     order = OrderPart(
         pending=lines,
         since=at,
@@ -353,10 +356,7 @@ def _cancel(state: State, cancelled: FulfillmentCancelled) -> list[Event]:
     released = release(cancelled.order_id, state.order, state.skus, cancelled)
     if cancelled.cause == "unroutable" and not (released.lines or released.movements):
         return []
-    after = evolve(state, released)
-    if not released.lines or not after.order.pending:
-        return [released]
-    return [released, _next_round(after, cancelled.order_id)]
+    return [released, *asked_again(state.order, state.skus, released)]
 
 
 def _dispatch(state: State, dispatched: ShipmentDispatched) -> list[Event]:

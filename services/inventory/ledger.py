@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TypeAlias, cast, get_args
 
+from libs.events.changes import LinesReleased
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import (
@@ -71,6 +72,7 @@ _MOVES: frozenset[type[Event]] = frozenset(
         StockBackordered,
         StockAllocated,
         StockReleased,
+        LinesReleased,
         StockIssued,
         StockShorted,
         StockReturned,

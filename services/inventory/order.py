@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from libs.events.changes import LinesReleased
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
     AllocationFailed,
@@ -42,6 +43,7 @@ Moving = (
     | StockBackordered
     | StockAllocated
     | StockReleased
+    | LinesReleased
     | StockIssued
     | StockShorted
     | StockReturned
@@ -76,17 +78,20 @@ class OrderPart:
     """Where its SKUs have terms."""
     early_returns: tuple[ReturnReceived, ...] = ()
     """Came from returns before the shipment did from fulfillment; answered in this order."""
+    cut: tuple[LineQuantity, ...] = ()
+    """Cancelled before the order was heard of."""
 
 
 NEW_ORDER = OrderPart()
 _LINES = TypeAdapter(tuple[LineQuantity, ...])
 
 
-def as_ordered(accepted: OrderAccepted) -> tuple[LineQuantity, ...]:
-    """An order's lines, without what inventory has no use for."""
-    return _LINES.validate_python(
+def as_ordered(accepted: OrderAccepted, cut: tuple[LineQuantity, ...] = ()) -> tuple[LineQuantity, ...]:
+    """An order's lines, without what inventory has no use for, and without what was cancelled before."""
+    lines = _LINES.validate_python(
         [{"line": x.line, "sku": x.sku, "quantity": x.quantity} for x in accepted.lines]
     )
+    return minus(lines, cut) if cut else lines
 
 
 def units(lines: Iterable[LineQuantity]) -> dict[str, int]:
@@ -133,6 +138,10 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
         case AllocationFailed():
             return replace(order, round=event.round)
         case StockReleased():
+            return _released(order, event)
+        case LinesReleased():
+            if order.status == "new":
+                return replace(order, cut=plus(order.cut, event.lines))
             return _released(order, event)
         case StockShorted():
             return replace(
@@ -195,10 +204,10 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
     )
 
 
-def _released(order: OrderPart, event: StockReleased) -> OrderPart:
+def _released(order: OrderPart, event: StockReleased | LinesReleased) -> OrderPart:
     pending = minus(order.pending, event.lines)
     status: Status = order.status
-    if event.cause == "cancelled":
+    if isinstance(event, StockReleased) and event.cause == "cancelled":
         assert not pending, "a cancelled order still waits for units"
         status = "closed"
     elif not pending:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
 from libs.events.contract import Contract
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
@@ -25,17 +26,17 @@ from services.inventory.stock import EMPTY_SKU, SkuPart, Skus, asked, moved
 def named_skus(body: Contract) -> Iterable[str]:
     """SKUs that an order's event names, heard or inventory's own."""
     match body:
-        case OrderAccepted() | StockReserved():
+        case OrderAccepted() | StockReserved() | StockBackordered() | LinesCancelled():
             return [line.sku for line in body.lines]
-        case OrderRouted() | StockAllocated():
+        case OrderRouted() | StockAllocated() | AllocationDeclined():
             return [line.sku for node in body.nodes for line in node.lines]
         case ReturnReceived():
             return [unit.sku for unit in body.units]
         case StockIssued() | StockReturned():
             return [movement.sku for movement in body.movements]
-        case StockReleased() | StockShorted():
+        case StockReleased() | LinesReleased() | StockShorted():
             return [*(line.sku for line in body.lines), *(movement.sku for movement in body.movements)]
-        case FulfillmentCancelled() | ShipmentDispatched() | PickShorted() | StockBackordered():
+        case FulfillmentCancelled() | ShipmentDispatched() | PickShorted():
             return [line.sku for line in body.lines]
         case HoldStock() | PromiseHeld():
             return [line.sku for line in body.lines]
@@ -57,7 +58,7 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
             since = event.since.isoformat().replace("+00:00", "Z")
             for line in event.lines:
                 by_sku.setdefault(line.sku, [])
-        case StockReleased():
+        case StockReleased() | LinesReleased():
             for line in event.lines:
                 by_sku.setdefault(line.sku, [])
         case _:  # at nodes alone: claims stay as they are

@@ -11,6 +11,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal, TypeAlias, assert_never, cast
 
+from libs.events.changes import LinesCancelled
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCompleted, ShipmentDelivered
@@ -33,7 +34,7 @@ from libs.events.returns import (
 
 # What it hears ------------------------------------------------------------------------------------------
 
-HEARS: tuple[type[Event], ...] = (OrderAccepted, ShipmentDelivered, FulfillmentCompleted)
+HEARS: tuple[type[Event], ...] = (OrderAccepted, ShipmentDelivered, LinesCancelled, FulfillmentCompleted)
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     OrderAccepted: (
         "channel",
@@ -47,7 +48,14 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
 }
 """What returns has no use for in it."""
 
-Heard: TypeAlias = OrderAccepted | ShipmentDelivered | FulfillmentCompleted | AuthoriseReturn | ReceiveReturn
+Heard: TypeAlias = (
+    OrderAccepted
+    | ShipmentDelivered
+    | LinesCancelled
+    | FulfillmentCompleted
+    | AuthoriseReturn
+    | ReceiveReturn
+)
 Cause: TypeAlias = Literal["returned", "lost", "cancelled", "unroutable"]
 
 # State --------------------------------------------------------------------------------------------------
@@ -103,6 +111,8 @@ class State:
     """What came before the prices."""
     refunds_minor: dict[str, int] = field(default_factory=dict)
     """Requested, by refund id."""
+    cut: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Units by line that were cancelled while the rest went on, by cancellation."""
 
 
 INITIAL = State()
@@ -117,8 +127,14 @@ def evolve(state: State, event: Event) -> State:
         case FulfillmentCompleted():
             # Its answer needs the prices. With them it is an event of our own; without, it is remembered.
             known = {owed.refund_id for owed in state.owed}
-            owed = () if state.terms else tuple(o for o in _lost(event) if o.refund_id not in known)
+            owed = () if state.terms else tuple(o for o in _lost(state, event) if o.refund_id not in known)
             return replace(state, owed=(*state.owed, *owed)) if owed else state
+        case LinesCancelled():
+            if event.cancellation_id in state.cut:
+                return state
+            owed = () if state.terms else (_cut(event),)
+            cut = {**state.cut, event.cancellation_id: _plus({}, event.lines)}
+            return replace(state, cut=cut, owed=(*state.owed, *owed))
         case ReturnWindowOpened():
             return replace(
                 state,
@@ -151,6 +167,7 @@ def _priced(state: State, order: OrderAccepted) -> State:
         state.rmas,
         state.owed,
         state.refunds_minor,
+        state.cut,
     )
     if not state.owed:
         return after
@@ -187,8 +204,13 @@ def _plus(units_by_line: Mapping[int, int], lines: Iterable[LineQuantity | Retur
     return after
 
 
-def _lost(completed: FulfillmentCompleted) -> tuple[Owed, ...]:
-    """What a completed order owes to one who paid: one refund a cause."""
+def _cut(cancelled: LinesCancelled) -> Owed:
+    number = cancelled.cancellation_id.removeprefix(f"{cancelled.order_id}-")
+    return Owed(f"{cancelled.order_id}-refund-{number}", "cancelled", cancelled.lines)
+
+
+def _lost(state: State, completed: FulfillmentCompleted) -> tuple[Owed, ...]:
+    """What a completed order owes to one who paid: one refund a cause, without what is owed already."""
     causes: tuple[tuple[Cause, tuple[LineQuantity, ...]], ...] = (
         ("lost", completed.lost),
         ("cancelled", completed.cancelled),
@@ -196,11 +218,22 @@ def _lost(completed: FulfillmentCompleted) -> tuple[Owed, ...]:
     )
     owed: list[Owed] = []
     for cause, lines in causes:
-        if lines:
-            whole = not completed.delivered and not owed
+        whole = bool(lines) and not completed.delivered and not owed
+        if cause == "cancelled" and state.cut:
+            lines = _uncut(lines, state.cut)
+        if lines or whole:
             refund_id = f"{completed.order_id}-refund-{cause}"
             owed.append(Owed(refund_id, cause, lines, whole_order=whole))
     return tuple(owed)
+
+
+def _uncut(lines: tuple[LineQuantity, ...], cut: Mapping[str, Mapping[int, int]]) -> tuple[LineQuantity, ...]:
+    """Cancelled units that no cancellation of lines has named."""
+    return tuple(
+        LineQuantity(line=units.line, sku=units.sku, quantity=left)
+        for units in lines
+        if (left := units.quantity - sum(known.get(units.line, 0) for known in cut.values())) > 0
+    )
 
 
 def _returned(state: State, received: ReturnReceived) -> Owed:
@@ -228,7 +261,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case OrderAccepted():
             return _refunds(state, body.order_id, state.owed) if state.owed else []
         case FulfillmentCompleted():
-            return _refunds(state, body.order_id, _lost(body)) if state.terms else []
+            return _refunds(state, body.order_id, _lost(state, body)) if state.terms else []
+        case LinesCancelled():
+            return _refunds(state, body.order_id, [_cut(body)]) if state.terms else []
         case ShipmentDelivered():
             if body.shipment_id in state.shipments:
                 return []

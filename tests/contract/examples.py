@@ -5,6 +5,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 """
 
 from libs.events.contract import Contract
+from tests.contract.example_changes import CHANGES
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
 from tests.contract.example_promises import HELD
@@ -13,6 +14,7 @@ from tests.contract.example_supply import SUPPLY
 
 _GROUPS: tuple[Pairs, ...] = (
     INTAKE,
+    CHANGES,
     STOCK,
     PROMISES,
     SUPPLY,
