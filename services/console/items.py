@@ -59,7 +59,7 @@ def items(state: State) -> tuple[Item, ...]:
     intake, inventory, work = state.intake, state.inventory, state.fulfillment
     found: list[Item] = []
     for hold in intake.holds:
-        ended = hold.released_at or intake.closed_at
+        ended = hold.released_at or work.holds_declined.get(hold.name) or intake.closed_at
         found.append(Item("hold", hold.name, hold.placed_at, ended, hold.message))
     for one in inventory.backorders:
         why = f"{one.units} units are missing."

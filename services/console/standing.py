@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from libs.events.record import record
-from services.console.facts import FulfillmentFacts, NodeWork, State, Units
+from services.console.facts import FulfillmentFacts, NodeWork, PlacedHold, State, Units
 
 OPEN = (
     "accepted",
@@ -69,7 +69,7 @@ def status_of(state: State, lines: tuple[LineStanding, ...]) -> str:
         return intake.outcome
     if intake.rejected_at is not None:
         return "rejected"
-    if intake.accepted_at is None and any(hold.released_at is None for hold in intake.holds):
+    if not fulfillment.work and intake.holds and open_holds(state):
         return "held"
     there = {name for line in lines for name in line.units}
     for name in OPEN:
@@ -81,6 +81,16 @@ def status_of(state: State, lines: tuple[LineStanding, ...]) -> str:
     if not ended:
         return "incoming" if intake.accepted_at is None else "accepted"
     return "partly_delivered" if ended[0] == "delivered" and len(ended) > 1 else ended[0]
+
+
+def open_holds(state: State) -> tuple[PlacedHold, ...]:
+    """Holds that keep the order from the nodes: not released, and not placed too late."""
+    declined = state.fulfillment.holds_declined
+    return tuple(
+        hold
+        for hold in state.intake.holds
+        if hold.released_at is None and not (hold.name in declined and declined[hold.name] >= hold.placed_at)
+    )
 
 
 def milestones(state: State) -> Milestones:

@@ -21,6 +21,7 @@ from services.console.projection import Changes, LaneKey, OrderKey, fold, order_
 from services.console.sentences import money, sentence
 from services.console.standing import STATUSES, line_standings, milestones, returned_units, status
 from services.console.stored import read_state, write_state
+from tests.console_changes import changed_by_support
 from tests.console_lives import LIVES, Life, cancelled, delivered, receipts, troubled
 from tests.console_parts import at, baskets, envelopes
 
@@ -240,7 +241,7 @@ def test_what_has_not_happened_has_no_milestone() -> None:
 
 
 def test_every_event_of_an_order_has_its_sentence() -> None:
-    lives: list[Callable[[str], Life]] = list(LIVES.values())
+    lives: list[Callable[[str], Life]] = [*LIVES.values(), changed_by_support]
     told = {e.body.TYPE: e.body for life in lives for e in in_order(life(ORDER))}
     of_orders = {event.TYPE for events in EVENTS.values() for event in events if event.stream is not None}
     outside = {
