@@ -5,7 +5,7 @@ from typing import Any
 
 from services.console.facts import LineCancellation, Units
 from services.console.queries import Row
-from services.console.standing import line_standings, returned_units, work_state
+from services.console.standing import declined_at, line_standings, returned_units, work_state
 from services.console.stored import read_state
 
 MILESTONES = ("confirmed", "paid", "routed", "picking", "shipped", "picked_up", "delivered")
@@ -31,7 +31,7 @@ def order_document(row: Row) -> dict[str, Any]:
         "charges": intake.charges,
         "reasons": intake.reasons,
         "holds": [
-            {**asdict(hold), "declined_at": work.holds_declined.get(hold.name)} for hold in intake.holds
+            {**asdict(hold), "declined_at": declined_at(state, hold)} for hold in intake.holds
         ],
         "cancellation": {
             "requested_at": intake.cancellation_requested_at,

@@ -85,12 +85,15 @@ def status_of(state: State, lines: tuple[LineStanding, ...]) -> str:
 
 def open_holds(state: State) -> tuple[PlacedHold, ...]:
     """Holds that keep the order from the nodes: not released, and not placed too late."""
-    declined = state.fulfillment.holds_declined
     return tuple(
-        hold
-        for hold in state.intake.holds
-        if hold.released_at is None and not (hold.name in declined and declined[hold.name] >= hold.placed_at)
+        hold for hold in state.intake.holds if hold.released_at is None and declined_at(state, hold) is None
     )
+
+
+def declined_at(state: State, hold: PlacedHold) -> datetime | None:
+    """When it turned out that the hold came too late, if it did; one of its name may have before."""
+    at = state.fulfillment.holds_declined.get(hold.name)
+    return at if at is not None and at >= hold.placed_at else None
 
 
 def milestones(state: State) -> Milestones:
