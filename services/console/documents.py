@@ -30,9 +30,7 @@ def order_document(row: Row) -> dict[str, Any]:
         "destination": {"country": intake.country, "postcode_area": intake.postcode_area},
         "charges": intake.charges,
         "reasons": intake.reasons,
-        "holds": [
-            {**asdict(hold), "declined_at": declined_at(state, hold)} for hold in intake.holds
-        ],
+        "holds": [{**asdict(hold), "declined_at": declined_at(state, hold)} for hold in intake.holds],
         "cancellation": {
             "requested_at": intake.cancellation_requested_at,
             "reason": intake.cancellation_reason,

@@ -4,10 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.console.blockers import blockers
+from services.console.documents import MILESTONES, order_document
 from services.console.facts import State
 from services.console.items import items
 from services.console.orders import evolve
 from services.console.standing import line_standings, open_holds, status
+from services.console.stored import write_state
 from tests.console_changes import changed_by_support
 from tests.console_parts import envelopes
 from tests.unit.test_console_orders import ORDER, folded, in_order, published, until
@@ -66,3 +68,18 @@ def test_the_same_state_whatever_stage_is_heard_first(data: st.DataObject) -> No
         status(state), blockers(state), items(state)
         left = [rest for rest in left if rest]
     assert state == folded([event for events in stages for event in events])
+
+
+def test_the_query_api_tells_what_became_of_each_cancellation() -> None:
+    state = until(LIFE, intake=9, inventory=4, fulfillment=7)
+    moments = {f"{name}_at": None for name in MILESTONES}
+    document = order_document({"tenant": "acme", "facts": write_state(state), **moments})
+    first, second, third = document["line_cancellations"]
+    assert first["cancelled"] == [{"line": 1, "quantity": 3}, {"line": 2, "quantity": 2}]
+    assert (second["cancelled"], second["kept"]) == ([{"line": 1, "quantity": 2}], [])
+    assert (third["kept"], third["why_kept"]) == (
+        [{"line": 1, "quantity": 2}],
+        "Too late: 2 of A are picked already.",
+    )
+    released, late = document["holds"]
+    assert (released["declined_at"], late["declined_at"] is None) == (None, False)
