@@ -5,6 +5,7 @@ them. Picked or packed units stay: they would have to be found again among the o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from libs.events.changes import (
     AllocationDeclined,
@@ -18,7 +19,7 @@ from libs.events.changes import (
 )
 from libs.events.contract import Event
 from libs.events.inventory import StockAllocated
-from libs.events.order import LineQuantity, NodeLines
+from libs.events.order import Destination, LineQuantity, NodeLines, Sealed
 from libs.events.record import record
 from services.fulfillment.accounts import Accounts, both, less, merged, place
 from services.fulfillment.work import Work
@@ -37,12 +38,23 @@ Changing = (
 
 
 @record
+class Withheld:
+    """What was allocated while the order was held: of `StockAllocated`, what a release needs."""
+
+    order_id: str
+    round: int
+    nodes: tuple[NodeLines, ...]
+    destination: Destination
+    contact: Sealed | None = None
+
+
+@record
 class Support:
     """What support did to the order, as far as fulfillment goes by it."""
 
     held: bool = False
     """By a person, since before anything was released."""
-    withheld: StockAllocated | None = None
+    withheld: Withheld | None = None
     """What was allocated meanwhile, and waits for the end of the hold."""
     cancellations: tuple[str, ...] = ()
     """Those of lines that were answered."""
@@ -95,7 +107,14 @@ def off_work(work: Mapping[str, Work], stopped: Iterable[StoppedUnits]) -> dict[
     return after
 
 
-def surplus(allocated: StockAllocated, accounts: Accounts) -> AllocationDeclined | None:
+def withheld(allocated: StockAllocated) -> Withheld:
+    """What of it waits for the end of a hold."""
+    return Withheld(
+        allocated.order_id, allocated.round, allocated.nodes, allocated.destination, allocated.contact
+    )
+
+
+def surplus(allocated: StockAllocated | Withheld, accounts: Accounts) -> AllocationDeclined | None:
     """What of an allocation nobody waits for any more. It is read node by node, as the release does."""
     awaiting, nodes = _awaiting(accounts), list[NodeLines]()
     for at_node in allocated.nodes:
@@ -109,15 +128,15 @@ def surplus(allocated: StockAllocated, accounts: Accounts) -> AllocationDeclined
     return AllocationDeclined(order_id=allocated.order_id, round=allocated.round, nodes=tuple(nodes))
 
 
-def reduced(allocated: StockAllocated, declined: AllocationDeclined) -> StockAllocated | None:
-    """What is left of an allocation; None where it is nothing."""
+def reduced(allocated: Withheld, declined: AllocationDeclined) -> Withheld | None:
+    """What is left of it; None where it is nothing."""
     gone = {at_node.node: at_node.lines for at_node in declined.nodes}
     nodes = [
         NodeLines(node=at_node.node, lines=lines)
         for at_node in allocated.nodes
         if (lines := less(at_node.lines, gone.get(at_node.node, ())))
     ]
-    return allocated.model_copy(update={"nodes": tuple(nodes)}) if nodes else None
+    return replace(allocated, nodes=tuple(nodes)) if nodes else None
 
 
 def why_not_held(work: Mapping[str, Work], ended: bool) -> str:

@@ -56,7 +56,7 @@ from services.fulfillment.accounts import (
     place,
     resolved,
 )
-from services.fulfillment.changes import NO_SUPPORT, Changing, Support
+from services.fulfillment.changes import NO_SUPPORT, Changing, Support, Withheld
 from services.fulfillment.work import STOPPABLE, NodeReport, Scan, Work, refuse, report, scanned
 
 # What it hears ------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def evolve(state: State, event: Event) -> State:
         case StockAllocated():
             if not _held(state) or state.cancelled or event.round <= state.round:
                 return state
-            return _supported(state, withheld=event)
+            return _supported(state, withheld=changes.withheld(event))
         case PickConfirmed():
             return _with(state, event.fulfillment_order_id, step="picked", picked=event.lines)
         case PickShorted():
@@ -276,7 +276,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             assert_never(body)
 
 
-def _release(state: State, body: StockAllocated) -> list[Event]:
+def _release(state: State, body: StockAllocated | Withheld) -> list[Event]:
     """One fulfillment order a node. Of an order that is known, only units that are awaited still."""
     if body.round <= state.round:
         return []

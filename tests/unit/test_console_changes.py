@@ -73,7 +73,7 @@ def test_the_same_state_whatever_stage_is_heard_first(data: st.DataObject) -> No
 def test_the_query_api_tells_what_became_of_each_cancellation() -> None:
     state = until(LIFE, intake=9, inventory=4, fulfillment=7)
     moments = {f"{name}_at": None for name in MILESTONES}
-    document = order_document({"tenant": "acme", "facts": write_state(state), **moments})
+    document = order_document({"tenant": "acme", "facts": write_state(state).facts(), **moments})
     first, second, third = document["line_cancellations"]
     assert first["cancelled"] == [{"line": 1, "quantity": 3}, {"line": 2, "quantity": 2}]
     assert (second["cancelled"], second["kept"]) == ([{"line": 1, "quantity": 2}], [])
