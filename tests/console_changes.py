@@ -13,6 +13,7 @@ from libs.events.changes import (
     OrderResumed,
     StoppedUnits,
 )
+from libs.events.contract import Event
 from libs.events.fulfillment import (
     FulfillmentCompleted,
     FulfillmentReleased,
@@ -30,6 +31,30 @@ from tests.console_lives import BOTH, Life, terms
 from tests.console_parts import CONTACT, GB, T0, at, move, units
 
 A2, A3, A5, A10, B2 = units(1, 2), units(1, 3), units(1, 5), units(1, 10), units(2, 2)
+
+
+def _stock(order_id: str) -> list[Event]:
+    """Inventory: promised and allocated whole, then given back as lines are cancelled."""
+    return [
+        StockReserved(
+            order_id=order_id,
+            round=1,
+            lines=BOTH,
+            availability=(),
+            since=T0,
+            destination=GB,
+            movements=(move("A", "*", "unreserved", "reserved", 10),),
+        ),
+        StockAllocated(
+            order_id=order_id,
+            round=1,
+            nodes=(NodeLines(node="LON", lines=BOTH),),
+            destination=GB,
+            movements=(move("A", "LON", "on_hand", "allocated", 10),),
+        ),
+        LinesReleased(order_id=order_id, movements=(move("A", "LON", "allocated", "on_hand", 3),)),
+        LinesReleased(order_id=order_id, movements=(move("A", "LON", "allocated", "on_hand", 2),)),
+    ]
 
 
 def changed_by_support(order_id: str) -> Life:
@@ -54,26 +79,7 @@ def changed_by_support(order_id: str) -> Life:
             LineCancellationRequested(order_id=order_id, cancellation_id=third, lines=(A2,), ordered=BOTH),
             OrderClosed(order_id=order_id, outcome="partly_delivered"),
         ],
-        "inventory": [
-            StockReserved(
-                order_id=order_id,
-                round=1,
-                lines=BOTH,
-                availability=(),
-                since=T0,
-                destination=GB,
-                movements=(move("A", "*", "unreserved", "reserved", 10),),
-            ),
-            StockAllocated(
-                order_id=order_id,
-                round=1,
-                nodes=(NodeLines(node="LON", lines=BOTH),),
-                destination=GB,
-                movements=(move("A", "LON", "on_hand", "allocated", 10),),
-            ),
-            LinesReleased(order_id=order_id, movements=(move("A", "LON", "allocated", "on_hand", 3),)),
-            LinesReleased(order_id=order_id, movements=(move("A", "LON", "allocated", "on_hand", 2),)),
-        ],
+        "inventory": _stock(order_id),
         "routing": [],
         "fulfillment": [
             LinesCancelled(order_id=order_id, cancellation_id=first, lines=(A3, B2), reason="too many"),
