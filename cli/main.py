@@ -5,6 +5,7 @@ import logging
 import typer
 
 from cli import (
+    changes,
     contract_commands,
     erase,
     events,
@@ -48,6 +49,7 @@ for module in (
     demo,
 ):
     module.register(app)
+changes.register(orders.app)
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def waits(order: Order) -> list[str]:
     told = [
         f"Hold {hold['name']}: {hold['message']} When settled: {release} {hold['name']}"
         for hold in order["holds"]
-        if hold["released_at"] is None
+        if hold["released_at"] is None and not hold.get("declined_at")
     ]
     told += [
         f"{count(item['quantity'], 'unit')} of {item['sku']} to arrive: orderlog stock show {item['sku']}"

@@ -14,6 +14,7 @@ events of the input's own stream, a state that survives JSON, and a fold of the 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 from uuid import UUID, uuid5
@@ -45,11 +46,18 @@ class _Stage:
     domain: ModuleType
 
     @property
+    def state(self) -> ModuleType:
+        """What the stage knows and how it changes: the domain's own, or a module beside it."""
+        if hasattr(self.domain, "INITIAL"):
+            return self.domain
+        return import_module(f"{self.domain.__package__}.state")
+
+    @property
     def own_prefix(self) -> str:
         return f"oms.{self.domain.__name__.split('.')[-2]}."
 
     def empty(self, stream: str) -> Any:
-        return self.domain.empty(stream) if self._composite else self.domain.INITIAL
+        return self.domain.empty(stream) if self._composite else self.state.INITIAL
 
     def load(self, heard: Envelope[Any], parts: Mapping[str, Any]) -> Any:
         """The state that the input is decided on."""
@@ -82,7 +90,7 @@ class Spec:
     def fold(self, fact: Event) -> None:
         """Let the stage know a fact without asking for a decision."""
         envelope = self._envelope(fact, self.at)
-        state = self.stage.domain.evolve(self.stage.load(envelope, self.parts), fact)
+        state = self.stage.state.evolve(self.stage.load(envelope, self.parts), fact)
         self.parts |= self.stage.parts(fact.stream, state)
 
     def heard(self, *inputs: Contract, at: datetime | None = None) -> "Spec":
@@ -99,7 +107,7 @@ class Spec:
     def when(self, body: Contract, *, at: datetime | None = None, **envelope: Any) -> "Answer":
         """One turn of the stage loop. `envelope` overrides what travels with the input: actor, reason, id…"""
         heard = replace(self._envelope(body, at or self.at), **envelope)
-        decide, evolve = self.stage.domain.decide, self.stage.domain.evolve
+        decide, evolve = self.stage.domain.decide, self.stage.state.evolve
         before = self.stage.load(heard, self.parts)
         state, logged = before, list[Event]()
         if isinstance(body, Event) and not body.TYPE.startswith(self.stage.own_prefix):
@@ -125,7 +133,7 @@ class Spec:
         state = before
         for event in logged:
             copy = type(event).model_validate_json(event.model_dump_json())
-            state = self.stage.domain.evolve(state, copy)
+            state = self.stage.state.evolve(state, copy)
         assert state == after, "the fold of what was logged does not rebuild the state"
 
     def _envelope(self, body: Contract, at: datetime) -> Envelope[Any]:

@@ -13,6 +13,7 @@ from uuid import UUID
 from cli.demo.invoices import TakeBack
 from cli.demo.people import share
 from cli.demo.plan import replenish
+from libs.events.changes import LinesReleased
 from libs.events.contract import Command, Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import (
@@ -166,7 +167,7 @@ class Support:
 
     def take_back(self, heard_of: TakeBack) -> list[Order]:
         """The customer wants to be rid of it: all of an order is cancelled, what arrives all the same or is
-        only a part comes back once it was delivered (a part of an order cannot be cancelled yet)."""
+        only a part comes back once it was delivered."""
         of = order_id(self._tenant, CHANNEL, heard_of.of_invoice)
         self._wanted.setdefault(of, []).append(heard_of)
         if not heard_of.whole:
@@ -244,6 +245,7 @@ class Buyer:
         StockBackordered,
         StockReserved,
         StockReleased,
+        LinesReleased,
         StockPegged,
         StockReceived,
         CommandRefused,
@@ -269,6 +271,9 @@ class Buyer:
                 )
             case StockReserved() | StockReleased():
                 self._short.pop(heard.body.order_id, None)
+            case LinesReleased() as fewer:
+                if fewer.lines:  # what the order still waits for is said again
+                    self._short.pop(fewer.order_id, None)
             case StockPegged() as pegged:
                 for claim in pegged.claims:
                     if claim.order_id in self._short:

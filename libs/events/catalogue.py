@@ -7,6 +7,12 @@ from pydantic import ValidationError
 
 from libs.events.availability import AVAILABILITY_EVENTS, AVAILABILITY_TOPIC, SkuAvailability
 from libs.events.bundles import BUNDLE_COMMANDS, BUNDLE_EVENTS
+from libs.events.changes import (
+    CHANGE_COMMANDS,
+    FULFILLMENT_CHANGES,
+    INTAKE_CHANGES,
+    INVENTORY_CHANGES,
+)
 from libs.events.contract import Command, Contract, Event
 from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
 from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
@@ -21,7 +27,7 @@ from libs.events.routing import ROUTING_COMMANDS, ROUTING_EVENTS
 from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
-    "intake": INTAKE_COMMANDS,
+    "intake": (*INTAKE_COMMANDS, *CHANGE_COMMANDS),
     "inventory": (
         *INVENTORY_COMMANDS,
         *PROMISE_COMMANDS,
@@ -35,7 +41,7 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
     "returns": RETURNS_COMMANDS,
 }
 EVENTS: dict[str, tuple[type[Event], ...]] = {
-    "intake": (*INTAKE_EVENTS, CommandRefused),
+    "intake": (*INTAKE_EVENTS, *INTAKE_CHANGES, CommandRefused),
     "inventory": (
         *INVENTORY_EVENTS,
         *PROMISE_EVENTS,
@@ -43,10 +49,11 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *OUTSIDE_EVENTS,
         *AVAILABILITY_EVENTS,
         *BUNDLE_EVENTS,
+        *INVENTORY_CHANGES,
         CommandRefused,
     ),
     "routing": (*ROUTING_EVENTS, CommandRefused),
-    "fulfillment": (*FULFILLMENT_EVENTS, CommandRefused),
+    "fulfillment": (*FULFILLMENT_EVENTS, *FULFILLMENT_CHANGES, CommandRefused),
     "notifications": (*NOTIFICATIONS_EVENTS, CommandRefused),
     "returns": (*RETURNS_EVENTS, CommandRefused),
 }

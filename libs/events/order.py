@@ -1,5 +1,6 @@
 """Parts that several stages' contracts share: lines, destinations, sealed personal data."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -73,6 +74,26 @@ class UnpackedLine(LineQuantity):
 
 
 Unpacked = tuple[UnpackedLine, ...]
+
+
+def in_parts(bundles: Unpacked | None, lines: Iterable[LineQuantity]) -> tuple[LineQuantity, ...]:
+    """Lines of an order with its bundles' as lines of their parts, so many of each as those bundles have."""
+    by_line = {bundle.line: bundle for bundle in bundles or ()}
+    found: list[LineQuantity] = []
+    for line in lines:
+        bundle = by_line.get(line.line)
+        if bundle is None:
+            found.append(line)
+            continue
+        units: dict[str, int] = {}
+        for part in bundle.parts:
+            units[part.sku] = units.get(part.sku, 0) + part.quantity
+        left = {sku: total // bundle.quantity * line.quantity for sku, total in units.items()}
+        for part in bundle.parts:
+            if taken := min(part.quantity, left[part.sku]):
+                left[part.sku] -= taken
+                found.append(LineQuantity(line=part.line, sku=part.sku, quantity=taken))
+    return tuple(found)
 
 
 class NodeLines(Value):

@@ -45,7 +45,7 @@ TAG_BYTES = 16
 PLAINTEXT_BYTES_MAX = 16384 // 4 * 3 - TAG_BYTES
 """What fits into `Sealed.ciphertext` as base64."""
 
-TEXT_FIELDS = frozenset({"name", "city", "postcode", "phone", "email"})
+TEXT_FIELDS = frozenset({"name", "city", "postcode", "phone", "email", "note"})
 LINES_FIELD = "address_lines"
 PERSONAL_FIELDS = TEXT_FIELDS | {LINES_FIELD}
 """All that may be sealed; anything else is a mistake of the caller."""

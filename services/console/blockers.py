@@ -10,7 +10,7 @@ from typing import Literal
 
 from libs.events.record import record
 from services.console.facts import State
-from services.console.standing import line_standings, status_of, work_state
+from services.console.standing import line_standings, open_holds, status_of, work_state
 
 Owner = Literal["support", "operations", "purchasing", "warehouse", "carrier", "customer", "system"]
 
@@ -99,11 +99,10 @@ def _way(state: State) -> tuple[Blocker, ...]:
 
 
 def _hold(state: State) -> Iterable[Blocker]:
-    for hold in state.intake.holds:
-        if hold.released_at is None:
-            owner: Owner = "support" if hold.name in ("address", "total_mismatch") else "operations"
-            step = "Settle it, then release the hold; or cancel the order."
-            yield Blocker(f"Hold {hold.name}: {hold.message}", hold.placed_at, owner, step, hold.name)
+    for hold in open_holds(state):
+        owner: Owner = "support" if hold.name in ("address", "total_mismatch") else "operations"
+        step = "Settle it, then release the hold; or cancel the order."
+        yield Blocker(f"Hold {hold.name}: {hold.message}", hold.placed_at, owner, step, hold.name)
 
 
 def _at_nodes(state: State) -> Iterable[Blocker]:
@@ -141,6 +140,9 @@ def _cancellation(state: State) -> Iterable[Blocker]:
     answered = (work.cancelled_at, work.cancellation_declined_at)
     if asked and intake.outcome is None and not any(at and at >= asked for at in answered):
         yield _by_itself("Its cancellation is being decided: what can still be stopped, will be.", asked)
+    for name, since in intake.line_cancellations.items():
+        if intake.outcome is None and name not in work.line_cancellations:
+            yield _by_itself("A cancellation of lines is being decided.", since)
 
 
 def _afterwards(state: State) -> Iterable[Blocker]:

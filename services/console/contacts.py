@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from libs.events.order import Sealed
 from libs.runtime.keyring import Keyring
 from services.console.queries import Queries, Row
 from services.console.search.terms import Wanted, contains, personal_words
@@ -29,6 +30,12 @@ class Contacts:
         sealed = await self._queries.contacts(tenant, order_ids) if order_ids else {}
         opened = await self._keyring.open_many(tenant, list(sealed.items()))
         return {id_: personal for id_, personal in zip(sealed, opened, strict=True) if personal is not None}
+
+    async def open_sealed(
+        self, tenant: str, sealed: Sequence[tuple[str, Sealed]]
+    ) -> list[dict[str, Any] | None]:
+        """Personal data by order id, in the order given; none for somebody who was erased."""
+        return await self._keyring.open_many(tenant, sealed)
 
     async def confirmed(self, tenant: str, rows: Sequence[Row], search: Wanted) -> list[Row]:
         """Hits without those whose contact has the tokens of the search, but not its words."""

@@ -3,6 +3,13 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from libs.events.changes import (
+    FULFILLMENT_CHANGES,
+    HoldDeclined,
+    KeptUnits,
+    LineCancellationDeclined,
+    LinesCancelled,
+)
 from libs.events.contract import Event
 from libs.events.fulfillment import (
     CancellationDeclined,
@@ -20,7 +27,7 @@ from libs.events.fulfillment import (
 )
 from libs.events.order import LineQuantity
 from libs.events.record import changed
-from services.console.facts import Dispatch, FulfillmentFacts, NodeWork, Parcel, Units
+from services.console.facts import Dispatch, FulfillmentFacts, LineCancellation, NodeWork, Parcel, Units
 
 
 def fold_delivery(facts: FulfillmentFacts, event: Event, at: datetime) -> FulfillmentFacts:
@@ -41,7 +48,37 @@ def fold_delivery(facts: FulfillmentFacts, event: Event, at: datetime) -> Fulfil
         case FulfillmentCompleted():
             return changed(facts, completed_at=at, outcome=event.outcome)
         case _:
+            return _fewer(facts, event, at) if type(event) in FULFILLMENT_CHANGES else facts
+
+
+def _fewer(facts: FulfillmentFacts, event: Event, at: datetime) -> FulfillmentFacts:
+    """After what became of a change by support."""
+    match event:
+        case LinesCancelled():
+            work = dict(facts.work)
+            for stopped in event.work:
+                known = work.get(stopped.fulfillment_order_id)
+                if known is None:
+                    continue
+                off = plus({}, stopped.lines)
+                left = {n: units for n, all_ in known.lines.items() if (units := all_ - off.get(n, 0))}
+                known = changed(known, lines=left) if left else changed(known, lines=left, cancelled_at=at)
+                work[stopped.fulfillment_order_id] = known
+            answer = _answer(facts, event.cancellation_id, at)
+            answer = changed(answer, cancelled=plus(answer.cancelled, event.lines))
+            facts = changed(facts, work=work, cancelled=plus(facts.cancelled, event.lines))
+        case LineCancellationDeclined():
+            answer = _answer(facts, event.cancellation_id, at)
+            answer = changed(answer, kept=plus(answer.kept, event.lines), why_kept=event.reason)
+        case HoldDeclined():
+            return changed(facts, holds_declined={**facts.holds_declined, event.hold: at})
+        case _:
             return facts
+    return changed(facts, line_cancellations={**facts.line_cancellations, event.cancellation_id: answer})
+
+
+def _answer(facts: FulfillmentFacts, cancellation_id: str, at: datetime) -> LineCancellation:
+    return facts.line_cancellations.get(cancellation_id) or LineCancellation(at)
 
 
 def _given_up(facts: FulfillmentFacts, event: FulfillmentCancelled, at: datetime) -> FulfillmentFacts:
@@ -117,7 +154,7 @@ def _under_way(
     return changed(facts, shipments={**facts.shipments, event.shipment_id: shipment})
 
 
-def plus(units: Units, lines: Iterable[LineQuantity | ShortLine]) -> dict[int, int]:
+def plus(units: Units, lines: Iterable[LineQuantity | ShortLine | KeptUnits]) -> dict[int, int]:
     """Units by line number, with these added."""
     total = dict(units)
     for line in lines:

@@ -3,9 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
-from services.console.facts import Units
+from services.console.facts import LineCancellation, Units
 from services.console.queries import Row
-from services.console.standing import line_standings, part_standings, returned_units, work_state
+from services.console.standing import (
+    declined_at,
+    line_standings,
+    part_standings,
+    returned_units,
+    work_state,
+)
 from services.console.stored import read_state
 
 MILESTONES = ("confirmed", "paid", "routed", "picking", "shipped", "picked_up", "delivered")
@@ -30,7 +36,7 @@ def order_document(row: Row) -> dict[str, Any]:
         "destination": {"country": intake.country, "postcode_area": intake.postcode_area},
         "charges": intake.charges,
         "reasons": intake.reasons,
-        "holds": intake.holds,
+        "holds": [{**asdict(hold), "declined_at": declined_at(state, hold)} for hold in intake.holds],
         "cancellation": {
             "requested_at": intake.cancellation_requested_at,
             "reason": intake.cancellation_reason,
@@ -38,6 +44,10 @@ def order_document(row: Row) -> dict[str, Any]:
             "declined_at": work.cancellation_declined_at,
             "declined_reason": work.cancellation_declined_reason,
         },
+        "line_cancellations": [
+            {"cancellation_id": name, "requested_at": at, **_answered(work.line_cancellations.get(name))}
+            for name, at in intake.line_cancellations.items()
+        ],
         "closed_at": intake.closed_at,
         "lines": [
             {
@@ -76,6 +86,18 @@ def order_document(row: Row) -> dict[str, Any]:
         "messages": [
             {"message_id": name, **asdict(one)} for name, one in state.notifications.messages.items()
         ],
+    }
+
+
+def _answered(found: LineCancellation | None) -> dict[str, Any]:
+    """What came of a cancellation of lines; nothing until fulfillment has decided it."""
+    if found is None:
+        return {"decided_at": None}
+    return {
+        "decided_at": found.at,
+        "cancelled": _unit_rows(found.cancelled),
+        "kept": _unit_rows(found.kept),
+        "why_kept": found.why_kept,
     }
 
 

@@ -95,6 +95,8 @@ class IntakeFacts:
     close_reason: str = ""
     care: Mapping[str, Care] = field(default_factory=dict)
     """By item."""
+    line_cancellations: Mapping[str, datetime] = field(default_factory=dict)
+    """When each was asked for, by its id."""
 
 
 @record
@@ -212,6 +214,7 @@ class NodeWork:
     packed_at: datetime | None = None
     dispatched_at: datetime | None = None
     cancelled_at: datetime | None = None
+    """The whole of it; units that were taken off before the pick are not in `lines`."""
 
 
 @record
@@ -237,6 +240,16 @@ class Dispatch:
 
 
 @record
+class LineCancellation:
+    """What came of a cancellation of lines."""
+
+    at: datetime
+    cancelled: Units = field(default_factory=dict)
+    kept: Units = field(default_factory=dict)
+    why_kept: str = ""
+
+
+@record
 class FulfillmentFacts:
     """What is with the nodes, what has left, and what has come to its end."""
 
@@ -249,6 +262,10 @@ class FulfillmentFacts:
     cancellation_declined_reason: str = ""
     completed_at: datetime | None = None
     outcome: str | None = None
+    line_cancellations: Mapping[str, LineCancellation] = field(default_factory=dict)
+    """By id."""
+    holds_declined: Mapping[str, datetime] = field(default_factory=dict)
+    """Holds that came too late, by name."""
 
 
 @record

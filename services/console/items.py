@@ -11,6 +11,7 @@ from typing import NamedTuple
 from libs.events.record import record
 from services.console.facts import Care, Dispatch, State
 from services.console.segments import broken
+from services.console.standing import declined_at
 
 STUCK = "stuck"
 """The kind of item that time makes; people's care of it is here, the rest is not."""
@@ -59,7 +60,7 @@ def items(state: State) -> tuple[Item, ...]:
     intake, inventory, work = state.intake, state.inventory, state.fulfillment
     found: list[Item] = []
     for hold in intake.holds:
-        ended = hold.released_at or intake.closed_at
+        ended = hold.released_at or declined_at(state, hold) or intake.closed_at
         found.append(Item("hold", hold.name, hold.placed_at, ended, hold.message))
     for one in inventory.backorders:
         why = f"{one.units} units are missing."

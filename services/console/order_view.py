@@ -14,6 +14,7 @@ from services.console.standing import (
     Milestones,
     line_standings,
     milestones,
+    open_holds,
     part_standings,
     returned_units,
     status_of,
@@ -126,12 +127,14 @@ class Preview:
 
 def preview_release(state: State, hold: str) -> Preview:
     """What the release of a hold would lead to."""
-    open_ = [one.name for one in state.intake.holds if one.released_at is None]
+    open_ = [one.name for one in open_holds(state)]
     if state.intake.closed_at is not None or hold not in open_:
         return Preview(False, f"No open hold {hold} blocks this order.")
     rest = [name for name in open_ if name != hold]
     if rest:
         return Preview(True, f"Hold {hold} is lifted. {len(rest)} still block: {', '.join(rest)}.")
+    if state.intake.accepted_at is not None:
+        return Preview(True, f"Hold {hold} is lifted; it is the last. The order goes on to the nodes.")
     return Preview(
         True, f"Hold {hold} is lifted; it is the last. The order is accepted, and stock is promised to it."
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from libs.events.bundles import BundlesUnpacked
+from libs.events.changes import HoldPlaced, LineCancellationRequested, LinesReleased
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.intake import (
@@ -93,7 +94,7 @@ def _intake(facts: IntakeFacts, event: Event, at: datetime) -> IntakeFacts:
         case OrderAccepted():
             return changed(_captured(facts, event, at), accepted_at=at)
         case OrderHeld():
-            holds = tuple(PlacedHold(hold.name, hold.message, at) for hold in event.holds)
+            holds = tuple([PlacedHold(hold.name, hold.message, at) for hold in event.holds])
             return changed(_captured(facts, event, at), holds=holds)
         case OrderRejected():
             reasons = tuple(StatedReason(reason.code, reason.message) for reason in event.reasons)
@@ -113,6 +114,12 @@ def _intake(facts: IntakeFacts, event: Event, at: datetime) -> IntakeFacts:
                 for hold in facts.holds
             )
             return changed(facts, holds=holds)
+        case HoldPlaced():
+            others = (hold for hold in facts.holds if hold.name != event.hold)
+            return changed(facts, holds=(*others, PlacedHold(event.hold, event.message, at)))
+        case LineCancellationRequested():
+            asked = {**facts.line_cancellations, event.cancellation_id: at}
+            return changed(facts, line_cancellations=asked)
         case OrderCancellationRequested():
             return changed(facts, cancellation_requested_at=at, cancellation_reason=event.reason)
         case OrderClosed():
@@ -207,8 +214,23 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
             }
             backorders = _ended(facts.backorders, at)
             return changed(facts, lines=lines, waits_for=(), freed_at=at, backorders=backorders)
+        case LinesReleased():
+            return _fewer(facts, event, at)
         case _:
             return facts  # issues and returns move stock, and are told by fulfillment's and returns' events
+
+
+def _fewer(facts: InventoryFacts, event: LinesReleased, at: datetime) -> InventoryFacts:
+    """Fewer units are wanted. Where others still have no node, another round says what they wait for."""
+    lines = dict(facts.lines)
+    for units in event.lines:
+        known = lines.get(units.line)
+        if known is not None:
+            left = max(0, known.quantity - units.quantity)
+            lines[units.line] = changed(known, quantity=left, state=known.state if left else "freed")
+    if any(line.state in ("backordered", "reserved", "short_picked") for line in lines.values()):
+        return changed(facts, lines=lines)
+    return changed(facts, lines=lines, waits_for=(), backorders=_ended(facts.backorders, at))
 
 
 def _ended(backorders: tuple[Backorder, ...], at: datetime) -> tuple[Backorder, ...]:

@@ -59,6 +59,7 @@ from libs.events.returns import (
     ReturnWindowOpened,
 )
 from libs.events.routing import OrderRouted, OrderUnroutable
+from services.console.change_sentences import change_sentence
 from services.console.origin import STAGE_OF
 
 Counted = LineQuantity | OrderLine | ShortLine | Shortage | ReturnedUnits
@@ -66,7 +67,7 @@ Counted = LineQuantity | OrderLine | ShortLine | Shortage | ReturnedUnits
 
 def sentence(event: Event) -> str:
     """What happened. Total: an event that is no part of an order's life gets its type in words."""
-    told = _TELLERS[STAGE_OF.get(event.TYPE, "")](event)
+    told = _TELLERS[STAGE_OF.get(event.TYPE, "")](event) or change_sentence(event)
     return told or f"{_words(event.TYPE.rpartition('.')[2]).capitalize()}: {event.stream}."
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from libs.events.record import record
-from services.console.facts import FulfillmentFacts, NodeWork, State, Units
+from services.console.facts import FulfillmentFacts, NodeWork, PlacedHold, State, Units
 from services.console.parts import ByState, bundle_units, whole_bundles
 
 OPEN = (
@@ -73,7 +73,7 @@ def status_of(state: State, lines: tuple[LineStanding, ...]) -> str:
         return intake.outcome
     if intake.rejected_at is not None:
         return "rejected"
-    if intake.accepted_at is None and any(hold.released_at is None for hold in intake.holds):
+    if not fulfillment.work and intake.holds and open_holds(state):
         return "held"
     there = {name for line in lines for name in line.units}
     for name in OPEN:
@@ -85,6 +85,19 @@ def status_of(state: State, lines: tuple[LineStanding, ...]) -> str:
     if not ended:
         return "incoming" if intake.accepted_at is None else "accepted"
     return "partly_delivered" if ended[0] == "delivered" and len(ended) > 1 else ended[0]
+
+
+def open_holds(state: State) -> tuple[PlacedHold, ...]:
+    """Holds that keep the order from the nodes: not released, and not placed too late."""
+    return tuple(
+        hold for hold in state.intake.holds if hold.released_at is None and declined_at(state, hold) is None
+    )
+
+
+def declined_at(state: State, hold: PlacedHold) -> datetime | None:
+    """When it turned out that the hold came too late, if it did; one of its name may have before."""
+    at = state.fulfillment.holds_declined.get(hold.name)
+    return at if at is not None and at >= hold.placed_at else None
 
 
 def milestones(state: State) -> Milestones:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias, cast, get_args
 
 from libs.events.bundles import BundlesUnpacked, KitAssembled, KitTakenApart
+from libs.events.changes import LinesReleased
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.intake import OrderAccepted
@@ -41,6 +42,7 @@ OfOrder: TypeAlias = (
     | StockBackordered
     | StockAllocated
     | StockReleased
+    | LinesReleased
     | StockIssued
     | StockShorted
     | StockReturned
@@ -147,7 +149,7 @@ def _claims_of_order(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey
     event = cast(OfOrder, envelope.body)
     order_id = order_of(envelope)
     assert order_id is not None, f"{event.TYPE} outside an order's stream: {envelope.stream}"
-    released = event.TYPE == StockReleased.TYPE
+    released = event.TYPE in (StockReleased.TYPE, LinesReleased.TYPE)
     for move in event.movements:
         yield ReservationKey(envelope.tenant, order_id, move.sku), _units(move, released)
 

@@ -9,7 +9,17 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from libs.runtime.settings import Settings
-from services.console.pages import customer, exceptions, insight, order, orders, platform, stock, today
+from services.console.pages import (
+    change,
+    customer,
+    exceptions,
+    insight,
+    order,
+    orders,
+    platform,
+    stock,
+    today,
+)
 from services.console.queries import Queries
 from services.console.web import login, site
 from services.console.web.actions import WAIT_SECONDS, Actions
@@ -27,6 +37,7 @@ PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     today.routes,
     orders.routes,
     order.routes,
+    change.routes,
     customer.routes,
     stock.routes,
     exceptions.routes,

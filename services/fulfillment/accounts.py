@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Protocol
 
-from libs.events.order import LineQuantity
+from libs.events.fulfillment import FulfillmentCompleted
+from libs.events.intake import Outcome
+from libs.events.order import LineQuantity, Unpacked, in_parts
 from libs.events.record import record
 
 Place = Literal["in_work", "awaiting", "delivered", "lost", "cancelled", "unroutable"]
@@ -143,3 +145,40 @@ def both(lines: Iterable[Units], limit: Mapping[int, int]) -> tuple[LineQuantity
 def resolved(accounts: Accounts) -> bool:
     """Nothing is in work and nothing awaited, of an order that is known."""
     return bool(accounts) and not any(account.in_work or account.awaiting for account in accounts.values())
+
+
+def unpacked(accounts: Accounts, bundles: Unpacked) -> dict[int, Account]:
+    """The accounts with the awaited units of bundles as those of their parts. What was cancelled of a bundle
+    as it was ordered stays so."""
+    after = dict(accounts)
+    for bundle in bundles:
+        account = after.pop(bundle.line, None)
+        if account is None:
+            continue
+        after = entered(after, place({bundle.line: account}, "cancelled"), "cancelled")
+        after = entered(after, in_parts((bundle,), place({bundle.line: account}, "awaiting")), "awaiting")
+    return after
+
+
+def completion(order_id: str, accounts: Accounts, bundles: Unpacked | None = None) -> FulfillmentCompleted:
+    """How an order ended whose last unit is resolved."""
+    delivered, lost = place(accounts, "delivered"), place(accounts, "lost")
+    cancelled, unroutable = place(accounts, "cancelled"), place(accounts, "unroutable")
+    outcome: Outcome = (
+        ("partly_delivered" if lost or cancelled or unroutable else "delivered")
+        if delivered
+        else "lost"
+        if lost
+        else "cancelled"
+        if cancelled
+        else "unroutable"
+    )
+    return FulfillmentCompleted(
+        order_id=order_id,
+        outcome=outcome,
+        delivered=delivered,
+        lost=lost,
+        cancelled=cancelled,
+        unroutable=unroutable,
+        bundles=bundles,
+    )

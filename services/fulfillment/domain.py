@@ -7,38 +7,45 @@ as `stopped` (cancelled) or `nothing_picked`. Ids: fulfillment orders `{order_id
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias, assert_never, cast
 
+from libs.events.changes import (
+    HoldDeclined,
+    HoldPlaced,
+    LineCancellationRequested,
+    OrderResumed,
+)
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import (
     CancellationDeclined,
-    CarrierEventRecorded,
-    CarrierStatus,
     ConfirmPack,
     ConfirmPick,
     DispatchShipment,
     FulfillmentCancelled,
-    FulfillmentCompleted,
     FulfillmentReleased,
-    PackConfirmed,
-    PickConfirmed,
-    PickShorted,
     RecordCarrierEvent,
-    ShipmentDelivered,
-    ShipmentDispatched,
-    ShipmentLost,
 )
-from libs.events.intake import OrderCancellationRequested, Outcome
+from libs.events.intake import OrderCancellationRequested
 from libs.events.inventory import StockAllocated
-from libs.events.order import LineQuantity, Unpacked
+from libs.events.order import LineQuantity
 from libs.events.policy import BackorderLapsed
-from libs.events.record import record
 from libs.events.routing import OrderUnroutable
-from services.fulfillment.accounts import Account, both, entered, less, merged, moved, once, place, resolved
-from services.fulfillment.work import STOPPABLE, NodeReport, Scan, Work, refuse, report
+from services.fulfillment import changes
+from services.fulfillment.accounts import (
+    both,
+    completion,
+    less,
+    merged,
+    once,
+    place,
+    resolved,
+)
+from services.fulfillment.changes import Withheld
+from services.fulfillment.state import State, evolve, held, withheld
+from services.fulfillment.work import STOPPABLE, NodeReport, refuse, report, scanned
 
 # What it hears ------------------------------------------------------------------------------------------
 
@@ -47,6 +54,9 @@ HEARS: tuple[type[Event], ...] = (
     BackorderLapsed,
     OrderUnroutable,
     OrderCancellationRequested,
+    LineCancellationRequested,
+    HoldPlaced,
+    OrderResumed,
 )
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     StockAllocated: ("movements",),
@@ -59,123 +69,14 @@ Heard: TypeAlias = (
     | BackorderLapsed
     | OrderUnroutable
     | OrderCancellationRequested
+    | LineCancellationRequested
+    | HoldPlaced
+    | OrderResumed
     | ConfirmPick
     | ConfirmPack
     | DispatchShipment
     | RecordCarrierEvent
 )
-
-ONCE: frozenset[CarrierStatus] = frozenset({"picked_up", "delivered", "lost"})
-"""Scans that a shipment has at most once; the others may come again at another time."""
-
-YEARS = range(1970, 3000)
-"""When a scan may have been."""
-
-# State --------------------------------------------------------------------------------------------------
-
-
-@record
-class State:
-    """One order, as far as its goods go."""
-
-    accounts: dict[int, Account] = field(default_factory=dict)
-    """By line. Empty until the first allocation, which names all that was ordered."""
-    work: dict[str, Work] = field(default_factory=dict)
-    """By fulfillment order id."""
-    shipments: dict[str, str] = field(default_factory=dict)
-    """Shipment id → fulfillment order id."""
-    round: int = 0
-    """The last sourcing round that was released."""
-    cancelled: bool = False
-    completed: Outcome | None = None
-    bundles: Unpacked | None = None
-    """Ordered lines that are fulfilled by lines of their parts, for who hears of the order's end."""
-
-
-INITIAL = State()
-
-# evolve -------------------------------------------------------------------------------------------------
-
-
-def evolve(state: State, event: Event) -> State:
-    """Own events only: what is heard is answered by one of them, or means nothing here."""
-    match event:
-        case FulfillmentReleased():
-            return _released(state, event)
-        case PickConfirmed():
-            return _with(state, event.fulfillment_order_id, step="picked", picked=event.lines)
-        case PickShorted():
-            work = state.work[event.fulfillment_order_id]
-            step = work.step if work.picked else "nothing_picked"
-            after = _with(state, event.fulfillment_order_id, step=step, short=event.lines)
-            return replace(after, accounts=moved(state.accounts, event.lines, "in_work", "awaiting"))
-        case PackConfirmed():
-            return _with(state, event.fulfillment_order_id, step="packed", packages=event.packages)
-        case ShipmentDispatched():
-            after = _with(
-                state,
-                event.fulfillment_order_id,
-                step="dispatched",
-                shipment_id=event.shipment_id,
-                carrier=event.carrier,
-                parcels=event.packages,
-            )
-            return replace(
-                after, shipments={**state.shipments, event.shipment_id: event.fulfillment_order_id}
-            )
-        case CarrierEventRecorded():
-            scans = state.work[state.shipments[event.shipment_id]].scans
-            scan = Scan(event.status, event.occurred_at)
-            return _with(state, state.shipments[event.shipment_id], scans=(*scans, scan))
-        case ShipmentDelivered():
-            after = _with(state, state.shipments[event.shipment_id], step="delivered")
-            return replace(after, accounts=moved(state.accounts, event.lines, "in_work", "delivered"))
-        case ShipmentLost():
-            after = _with(state, state.shipments[event.shipment_id], step="lost")
-            return replace(after, accounts=moved(state.accounts, event.lines, "in_work", "lost"))
-        case FulfillmentCancelled():
-            return _stopped(state, event)
-        case FulfillmentCompleted():
-            return replace(state, completed=event.outcome)
-        case _:
-            return state
-
-
-def _with(state: State, fulfillment_order_id: str, **changes: object) -> State:
-    work = replace(state.work[fulfillment_order_id], **changes)  # type: ignore[arg-type]
-    return replace(state, work={**state.work, fulfillment_order_id: work})
-
-
-def _released(state: State, event: FulfillmentReleased) -> State:
-    """Units that were awaited go back to work; in the first round they are new."""
-    accounts, fresh = state.accounts, event.lines
-    if accounts:
-        awaited = both(fresh, {line: account.awaiting for line, account in accounts.items()})
-        if awaited:
-            accounts = moved(accounts, awaited, "awaiting", "in_work")
-            fresh = less(fresh, awaited)
-    accounts = entered(accounts, fresh, "in_work")
-    if event.awaiting:
-        accounts = entered(accounts, event.awaiting, "awaiting")
-    work = {**state.work, event.fulfillment_order_id: Work(event.node, event.lines)}
-    bundles = state.bundles or event.bundles
-    return State(accounts, work, state.shipments, event.round, state.cancelled, state.completed, bundles)
-
-
-def _stopped(state: State, event: FulfillmentCancelled) -> State:
-    stopped = merged(*(state.work[id_].units for id_ in event.fulfillment_order_ids))
-    rest = less(event.lines, stopped)
-    if state.accounts:
-        accounts = moved(state.accounts, stopped, "in_work", event.cause)
-        accounts = moved(accounts, rest, "awaiting", event.cause)
-    else:
-        accounts = entered(entered(state.accounts, rest, event.cause), event.awaiting or (), "awaiting")
-    work = dict(state.work)
-    for id_ in event.fulfillment_order_ids:
-        work[id_] = replace(work[id_], step="stopped")
-    cancelled = state.cancelled or event.cause == "cancelled"
-    return replace(state, accounts=accounts, work=work, cancelled=cancelled)
-
 
 # decide -------------------------------------------------------------------------------------------------
 
@@ -192,6 +93,15 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _give_up(state, body, why, body.rest or None)
         case OrderCancellationRequested():
             return _cancel(state, body)
+        case LineCancellationRequested():
+            return _cancel_lines(state, body)
+        case HoldPlaced():
+            if held(state):
+                return []
+            reason = changes.why_not_held(state.work, state.completed is not None or state.cancelled)
+            return [HoldDeclined(order_id=body.order_id, hold=body.hold, reason=reason)]
+        case OrderResumed():
+            return _resume(state)
         case ConfirmPick() | ConfirmPack() | DispatchShipment():
             return _report(state, heard, body)
         case RecordCarrierEvent():
@@ -200,10 +110,12 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             assert_never(body)
 
 
-def _release(state: State, body: StockAllocated) -> list[Event]:
-    """One fulfillment order a node. After the first round only units still awaited: others were cancelled."""
+def _release(state: State, body: StockAllocated | Withheld) -> list[Event]:
+    """One fulfillment order a node. Of an order that is known, only units that are awaited still."""
     if body.round <= state.round:
         return []
+    if held(state):
+        return list(changes.surplus(withheld(state), state.accounts)) if state.accounts else []
     first = not state.accounts
     awaiting = {line: account.awaiting for line, account in state.accounts.items()}
     events: list[Event] = []
@@ -229,6 +141,19 @@ def _release(state: State, body: StockAllocated) -> list[Event]:
         )
     if first and body.later and events:
         events[-1] = events[-1].model_copy(update={"awaiting": body.later})
+    if not first and not state.cancelled:
+        events += changes.surplus([body], state.accounts)
+    return events
+
+
+def _resume(state: State) -> list[Event]:
+    """The hold is over: what was allocated meanwhile is released, round by round."""
+    events: list[Event] = []
+    for allocated in withheld(state):
+        released = _release(state, allocated)
+        for event in released:
+            state = evolve(state, event)
+        events += released
     return events
 
 
@@ -239,11 +164,18 @@ def _give_up(
     more: tuple[LineQuantity, ...] | None,
 ) -> list[Event]:
     """No node may ship these, or there are none in time; whatever is in work goes on. `more` is all that the
-    order has beside them: new here, as long as nothing of it is known."""
+    order has beside them: new here, as long as nothing of it is known.
+
+    Where some of an unroutable plan are not awaited any more, it was looked for without knowing it: inventory
+    asks again for the others, which may do.
+    """
     lines = once(body.lines)
     if state.accounts:
         more = None
-        lines = both(lines, {line: account.awaiting for line, account in state.accounts.items()})
+        awaited = both(lines, {line: account.awaiting for line, account in state.accounts.items()})
+        if isinstance(body, OrderUnroutable) and less(lines, awaited):
+            return []
+        lines = awaited
     if not lines:
         return []
     reason = why[:500].replace("\x00", " ")
@@ -272,6 +204,17 @@ def _cancel(state: State, body: OrderCancellationRequested) -> list[Event]:
     return _and_completed(state, body.order_id, [cancelled])
 
 
+def _cancel_lines(state: State, body: LineCancellationRequested) -> list[Event]:
+    if state.support is not None and body.cancellation_id in state.support.cancellations:
+        return []
+    events = changes.cancel_lines(state.accounts, state.work, body, state.bundles)
+    after = state
+    for event in events:
+        after = evolve(after, event)
+    events += changes.surplus(withheld(after), after.accounts)
+    return events if state.completed is not None else _and_completed(state, body.order_id, events)
+
+
 def _and_completed(state: State, order_id: str, events: Sequence[Event]) -> list[Event]:
     """The events, and that the order is through if they resolve its last unit."""
     for event in events:
@@ -279,27 +222,7 @@ def _and_completed(state: State, order_id: str, events: Sequence[Event]) -> list
     if not resolved(state.accounts):
         return list(events)
     assert state.completed is None, f"a unit of {order_id} moved after its last one was resolved"
-    delivered, lost = place(state.accounts, "delivered"), place(state.accounts, "lost")
-    cancelled, unroutable = place(state.accounts, "cancelled"), place(state.accounts, "unroutable")
-    outcome: Outcome = (
-        ("partly_delivered" if lost or cancelled or unroutable else "delivered")
-        if delivered
-        else "lost"
-        if lost
-        else "cancelled"
-        if cancelled
-        else "unroutable"
-    )
-    completed = FulfillmentCompleted(
-        order_id=order_id,
-        outcome=outcome,
-        delivered=delivered,
-        lost=lost,
-        cancelled=cancelled,
-        unroutable=unroutable,
-        bundles=state.bundles,
-    )
-    return [*events, completed]
+    return [*events, completion(order_id, state.accounts, state.bundles)]
 
 
 def _report(state: State, heard: Envelope[Contract], body: NodeReport) -> list[Event]:
@@ -327,37 +250,5 @@ def _scan(state: State, heard: Envelope[Contract], body: RecordCarrierEvent) -> 
         return refuse(
             heard, "unknown_shipment", message, f"Dispatched so far: {known}. Report the dispatch first."
         )
-    if body.occurred_at.year not in YEARS:
-        message = f"Shipment {body.shipment_id} cannot be {body.status} in the year {body.occurred_at.year}."
-        return refuse(heard, "impossible_time", message, "Correct occurred_at, or the scanner's clock.")
-    work = state.work[fulfillment_order_id]
-    once = body.status in ONCE
-    if any(s.status == body.status and (once or s.occurred_at == body.occurred_at) for s in work.scans):
-        return []
-    if (work.step, body.status) in (("delivered", "lost"), ("lost", "delivered")):
-        message = (
-            f"Shipment {body.shipment_id} was recorded as {work.step}; it cannot be {body.status} as well."
-        )
-        next_step = (
-            "If the customer does not have it, open a claim with the carrier and authorise a return."
-            if work.step == "delivered"
-            else "Its value has been dealt with as lost; settle the late arrival with the customer."
-        )
-        return refuse(heard, f"already_{work.step}", message, next_step)
-    recorded = CarrierEventRecorded(
-        order_id=body.order_id,
-        shipment_id=body.shipment_id,
-        status=body.status,
-        occurred_at=body.occurred_at,
-        note=body.note,
-    )
-    names = {"order_id": body.order_id, "shipment_id": body.shipment_id}
-    if body.status == "delivered":
-        delivered = ShipmentDelivered(
-            **names, occurred_at=body.occurred_at, lines=work.picked, bundles=state.bundles
-        )
-        return _and_completed(state, body.order_id, [recorded, delivered])
-    if body.status == "lost":
-        lost = ShipmentLost(**names, occurred_at=body.occurred_at, lines=work.picked)
-        return _and_completed(state, body.order_id, [recorded, lost])
-    return [recorded]
+    events = scanned(state.work[fulfillment_order_id], heard, body, state.bundles)
+    return _and_completed(state, body.order_id, events) if len(events) > 1 else events

@@ -4,12 +4,14 @@ Everything here is about one fulfillment order alone; what it means for the orde
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal, TypeAlias, assert_never
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import (
+    CarrierEventRecorded,
     CarrierStatus,
     ConfirmPack,
     ConfirmPick,
@@ -18,18 +20,28 @@ from libs.events.fulfillment import (
     PackConfirmed,
     PickConfirmed,
     PickShorted,
+    RecordCarrierEvent,
+    ShipmentDelivered,
     ShipmentDispatched,
+    ShipmentLost,
     ShippedPackage,
     ShortLine,
 )
-from libs.events.order import LineQuantity
+from libs.events.order import LineQuantity, Unpacked
 from libs.events.record import record
 from libs.events.refusal import CommandRefused
-from services.fulfillment.accounts import both
+from services.fulfillment.accounts import both, less, merged
 
 NodeReport: TypeAlias = ConfirmPick | ConfirmPack | DispatchShipment
 Step = Literal["released", "picked", "packed", "dispatched", "delivered", "lost", "stopped", "nothing_picked"]
 STOPPABLE: frozenset[Step] = frozenset({"released", "picked", "packed"})
+
+
+ONCE: frozenset[CarrierStatus] = frozenset({"picked_up", "delivered", "lost"})
+"""Scans that a shipment has at most once; the others may come again at another time."""
+
+YEARS = range(1970, 3000)
+"""When a scan may have been."""
 
 
 @record
@@ -54,11 +66,19 @@ class Work:
     carrier: str = ""
     parcels: tuple[ShippedPackage, ...] = ()
     scans: tuple[Scan, ...] = ()
+    taken_off: tuple[LineQuantity, ...] = ()
+    """What was asked and cancelled before the pick; `asked` is without it."""
 
     @property
     def units(self) -> tuple[LineQuantity, ...]:
         """What it has in work: all that was asked until the pick, then what was picked."""
         return self.picked if self.picked or self.short else self.asked
+
+    def without(self, lines: tuple[LineQuantity, ...]) -> "Work":
+        """The same, these units not being asked any more; stopped where none is left."""
+        asked = less(self.asked, lines)
+        step: Step = self.step if asked else "stopped"
+        return replace(self, asked=asked, step=step, taken_off=merged(self.taken_off, lines))
 
 
 def refuse(heard: Envelope[Contract], code: str, message: str, next_step: str) -> list[Event]:
@@ -126,6 +146,12 @@ def _pick(work: Work, heard: Envelope[Contract], body: ConfirmPick) -> list[Even
         return []
     if done or work.step != "released":
         return _out_of_turn(work, heard, body, done)
+    if wrong and work.taken_off:
+        off = ", ".join(
+            f"{units.quantity} of line {units.line} ({units.sku})" for units in work.taken_off[:5]
+        )
+        next_step = f"Put back on the shelf what was cancelled ({off}), and report the pick of the others."
+        return refuse(heard, "lines_cancelled", wrong, next_step)
     if wrong:
         next_step = (
             f"Report each line of {body.fulfillment_order_id} once, picked + short being what was asked."
@@ -217,3 +243,41 @@ def _dispatch(
         lines=work.picked,
     )
     return [dispatched]
+
+
+def scanned(
+    work: Work, heard: Envelope[Contract], body: RecordCarrierEvent, bundles: Unpacked | None = None
+) -> list[Event]:
+    """What a carrier's scan of the shipment leads to; the last one to its end as well."""
+    if body.occurred_at.year not in YEARS:
+        message = f"Shipment {body.shipment_id} cannot be {body.status} in the year {body.occurred_at.year}."
+        return refuse(heard, "impossible_time", message, "Correct occurred_at, or the scanner's clock.")
+    once = body.status in ONCE
+    if any(s.status == body.status and (once or s.occurred_at == body.occurred_at) for s in work.scans):
+        return []
+    if (work.step, body.status) in (("delivered", "lost"), ("lost", "delivered")):
+        message = (
+            f"Shipment {body.shipment_id} was recorded as {work.step}; it cannot be {body.status} as well."
+        )
+        next_step = (
+            "If the customer does not have it, open a claim with the carrier and authorise a return."
+            if work.step == "delivered"
+            else "Its value has been dealt with as lost; settle the late arrival with the customer."
+        )
+        return refuse(heard, f"already_{work.step}", message, next_step)
+    recorded = CarrierEventRecorded(
+        order_id=body.order_id,
+        shipment_id=body.shipment_id,
+        status=body.status,
+        occurred_at=body.occurred_at,
+        note=body.note,
+    )
+    names = {"order_id": body.order_id, "shipment_id": body.shipment_id}
+    if body.status == "delivered":
+        delivered = ShipmentDelivered(
+            **names, occurred_at=body.occurred_at, lines=work.picked, bundles=bundles
+        )
+        return [recorded, delivered]
+    if body.status == "lost":
+        return [recorded, ShipmentLost(**names, occurred_at=body.occurred_at, lines=work.picked)]
+    return [recorded]

@@ -6,10 +6,12 @@ Personal data is sealed here, before anything is published; no answer repeats it
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from libs.events.catalogue import problems
-from libs.events.contract import Command, Note, OrderId
+from libs.events.changes import AddNote, CancelLines, HoldMessage, LineUnits, PlaceHold
+from libs.events.contract import Command, Name, Note, OrderId
+from libs.events.ids import subject_of
 from libs.events.intake import CancelOrder, HoldName, ReleaseHold
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.keyring import Unsealed
@@ -18,6 +20,9 @@ from libs.runtime.tokens import Claims
 from services.intake.capture import Captured, OrderRequest, capture, command
 
 ERRORS_MAX = 50
+NOTE_MAX = 2000
+NoteText = Annotated[str, StringConstraints(pattern=rf"^[^\x00]{{1,{NOTE_MAX}}}$")]
+"""A note's text; it is sealed, as it may name a person."""
 
 
 class BatchRequest(BaseModel):
@@ -42,6 +47,34 @@ class ReleaseRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     note: Note = ""
+
+
+class CancelLinesRequest(BaseModel):
+    """Units to cancel of each line, and why; the reason is kept for ever: never personal data."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lines: Annotated[list[LineUnits], Field(min_length=1, max_length=1000)]
+    reason: Note = ""
+
+
+class HoldRequest(BaseModel):
+    """A hold's name, as `ReleaseHold` gives it, and why; never personal data, as it is kept for ever."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hold: HoldName
+    message: HoldMessage
+
+
+class NoteRequest(BaseModel):
+    """What to write on the order. It is sealed under the customer's key and unreadable once they are erased:
+    `customer_id` must be the order's, if it has one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: NoteText
+    customer_id: Name | None = None
 
 
 def routes(edge: Edge) -> APIRouter:
@@ -89,7 +122,32 @@ def routes(edge: Edge) -> APIRouter:
         note = body.note if body else ""
         return await edge.submit(request, claims, ReleaseHold(order_id=order_id, hold=hold, note=note))
 
+    _change_routes(router, edge)
     return router
+
+
+def _change_routes(router: APIRouter, edge: Edge) -> None:
+    """What support does to an order that is under way."""
+    changers = Annotated[Claims, Depends(edge.require("integrator", "operator", "support"))]
+    holders = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
+
+    @router.post("/{order_id}/cancel-lines", status_code=202, summary="Cancel units that no node has picked")
+    async def cancel_lines(
+        request: Request, claims: changers, order_id: OrderId, body: CancelLinesRequest
+    ) -> Response:
+        command = CancelLines(order_id=order_id, lines=tuple(body.lines), reason=body.reason)
+        return await edge.submit(request, claims, command)
+
+    @router.post("/{order_id}/holds", status_code=202, summary="Keep an order from the nodes")
+    async def place_hold(request: Request, claims: holders, order_id: OrderId, body: HoldRequest) -> Response:
+        command = PlaceHold(order_id=order_id, hold=body.hold, message=body.message)
+        return await edge.submit(request, claims, command)
+
+    @router.post("/{order_id}/notes", status_code=202, summary="Write something on an order")
+    async def add_note(request: Request, claims: changers, order_id: OrderId, body: NoteRequest) -> Response:
+        subject = subject_of(order_id, body.customer_id)
+        note = await edge.seal(claims.tenant, subject, order_id, {"note": body.text})
+        return await edge.submit(request, claims, AddNote(order_id=order_id, note=note))
 
 
 def _read(tenant: str, row: object) -> Captured | Problem:

@@ -11,6 +11,17 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal, assert_never, cast
 
+from libs.events.changes import (
+    AddNote,
+    CancelLines,
+    HoldDeclined,
+    HoldPlaced,
+    LineCancellationDeclined,
+    LineCancellationRequested,
+    NoteAdded,
+    OrderResumed,
+    PlaceHold,
+)
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import CancellationDeclined, FulfillmentCompleted
@@ -37,15 +48,24 @@ from libs.events.intake import (
 from libs.events.order import LineQuantity
 from libs.events.record import record
 from libs.events.refusal import CommandRefused
+from services.intake import changes
+from services.intake.changes import UNCHANGED, Changes
 from services.intake.geography import located
 from services.intake.queue import Care, Told, settle, taken_care
 from services.intake.rules import holds, rejections
 
 # --- what it hears ---------------------------------------------------------------------------------------
 
-HEARS: tuple[type[Event], ...] = (FulfillmentCompleted, CancellationDeclined)
+HEARS: tuple[type[Event], ...] = (
+    FulfillmentCompleted,
+    CancellationDeclined,
+    LineCancellationDeclined,
+    HoldDeclined,
+)
 OnExceptions = AssignException | SnoozeException | ResolveException
-Heard = SubmitOrder | CancelOrder | ReleaseHold | OnExceptions | FulfillmentCompleted | CancellationDeclined
+Change = CancelOrder | CancelLines | PlaceHold | AddNote
+Declined = CancellationDeclined | LineCancellationDeclined | HoldDeclined
+Heard = SubmitOrder | Change | ReleaseHold | OnExceptions | FulfillmentCompleted | Declined
 
 # --- state -----------------------------------------------------------------------------------------------
 
@@ -75,6 +95,8 @@ class State:
     outcome: Outcome | None = None
     care: Mapping[str, Care] = field(default_factory=dict)
     """What people have done about exceptions of the order, by item."""
+    changes: Changes | None = None
+    """What people have done to the order, if they did."""
 
 
 INITIAL = State()
@@ -87,14 +109,30 @@ def evolve(state: State, event: Event) -> State:
     match event:
         case OrderAccepted():
             return State(
-                status="accepted", fingerprint=event.fingerprint, lines=_lines(event), care=state.care
+                "accepted",
+                event.fingerprint,
+                lines=_lines(event),
+                care=state.care,
+                changes=state.changes,
             )
         case OrderHeld():
             return State(status="held", fingerprint=event.fingerprint, held=event)
         case OrderRejected():
             return State(status="rejected", fingerprint=event.fingerprint)
         case HoldReleased():
+            if state.changes is not None and event.hold in state.changes.holds:
+                return replace(state, changes=changes.after(state.changes, event))
             return replace(state, released=(*state.released, event.hold))
+        case (
+            LineCancellationRequested()
+            | LineCancellationDeclined()
+            | HoldPlaced()
+            | HoldDeclined()
+            | OrderResumed()
+        ):
+            known = state.changes or UNCHANGED
+            after = changes.after(known, event)
+            return state if after is known or state.status == "closed" else replace(state, changes=after)
         case OrderCancellationRequested():
             return replace(state, status="cancelling")
         case CancellationDeclined() if state.status == "cancelling":
@@ -124,6 +162,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _submit(state, heard, body, at)
         case CancelOrder():
             return _cancel(state, heard, body)
+        case CancelLines() | PlaceHold() | AddNote():
+            return _change(state, heard, body)
         case ReleaseHold():
             return _release(state, heard, body)
         case AssignException() | SnoozeException() | ResolveException():
@@ -133,7 +173,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _refused(heard, *told) if isinstance(told, Told) else told
         case FulfillmentCompleted():
             return _complete(state, body)
-        case CancellationDeclined():
+        case CancellationDeclined() | LineCancellationDeclined() | HoldDeclined():
             return []  # evolve has noted it: the next CancelOrder is a new request
         case _:
             assert_never(body)
@@ -212,32 +252,73 @@ def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> li
             assert_never(state.status)
 
 
+def _change(
+    state: State, heard: Envelope[Contract], command: CancelLines | PlaceHold | AddNote
+) -> list[Event]:
+    """A change short of cancelling everything."""
+    if state.status == "unknown":
+        return _unknown_order(heard)
+    if isinstance(command, AddNote):
+        return [NoteAdded(order_id=command.order_id, note=command.note)]
+    if state.status not in ("held", "accepted"):
+        arrived = state.outcome in ("delivered", "partly_delivered")
+        return _refused(
+            heard,
+            f"already_{state.status}",
+            f"order {command.order_id} is {_described(state)}; it cannot be changed any more.",
+            "Authorise a return for what was delivered." if arrived else "Nothing to do.",
+        )
+    known = state.changes or UNCHANGED
+    if isinstance(command, PlaceHold):
+        told = changes.place_hold(known, _captured_holds(state), command)
+        return _refused(heard, *told) if isinstance(told, Told) else told
+    lines = state.held.lines if state.held is not None else state.lines
+    ordered = [LineQuantity(line=line.line, sku=line.sku, quantity=line.quantity) for line in lines]
+    asked = changes.cancel_lines(known, ordered, command)
+    if asked is None:
+        return _cancel(state, heard, CancelOrder(order_id=command.order_id, reason=command.reason))
+    return _refused(heard, *asked) if isinstance(asked, Told) else asked
+
+
+def _captured_holds(state: State) -> tuple[str, ...]:
+    """Open holds of the capture, in its order."""
+    if state.held is None:
+        return ()
+    return tuple(hold.name for hold in state.held.holds if hold.name not in state.released)
+
+
 def _release(state: State, heard: Envelope[Contract], command: ReleaseHold) -> list[Event]:
     if state.status == "unknown":
         return _unknown_order(heard)
-    if state.held is None:
+    placed = state.changes or UNCHANGED
+    open_ = (*_captured_holds(state), *placed.holds)
+    if state.held is None and not open_:
         return _refused(
             heard,
             "not_held",
             f"order {command.order_id} is {_described(state)}; no hold blocks it.",
             "Nothing to do.",
         )
-    names = [hold.name for hold in state.held.holds]
-    remaining = tuple(name for name in names if name not in state.released)
-    if command.hold not in remaining:
-        known = command.hold in names
+    if command.hold not in open_:
+        known = command.hold in state.released
         return _refused(
             heard,
             "already_released" if known else "unknown_hold",
             f"hold {command.hold} of order {command.order_id} "
             + ("was released before." if known else "does not exist."),
-            f"Still to be released: {', '.join(remaining)}.",
+            f"Still to be released: {', '.join(open_)}.",
         )
-    left = tuple(name for name in remaining if name != command.hold)
-    released = HoldReleased(order_id=command.order_id, hold=command.hold, note=command.note, remaining=left)
+    left = tuple(name for name in open_ if name != command.hold)
+    events: list[Event] = [
+        HoldReleased(order_id=command.order_id, hold=command.hold, note=command.note, remaining=left)
+    ]
     if left:
-        return [released]
-    return [released, OrderAccepted.model_validate(vars(state.held))]
+        return events
+    if state.held is not None:
+        events.append(OrderAccepted.model_validate(vars(state.held)))
+    if placed.paused:
+        events.append(OrderResumed(order_id=command.order_id))
+    return events
 
 
 def _complete(state: State, completed: FulfillmentCompleted) -> list[Event]:
@@ -260,8 +341,7 @@ def fingerprint(order: SubmitOrder) -> str:
 
 def _described(state: State) -> str:
     if state.status == "held" and state.held is not None:
-        open_ = [hold.name for hold in state.held.holds if hold.name not in state.released]
-        return f"held ({', '.join(open_)})"
+        return f"held ({', '.join((*_captured_holds(state), *(state.changes or UNCHANGED).holds))})"
     return f"closed ({state.outcome})" if state.status == "closed" else state.status
 
 

@@ -6,8 +6,6 @@ through the contra bucket `transfer`: from `issued` to `transfer` at the shippin
 zero, and `transfer` is zero over the nodes of a SKU after each event.
 """
 
-from collections.abc import Mapping
-
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.inventory import (
     NETWORK,
@@ -76,14 +74,10 @@ def allocate(
 
 def release(order_id: str, order: OrderPart, skus: Skus, cancelled: FulfillmentCancelled) -> StockReleased:
     """Give back what the order holds: all of it when it was cancelled, else the units of the lines that
-    cannot be sourced, those without a node first."""
+    cannot be sourced and have no node; what was allocated meanwhile, fulfillment declines by node."""
     given_up, freed = order.pending, order.allocated
     if cancelled.cause == "unroutable":
-        given_up = _among(order.pending, cancelled.lines)
-        rest = units(cancelled.lines)
-        for sku, quantity in units(given_up).items():
-            rest[sku] -= quantity
-        freed = _at_nodes(order.allocated, rest)
+        given_up, freed = among(order.pending, cancelled.lines), ByNode()
     still_wanted = units(minus(order.pending, given_up))
     posting = Posting(skus)
     for sku in units(given_up):
@@ -107,7 +101,7 @@ def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched) -> Stock
     """The shipment's units left the building. Fulfillment ships only what was allocated to the node."""
     posting = Posting(skus)
     for sku, quantity in units(dispatched.lines).items():
-        _must_hold(order, dispatched.order_id, dispatched.node, sku, quantity)
+        must_hold(order, dispatched.order_id, dispatched.node, sku, quantity)
         posting.post(sku, dispatched.node, "allocated", "issued", quantity)
     return StockIssued(
         order_id=dispatched.order_id, shipment_id=dispatched.shipment_id, movements=posting.movements()
@@ -119,7 +113,7 @@ def write_short(order: OrderPart, skus: Skus, shorted: PickShorted) -> StockShor
     posting = Posting(skus)
     lines = tuple(LineQuantity(line=x.line, sku=x.sku, quantity=x.quantity) for x in shorted.lines)
     for sku, quantity in units(lines).items():
-        _must_hold(order, shorted.order_id, shorted.node, sku, quantity)
+        must_hold(order, shorted.order_id, shorted.node, sku, quantity)
     for short in shorted.lines:
         target: Bucket = "damaged" if short.reason == "damaged" else "missing"
         posting.post(short.sku, shorted.node, "allocated", target, short.quantity)
@@ -179,7 +173,7 @@ def _plan(plan: OrderRouted) -> tuple[dict[tuple[str, str], int], dict[tuple[int
     return by_node, by_line
 
 
-def _among(pending: tuple[LineQuantity, ...], lines: tuple[LineQuantity, ...]) -> tuple[LineQuantity, ...]:
+def among(pending: tuple[LineQuantity, ...], lines: tuple[LineQuantity, ...]) -> tuple[LineQuantity, ...]:
     """The units of `lines` that are pending."""
     asked = {line.line: line.quantity for line in lines}
     return tuple(
@@ -189,19 +183,8 @@ def _among(pending: tuple[LineQuantity, ...], lines: tuple[LineQuantity, ...]) -
     )
 
 
-def _at_nodes(allocated: ByNode, quantities: Mapping[str, int]) -> ByNode:
-    """Where the order has these units, as far as it has them, in the order of the nodes' names."""
-    left, found = dict(quantities), ByNode()
-    for node in sorted(allocated):
-        for sku, quantity in allocated[node].items():
-            taken = min(quantity, left.get(sku, 0))
-            if taken:
-                found.setdefault(node, {})[sku] = taken
-                left[sku] -= taken
-    return found
-
-
-def _must_hold(order: OrderPart, order_id: str, node: str, sku: str, quantity: int) -> None:
+def must_hold(order: OrderPart, order_id: str, node: str, sku: str, quantity: int) -> None:
+    """Raises AssertionError unless so many units of the SKU are allocated to the order there."""
     held = order.allocated.get(node, {}).get(sku, 0)
     assert quantity <= held, (
         f"{order_id}: {quantity} units of {sku} at {node}, where {held} are allocated to it"

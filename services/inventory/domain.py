@@ -15,6 +15,7 @@ from typing import cast
 
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.bundles import BUNDLE_EVENTS, BundleCommand, BundleEvent, BundlesUnpacked
+from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
@@ -26,15 +27,11 @@ from libs.events.inventory import (
     ReceiveStock,
     ReservationBroken,
     StockAdjusted,
-    StockAllocated,
     StockBackordered,
-    StockIssued,
     StockPegged,
     StockReceived,
     StockReleased,
-    StockReserved,
     StockReturned,
-    StockShorted,
 )
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import (
@@ -62,9 +59,10 @@ from libs.events.timer import Timer, TimerDue
 from services.inventory import bundles, holds, kits, outside, progress, shelf, waiting
 from services.inventory.allocate import covers, take_back
 from services.inventory.desk import Desk
+from services.inventory.fewer import Fewer, give_back
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
-from services.inventory.order import NEW_ORDER, OrderPart, as_ordered, evolve_order, units
+from services.inventory.order import NEW_ORDER, Moving, OrderPart, as_ordered, evolve_order, units
 from services.inventory.policies import NO_POLICIES, PoliciesPart, decide_policies, evolve_policies, policy_of
 from services.inventory.reserve import define_terms, promise
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
@@ -83,6 +81,8 @@ HEARS: tuple[type[Event], ...] = (
     OrderAccepted,
     OrderRouted,
     FulfillmentCancelled,
+    LinesCancelled,
+    AllocationDeclined,
     ShipmentDispatched,
     PickShorted,
     ReturnReceived,
@@ -110,6 +110,7 @@ Heard = (
     | OrderAccepted
     | OrderRouted
     | FulfillmentCancelled
+    | Fewer
     | ShipmentDispatched
     | PickShorted
     | ReturnReceived
@@ -119,11 +120,11 @@ Heard = (
     | DefineReservationPolicies
     | BundleCommand
 )
-_FOLDED = frozenset({StockLow, StockRecovered, ReturnReceived}).union(
+_FOLDED = frozenset({StockLow, StockRecovered, LinesReleased, ReturnReceived}).union(
     INVENTORY_EVENTS, PROMISE_EVENTS, POLICY_EVENTS, OUTSIDE_EVENTS, BUNDLE_EVENTS
 )
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
-_FREES: frozenset[type[Event]] = frozenset({StockReleased, StockReturned})
+_FREES: frozenset[type[Event]] = frozenset({StockReleased, LinesReleased, StockReturned})
 _REMINDS: frozenset[type[Event]] = frozenset(
     {
         StockPegged,
@@ -221,15 +222,7 @@ def evolve(state: State, event: Event) -> State:
     if type(event) not in _FOLDED:
         return state
     match event:
-        case (
-            StockReserved()
-            | StockAllocated()
-            | StockBackordered()
-            | StockReleased()
-            | StockIssued()
-            | StockShorted()
-            | StockReturned()
-        ):
+        case _ if isinstance(event, Moving):
             order = evolve_order(state.order, event)
             skus, supplies = moved_skus(state.skus, event, order), state.supplies
             if supplies:
@@ -288,6 +281,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return shelf.correct(_desk(state, heard, at), body)
         case FulfillmentCancelled():
             return progress.cancel(state.order, state.skus, body)
+        case LinesCancelled() | AllocationDeclined():
+            return give_back(state.order, state.skus, body)
         case ShipmentDispatched():
             return progress.dispatch(state.order, state.skus, body)
         case PickShorted():
@@ -325,7 +320,7 @@ def timers(event: Event, at: datetime) -> list[Timer]:
             told = [Timer(claim.order_id, "claims", at) for claim in event.claims]
             # who lost units may have free ones that the terms keep from who won them
             return [*told, Timer(event.stream, "free", at)] if event.cause else told
-        case StockReleased() | StockReturned():
+        case StockReleased() | LinesReleased() | StockReturned():
             skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
             if isinstance(event, StockReleased) and event.waited is not None:
                 skus |= dict.fromkeys(event.waited)
@@ -348,12 +343,11 @@ def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
 
 
 def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
-    if state.order.status != "new":
+    if state.order.status != "new" or not (lines := as_ordered(accepted, state.order.cut)):
         return []  # a repeat, or cancelled before it was heard of
     policy = policy_of(state.policies or NO_POLICIES, accepted)
     if (unpacked := bundles.unpack(accepted, state.skus, at, policy)) is not None:
         return [unpacked]
-    lines = as_ordered(accepted)
     order = OrderPart(
         pending=lines,
         since=at,

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TypeAlias, cast, get_args
 
 from libs.events.bundles import KitAssembled, KitTakenApart
+from libs.events.changes import LinesReleased
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import (
@@ -72,6 +73,7 @@ _MOVES: frozenset[type[Event]] = frozenset(
         StockBackordered,
         StockAllocated,
         StockReleased,
+        LinesReleased,
         StockIssued,
         StockShorted,
         StockReturned,

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from libs.events.bundles import BundlesUnpacked
+from libs.events.changes import LinesReleased
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
     AllocationFailed,
@@ -24,7 +25,7 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
-from libs.events.order import Destination, LineQuantity, Sealed, Unpacked
+from libs.events.order import Destination, LineQuantity, Sealed, Unpacked, in_parts
 from libs.events.policy import BackorderLapsed, OrderPolicy
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
@@ -46,6 +47,7 @@ Moving = (
     | StockBackordered
     | StockAllocated
     | StockReleased
+    | LinesReleased
     | StockIssued
     | StockShorted
     | StockReturned
@@ -89,6 +91,9 @@ class OrderPart:
     promise_id: str | None = None
     """A held promise that it names, until something is promised to it: only of an order with bundles."""
 
+    cut: tuple[LineQuantity, ...] = ()
+    """Cancelled before the order was heard of."""
+
     @property
     def asked(self) -> tuple[LineQuantity, ...]:
         """The pending units that routing is asked about."""
@@ -99,11 +104,12 @@ NEW_ORDER = OrderPart()
 _LINES = TypeAdapter(tuple[LineQuantity, ...])
 
 
-def as_ordered(accepted: OrderAccepted) -> tuple[LineQuantity, ...]:
-    """An order's lines, without what inventory has no use for."""
-    return _LINES.validate_python(
+def as_ordered(accepted: OrderAccepted, cut: tuple[LineQuantity, ...] = ()) -> tuple[LineQuantity, ...]:
+    """An order's lines, without what inventory has no use for, and without what was cancelled before."""
+    lines = _LINES.validate_python(
         [{"line": x.line, "sku": x.sku, "quantity": x.quantity} for x in accepted.lines]
     )
+    return minus(lines, cut) if cut else lines
 
 
 def as_quantities(lines: Iterable[LineQuantity]) -> tuple[LineQuantity, ...]:
@@ -147,7 +153,7 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
     """The order after an event of its own stream."""
     match event:
         case BundlesUnpacked():
-            return _unpacked(event)
+            return _unpacked(event, order.cut)
         case StockReserved():
             return _promised(order, event, "reserved")
         case StockAllocated():
@@ -159,6 +165,10 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
         case BackorderLapsed():
             return replace(order, status="lapsing")
         case StockReleased():
+            return _released(order, event)
+        case LinesReleased():
+            if order.status == "new":
+                return replace(order, cut=plus(order.cut, event.lines))
             return _released(order, event)
         case StockShorted():
             return replace(
@@ -182,8 +192,10 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             )
 
 
-def _unpacked(event: BundlesUnpacked) -> OrderPart:
+def _unpacked(event: BundlesUnpacked, cut: tuple[LineQuantity, ...]) -> OrderPart:
     pending = (*event.others, *[part for line in event.bundles for part in as_quantities(line.parts)])
+    if cut:
+        pending = minus(pending, in_parts(event.bundles, cut))
     return OrderPart(
         status="unpacked",
         since=event.since,
@@ -244,10 +256,10 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
     )
 
 
-def _released(order: OrderPart, event: StockReleased) -> OrderPart:
+def _released(order: OrderPart, event: StockReleased | LinesReleased) -> OrderPart:
     pending = minus(order.pending, event.lines)
     status: Status = order.status
-    if event.cause == "cancelled":
+    if isinstance(event, StockReleased) and event.cause == "cancelled":
         assert not pending, "a cancelled order still waits for units"
         status = "closed"
     elif not pending:

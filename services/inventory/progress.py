@@ -6,6 +6,7 @@ from libs.events.inventory import StockAllocated
 from libs.events.routing import OrderRouted
 from services.inventory import waiting
 from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
+from services.inventory.fewer import asked_again
 from services.inventory.order import Moving, OrderPart, evolve_order
 from services.inventory.reserve import complete, promise
 from services.inventory.stock import Skus
@@ -37,10 +38,7 @@ def cancel(order: OrderPart, skus: Skus, cancelled: FulfillmentCancelled) -> lis
     released = release(cancelled.order_id, order, skus, cancelled)
     if cancelled.cause == "unroutable" and not (released.lines or released.movements):
         return []
-    after, left = _folded(order, skus, released)
-    if not released.lines or not after.pending:
-        return [released]
-    return [released, next_round(cancelled.order_id, after, left)]
+    return [released, *asked_again(order, skus, released)]
 
 
 def dispatch(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched) -> list[Event]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from libs.events.bundles import BundleCommand, BundleEvent
+from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
 from libs.events.contract import Contract
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
@@ -67,19 +68,19 @@ def streams_of_sku(body: Contract, home: SkuPart) -> tuple[str, ...]:
 def named_skus(body: Contract) -> Iterable[str]:
     """SKUs that an order's event names, heard or inventory's own."""
     match body:
-        case OrderAccepted():
+        case OrderAccepted() | StockBackordered() | LinesCancelled():
             return [line.sku for line in body.lines]
         case StockReserved():
             return [line.sku for line in (*body.lines, *(body.later or ()))]
-        case OrderRouted() | StockAllocated():
+        case OrderRouted() | StockAllocated() | AllocationDeclined():
             return [line.sku for node in body.nodes for line in node.lines]
         case ReturnReceived():
             return [unit.sku for unit in body.units]
         case StockIssued() | StockReturned():
             return [movement.sku for movement in body.movements]
-        case StockReleased() | StockShorted():
+        case StockReleased() | LinesReleased() | StockShorted():
             return [*(line.sku for line in body.lines), *(movement.sku for movement in body.movements)]
-        case FulfillmentCancelled() | ShipmentDispatched() | PickShorted() | StockBackordered():
+        case FulfillmentCancelled() | ShipmentDispatched() | PickShorted():
             return [line.sku for line in body.lines]
         case HoldStock() | PromiseHeld():
             return [line.sku for line in body.lines]
@@ -102,7 +103,7 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
             later = event.later if isinstance(event, StockReserved) else None
             for line in event.lines if later is None else (*event.lines, *later):
                 by_sku.setdefault(line.sku, [])
-        case StockReleased():
+        case StockReleased() | LinesReleased():
             for line in event.lines:
                 by_sku.setdefault(line.sku, [])
         case _:  # at nodes alone: claims stay as they are

@@ -10,6 +10,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, assert_never, cast
 
+from libs.events.changes import LinesCancelled
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import (
@@ -41,6 +42,7 @@ from libs.events.routing import OrderRouted
 HEARS: tuple[type[Event], ...] = (
     OrderAccepted,
     OrderClosed,
+    LinesCancelled,
     StockBackordered,
     OrderRouted,
     FulfillmentReleased,
@@ -60,6 +62,7 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
 
 Reached: TypeAlias = (
     OrderClosed
+    | LinesCancelled
     | StockBackordered
     | OrderRouted
     | FulfillmentReleased
@@ -201,6 +204,12 @@ def _closed(event: OrderClosed) -> Letter | None:
     return Letter("cancelled", None, _facts(cause=event.outcome))
 
 
+def _fewer(event: LinesCancelled) -> Letter:
+    skus = list(dict.fromkeys(units.sku for units in event.lines))
+    units = _facts(cause="lines", cancelled_units=sum(units.quantity for units in event.lines))
+    return Letter("cancelled", event.cancellation_id, (*units, *_listed("sku", skus)))
+
+
 def _backordered(event: StockBackordered) -> Letter:
     skus = list(dict.fromkeys(shortage.sku for shortage in event.short))
     return Letter("backordered", None, _listed("sku", skus))
@@ -225,6 +234,7 @@ def _refunded(event: RefundRequested) -> Letter:
 
 _LETTERS: dict[type[Event], Callable[[Any], Letter | None]] = {
     OrderClosed: _closed,
+    LinesCancelled: _fewer,
     StockBackordered: _backordered,
     OrderRouted: lambda _: Letter("routed"),
     FulfillmentReleased: lambda _: Letter("picking"),
@@ -283,6 +293,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _settle(state, heard, body)
         case (
             OrderClosed()
+            | LinesCancelled()
             | StockBackordered()
             | OrderRouted()
             | FulfillmentReleased()

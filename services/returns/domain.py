@@ -6,35 +6,33 @@ before it is heard is remembered, and requested when it comes. Ids: RMAs `{order
 `{rma_id}-refund-{n}` and `{order_id}-refund-{cause}`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, TypeAlias, assert_never, cast
+from typing import TypeAlias, assert_never, cast
 
+from libs.events.changes import LinesCancelled
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCompleted, ShipmentDelivered
 from libs.events.intake import OrderAccepted
-from libs.events.order import LineQuantity, Unpacked
-from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
     AuthorisedLine,
     AuthoriseReturn,
     Disposition,
     ReceiveReturn,
-    RefundRequested,
     ReturnAuthorised,
     ReturnClosed,
     ReturnedUnits,
     ReturnReceived,
     ReturnWindowOpened,
 )
-from services.returns.parts import as_parts, worth_minor
+from services.returns.parts import as_parts
+from services.returns.state import State, cut_off, lost, owed_for, plus, refunds
 
 # What it hears ------------------------------------------------------------------------------------------
 
-HEARS: tuple[type[Event], ...] = (OrderAccepted, ShipmentDelivered, FulfillmentCompleted)
+HEARS: tuple[type[Event], ...] = (OrderAccepted, ShipmentDelivered, LinesCancelled, FulfillmentCompleted)
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     OrderAccepted: (
         "channel",
@@ -48,187 +46,14 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
 }
 """What returns has no use for in it."""
 
-Heard: TypeAlias = OrderAccepted | ShipmentDelivered | FulfillmentCompleted | AuthoriseReturn | ReceiveReturn
-Cause: TypeAlias = Literal["returned", "lost", "cancelled", "unroutable"]
-
-# State --------------------------------------------------------------------------------------------------
-
-
-@record
-class Terms:
-    """What the customer was charged, in the currency's minor unit."""
-
-    currency: str
-    paid: bool
-    """Not on account: the money was there before the goods went."""
-    unit_prices_minor: dict[int, int]
-    """By line."""
-    charges_minor: int
-    total_minor: int
-    """What the customer pays: as the channel said it, else goods and charges. Refunds never exceed it."""
-
-
-@record
-class Owed:
-    """Units to be refunded. The amount follows from the terms."""
-
-    refund_id: str
-    cause: Cause
-    lines: tuple[LineQuantity, ...]
-    rma_id: str | None = None
-    whole_order: bool = False
-    """Nothing of the order arrived: its charges (postage) are owed too."""
-
-
-@record
-class Rma:
-    """One return authorisation: units by line, that may come and that came."""
-
-    authorised: dict[int, int]
-    received: dict[int, int] = field(default_factory=dict)
-    receipts: int = 0
-
-
-@record
-class State:
-    """One order, as far as coming back goes."""
-
-    terms: Terms | None = None
-    skus: dict[int, str] = field(default_factory=dict)
-    """By line, of delivered lines."""
-    delivered: dict[int, int] = field(default_factory=dict)
-    shipments: tuple[str, ...] = ()
-    """Those whose delivery was answered."""
-    rmas: dict[str, Rma] = field(default_factory=dict)
-    owed: tuple[Owed, ...] = ()
-    """What came before the prices."""
-    refunds_minor: dict[str, int] = field(default_factory=dict)
-    """Requested, by refund id."""
-    bundles: Unpacked | None = None
-    """Ordered lines that were delivered as lines of their parts."""
-    refunded: dict[int, int] = field(default_factory=dict)
-    """Units by line, of an order with bundles."""
-
-
-INITIAL = State()
-
-# evolve -------------------------------------------------------------------------------------------------
-
-
-def evolve(state: State, event: Event) -> State:
-    match event:
-        case OrderAccepted():
-            return state if state.terms else _priced(state, event)
-        case FulfillmentCompleted():
-            # Its answer needs the prices. With them it is an event of our own; without, it is remembered.
-            known = {owed.refund_id for owed in state.owed}
-            owed = () if state.terms else tuple(o for o in _lost(event) if o.refund_id not in known)
-            if event.bundles is not None and state.bundles is None:
-                state = replace(state, bundles=event.bundles)
-            return replace(state, owed=(*state.owed, *owed)) if owed else state
-        case ReturnWindowOpened():
-            return replace(
-                state,
-                skus={**state.skus, **{units.line: units.sku for units in event.lines}},
-                delivered=_plus(state.delivered, event.lines),
-                shipments=(*state.shipments, event.shipment_id),
-                bundles=state.bundles or event.bundles,
-            )
-        case ReturnAuthorised():
-            rma = Rma(authorised=_plus({}, event.lines))
-            return replace(state, rmas={**state.rmas, event.rma_id: rma})
-        case ReturnReceived():
-            return _received(state, event)
-        case RefundRequested():
-            return replace(
-                state,
-                owed=tuple(owed for owed in state.owed if owed.refund_id != event.refund_id),
-                refunds_minor={**state.refunds_minor, event.refund_id: event.amount_minor},
-                refunded=_plus(state.refunded, event.lines) if state.bundles else state.refunded,
-            )
-        case _:
-            return state
-
-
-def _priced(state: State, order: OrderAccepted) -> State:
-    """With the prices known, only what will be paid back is owed, as if they had been known before."""
-    after = State(
-        _terms(order),
-        state.skus,
-        state.delivered,
-        state.shipments,
-        state.rmas,
-        state.owed,
-        state.refunds_minor,
-        state.bundles,
-        state.refunded,
-    )
-    if not state.owed:
-        return after
-    paid_back = {
-        event.refund_id
-        for event in _refunds(after, order.order_id, after.owed)
-        if isinstance(event, RefundRequested)
-    }
-    return replace(after, owed=tuple(owed for owed in after.owed if owed.refund_id in paid_back))
-
-
-def _terms(order: OrderAccepted) -> Terms:
-    charges = goods = 0
-    unit_prices_minor: dict[int, int] = {}
-    for charge in order.charges:
-        charges += charge.amount_minor
-    for line in order.lines:
-        unit_prices_minor[line.line] = line.unit_price_minor
-        goods += line.unit_price_minor * line.quantity
-    return Terms(
-        currency=order.currency,
-        # Pending when submitted, accepted now: the hold on its payment was released.
-        paid=order.payment != "on_account",
-        unit_prices_minor=unit_prices_minor,
-        charges_minor=charges,
-        total_minor=goods + charges if order.total_minor is None else order.total_minor,
-    )
-
-
-def _plus(units_by_line: Mapping[int, int], lines: Iterable[LineQuantity | ReturnedUnits]) -> dict[int, int]:
-    after = dict(units_by_line)
-    for units in lines:
-        after[units.line] = after.get(units.line, 0) + units.quantity
-    return after
-
-
-def _lost(completed: FulfillmentCompleted) -> tuple[Owed, ...]:
-    """What a completed order owes to one who paid: one refund a cause."""
-    causes: tuple[tuple[Cause, tuple[LineQuantity, ...]], ...] = (
-        ("lost", completed.lost),
-        ("cancelled", completed.cancelled),
-        ("unroutable", completed.unroutable),
-    )
-    owed: list[Owed] = []
-    for cause, lines in causes:
-        if lines:
-            whole = not completed.delivered and not owed
-            refund_id = f"{completed.order_id}-refund-{cause}"
-            owed.append(Owed(refund_id, cause, lines, whole_order=whole))
-    return tuple(owed)
-
-
-def _returned(state: State, received: ReturnReceived) -> Owed:
-    number = state.rmas[received.rma_id].receipts + 1
-    total = _plus({}, received.units)
-    lines = tuple(
-        LineQuantity(line=line, sku=state.skus[line], quantity=quantity) for line, quantity in total.items()
-    )
-    return Owed(f"{received.rma_id}-refund-{number}", "returned", lines, rma_id=received.rma_id)
-
-
-def _received(state: State, event: ReturnReceived) -> State:
-    rma = state.rmas[event.rma_id]
-    owed = state.owed if state.terms else (*state.owed, _returned(state, event))
-    rma = replace(rma, received=_plus(rma.received, event.units), receipts=rma.receipts + 1)
-    return replace(state, rmas={**state.rmas, event.rma_id: rma}, owed=owed)
-
+Heard: TypeAlias = (
+    OrderAccepted
+    | ShipmentDelivered
+    | LinesCancelled
+    | FulfillmentCompleted
+    | AuthoriseReturn
+    | ReceiveReturn
+)
 
 # decide -------------------------------------------------------------------------------------------------
 
@@ -237,9 +62,11 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
     body = cast(Heard, heard.body)
     match body:
         case OrderAccepted():
-            return _refunds(state, body.order_id, state.owed) if state.owed else []
+            return refunds(state, body.order_id, state.owed) if state.owed else []
         case FulfillmentCompleted():
-            return _refunds(state, body.order_id, _lost(body)) if state.terms else []
+            return refunds(state, body.order_id, lost(state, body)) if state.terms else []
+        case LinesCancelled():
+            return refunds(state, body.order_id, [cut_off(body)]) if state.terms else []
         case ShipmentDelivered():
             if body.shipment_id in state.shipments:
                 return []
@@ -256,46 +83,6 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _receive(state, heard, body)
         case _:
             assert_never(body)
-
-
-def _refunds(state: State, order_id: str, owed: Iterable[Owed]) -> list[Event]:
-    """Requests for what is owed and was not requested. Nothing is paid back that was not charged."""
-    terms = state.terms
-    assert terms is not None, f"a refund of {order_id} is worked out before its prices are known"
-    left_minor = terms.total_minor - sum(state.refunds_minor.values())
-    events: list[Event] = []
-    refunded = state.refunded
-    for due in owed:
-        if due.refund_id in state.refunds_minor or (due.cause != "returned" and not terms.paid):
-            continue
-        amount = sum(
-            worth_minor(
-                state.bundles,
-                units.line,
-                refunded.get(units.line, 0),
-                units.quantity,
-                terms.unit_prices_minor,
-            )
-            for units in due.lines
-        )
-        amount = min(amount + (terms.charges_minor if due.whole_order else 0), left_minor)
-        if amount <= 0:
-            continue
-        left_minor -= amount
-        if state.bundles:
-            refunded = _plus(refunded, due.lines)
-        events.append(
-            RefundRequested(
-                order_id=order_id,
-                refund_id=due.refund_id,
-                rma_id=due.rma_id,
-                amount_minor=amount,
-                currency=terms.currency,
-                cause=due.cause,
-                lines=due.lines,
-            )
-        )
-    return events
 
 
 def _refuse(heard: Envelope[Contract], code: str, message: str, next_step: str) -> list[Event]:
@@ -373,7 +160,7 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
     received_now = ReturnReceived(order_id=body.order_id, rma_id=body.rma_id, node=body.node, units=returned)
     events: list[Event] = [received_now]
     if state.terms:
-        events += _refunds(state, body.order_id, [_returned(state, received_now)])
-    if _plus(rma.received, returned) == rma.authorised:
+        events += refunds(state, body.order_id, [owed_for(state, received_now)])
+    if plus(rma.received, returned) == rma.authorised:
         events.append(ReturnClosed(order_id=body.order_id, rma_id=body.rma_id))
     return events

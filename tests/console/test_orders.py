@@ -143,7 +143,13 @@ async def test_hostile_texts_are_shown_as_text_and_a_viewer_changes_nothing(desk
         await page.goto(f"/orders/{order_id}")
         await expect(page.locator("h1")).to_contain_text("held")
         for role in ("link", "button"):
-            for name in ("Release payment …", "Cancel …", "Show the contact", "Link for the customer"):
+            for name in (
+                "Release payment …",
+                "Change …",
+                "Cancel …",
+                "Show the contact",
+                "Link for the customer",
+            ):
                 assert await page.locator("main").get_by_role(role, name=name, exact=True).count() == 0, name
         await page.goto("/orders?q=onerror")
         await expect(page.locator("main")).to_contain_text("does not see personal data")

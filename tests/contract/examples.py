@@ -6,6 +6,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 
 from libs.events.contract import Contract
 from tests.contract.example_bundles import BUNDLES
+from tests.contract.example_changes import CHANGES
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
 from tests.contract.example_policies import POLICIES
@@ -15,6 +16,7 @@ from tests.contract.example_supply import SUPPLY
 
 _GROUPS: tuple[Pairs, ...] = (
     INTAKE,
+    CHANGES,
     STOCK,
     PROMISES,
     SUPPLY,

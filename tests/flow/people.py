@@ -1,7 +1,9 @@
 """Who acts on a world from outside: a shop, a warehouse, a carrier. They send commands, nothing else."""
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
+from libs.events.changes import LinesCancelled
 from libs.events.fulfillment import (
     ConfirmPack,
     ConfirmPick,
@@ -19,6 +21,7 @@ from libs.events.ids import order_id
 from libs.events.intake import SubmitOrder
 from libs.events.inventory import ReceiveStock
 from libs.events.order import Destination, OrderLine
+from libs.events.refusal import CommandRefused
 from libs.events.routing import DefineNode
 from tests.flow.world import START, TENANT, World
 
@@ -63,28 +66,54 @@ class Warehouse:
     def __init__(self, world: World) -> None:
         self.world = world
         self._done: set[str] = set()
+        self._picks: dict[UUID, str] = {}
+        """Command id → fulfillment order."""
 
     async def pick(self, *, short: Mapping[str, int] | None = None) -> int:
-        """Pick what is released; `short` units of a SKU are not found."""
+        """Pick what is released and was not taken off again; `short` units of a SKU are not found. A pick
+        that a cancellation has overtaken is made again."""
         missing = dict(short or {})
+        self._done -= {
+            self._picks.pop(refused.command_id, "")
+            for refused in self.world.events(CommandRefused)
+            if isinstance(refused, CommandRefused) and refused.code == "lines_cancelled"
+        }
+        off = self._taken_off()
         work = [e for e in self.world.events(FulfillmentReleased) if isinstance(e, FulfillmentReleased)]
         work = [e for e in work if e.fulfillment_order_id not in self._done]
         for released in work:
             picks = []
             for line in released.lines:
-                lacking = min(line.quantity, missing.get(line.sku, 0))
+                asked = line.quantity - off.get((released.fulfillment_order_id, line.line), 0)
+                if not asked:
+                    continue
+                lacking = min(asked, missing.get(line.sku, 0))
                 missing[line.sku] = missing.get(line.sku, 0) - lacking
-                picks.append(Pick(line=line.line, picked=line.quantity - lacking, short=lacking))
+                picks.append(Pick(line=line.line, picked=asked - lacking, short=lacking))
             self._done.add(released.fulfillment_order_id)
-            await self.world.send(
+            if not picks:
+                continue
+            [id_] = await self.world.send(
                 ConfirmPick(
                     order_id=released.order_id,
                     fulfillment_order_id=released.fulfillment_order_id,
                     picks=tuple(picks),
                 )
             )
+            self._picks[id_] = released.fulfillment_order_id
         await self.world.settle()
         return len(work)
+
+    def _taken_off(self) -> dict[tuple[str, int], int]:
+        """Units by fulfillment order and line that were cancelled before the pick."""
+        off: dict[tuple[str, int], int] = {}
+        for cancelled in self.world.events(LinesCancelled):
+            assert isinstance(cancelled, LinesCancelled)
+            for work in cancelled.work:
+                for line in work.lines:
+                    key = (work.fulfillment_order_id, line.line)
+                    off[key] = off.get(key, 0) + line.quantity
+        return off
 
     async def pack(self) -> None:
         for picked in self.world.events(PickConfirmed):

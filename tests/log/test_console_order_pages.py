@@ -13,6 +13,7 @@ import httpx2
 import pytest_asyncio
 from fastapi import FastAPI
 
+from libs.events.changes import NoteAdded
 from libs.events.contract import Command, Event
 from libs.events.envelope import Envelope
 from libs.events.intake import CancelOrder, Hold, OrderAccepted, OrderHeld, ReleaseHold
@@ -24,7 +25,7 @@ from libs.runtime.links import Link, write_link
 from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
 from services.console.contacts import Contacts
-from services.console.history import History
+from services.console.history import History, ReadFrom
 from services.console.queries import Queries
 from services.console.saved_views import SavedViews
 from services.console.search.entries import entries
@@ -38,6 +39,7 @@ from services.console.web.sessions import Session
 from services.console.web.shell import Shell
 from services.console.web.site import AboutOrders, Site
 from services.console.website import add_pages, open_site
+from tests.console_changes import changed_by_support
 from tests.console_database import by_stage, console_dsn
 from tests.console_lives import LIVES, terms
 from tests.console_parts import envelopes
@@ -56,10 +58,18 @@ class Sent:
     outcome: Outcome = field(default_factory=lambda: Outcome(True, "Done.", shown=True))
     commands: list[tuple[str, Command, str]] = field(default_factory=list)
 
+    calls: list[tuple[str, str, object]] = field(default_factory=list)
+
     async def send(
         self, session: Session, command: Command, *, reason: str = "", id_: UUID | None = None
     ) -> Outcome:
         self.commands.append((session.actor, command, reason))
+        return self.outcome
+
+    async def call(
+        self, session: Session, stage: str, method: str, path: str, *, body: object = None
+    ) -> Outcome:
+        self.calls.append((session.actor, path, body))
         return self.outcome
 
 
@@ -111,16 +121,29 @@ def published() -> dict[str, list[Envelope[Event]]]:
         )
     ]
     topics["intake"] += envelopes("intake", held, first=len(topics["intake"]) + 1)
+    changed = changed_by_support("changed")
+    for stage, events in (
+        ("intake", changed["intake"][:9]),
+        ("inventory", changed["inventory"]),
+        ("fulfillment", changed["fulfillment"][:4]),
+    ):
+        topics[stage] += envelopes(stage, events, first=len(topics[stage]) + 1)
     return topics
 
 
-async def from_topics(topic: str, partition: int, offset: int) -> Sequence[Record]:
-    events = published()[topic.split(".")[1]]
-    return [record(event, topic, n) for n, event in enumerate(events)][offset : offset + 5]
+def reading(topics: Mapping[str, Sequence[Envelope[Event]]]) -> ReadFrom:
+    async def from_topics(topic: str, partition: int, offset: int) -> Sequence[Record]:
+        events = topics[topic.split(".")[1]]
+        return [record(event, topic, n) for n, event in enumerate(events)][offset : offset + 5]
+
+    return from_topics
 
 
 async def sealed(keyring: MemoryKeyring, event: Envelope[Event]) -> Envelope[Event]:
     body = event.body
+    if isinstance(body, NoteAdded):
+        note = await keyring.seal(event.tenant, "c:17850", event.stream, {"note": f"Rang. {HOSTILE}"})
+        return replace(event, body=body.model_copy(update={"note": note}))
     if event.stream not in PEOPLE or not isinstance(body, OrderAccepted | OrderHeld):
         return event
     contact = await keyring.seal(event.tenant, f"o:{event.stream}", event.stream, PEOPLE[event.stream])
@@ -146,7 +169,9 @@ async def world(console_dsn: str) -> AsyncIterator[World]:
             return {(f"oms.{stage}.events", 0): len(events) for stage, events in topics.items()}
 
         queries = Queries(pool)
-        about = AboutOrders(Contacts(queries, keyring), History(from_topics), SavedViews(pool), Looks(pool))
+        about = AboutOrders(
+            Contacts(queries, keyring), History(reading(topics)), SavedViews(pool), Looks(pool)
+        )
         shell = Shell(config, Assets())
         site = await open_site(config, pool, queries, ends, about, shell, stack)
         sent = Sent()
@@ -189,7 +214,7 @@ async def test_a_page_has_a_next_and_the_export_has_all(world: World) -> None:
     answer = await browser.client.get("/orders.csv")
     lines = answer.text.splitlines()
     assert answer.headers["content-type"].startswith("text/csv")
-    assert len(lines) == 1 + 6
+    assert len(lines) == 1 + 7
     assert lines[0].startswith("order_id,status,channel")
     held = await browser.client.get("/orders.csv?status=held")
     assert "HELD-1" in held.text

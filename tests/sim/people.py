@@ -12,6 +12,14 @@ from random import Random
 from uuid import UUID, uuid5
 
 from libs.events.catalogue import encode
+from libs.events.changes import (
+    AddNote,
+    CancelLines,
+    HoldPlaced,
+    LinesCancelled,
+    LineUnits,
+    PlaceHold,
+)
 from libs.events.contract import Command, Contract
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import (
@@ -33,6 +41,7 @@ from libs.events.inventory import AdjustStock, ReceiveStock
 from libs.events.notifications import MessageRequested, RecordMessageOutcome
 from libs.events.order import Sealed
 from libs.events.promise import HoldStock, ReleasePromise, Wanted
+from libs.events.refusal import CommandRefused
 from libs.events.returns import (
     AuthoriseReturn,
     InspectedUnits,
@@ -84,6 +93,10 @@ class People:
     """Records sent that nobody can be told about; each is to be parked once."""
     pending: int = 0
     _heard: dict[tuple[str, int], int] = field(default_factory=dict)
+    _asked: dict[str, dict[int, int]] = field(default_factory=dict)
+    """What each fulfillment order asks for, by line: less where lines were cancelled."""
+    _picks: dict[UUID, ConfirmPick] = field(default_factory=dict)
+    """As they were sent, by command id."""
 
     def __post_init__(self) -> None:
         self.broker.on_append.append(self._appended)
@@ -135,6 +148,24 @@ class People:
             cancel = CancelOrder(order_id=submitted.order_id)
             later = at + dice.choice((0.02, 0.5, 5.0, 60.0, 600.0)) * dice.random()
             self.send(cancel, f"cancel {number} {change_of_mind}", at=later)
+        self._change(number, submitted, at)
+
+    def _change(self, number: int, submitted: SubmitOrder, at: float) -> None:
+        """Now and then support cancels a line, holds the order or writes something on it."""
+        dice, of = Random(f"change {self.seed} {number}"), submitted.order_id
+        for nth in range(dice.choice((0, 0, 0, 1, 1, 2))):
+            line = dice.choice(submitted.lines)
+            units = LineUnits(line=line.line, quantity=dice.randint(1, line.quantity))
+            what = dice.choice(
+                (
+                    CancelLines(order_id=of, lines=(units,)),
+                    CancelLines(order_id=of, lines=(units,)),
+                    PlaceHold(order_id=of, hold=dice.choice(("fraud", "wait")), message="Ask first."),
+                    AddNote(order_id=of, note=_CONTACT),
+                )
+            )
+            later = at + dice.choice((0.02, 0.1, 0.5, 2.0, 5.0, 60.0)) * dice.random()
+            self.send(what, f"change {number} {nth}", at=later)
 
     def _hold(self, number: int, submitted: SubmitOrder, at: float) -> SubmitOrder:
         """A basket is held for the order, shortly before it, or after it; its end comes near, too."""
@@ -166,7 +197,7 @@ class People:
         if dice.random() < 0.3 and self.faults.count("record from nobody", "people"):
             self._send_unreadable(number, moment)
 
-    def send(self, command: Command, what: str, *, at: float | None = None) -> None:
+    def send(self, command: Command, what: str, *, at: float | None = None) -> UUID:
         """Send a command some time later, perhaps several times; `what` names it, and so its id."""
         id_ = uuid5(_IDS, f"{self.seed} {what}")
         dice = Random(f"client {self.seed} {what}")
@@ -185,6 +216,7 @@ class People:
             later = moment + (dice.choice((0.001, 0.3, 10.0)) * dice.random() if repeat else 0.0)
             self.pending += 1
             self.broker.loop.call_at(later, self._publish, sent)
+        return id_
 
     def _publish(self, sent: Sent) -> None:
         envelope = sent.envelope
@@ -252,6 +284,17 @@ class People:
                         ReleaseHold(order_id=event.order_id, hold=hold.name),
                         f"release {event.order_id} {hold.name}",
                     )
+            case HoldPlaced():
+                self.send(
+                    ReleaseHold(order_id=event.order_id, hold=event.hold),
+                    f"release {event.order_id} {event.hold} {self._next(event.order_id)}",
+                )
+            case LinesCancelled():
+                for work in event.work:
+                    for line in work.lines:
+                        self._asked[work.fulfillment_order_id][line.line] -= line.quantity
+            case CommandRefused(code="lines_cancelled"):
+                self._pick_again(self._picks[event.command_id])
             case ReturnWindowOpened():
                 self._return(event)
             case ReturnAuthorised():
@@ -280,6 +323,7 @@ class People:
 
     def _pick(self, released: FulfillmentReleased) -> None:
         id_ = released.fulfillment_order_id
+        self._asked[id_] = {line.line: line.quantity for line in released.lines}
         dice, picks = self._dice(id_), []
         for line in released.lines:
             short = dice.randint(1, line.quantity) if dice.random() < 0.12 else 0
@@ -295,7 +339,20 @@ class People:
                 )
             )
         confirm = ConfirmPick(order_id=released.order_id, fulfillment_order_id=id_, picks=tuple(picks))
-        self.send(confirm, f"pick {id_}")
+        self._picks[self.send(confirm, f"pick {id_}")] = confirm
+
+    def _pick_again(self, refused: ConfirmPick) -> None:
+        """Without what was cancelled meanwhile: what is asked for is all found now."""
+        id_ = refused.fulfillment_order_id
+        picks = tuple(Pick(line=line, picked=units) for line, units in self._asked[id_].items() if units)
+        if picks:
+            again = ConfirmPick(order_id=refused.order_id, fulfillment_order_id=id_, picks=picks)
+            self._picks[self.send(again, f"pick {id_} of {sum(p.picked for p in picks)}")] = again
+
+    def _next(self, order_id: str) -> int:
+        """How many holds were placed on the order by hand so far, this one counted."""
+        self._heard[f"holds {order_id}", 0] = self._heard.get((f"holds {order_id}", 0), 0) + 1
+        return self._heard[f"holds {order_id}", 0]
 
     def _carry(self, shipped: ShipmentDispatched) -> None:
         status = "lost" if self._dice(shipped.shipment_id).random() < 0.12 else "delivered"
@@ -332,6 +389,9 @@ _ANSWERED = {
         PackConfirmed,
         ShipmentDispatched,
         OrderHeld,
+        HoldPlaced,
+        LinesCancelled,
+        CommandRefused,
         ReturnWindowOpened,
         ReturnAuthorised,
         MessageRequested,

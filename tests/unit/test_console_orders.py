@@ -24,6 +24,7 @@ from services.console.sentences import claim_sentence, money, sentence
 from services.console.standing import STATUSES, line_standings, milestones, returned_units, status
 from services.console.stored import read_state, write_state
 from tests.console_bundles import boxed, made
+from tests.console_changes import changed_by_support
 from tests.console_lives import LIVES, Life, cancelled, delivered, receipts, troubled
 from tests.console_parts import at, baskets, envelopes
 from tests.contract.example_policies import POLICIES
@@ -254,7 +255,7 @@ def test_who_waits_under_a_policy_is_told_of() -> None:
 
 
 def test_every_event_of_an_order_has_its_sentence() -> None:
-    lives: list[Callable[[str], Life]] = [*LIVES.values(), boxed]
+    lives: list[Callable[[str], Life]] = [*LIVES.values(), boxed, changed_by_support]
     told = {e.body.TYPE: e.body for life in lives for e in in_order(life(ORDER))}
     of_orders = {event.TYPE for events in EVENTS.values() for event in events if event.stream is not None}
     outside = {

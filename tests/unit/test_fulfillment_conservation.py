@@ -30,6 +30,7 @@ from libs.events.order import Destination, LineQuantity, NodeLines, Reason
 from libs.events.refusal import CommandRefused
 from libs.events.routing import OrderUnroutable
 from services.fulfillment import domain
+from services.fulfillment.state import INITIAL, State
 from tests import spec
 
 ORDER = "order-1"
@@ -98,9 +99,9 @@ class World:
         return True
 
     @property
-    def state(self) -> domain.State:
-        state = self.life.parts.get(ORDER, domain.INITIAL)
-        assert isinstance(state, domain.State)
+    def state(self) -> State:
+        state = self.life.parts.get(ORDER, INITIAL)
+        assert isinstance(state, State)
         return state
 
     def source(self) -> None:

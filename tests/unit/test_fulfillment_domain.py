@@ -34,6 +34,7 @@ from libs.events.policy import BackorderLapsed
 from libs.events.refusal import CommandRefused
 from libs.events.routing import OrderUnroutable
 from services.fulfillment import domain
+from services.fulfillment.state import INITIAL, evolve
 from tests.spec import NOON, Spec, given
 
 ORDER = "order-1"
@@ -412,7 +413,7 @@ def test_unroutable_shorts_leave_the_rest_going() -> None:
 
 def test_what_it_does_not_know_leaves_the_state_alone() -> None:
     foreign: Event = allocated(at_node("north", units(1, 1)))
-    assert domain.evolve(domain.INITIAL, foreign) is domain.INITIAL
+    assert evolve(INITIAL, foreign) is INITIAL
 
 
 # What waits for stock

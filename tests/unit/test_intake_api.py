@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from libs.events.changes import AddNote, CancelLines, LineUnits, PlaceHold
 from libs.events.ids import order_id
 from libs.events.intake import CancelOrder, ReleaseHold, SubmitOrder
 from services.intake.api import routes
@@ -109,6 +110,31 @@ async def test_a_cancellation_and_a_release_become_commands(edge: EdgeClient) ->
     ]
 
 
+async def test_what_support_does_to_an_order_becomes_commands(edge: EdgeClient) -> None:
+    path = f"/v1/orders/{ID}"
+    lines = {"lines": [{"line": 2, "quantity": 1}], "reason": "too many"}
+    assert (await edge.call("POST", f"{path}/cancel-lines", lines, role="support")).status_code == 202
+    hold = {"hold": "fraud_review", "message": "Ask the bank."}
+    assert (await edge.call("POST", f"{path}/holds", hold, role="operator")).status_code == 202
+    note = {"text": "Ada rang: <b>the blue one</b>\u202e", "customer_id": "7"}
+    assert (await edge.call("POST", f"{path}/notes", note, role="support")).status_code == 202
+    cancel, place, written = edge.kept.commands()
+    assert cancel == CancelLines(order_id=ID, lines=(LineUnits(line=2, quantity=1),), reason="too many")
+    assert place == PlaceHold(order_id=ID, **hold)
+    assert isinstance(written, AddNote)
+    assert written.note.subject == "c:7"
+    assert await edge.keyring.open(TENANT, ID, written.note) == {"note": note["text"]}
+    assert b"Ada" not in repr(edge.kept.records).encode()
+
+
+@pytest.mark.parametrize("text", ["", "a\x00b", "x" * 2001, 7])
+async def test_a_note_that_cannot_be_kept_is_told_so(edge: EdgeClient, text: object) -> None:
+    answer = await edge.call("POST", f"/v1/orders/{ID}/notes", {"text": text}, role="support")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["where"] == "body.text"
+    assert edge.kept.records == []
+
+
 @pytest.mark.parametrize(
     ("path", "role", "status"),
     [
@@ -116,6 +142,9 @@ async def test_a_cancellation_and_a_release_become_commands(edge: EdgeClient) ->
         ("/v1/orders", "viewer", 403),
         ("/v1/orders", "support", 403),
         (f"/v1/orders/{ID}/cancel", "viewer", 403),
+        (f"/v1/orders/{ID}/cancel-lines", "viewer", 403),
+        (f"/v1/orders/{ID}/holds", "support", 403),
+        (f"/v1/orders/{ID}/notes", "viewer", 403),
         (f"/v1/orders/{ID}/holds/payment/release", "support", 403),
     ],
 )

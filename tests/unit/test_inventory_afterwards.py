@@ -1,5 +1,6 @@
 """Inventory as sentences: cancellation, dispatch, short picks and returns."""
 
+from libs.events.changes import AllocationDeclined, LinesReleased
 from libs.events.inventory import (
     StockAllocated,
     StockBackordered,
@@ -11,6 +12,7 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
+from libs.events.order import NodeLines
 from services.inventory.stock import SkuPart
 from tests.spec import NOON, Spec
 from tests.unit.inventory_stage import order, sku, stocked
@@ -98,8 +100,12 @@ def test_given_up_units_void_the_plan_that_counted_them() -> None:
 
 def test_given_up_after_it_was_allocated_it_is_on_hand_again() -> None:
     spec = half_allocated().heard(routed("o1", 2, N2=(line(2, "B", 1),)))
-    spec.when(unroutable("o1", line(2, "B", 1))).then_one(
-        StockReleased, lines=(), movements=(moves("B", 10, 1, "allocated", "on_hand", "N2"),)
+    spec.when(unroutable("o1", line(2, "B", 1))).then_nothing()
+    declined = AllocationDeclined(
+        order_id="o1", round=2, nodes=(NodeLines(node="N2", lines=(line(2, "B", 1),)),)
+    )
+    spec.when(declined).then_one(
+        LinesReleased, lines=(), movements=(moves("B", 10, 1, "allocated", "on_hand", "N2"),)
     )
 
 

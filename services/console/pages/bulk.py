@@ -11,6 +11,7 @@ from libs.events.contract import Command
 from libs.events.intake import CancelOrder, ReleaseHold
 from services.console.facts import State
 from services.console.order_view import Preview, preview_cancel, preview_release
+from services.console.standing import open_holds
 from services.console.stored import read_state
 from services.console.web.sessions import Session
 from services.console.web.site import Site
@@ -75,7 +76,7 @@ def plan(action: Action, order_id: str, found: tuple[str, str] | None, note: str
 
 
 def _releases(order_id: str, name: str, state: State, note: str) -> Sequence[Planned]:
-    open_ = [hold.name for hold in state.intake.holds if hold.released_at is None]
+    open_ = [hold.name for hold in open_holds(state)]
     if not open_ or state.intake.closed_at is not None:
         return [Planned(order_id, name, "", Preview(False, "No hold blocks it."), None)]
     return [

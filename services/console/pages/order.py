@@ -16,11 +16,13 @@ from libs.runtime.problems import Problem
 from libs.runtime.settings import STAGES
 from services.console.blockers import OWNERS
 from services.console.causes import picture
+from services.console.change_view import outcomes
 from services.console.contacts import masked
 from services.console.history import Place, as_of
+from services.console.notes import notes
 from services.console.order_view import Preview, money, order_view, preview_cancel, preview_release
 from services.console.queries import Row
-from services.console.standing import work_state
+from services.console.standing import declined_at, work_state
 from services.console.stored import read_state
 from services.console.web.sessions import Session
 from services.console.web.site import Site
@@ -99,6 +101,9 @@ def _page_routes(router: APIRouter, site: Site) -> None:
             session,
             template,
             order=order_view(order_id, state),
+            changes=outcomes(state),
+            late={hold.name for hold in state.intake.holds if declined_at(state, hold)},
+            notes=await notes(site.about, session, order_id, entries),
             row=row,
             entries=entries,
             stages=STAGES,

@@ -1,0 +1,194 @@
+"""Changing one order: lines cancelled after a preview, a hold placed, a note written.
+
+Each is a command in the person's name; the order's page then tells what came of it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from libs.events.changes import CancelLines, LineUnits, PlaceHold
+from libs.events.contract import OrderId
+from libs.events.intake import HoldName
+from libs.runtime.problems import Problem
+from services.console.change_view import HOLDS, changeable, choices, preview_hold, preview_lines
+from services.console.facts import State
+from services.console.stored import read_state
+from services.console.web.actions import Outcome
+from services.console.web.sessions import Session
+from services.console.web.site import Site
+
+NOTE_MAX = 2000
+"""Characters, as intake's edge takes them."""
+_LINES_MAX = 1000
+Why = Annotated[str, Form(max_length=500)]
+_FIELD = "units-"
+"""And a line's number: how many units of it."""
+
+
+def routes(site: Site) -> APIRouter:
+    """/orders/{id}/change and what its forms lead to."""
+    router = APIRouter(include_in_schema=False)
+    _line_routes(router, site)
+    _hold_routes(router, site)
+    _note_routes(router, site)
+    changer = Annotated[Session, Depends(site.guard.require("cancel"))]
+
+    @router.get("/orders/{order_id}/change")
+    async def change(request: Request, session: changer, order_id: OrderId) -> Response:
+        row, state = await _found(site, session, order_id)
+        return await site.page(
+            request,
+            session,
+            "change.html",
+            row=row,
+            order_id=order_id,
+            choices=choices(state),
+            changeable=changeable(state),
+            held=preview_hold(state),
+            holds=HOLDS,
+            note_max=NOTE_MAX,
+        )
+
+    return router
+
+
+def _line_routes(router: APIRouter, site: Site) -> None:
+    canceller = Annotated[Session, Depends(site.guard.require("cancel"))]
+
+    @router.get("/orders/{order_id}/cancel-lines")
+    async def ask(
+        request: Request,
+        session: canceller,
+        order_id: OrderId,
+        note: Annotated[str, Query(max_length=500)] = "",
+    ) -> Response:
+        _, state = await _found(site, session, order_id)
+        fields = [(name, value) for name, value in request.query_params.items() if name.startswith(_FIELD)]
+        asked = _asked(f"{name.removeprefix(_FIELD)}:{value}" for name, value in fields[:_LINES_MAX])
+        return await site.page(
+            request,
+            session,
+            "cancel_lines.html",
+            order_id=order_id,
+            preview=preview_lines(state, asked),
+            asked=[f"{line}:{count}" for line, count in asked.items() if count],
+            note=one_line(note),
+        )
+
+    @router.post("/orders/{order_id}/cancel-lines")
+    async def cancel(
+        request: Request,
+        session: canceller,
+        order_id: OrderId,
+        units: Annotated[list[str], Form(max_length=_LINES_MAX)] = [],  # noqa: B006  (FastAPI copies it)
+        note: Why = "",
+    ) -> Response:
+        await _found(site, session, order_id)
+        lines = [LineUnits(line=line, quantity=count) for line, count in _asked(units).items() if count]
+        if not lines:
+            raise _no_units()
+        command = CancelLines(order_id=order_id, lines=tuple(lines), reason=one_line(note))
+        outcome = await site.actions.send(session, command, reason=one_line(note)[:200])
+        return await _told(site, request, session, order_id, outcome)
+
+
+def _hold_routes(router: APIRouter, site: Site) -> None:
+    holder = Annotated[Session, Depends(site.guard.require("release"))]
+
+    @router.post("/orders/{order_id}/holds")
+    async def hold(
+        request: Request,
+        session: holder,
+        order_id: OrderId,
+        hold: Annotated[HoldName, Form()],
+        note: Why = "",
+    ) -> Response:
+        await _found(site, session, order_id)
+        message = one_line(note) or HOLDS.get(hold, hold)
+        command = PlaceHold(order_id=order_id, hold=hold, message=message)
+        outcome = await site.actions.send(session, command, reason=message[:200])
+        return await _told(site, request, session, order_id, outcome)
+
+
+def _note_routes(router: APIRouter, site: Site) -> None:
+    writer = Annotated[Session, Depends(site.guard.require("note"))]
+
+    @router.post("/orders/{order_id}/notes")
+    async def note(
+        request: Request,
+        session: writer,
+        order_id: OrderId,
+        text: Annotated[str, Form(min_length=1, max_length=2 * NOTE_MAX)],
+    ) -> Response:
+        _, state = await _found(site, session, order_id)
+        body = {
+            "text": text.replace("\x00", " ").replace("\r\n", "\n"),
+            "customer_id": state.intake.customer_id,
+        }
+        outcome = await site.actions.call(
+            session, "intake", "POST", f"/v1/orders/{order_id}/notes", body=body
+        )
+        return await _told(site, request, session, order_id, outcome)
+
+
+async def _told(site: Site, request: Request, session: Session, order_id: str, outcome: Outcome) -> Response:
+    """Back to the order, which shows what comes of it; or why it was not done."""
+    if outcome.ok:
+        return RedirectResponse(f"/orders/{order_id}", 303)
+    return await site.page(
+        request,
+        session,
+        "confirm.html",
+        status=409,
+        order_id=order_id,
+        what="It was not done",
+        preview=None,
+        action="",
+        outcome=outcome,
+    )
+
+
+async def _found(site: Site, session: Session, order_id: str) -> tuple[Mapping[str, object], State]:
+    """The order's row and facts, as this person may see them. Raises Problem 404."""
+    found = await site.queries(session).order(session.tenant, order_id, 1)
+    if found is None:
+        raise Problem(
+            404,
+            "unknown_order",
+            "No such order",
+            "There is no order with this id that you may see, or it has not come here yet.",
+            "Search for it by another of its numbers; one just submitted shows within a second.",
+        )
+    return found[0], read_state(found[0]["facts"])
+
+
+def _asked(units: Iterable[str]) -> dict[int, int]:
+    """`LINE:UNITS` as units by line. Raises Problem 422."""
+    asked: dict[int, int] = {}
+    for text in units:
+        line, _, count = text.partition(":")
+        if not (line.isascii() and line.isdigit() and len(line) < 8):
+            raise _no_units()
+        count = count.strip() or "0"
+        if not (count.isascii() and count.isdigit() and len(count) < 8):
+            raise _no_units()
+        asked[int(line)] = asked.get(int(line), 0) + int(count)
+    return asked
+
+
+def _no_units() -> Problem:
+    return Problem(
+        422,
+        "invalid_units",
+        "These are no units of lines",
+        "Each line takes a whole number of units.",
+        "Go back to the order, and choose how many units of each line to cancel.",
+    )
+
+
+def one_line(text: str) -> str:
+    """A person's reason without line breaks and control characters."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

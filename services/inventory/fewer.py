@@ -1,0 +1,67 @@
+"""An order that wants fewer units than it did: what was promised or allocated to those is free again.
+
+Fulfillment says which units it has no use for, and at which node it had them. Units that it knew no node of
+are pending here, or were allocated meanwhile: of these it says `AllocationDeclined` once it hears of them.
+"""
+
+from collections.abc import Iterable
+
+from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
+from libs.events.contract import Event
+from libs.events.inventory import NETWORK, StockReleased
+from libs.events.order import LineQuantity, NodeLines, in_parts
+from services.inventory.allocate import among, must_hold
+from services.inventory.order import OrderPart, evolve_order, minus, plus, units
+from services.inventory.reserve import promise
+from services.inventory.stock import NO_CLAIM, Posting, Skus
+from services.inventory.touched import moved_skus
+
+Fewer = LinesCancelled | AllocationDeclined
+
+
+def release_lines(order: OrderPart, skus: Skus, fewer: Fewer) -> LinesReleased | None:
+    """What the order no longer holds; None where it holds nothing of it."""
+    if order.status == "closed":
+        return None
+    if order.status == "new":
+        lines = fewer.lines if isinstance(fewer, LinesCancelled) else ()
+        return LinesReleased(order_id=fewer.order_id, lines=lines, movements=()) if lines else None
+    given_up: tuple[LineQuantity, ...] = ()
+    at_nodes = fewer.nodes if isinstance(fewer, AllocationDeclined) else ()
+    if isinstance(fewer, LinesCancelled):
+        at_nodes = tuple(NodeLines(node=work.node, lines=work.lines) for work in fewer.work)
+        given_up = among(order.pending, in_parts(order.bundles, _without(fewer.lines, at_nodes)))
+    still_wanted = units(minus(order.pending, given_up))
+    posting = Posting(skus)
+    for sku in units(given_up):
+        held = skus[sku].claims.get(fewer.order_id, NO_CLAIM).held
+        posting.post(sku, NETWORK, "reserved", "unreserved", max(0, held - still_wanted.get(sku, 0)))
+    for at_node in at_nodes:
+        for sku, quantity in units(at_node.lines).items():
+            must_hold(order, fewer.order_id, at_node.node, sku, quantity)
+            posting.post(sku, at_node.node, "allocated", "on_hand", quantity)
+    movements = posting.movements()
+    if not (given_up or movements):
+        return None
+    return LinesReleased(order_id=fewer.order_id, lines=given_up, movements=movements)
+
+
+def give_back(order: OrderPart, skus: Skus, fewer: Fewer) -> list[Event]:
+    """Its stock, and the round that this opens for what the order still waits for."""
+    released = release_lines(order, skus, fewer)
+    return [released, *asked_again(order, skus, released)] if released else []
+
+
+def asked_again(order: OrderPart, skus: Skus, released: StockReleased | LinesReleased) -> list[Event]:
+    """Where units without a node are given up, routing's plan is void: another round for what is left."""
+    after = evolve_order(order, released)
+    if order.status in ("new", "unpacked") or not released.lines or not after.pending:
+        return []
+    return [promise(released.order_id, after, moved_skus(skus, released, after), after.round + 1)]
+
+
+def _without(lines: Iterable[LineQuantity], at_nodes: Iterable[NodeLines]) -> tuple[LineQuantity, ...]:
+    gone: tuple[LineQuantity, ...] = ()
+    for at_node in at_nodes:
+        gone = plus(gone, at_node.lines)
+    return minus(lines, gone)

@@ -1,0 +1,119 @@
+"""Fulfillment as sentences: lines cancelled, and orders held by hand, at each step of their work."""
+
+from libs.events.changes import (
+    AllocationDeclined,
+    HoldDeclined,
+    HoldPlaced,
+    KeptUnits,
+    LineCancellationDeclined,
+    LineCancellationRequested,
+    LinesCancelled,
+    OrderResumed,
+    StoppedUnits,
+)
+from libs.events.fulfillment import (
+    FulfillmentCancelled,
+    FulfillmentCompleted,
+    FulfillmentReleased,
+    PackConfirmed,
+    PickShorted,
+)
+from libs.events.order import LineQuantity
+from services.fulfillment import domain
+from tests.spec import given
+from tests.unit.test_fulfillment_domain import (
+    F1,
+    F2,
+    ORDER,
+    allocated,
+    at_node,
+    cancel,
+    dispatched,
+    pack,
+    pick,
+    released,
+    units,
+    unroutable,
+)
+
+ALL = (units(1, 3), units(2, 2))
+
+
+def fewer(*lines: LineQuantity, n: int = 1) -> LineCancellationRequested:
+    return LineCancellationRequested(
+        order_id=ORDER, cancellation_id=f"{ORDER}-C{n}", lines=lines, ordered=ALL, reason="too many"
+    )
+
+
+def stopped(*lines: LineQuantity, of: str = F1, node: str = "north") -> StoppedUnits:
+    return StoppedUnits(fulfillment_order_id=of, node=node, lines=lines)
+
+
+def cancelled(*lines: LineQuantity, work: tuple[StoppedUnits, ...] = (), n: int = 1) -> LinesCancelled:
+    return LinesCancelled(
+        order_id=ORDER, cancellation_id=f"{ORDER}-C{n}", lines=lines, work=work, reason="too many"
+    )
+
+
+def test_a_line_that_has_no_node_yet_is_cancelled_and_not_released() -> None:
+    spec = given(domain).when(fewer(units(1, 2))).then(cancelled(units(1, 2)))
+    spec.when(fewer(units(1, 2))).then_nothing()
+    spec.when(allocated(at_node("north", *ALL))).then_types(FulfillmentReleased, AllocationDeclined)
+    spec.when(cancel(*ALL)).then_types(FulfillmentCancelled, FulfillmentCompleted)
+
+
+def test_units_at_a_node_are_taken_off_its_work_the_last_node_first() -> None:
+    split = allocated(at_node("north", units(1, 2)), at_node("south", units(1, 1), units(2, 2)))
+    spec = given(domain).heard(split)
+    off = (stopped(units(1, 1), of=F2, node="south"), stopped(units(1, 1)))
+    spec.when(fewer(units(1, 2))).then(cancelled(units(1, 2), work=off))
+    spec.when(pick((1, 2, 0))).then_refused("lines_cancelled")
+    spec.when(pick((1, 0, 1))).then_types(PickShorted)
+
+
+def test_work_that_is_left_with_nothing_is_at_its_end() -> None:
+    spec = released(two_nodes=True)
+    spec.when(fewer(units(2, 2))).then(
+        cancelled(units(2, 2), work=(stopped(units(2, 2), of=F2, node="south"),))
+    )
+    spec.when(pick((2, 2, 0), of=F2)).then_refused("fulfillment_order_cancelled")
+
+
+def test_what_is_picked_or_gone_stays_and_says_so_by_code() -> None:
+    picked = released().heard(pick((1, 3, 0), (2, 2, 0)))
+    kept = KeptUnits(line=1, sku=units(1, 1).sku, quantity=2, code="picked")
+    spec = picked.when(fewer(units(1, 2))).then_one(LineCancellationDeclined, lines=(kept,))
+    spec.when(pack()).then_types(PackConfirmed)
+    gone = kept.model_copy(update={"code": "dispatched"})
+    dispatched().when(fewer(units(1, 2))).then_one(LineCancellationDeclined, lines=(gone,))
+
+
+def test_a_plan_that_counted_cancelled_units_and_found_no_node_is_void() -> None:
+    spec = given(domain).heard(fewer(units(2, 2)))
+    spec.when(unroutable(*ALL, round_=1)).then_nothing()
+    spec.when(unroutable(units(1, 3), round_=2)).then_types(FulfillmentCancelled, FulfillmentCompleted)
+
+
+def test_cancelled_to_the_last_unit_the_order_is_through() -> None:
+    spec = released().heard(fewer(units(1, 3)))
+    spec.when(fewer(units(2, 2), n=2)).then(
+        cancelled(units(2, 2), work=(stopped(units(2, 2)),), n=2),
+        FulfillmentCompleted(order_id=ORDER, outcome="cancelled", cancelled=ALL),
+    )
+
+
+def test_a_held_order_keeps_its_allocation_for_the_end_of_the_hold() -> None:
+    hold = HoldPlaced(order_id=ORDER, hold="fraud", message="Ask.")
+    spec = given(domain).when(hold).then_nothing()
+    spec.when(allocated(at_node("north", *ALL))).then_nothing()
+    spec.when(fewer(units(1, 3))).then_types(LinesCancelled, AllocationDeclined)
+    spec.when(OrderResumed(order_id=ORDER)).then_one(FulfillmentReleased, lines=(units(2, 2),))
+    spec.when(hold).then_one(HoldDeclined, hold="fraud")
+    spec.when(OrderResumed(order_id=ORDER)).then_nothing()
+
+
+def test_a_held_order_can_be_cancelled_whole() -> None:
+    hold = HoldPlaced(order_id=ORDER, hold="fraud", message="Ask.")
+    spec = given(domain).heard(hold, allocated(at_node("north", *ALL)))
+    spec.when(cancel(*ALL)).then_types(FulfillmentCancelled, FulfillmentCompleted)
+    spec.when(OrderResumed(order_id=ORDER)).then_nothing()
