@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from libs.events.availability import AVAILABILITY_EVENTS, AVAILABILITY_TOPIC, SkuAvailability
 from libs.events.contract import Command, Contract, Event
+from libs.events.dates import DATES_EVENTS
 from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
 from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
 from libs.events.inventory import INVENTORY_COMMANDS, INVENTORY_EVENTS
@@ -33,6 +34,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *PROMISE_EVENTS,
         *OUTSIDE_EVENTS,
         *AVAILABILITY_EVENTS,
+        *DATES_EVENTS,
         CommandRefused,
     ),
     "routing": (*ROUTING_EVENTS, CommandRefused),

@@ -8,13 +8,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter
 
 from libs.events.availability import ChannelAvailability, SkuAvailability
 from libs.events.contract import Event
+from libs.events.places import Delivery
 from libs.events.promise import Wanted
+from services.inventory import dates
+from services.inventory.dates import Question
 from services.inventory.holds import summed
 from services.inventory.ledger import positions
+from services.inventory.places import PlacesPart
 from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart
+from services.inventory.supplies import NO_SUPPLY, SupplyPart
 from services.inventory.terms import LEVEL, Terms
 from services.inventory.touched import named_skus
 
@@ -41,10 +47,40 @@ def read_sku(part: bytes) -> SkuPart:
     )
 
 
+read_supply = TypeAdapter(SupplyPart).validate_json
+"""What is to come of a SKU."""
+read_places = TypeAdapter(PlacesPart).validate_json
+"""Calendars and services."""
+
+
 def answer(lines: Iterable[Wanted], channel: str | None, skus: Mapping[str, SkuPart]) -> dict[str, Any]:
     """The basket as a whole and SKU by SKU; several lines of one SKU are one demand."""
     told = [_figures(sku, units, channel, skus.get(sku, EMPTY_SKU)) for sku, units in summed(lines).items()]
     return {"available": all(not one["short"] for one in told), "channel": channel, "skus": told}
+
+
+def answer_dated(
+    lines: Iterable[Wanted],
+    channel: str | None,
+    skus: Mapping[str, SkuPart],
+    supplies: Mapping[str, SupplyPart],
+    question: Question,
+) -> dict[str, Any]:
+    """The same with dates: of each SKU how much by when, and when the basket's units are delivered; of the
+    basket, when the last of them is."""
+    wanted = tuple(lines)
+    told = answer(wanted, channel, skus)
+    found = dates.promised(summed(wanted), channel, skus, supplies, question)
+    for one in told["skus"]:
+        sku = one["sku"]
+        part, supply = skus.get(sku, EMPTY_SKU), supplies.get(sku, NO_SUPPLY)
+        one["atp"] = dates.atp(part, supply, channel, question)
+        one["delivery"] = _delivery(found[sku])
+    return told | {"delivery": _delivery(dates.last(found.values()))}
+
+
+def _delivery(found: Delivery) -> dict[str, Any]:
+    return found.model_dump(exclude_none=True)
 
 
 def figure(part: SkuPart, channel: str | None) -> tuple[int, int]:

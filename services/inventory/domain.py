@@ -15,6 +15,7 @@ from typing import cast
 
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.contract import Contract, Event
+from libs.events.dates import DATES_EVENTS, BackorderDated
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
@@ -49,15 +50,16 @@ from libs.events.promise import (
 )
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
-from libs.events.routing import OrderRouted
+from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import holds, outside, shelf
+from services.inventory import holds, outside, pegging, reminders, shelf
 from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
 from services.inventory.desk import Desk
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
 from services.inventory.order import NEW_ORDER, OrderPart, as_ordered, evolve_order, units
+from services.inventory.places import CONFIGURED, NO_PLACES, PlacesPart, evolve_places
 from services.inventory.reserve import complete, define_terms, promise
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
 from services.inventory.stock import (
@@ -70,30 +72,8 @@ from services.inventory.stock import (
 )
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply
 from services.inventory.terms import LEVEL, look_at_level
-from services.inventory.touched import frees, moved_skus, named_skus
+from services.inventory.touched import moved_skus, named_skus
 
-HEARS: tuple[type[Event], ...] = (
-    OrderAccepted,
-    OrderRouted,
-    FulfillmentCancelled,
-    ShipmentDispatched,
-    PickShorted,
-    ReturnReceived,
-)
-PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
-    OrderAccepted: (
-        "external_id",
-        "placed_at",
-        "currency",
-        "charges",
-        "total_minor",
-        "payment",
-        "customer_id",
-        "fingerprint",
-    ),
-    OrderRouted: ("candidates", "rule_version", "nodes_version"),
-}
-"""What inventory has no use for in them."""
 Heard = (
     ReceiveStock
     | AdjustStock
@@ -106,21 +86,24 @@ Heard = (
     | ShipmentDispatched
     | PickShorted
     | ReturnReceived
+    | NodeDefined
+    | TransitDefined
     | TimerDue
     | outside.Told
     | RulesInput
 )
-_FOLDED = frozenset(
-    {*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, StockLow, StockRecovered, ReturnReceived}
-)
+_FOLDED = frozenset({*INVENTORY_EVENTS, *PROMISE_EVENTS, *OUTSIDE_EVENTS, *DATES_EVENTS}) | {
+    StockLow,
+    StockRecovered,
+    ReturnReceived,
+    NodeDefined,
+    TransitDefined,
+}
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
-_REMINDS: frozenset[type[Event]] = frozenset(
-    {StockPegged, ReservationBroken, StockReleased, StockReturned, *PROMISE_EVENTS, *outside.REMINDS}
-)
 _MAY_NAME_A_PROMISE = frozenset({OrderAccepted, PromiseConfirmed, PromiseMissed})
 SKU_STREAM, _SKU_AT = "sku/", len("sku/")
 
-Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart
+Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart | PlacesPart
 
 
 @record
@@ -135,6 +118,7 @@ class State:
     supplies: dict[str, SupplyPart] = field(default_factory=dict)
     """Those of the SKUs, where the input is about them."""
     rules: RulesPart | None = None
+    places: PlacesPart | None = None
 
 
 INITIAL = State()
@@ -146,21 +130,25 @@ def empty(stream: str) -> Part:
         return EMPTY_SKU
     if stream.startswith(SUPPLY_STREAM):
         return NO_SUPPLY
-    if stream == RULES_STREAM:
-        return NO_RULES
+    if stream in CONFIGURED:
+        return NO_RULES if stream == RULES_STREAM else NO_PLACES
     return NEW_PROMISE if stream.startswith(HOLDER) else NEW_ORDER
 
 
 def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
     body = heard.body
-    if isinstance(home, SkuPart | RulesPart | SupplyPart):
+    if isinstance(body, TimerDue) and body.name in pegging.REMINDERS:
+        return pegging.streams(body, home.skus if isinstance(home, OrderPart) else ())
+    if isinstance(home, SkuPart | RulesPart | SupplyPart | PlacesPart):
         return outside.streams(body) if isinstance(home, SkuPart) else ()
     more = home.units if isinstance(home, PromisePart) else home.skus
     named = tuple([SKU_STREAM + sku for sku in dict.fromkeys((*named_skus(body), *more))])
     if type(body) in _MAY_NAME_A_PROMISE:
         promise_id = cast(OrderAccepted, body).promise_id
         return named if promise_id is None else (*named, promise_stream(promise_id))
+    if isinstance(body, HoldStock) and body.destination is not None:
+        return (*named, NODES_STREAM)
     if isinstance(body, PickShorted | StockShorted):
         return (*named, *outside.streams_of_short_pick(body))
     return named
@@ -168,7 +156,7 @@ def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
     order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
-    supplies, rules = dict[str, SupplyPart](), None
+    supplies, rules, places = dict[str, SupplyPart](), None, None
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
             skus[stream[_SKU_AT:]] = part
@@ -179,9 +167,11 @@ def compose(home: str, parts: Mapping[str, Part]) -> State:
             order = part
         elif isinstance(part, SupplyPart):
             supplies[stream.removeprefix(SUPPLY_STREAM)] = part
-        else:
+        elif isinstance(part, RulesPart):
             rules = part
-    return State(home, order, skus, promised, supplies, rules)
+        else:
+            places = part
+    return State(home, order, skus, promised, supplies, rules, places)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
@@ -190,7 +180,9 @@ def decompose(state: State) -> Mapping[str, Part]:
         parts |= {SUPPLY_STREAM + sku: part for sku, part in state.supplies.items()}
     if state.rules is not None:
         parts[RULES_STREAM] = state.rules
-    if "/" not in state.home and state.home != RULES_STREAM:
+    if state.places is not None:
+        parts[NODES_STREAM] = state.places
+    if "/" not in state.home and state.home not in CONFIGURED:
         parts[state.home] = state.order
     if state.promise is not None:
         parts[state.promise[0]] = state.promise[1]
@@ -215,7 +207,7 @@ def evolve(state: State, event: Event) -> State:
             skus, supplies = moved_skus(state.skus, event, order), state.supplies
             if supplies:
                 supplies = {sku: evolve_supply(part, sku, event) for sku, part in supplies.items()}
-            return State(state.home or event.stream, order, skus, state.promise, supplies)
+            return State(state.home or event.stream, order, skus, state.promise, supplies, None, state.places)
         case (
             StockReceived()
             | StockAdjusted()
@@ -228,13 +220,17 @@ def evolve(state: State, event: Event) -> State:
         ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
-        case AllocationFailed():
+        case AllocationFailed() | BackorderDated():
             return replace(state, order=evolve_order(state.order, event))
         case ReturnReceived():
             if not state.order.early_returns and covers(state.order, event):
                 return state
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
+        case NodeDefined() | TransitDefined():
+            known = state.places or NO_PLACES
+            places = evolve_places(known, event)
+            return state if places is known else State(home=NODES_STREAM, places=places)
         case RulesEvent():
             return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
         case _ if isinstance(event, Placed):
@@ -271,15 +267,21 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
                 return []  # answered with the shipment that it returns
             return [take_back(state.order, state.skus, body)]
         case TimerDue():
+            if body.name in pegging.REMINDERS:
+                places = state.places or NO_PLACES
+                return pegging.look_again(body, state.order, state.skus, state.supplies, places, at)
             if body.name in outside.REMINDERS:
                 return outside.look_again(_desk(state, heard, at), body.name)
             return _remember(state, body)
         case HoldStock():
-            return holds.answer_hold(_held(state), state.skus, heard, body, at)
+            places = state.places or NO_PLACES
+            return holds.answer_hold(_held(state), state.skus, heard, body, at, places)
         case DefinePromiseTerms():
             return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body)
         case ReleasePromise():
             return holds.answer_release(_held(state), state.skus, heard, body)
+        case NodeDefined() | TransitDefined():
+            return []
         case RulesCommand():
             return decide_rules(state.rules or NO_RULES, heard, body)
         case _:
@@ -287,25 +289,15 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
 
 
 def timers(event: Event, at: datetime) -> list[Timer]:
-    """Reminders to other streams, due at once: orders whose claims changed, SKUs that have free units."""
-    if type(event) not in _REMINDS:
-        return []
-    match event:
-        case StockPegged() | ReservationBroken():
-            return [Timer(claim.order_id, "claims", at) for claim in event.claims]
-        case StockReleased() | StockReturned():
-            skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
-            return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
-        case _ if type(event) in outside.REMINDS:
-            return list(outside.timers(event, at))
-        case _:
-            return holds.timers(event, at)
+    """Reminders to other streams, and to look again later."""
+    return reminders.timers(event, at)
 
 
 def _told(state: State, event: Event) -> State:
     """The state after an event about a SKU's supply."""
     sku = event.stream.removeprefix(SKU_STREAM)
-    part = moved(state.skus.get(sku, EMPTY_SKU), getattr(event, "movements", ()))
+    part, moves = state.skus.get(sku, EMPTY_SKU), getattr(event, "movements", ())
+    part = moved(part, moves) if moves else part
     supply = evolve_supply(state.supplies.get(sku, NO_SUPPLY), sku, event)
     skus, supplies = {**state.skus, sku: part}, {**state.supplies, sku: supply}
     return replace(state, home=state.home or event.stream, skus=skus, supplies=supplies)

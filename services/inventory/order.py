@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from libs.events.dates import BackorderDated
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
     AllocationFailed,
@@ -47,7 +48,7 @@ Moving = (
     | StockReturned
 )
 """Inventory's events of an order's stream that move units."""
-StockEvent = Moving | AllocationFailed
+StockEvent = Moving | AllocationFailed | BackorderDated
 """Inventory's events of an order's stream."""
 
 
@@ -76,6 +77,8 @@ class OrderPart:
     """Where its SKUs have terms."""
     early_returns: tuple[ReturnReceived, ...] = ()
     """Came from returns before the shipment did from fulfillment; answered in this order."""
+    dated: datetime | None = None
+    """Until when it was last told that it has to wait."""
 
 
 NEW_ORDER = OrderPart()
@@ -132,6 +135,8 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             return _promised(order, event, "waiting")
         case AllocationFailed():
             return replace(order, round=event.round)
+        case BackorderDated():
+            return replace(order, dated=event.usable_at)
         case StockReleased():
             return _released(order, event)
         case StockShorted():
@@ -174,6 +179,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         shorted=order.shorted,
         channel=event.channel or order.channel,
         early_returns=order.early_returns,
+        dated=order.dated,
     )
 
 
@@ -192,6 +198,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         shorted=order.shorted,
         channel=order.channel,
         early_returns=order.early_returns,
+        dated=order.dated,
     )
 
 

@@ -312,14 +312,19 @@ def peg(sku: str, part: SkuPart) -> list[Event]:
     return [StockPegged(sku=sku, claims=won, terms_version=version, movements=posting.movements())]
 
 
+def waiting(part: SkuPart) -> list[tuple[str, int]]:
+    """(order id, units that it lacks) of those who wait, in the order in which they are served."""
+    queue = {holder: claim for holder, claim in part.claims.items() if claim.wanted > claim.held}
+    return [(holder, claim.wanted - claim.held) for holder, claim in _by_age(queue)]
+
+
 def grants(part: SkuPart) -> list[tuple[str, int]]:
     """(order id, units) of the free units that those who wait get now, oldest first."""
-    waiting = _by_age({holder: claim for holder, claim in part.claims.items() if claim.wanted > claim.held})
     if part.terms is None:
-        return list(_shares(part.free, ((holder, claim.wanted - claim.held) for holder, claim in waiting)))
+        return list(_shares(part.free, waiting(part)))
     left, found = part.free, list[tuple[str, int]]()
-    for holder, claim in waiting:
-        quantity = min(claim.wanted - claim.held, left - part.terms.withheld(claim.channel))
+    for holder, missing in waiting(part):
+        quantity = min(missing, left - part.terms.withheld(part.claims[holder].channel))
         if quantity > 0:
             found.append((holder, quantity))
             left -= quantity

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from libs.events.contract import Event
+from libs.events.dates import SupplyPegged
 from libs.events.feeds import FeedStale, StockReported
 from libs.events.inventory import StockShorted
 from libs.events.record import changed, record
@@ -99,6 +100,15 @@ class Told:
 
 
 @record
+class Peg:
+    """The supply that brings the last of what an order lacks."""
+
+    supply_id: str
+    node: str
+    usable_at: datetime
+
+
+@record
 class SupplyPart:
     """State of a stream `supply/…`."""
 
@@ -115,6 +125,8 @@ class SupplyPart:
     short_picks: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """By node: the SKU's positions of picks that found nothing since the last count."""
     feeds: dict[str, Told] = field(default_factory=dict)
+    pegged: dict[str, Peg] = field(default_factory=dict)
+    """By order, of those that wait and were told a date."""
 
     def units(self, bucket: str, node: str) -> int:
         """Units in a bucket of a node."""
@@ -156,6 +168,8 @@ def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:
         case DifferenceSettled():
             rest = {id_: one for id_, one in part.differences.items() if id_ != event.proposal_id}
             return changed(after, differences=rest, counts=_last(part.counts, event.proposal_id))
+        case SupplyPegged():
+            return _pegged(after, event)
         case StockReported():
             told = Told(event.node, event.told, event.stated_at, event.stale_at)
             return changed(after, feeds={**part.feeds, event.feed: told})
@@ -251,6 +265,14 @@ def _shorted(part: SupplyPart, sku: str, event: StockShorted) -> SupplyPart:
             if mark is None or move.position > mark.position:
                 picks = {**picks, move.node: (*picks.get(move.node, ()), move.position)}
     return part if picks is part.short_picks else changed(part, short_picks=picks)
+
+
+def _pegged(part: SupplyPart, event: SupplyPegged) -> SupplyPart:
+    without = {*event.lost, *event.done}
+    pegged = {order_id: peg for order_id, peg in part.pegged.items() if order_id not in without}
+    for one in event.pegs:
+        pegged[one.order_id] = Peg(one.supply_id, one.node, one.usable_at)
+    return changed(part, pegged=pegged)
 
 
 def _put(documents: Mapping[str, Named], id_: str, one: Named) -> dict[str, Named]:

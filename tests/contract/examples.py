@@ -5,6 +5,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 """
 
 from libs.events.contract import Contract
+from tests.contract.example_dates import DATES
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
 from tests.contract.example_promises import HELD
@@ -18,6 +19,7 @@ _GROUPS: tuple[Pairs, ...] = (
     SUPPLY,
     HELD,
     ROUTING,
+    DATES,
     WORK,
     DELIVERY,
     NOTIFICATIONS,

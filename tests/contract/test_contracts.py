@@ -27,6 +27,9 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_reserved": frozenset({"channel", "terms"}),
     "oms.inventory.stock_backordered": frozenset({"channel", "terms"}),
     "oms.inventory.stock_pegged": frozenset({"terms_version"}),
+    "oms.routing.define_node": frozenset({"operations"}),
+    "oms.routing.node_defined": frozenset({"operations"}),
+    "oms.routing.order_routed": frozenset({"promised"}),
     **{
         f"oms.inventory.{name}": frozenset({"effective_at"})
         for name in ("receive_stock", "adjust_stock", "stock_received", "stock_adjusted")

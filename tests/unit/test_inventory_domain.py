@@ -99,7 +99,8 @@ def test_a_receipt_goes_to_the_oldest_first_and_wakes_them() -> None:
         ),
         pegged,
     )
-    assert domain.timers(pegged, NOON) == [Timer("early", "claims", NOON), Timer("late", "claims", NOON)]
+    told = [Timer("early", "claims", NOON), Timer("late", "claims", NOON)]
+    assert domain.timers(pegged, NOON) == [*told, Timer("sku/A", "pegs", NOON)]
     spec.when(due("early", "claims")).then_one(
         StockReserved, round=1, lines=lines(("A", 2)), availability=(there("A", 3),), movements=(), since=NOON
     )
