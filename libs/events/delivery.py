@@ -98,18 +98,6 @@ def usable_at(operations: NodeOperations, arrives_at: datetime) -> datetime:
     return max(begins, arrives_at.astimezone(UTC))
 
 
-def leaves_on(operations: NodeOperations, ready_at: datetime) -> date:
-    """The day on which what is ready then leaves the node, in its time zone."""
-    made = clock(operations)
-    return made.days.later(made.worked_on(ready_at), operations.processing_days)
-
-
-def arrives_on(transit: TransitTerms, days: int, leaves: date) -> date:
-    """The day on which the carrier delivers what it collects on or after that day."""
-    carrier = work_days(transit.working_days, transit.holidays)
-    return carrier.later(carrier.on_or_after(leaves), days)
-
-
 def band(transit: TransitTerms, node: NodeTerms, destination: Destination) -> TransitBand | None:
     """The first band that fits; None, the service does not go there from the node."""
     return next((one for one in transit.bands if _fits(one, node, destination)), None)
@@ -134,10 +122,29 @@ def _fits(one: TransitBand, node: NodeTerms, destination: Destination) -> bool:
 class Way:
     """How a node serves a destination by a service: the same for every moment."""
 
-    node: NodeTerms
+    node: str
     operations: NodeOperations
-    transit: TransitTerms
+    clock: Clock
+    service: str
+    carrier: WorkDays
     days: int
+
+    def dates(self, ready_at: datetime) -> "WayDates":
+        """The days on which what is ready then is worked on, leaves and arrives."""
+        worked = self.clock.worked_on(ready_at)
+        leaves = self.clock.days.later(worked, self.operations.processing_days)
+        arrives = self.carrier.later(self.carrier.on_or_after(leaves), self.days)
+        return WayDates(ready_at, worked, leaves, arrives)
+
+
+@record
+class WayDates:
+    """What is ready at a moment, and the days on which it is worked on, leaves and arrives."""
+
+    ready_at: datetime
+    worked_on: date
+    leaves_on: date
+    arrives_on: date
 
 
 def way(
@@ -161,21 +168,20 @@ def way(
         return Reason(
             code="no_transit", message=f"The service {service} has no band from {name} to that destination."
         )
-    return Way(node, node.operations, transit, found.days)
+    carrier = work_days(transit.working_days, transit.holidays)
+    return Way(name, node.operations, clock(node.operations), service, carrier, found.days)
 
 
-def delivery(by: Way, ready_at: datetime, nodes_version: int, *before: Reason) -> Delivery:
-    """The date of what is ready at the node then, with its reasons; those `before` it come first."""
-    operations = by.operations
-    leaves = leaves_on(operations, ready_at)
+def delivery(by: Way, found: WayDates, nodes_version: int, *before: Reason) -> Delivery:
+    """The dates that were found, with their reasons; those `before` them come first."""
     return Delivery(
-        service=by.transit.service,
-        node=by.node.node,
-        ship_by=leaves,
-        deliver_by=arrives_on(by.transit, by.days, leaves),
-        time_zone=operations.time_zone,
+        service=by.service,
+        node=by.node,
+        ship_by=found.leaves_on,
+        deliver_by=found.arrives_on,
+        time_zone=by.operations.time_zone,
         nodes_version=nodes_version,
-        why=(*before, *_why(by, ready_at)),
+        why=(*before, *_why(by, found)),
     )
 
 
@@ -184,13 +190,11 @@ def unknown(service: str, nodes_version: int, *why: Reason) -> Delivery:
     return Delivery(service=service, nodes_version=nodes_version, why=why)
 
 
-def _why(by: Way, ready_at: datetime) -> list[Reason]:
+def _why(by: Way, found: WayDates) -> list[Reason]:
     """What made the date what it is."""
-    operations, name, why = by.operations, by.node.node, list[Reason]()
-    made = clock(operations)
-    local = ready_at.astimezone(made.zone).date()
-    worked = made.worked_on(ready_at)
-    if not made.days.works(local):
+    operations, name, why = by.operations, by.node, list[Reason]()
+    local, worked = found.ready_at.astimezone(by.clock.zone).date(), found.worked_on
+    if not by.clock.days.works(local):
         why.append(Reason(code="not_working", message=f"{name} does not work on {local:%Y-%m-%d}."))
     elif worked > local:
         text = f"the cut-off of {operations.cut_off} ({operations.time_zone}) had passed at {name}."
@@ -198,7 +202,7 @@ def _why(by: Way, ready_at: datetime) -> list[Reason]:
     if operations.processing_days:
         text = f"{name} works on it for {_days(operations.processing_days)} from {worked:%Y-%m-%d}."
         why.append(Reason(code="processing", message=text))
-    text = f"{by.transit.service} takes {_days(by.days)} from {name}."
+    text = f"{by.service} takes {_days(by.days)} from {name}."
     why.append(Reason(code="transit", message=text))
     return why
 

@@ -8,10 +8,10 @@ has no calendar or cannot be sent there counts as nothing.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from libs.events.delivery import Way, arrives_on, delivery, leaves_on, unknown, usable_at, way
+from libs.events.delivery import Way, WayDates, delivery, unknown, usable_at, way
 from libs.events.order import Destination, Reason
 from libs.events.places import Delivery
 from libs.events.record import record
@@ -46,6 +46,8 @@ class Question:
     places: PlacesPart
     ways: dict[str, Way | Reason] = field(default_factory=dict)
     """By node, as far as they were looked for."""
+    found: dict[tuple[str, datetime], WayDates] = field(default_factory=dict)
+    """By node and the moment at which units are ready there."""
 
     def way(self, node: str) -> Way | Reason:
         """How that node serves it, or what lacks to know."""
@@ -53,6 +55,13 @@ class Question:
             known, transit = self.places.nodes.get(node), self.places.transit.get(self.service)
             self.ways[node] = way(known, node, transit, self.service, self.destination)
         return self.ways[node]
+
+    def dates(self, by: Way, ready_at: datetime) -> WayDates:
+        """The days of what is ready then."""
+        place = by.node, ready_at
+        if place not in self.found:
+            self.found[place] = by.dates(ready_at)
+        return self.found[place]
 
 
 def coming(supply: SupplyPart, places: PlacesPart, at: datetime) -> list[Coming]:
@@ -121,11 +130,10 @@ def _ahead(part: SkuPart, channel: str | None) -> int:
 class _Units:
     """Units at the same place in the row."""
 
-    deliver_by: date
+    found: WayDates
     units: int
     by: Way
-    ready_at: datetime
-    why: tuple[Reason, ...] = ()
+    coming: Coming | None = None
 
 
 def _of_sku(
@@ -139,21 +147,20 @@ def _of_sku(
     claimable, version = part.claimable(channel), question.places.version
     on_hand = sum(part.on_hand.values())
     ahead = on_hand - claimable if claimable >= quantity else _ahead(part, channel)
-    row, lacking = _row(sku, part, supply, question)
+    row, lacking = _row(part, supply, question)
     left = ahead + quantity
     for one in row:
         left -= one.units
         if left <= 0:
-            return delivery(one.by, one.ready_at, version, *one.why)
+            why = () if one.coming is None else (inbound(sku, one.coming),)
+            return delivery(one.by, one.found, version, *why)
     if not lacking:
         text = f"{left} of {quantity} units of {sku} are neither on hand nor expected."
         lacking = {"not_expected": Reason(code="not_expected", message=text)}
     return unknown(question.service, version, *lacking.values())
 
 
-def _row(
-    sku: str, part: SkuPart, supply: SupplyPart, question: Question
-) -> tuple[list[_Units], dict[str, Reason]]:
+def _row(part: SkuPart, supply: SupplyPart, question: Question) -> tuple[list[_Units], dict[str, Reason]]:
     """A SKU's units that can be sent there, those that are delivered first in front; and of the others, what
     lacks."""
     row, lacking = list[_Units](), dict[str, Reason]()
@@ -162,15 +169,14 @@ def _row(
         if isinstance(by, Reason):
             lacking[by.message] = by
         else:
-            row.append(_Units(_delivered(by, question.at), units, by, question.at))
+            row.append(_Units(question.dates(by, question.at), units, by))
     for one in coming(supply, question.places, question.at):
         by = question.way(one.node)
         if isinstance(by, Reason):
             lacking[by.message] = by
         else:
-            why = (inbound(sku, one),)
-            row.append(_Units(_delivered(by, one.usable_at), one.units, by, one.usable_at, why))
-    row.sort(key=lambda one: (one.deliver_by, one.ready_at, one.by.node.node))
+            row.append(_Units(question.dates(by, one.usable_at), one.units, by, one))
+    row.sort(key=lambda one: (one.found.arrives_on, one.found.ready_at, one.by.node))
     return row, lacking
 
 
@@ -178,7 +184,3 @@ def inbound(sku: str, one: Coming) -> Reason:
     """It waits for goods."""
     text = f"{sku} comes to {one.node} with {one.supply_id}, expected {one.arrives_at:%Y-%m-%d}."
     return Reason(code="inbound", message=text[:1000])
-
-
-def _delivered(by: Way, ready_at: datetime) -> date:
-    return arrives_on(by.transit, by.days, leaves_on(by.operations, ready_at))

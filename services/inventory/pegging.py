@@ -189,4 +189,4 @@ def _delivery(sku: str, peg: Peg, question: Question) -> Delivery:
     if isinstance(by, Reason):
         return unknown(question.service, version, by)
     text = f"{sku} comes to {peg.node} with {peg.supply_id}, and can be sold from {peg.usable_at:%Y-%m-%d}."
-    return delivery(by, peg.usable_at, version, Reason(code="inbound", message=text[:1000]))
+    return delivery(by, by.dates(peg.usable_at), version, Reason(code="inbound", message=text[:1000]))

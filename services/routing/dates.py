@@ -35,7 +35,7 @@ def promised(
         by = way(node, offer.node, known.transit.get(STANDARD), STANDARD, destination)
         if not isinstance(by, Way):
             return None
-        found.append(delivery(by, at, known.version))
+        found.append(delivery(by, by.dates(at), known.version))
     return max(found, key=lambda one: (str(one.deliver_by), str(one.ship_by)))
 
 

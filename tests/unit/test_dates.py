@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from libs.events.delivery import (
     Way,
-    arrives_on,
+    WayDates,
     band,
     delivery,
-    leaves_on,
     usable_at,
     usable_on,
     way,
@@ -40,6 +39,17 @@ def transit(*bands: TransitBand, **more: Any) -> TransitTerms:
     return TransitTerms(service="standard", bands=bands or (TransitBand(days=2),), **more)
 
 
+def found(operations: NodeOperations, ready_at: datetime, days: int = 2, **carrier: Any) -> WayDates:
+    """The days of what is ready at the node then, by a service of so many days."""
+    by = way(node(operations), "LON", transit(TransitBand(days=days), **carrier), "standard", GB)
+    assert isinstance(by, Way)
+    return by.dates(ready_at)
+
+
+def leaves_on(operations: NodeOperations, ready_at: datetime) -> date:
+    return found(operations, ready_at).leaves_on
+
+
 @pytest.mark.parametrize(
     ("ready_at", "leaves"),
     [
@@ -62,10 +72,14 @@ def test_what_comes_by_the_cut_off_of_a_working_day_leaves_on_it(ready_at: str, 
 def test_processing_and_transit_are_counted_in_the_working_days_of_who_does_them() -> None:
     operations = works(processing_days=1)
     friday = datetime(2026, 3, 6, 10, tzinfo=UTC)
-    assert leaves_on(operations, friday) == date(2026, 3, 9)
-    saturdays = transit(working_days=(*MON_TO_FRI, "sat"), holidays=(date(2026, 3, 10),))
-    assert arrives_on(saturdays, 1, date(2026, 3, 9)) == date(2026, 3, 11)
-    assert arrives_on(saturdays, 0, date(2026, 3, 8)) == date(2026, 3, 9), "nobody collects on a Sunday"
+    monday = found(operations, friday, 1, holidays=(date(2026, 3, 10),))
+    assert (monday.worked_on, monday.leaves_on) == (date(2026, 3, 6), date(2026, 3, 9))
+    assert monday.arrives_on == date(2026, 3, 11)
+    on_saturdays = found(works(), friday, 1, working_days=(*MON_TO_FRI, "sat"))
+    assert on_saturdays.arrives_on == date(2026, 3, 7)
+    on_sundays = works(working_days=["sun"])
+    assert found(on_sundays, friday, 0).leaves_on == date(2026, 3, 8)
+    assert found(on_sundays, friday, 0).arrives_on == date(2026, 3, 9), "nobody collects on a Sunday"
 
 
 def test_a_clock_that_is_set_back_over_the_cut_off_does_not_make_a_later_order_earlier() -> None:
@@ -128,11 +142,11 @@ def test_without_all_of_it_there_is_no_way_and_it_says_what_lacks(
 def test_a_date_says_why() -> None:
     by = way(node(works(processing_days=1)), "LON", transit(), "standard", GB)
     assert isinstance(by, Way)
-    found = delivery(by, datetime(2026, 3, 6, 14, 30, tzinfo=UTC), 7)
+    found = delivery(by, by.dates(datetime(2026, 3, 6, 14, 30, tzinfo=UTC)), 7)
     assert (found.ship_by, found.deliver_by) == (date(2026, 3, 10), date(2026, 3, 12))
     assert [one.code for one in found.why] == ["cut_off_missed", "processing", "transit"]
     assert "14:00 (Europe/London)" in found.why[0].message
-    on_saturday = delivery(by, datetime(2026, 3, 7, 9, tzinfo=UTC), 7)
+    on_saturday = delivery(by, by.dates(datetime(2026, 3, 7, 9, tzinfo=UTC)), 7)
     assert [one.code for one in on_saturday.why] == ["not_working", "processing", "transit"]
 
 
@@ -171,13 +185,14 @@ MOMENTS = st.datetimes(datetime(2010, 1, 1), datetime(2026, 12, 31), timezones=s
 def test_later_is_never_earlier_and_nobody_works_on_a_holiday(
     operations: NodeOperations, ready_at: datetime, later: timedelta
 ) -> None:
-    leaves = leaves_on(operations, ready_at)
-    assert leaves <= leaves_on(operations, ready_at + later)
-    assert WEEKDAYS[leaves.weekday()] in operations.working_days
-    assert leaves not in operations.holidays
+    carrier: Any = {"working_days": operations.working_days, "holidays": operations.holidays}
+    first, second = (found(operations, at, **carrier) for at in (ready_at, ready_at + later))
+    assert first.leaves_on <= second.leaves_on
+    assert first.leaves_on < first.arrives_on <= second.arrives_on
+    for day in (first.worked_on, first.leaves_on, first.arrives_on):
+        assert WEEKDAYS[day.weekday()] in operations.working_days
+        assert day not in operations.holidays
+    same_day = found(operations, ready_at, 0, **carrier)
+    assert same_day.arrives_on == same_day.leaves_on, "who works on the same days collects on the same day"
     assert usable_at(operations, ready_at) >= ready_at
     assert usable_at(operations, ready_at) <= usable_at(operations, ready_at + later)
-    carrier = transit(working_days=operations.working_days, holidays=operations.holidays)
-    arrives = arrives_on(carrier, 2, leaves)
-    assert leaves < arrives <= arrives_on(carrier, 2, leaves + later)
-    assert arrives_on(carrier, 0, leaves) == leaves, "who works on the same days collects on the same day"
