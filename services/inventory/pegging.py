@@ -91,11 +91,12 @@ def look_again(
 
 def peg_supply(sku: str, part: SkuPart, supply: SupplyPart, places: PlacesPart, at: datetime) -> list[Event]:
     """What has changed of who is served from what; nothing when nothing has."""
+    to_come = dates.coming(supply, places, at)
+    if not to_come and not supply.pegged:
+        return []  # before the queue is walked: a flash sale's is long
     all_waiting = waiting(part) if part.wanted > part.reserved else []
-    if not all_waiting and not supply.pegged:
-        return []
     queue = all_waiting[:QUEUE_MAX]
-    served = _served(part, queue, dates.coming(supply, places, at))
+    served = _served(part, queue, to_come)
     pegs = [
         Pegged(
             order_id=order_id,
