@@ -64,8 +64,7 @@ class Clock:
 
     def worked_on(self, ready_at: datetime) -> date:
         """The first working day whose cut-off is not before `ready_at`."""
-        # From a day early: clocks that are set back over midnight make a day begin twice.
-        day = self.days.on_or_after(ready_at.astimezone(self.zone).date() - _DAY)
+        day = self.days.on_or_after(ready_at.astimezone(self.zone).date())
         while datetime.combine(day, self.cut_off, self.zone).astimezone(UTC) < ready_at:
             day = self.days.on_or_after(day + _DAY)
         return day

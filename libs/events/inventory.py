@@ -127,6 +127,8 @@ class StockPegged(SkuEvent):
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
     terms_version: Annotated[int, Field(ge=1)] | None = None
     """The terms of the SKU that it was decided by, if it has any."""
+    supplied: Literal[True] | None = None
+    """More of it is to come, so that the date of who still waits may change."""
     movements: tuple[Movement, ...]
 
 
@@ -205,6 +207,8 @@ class StockBackordered(OrderEvent):
     """Of the order, where its SKUs have terms."""
     terms: tuple[TermsUsed, ...] | None = None
     """By which terms, where its SKUs have any."""
+    supplied: tuple[Sku, ...] | None = None
+    """Those of `short` of which units are to come, so that the order can be told a date."""
     movements: tuple[Movement, ...]
 
 

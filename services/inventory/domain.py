@@ -299,6 +299,8 @@ def _told(state: State, event: Event) -> State:
     part, moves = state.skus.get(sku, EMPTY_SKU), getattr(event, "movements", ())
     part = moved(part, moves) if moves else part
     supply = evolve_supply(state.supplies.get(sku, NO_SUPPLY), sku, event)
+    if part.supplied != supply.to_come:
+        part = replace(part, supplied=supply.to_come)
     skus, supplies = {**state.skus, sku: part}, {**state.supplies, sku: supply}
     return replace(state, home=state.home or event.stream, skus=skus, supplies=supplies)
 

@@ -46,10 +46,10 @@ _MOVES_SUPPLY: frozenset[type[Event]] = frozenset(
         TransferReceived,
         TransferOverdue,
         TransferClosed,
-        StockPegged,
     }
 )
-REMINDS: frozenset[type[Event]] = frozenset({*_MOVES_SUPPLY, StockBackordered, StockReleased, SupplyPegged})
+_MOVES_QUEUE: frozenset[type[Event]] = frozenset({StockBackordered, StockPegged, StockReleased, SupplyPegged})
+REMINDS = _MOVES_SUPPLY | _MOVES_QUEUE
 
 
 def streams(due: TimerDue, order_skus: Sequence[str]) -> tuple[str, ...]:
@@ -64,14 +64,25 @@ def timers(event: Event, at: datetime) -> list[Timer]:
     """Who has to look again after one of `REMINDS`."""
     match event:
         case StockBackordered():
-            return [Timer(SKU_STREAM + one.sku, "pegs", at) for one in event.short]
+            return [Timer(SKU_STREAM + sku, "pegs", at) for sku in event.supplied or ()]
+        case StockPegged():
+            return [Timer(event.stream, "pegs", at)] if event.supplied else []
         case StockReleased():
-            return [Timer(SKU_STREAM + sku, "pegs", at) for sku in units(event.lines)]
+            return [Timer(SKU_STREAM + sku, "pegs", at) for sku in _given_up(event)]
         case SupplyPegged():
             told = [Timer(one.order_id, "date", at) for one in event.pegs]
             told += [Timer(order_id, "date", at) for order_id in event.lost]
             return told if event.check_at is None else [*told, Timer(event.stream, "late", event.check_at)]
     return [Timer(event.stream, "pegs", at)] if type(event) in _MOVES_SUPPLY else []
+
+
+def _given_up(event: StockReleased) -> list[str]:
+    """SKUs that the order waited for: it gave up more of them than it was promised."""
+    lacking = units(event.lines)
+    for move in event.movements:
+        if move.source == "reserved":
+            lacking[move.sku] = lacking.get(move.sku, 0) - move.quantity
+    return [sku for sku, quantity in lacking.items() if quantity > 0]
 
 
 def look_again(

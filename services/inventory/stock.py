@@ -73,6 +73,8 @@ class SkuPart:
     """By order id, or by the stream of a held basket; that holds all it wants, always."""
 
     terms: Terms | None = None
+    supplied: bool = False
+    """Units of it are to come: who waits can be told a date."""
 
     @property
     def free(self) -> int:
@@ -176,7 +178,7 @@ def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[st
 
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
-    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms)
+    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms, part.supplied)
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -188,7 +190,7 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return SkuPart(*sums, part.wanted, claims, part.terms)
+    return SkuPart(*sums, part.wanted, claims, part.terms, part.supplied)
 
 
 def reclaimed(
@@ -204,7 +206,7 @@ def reclaimed(
         wanted += won
         if after.wanted or after.held:
             claims[holder] = after
-    return SkuPart(*_sums(part, movements), wanted, claims, part.terms)
+    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, part.supplied)
 
 
 def asked(
@@ -224,7 +226,7 @@ def asked(
     if wanted or held:
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
-    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms)
+    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms, part.supplied)
 
 
 def evolve_sku(
@@ -309,7 +311,8 @@ def peg(sku: str, part: SkuPart) -> list[Event]:
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "unreserved", "reserved", sum(claim.quantity for claim in won))
     version = None if part.terms is None else part.terms.version
-    return [StockPegged(sku=sku, claims=won, terms_version=version, movements=posting.movements())]
+    supplied, moves = part.supplied or None, posting.movements()
+    return [StockPegged(sku=sku, claims=won, terms_version=version, supplied=supplied, movements=moves)]
 
 
 def waiting(part: SkuPart) -> list[tuple[str, int]]:
@@ -360,23 +363,16 @@ def _break_holds(sku: str, part: SkuPart, holds: Mapping[str, OrderClaim], quant
 
 
 def _break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
-    lost = _share(
-        quantity,
-        (
-            (holder, claim.held)
-            for holder, claim in reversed(_by_age(part.claims))
-            if claim.held and not holder.startswith(HOLDER)
-        ),
+    takers = (
+        (holder, claim.held)
+        for holder, claim in reversed(_by_age(part.claims))
+        if claim.held and not holder.startswith(HOLDER)
     )
+    lost = tuple(Claim(order_id=taker, quantity=units) for taker, units in _shares(quantity, takers))
     assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
     return ReservationBroken(sku=sku, claims=lost, movements=posting.movements())
-
-
-def _share(units: int, takers: Iterable[tuple[str, int]]) -> tuple[Claim, ...]:
-    """Hand out units in the takers' order, to each at most what it may take."""
-    return tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in _shares(units, takers))
 
 
 def _shares(units: int, takers: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:

@@ -133,6 +133,11 @@ class SupplyPart:
         return self.held.get(bucket, {}).get(node, 0)
 
     @property
+    def to_come(self) -> bool:
+        """Whether units are expected, or on their way."""
+        return bool(self.held.get("inbound") or self.held.get("in_transit"))
+
+    @property
     def all_units(self) -> int:
         """Units in every bucket kept here."""
         return sum(sum(nodes.values()) for nodes in self.held.values())

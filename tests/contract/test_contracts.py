@@ -25,8 +25,8 @@ GAINED: Mapping[str, frozenset[str]] = {
     for name in ("submit_order", "order_accepted", "order_held")
 } | {
     "oms.inventory.stock_reserved": frozenset({"channel", "terms"}),
-    "oms.inventory.stock_backordered": frozenset({"channel", "terms"}),
-    "oms.inventory.stock_pegged": frozenset({"terms_version"}),
+    "oms.inventory.stock_backordered": frozenset({"channel", "terms", "supplied"}),
+    "oms.inventory.stock_pegged": frozenset({"terms_version", "supplied"}),
     "oms.routing.define_node": frozenset({"operations"}),
     "oms.routing.node_defined": frozenset({"operations"}),
     "oms.routing.order_routed": frozenset({"promised"}),

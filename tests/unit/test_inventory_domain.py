@@ -99,8 +99,7 @@ def test_a_receipt_goes_to_the_oldest_first_and_wakes_them() -> None:
         ),
         pegged,
     )
-    told = [Timer("early", "claims", NOON), Timer("late", "claims", NOON)]
-    assert domain.timers(pegged, NOON) == [*told, Timer("sku/A", "pegs", NOON)]
+    assert domain.timers(pegged, NOON) == [Timer("early", "claims", NOON), Timer("late", "claims", NOON)]
     spec.when(due("early", "claims")).then_one(
         StockReserved, round=1, lines=lines(("A", 2)), availability=(there("A", 3),), movements=(), since=NOON
     )
