@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from libs.events.availability import AVAILABILITY_EVENTS, AVAILABILITY_TOPIC, SkuAvailability
 from libs.events.bundles import BUNDLE_COMMANDS, BUNDLE_EVENTS
 from libs.events.contract import Command, Contract, Event
+from libs.events.dates import DATES_EVENTS
 from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
 from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
 from libs.events.inventory import INVENTORY_COMMANDS, INVENTORY_EVENTS
@@ -43,6 +44,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *OUTSIDE_EVENTS,
         *AVAILABILITY_EVENTS,
         *BUNDLE_EVENTS,
+        *DATES_EVENTS,
         CommandRefused,
     ),
     "routing": (*ROUTING_EVENTS, CommandRefused),

@@ -1,6 +1,7 @@
 """Inventory's HTTP edge: warehouses report deliveries, operations correct it, shops hold baskets, and whoever
 may look asks what there was at any moment, as was known then or is known now."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -14,6 +15,8 @@ from libs.events.catalogue import problems
 from libs.events.contract import Command, Count, Name, NodeId, Note, PromiseId, Quantity, Sku
 from libs.events.ids import command_id
 from libs.events.inventory import AdjustStock, ReceiveStock
+from libs.events.order import Destination
+from libs.events.places import STANDARD
 from libs.events.policy import Rank
 from libs.events.promise import (
     HOLD_SECONDS_MAX,
@@ -25,15 +28,26 @@ from libs.events.promise import (
     Share,
     Wanted,
 )
+from libs.events.routing import NODES_STREAM
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import past, store
-from services.inventory.availability import answer, parts_named, read_sku
+from services.inventory.availability import (
+    answer,
+    answer_dated,
+    parts_named,
+    read_places,
+    read_sku,
+    read_supply,
+)
 from services.inventory.bundles import LINE_UNITS_MAX, in_parts
+from services.inventory.dates import Question
 from services.inventory.holds import summed
 from services.inventory.past import Asked, Stood
+from services.inventory.places import NO_PLACES
 from services.inventory.stock import SkuPart
+from services.inventory.supplies import SUPPLY_STREAM
 
 BASKET_LINES_MAX = 1000
 LIMIT_MAX = 200
@@ -77,13 +91,21 @@ class LineRequest(BaseModel):
     quantity: Quantity
 
 
+class DestinationRequest(Destination):
+    """Where it would be sent, as coarse as a date needs it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
 class BasketRequest(BaseModel):
-    """A basket to ask about."""
+    """A basket to ask about; with a destination, also when it can be there."""
 
     model_config = ConfigDict(extra="forbid")
 
     lines: Annotated[list[LineRequest], Field(min_length=1, max_length=1000)]
     channel: Name | None = None
+    destination: DestinationRequest | None = None
+    service: Name = STANDARD
 
 
 class HoldRequest(BaseModel):
@@ -96,6 +118,9 @@ class HoldRequest(BaseModel):
     channel: Name | None = None
     promise_id: PromiseId | None = None
     """The shop's own id of the basket; without one one is made: of the Idempotency-Key, if given."""
+    destination: DestinationRequest | None = None
+    """With it, the promise has a date."""
+    service: Name | None = None
 
 
 class ShareRequest(BaseModel):
@@ -173,6 +198,8 @@ def _promises(edge: Edge, parts_of: PartsOf) -> APIRouter:
             lines=basket(body.lines, await _known(claims, body.lines, parts_of)),
             ttl_seconds=body.ttl_seconds,
             channel=body.channel,
+            destination=body.destination and Destination(**body.destination.model_dump()),
+            service=body.service,
         )
         return await edge.submit(request, claims, command)
 
@@ -189,6 +216,7 @@ def _promises(edge: Edge, parts_of: PartsOf) -> APIRouter:
 def _availability(edge: Edge, parts_of: PartsOf) -> APIRouter:
     router = APIRouter(prefix="/v1/availability", tags=["promises"])
     shops = Annotated[Claims, Depends(edge.require("integrator", "operator", "support"))]
+    supplies_of, places_of = edge.reader(read_supply), edge.reader(read_places)
 
     @router.post("", summary="What of a basket could be promised now; nothing is claimed")
     async def look(claims: shops, body: BasketRequest) -> Response:
@@ -197,8 +225,16 @@ def _availability(edge: Edge, parts_of: PartsOf) -> APIRouter:
         if more := parts_named(skus.values()) - skus.keys():
             found = await parts_of(claims.tenant, {f"sku/{sku}" for sku in more})
             skus |= {stream.removeprefix("sku/"): part for stream, part in found.items()}
-        told = answer(wanted, body.channel, skus)
-        return Response(orjson.dumps(told), media_type="application/json")
+        if body.destination is None:
+            return _json(answer(wanted, body.channel, skus))
+        of_supply, places = await asyncio.gather(
+            supplies_of(claims.tenant, {SUPPLY_STREAM + sku for sku in skus}),
+            places_of(claims.tenant, {NODES_STREAM}),
+        )
+        supplies = {stream.removeprefix(SUPPLY_STREAM): part for stream, part in of_supply.items()}
+        known = places.get(NODES_STREAM, NO_PLACES)
+        question = Question(body.destination, body.service, datetime.now(UTC), known)
+        return _json(answer_dated(wanted, body.channel, skus, supplies, question))
 
     return router
 

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from libs.events.bundles import BundlesUnpacked
+from libs.events.dates import BackorderDated
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
     AllocationFailed,
@@ -51,7 +52,7 @@ Moving = (
     | StockReturned
 )
 """Inventory's events of an order's stream that move units."""
-StockEvent = Moving | AllocationFailed | BackorderLapsed | BundlesUnpacked
+StockEvent = Moving | AllocationFailed | BackorderLapsed | BundlesUnpacked | BackorderDated
 """Inventory's events of an order's stream."""
 
 
@@ -88,6 +89,9 @@ class OrderPart:
     """Ordered lines that are fulfilled by the lines of their parts."""
     promise_id: str | None = None
     """A held promise that it names, until something is promised to it: only of an order with bundles."""
+
+    dated: datetime | None = None
+    """Until when it was last told that it has to wait."""
 
     @property
     def asked(self) -> tuple[LineQuantity, ...]:
@@ -158,6 +162,8 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             return replace(order, round=event.round)
         case BackorderLapsed():
             return replace(order, status="lapsing")
+        case BackorderDated():
+            return replace(order, dated=event.usable_at)
         case StockReleased():
             return _released(order, event)
         case StockShorted():
@@ -220,6 +226,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         later=later or (),
         early_returns=order.early_returns,
         bundles=order.bundles,
+        dated=order.dated,
     )
 
 
@@ -241,6 +248,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         later=(),
         early_returns=order.early_returns,
         bundles=order.bundles,
+        dated=order.dated,
     )
 
 

@@ -63,6 +63,7 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
             contact=order.contact,
             channel=channel,
             terms=versions,
+            supplied=tuple([one.sku for one in short if skus[one.sku].supplied]) or None,
             movements=posting.movements(),
         )
     return StockReserved(

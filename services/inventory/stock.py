@@ -80,6 +80,8 @@ class SkuPart:
     """Of claims of orders that have policies."""
     recipe: Recipe | None = None
     """Where it is made of other SKUs, or others are made of it."""
+    supplied: bool = False
+    """Units of it are to come: who waits can be told a date."""
 
     @property
     def free(self) -> int:
@@ -186,7 +188,9 @@ def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[st
 
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
-    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms, part.turns, part.recipe)
+    return SkuPart(
+        *_sums(part, movements), part.wanted, part.claims, part.terms, part.turns, part.recipe, part.supplied
+    )
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -198,7 +202,7 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held or order_id in part.turns:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return SkuPart(*sums, part.wanted, claims, part.terms, part.turns, part.recipe)
+    return SkuPart(*sums, part.wanted, claims, part.terms, part.turns, part.recipe, part.supplied)
 
 
 def reclaimed(
@@ -214,7 +218,9 @@ def reclaimed(
         wanted += won
         if after.wanted or after.held or holder in part.turns:
             claims[holder] = after
-    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, part.turns, part.recipe)
+    return SkuPart(
+        *_sums(part, movements), wanted, claims, part.terms, part.turns, part.recipe, part.supplied
+    )
 
 
 def asked(
@@ -241,7 +247,8 @@ def asked(
     if wanted or held or turn is not None:
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
-    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms, turns, part.recipe)
+    sums = (position, on_hand, allocated, reserved, total)
+    return SkuPart(*sums, claims, part.terms, turns, part.recipe, part.supplied)
 
 
 def evolve_sku(
@@ -302,6 +309,11 @@ def peg(sku: str, part: SkuPart) -> list[Event]:
     return [*events, *_reallocated(sku, after)]
 
 
+def waiting(part: SkuPart) -> list[tuple[str, int]]:
+    """(order id, units that it lacks) of those who wait, in the order in which they are served."""
+    return queue.lacking(part.claims, part.turns)
+
+
 def grants(part: SkuPart) -> list[tuple[str, int]]:
     """(order id, units) of the free units that those who wait get now, by class and age."""
     return [(order_id, units) for order_id, units, called in _shares_now(part) if not called]
@@ -327,8 +339,16 @@ def _pegged(
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "unreserved", "reserved", sum(claim.quantity for claim in claims))
     version = None if part.terms is None else part.terms.version
-    moves = posting.movements()
-    return [StockPegged(sku=sku, claims=claims, terms_version=version, cause=cause, movements=moves)]
+    return [
+        StockPegged(
+            sku=sku,
+            claims=claims,
+            terms_version=version,
+            cause=cause,
+            supplied=part.supplied or None,
+            movements=posting.movements(),
+        )
+    ]
 
 
 def _reallocated(sku: str, part: SkuPart) -> list[Event]:
@@ -372,23 +392,16 @@ def _break_holds(sku: str, part: SkuPart, holds: Mapping[str, OrderClaim], quant
 
 
 def _break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
-    lost = _share(
-        quantity,
-        (
-            (holder, claim.held)
-            for holder, claim in reversed(queue.in_line(part.claims.items(), part.turns))
-            if claim.held and not holder.startswith(HOLDER)
-        ),
+    takers = (
+        (holder, claim.held)
+        for holder, claim in reversed(queue.in_line(part.claims.items(), part.turns))
+        if claim.held and not holder.startswith(HOLDER)
     )
+    lost = tuple(Claim(order_id=taker, quantity=units) for taker, units in _shares(quantity, takers))
     assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
     return ReservationBroken(sku=sku, claims=lost, movements=posting.movements())
-
-
-def _share(units: int, takers: Iterable[tuple[str, int]]) -> tuple[Claim, ...]:
-    """Hand out units in the takers' order, to each at most what it may take."""
-    return tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in _shares(units, takers))
 
 
 def _shares(units: int, takers: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:

@@ -28,7 +28,7 @@ from libs.events.promise import (
     promise_stream,
 )
 from libs.events.returns import ReturnReceived
-from libs.events.routing import OrderRouted
+from libs.events.routing import NODES_STREAM, OrderRouted
 from libs.events.timer import TimerDue
 from services.inventory import bundles, outside
 from services.inventory.holds import PromisePart
@@ -50,6 +50,8 @@ def streams_of_order(body: Contract, home: OrderPart | PromisePart) -> tuple[str
         if type(body) is OrderAccepted:
             named = (*named, POLICIES_STREAM)
         return named if promise_id is None else (*named, promise_stream(promise_id))
+    if isinstance(body, HoldStock) and body.destination is not None:
+        return (*named, NODES_STREAM)
     if isinstance(body, PickShorted | StockShorted):
         return (*named, *outside.streams_of_short_pick(body))
     if isinstance(body, TimerDue) and isinstance(home, OrderPart) and home.promise_id is not None:
