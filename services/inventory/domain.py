@@ -63,6 +63,7 @@ from libs.events.timer import Timer, TimerDue
 from services.inventory import bundles, holds, kits, outside, pegging, progress, reminders, shelf
 from services.inventory.allocate import covers, take_back
 from services.inventory.desk import Desk
+from services.inventory.giving import peg
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
 from services.inventory.order import NEW_ORDER, OrderPart, as_ordered, evolve_order, units
@@ -82,7 +83,6 @@ from services.inventory.stock import (
     HOLDER,
     SkuPart,
     evolve_sku,
-    peg,
 )
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply, evolve_told
 from services.inventory.terms import LEVEL, look_at_level

@@ -27,10 +27,11 @@ from libs.events.supply import (
 from libs.events.timer import Timer, TimerDue
 from services.inventory import dates
 from services.inventory.dates import Coming, Question
+from services.inventory.giving import waiting
 from services.inventory.order import OrderPart, units
 from services.inventory.places import PlacesPart
 from services.inventory.queue import NO_TURN
-from services.inventory.stock import EMPTY_SKU, NO_CLAIM, SkuPart, Skus, waiting
+from services.inventory.stock import EMPTY_SKU, NO_CLAIM, SkuPart, Skus
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, Peg, SupplyPart
 from services.inventory.waiting import WHOLE
 
