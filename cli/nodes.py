@@ -1,6 +1,7 @@
-"""`orderlog nodes`: the places that orders ship from."""
+"""`orderlog nodes`: the places that orders ship from, when they work, and how long carriers travel."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -8,8 +9,16 @@ import typer
 from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
 from cli.output import JsonOption, emit
 from cli.text import tell
+from libs.events.places import STANDARD
+from libs.runtime.complaint import Complaint
 
-app = typer.Typer(no_args_is_help=True, help="Say where orders can ship from.")
+app = typer.Typer(no_args_is_help=True, help="Say where orders can ship from, and how long it takes.")
+WORKING_DAYS = "mon,tue,wed,thu,fri"
+WorkingDaysOption = Annotated[str, typer.Option("--working-days", help="Days of the week, joined by commas.")]
+HolidaysOption = Annotated[
+    list[str] | None, typer.Option("--holiday", help="A day off, YYYY-MM-DD; several by commas.")
+]
+_BAND = re.compile(r"(\*|[A-Za-z]{2}(?:,[A-Za-z]{2})*)(?:@([0-9]+(?:\.[0-9]+)?))?=([0-9]+)")
 
 
 @app.command("define")
@@ -23,6 +32,18 @@ def define(
         list[str] | None, typer.Option("--ships-to", help="Countries it serves: GB,IE. Without it, all.")
     ] = None,
     active: Annotated[bool, typer.Option("--active/--inactive", help="Whether it takes orders.")] = True,
+    time_zone: Annotated[
+        str | None, typer.Option(help="Its time zone, such as Europe/London. With it, dates are promised.")
+    ] = None,
+    cut_off: Annotated[
+        str, typer.Option(help="Until when what comes is worked on the same day, HH:MM there.")
+    ] = "14:00",
+    working_days: WorkingDaysOption = WORKING_DAYS,
+    holidays: HolidaysOption = None,
+    processing_days: Annotated[
+        int, typer.Option(min=0, help="Working days until what is worked on leaves.")
+    ] = 0,
+    receiving_days: Annotated[int, typer.Option(min=0, help="Working days until goods can be sold.")] = 0,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -30,8 +51,8 @@ def define(
 
     Example: orderlog nodes define LON --name London --country GB --lat 51.5 --lon -0.1 --ships-to GB,IE
     """
-    countries = [code.strip().upper() for text in ships_to or () for code in text.split(",") if code.strip()]
-    body = {
+    countries = [code.upper() for code in _listed(ships_to)]
+    body: dict[str, Any] = {
         "name": name,
         "country": country.upper(),
         "latitude": latitude,
@@ -39,6 +60,15 @@ def define(
         "ships_to": countries or None,
         "active": active,
     }
+    if time_zone is not None:
+        body["operations"] = {
+            "time_zone": time_zone,
+            "cut_off": cut_off,
+            "working_days": _listed([working_days]),
+            "holidays": _listed(holidays),
+            "processing_days": processing_days,
+            "receiving_days": receiving_days,
+        }
     with connect(tenant) as edges:
         answer = edges.send("routing", f"/v1/nodes/{quote(node, safe='')}", body, method="PUT")
     if not answer.get("decided"):
@@ -49,6 +79,59 @@ def define(
     tell(f"Node {node} ({name}, {body['country']}) {state}." if changed else f"Node {node} was that already.")
     if json:
         emit({"ok": True, "tenant": tenant, "node": node, **body, "changed": changed})
+
+
+@app.command("transit")
+def transit(
+    bands: Annotated[
+        list[str], typer.Option("--band", help="Countries (or *), perhaps @ kilometres, = working days.")
+    ],
+    service: Annotated[str, typer.Argument(metavar="[SERVICE]", help="Its name.")] = STANDARD,
+    working_days: WorkingDaysOption = WORKING_DAYS,
+    holidays: HolidaysOption = None,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Say how long a service of the carriers takes, all of it. The first band that fits counts.
+
+    Example: orderlog nodes transit standard --band GB@300=1 --band GB,IE=2 --band '*=5'
+    """
+    body = {
+        "working_days": _listed([working_days]),
+        "holidays": _listed(holidays),
+        "bands": [_band(text) for text in bands],
+    }
+    with connect(tenant) as edges:
+        answer = edges.send("routing", f"/v1/transit/{quote(service, safe='')}", body, method="PUT")
+    if not answer.get("decided"):
+        raise undecided(answer, "routing")
+    changed = bool(answer["events"])
+    count = f"{len(bands)} band{'' if len(bands) == 1 else 's'}"
+    tell(f"{service} takes so long from now on: {count}." if changed else f"{service} was that already.")
+    if json:
+        emit({"ok": True, "tenant": tenant, "service": service, **body, "changed": changed})
+
+
+def _listed(texts: list[str] | None) -> list[str]:
+    """What is joined by commas, in one option or in several."""
+    return [part.strip() for text in texts or () for part in text.split(",") if part.strip()]
+
+
+def _band(text: str) -> dict[str, Any]:
+    """`GB,IE@300=2` as the edge takes it. Complaint: it is nothing of that kind."""
+    found = _BAND.fullmatch(text.replace(" ", ""))
+    if found is None:
+        raise Complaint(
+            f"--band {text} is not countries, perhaps @ kilometres, and = working days.",
+            "Write it like GB@300=1, GB,IE=2 or '*=5'.",
+        )
+    countries, km_max, days = found.groups()
+    band: dict[str, Any] = {"days": int(days)}
+    if countries != "*":
+        band["countries"] = countries.upper().split(",")
+    if km_max is not None:
+        band["km_max"] = float(km_max)
+    return band
 
 
 def register(parent: typer.Typer) -> None:

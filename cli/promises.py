@@ -24,6 +24,10 @@ def hold(
     ttl: Annotated[int, typer.Option("--ttl", min=1, help="Seconds to hold it.")] = 900,
     promise_id: Annotated[str | None, typer.Option("--id", help="The basket's own id.")] = None,
     channel: Annotated[str | None, typer.Option(help="The channel that it is for.")] = None,
+    country: Annotated[
+        str | None, typer.Option(help="Where it would go, such as GB; then it is told by when.")
+    ] = None,
+    service: Annotated[str | None, typer.Option(help="By which service, if not the standard one.")] = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -32,6 +36,8 @@ def hold(
     Example: orderlog stock promise hold MUG=2 TEA=1 --ttl 600
     """
     body = {"lines": read_wanted(wanted), "ttl_seconds": ttl, "channel": channel, "promise_id": promise_id}
+    if country is not None:
+        body |= {"destination": {"country": country.upper()}, "service": service}
     with connect(tenant) as edges:
         answer = edges.send("inventory", "/v1/promises", body)
     if not answer.get("decided"):
@@ -43,8 +49,20 @@ def hold(
         )
     units = count(sum(line["quantity"] for line in held["lines"]), "unit")
     tell(f"Held {units} as promise {held['promise_id']}, until {held['expires_at'][:19]}Z.")
+    delivery = held.get("delivery")
+    if delivery is not None:
+        tell(_arrival(delivery))
     if json:
-        emit({"ok": True, "tenant": tenant, **{name: held[name] for name in _TOLD}})
+        told = {name: held[name] for name in (*_TOLD, "delivery") if name in held}
+        emit({"ok": True, "tenant": tenant, **told})
+
+
+def _arrival(delivery: Mapping[str, Any]) -> str:
+    """By when it is there, and why then; or why nobody can say."""
+    why = " ".join(reason["message"] for reason in delivery["why"])
+    if "deliver_by" not in delivery:
+        return f"No date can be promised. {why}"
+    return f"Leaves {delivery['node']} by {delivery['ship_by']}, delivered by {delivery['deliver_by']}. {why}"
 
 
 @app.command("release")

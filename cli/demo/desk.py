@@ -96,9 +96,17 @@ class Desk:
             "latitude": node.latitude,
             "longitude": node.longitude,
             "ships_to": node.ships_to,
+            "operations": node.operations,
         }
-        path = f"/v1/nodes/{node.node}"
-        headers = {"prefer": "wait=10", "idempotency-key": f"node-{node.node}"}
+        await self._define(f"/v1/nodes/{node.node}", f"node-{node.node}", body)
+
+    async def define_transit(self, terms: Mapping[str, object]) -> None:
+        """Say how long a service takes, and wait until routing knows."""
+        body = {name: value for name, value in terms.items() if name != "service"}
+        await self._define(f"/v1/transit/{terms['service']}", f"transit-{terms['service']}", body)
+
+    async def _define(self, path: str, key: str, body: Mapping[str, object]) -> None:
+        headers = {"prefer": "wait=10", "idempotency-key": key}
         await self._call("PUT", "routing", path, orjson.dumps(body), headers)
 
     async def _deliver(self, stage: str) -> None:

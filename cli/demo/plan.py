@@ -7,7 +7,7 @@ depends on what was picked short, damaged and written off, and is bought from wh
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cli.demo.invoices import NO_COUNTRY, Sale, Step, StockCount
@@ -40,6 +40,8 @@ class Node:
     latitude: float
     longitude: float
     ships_to: tuple[str, ...]
+    operations: Mapping[str, object]
+    """When it works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,26 @@ class Plan:
     receipts: tuple[tuple[int, tuple[Receipt, ...]], ...]
 
 
+def _works(time_zone: str, cut_off: str) -> Mapping[str, object]:
+    """From Monday to Friday."""
+    return {"time_zone": time_zone, "cut_off": cut_off, "receiving_days": 1}
+
+
 NODES = (
-    Node("LON", "London", "GB", 51.5074, -0.1278, SERVED),
-    Node("MAN", "Manchester", "GB", 53.4808, -2.2426, DOMESTIC),
-    Node("RTM", "Rotterdam", "NL", 51.9244, 4.4777, SERVED),
+    Node("LON", "London", "GB", 51.5074, -0.1278, SERVED, _works("Europe/London", "16:00")),
+    Node("MAN", "Manchester", "GB", 53.4808, -2.2426, DOMESTIC, _works("Europe/London", "15:00")),
+    Node("RTM", "Rotterdam", "NL", 51.9244, 4.4777, SERVED, _works("Europe/Amsterdam", "14:00")),
 )
+TRANSIT: Mapping[str, object] = {
+    "service": "standard",
+    "bands": (
+        {"nodes": ("LON", "MAN"), "countries": ("GB",), "km_max": 150, "days": 1},
+        {"nodes": ("LON", "MAN"), "countries": ("GB",), "days": 2},
+        {"km_max": 1000, "days": 3},
+        {"days": 6},
+    ),
+}
+"""How long parcels travel, as PUT /v1/transit/{service} takes it."""
 COUNTS_AT = CENTRAL
 """The node whose shelves the month's stock counts are about."""
 

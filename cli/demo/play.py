@@ -10,7 +10,7 @@ from cli.demo.actors import CHANNEL, Buyer, Carrier, Order, Support, Warehouse
 from cli.demo.desk import Desk
 from cli.demo.invoices import Sale, Step, StockCount, TakeBack
 from cli.demo.people import order_request, share
-from cli.demo.plan import COUNTS_AT, Plan, Receipt, plan_stock
+from cli.demo.plan import COUNTS_AT, TRANSIT, Plan, Receipt, plan_stock
 from cli.demo.watch import WATCHED, Topics, Watch
 from libs.events.ids import command_id, order_id
 from libs.events.inventory import AdjustStock, ReceiveStock, StockReceived
@@ -85,6 +85,7 @@ async def play(
         stage = Stage(tenant, steps, plan_stock(steps), topics, desk)
         for node in stage.plan.nodes:
             await desk.define_node(node)
+        await desk.define_transit(TRANSIT)
         desk.send(receipts_of(tenant, "opening stock", stage.plan.opening))
         await _listen(stage, show, lambda: _opening_is_in(stage))
         replay = asyncio.create_task(_replay(stage))

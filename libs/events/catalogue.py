@@ -14,6 +14,7 @@ from libs.events.changes import (
     INVENTORY_CHANGES,
 )
 from libs.events.contract import Command, Contract, Event
+from libs.events.dates import DATES_EVENTS
 from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
 from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
 from libs.events.inventory import INVENTORY_COMMANDS, INVENTORY_EVENTS
@@ -50,6 +51,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *AVAILABILITY_EVENTS,
         *BUNDLE_EVENTS,
         *INVENTORY_CHANGES,
+        *DATES_EVENTS,
         CommandRefused,
     ),
     "routing": (*ROUTING_EVENTS, CommandRefused),

@@ -130,6 +130,8 @@ class StockPegged(SkuEvent):
     """The terms of the SKU that it was decided by, if it has any."""
     cause: Literal["reallocated"] | None = None
     """`reallocated`: the units are those that orders behind these have just lost."""
+    supplied: Literal[True] | None = None
+    """More of it is to come, so that the date of who still waits may change."""
     movements: tuple[Movement, ...]
 
 
@@ -221,6 +223,8 @@ class StockBackordered(OrderEvent):
     """By which terms, where its SKUs have any."""
     policy: OrderPolicy | None = None
     """Of the order, where the tenant has one for it."""
+    supplied: tuple[Sku, ...] | None = None
+    """Those of `short` of which units are to come, so that the order can be told a date."""
     movements: tuple[Movement, ...]
 
 

@@ -24,6 +24,8 @@ from libs.events.contract import (
     Value,
 )
 from libs.events.inventory import TermsUsed, Units
+from libs.events.order import Destination
+from libs.events.places import Delivery
 from libs.events.policy import Rank
 
 SoftBucket = Literal["unreserved", "held", "reserved"]
@@ -143,6 +145,10 @@ class HoldStock(PromiseCommand):
     """How long it is held."""
     channel: Name | None = None
     """Whose stock it is taken from, where channels have shares of their own."""
+    destination: Destination | None = None
+    """Where it would be sent; with it, the promise has a date."""
+    service: Name | None = None
+    """By which service of the carriers; None, the standard one."""
 
 
 class ReleasePromise(PromiseCommand):
@@ -166,6 +172,8 @@ class PromiseHeld(PromiseEvent):
     channel: Name | None = None
     terms: tuple[TermsUsed, ...] | None = None
     """By which terms, where its SKUs have any."""
+    delivery: Delivery | None = None
+    """The date that goes with it, where it was asked with a destination."""
     movements: tuple[HoldMovement, ...]
 
 
@@ -200,6 +208,8 @@ class PromiseConfirmed(OrderEvent):
     position: Place
     left: bool = False
     """More was held than the order wants: that is given back next."""
+    delivery: Delivery | None = None
+    """The date that was promised with the basket."""
     movements: tuple[HoldMovement, ...]
 
 

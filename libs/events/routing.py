@@ -6,6 +6,10 @@ from pydantic import Field, StringConstraints
 
 from libs.events.contract import Command, Country, Event, Name, NodeId, OrderEvent, Value
 from libs.events.order import LineQuantity, NodeLines, Reason, Unpacked
+from libs.events.places import Delivery, NodeOperations, TransitTerms
+
+NODES_STREAM = "nodes"
+"""Stream of a tenant's nodes and of how long carriers travel from them."""
 
 
 class NodeTerms(Value):
@@ -19,6 +23,8 @@ class NodeTerms(Value):
     ships_to: tuple[Country, ...] | None = None
     """Countries that it serves; none means all."""
     active: bool = True
+    operations: NodeOperations | None = None
+    """When it works; None, nobody has said, and no date can be promised from it."""
 
 
 class DefineNode(NodeTerms, Command):
@@ -28,7 +34,7 @@ class DefineNode(NodeTerms, Command):
 
     @property
     def stream(self) -> str:
-        return "nodes"
+        return NODES_STREAM
 
 
 class NodeDefined(NodeTerms, Event):
@@ -40,7 +46,29 @@ class NodeDefined(NodeTerms, Event):
 
     @property
     def stream(self) -> str:
-        return "nodes"
+        return NODES_STREAM
+
+
+class DefineTransit(TransitTerms, Command):
+    """Say how long a service of the carriers takes: the whole of it is replaced."""
+
+    TYPE: ClassVar[str] = "oms.routing.define_transit"
+
+    @property
+    def stream(self) -> str:
+        return NODES_STREAM
+
+
+class TransitDefined(TransitTerms, Event):
+    """How long the service takes as of `nodes_version`."""
+
+    TYPE: ClassVar[str] = "oms.routing.transit_defined"
+
+    nodes_version: Annotated[int, Field(ge=1)]
+
+    @property
+    def stream(self) -> str:
+        return NODES_STREAM
 
 
 class Candidate(Value):
@@ -67,6 +95,8 @@ class OrderRouted(OrderEvent):
     candidates: tuple[Candidate, ...]
     rule_version: Annotated[int, Field(ge=1)]
     nodes_version: Annotated[int, Field(ge=0)]
+    promised: Delivery | None = None
+    """When the last of it is delivered, where every node of the plan has a calendar; None, nobody can say."""
 
 
 class OrderUnroutable(OrderEvent):
@@ -86,5 +116,5 @@ class OrderUnroutable(OrderEvent):
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
 
 
-ROUTING_COMMANDS = (DefineNode,)
-ROUTING_EVENTS = (NodeDefined, OrderRouted, OrderUnroutable)
+ROUTING_COMMANDS = (DefineNode, DefineTransit)
+ROUTING_EVENTS = (NodeDefined, TransitDefined, OrderRouted, OrderUnroutable)

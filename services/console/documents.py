@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from services.console.facts import LineCancellation, Units
+from services.console.promises import order_promise
 from services.console.queries import Row
 from services.console.standing import (
     declined_at,
@@ -73,6 +74,7 @@ def order_document(row: Row) -> dict[str, Any]:
             for one in part_standings(state)
         ],
         "waits_for": state.inventory.waits_for,
+        "promise": order_promise(state),
         "routing": state.routing.decisions,
         "fulfillment_orders": [
             {"fulfillment_order_id": name, "state": work_state(one), **_by_line(asdict(one))}

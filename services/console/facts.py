@@ -7,7 +7,7 @@ contact only the data subject's pseudonym is kept.
 
 from collections.abc import Mapping
 from dataclasses import field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from libs.events.record import record
@@ -140,6 +140,18 @@ class PartOf:
 
 
 @record
+class PromisedDate:
+    """By when it is delivered, and why then."""
+
+    service: str
+    deliver_by: date
+    ship_by: date
+    node: str
+    time_zone: str
+    why: tuple[StatedReason, ...]
+
+
+@record
 class InventoryFacts:
     """What is promised to the order. Quantities by bucket are in the reservations table, not here."""
 
@@ -155,6 +167,10 @@ class InventoryFacts:
     """When each later round was reserved; the first's is `reserved_at`."""
     parts: Mapping[int, PartOf] = field(default_factory=dict)
     """By line: those that the order has in place of its lines of bundles."""
+    promised: PromisedDate | None = None
+    """With the basket that the order took over, or else the first that it was told while it waited."""
+    awaited: PromisedDate | None = None
+    """While it waits: when it is delivered, as was told last."""
 
 
 @record
@@ -181,6 +197,7 @@ class RoutingDecision:
     rule_version: int
     nodes_version: int
     reasons: tuple[StatedReason, ...] = ()
+    promised: PromisedDate | None = None
 
 
 @record

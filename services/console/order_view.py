@@ -9,6 +9,7 @@ from babel.numbers import format_currency, get_currency_precision
 from libs.events.record import record
 from services.console.blockers import Blocker, blockers
 from services.console.facts import State
+from services.console.promises import OrderPromise, order_promise
 from services.console.standing import (
     LineStanding,
     Milestones,
@@ -62,6 +63,7 @@ class OrderView:
     total: str
     declared: str
     refunded: str
+    promise: OrderPromise | None
 
 
 def order_view(order_id: str, state: State) -> OrderView:
@@ -97,6 +99,7 @@ def order_view(order_id: str, state: State) -> OrderView:
         total=money(total if intake.lines else None, currency),
         declared=money(intake.declared_total_minor, currency),
         refunded=money(sum(refund.amount_minor for refund in refunds) if refunds else None, currency),
+        promise=order_promise(state),
     )
 
 

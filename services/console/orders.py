@@ -12,6 +12,7 @@ from datetime import datetime
 from libs.events.bundles import BundlesUnpacked
 from libs.events.changes import HoldPlaced, LineCancellationRequested, LinesReleased
 from libs.events.contract import Event
+from libs.events.dates import BackorderDated
 from libs.events.envelope import Envelope
 from libs.events.intake import (
     ExceptionAssigned,
@@ -34,6 +35,7 @@ from libs.events.inventory import (
 )
 from libs.events.notifications import MessageFailed, MessageRequested, MessageSent, MessageSkipped
 from libs.events.order import LineQuantity
+from libs.events.promise import PromiseConfirmed
 from libs.events.record import changed
 from libs.events.returns import (
     RefundRequested,
@@ -69,6 +71,7 @@ from services.console.facts import (
 )
 from services.console.origin import STAGE_OF
 from services.console.parts import unpacked
+from services.console.promises import promised_date
 
 
 def evolve(state: State, envelope: Envelope[Event]) -> State:
@@ -179,6 +182,7 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
                 facts,
                 lines=lines,
                 waits_for=(),
+                awaited=None,
                 reserved_at=facts.reserved_at or at,
                 reserved_again=again,
                 backorders=_ended(facts.backorders, at),
@@ -213,9 +217,14 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
                 for line, known in facts.lines.items()
             }
             backorders = _ended(facts.backorders, at)
-            return changed(facts, lines=lines, waits_for=(), freed_at=at, backorders=backorders)
+            return changed(facts, lines=lines, waits_for=(), awaited=None, freed_at=at, backorders=backorders)
         case LinesReleased():
             return _fewer(facts, event, at)
+        case BackorderDated():
+            told = promised_date(event.promised)
+            return changed(facts, awaited=told, promised=facts.promised or told)
+        case PromiseConfirmed():
+            return changed(facts, promised=promised_date(event.delivery)) if event.delivery else facts
         case _:
             return facts  # issues and returns move stock, and are told by fulfillment's and returns' events
 
@@ -269,6 +278,7 @@ def _routing(facts: RoutingFacts, event: Event, at: datetime) -> RoutingFacts:
         rule_version=event.rule_version,
         nodes_version=event.nodes_version,
         reasons=reasons,
+        promised=promised_date(event.promised) if isinstance(event, OrderRouted) else None,
     )
     return RoutingFacts((*facts.decisions, decision))
 

@@ -7,6 +7,7 @@ from babel.numbers import get_currency_precision
 
 from libs.events.bundles import BundlesUnpacked
 from libs.events.contract import Event
+from libs.events.dates import BackorderDated
 from libs.events.fulfillment import (
     CancellationDeclined,
     CarrierEventRecorded,
@@ -47,6 +48,7 @@ from libs.events.inventory import (
 )
 from libs.events.notifications import MessageFailed, MessageRequested, MessageSent, MessageSkipped
 from libs.events.order import LineQuantity, OrderLine
+from libs.events.places import Delivery
 from libs.events.policy import BackorderLapsed
 from libs.events.promise import PromiseConfirmed, PromiseMissed
 from libs.events.refusal import CommandRefused
@@ -155,7 +157,15 @@ def _of_inventory(event: Event) -> str:
             return f"Booked {_count(back, 'returned unit')} of {event.rma_id} into stock."
         case PromiseConfirmed():
             taken = sum(move.quantity for move in event.movements)
-            return f"Took over {_count(taken, 'unit')} that were held as promise {event.promise_id}."
+            what = f"Took over {_count(taken, 'unit')} that were held as promise {event.promise_id}."
+            return what + _promised(event.delivery)
+        case BackorderDated():
+            lacking = ", ".join(f"{item.quantity} of {item.sku}" for item in event.skus[:5])
+            more = f" and {len(event.skus) - 5} more SKUs" if len(event.skus) > 5 else ""
+            if event.usable_at is None:
+                before = f" ({event.told_before:%Y-%m-%d} was told before)" if event.told_before else ""
+                return f"Nobody knows any more when {lacking}{more} will be there{before}."
+            return f"{lacking}{more} will be there on {event.usable_at:%Y-%m-%d}.{_promised(event.promised)}"
         case PromiseMissed():
             why = _MISSED[event.cause]
             return f"The promise {event.promise_id} holds nothing for it: {why}; promised as any order is."
@@ -168,7 +178,7 @@ def _of_routing(event: Event) -> str:
         case OrderRouted():
             nodes = ", ".join(f"{plan.node} ({_units(plan.lines)})" for plan in event.nodes)
             weighed = _count(len(event.candidates), "candidate")
-            return f"Routed to {nodes}, of {weighed}{_round(event.round)}."
+            return f"Routed to {nodes}, of {weighed}{_round(event.round)}.{_promised(event.promised)}"
         case OrderUnroutable():
             reasons = "; ".join(reason.message for reason in event.reasons)
             return f"No node can ship {_units(event.lines)}: {reasons}"
@@ -268,6 +278,13 @@ def _order(event: OrderAccepted | OrderHeld) -> str:
     total = money(goods + sum(charge.amount_minor for charge in event.charges), event.currency)
     lines = _count(len(event.lines), "line")
     return f"{lines}, {_units(event.lines)}, {total}, order {event.external_id} from channel {event.channel}"
+
+
+def _promised(delivery: Delivery | None) -> str:
+    """The date, where one was promised."""
+    if delivery is None or delivery.deliver_by is None:
+        return ""
+    return f" Leaves by {delivery.ship_by}, delivered by {delivery.deliver_by}."
 
 
 def _units(lines: Iterable[Counted]) -> str:

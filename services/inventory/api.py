@@ -1,46 +1,32 @@
-"""Inventory's HTTP edge: warehouses report deliveries, operations correct it, shops hold baskets, and whoever
+"""Inventory's HTTP edge: warehouses report deliveries, operations correct it, and whoever
 may look asks what there was at any moment, as was known then or is known now."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
-from uuid import uuid4
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from libs.events.catalogue import problems
-from libs.events.contract import Command, Count, Name, NodeId, Note, PromiseId, Quantity, Sku
-from libs.events.ids import command_id
+from libs.events.contract import Command, Count, Name, NodeId, Sku
 from libs.events.inventory import AdjustStock, ReceiveStock
 from libs.events.policy import Rank
 from libs.events.promise import (
-    HOLD_SECONDS_MAX,
     ChannelTerms,
     DefinePromiseTerms,
-    HoldStock,
-    ReleasePromise,
     ReorderHold,
     Share,
-    Wanted,
 )
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import past, store
-from services.inventory.availability import answer, parts_named, read_sku
-from services.inventory.bundles import LINE_UNITS_MAX, in_parts
-from services.inventory.holds import summed
+from services.inventory.basket_api import as_json, basket_routes
 from services.inventory.past import Asked, Stood
-from services.inventory.stock import SkuPart
 
-BASKET_LINES_MAX = 1000
 LIMIT_MAX = 200
 POINTS_MAX = 400
 STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(weeks=1)}
-PartsOf = Callable[[str, Iterable[str]], Awaitable[dict[str, SkuPart]]]
-"""Parts of a tenant's SKUs as they are committed now, by stream."""
 At = Annotated[datetime | None, Query(description="The moment asked about; now if left out.")]
 KnownAt = Annotated[
     datetime | None,
@@ -66,36 +52,6 @@ def one_or_many(body: object) -> str:
 _Items = Annotated[ItemsRequest, Tag("items")]
 Receipts = Annotated[Annotated[ReceiveStock, Tag("item")] | _Items, Discriminator(one_or_many)]
 Adjustments = Annotated[Annotated[AdjustStock, Tag("item")] | _Items, Discriminator(one_or_many)]
-
-
-class LineRequest(BaseModel):
-    """So many units of a SKU."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    sku: Sku
-    quantity: Quantity
-
-
-class BasketRequest(BaseModel):
-    """A basket to ask about."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    lines: Annotated[list[LineRequest], Field(min_length=1, max_length=1000)]
-    channel: Name | None = None
-
-
-class HoldRequest(BaseModel):
-    """A basket to set aside until its order comes."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    lines: Annotated[list[LineRequest], Field(min_length=1, max_length=1000)]
-    ttl_seconds: Annotated[int, Field(strict=True, ge=1, le=HOLD_SECONDS_MAX)] = 900
-    channel: Name | None = None
-    promise_id: PromiseId | None = None
-    """The shop's own id of the basket; without one one is made: of the Idempotency-Key, if given."""
 
 
 class ShareRequest(BaseModel):
@@ -141,90 +97,13 @@ class TermsRequest(BaseModel):
     reorder: ReorderRequest | None = None
 
 
-class ReleaseRequest(BaseModel):
-    """Why; never personal data, as it is kept for ever."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Note = ""
-
-
 def routes(edge: Edge) -> APIRouter:
     """What inventory answers under /v1."""
     router = APIRouter()
     router.include_router(_stock(edge))
-    parts_of = edge.reader(read_sku)
-    router.include_router(_promises(edge, parts_of))
+    router.include_router(basket_routes(edge))
     router.include_router(_terms(edge))
-    router.include_router(_availability(edge, parts_of))
     return router
-
-
-def _promises(edge: Edge, parts_of: PartsOf) -> APIRouter:
-    router = APIRouter(prefix="/v1/promises", tags=["promises"])
-    shops = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
-
-    @router.post("", status_code=202, summary="Hold a basket for an order that is yet to come")
-    async def hold_stock(request: Request, claims: shops, body: HoldRequest) -> Response:
-        key = request.headers.get("idempotency-key")
-        made = command_id(claims.tenant, f"promise/{key}") if key else uuid4()
-        command = HoldStock(
-            promise_id=body.promise_id or str(made),
-            lines=basket(body.lines, await _known(claims, body.lines, parts_of)),
-            ttl_seconds=body.ttl_seconds,
-            channel=body.channel,
-        )
-        return await edge.submit(request, claims, command)
-
-    @router.post("/{promise_id}/release", status_code=202, summary="Give a held basket up")
-    async def release_promise(
-        request: Request, claims: shops, promise_id: PromiseId, body: ReleaseRequest | None = None
-    ) -> Response:
-        reason = body.reason if body else ""
-        return await edge.submit(request, claims, ReleasePromise(promise_id=promise_id, reason=reason))
-
-    return router
-
-
-def _availability(edge: Edge, parts_of: PartsOf) -> APIRouter:
-    router = APIRouter(prefix="/v1/availability", tags=["promises"])
-    shops = Annotated[Claims, Depends(edge.require("integrator", "operator", "support"))]
-
-    @router.post("", summary="What of a basket could be promised now; nothing is claimed")
-    async def look(claims: shops, body: BasketRequest) -> Response:
-        wanted = tuple(Wanted(sku=line.sku, quantity=line.quantity) for line in body.lines)
-        skus = await _known(claims, body.lines, parts_of)
-        if more := parts_named(skus.values()) - skus.keys():
-            found = await parts_of(claims.tenant, {f"sku/{sku}" for sku in more})
-            skus |= {stream.removeprefix("sku/"): part for stream, part in found.items()}
-        told = answer(wanted, body.channel, skus)
-        return Response(orjson.dumps(told), media_type="application/json")
-
-    return router
-
-
-async def _known(claims: Claims, lines: Iterable[LineRequest], parts_of: PartsOf) -> dict[str, SkuPart]:
-    """What is known of the SKUs that a basket names."""
-    found = await parts_of(claims.tenant, {f"sku/{line.sku}" for line in lines})
-    return {stream.removeprefix("sku/"): part for stream, part in found.items()}
-
-
-def basket(lines: Sequence[LineRequest], skus: Mapping[str, SkuPart]) -> tuple[Wanted, ...]:
-    """The lines of a basket, of bundles those of their parts, summed. Raises Problem 422."""
-    wanted = tuple(Wanted(sku=line.sku, quantity=line.quantity) for line in lines)
-    if not parts_named(skus.values()):
-        return wanted
-    sums = in_parts(summed(wanted), skus)
-    if len(sums) > BASKET_LINES_MAX or max(sums.values()) > LINE_UNITS_MAX:
-        raise Problem(
-            422,
-            "too_many_parts",
-            "The basket's bundles come to too much",
-            f"They come to {len(sums)} SKUs, at most {BASKET_LINES_MAX} are possible; of one, at most "
-            f"{LINE_UNITS_MAX} units.",
-            "Hold it as several baskets.",
-        )
-    return tuple(Wanted(sku=sku, quantity=quantity) for sku, quantity in sums.items())
 
 
 def _terms(edge: Edge) -> APIRouter:
@@ -290,14 +169,14 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
             stood = await store.as_of(connection, claims.tenant, asked)
             stood = await store.with_terms(connection, claims.tenant, stood)
         following = found[limit - 1] if len(found) > limit else None
-        return _json({"stock": [past.document(one, node) for one in stood], "next": following})
+        return as_json({"stock": [past.document(one, node) for one in stood], "next": following})
 
     @router.get("/{sku}", summary="What there was of a SKU at a moment, as known at another")
     async def sku_then(
         claims: readers, sku: Sku, at: At = None, known_at: KnownAt = None, node: Node = None
     ) -> Response:
         (stood,) = await _stood(edge, claims, [Asked(sku, *_moments(at, known_at))])
-        return _json(past.document(stood, node))
+        return as_json(past.document(stood, node))
 
     @router.get("/{sku}/series", summary="What there was of a SKU from one moment to another, at equal steps")
     async def series(
@@ -326,7 +205,7 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
         asked = [Asked(sku, moment, moment if as_known_then else known) for moment in moments]
         stood = await _stood(edge, claims, asked)
         shown = [{"at": one.asked.at} | past.totals(one) for one in stood]
-        return _json({"sku": sku, "known_at": known, "as_known_then": as_known_then, "points": shown})
+        return as_json({"sku": sku, "known_at": known, "as_known_then": as_known_then, "points": shown})
 
 
 async def _stood(edge: Edge, claims: Claims, asked: list[Asked]) -> list[Stood]:
@@ -364,10 +243,6 @@ def _utc(name: str, moment: datetime) -> datetime:
         f"`{name}` is {utc.isoformat()}: before the year 1900, or still to come.",
         "Send a date or a time as in RFC 3339, e.g. 2026-03-02 or 2026-03-02T09:00:00Z.",
     )
-
-
-def _json(document: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(document, option=orjson.OPT_UTC_Z), media_type="application/json")
 
 
 def read_item(command: type[Command], item: object) -> Command | Problem:

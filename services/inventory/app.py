@@ -13,18 +13,19 @@ from services.inventory.api import routes
 from services.inventory.availability import state, touched
 from services.inventory.backdating import dated
 from services.inventory.bundle_api import bundle_routes
+from services.inventory.hears import HEARS, PASSES_OVER
+from services.inventory.places import CONFIGURED
 from services.inventory.policies import POLICIES
 from services.inventory.policy_api import policy_routes
-from services.inventory.rules import SHARED
 from services.inventory.stock import HOLDER
 from services.inventory.store import make_snapshots
 from services.inventory.supply_api import supply_routes
 
 STAGE = many_streams(
     "inventory",
-    hears_types=domain.HEARS,
+    hears_types=HEARS,
     finishes=("routing", "fulfillment", "returns"),
-    passes_over=domain.PASSES_OVER,
+    passes_over=PASSES_OVER,
     part_type=lambda stream: type(domain.empty(stream)),
     empty=domain.empty,
     more_streams=domain.more_streams,
@@ -38,7 +39,7 @@ STAGE = many_streams(
     row_tables=ledger.ROW_TABLES,
     sum_tables=ledger.SUM_TABLES,
     positions=ledger.positions,
-    shared=SHARED | POLICIES,
+    shared=CONFIGURED | POLICIES,
     beside=POLICIES,
     leads_on=HOLDER,
     states=StateTopic(AVAILABILITY_TOPIC, "sku/", read=state, touched=touched),

@@ -8,16 +8,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter
 
 from libs.events.availability import ChannelAvailability, SkuAvailability
 from libs.events.contract import Event
+from libs.events.places import Delivery
 from libs.events.promise import Wanted
+from services.inventory import dates
 from services.inventory.bundles import in_parts
+from services.inventory.dates import Question
 from services.inventory.holds import summed
 from services.inventory.ledger import positions
+from services.inventory.places import PlacesPart
 from services.inventory.queue import Turn
 from services.inventory.recipes import Recipe
 from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart
+from services.inventory.supplies import SupplyPart
 from services.inventory.terms import LEVEL, Terms
 from services.inventory.touched import named_skus
 
@@ -44,7 +50,14 @@ def read_sku(part: bytes) -> SkuPart:
         None if terms is None else Terms(**terms),
         turns,
         None if (recipe := raw.get("recipe")) is None else Recipe(**recipe),
+        raw.get("supplied", False),
     )
+
+
+read_supply = TypeAdapter(SupplyPart).validate_json
+"""What is to come of a SKU."""
+read_places = TypeAdapter(PlacesPart).validate_json
+"""Calendars and services."""
 
 
 def parts_named(skus: Iterable[SkuPart]) -> set[str]:
@@ -57,7 +70,10 @@ def parts_named(skus: Iterable[SkuPart]) -> set[str]:
 def answer(lines: Iterable[Wanted], channel: str | None, skus: Mapping[str, SkuPart]) -> dict[str, Any]:
     """The basket as a whole and SKU by SKU; several lines of one SKU are one demand, and a bundle is demand
     for its parts, summed with what else the basket wants of them. `skus` has its bundles' parts as well."""
-    wanted = summed(lines)
+    return _told(summed(lines), channel, skus)
+
+
+def _told(wanted: Mapping[str, int], channel: str | None, skus: Mapping[str, SkuPart]) -> dict[str, Any]:
     demand = in_parts(wanted, skus)
     told = []
     for sku, units in wanted.items():
@@ -68,6 +84,30 @@ def answer(lines: Iterable[Wanted], channel: str | None, skus: Mapping[str, SkuP
             others = demand[sku] - units
             told.append(_figures(sku, units, channel, skus.get(sku, EMPTY_SKU), others))
     return {"available": all(not one["short"] for one in told), "channel": channel, "skus": told}
+
+
+def answer_dated(
+    lines: Iterable[Wanted],
+    channel: str | None,
+    skus: Mapping[str, SkuPart],
+    supplies: Mapping[str, SupplyPart],
+    question: Question,
+) -> dict[str, Any]:
+    """The same with dates: of each SKU how much by when, and when the basket's units are delivered; of the
+    basket, when the last of them is."""
+    wanted = summed(lines)
+    told, demand = _told(wanted, channel, skus), in_parts(wanted, skus)
+    found = dates.promised(demand, channel, skus, supplies, question)
+    for one in told["skus"]:
+        parts = in_parts({one["sku"]: 1}, skus)
+        others = {sku: demand[sku] - each * one["quantity"] for sku, each in parts.items()}
+        one["atp"] = dates.atp_of_parts(parts, others, channel, skus, supplies, question)
+        one["delivery"] = _delivery(dates.last(found[sku] for sku in parts))
+    return told | {"delivery": _delivery(dates.last(found.values()))}
+
+
+def _delivery(found: Delivery) -> dict[str, Any]:
+    return found.model_dump(exclude_none=True)
 
 
 def figure(part: SkuPart, channel: str | None) -> tuple[int, int]:

@@ -14,9 +14,10 @@ from libs.events.envelope import Envelope
 from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from libs.events.supply import SupplyBucket, SupplyMovement
+from services.inventory.giving import peg, take_back_promises
 from services.inventory.refuse import refused
 from services.inventory.rules import RulesPart
-from services.inventory.stock import MOST_UNITS, Posting, SkuPart, moved, peg, take_back_promises
+from services.inventory.stock import MOST_UNITS, Posting, SkuPart, moved
 from services.inventory.supplies import SupplyPart, evolve_supply
 
 _MOVEMENTS = TypeAdapter(tuple[SupplyMovement, ...])

@@ -17,6 +17,7 @@ from libs.events.availability import StockLow, StockRecovered
 from libs.events.bundles import BUNDLE_EVENTS, BundleCommand, BundleEvent, BundlesUnpacked
 from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
 from libs.events.contract import Contract, Event
+from libs.events.dates import DATES_EVENTS, BackorderDated
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
@@ -27,11 +28,8 @@ from libs.events.inventory import (
     ReceiveStock,
     ReservationBroken,
     StockAdjusted,
-    StockBackordered,
     StockPegged,
     StockReceived,
-    StockReleased,
-    StockReturned,
 )
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import (
@@ -53,17 +51,26 @@ from libs.events.promise import (
 )
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
-from libs.events.routing import OrderRouted
+from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import bundles, holds, kits, outside, progress, shelf, waiting
+from services.inventory import bundles, holds, kits, outside, pegging, progress, reminders, shelf
 from services.inventory.allocate import covers, take_back
 from services.inventory.desk import Desk
 from services.inventory.fewer import Fewer, give_back
+from services.inventory.giving import peg
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
 from services.inventory.order import NEW_ORDER, Moving, OrderPart, as_ordered, evolve_order, units
-from services.inventory.policies import NO_POLICIES, PoliciesPart, decide_policies, evolve_policies, policy_of
+from services.inventory.places import CONFIGURED, NO_PLACES, PlacesPart, evolve_places
+from services.inventory.policies import (
+    NO_POLICIES,
+    POLICIES,
+    PoliciesPart,
+    decide_policies,
+    evolve_policies,
+    policy_of,
+)
 from services.inventory.reserve import define_terms, promise
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
 from services.inventory.stock import (
@@ -71,36 +78,11 @@ from services.inventory.stock import (
     HOLDER,
     SkuPart,
     evolve_sku,
-    peg,
 )
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply, evolve_told
 from services.inventory.terms import LEVEL, look_at_level
-from services.inventory.touched import SKU_STREAM, frees, moved_skus, streams_of_order, streams_of_sku
+from services.inventory.touched import SKU_STREAM, moved_skus, streams_of_order, streams_of_sku
 
-HEARS: tuple[type[Event], ...] = (
-    OrderAccepted,
-    OrderRouted,
-    FulfillmentCancelled,
-    LinesCancelled,
-    AllocationDeclined,
-    ShipmentDispatched,
-    PickShorted,
-    ReturnReceived,
-)
-PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
-    OrderAccepted: (
-        "external_id",
-        "placed_at",
-        "currency",
-        "charges",
-        "total_minor",
-        "payment",
-        "customer_id",
-        "fingerprint",
-    ),
-    OrderRouted: ("candidates", "rule_version", "nodes_version"),
-}
-"""What inventory has no use for in them."""
 Heard = (
     ReceiveStock
     | AdjustStock
@@ -114,33 +96,22 @@ Heard = (
     | ShipmentDispatched
     | PickShorted
     | ReturnReceived
+    | NodeDefined
+    | TransitDefined
     | TimerDue
     | outside.Told
     | RulesInput
     | DefineReservationPolicies
     | BundleCommand
 )
-_FOLDED = frozenset({StockLow, StockRecovered, LinesReleased, ReturnReceived}).union(
-    INVENTORY_EVENTS, PROMISE_EVENTS, POLICY_EVENTS, OUTSIDE_EVENTS, BUNDLE_EVENTS
-)
+_FOLDED = frozenset(
+    {StockLow, StockRecovered, LinesReleased, ReturnReceived, NodeDefined, TransitDefined}
+).union(INVENTORY_EVENTS, PROMISE_EVENTS, POLICY_EVENTS, OUTSIDE_EVENTS, BUNDLE_EVENTS, DATES_EVENTS)
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
-_FREES: frozenset[type[Event]] = frozenset({StockReleased, LinesReleased, StockReturned})
-_REMINDS: frozenset[type[Event]] = frozenset(
-    {
-        StockPegged,
-        ReservationBroken,
-        *_FREES,
-        StockBackordered,
-        BackordersCalled,
-        *PROMISE_EVENTS,
-        *outside.REMINDS,
-        *bundles.REMINDS,
-    }
-)
-_CONFIGURED = frozenset({RULES_STREAM, POLICIES_STREAM})
+_CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
 
-Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart | PoliciesPart
+Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart | PoliciesPart | PlacesPart
 
 
 @record
@@ -157,6 +128,7 @@ class State:
     rules: RulesPart | None = None
     policies: PoliciesPart | None = None
     """Where the input is an accepted order, or about them."""
+    places: PlacesPart | None = None
 
 
 INITIAL = State()
@@ -172,19 +144,25 @@ def empty(stream: str) -> Part:
         return NO_RULES
     if stream == POLICIES_STREAM:
         return NO_POLICIES
+    if stream == NODES_STREAM:
+        return NO_PLACES
     return NEW_PROMISE if stream.startswith(HOLDER) else NEW_ORDER
 
 
 def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
+    body = heard.body
+    if isinstance(body, TimerDue) and body.name in pegging.REMINDERS:
+        return pegging.streams(body, home.skus if isinstance(home, OrderPart) else ())
     if isinstance(home, OrderPart | PromisePart):
-        return streams_of_order(heard.body, home)
-    return streams_of_sku(heard.body, home) if isinstance(home, SkuPart) else ()
+        return streams_of_order(body, home)
+    return streams_of_sku(body, home) if isinstance(home, SkuPart) else ()
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
     order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
-    supplies, rules, policies = dict[str, SupplyPart](), None, None
+    supplies = dict[str, SupplyPart]()
+    rules, policies, places = None, None, None
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
             skus[stream[_SKU_AT:]] = part
@@ -197,9 +175,11 @@ def compose(home: str, parts: Mapping[str, Part]) -> State:
             supplies[stream.removeprefix(SUPPLY_STREAM)] = part
         elif isinstance(part, PoliciesPart):
             policies = part
-        else:
+        elif isinstance(part, RulesPart):
             rules = part
-    return State(home, order, skus, promised, supplies, rules, policies)
+        else:
+            places = part
+    return State(home, order, skus, promised, supplies, rules, policies, places)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
@@ -210,6 +190,8 @@ def decompose(state: State) -> Mapping[str, Part]:
         parts[RULES_STREAM] = state.rules
     if state.policies is not None:
         parts[POLICIES_STREAM] = state.policies
+    if state.places is not None:
+        parts[NODES_STREAM] = state.places
     if "/" not in state.home and state.home not in _CONFIGURED:
         parts[state.home] = state.order
     if state.promise is not None:
@@ -227,9 +209,8 @@ def evolve(state: State, event: Event) -> State:
             skus, supplies = moved_skus(state.skus, event, order), state.supplies
             if supplies:
                 supplies = {sku: evolve_supply(part, sku, event) for sku, part in supplies.items()}
-            return State(
-                state.home or event.stream, order, skus, state.promise, supplies, None, state.policies
-            )
+            home = state.home or event.stream
+            return State(home, order, skus, state.promise, supplies, None, state.policies, state.places)
         case (
             StockReceived()
             | StockAdjusted()
@@ -242,7 +223,7 @@ def evolve(state: State, event: Event) -> State:
         ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
-        case AllocationFailed() | BackorderLapsed() | BundlesUnpacked():
+        case AllocationFailed() | BackorderLapsed() | BundlesUnpacked() | BackorderDated():
             order = evolve_order(state.order, event)
             return replace(state, home=state.home or event.stream, order=order)
         case BundleEvent():
@@ -252,6 +233,10 @@ def evolve(state: State, event: Event) -> State:
                 return state
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
+        case NodeDefined() | TransitDefined():
+            known = state.places or NO_PLACES
+            places = evolve_places(known, event)
+            return state if places is known else State(home=NODES_STREAM, places=places)
         case RulesEvent():
             return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
         case BackordersCalled():
@@ -292,11 +277,15 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
                 return []  # answered with the shipment that it returns
             return [take_back(state.order, state.skus, body)]
         case TimerDue():
+            if body.name in pegging.REMINDERS:
+                places = state.places or NO_PLACES
+                return pegging.look_again(body, state.order, state.skus, state.supplies, places, at)
             if body.name in outside.REMINDERS:
                 return outside.look_again(_desk(state, heard, at), body.name)
             return _remember(state, body)
         case HoldStock():
-            return holds.answer_hold(_held(state), state.skus, heard, body, at)
+            places = state.places or NO_PLACES
+            return holds.answer_hold(_held(state), state.skus, heard, body, at, places)
         case DefinePromiseTerms():
             return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body)
         case ReleasePromise():
@@ -305,6 +294,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return decide_policies(state.policies or NO_POLICIES, heard, body)
         case BundleCommand():
             return kits.answer(_desk(state, heard, at), state.skus, body)
+        case NodeDefined() | TransitDefined():
+            return []
         case RulesCommand():
             return decide_rules(state.rules or NO_RULES, heard, body)
         case _:
@@ -312,27 +303,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
 
 
 def timers(event: Event, at: datetime) -> list[Timer]:
-    """Reminders to other streams, due at once: orders whose claims changed, SKUs that have free units."""
-    if type(event) not in _REMINDS:
-        return []
-    match event:
-        case StockPegged() | ReservationBroken():
-            told = [Timer(claim.order_id, "claims", at) for claim in event.claims]
-            # who lost units may have free ones that the terms keep from who won them
-            return [*told, Timer(event.stream, "free", at)] if event.cause else told
-        case StockReleased() | LinesReleased() | StockReturned():
-            skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
-            if isinstance(event, StockReleased) and event.waited is not None:
-                skus |= dict.fromkeys(event.waited)
-            return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
-        case StockBackordered() | BackordersCalled():
-            return waiting.timers(event, at)
-        case BundleEvent() | BundlesUnpacked():
-            return bundles.timers(event, at)
-        case _ if type(event) in outside.REMINDS:
-            return list(outside.timers(event, at))
-        case _:
-            return holds.timers(event, at)
+    """Reminders to other streams, and to look again later."""
+    return reminders.timers(event, at)
 
 
 def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:

@@ -14,6 +14,7 @@ from typing import Literal, assert_never
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import NETWORK, TermsUsed
+from libs.events.places import STANDARD, Delivery
 from libs.events.promise import (
     HoldsBroken,
     HoldStock,
@@ -29,6 +30,8 @@ from libs.events.promise import (
 )
 from libs.events.record import record
 from libs.events.timer import Timer
+from services.inventory import dates
+from services.inventory.places import NO_PLACES, PlacesPart
 from services.inventory.refuse import refused
 from services.inventory.stock import EMPTY_SKU, NO_CLAIM, AnyMovement, Posting, SkuPart, Skus, reclaimed
 
@@ -48,12 +51,14 @@ class PromisePart:
     """How often it has changed."""
     units: dict[str, int] = field(default_factory=dict)
     """What was held, by SKU."""
+    delivery: Delivery | None = None
+    """The date that was promised with it."""
 
 
 NEW_PROMISE = PromisePart()
 
 
-def hold(command: HoldStock, skus: Skus, at: datetime) -> PromiseHeld | tuple[str, ...]:
+def hold(command: HoldStock, skus: Skus, at: datetime, places: PlacesPart) -> PromiseHeld | tuple[str, ...]:
     """The basket, set aside; or what stands in the way, SKU by SKU."""
     wanted = summed(command.lines)
     short = [
@@ -77,8 +82,19 @@ def hold(command: HoldStock, skus: Skus, at: datetime) -> PromiseHeld | tuple[st
         expires_at=at + timedelta(seconds=command.ttl_seconds),
         channel=command.channel,
         terms=tuple(used) or None,
+        delivery=_delivery(command, wanted, skus, at, places),
         movements=posting.hold_movements(),
     )
+
+
+def _delivery(
+    command: HoldStock, wanted: Mapping[str, int], skus: Skus, at: datetime, places: PlacesPart
+) -> Delivery | None:
+    """When the basket can be there, where somebody said where that is."""
+    if command.destination is None:
+        return None
+    question = dates.Question(command.destination, command.service or STANDARD, at, places)
+    return dates.last(dates.promised(wanted, command.channel, skus, {}, question).values())
 
 
 def confirm(
@@ -106,6 +122,7 @@ def confirm(
         promise_id=promise_id,
         position=part.position + 1,
         left=left,
+        delivery=part.delivery,
         movements=posting.hold_movements(),
     )
 
@@ -146,7 +163,12 @@ def settle(promise_id: str, part: PromisePart, skus: Skus) -> list[Event]:
 
 
 def answer_hold(
-    part: PromisePart, skus: Skus, heard: Envelope[Contract], command: HoldStock, at: datetime
+    part: PromisePart,
+    skus: Skus,
+    heard: Envelope[Contract],
+    command: HoldStock,
+    at: datetime,
+    places: PlacesPart = NO_PLACES,
 ) -> list[Event]:
     status = part.status
     if status != "new":
@@ -167,7 +189,7 @@ def answer_hold(
                 "Name its parts, or hold the basket by POST /v1/promises, which does that.",
             )
         ]
-    found = hold(command, skus, at)
+    found = hold(command, skus, at, places)
     if isinstance(found, PromiseHeld):
         return [found]
     return [
@@ -202,7 +224,8 @@ def evolve_promise(part: PromisePart, event: OfPromise | PromiseConfirmed | Prom
     """The promise after an event of its own stream, or of an order that names it."""
     match event:
         case PromiseHeld():
-            return PromisePart("held", event.position, {line.sku: line.quantity for line in event.lines})
+            held = {line.sku: line.quantity for line in event.lines}
+            return PromisePart("held", event.position, held, event.delivery)
         case PromiseConfirmed():
             return replace(part, status="confirmed", position=event.position)
         case PromiseMissed():

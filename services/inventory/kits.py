@@ -21,8 +21,9 @@ from libs.events.contract import Event
 from services.inventory import bundles
 from services.inventory.bundles import evolve_skus
 from services.inventory.desk import Desk, too_many, unknown
+from services.inventory.giving import grants, peg
 from services.inventory.recipes import Recipe
-from services.inventory.stock import EMPTY_SKU, MOST_UNITS, Posting, SkuPart, Skus, grants, peg
+from services.inventory.stock import EMPTY_SKU, MOST_UNITS, Posting, SkuPart, Skus
 
 _MOVEMENTS = TypeAdapter(tuple[KitMovement, ...])
 

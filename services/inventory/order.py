@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from libs.events.bundles import BundlesUnpacked
 from libs.events.changes import LinesReleased
+from libs.events.dates import BackorderDated
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
     AllocationFailed,
@@ -53,7 +54,7 @@ Moving = (
     | StockReturned
 )
 """Inventory's events of an order's stream that move units."""
-StockEvent = Moving | AllocationFailed | BackorderLapsed | BundlesUnpacked
+StockEvent = Moving | AllocationFailed | BackorderLapsed | BundlesUnpacked | BackorderDated
 """Inventory's events of an order's stream."""
 
 
@@ -93,6 +94,8 @@ class OrderPart:
 
     cut: tuple[LineQuantity, ...] = ()
     """Cancelled before the order was heard of."""
+    dated: datetime | None = None
+    """Until when it was last told that it has to wait."""
 
     @property
     def asked(self) -> tuple[LineQuantity, ...]:
@@ -164,6 +167,8 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             return replace(order, round=event.round)
         case BackorderLapsed():
             return replace(order, status="lapsing")
+        case BackorderDated():
+            return replace(order, dated=event.usable_at)
         case StockReleased():
             return _released(order, event)
         case LinesReleased():
@@ -232,6 +237,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         later=later or (),
         early_returns=order.early_returns,
         bundles=order.bundles,
+        dated=order.dated,
     )
 
 
@@ -253,6 +259,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         later=(),
         early_returns=order.early_returns,
         bundles=order.bundles,
+        dated=order.dated,
     )
 
 

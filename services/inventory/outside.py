@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from libs.events.contract import Contract, Event
+from libs.events.dates import SupplyPegged
 from libs.events.feeds import FeedStale, ReportStock, StockReported
 from libs.events.fulfillment import PickShorted
 from libs.events.inventory import AdjustStock, ReceiveStock, StockShorted
@@ -45,7 +46,7 @@ Told = (
 )
 REMINDERS = frozenset({"transfers", "feeds", "picks"})
 """Names of the timers that are decided here."""
-_ABOUT_SUPPLY: frozenset[type[Contract]] = frozenset({*OUTSIDE_COMMANDS, *OUTSIDE_EVENTS})
+_ABOUT_SUPPLY: frozenset[type[Contract]] = frozenset({*OUTSIDE_COMMANDS, *OUTSIDE_EVENTS, SupplyPegged})
 _HELD_TO_RULES: frozenset[type[Contract]] = frozenset({ReceiveStock, AdjustStock})
 _CHECKED: dict[type[Event], str] = {
     TransferDispatched: "transfers",

@@ -7,9 +7,10 @@ later lane than what was decided by it; what names one that was not read yet is 
 from collections.abc import Iterable
 
 from libs.events.bundles import BundleDefined, BundlesUnpacked, KitAssembled, KitTakenApart
+from libs.events.changes import LinesReleased
 from libs.events.contract import Event
 from libs.events.inventory import StockBackordered, StockReleased, StockReserved
-from libs.events.order import LineQuantity, UnpackedLine
+from libs.events.order import LineQuantity, UnpackedLine, in_parts
 from services.inventory.proof_rows import LogRow
 from services.inventory.stock import AnyMovement
 
@@ -17,7 +18,8 @@ _Recipe = tuple[str, str, int]
 """Tenant, SKU and version of a definition."""
 _Told = tuple[LogRow, int, dict[str, int]]
 """Where so many bundles or kits were said to be these units of parts, by SKU."""
-_Lines = tuple[tuple[int, str, int], ...]
+_Lines = dict[int, tuple[str, int]]
+"""SKU and units by line."""
 
 
 class Bundles:
@@ -29,6 +31,8 @@ class Bundles:
         self._waiting: dict[_Recipe, list[tuple[bool, _Told]]] = {}
         self._unpacked: dict[tuple[str, str], _Lines] = {}
         """Lines that an order must be promised next, by tenant and order."""
+        self._cut: dict[tuple[str, str], tuple[LineQuantity, ...]] = {}
+        """Lines of orders that gave them up before they were met."""
 
     def take(self, row: LogRow, event: Event, moves: Iterable[AnyMovement]) -> str:
         """Apply an event whose movements were counted; what is wrong with it, if anything is."""
@@ -36,21 +40,29 @@ class Bundles:
         match event:
             case BundleDefined():
                 recipe = {part.sku: part.quantity for part in event.parts}
-                key = (tenant, event.sku, event.bundle_version)
-                if key in self._recipes:
+                version = (tenant, event.sku, event.bundle_version)
+                if version in self._recipes:
                     return f"defines version {event.bundle_version} of {event.sku} again"
-                self._recipes[key] = (event.kept == "assembled", recipe)
-                told = self._waiting.pop(key, [])
-                return next((wrong for one in told if (wrong := self._amiss(key, *one))), "")
+                self._recipes[version] = (event.kept == "assembled", recipe)
+                told = self._waiting.pop(version, [])
+                return next((wrong for one in told if (wrong := self._amiss(version, *one))), "")
             case BundlesUnpacked():
                 parts = [part for line in event.bundles for part in line.parts]
-                self._unpacked[tenant, event.order_id] = _lines((*event.others, *parts))
+                cut = in_parts(event.bundles, self._cut.pop((tenant, event.order_id), ()))
+                self._unpacked[tenant, event.order_id] = _less(_lines((*event.others, *parts)), cut)
                 wrongs = (self._unpacks(row, line) for line in event.bundles)
                 return next((wrong for wrong in wrongs if wrong), "")
             case StockReserved() | StockBackordered() if self._unpacked:
                 lines = self._unpacked.pop((tenant, event.order_id), None)
-                if lines is not None and lines != _lines(event.lines):
+                later = event.later if isinstance(event, StockReserved) else None
+                if lines is not None and lines != _lines((*event.lines, *(later or ()))):
                     return f"is of other lines than order {event.order_id} was unpacked into"
+            case LinesReleased():
+                key = tenant, event.order_id
+                if key in self._unpacked:
+                    self._unpacked[key] = _less(self._unpacked[key], event.lines)
+                elif not event.movements:
+                    self._cut[key] = (*self._cut.get(key, ()), *event.lines)
             case StockReleased() if self._unpacked:
                 self._unpacked.pop((tenant, event.order_id), None)
             case KitAssembled() | KitTakenApart():
@@ -108,4 +120,17 @@ class Bundles:
 
 
 def _lines(lines: Iterable[LineQuantity]) -> _Lines:
-    return tuple(sorted((line.line, line.sku, line.quantity) for line in lines))
+    return _added({}, lines, 1)
+
+
+def _less(known: _Lines, lines: Iterable[LineQuantity]) -> _Lines:
+    return _added(known, lines, -1)
+
+
+def _added(known: _Lines, lines: Iterable[LineQuantity], sign: int) -> _Lines:
+    after = dict(known)
+    for line in lines:
+        _, before = after.pop(line.line, (line.sku, 0))
+        if units := before + sign * line.quantity:
+            after[line.line] = (line.sku, units)
+    return after

@@ -62,22 +62,31 @@ def in_line(claims: Iterable[tuple[str, Claim]], turns: Turns) -> Sequence[tuple
     return sorted(claims, key=lambda item: place(item[0], item[1], turns))
 
 
-def shares(free: int, claims: Mapping[str, Claimed], turns: Turns, terms: Terms | None) -> list[Share]:
-    """What those who wait get of free units now, each what the terms leave to it. Who wants all or nothing
-    counts where all is there of this SKU: the units are kept for it until it has looked for the rest."""
+def lacking(claims: Mapping[str, Claimed], turns: Turns) -> Units:
+    """Those who wait, in the order in which they are served, and what each lacks: who wants all or nothing,
+    all that it wants."""
     waiting = [
         (holder, claim)
         for holder, claim in claims.items()
         if claim.wanted > claim.held or (holder in turns and turns[holder].whole)
     ]
+    return [
+        (holder, turns.get(holder, NO_TURN).whole or claim.wanted - claim.held)
+        for holder, claim in in_line(waiting, turns)
+    ]
+
+
+def shares(free: int, claims: Mapping[str, Claimed], turns: Turns, terms: Terms | None) -> list[Share]:
+    """What those who wait get of free units now, each what the terms leave to it. Who wants all or nothing
+    counts where all is there of this SKU: the units are kept for it until it has looked for the rest."""
     left, found = free, list[Share]()
-    for holder, claim in in_line(waiting, turns):
+    for holder, missing in lacking(claims, turns):
         turn = turns.get(holder, NO_TURN)
-        there = left if terms is None else left - terms.withheld(claim.channel, turn.rank)
+        there = left if terms is None else left - terms.withheld(claims[holder].channel, turn.rank)
         if turn.whole:
             units = 0 if turn.passed or there < turn.whole else turn.whole
         else:
-            units = min(claim.wanted - claim.held, there)
+            units = min(missing, there)
         if units > 0:
             found.append((holder, units, bool(turn.whole)))
             left -= units

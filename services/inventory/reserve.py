@@ -9,6 +9,7 @@ from libs.events.envelope import Envelope
 from libs.events.inventory import NETWORK, Shortage, StockBackordered, StockReserved, TermsUsed
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from services.inventory import terms
+from services.inventory.giving import peg
 from services.inventory.order import OrderPart, units
 from services.inventory.stock import (
     NO_CLAIM,
@@ -17,7 +18,6 @@ from services.inventory.stock import (
     Skus,
     availability,
     evolve_sku,
-    peg,
     shortage,
 )
 from services.inventory.waiting import promise_by_policy
@@ -63,6 +63,7 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
             contact=order.contact,
             channel=channel,
             terms=versions,
+            supplied=tuple([one.sku for one in short if skus[one.sku].supplied]) or None,
             movements=posting.movements(),
         )
     return StockReserved(

@@ -17,11 +17,8 @@ from libs.events.feeds import (
 )
 from libs.events.record import changed, record
 from libs.events.refusal import CommandRefused
-from libs.events.supply import RULES_STREAM, DefineSupplyRules, RulesEvent, SupplyRules, SupplyRulesDefined
+from libs.events.supply import DefineSupplyRules, RulesEvent, SupplyRules, SupplyRulesDefined
 from services.inventory.refuse import refused
-
-SHARED = frozenset({RULES_STREAM})
-"""Every decision on supply reads the rules; only their own lane changes them."""
 
 
 @record

@@ -6,20 +6,17 @@ pegs them at once (a receipt, an adjustment) or leaves a `free` timer on the SKU
 whenever the queue is not empty and units are free, such a timer is due; until then nobody else takes them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.bundles import KitBucket, KitMovement
-from libs.events.contract import Event
 from libs.events.inventory import (
-    NETWORK,
     Availability,
     Bucket,
-    Claim,
     Movement,
     ReservationBroken,
     Shortage,
@@ -27,8 +24,8 @@ from libs.events.inventory import (
     StockPegged,
     StockReceived,
 )
-from libs.events.policy import STANDARD_RANK, BackordersCalled
-from libs.events.promise import HeldUnits, HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
+from libs.events.policy import STANDARD_RANK
+from libs.events.promise import HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
 from libs.events.record import record
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory import queue
@@ -80,6 +77,8 @@ class SkuPart:
     """Of claims of orders that have policies."""
     recipe: Recipe | None = None
     """Where it is made of other SKUs, or others are made of it."""
+    supplied: bool = False
+    """Units of it are to come: who waits can be told a date."""
 
     @property
     def free(self) -> int:
@@ -95,7 +94,7 @@ class SkuPart:
             return 0 if waiting else self.free
         free = self.free
         if waiting or self.turns:
-            free -= queue.kept(_shares_now(self), self.claims, self.turns, rank, order_id)
+            free -= queue.kept(shares_now(self), self.claims, self.turns, rank, order_id)
         return max(0, free if self.terms is None else free - self.terms.withheld(channel, rank))
 
 
@@ -186,7 +185,9 @@ def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[st
 
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
-    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms, part.turns, part.recipe)
+    return SkuPart(
+        *_sums(part, movements), part.wanted, part.claims, part.terms, part.turns, part.recipe, part.supplied
+    )
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -198,7 +199,7 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held or order_id in part.turns:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return SkuPart(*sums, part.wanted, claims, part.terms, part.turns, part.recipe)
+    return SkuPart(*sums, part.wanted, claims, part.terms, part.turns, part.recipe, part.supplied)
 
 
 def reclaimed(
@@ -214,7 +215,9 @@ def reclaimed(
         wanted += won
         if after.wanted or after.held or holder in part.turns:
             claims[holder] = after
-    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, part.turns, part.recipe)
+    return SkuPart(
+        *_sums(part, movements), wanted, claims, part.terms, part.turns, part.recipe, part.supplied
+    )
 
 
 def asked(
@@ -241,7 +244,8 @@ def asked(
     if wanted or held or turn is not None:
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
-    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms, turns, part.recipe)
+    sums = (position, on_hand, allocated, reserved, total)
+    return SkuPart(*sums, claims, part.terms, turns, part.recipe, part.supplied)
 
 
 def evolve_sku(
@@ -284,29 +288,6 @@ def availability(skus: Iterable[str], parts: Skus) -> tuple[Availability, ...]:
     )
 
 
-def peg(sku: str, part: SkuPart) -> list[Event]:
-    """Give the free units to those who wait, by class and age, each what the terms leave to its channel, and
-    call those who want all or nothing; nothing when nobody waits or nothing is free. Then take for those who
-    still lack units, and may have what others were promised, from who is behind them."""
-    free = part.free
-    assert free >= 0, f"{sku}: {-free} units are promised that do not exist"
-    if not part.turns and (not free or part.wanted == part.reserved):
-        return []
-    found = _shares_now(part)
-    events = _pegged(sku, part, [(order_id, units) for order_id, units, called in found if not called])
-    if not part.turns:
-        return events
-    after = evolve_sku(part, events[0]) if events and isinstance(events[0], StockPegged) else part
-    if called := tuple(order_id for order_id, _, called in found if called):
-        events.append(BackordersCalled(sku=sku, orders=called))
-    return [*events, *_reallocated(sku, after)]
-
-
-def grants(part: SkuPart) -> list[tuple[str, int]]:
-    """(order id, units) of the free units that those who wait get now, by class and age."""
-    return [(order_id, units) for order_id, units, called in _shares_now(part) if not called]
-
-
 def shortage(sku: str, part: SkuPart, units: int, channel: str | None, rank: int = STANDARD_RANK) -> Shortage:
     """Units that an order of a channel and a rank lacks of the SKU, and why, where there is more to say."""
     terms = part.terms
@@ -314,87 +295,6 @@ def shortage(sku: str, part: SkuPart, units: int, channel: str | None, rank: int
     return Shortage(sku=sku, quantity=units, reason="below_reorder_point" if held_back else None)
 
 
-def _shares_now(part: SkuPart) -> list[queue.Share]:
+def shares_now(part: SkuPart) -> list[queue.Share]:
+    """What those who wait get of the free units now."""
     return queue.shares(part.free, part.claims, part.turns, part.terms)
-
-
-def _pegged(
-    sku: str, part: SkuPart, won: Sequence[tuple[str, int]], cause: Literal["reallocated"] | None = None
-) -> list[Event]:
-    claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in won)
-    if not claims:
-        return []
-    posting = Posting({sku: part})
-    posting.post(sku, NETWORK, "unreserved", "reserved", sum(claim.quantity for claim in claims))
-    version = None if part.terms is None else part.terms.version
-    moves = posting.movements()
-    return [StockPegged(sku=sku, claims=claims, terms_version=version, cause=cause, movements=moves)]
-
-
-def _reallocated(sku: str, part: SkuPart) -> list[Event]:
-    """Units that who is behind was promised, given to who may have them."""
-    won, lost = queue.reallocated(part.claims, part.turns)
-    if not won:
-        return []
-    claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in lost)
-    posting = Posting({sku: part})
-    posting.post(sku, NETWORK, "reserved", "unreserved", sum(claim.quantity for claim in claims))
-    broken = ReservationBroken(sku=sku, claims=claims, cause="reallocated", movements=posting.movements())
-    return [broken, *_pegged(sku, evolve_sku(part, broken), won, "reallocated")]
-
-
-def take_back_promises(sku: str, part: SkuPart, quantity: int) -> tuple[list[Event], SkuPart]:
-    """Take `quantity` promised units back: from held baskets first, then from orders, the youngest first.
-    The events, and the SKU after them."""
-    events: list[Event] = []
-    holds = [(holder, claim) for holder, claim in part.claims.items() if holder.startswith(HOLDER)]
-    if holds:
-        broken = _break_holds(sku, part, dict(holds), quantity)
-        part = evolve_sku(part, broken)
-        quantity -= sum(hold.quantity for hold in broken.holds)
-        events.append(broken)
-    if quantity:
-        taken = _break_youngest(sku, part, quantity)
-        part = evolve_sku(part, taken)
-        events.append(taken)
-    return events, part
-
-
-def _break_holds(sku: str, part: SkuPart, holds: Mapping[str, OrderClaim], quantity: int) -> HoldsBroken:
-    takers = ((holder, claim.held) for holder, claim in reversed(queue.in_line(holds.items(), part.turns)))
-    lost = tuple(
-        HeldUnits(promise_id=holder.removeprefix(HOLDER), quantity=units)
-        for holder, units in _shares(quantity, takers)
-    )
-    posting = Posting({sku: part})
-    posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
-    return HoldsBroken(sku=sku, holds=lost, movements=posting.hold_movements())
-
-
-def _break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
-    lost = _share(
-        quantity,
-        (
-            (holder, claim.held)
-            for holder, claim in reversed(queue.in_line(part.claims.items(), part.turns))
-            if claim.held and not holder.startswith(HOLDER)
-        ),
-    )
-    assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
-    posting = Posting({sku: part})
-    posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
-    return ReservationBroken(sku=sku, claims=lost, movements=posting.movements())
-
-
-def _share(units: int, takers: Iterable[tuple[str, int]]) -> tuple[Claim, ...]:
-    """Hand out units in the takers' order, to each at most what it may take."""
-    return tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in _shares(units, takers))
-
-
-def _shares(units: int, takers: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    for taker, most in takers:
-        if not units:
-            return
-        quantity = min(units, most)
-        yield taker, quantity
-        units -= quantity

@@ -5,11 +5,12 @@ it. Its facts are told in the SKU's stream, but for a short pick, an order's.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from typing import TypeVar
 
 from libs.events.contract import Event
+from libs.events.dates import SupplyPegged
 from libs.events.feeds import FeedStale, StockReported
 from libs.events.inventory import StockShorted
 from libs.events.record import changed, record
@@ -99,6 +100,15 @@ class Told:
 
 
 @record
+class Peg:
+    """The supply that brings the last of what an order lacks."""
+
+    supply_id: str
+    node: str
+    usable_at: datetime
+
+
+@record
 class SupplyPart:
     """State of a stream `supply/…`."""
 
@@ -115,10 +125,17 @@ class SupplyPart:
     short_picks: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """By node: the SKU's positions of picks that found nothing since the last count."""
     feeds: dict[str, Told] = field(default_factory=dict)
+    pegged: dict[str, Peg] = field(default_factory=dict)
+    """By order, of those that wait and were told a date."""
 
     def units(self, bucket: str, node: str) -> int:
         """Units in a bucket of a node."""
         return self.held.get(bucket, {}).get(node, 0)
+
+    @property
+    def to_come(self) -> bool:
+        """Whether units are expected, or on their way."""
+        return bool(self.held.get("inbound") or self.held.get("in_transit"))
 
     @property
     def all_units(self) -> int:
@@ -136,6 +153,8 @@ def evolve_told(
     sku = event.stream.removeprefix("sku/")
     part = moved(skus.get(sku, EMPTY_SKU), getattr(event, "movements", ()))
     supply = evolve_supply(supplies.get(sku, NO_SUPPLY), sku, event)
+    if part.supplied != supply.to_come:
+        part = replace(part, supplied=supply.to_come)
     return {**skus, sku: part}, {**supplies, sku: supply}
 
 
@@ -166,6 +185,8 @@ def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:
         case DifferenceSettled():
             rest = {id_: one for id_, one in part.differences.items() if id_ != event.proposal_id}
             return changed(after, differences=rest, counts=_last(part.counts, event.proposal_id))
+        case SupplyPegged():
+            return _pegged(after, event)
         case StockReported():
             told = Told(event.node, event.told, event.stated_at, event.stale_at)
             return changed(after, feeds={**part.feeds, event.feed: told})
@@ -261,6 +282,14 @@ def _shorted(part: SupplyPart, sku: str, event: StockShorted) -> SupplyPart:
             if mark is None or move.position > mark.position:
                 picks = {**picks, move.node: (*picks.get(move.node, ()), move.position)}
     return part if picks is part.short_picks else changed(part, short_picks=picks)
+
+
+def _pegged(part: SupplyPart, event: SupplyPegged) -> SupplyPart:
+    without = {*event.lost, *event.done}
+    pegged = {order_id: peg for order_id, peg in part.pegged.items() if order_id not in without}
+    for one in event.pegs:
+        pegged[one.order_id] = Peg(one.supply_id, one.node, one.usable_at)
+    return changed(part, pegged=pegged)
 
 
 def _put(documents: Mapping[str, Named], id_: str, one: Named) -> dict[str, Named]:

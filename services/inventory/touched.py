@@ -29,7 +29,7 @@ from libs.events.promise import (
     promise_stream,
 )
 from libs.events.returns import ReturnReceived
-from libs.events.routing import OrderRouted
+from libs.events.routing import NODES_STREAM, OrderRouted
 from libs.events.timer import TimerDue
 from services.inventory import bundles, outside
 from services.inventory.holds import PromisePart
@@ -51,6 +51,8 @@ def streams_of_order(body: Contract, home: OrderPart | PromisePart) -> tuple[str
         if type(body) is OrderAccepted:
             named = (*named, POLICIES_STREAM)
         return named if promise_id is None else (*named, promise_stream(promise_id))
+    if isinstance(body, HoldStock) and body.destination is not None:
+        return (*named, NODES_STREAM)
     if isinstance(body, PickShorted | StockShorted):
         return (*named, *outside.streams_of_short_pick(body))
     if isinstance(body, TimerDue) and isinstance(home, OrderPart) and home.promise_id is not None:
@@ -91,6 +93,8 @@ def named_skus(body: Contract) -> Iterable[str]:
 
 def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart]:
     """The SKUs after an event of an order, `order` being the order after it."""
+    if order.status == "unpacked":
+        return dict(skus)  # nothing was asked for it yet
     by_sku: dict[str, list[Movement]] = {}
     for movement in event.movements:
         by_sku.setdefault(movement.sku, []).append(movement)

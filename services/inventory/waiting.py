@@ -71,6 +71,7 @@ def promise_by_policy(
         channel=order.channel if terms else None,
         terms=tuple(terms) or None,
         policy=policy,
+        supplied=tuple([one.sku for one in short if skus[one.sku].supplied]) or None,
         movements=posting.movements(),
     )
 

@@ -6,9 +6,32 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.events.contract import Country, Name, NodeId
-from libs.events.routing import DefineNode
+from libs.events.places import MON_TO_FRI, Holidays, NodeOperations, TransitBand, WorkingDays
+from libs.events.routing import DefineNode, DefineTransit
 from libs.runtime.edge import Edge
 from libs.runtime.tokens import Claims
+
+
+class OperationsRequest(NodeOperations):
+    """When a node works."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BandRequest(TransitBand):
+    """How long the carrier travels, from these nodes to these places; what is left out is no condition."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TransitRequest(BaseModel):
+    """One service of the carriers. The first band that fits counts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    working_days: WorkingDays = MON_TO_FRI
+    holidays: Holidays = ()
+    bands: Annotated[list[BandRequest], Field(min_length=1, max_length=200)]
 
 
 class NodeRequest(BaseModel):
@@ -23,14 +46,16 @@ class NodeRequest(BaseModel):
     ships_to: Annotated[tuple[Country, ...], Field(max_length=300)] | None = None
     """Countries that it serves; none means all."""
     active: bool = True
+    operations: OperationsRequest | None = None
+    """When it works; without it, no date is promised from it."""
 
 
 def routes(edge: Edge) -> APIRouter:
-    """What routing answers under /v1/nodes."""
-    router = APIRouter(prefix="/v1/nodes", tags=["nodes"])
+    """What routing answers under /v1/nodes and /v1/transit."""
+    router = APIRouter(prefix="/v1", tags=["nodes"])
     planners = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
 
-    @router.put("/{node}", status_code=202, summary="Define a node, or change it")
+    @router.put("/nodes/{node}", status_code=202, summary="Define a node, or change it")
     async def define_node(request: Request, claims: planners, node: NodeId, body: NodeRequest) -> Response:
         command = DefineNode(
             node=node,
@@ -40,6 +65,19 @@ def routes(edge: Edge) -> APIRouter:
             longitude=body.longitude,
             ships_to=body.ships_to,
             active=body.active,
+            operations=body.operations and NodeOperations(**body.operations.model_dump()),
+        )
+        return await edge.submit(request, claims, command)
+
+    @router.put("/transit/{service}", status_code=202, summary="Say how long a carriers' service takes")
+    async def define_transit(
+        request: Request, claims: planners, service: Name, body: TransitRequest
+    ) -> Response:
+        command = DefineTransit(
+            service=service,
+            working_days=body.working_days,
+            holidays=body.holidays,
+            bands=tuple(TransitBand(**one.model_dump()) for one in body.bands),
         )
         return await edge.submit(request, claims, command)
 

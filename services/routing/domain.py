@@ -2,7 +2,8 @@
 
 It answers each sourcing round of an order once, with a plan by node or with what stands in the way, from what
 the round's event carries and the nodes as it knows them; both are recorded, so that the decision can be
-explained and replayed. Where nodes are, and whom they serve, is data: operations define them.
+explained and replayed. Where nodes are, whom they serve and when
+they work is data: operations define it.
 """
 
 from collections.abc import Mapping
@@ -13,9 +14,19 @@ from typing import assert_never, cast
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import AllocationFailed, StockReserved
+from libs.events.places import TransitTerms
 from libs.events.record import record
-from libs.events.routing import DefineNode, NodeDefined, NodeTerms, OrderRouted, OrderUnroutable
-from services.routing import candidates, sourcing
+from libs.events.routing import (
+    NODES_STREAM,
+    DefineNode,
+    DefineTransit,
+    NodeDefined,
+    NodeTerms,
+    OrderRouted,
+    OrderUnroutable,
+    TransitDefined,
+)
+from services.routing import candidates, dates, sourcing
 
 # --- what it hears ---------------------------------------------------------------------------------------
 
@@ -25,14 +36,14 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     AllocationFailed: ("short",),
 }
 """What routing has no use for in them."""
-Heard = StockReserved | AllocationFailed | DefineNode
+Heard = StockReserved | AllocationFailed | DefineNode | DefineTransit
 
 RULE_VERSION = 1
 """Which rules sourcing decides by. A change of `sourcing` that may change a plan is a new one."""
 
 # --- state -----------------------------------------------------------------------------------------------
 
-NODES = "nodes"
+NODES = NODES_STREAM
 SHARED = frozenset({NODES})
 """Every order reads the nodes; only their own lane changes them."""
 
@@ -47,10 +58,12 @@ class OrderPart:
 
 @record
 class NodesPart:
-    """All nodes of the tenant, and how often they have changed."""
+    """All nodes of the tenant, how long carriers travel from them, and how often any of it has changed."""
 
     version: int = 0
     nodes: Mapping[str, NodeTerms] = field(default_factory=dict)
+    transit: Mapping[str, TransitTerms] = field(default_factory=dict)
+    """By service."""
 
 
 Part = OrderPart | NodesPart
@@ -106,7 +119,10 @@ def evolve(state: State, event: Event) -> State:
             return State(state.home, OrderPart(answered=event.round), state.nodes)
         case NodeDefined():
             nodes = {**state.nodes.nodes, event.node: _terms(event)}
-            return replace(state, nodes=NodesPart(version=event.nodes_version, nodes=nodes))
+            return replace(state, nodes=NodesPart(event.nodes_version, nodes, state.nodes.transit))
+        case TransitDefined():
+            transit = {**state.nodes.transit, event.service: dates.terms(event)}
+            return replace(state, nodes=NodesPart(event.nodes_version, state.nodes.nodes, transit))
         case _:
             return state
 
@@ -120,6 +136,7 @@ def _terms(source: NodeTerms) -> NodeTerms:
         longitude=source.longitude,
         ships_to=source.ships_to,
         active=source.active,
+        operations=source.operations,
     )
 
 
@@ -131,14 +148,17 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
     body = cast(Heard, heard.body)
     match body:
         case StockReserved() | AllocationFailed():
-            return [] if body.round <= state.order.answered else [_route(state.nodes, body)]
+            return [] if body.round <= state.order.answered else [_route(state.nodes, body, at)]
         case DefineNode():
-            return _define(state.nodes, body)
+            refusal = dates.unknown_zone(heard, body)
+            return [refusal] if refusal else _define(state.nodes, body)
+        case DefineTransit():
+            return dates.define(state.nodes.version, state.nodes.transit, body)
         case _:
             assert_never(body)
 
 
-def _route(known: NodesPart, asked: StockReserved | AllocationFailed) -> Event:
+def _route(known: NodesPart, asked: StockReserved | AllocationFailed, at: datetime) -> Event:
     need = sourcing.needs(asked.lines)
     found = sourcing.offers(need, asked.availability, asked.destination, known.nodes)
     usable = [offer for offer in found if offer.barred is None and offer.total]
@@ -163,6 +183,7 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed) -> Event:
         candidates=candidates.routed(need, found, choice),
         rule_version=RULE_VERSION,
         nodes_version=known.version,
+        promised=dates.promised(known, choice.offers, asked.destination, at) if known.transit else None,
     )
 
 
@@ -179,6 +200,7 @@ def _define(known: NodesPart, command: DefineNode) -> list[Event]:
             longitude=terms.longitude,
             ships_to=terms.ships_to,
             active=terms.active,
+            operations=terms.operations,
             nodes_version=known.version + 1,
         )
     ]

@@ -9,11 +9,11 @@ which holds for up to 12 usable nodes and 48 SKUs. Beyond, it goes on greedily, 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from itertools import combinations
-from math import asin, comb, cos, radians, sin, sqrt
+from math import comb
 from typing import NamedTuple
 
+from libs.events.distance import tenths_of_km
 from libs.events.inventory import Availability
 from libs.events.order import Destination, LineQuantity, NodeLines
 from libs.events.record import record
@@ -21,10 +21,6 @@ from libs.events.routing import NodeTerms
 
 SETS_MAX = 4096
 SUMS_MAX = 200_000
-DISTANCES_MAX = 16_384
-"""Distances that are kept: destinations are coarse, so orders share them. About 4 MB."""
-EARTH_RADIUS_KM = 6371.0088
-"""Mean radius R₁ (Moritz, Geodetic Reference System 1980, Journal of Geodesy 2000)."""
 
 
 class Offer(NamedTuple):
@@ -92,28 +88,12 @@ def _offer(node: str, units: Mapping[str, int], destination: Destination, terms:
     latitude, longitude = destination.latitude, destination.longitude
     if latitude is None or longitude is None:
         return Offer(node, units, total, int(terms.country != destination.country), None, barred)
-    tenths = _tenths_of_km(latitude, longitude, terms.latitude, terms.longitude)
+    tenths = tenths_of_km(latitude, longitude, terms.latitude, terms.longitude)
     return Offer(node, units, total, tenths, tenths / 10, barred)
 
 
 def _nearness(offer: Offer) -> tuple[int, str]:
     return offer.cost, offer.node
-
-
-@lru_cache(maxsize=DISTANCES_MAX)
-def _tenths_of_km(latitude: float, longitude: float, to_latitude: float, to_longitude: float) -> int:
-    return round(great_circle_km(latitude, longitude, to_latitude, to_longitude) * 10)
-
-
-def great_circle_km(latitude: float, longitude: float, to_latitude: float, to_longitude: float) -> float:
-    """Distance over the Earth's surface between two points in degrees, by the haversine formula.
-
-    Source: Sinnott, "Virtues of the Haversine", Sky and Telescope 68 (1984). Good to 0.5 %.
-    """
-    phi, to_phi = radians(latitude), radians(to_latitude)
-    half_phi, half_lambda = (to_phi - phi) / 2, radians(to_longitude - longitude) / 2
-    square = sin(half_phi) ** 2 + cos(phi) * cos(to_phi) * sin(half_lambda) ** 2
-    return 2 * EARTH_RADIUS_KM * asin(min(1.0, sqrt(square)))
 
 
 def lacking(need: Mapping[str, int], usable: Iterable[Offer]) -> dict[str, int]:

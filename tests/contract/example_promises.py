@@ -6,7 +6,8 @@ from typing import Any
 from libs.events import availability as a
 from libs.events import promise as p
 from libs.events.inventory import TermsUsed
-from tests.contract.example_parts import HEART, LANTERN, ORDER, PLACED_AT, Pairs
+from tests.contract.example_dates import DELIVERY
+from tests.contract.example_parts import DESTINATION, HEART, LANTERN, ORDER, PLACED_AT, Pairs
 
 PROMISE = "basket-7731"
 HEARTS_WANTED = p.Wanted(sku=HEART, quantity=6)
@@ -55,7 +56,14 @@ HELD: Pairs = (
         a.StockRecovered(sku=HEART, free=1, terms_version=1),
     ),
     (
-        p.HoldStock(promise_id=PROMISE, lines=WANTED, ttl_seconds=900, channel="web"),
+        p.HoldStock(
+            promise_id=PROMISE,
+            lines=WANTED,
+            ttl_seconds=900,
+            channel="web",
+            destination=DESTINATION,
+            service="express",
+        ),
         p.HoldStock(promise_id=PROMISE, lines=(HEARTS_WANTED,)),
     ),
     (
@@ -71,6 +79,7 @@ HELD: Pairs = (
             expires_at=UNTIL,
             channel="web",
             terms=(TermsUsed(sku=HEART, version=3),),
+            delivery=DELIVERY,
             movements=soft("unreserved", "held"),
         ),
         p.PromiseHeld(
@@ -93,7 +102,9 @@ HELD: Pairs = (
         p.PromiseReleased(**AT, cause="broken", movements=()),
     ),
     (
-        p.PromiseConfirmed(order_id=ORDER, **AT, left=True, movements=soft("held", "reserved")),
+        p.PromiseConfirmed(
+            order_id=ORDER, **AT, left=True, delivery=DELIVERY, movements=soft("held", "reserved")
+        ),
         p.PromiseConfirmed(order_id=ORDER, **AT, movements=()),
     ),
     (

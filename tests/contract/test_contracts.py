@@ -25,8 +25,8 @@ GAINED: Mapping[str, frozenset[str]] = {
     for name in ("submit_order", "order_accepted", "order_held")
 } | {
     "oms.inventory.stock_reserved": frozenset({"channel", "terms", "policy", "later", "bundles"}),
-    "oms.inventory.stock_backordered": frozenset({"channel", "terms", "policy"}),
-    "oms.inventory.stock_pegged": frozenset({"terms_version", "cause"}),
+    "oms.inventory.stock_backordered": frozenset({"channel", "terms", "policy", "supplied"}),
+    "oms.inventory.stock_pegged": frozenset({"terms_version", "cause", "supplied"}),
     "oms.inventory.reservation_broken": frozenset({"cause"}),
     "oms.inventory.stock_allocated": frozenset({"later", "bundles"}),
     "oms.inventory.allocation_failed": frozenset({"later", "bundles"}),
@@ -44,6 +44,9 @@ GAINED: Mapping[str, frozenset[str]] = {
             "returns.return_window_opened",
         )
     },
+    "oms.routing.define_node": frozenset({"operations"}),
+    "oms.routing.node_defined": frozenset({"operations"}),
+    "oms.routing.order_routed": frozenset({"promised"}),
     **{
         f"oms.inventory.{name}": frozenset({"effective_at"})
         for name in ("receive_stock", "adjust_stock", "stock_received", "stock_adjusted")

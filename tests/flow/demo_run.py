@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from cli.demo.actors import Buyer, Carrier, Order, Support, Warehouse
 from cli.demo.invoices import Sale, Step, StockCount, TakeBack
 from cli.demo.people import order_request
-from cli.demo.plan import UNSERVED, plan_stock
+from cli.demo.plan import TRANSIT, UNSERVED, plan_stock
 from cli.demo.play import adjustment, payment, receipts_of
 from cli.demo.run import read_packaged
 from libs.events.intake import SubmitOrder
 from libs.events.order import Sealed
-from libs.events.routing import DefineNode
+from libs.events.routing import DefineNode, DefineTransit
 from libs.runtime import wire
 from services.intake.capture import OrderRequest, capture, command
 from tests.flow.world import STAGES, TENANT, World
@@ -88,6 +88,7 @@ class Run:
         for node in plan.nodes:
             terms = {name: getattr(node, name) for name in node.__slots__}
             await self.world.send(DefineNode(**terms))
+        await self.world.send(DefineTransit.model_validate(TRANSIT))
         await self.send(receipts_of(TENANT, "opening stock", plan.opening))
         await self.world.settle()
         for number, step in enumerate(self.steps):

@@ -39,6 +39,27 @@ def test_a_basket_is_held_under_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ended.json == {"ok": True, "tenant": "main", **HELD}
 
 
+def test_who_says_where_to_reads_by_when_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = [{"code": "transit", "message": "standard takes 2 working days from LON."}]
+    delivery: dict[str, Any] = {
+        "node": "LON",
+        "ship_by": "2026-03-02",
+        "deliver_by": "2026-03-04",
+        "why": why,
+    }
+    fake = FakeEdges({("inventory", "/v1/promises"): decided(**HELD, delivery=delivery, movements=[])})
+    arguments = ["stock", "promise", "hold", "MUG=2", "A=B=1", "--country", "gb", "--json"]
+    ended = run(fake, promises, monkeypatch, arguments)
+    (body,) = fake.bodies("/v1/promises")
+    assert (body["destination"], body["service"]) == ({"country": "GB"}, None)
+    assert "delivered by 2026-03-04. standard takes 2 working days from LON." in ended.said
+    assert ended.json["delivery"] == delivery
+    unknown = {"why": [{"code": "no_calendar", "message": "Nobody has said when LON works."}]}
+    fake = FakeEdges({("inventory", "/v1/promises"): decided(**HELD, delivery=unknown, movements=[])})
+    said = run(fake, promises, monkeypatch, arguments).said
+    assert "No date can be promised. Nobody has said when LON works." in said
+
+
 @pytest.mark.parametrize("text", ["MUG", "=2", "MUG=", "MUG=-1", "MUG=1.5"])
 def test_what_is_no_sku_and_quantity_is_told(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     ended = run(FakeEdges(), promises, monkeypatch, ["stock", "promise", "hold", text])

@@ -12,6 +12,7 @@ import pytest
 
 from cli import nodes, stock
 from cli.client import Refused
+from libs.runtime.complaint import Complaint
 from tests.unit.cli_world import FakeEdges, run, signing_key
 
 
@@ -133,3 +134,38 @@ def test_a_node_is_defined_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     again = run(FakeEdges({("routing", "/v1/nodes/LON"): decided()}), nodes, monkeypatch, arguments)
     assert again.json["changed"] is False
     assert "was that already" in again.said
+
+
+def test_a_node_has_a_calendar_where_it_has_a_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges(
+        {("routing", "/v1/nodes/LON"): decided({"type": "oms.routing.node_defined", "data": {}})}
+    )
+    arguments = ["nodes", "define", "LON", "--name", "London", "--country", "GB", "--lat", "51.5"]
+    arguments += ["--lon", "-0.1", "--time-zone", "Europe/London", "--cut-off", "13:30"]
+    arguments += ["--holiday", "2026-12-25,2027-01-01", "--processing-days", "1"]
+    run(fake, nodes, monkeypatch, arguments)
+    (body,) = fake.bodies("/v1/nodes/LON")
+    assert body["operations"] == {
+        "time_zone": "Europe/London",
+        "cut_off": "13:30",
+        "working_days": ["mon", "tue", "wed", "thu", "fri"],
+        "holidays": ["2026-12-25", "2027-01-01"],
+        "processing_days": 1,
+        "receiving_days": 0,
+    }
+
+
+def test_a_service_is_said_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    defined = {"type": "oms.routing.transit_defined", "data": {}}
+    fake = FakeEdges({("routing", "/v1/transit/standard"): decided(defined)})
+    arguments = ["nodes", "transit", "standard", "--band", "gb@300=1", "--band", "GB,IE=2", "--band", "*=5"]
+    ended = run(fake, nodes, monkeypatch, arguments)
+    (body,) = fake.bodies("/v1/transit/standard")
+    assert body["bands"] == [
+        {"days": 1, "countries": ["GB"], "km_max": 300.0},
+        {"days": 2, "countries": ["GB", "IE"]},
+        {"days": 5},
+    ]
+    assert "3 bands" in ended.said
+    mistaken = run(fake, nodes, monkeypatch, ["nodes", "transit", "--band", "GB"])
+    assert isinstance(mistaken.error, Complaint)

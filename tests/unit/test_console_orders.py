@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from libs.events.availability import AVAILABILITY_EVENTS
 from libs.events.catalogue import EVENTS
 from libs.events.contract import Event
+from libs.events.dates import DATES_EVENTS
 from libs.events.envelope import Envelope
 from libs.events.inventory import Claim, ReservationBroken, StockPegged
 from libs.events.outside import OUTSIDE_EVENTS
@@ -263,8 +264,9 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
         for event in EVENTS["inventory"]
         if event in (*OUTSIDE_EVENTS, *AVAILABILITY_EVENTS, *POLICY_EVENTS)
     }
-    of_skus = {e.TYPE for e in (*receipts(ORDER), *baskets(), *made())}
-    elsewhere = of_skus | {"oms.routing.node_defined"} | outside
+    elsewhere = {e.TYPE for e in (*receipts(ORDER), *baskets(), *made())} | outside
+    elsewhere |= {"oms.routing.node_defined", "oms.routing.transit_defined"}
+    elsewhere |= {event.TYPE for event in DATES_EVENTS}  # tests/unit/test_console_dates.py
     assert of_orders - elsewhere == set(told)
     for event in told.values():
         text = sentence(event)

@@ -1,6 +1,7 @@
 """Inventory's edge: what of a request becomes which command, and how a mistake is told."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import httpx
@@ -10,13 +11,16 @@ from fastapi.responses import JSONResponse, Response
 
 from libs.events.contract import Command
 from libs.events.inventory import AdjustStock, ReceiveStock
+from libs.events.order import Destination
 from libs.events.promise import DefinePromiseTerms, HoldStock, ReleasePromise, Share, Wanted
 from libs.runtime.edge import Edge
 from libs.runtime.problems import Problem, install
 from libs.runtime.stage import dump_part
 from libs.runtime.tokens import Claims
 from services.inventory.api import routes
+from tests.unit.inventory_dates import FACTS
 from tests.unit.inventory_stage import sku, stocked
+from tests.unit.inventory_supply import expect
 from tests.unit.inventory_trade import hold, receive
 from tests.unit.test_inventory_terms import order as accepted_for
 from tests.unit.test_inventory_terms import terms
@@ -218,6 +222,32 @@ async def test_what_is_answered_is_what_an_order_would_be_promised(
         answer = await client.post("/v1/availability", json=body | {"channel": channel})
         assert answer.json()["skus"][0]["available"] == expected
         assert sku(spec, "A").claimable(channel) == expected
+
+
+async def test_who_says_where_to_is_told_when(client: httpx.AsyncClient, taken: Taken) -> None:
+    """Without calendars it says what lacks, and invents no date."""
+    far = datetime.now(UTC) + timedelta(days=30)
+    spec = stocked(A=2).heard(expect("A", "PO-1", 5, expected_at=far))
+    taken.parts = {name: dump_part(spec.parts[name]) for name in ("sku/A", "supply/A")}
+    body = {"lines": [{"sku": "A", "quantity": 2}], "destination": {"country": "GB"}}
+    told = (await client.post("/v1/availability", json=body)).json()
+    assert (told["available"], [one["quantity"] for one in told["skus"][0]["atp"]]) == (True, [2, 7])
+    assert "deliver_by" not in told["delivery"]
+    assert [why["code"] for why in told["delivery"]["why"]] == ["no_calendar"]
+    taken.parts["nodes"] = dump_part(spec.heard(*FACTS).parts["nodes"])
+    delivery = (await client.post("/v1/availability", json=body)).json()["delivery"]
+    assert (delivery["node"], delivery["time_zone"]) == ("N1", "Europe/London")
+    assert datetime.now(UTC).date().isoformat() <= delivery["ship_by"] < delivery["deliver_by"]
+    answer = await client.post("/v1/availability", json=body | {"destination": {"land": "GB"}})
+    assert answer.status_code == 422
+
+
+async def test_a_basket_is_held_for_a_destination(client: httpx.AsyncClient, taken: Taken) -> None:
+    body = {"lines": [{"sku": "A", "quantity": 2}], "destination": {"country": "GB"}, "service": "express"}
+    await client.post("/v1/promises", json=body)
+    [held] = taken.commands
+    assert isinstance(held, HoldStock)
+    assert (held.destination, held.service) == (Destination(country="GB"), "express")
 
 
 async def test_terms_of_a_sku_are_one_command(client: httpx.AsyncClient, taken: Taken) -> None:

@@ -22,11 +22,12 @@ from libs.events.order import LineQuantity
 from libs.events.promise import DefinePromiseTerms, PromiseConfirmed, PromiseHeld, ReleasePromise, Share
 from libs.events.refusal import CommandRefused
 from libs.events.returns import Disposition
+from services.inventory.giving import grants
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import movements
 from services.inventory.order import OrderPart, minus, plus, units
 from services.inventory.proof import prove
-from services.inventory.stock import EMPTY_SKU, SkuPart, grants
+from services.inventory.stock import EMPTY_SKU, SkuPart
 from tests.unit.inventory_trade import (
     accepted,
     adjust,

@@ -30,9 +30,10 @@ from libs.events.policy import (
     PriorityClass,
 )
 from libs.events.promise import PromiseConfirmed
+from services.inventory.giving import grants
 from services.inventory.order import OrderPart, minus, plus, units
 from services.inventory.queue import shares
-from services.inventory.stock import EMPTY_SKU, SkuPart, grants
+from services.inventory.stock import EMPTY_SKU, SkuPart
 from tests.unit.inventory_trade import accepted, unroutable
 from tests.unit.test_inventory_model import FEW, SKUS, InventoryLife
 

@@ -8,13 +8,21 @@ import orjson
 import pytest
 
 from libs.events.bundles import AssembleKit, BundlesUnpacked, KitAssembled, KitTakenApart, TakeKitApart
+from libs.events.changes import LinesCancelled
 from libs.events.inventory import StockReserved
+from libs.events.order import LineQuantity
 from services.inventory.proof import Proof, prove
 from tests.unit.inventory_trade import accepted, cancelled, receive
 from tests.unit.inventory_world import Logged, World
 from tests.unit.test_inventory_bundles import define
 
 BOX = (("MUG", 2), ("TEA", 1))
+
+
+def fewer(order_id: str) -> LinesCancelled:
+    """Two boxes of its first line are taken off an order that no node has."""
+    two = (LineQuantity(line=1, sku="BOX", quantity=2),)
+    return LinesCancelled(order_id=order_id, cancellation_id=f"{order_id}-C1", lines=two, work=(), reason="")
 
 
 def a_good_log() -> list[Logged]:
@@ -32,6 +40,10 @@ def a_good_log() -> list[Logged]:
         define(("MUG", 1)),
         accepted("o3", ("BOX", 1)),
         TakeKitApart(sku="KIT", node="N1", quantity=1),
+        accepted("o4", ("BOX", 3), ("MUG", 1)),
+        fewer("o4"),
+        fewer("o5"),
+        accepted("o5", ("BOX", 3), ("MUG", 1)),
     ):
         world.take(body)
     while world.timers:
@@ -64,6 +76,17 @@ def test_a_good_log_holds_in_any_order_of_lanes() -> None:
         assert prove(rows).holds, violation(prove(rows))
     backwards = sorted(GOOD, key=lambda row: (-row.lane, row.seq))
     assert prove(backwards).holds, "a definition may be read after what stands on it"
+
+
+@pytest.mark.parametrize("order_id", ["o4", "o5"])
+def test_boxes_cancelled_before_their_order_was_promised_take_their_parts_along(order_id: str) -> None:
+    [promised] = [
+        row
+        for row in GOOD
+        if row.type == StockReserved.TYPE and orjson.loads(row.payload)["order_id"] == order_id
+    ]
+    lines = [(line["sku"], line["quantity"]) for line in orjson.loads(promised.payload)["lines"]]
+    assert lines == [("MUG", 1), ("MUG", 1)], "its own, and that of the one box that stays"
 
 
 def test_a_bundle_of_fewer_parts_than_its_definition_says_is_found() -> None:

@@ -117,7 +117,8 @@ def test_a_transfer_that_never_arrives_is_told_once_and_closed_by_a_person() -> 
     [event] = spec.when(due("sku/A", "transfers")).events
     assert isinstance(event, TransferOverdue)
     assert (event.transfer_id, event.open, event.check_at) == ("T", 4, DUE + timedelta(days=1))
-    assert domain.timers(event, NOON) == [Timer("sku/A", "transfers", DUE + timedelta(days=1))]
+    next_one = Timer("sku/A", "transfers", DUE + timedelta(days=1))
+    assert domain.timers(event, NOON) == [next_one, Timer("sku/A", "pegs", NOON)]
     spec.when(due("sku/A", "transfers")).then_nothing()
     spec.when(lost("A", "T")).then_one(
         TransferClosed, quantity=4, movements=(moves("A", 6, 4, "in_transit", "missing", "N2"),)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from libs.events.routing import DefineNode
+from libs.events.routing import DefineNode, DefineTransit
 from services.routing.api import routes
 from tests.unit.edge_client import EdgeClient
 
@@ -24,6 +24,21 @@ async def test_a_node_is_defined(edge: EdgeClient) -> None:
     assert edge.kept.commands() == [DefineNode.model_validate(LEEDS | {"node": "LEEDS-1"})]
 
 
+async def test_a_node_has_a_calendar_and_a_service_its_days(edge: EdgeClient) -> None:
+    works = {"time_zone": "Europe/London", "cut_off": "14:00", "holidays": ["2026-12-25"]}
+    await edge.call("PUT", "/v1/nodes/LEEDS-1", LEEDS | {"operations": works}, role="operator")
+    days = {"bands": [{"countries": ["GB"], "km_max": 300, "days": 1}, {"days": 5}]}
+    answer = await edge.call("PUT", "/v1/transit/standard", days, role="operator")
+    assert (answer.status_code, answer.json()["stream"]) == (202, "nodes")
+    assert edge.kept.commands() == [
+        DefineNode.model_validate(LEEDS | {"node": "LEEDS-1", "operations": works}),
+        DefineTransit.model_validate(days | {"service": "standard"}),
+    ]
+    mistaken = {"bands": [{"days": 1, "country": "GB"}]}
+    answer = await edge.call("PUT", "/v1/transit/standard", mistaken)
+    assert [error["where"] for error in answer.json()["errors"]] == ["body.bands.0.country"]
+
+
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
@@ -32,6 +47,7 @@ async def test_a_node_is_defined(edge: EdgeClient) -> None:
         ({"ships_to": ["GB", "gb"]}, "body.ships_to.1"),
         ({"active": "perhaps"}, "body.active"),
         ({"capacity": 3}, "body.capacity"),
+        ({"operations": {"time_zone": "Europe/London", "cut_off": "2 pm"}}, "body.operations.cut_off"),
     ],
 )
 async def test_a_mistake_is_named(edge: EdgeClient, changes: dict[str, Any], where: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given as forall
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from libs.events.distance import great_circle_km
 from libs.events.inventory import Availability
 from libs.events.order import Destination, LineQuantity
 from libs.events.routing import NodeTerms
@@ -260,5 +261,5 @@ def test_a_single_node_that_has_everything_is_found_among_thousands() -> None:
     ],
 )
 def test_great_circle_distances(start: tuple[float, float], end: tuple[float, float], km: float) -> None:
-    assert sourcing.great_circle_km(*start, *end) == pytest.approx(km, rel=2e-3)
-    assert sourcing.great_circle_km(*end, *start) == pytest.approx(sourcing.great_circle_km(*start, *end))
+    assert great_circle_km(*start, *end) == pytest.approx(km, rel=2e-3)
+    assert great_circle_km(*end, *start) == pytest.approx(great_circle_km(*start, *end))

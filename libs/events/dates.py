@@ -1,0 +1,66 @@
+"""Inventory's contracts about when: which supply serves an order that waits, and so by which date."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import AwareDatetime, Field
+
+from libs.events.contract import Name, NodeId, OrderEvent, OrderId, Sku, SkuEvent, Value
+from libs.events.inventory import Units
+from libs.events.places import Delivery
+
+PEGS_MAX = 500
+"""Orders of one event; more are told in several."""
+
+
+class Pegged(Value):
+    """An order's missing units of a SKU, and the supply that brings the last of them."""
+
+    order_id: OrderId
+    quantity: Units
+    supply_id: Name
+    """Of the purchase order, or of the transfer."""
+    node: NodeId
+    usable_at: AwareDatetime
+    """When they can be sold: the arrival, and what the node takes to put them on the shelf."""
+
+
+class SupplyPegged(SkuEvent):
+    """The queue of a SKU, served in its order from what is to come. Only what changed is told: a claim on
+    units that have not arrived is a plan, and moves nothing."""
+
+    TYPE: ClassVar[str] = "oms.inventory.supply_pegged"
+
+    pegs: Annotated[tuple[Pegged, ...], Field(max_length=PEGS_MAX)] = ()
+    lost: Annotated[tuple[OrderId, ...], Field(max_length=PEGS_MAX)] = ()
+    """Orders that wait, and for which nothing is to come any more."""
+    done: Annotated[tuple[OrderId, ...], Field(max_length=PEGS_MAX)] = ()
+    """Orders that do not wait any more."""
+    check_at: AwareDatetime | None = None
+    """When the first of the supplies that orders wait for is late."""
+
+
+class Due(Value):
+    """What an order waits for of one SKU."""
+
+    sku: Sku
+    quantity: Units
+    supply_id: Name | None = None
+    """None: nothing is to come that it could be served from."""
+    usable_at: AwareDatetime | None = None
+
+
+class BackorderDated(OrderEvent):
+    """When an order that waits can be served, as is known now. Told again only when that changes."""
+
+    TYPE: ClassVar[str] = "oms.inventory.backorder_dated"
+
+    skus: Annotated[tuple[Due, ...], Field(min_length=1)]
+    usable_at: AwareDatetime | None = None
+    """When the last of its units can be sold; None, nobody knows any more."""
+    told_before: AwareDatetime | None = None
+    """The `usable_at` that was told last."""
+    promised: Delivery | None = None
+    """When it is delivered then; its reasons say so where nobody can know."""
+
+
+DATES_EVENTS = (SupplyPegged, BackorderDated)

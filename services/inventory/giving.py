@@ -1,0 +1,122 @@
+"""Who is given free units of a SKU, and who loses promised ones: by class and age, as `queue` has them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
+
+from libs.events.contract import Event
+from libs.events.inventory import NETWORK, Claim, ReservationBroken, StockPegged
+from libs.events.policy import BackordersCalled
+from libs.events.promise import HeldUnits, HoldsBroken
+from services.inventory import queue
+from services.inventory.stock import HOLDER, OrderClaim, Posting, SkuPart, evolve_sku, shares_now
+
+
+def peg(sku: str, part: SkuPart) -> list[Event]:
+    """Give the free units to those who wait, by class and age, each what the terms leave to its channel, and
+    call those who want all or nothing; nothing when nobody waits or nothing is free. Then take for those who
+    still lack units, and may have what others were promised, from who is behind them."""
+    free = part.free
+    assert free >= 0, f"{sku}: {-free} units are promised that do not exist"
+    if not part.turns and (not free or part.wanted == part.reserved):
+        return []
+    found = shares_now(part)
+    events = _pegged(sku, part, [(order_id, units) for order_id, units, called in found if not called])
+    if not part.turns:
+        return events
+    after = evolve_sku(part, events[0]) if events and isinstance(events[0], StockPegged) else part
+    if called := tuple(order_id for order_id, _, called in found if called):
+        events.append(BackordersCalled(sku=sku, orders=called))
+    return [*events, *_reallocated(sku, after)]
+
+
+def waiting(part: SkuPart) -> list[tuple[str, int]]:
+    """(order id, units that it lacks) of those who wait, in the order in which they are served."""
+    return queue.lacking(part.claims, part.turns)
+
+
+def grants(part: SkuPart) -> list[tuple[str, int]]:
+    """(order id, units) of the free units that those who wait get now, by class and age."""
+    return [(order_id, units) for order_id, units, called in shares_now(part) if not called]
+
+
+def _pegged(
+    sku: str, part: SkuPart, won: Sequence[tuple[str, int]], cause: Literal["reallocated"] | None = None
+) -> list[Event]:
+    claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in won)
+    if not claims:
+        return []
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "unreserved", "reserved", sum(claim.quantity for claim in claims))
+    version = None if part.terms is None else part.terms.version
+    return [
+        StockPegged(
+            sku=sku,
+            claims=claims,
+            terms_version=version,
+            cause=cause,
+            supplied=part.supplied or None,
+            movements=posting.movements(),
+        )
+    ]
+
+
+def _reallocated(sku: str, part: SkuPart) -> list[Event]:
+    """Units that who is behind was promised, given to who may have them."""
+    won, lost = queue.reallocated(part.claims, part.turns)
+    if not won:
+        return []
+    claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in lost)
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "reserved", "unreserved", sum(claim.quantity for claim in claims))
+    broken = ReservationBroken(sku=sku, claims=claims, cause="reallocated", movements=posting.movements())
+    return [broken, *_pegged(sku, evolve_sku(part, broken), won, "reallocated")]
+
+
+def take_back_promises(sku: str, part: SkuPart, quantity: int) -> tuple[list[Event], SkuPart]:
+    """Take `quantity` promised units back: from held baskets first, then from orders, the youngest first.
+    The events, and the SKU after them."""
+    events: list[Event] = []
+    holds = [(holder, claim) for holder, claim in part.claims.items() if holder.startswith(HOLDER)]
+    if holds:
+        broken = _break_holds(sku, part, dict(holds), quantity)
+        part = evolve_sku(part, broken)
+        quantity -= sum(hold.quantity for hold in broken.holds)
+        events.append(broken)
+    if quantity:
+        taken = _break_youngest(sku, part, quantity)
+        part = evolve_sku(part, taken)
+        events.append(taken)
+    return events, part
+
+
+def _break_holds(sku: str, part: SkuPart, holds: Mapping[str, OrderClaim], quantity: int) -> HoldsBroken:
+    takers = ((holder, claim.held) for holder, claim in reversed(queue.in_line(holds.items(), part.turns)))
+    lost = tuple(
+        HeldUnits(promise_id=holder.removeprefix(HOLDER), quantity=units)
+        for holder, units in _shares(quantity, takers)
+    )
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
+    return HoldsBroken(sku=sku, holds=lost, movements=posting.hold_movements())
+
+
+def _break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
+    takers = (
+        (holder, claim.held)
+        for holder, claim in reversed(queue.in_line(part.claims.items(), part.turns))
+        if claim.held and not holder.startswith(HOLDER)
+    )
+    lost = tuple(Claim(order_id=taker, quantity=units) for taker, units in _shares(quantity, takers))
+    assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
+    return ReservationBroken(sku=sku, claims=lost, movements=posting.movements())
+
+
+def _shares(units: int, takers: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    for taker, most in takers:
+        if not units:
+            return
+        quantity = min(units, most)
+        yield taker, quantity
+        units -= quantity

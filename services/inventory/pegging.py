@@ -1,0 +1,225 @@
+"""Pegging: which supply serves whom of those who wait for a SKU, and the date that each of them is told.
+
+The queue of a SKU is served in its order from what is to come, as it will be on receipt. That is a plan: it
+claims nothing, and is made anew whenever the queue or the supply moves. Only what changes is an event, and
+only whom it concerns is told. Units that are late serve nobody: whose date stood on them is told so.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from libs.events.changes import LinesReleased
+from libs.events.contract import Event
+from libs.events.dates import PEGS_MAX, BackorderDated, Due, Pegged, SupplyPegged
+from libs.events.delivery import delivery, unknown
+from libs.events.inventory import StockBackordered, StockPegged, StockReleased
+from libs.events.order import Reason
+from libs.events.places import STANDARD, Delivery
+from libs.events.routing import NODES_STREAM
+from libs.events.supply import (
+    SupplyCancelled,
+    SupplyExpected,
+    SupplyReceived,
+    TransferClosed,
+    TransferDispatched,
+    TransferOverdue,
+    TransferReceived,
+)
+from libs.events.timer import Timer, TimerDue
+from services.inventory import dates
+from services.inventory.dates import Coming, Question
+from services.inventory.giving import waiting
+from services.inventory.order import OrderPart, units
+from services.inventory.places import PlacesPart
+from services.inventory.queue import NO_TURN
+from services.inventory.stock import EMPTY_SKU, NO_CLAIM, SkuPart, Skus
+from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, Peg, SupplyPart
+from services.inventory.waiting import WHOLE
+
+QUEUE_MAX = 2000
+"""Who stands farther back in a queue is told a date once it has moved up."""
+SKU_STREAM = "sku/"
+REMINDERS = frozenset({"pegs", "late", "date"})
+"""Timers that are decided here: of a SKU, that queue or supply moved, or is late; of an order, its date."""
+_MOVES_SUPPLY: frozenset[type[Event]] = frozenset(
+    {
+        SupplyExpected,
+        SupplyReceived,
+        SupplyCancelled,
+        TransferDispatched,
+        TransferReceived,
+        TransferOverdue,
+        TransferClosed,
+    }
+)
+_MOVES_QUEUE: frozenset[type[Event]] = frozenset(
+    {StockBackordered, StockPegged, StockReleased, LinesReleased, SupplyPegged}
+)
+REMINDS = _MOVES_SUPPLY | _MOVES_QUEUE
+
+
+def streams(due: TimerDue, order_skus: Sequence[str]) -> tuple[str, ...]:
+    """What a reminder needs beside its own stream: the SKUs (of an order), their supplies, and the places."""
+    if due.stream.startswith(SKU_STREAM):
+        return SUPPLY_STREAM + due.stream.removeprefix(SKU_STREAM), NODES_STREAM
+    of_order = [prefix + sku for sku in order_skus for prefix in (SKU_STREAM, SUPPLY_STREAM)]
+    return (*of_order, NODES_STREAM)
+
+
+def timers(event: Event, at: datetime) -> list[Timer]:
+    """Who has to look again after one of `REMINDS`."""
+    match event:
+        case StockBackordered():
+            return [Timer(SKU_STREAM + sku, "pegs", at) for sku in event.supplied or ()]
+        case StockPegged():
+            return [Timer(event.stream, "pegs", at)] if event.supplied else []
+        case StockReleased() | LinesReleased():
+            return [Timer(SKU_STREAM + sku, "pegs", at) for sku in _given_up(event)]
+        case SupplyPegged():
+            told = [Timer(one.order_id, "date", at) for one in event.pegs]
+            told += [Timer(order_id, "date", at) for order_id in event.lost]
+            return told if event.check_at is None else [*told, Timer(event.stream, "late", event.check_at)]
+    return [Timer(event.stream, "pegs", at)] if type(event) in _MOVES_SUPPLY else []
+
+
+def _given_up(event: StockReleased | LinesReleased) -> list[str]:
+    """SKUs that the order waited for: it gave up more of them than it was promised."""
+    lacking = units(event.lines)
+    for move in event.movements:
+        if move.source == "reserved":
+            lacking[move.sku] = lacking.get(move.sku, 0) - move.quantity
+    return [sku for sku, quantity in lacking.items() if quantity > 0]
+
+
+def look_again(
+    due: TimerDue,
+    order: OrderPart,
+    skus: Skus,
+    supplies: Mapping[str, SupplyPart],
+    places: PlacesPart,
+    at: datetime,
+) -> list[Event]:
+    """One of `REMINDERS` is due."""
+    if due.name == "date":
+        return tell_date(due.stream, order, skus, supplies, places, at)
+    sku = due.stream.removeprefix(SKU_STREAM)
+    return peg_supply(sku, skus.get(sku, EMPTY_SKU), supplies.get(sku, NO_SUPPLY), places, at)
+
+
+def peg_supply(sku: str, part: SkuPart, supply: SupplyPart, places: PlacesPart, at: datetime) -> list[Event]:
+    """What has changed of who is served from what; nothing when nothing has."""
+    to_come = dates.coming(supply, places, at)
+    if not to_come and not supply.pegged:
+        return []  # before the queue is walked: a flash sale's is long
+    all_waiting = waiting(part) if part.wanted > part.reserved or part.turns else []
+    queue = all_waiting[:QUEUE_MAX]
+    served = _served(part, queue, to_come)
+    pegs = [
+        Pegged(
+            order_id=order_id,
+            quantity=missing,
+            supply_id=one.supply_id,
+            node=one.node,
+            usable_at=one.usable_at,
+        )
+        for order_id, (missing, one) in served.items()
+        if supply.pegged.get(order_id) != Peg(one.supply_id, one.node, one.usable_at)
+    ]
+    gone = [order_id for order_id in supply.pegged if order_id not in served]
+    waits = {order_id for order_id, _ in all_waiting}
+    lost = [order_id for order_id in gone if order_id in waits]
+    done = [order_id for order_id in gone if order_id not in waits]
+    check_at = min((one.arrives_at for _, one in served.values()), default=None)
+    return [
+        SupplyPegged(
+            sku=sku,
+            pegs=tuple(pegs[start : start + PEGS_MAX]),
+            lost=tuple(lost[start : start + PEGS_MAX]),
+            done=tuple(done[start : start + PEGS_MAX]),
+            check_at=check_at,
+        )
+        for start in range(0, max(len(pegs), len(lost), len(done)), PEGS_MAX)
+    ]
+
+
+def _served(
+    part: SkuPart, queue: Sequence[tuple[str, int]], supply: Sequence[Coming]
+) -> dict[str, tuple[int, Coming]]:
+    """The supply that brings the last of each order's missing units; without those who get theirs of what is
+    free, or never. After each arrival free units are given as `peg` gives them."""
+    found, lacks, left = dict[str, tuple[int, Coming]](), dict(queue), part.free
+    wanted = dict(queue)
+    for one in (None, *supply):
+        left += 0 if one is None else one.units
+        for order_id, missing in list(lacks.items()):
+            if not left:
+                break
+            turn = part.turns.get(order_id, NO_TURN)
+            kept = 0 if part.terms is None else part.terms.withheld(part.claims[order_id].channel, turn.rank)
+            given = min(missing, max(0, left - kept))
+            if turn.whole > given or (turn.passed and one is None):
+                continue  # all or nothing: those behind it are served
+            left -= given
+            lacks[order_id] -= given
+            if not lacks[order_id]:
+                del lacks[order_id]
+                if one is not None:
+                    found[order_id] = (wanted[order_id], one)
+    return found
+
+
+def tell_date(
+    order_id: str,
+    order: OrderPart,
+    skus: Skus,
+    supplies: Mapping[str, SupplyPart],
+    places: PlacesPart,
+    at: datetime,
+) -> list[Event]:
+    """When an order that waits is served; nothing when it does not wait, or was told so before."""
+    if order.status != "waiting":
+        return []
+    assert order.destination is not None, f"{order_id} waits, and nobody knows where to send it"
+    due, pegs = list[Due](), dict[str, Peg]()
+    for sku, quantity in units(order.pending).items():
+        missing = quantity - skus[sku].claims.get(order_id, NO_CLAIM).held
+        if missing and not _only_looks(order_id, order, skus[sku], missing):
+            peg = supplies.get(sku, NO_SUPPLY).pegged.get(order_id)
+            if peg is not None:
+                pegs[sku] = peg
+            named = (None, None) if peg is None else (peg.supply_id, peg.usable_at)
+            due.append(Due(sku=sku, quantity=missing, supply_id=named[0], usable_at=named[1]))
+    if not due:
+        return []  # it is served: its claims tell so
+    known = len(pegs) == len(due)
+    usable = max(peg.usable_at for peg in pegs.values()) if known else None
+    if usable == order.dated:
+        return []
+    question = Question(order.destination, STANDARD, at, places)
+    return [
+        BackorderDated(
+            order_id=order_id,
+            skus=tuple(due),
+            usable_at=usable,
+            told_before=order.dated,
+            promised=dates.last(_delivery(sku, peg, question) for sku, peg in pegs.items())
+            if known
+            else None,
+        )
+    ]
+
+
+def _only_looks(order_id: str, order: OrderPart, part: SkuPart, missing: int) -> bool:
+    """Whether an order that wants all or nothing would find all of a SKU now: others keep it waiting."""
+    policy = order.policy
+    if policy is None or policy.policy != WHOLE:
+        return False
+    return part.claimable(order.channel, policy.rank, order_id) >= missing
+
+
+def _delivery(sku: str, peg: Peg, question: Question) -> Delivery:
+    by, version = question.way(peg.node), question.places.version
+    if isinstance(by, Reason):
+        return unknown(question.service, version, by)
+    text = f"{sku} comes to {peg.node} with {peg.supply_id}, and can be sold from {peg.usable_at:%Y-%m-%d}."
+    return delivery(by, by.dates(peg.usable_at), version, Reason(code="inbound", message=text[:1000]))

@@ -1,0 +1,40 @@
+"""What inventory heard from routing about nodes and carriers: as much as a date needs.
+
+Read without a lock by whoever promises a date, from memory; nobody else is asked. Nodes whose working days
+nobody has told are left out, so that a tenant who wants no dates costs nothing.
+"""
+
+from dataclasses import field
+
+from libs.events.places import TransitTerms
+from libs.events.record import record
+from libs.events.routing import NODES_STREAM, NodeDefined, NodeTerms, TransitDefined
+from libs.events.supply import RULES_STREAM
+
+CONFIGURED = frozenset({NODES_STREAM, RULES_STREAM})
+"""Streams that only their own lane changes, and every other one reads."""
+
+
+@record
+class PlacesPart:
+    """State of the stream `nodes`: nodes with a calendar, and services."""
+
+    version: int = 0
+    nodes: dict[str, NodeTerms] = field(default_factory=dict)
+    transit: dict[str, TransitTerms] = field(default_factory=dict)
+
+
+NO_PLACES = PlacesPart()
+
+
+def evolve_places(part: PlacesPart, event: NodeDefined | TransitDefined) -> PlacesPart:
+    """The part after what routing said; the same one where it is of no use for a date."""
+    if isinstance(event, TransitDefined):
+        transit = {**part.transit, event.service: TransitTerms.model_validate(event.model_dump())}
+        return PlacesPart(event.nodes_version, part.nodes, transit)
+    nodes = {name: node for name, node in part.nodes.items() if name != event.node}
+    if event.operations is not None:
+        nodes[event.node] = NodeTerms.model_validate(event.model_dump())
+    elif len(nodes) == len(part.nodes):
+        return part
+    return PlacesPart(event.nodes_version, nodes, part.transit)

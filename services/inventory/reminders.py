@@ -1,0 +1,66 @@
+"""What an event reminds inventory of: orders whose claims changed, SKUs with free units, queues and supply
+that moved, and what is to be looked at again later."""
+
+from datetime import datetime
+
+from libs.events.bundles import BundleEvent, BundlesUnpacked
+from libs.events.changes import LinesReleased
+from libs.events.contract import Event
+from libs.events.inventory import (
+    ReservationBroken,
+    StockBackordered,
+    StockPegged,
+    StockReleased,
+    StockReturned,
+)
+from libs.events.policy import BackordersCalled
+from libs.events.promise import PROMISE_EVENTS
+from libs.events.timer import Timer
+from services.inventory import bundles, holds, outside, pegging, waiting
+from services.inventory.touched import SKU_STREAM, frees
+
+_CLAIMS: frozenset[type[Event]] = frozenset(
+    {
+        StockPegged,
+        ReservationBroken,
+        StockReleased,
+        LinesReleased,
+        StockReturned,
+        StockBackordered,
+        BackordersCalled,
+        *PROMISE_EVENTS,
+        *outside.REMINDS,
+        *bundles.REMINDS,
+    }
+)
+_REMINDS = _CLAIMS | pegging.REMINDS
+
+
+def timers(event: Event, at: datetime) -> list[Timer]:
+    """Reminders to other streams, due at once, and to look again when something is due."""
+    kind = type(event)
+    if kind not in _REMINDS:
+        return []
+    found = _of_claims(event, at) if kind in _CLAIMS else []
+    return [*found, *pegging.timers(event, at)] if kind in pegging.REMINDS else found
+
+
+def _of_claims(event: Event, at: datetime) -> list[Timer]:
+    match event:
+        case StockPegged() | ReservationBroken():
+            told = [Timer(claim.order_id, "claims", at) for claim in event.claims]
+            # who lost units may have free ones that the terms keep from who won them
+            return [*told, Timer(event.stream, "free", at)] if event.cause else told
+        case StockReleased() | LinesReleased() | StockReturned():
+            skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
+            if isinstance(event, StockReleased) and event.waited is not None:
+                skus |= dict.fromkeys(event.waited)
+            return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
+        case StockBackordered() | BackordersCalled():
+            return waiting.timers(event, at)
+        case BundleEvent() | BundlesUnpacked():
+            return bundles.timers(event, at)
+        case _ if type(event) in outside.REMINDS:
+            return list(outside.timers(event, at))
+        case _:
+            return holds.timers(event, at)

@@ -1,0 +1,79 @@
+"""The date of a plan: when the last of its nodes has delivered, by the calendars of nodes and carriers."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from libs.events.contract import Contract, Event
+from libs.events.delivery import Way, delivery, way, zone_exists
+from libs.events.envelope import Envelope
+from libs.events.order import Destination
+from libs.events.places import STANDARD, Delivery, TransitTerms
+from libs.events.refusal import CommandRefused
+from libs.events.routing import DefineNode, DefineTransit, NodeTerms, TransitDefined
+from services.routing.sourcing import Offer
+
+
+class Known(Protocol):
+    """Nodes and services as routing knows them."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def nodes(self) -> Mapping[str, NodeTerms]: ...
+    @property
+    def transit(self) -> Mapping[str, TransitTerms]: ...
+
+
+def promised(
+    known: Known, chosen: Iterable[Offer], destination: Destination, at: datetime
+) -> Delivery | None:
+    """When the last of these nodes delivers; None as long as one of them has no calendar or no way there."""
+    found: list[Delivery] = []
+    for offer in chosen:
+        node = known.nodes.get(offer.node)
+        by = way(node, offer.node, known.transit.get(STANDARD), STANDARD, destination)
+        if not isinstance(by, Way):
+            return None
+        found.append(delivery(by, by.dates(at), known.version))
+    return max(found, key=lambda one: (str(one.deliver_by), str(one.ship_by)))
+
+
+def terms(source: TransitTerms) -> TransitTerms:
+    """The terms alone."""
+    return TransitTerms(
+        service=source.service,
+        working_days=source.working_days,
+        holidays=source.holidays,
+        bands=source.bands,
+    )
+
+
+def define(version: int, known: Mapping[str, TransitTerms], command: DefineTransit) -> list[Event]:
+    """A service's new terms; nothing when they are so already."""
+    stated = terms(command)
+    if known.get(command.service) == stated:
+        return []
+    return [
+        TransitDefined(
+            service=stated.service,
+            working_days=stated.working_days,
+            holidays=stated.holidays,
+            bands=stated.bands,
+            nodes_version=version + 1,
+        )
+    ]
+
+
+def unknown_zone(heard: Envelope[Contract], command: DefineNode) -> CommandRefused | None:
+    """A refusal of a node whose time zone nobody knows."""
+    if command.operations is None or zone_exists(command.operations.time_zone):
+        return None
+    return CommandRefused(
+        refused_stream=heard.stream,
+        command_id=heard.id,
+        command_type=command.TYPE,
+        code="unknown_time_zone",
+        message=f"{command.node}: there is no time zone {command.operations.time_zone}.",
+        next_step="Name one of the IANA time zone database, such as Europe/London.",
+    )

@@ -1,0 +1,44 @@
+"""The worked example of dates in docs/inventory.md: each row is what is answered."""
+
+from datetime import date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from libs.events.places import NodeOperations
+from services.inventory import dates
+from services.inventory.stock import OrderClaim, SkuPart
+from services.inventory.supplies import Expected, SupplyPart
+from tests.unit.inventory_dates import STANDARD, asking, defined
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "inventory.md").read_text()
+LONDON = ZoneInfo("Europe/London")
+WORKS = NodeOperations(
+    time_zone="Europe/London", cut_off="14:00", receiving_days=1, holidays=(date(2027, 5, 3),)
+)
+
+
+def rows() -> list[list[str]]:
+    """The cells of each row."""
+    table = PAGE.partition("<!-- dates -->")[2].partition("<!-- /dates -->")[0]
+    lines = [line for line in table.splitlines() if line.startswith("| 20")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row[0]} {row[1]}")
+def test_a_row_is_what_is_answered(row: list[str]) -> None:
+    asked, units, ship_by, deliver_by, why = row
+    stated = datetime(2027, 4, 1, tzinfo=LONDON)
+    part = SkuPart(1, {"LON": 4}, {}, 1, 1, {"o1": OrderClaim(1, 1, stated.isoformat())})
+    expected = Expected("LON", 6, 0, 6, datetime(2027, 5, 4, 9, tzinfo=LONDON), stated)
+    at = datetime.fromisoformat(asked).replace(tzinfo=LONDON)
+    question = asking(defined("LON", operations=WORKS), STANDARD, at=at)
+    supply = SupplyPart(expected={"PO-1": expected})
+    found = dates.promised({"MUG": int(units)}, None, {"MUG": part}, {"MUG": supply}, question)["MUG"]
+    told = [str(day) if day else "" for day in (found.ship_by, found.deliver_by)]
+    assert [*told, ", ".join(one.code for one in found.why)] == [ship_by, deliver_by, why]
+
+
+def test_the_example_is_there() -> None:
+    assert len(rows()) == 7
