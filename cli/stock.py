@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 import typer
 
-from cli import promises, stock_feed, stock_needs, stock_past, stock_reconcile, stock_supply
+from cli import promises, stock_feed, stock_items, stock_needs, stock_past, stock_reconcile, stock_supply
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
 from cli.output import JsonOption, console, emit, table
+from cli.stock_items import UnitOption, stating, worded
 from cli.stock_past import AtOption, KnownAtOption
 from cli.text import add_row, count, tell, utc
 
@@ -41,6 +42,7 @@ def receive(
     sku: SkuArgument,
     node: NodeArgument,
     quantity: Annotated[int, typer.Argument(metavar="QTY", help="Whole units.")],
+    unit: UnitOption = None,
     reference: ReferenceOption = None,
     effective_at: EffectiveOption = None,
     key: KeyOption = None,
@@ -51,14 +53,20 @@ def receive(
 
     Example: orderlog stock receive 85123A LON 40 --reference PO-1077
     """
-    body = {"sku": sku, "node": node, "quantity": quantity, "reference": reference}
+    body: dict[str, object] = {
+        "sku": sku,
+        "node": node,
+        "quantity": quantity,
+        "reference": reference,
+        **stating(unit),
+    }
     body |= {"effective_at": effective_at} if effective_at else {}
     _post(
         "/v1/stock/receipts",
         body,
         key,
         tenant,
-        f"Received {count(quantity, 'unit')} of {sku} at {node}.",
+        f"Received {worded(quantity, unit)} of {sku} at {node}.",
         json,
     )
 
@@ -70,6 +78,7 @@ def adjust(
     node: NodeArgument,
     delta: Annotated[int, typer.Argument(metavar="DELTA", help="Units found (+) or gone (-).")],
     reason: Annotated[str, typer.Option(help="A reason code: count, damaged, stolen, …")],
+    unit: UnitOption = None,
     reference: ReferenceOption = None,
     effective_at: EffectiveOption = None,
     key: KeyOption = None,
@@ -81,8 +90,9 @@ def adjust(
     Example: orderlog stock adjust 85123A LON -2 --reason damaged
     """
     body = {"sku": sku, "node": node, "delta": delta, "reason_code": reason, "reference": reference}
+    body |= stating(unit)
     body |= {"effective_at": effective_at} if effective_at else {}
-    said = f"On hand of {sku} at {node} is corrected by {delta:+,}: {reason}."
+    said = f"On hand of {sku} at {node} is corrected by {delta:+,}{f' {unit}' if unit else ''}: {reason}."
     _post("/v1/stock/adjustments", body, key, tenant, said, json)
 
 
@@ -157,7 +167,7 @@ def availability(
 
 def register(parent: typer.Typer) -> None:
     """Add `stock` to the command line."""
-    for module in (stock_supply, stock_feed, stock_reconcile, stock_needs):
+    for module in (stock_supply, stock_items, stock_feed, stock_reconcile, stock_needs):
         module.register(app)
     app.add_typer(promises.app, name="promise")
     stock_past.register(app)

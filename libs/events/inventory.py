@@ -22,6 +22,7 @@ from libs.events.contract import (
     SkuEvent,
     Value,
 )
+from libs.events.measure import Stated, UnitName
 from libs.events.order import Destination, LineQuantity, NodeLines, Sealed
 
 NETWORK = "*"
@@ -70,6 +71,8 @@ class ReceiveStock(SkuCommand):
     """The supplier's or the warehouse's document."""
     effective_at: AwareDatetime | None = None
     """When it was true, where that is not when it is told; never later than that."""
+    unit: UnitName | None = None
+    """What the quantity is stated in; None, base units."""
 
 
 class AdjustStock(SkuCommand):
@@ -83,6 +86,8 @@ class AdjustStock(SkuCommand):
     reference: Name | None = None
     effective_at: AwareDatetime | None = None
     """When it was true, where that is not when it is told; never later than that."""
+    unit: UnitName | None = None
+    """What the quantity is stated in; None, base units."""
 
 
 class StockReceived(SkuEvent):
@@ -96,6 +101,8 @@ class StockReceived(SkuEvent):
     movements: tuple[Movement, ...]
     effective_at: AwareDatetime | None = None
     """When it was true, where that is not when it is told; never later than that."""
+    stated: Stated | None = None
+    """The quantity as it was stated, where that was in a unit."""
 
 
 class StockAdjusted(SkuEvent):
@@ -110,6 +117,8 @@ class StockAdjusted(SkuEvent):
     movements: tuple[Movement, ...]
     effective_at: AwareDatetime | None = None
     """When it was true, where that is not when it is told; never later than that."""
+    stated: Stated | None = None
+    """The quantity as it was stated, where that was in a unit."""
 
 
 class Claim(Value):

@@ -23,6 +23,7 @@ from libs.events.contract import (
     Value,
 )
 from libs.events.inventory import Units
+from libs.events.measure import Stated, UnitName
 
 RULES_STREAM = "supply.rules"
 """Stream of a tenant's rules for what comes from outside."""
@@ -133,6 +134,8 @@ class ExpectSupply(SkuCommand):
     """Of two statements the later one counts, whichever arrives first."""
     document: SupplyDocument = "purchase_order"
     supplier: Name | None = None
+    unit: UnitName | None = None
+    """What the quantity is stated in; None, base units."""
 
 
 class CancelSupply(SkuCommand):
@@ -157,6 +160,8 @@ class ReceiveSupply(SkuCommand):
     final: bool = False
     """Nothing more is to come: what lacks is short."""
     effective_at: AwareDatetime | None = None
+    unit: UnitName | None = None
+    """What the quantity is stated in; None, base units."""
 
 
 class SupplyExpected(SkuEvent):
@@ -173,6 +178,8 @@ class SupplyExpected(SkuEvent):
     document: SupplyDocument
     supplier: Name | None = None
     movements: Movements
+    stated: Stated | None = None
+    """The quantity as it was stated, where that was in a unit."""
 
 
 ReceiptOutcome = Literal[
@@ -203,6 +210,8 @@ class SupplyReceived(SkuEvent):
     """Units that are still to come."""
     effective_at: AwareDatetime | None = None
     movements: Movements
+    stated: Stated | None = None
+    """The quantity as it was stated, where that was in a unit."""
 
 
 class SupplyCancelled(SkuEvent):

@@ -170,6 +170,7 @@ async def documents(connection: Connection, tenant: str, sku: str) -> dict[str, 
         "transfers": _open(known.get("transfers", {}).items(), "transfer_id"),
         "feeds": known.get("feeds", {}),
         "counted": known.get("counted", {}),
+        "units_of_measure": known.get("units_of_measure"),
     }
 
 

@@ -57,6 +57,7 @@ from services.inventory.allocate import allocate, covers, issue, release, take_b
 from services.inventory.desk import Desk
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
+from services.inventory.measure import measured
 from services.inventory.order import NEW_ORDER, OrderPart, as_ordered, evolve_order, units
 from services.inventory.reserve import complete, define_terms, promise
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
@@ -254,9 +255,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case OrderRouted():
             return _route(state, body)
         case ReceiveStock():
-            return shelf.take_in(_desk(state, heard, at), body)
+            return measured(_desk(state, heard, at), body, shelf.take_in)
         case AdjustStock():
-            return shelf.correct(_desk(state, heard, at), body)
+            return measured(_desk(state, heard, at), body, shelf.correct)
         case FulfillmentCancelled():
             return _cancel(state, body)
         case ShipmentDispatched():

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import assert_never
+from typing import assert_never, cast
 
 from libs.events.contract import Contract, Event
 from libs.events.feeds import FeedStale, ReportStock, StockReported
 from libs.events.fulfillment import PickShorted
 from libs.events.inventory import AdjustStock, ReceiveStock, StockShorted
+from libs.events.items import DefineItem
 from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
@@ -25,8 +26,9 @@ from libs.events.supply import (
     TransferReceived,
 )
 from libs.events.timer import Timer, TimerDue
-from services.inventory import conditions, counts, feeds, inbound, transfers
+from services.inventory import conditions, counts, feeds, inbound, items, transfers
 from services.inventory.desk import Desk
+from services.inventory.measure import measured
 from services.inventory.supplies import SUPPLY_STREAM
 
 Told = (
@@ -42,6 +44,7 @@ Told = (
     | SettleDifference
     | SuspectStock
     | ReportStock
+    | DefineItem
 )
 REMINDERS = frozenset({"transfers", "feeds", "picks"})
 """Names of the timers that are decided here."""
@@ -63,7 +66,10 @@ def streams(body: Contract) -> tuple[str, ...]:
     """What an input of a SKU's stream needs beside the SKU: an ordinary one, nothing."""
     if type(body) in _ABOUT_SUPPLY or (isinstance(body, TimerDue) and body.name in REMINDERS):
         return SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM
-    return (RULES_STREAM,) if type(body) in _HELD_TO_RULES else ()
+    if type(body) not in _HELD_TO_RULES:
+        return ()
+    in_units = cast(ReceiveStock | AdjustStock, body).unit is not None
+    return (SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM) if in_units else (RULES_STREAM,)
 
 
 def streams_of_short_pick(body: PickShorted | StockShorted) -> list[str]:
@@ -75,11 +81,11 @@ def answer(desk: Desk, body: Told) -> list[Event]:
     """The events that answer what somebody told."""
     match body:
         case ExpectSupply():
-            return inbound.expect(desk, body)
+            return measured(desk, body, inbound.expect)
         case CancelSupply():
             return inbound.cancel(desk, body)
         case ReceiveSupply():
-            return inbound.receive(desk, body)
+            return measured(desk, body, inbound.receive)
         case DispatchTransfer():
             return transfers.dispatch(desk, body)
         case ReceiveTransfer():
@@ -89,7 +95,7 @@ def answer(desk: Desk, body: Told) -> list[Event]:
         case MoveStock():
             return conditions.move(desk, body)
         case RecordCount():
-            return counts.record_count(desk, body)
+            return measured(desk, body, counts.record_count)
         case ProposeAdjustment():
             return counts.propose(desk, body)
         case SettleDifference():
@@ -98,6 +104,8 @@ def answer(desk: Desk, body: Told) -> list[Event]:
             return counts.doubt(desk, body)
         case ReportStock():
             return feeds.report(desk, body)
+        case DefineItem():
+            return items.define(desk, body)
         case _:
             assert_never(body)
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 from libs.events.contract import Event
 from libs.events.feeds import FeedStale, StockReported
 from libs.events.inventory import StockShorted
+from libs.events.items import ItemDefined
 from libs.events.record import changed, record
 from libs.events.stocktaking import AdjustmentProposed, CountRecorded, DifferenceSettled, DifferenceSource
 from libs.events.supply import (
@@ -25,6 +26,7 @@ from libs.events.supply import (
     TransferReceived,
 )
 from services.inventory.stock import AnyMovement, added
+from services.inventory.units import Units, units_of
 
 SUPPLY_STREAM = "supply/"
 KEPT_BUCKETS = frozenset({"inbound", "in_transit", "quarantine", "damaged", "suspect", "vendor"})
@@ -115,6 +117,7 @@ class SupplyPart:
     short_picks: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """By node: the SKU's positions of picks that found nothing since the last count."""
     feeds: dict[str, Told] = field(default_factory=dict)
+    units_of_measure: Units | None = None
 
     def units(self, bucket: str, node: str) -> int:
         """Units in a bucket of a node."""
@@ -159,6 +162,8 @@ def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:
         case StockReported():
             told = Told(event.node, event.told, event.stated_at, event.stale_at)
             return changed(after, feeds={**part.feeds, event.feed: told})
+        case ItemDefined():
+            return changed(after, units_of_measure=units_of(event))
         case FeedStale():
             stale = changed(part.feeds[event.feed], stale=True)
             return changed(after, feeds={**part.feeds, event.feed: stale})

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field,
 
 from libs.events.contract import Command, Count, Name, NodeId, Sku
 from libs.events.feeds import ApproveFeedRun, DefineFeed, FeedId, OpenFeedRun, ReportStock
+from libs.events.measure import UnitName
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
     CancelSupply,
@@ -29,6 +30,7 @@ from libs.runtime.tokens import Claims
 from services.inventory import book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
 from services.inventory.availability import read_sku
+from services.inventory.items_api import item_routes
 from services.inventory.reconcile import LOOKBACK, Place, explain
 from services.inventory.reorder import Terms, need
 
@@ -59,6 +61,7 @@ class CountRequest(BaseModel):
     counted: Count
     counted_at: AwareDatetime
     reason_code: Name = "count"
+    unit: UnitName | None = None
 
 
 class CountsRequest(BaseModel):
@@ -121,6 +124,7 @@ def supply_routes(edge: Edge) -> APIRouter:
     _feeds(router, edge, keepers)
     _needs(router, edge)
     _readings(router, edge)
+    router.include_router(item_routes(edge))
 
     @router.put("/rules", status_code=202, summary="Replace the rules for facts from outside")
     async def define_rules(

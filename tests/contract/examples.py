@@ -5,6 +5,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 """
 
 from libs.events.contract import Contract
+from tests.contract.example_items import ITEMS
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
 from tests.contract.example_promises import HELD
@@ -16,6 +17,7 @@ _GROUPS: tuple[Pairs, ...] = (
     STOCK,
     PROMISES,
     SUPPLY,
+    ITEMS,
     HELD,
     ROUTING,
     WORK,

@@ -28,8 +28,20 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_backordered": frozenset({"channel", "terms"}),
     "oms.inventory.stock_pegged": frozenset({"terms_version"}),
     **{
-        f"oms.inventory.{name}": frozenset({"effective_at"})
-        for name in ("receive_stock", "adjust_stock", "stock_received", "stock_adjusted")
+        f"oms.inventory.{name}": frozenset({"effective_at", "unit"})
+        for name in ("receive_stock", "adjust_stock")
+    },
+    **{
+        f"oms.inventory.{name}": frozenset({"effective_at", "stated"})
+        for name in ("stock_received", "stock_adjusted")
+    },
+    **{
+        f"oms.inventory.{name}": frozenset({"unit"})
+        for name in ("expect_supply", "receive_supply", "record_count", "report_stock")
+    },
+    **{
+        f"oms.inventory.{name}": frozenset({"stated"})
+        for name in ("supply_expected", "supply_received", "count_recorded", "stock_reported")
     },
 }
 """Optional fields that a type got after its golden payloads were released; those are as they were."""

@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from libs.events.catalogue import COMMANDS
 from libs.events.contract import Command
 from libs.events.feeds import ApproveFeedRun, DefineFeed, OpenFeedRun, ReportStock
+from libs.events.items import DefineItem, UnitOfMeasure
 from libs.events.outside import OUTSIDE_COMMANDS
 from libs.events.stocktaking import RecordCount
 from libs.events.supply import DefineSupplyRules
@@ -86,7 +87,7 @@ async def test_each_fact_is_its_command_alone_or_among_many(edge: EdgeClient, ty
 
 def test_every_command_has_a_way_in() -> None:
     ways = {*PATHS, "define_supply_rules", "record_count", "define_feed", "open_feed_run"}
-    ways |= {"approve_feed_run", "report_stock"}
+    ways |= {"approve_feed_run", "report_stock", "define_item"}
     assert {command.TYPE.rpartition(".")[2] for command in OUTSIDE_COMMANDS} == ways
     assert set(OUTSIDE_COMMANDS) <= set(COMMANDS["inventory"])
 
@@ -144,3 +145,14 @@ async def test_a_snapshot_is_answered_row_by_row_and_changes_nothing(edge: EdgeC
     assert (late.status_code, late.json()["type"].rpartition(":")[2]) == (422, "effective_in_future")
     found = await edge.call("GET", "/v1/stock/A/book?node=N1&at=2026-03-02T12:00:00Z", role="viewer")
     assert (found.json()["book"], found.json()["position"]) == (10, 7)
+
+
+async def test_what_a_sku_is_is_put_at_its_name(edge: EdgeClient) -> None:
+    body: dict[str, Any] = {"units": [{"unit": "case", "holds": 24}]}
+    assert (await edge.call("PUT", "/v1/stock/items/TEA", body)).status_code == 202
+    [command] = edge.kept.commands()
+    assert command == DefineItem(sku="TEA", units=(UnitOfMeasure(unit="case", holds=24),))
+    assert (await edge.call("PUT", "/v1/stock/items/TEA", body | {"unit": []})).status_code == 422
+    wrong = {"units": [{"unit": "case", "holds": 2.5}]}
+    assert (await edge.call("PUT", "/v1/stock/items/TEA", wrong)).status_code == 422
+    assert (await edge.call("PUT", "/v1/stock/items/TEA", body, role="viewer")).status_code == 403

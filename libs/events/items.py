@@ -1,0 +1,45 @@
+"""Inventory's contracts of what a SKU is on the shelf: in which units it is counted."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from libs.events.contract import SkuCommand, SkuEvent, Value
+from libs.events.measure import BASE_UNIT, UnitName
+
+HOLDS_MAX = 1_000_000
+
+
+class UnitOfMeasure(Value):
+    """`per` of this unit are `holds` of the unit `of`: a case holds 4 inner, 12 pieces are 1 each."""
+
+    unit: UnitName
+    holds: Annotated[int, Field(strict=True, ge=1, le=HOLDS_MAX)]
+    of: UnitName = BASE_UNIT
+    """`each`, or a unit that stands before it in the list."""
+    per: Annotated[int, Field(strict=True, ge=1, le=HOLDS_MAX)] = 1
+
+
+class Item(Value):
+    """What a SKU is on the shelf."""
+
+    units: Annotated[tuple[UnitOfMeasure, ...], Field(max_length=20)] = ()
+    """Beside `each`."""
+
+
+class DefineItem(Item, SkuCommand):
+    """Say what a SKU is on the shelf: the whole of it is replaced."""
+
+    TYPE: ClassVar[str] = "oms.inventory.define_item"
+
+
+class ItemDefined(Item, SkuEvent):
+    """From now on the SKU is counted in these units. What was recorded before stays as it is."""
+
+    TYPE: ClassVar[str] = "oms.inventory.item_defined"
+
+    item_version: Annotated[int, Field(ge=1)]
+
+
+ITEM_COMMANDS = (DefineItem,)
+ITEM_EVENTS = (ItemDefined,)
