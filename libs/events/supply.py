@@ -341,41 +341,6 @@ class TransferClosed(SkuEvent):
     movements: Movements
 
 
-# Quarantine and damage -------------------------------------------------------------------------------------
-
-Condition = Literal["on_hand", "quarantine", "damaged", "scrapped"]
-"""In which state units of a node are."""
-
-
-class MoveStock(SkuCommand):
-    """Units of a node are in another state: quarantined, released, broken, mended, scrapped."""
-
-    TYPE: ClassVar[str] = "oms.inventory.move_stock"
-
-    node: NodeId
-    source: Condition
-    target: Condition
-    quantity: Quantity
-    reason_code: Name
-    reference: Name | None = None
-    effective_at: AwareDatetime | None = None
-
-
-class StockMoved(SkuEvent):
-    """Units of a node are in another state."""
-
-    TYPE: ClassVar[str] = "oms.inventory.stock_moved"
-
-    node: NodeId
-    source: Condition
-    target: Condition
-    quantity: Quantity
-    reason_code: Name
-    reference: Name | None = None
-    effective_at: AwareDatetime | None = None
-    movements: Movements
-
-
 SUPPLY_COMMANDS = (
     DefineSupplyRules,
     ExpectSupply,
@@ -384,7 +349,6 @@ SUPPLY_COMMANDS = (
     DispatchTransfer,
     ReceiveTransfer,
     CloseTransfer,
-    MoveStock,
 )
 SUPPLY_EVENTS = (
     SupplyRulesDefined,
@@ -396,5 +360,4 @@ SUPPLY_EVENTS = (
     TransferReceived,
     TransferOverdue,
     TransferClosed,
-    StockMoved,
 )

@@ -1,7 +1,7 @@
 """Units of a node that are put into quarantine or found broken, released, mended or scrapped."""
 
+from libs.events.conditions import Condition, MoveStock, StockMoved
 from libs.events.contract import Event
-from libs.events.supply import Condition, MoveStock, StockMoved
 from services.inventory.desk import Desk, SupplyPosting, not_yet, served, spared, unknown
 
 WAYS: dict[Condition, frozenset[Condition]] = {

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import assert_never, cast
 
+from libs.events.conditions import MoveStock
 from libs.events.contract import Contract, Event
 from libs.events.feeds import FeedStale, ReportStock, StockReported
 from libs.events.fulfillment import PickShorted
@@ -17,7 +18,6 @@ from libs.events.supply import (
     CloseTransfer,
     DispatchTransfer,
     ExpectSupply,
-    MoveStock,
     ReceiveSupply,
     ReceiveTransfer,
     TransferClosed,

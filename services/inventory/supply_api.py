@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from libs.events.conditions import MoveStock
 from libs.events.contract import Command, Count, Name, NodeId, Sku
 from libs.events.feeds import ApproveFeedRun, DefineFeed, FeedId, OpenFeedRun, ReportStock
 from libs.events.measure import UnitName
@@ -19,7 +20,6 @@ from libs.events.supply import (
     DefineSupplyRules,
     DispatchTransfer,
     ExpectSupply,
-    MoveStock,
     ReceiveSupply,
     ReceiveTransfer,
     SupplyRules,
