@@ -9,10 +9,20 @@ from urllib.parse import quote
 
 import typer
 
-from cli import promises, stock_feed, stock_items, stock_needs, stock_past, stock_reconcile, stock_supply
+from cli import (
+    promises,
+    stock_feed,
+    stock_items,
+    stock_lots,
+    stock_needs,
+    stock_past,
+    stock_reconcile,
+    stock_supply,
+)
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
 from cli.output import JsonOption, console, emit, table
 from cli.stock_items import UnitOption, stating, worded
+from cli.stock_lots import ExpiresOption, LotOption, of_lot
 from cli.stock_past import AtOption, KnownAtOption
 from cli.text import add_row, count, tell, utc
 
@@ -43,6 +53,8 @@ def receive(
     node: NodeArgument,
     quantity: Annotated[int, typer.Argument(metavar="QTY", help="Whole units.")],
     unit: UnitOption = None,
+    lot: LotOption = None,
+    expires: ExpiresOption = None,
     reference: ReferenceOption = None,
     effective_at: EffectiveOption = None,
     key: KeyOption = None,
@@ -60,7 +72,7 @@ def receive(
         "reference": reference,
         **stating(unit),
     }
-    body |= {"effective_at": effective_at} if effective_at else {}
+    body |= of_lot(lot, expires) | ({"effective_at": effective_at} if effective_at else {})
     _post(
         "/v1/stock/receipts",
         body,
@@ -79,6 +91,7 @@ def adjust(
     delta: Annotated[int, typer.Argument(metavar="DELTA", help="Units found (+) or gone (-).")],
     reason: Annotated[str, typer.Option(help="A reason code: count, damaged, stolen, …")],
     unit: UnitOption = None,
+    lot: LotOption = None,
     reference: ReferenceOption = None,
     effective_at: EffectiveOption = None,
     key: KeyOption = None,
@@ -90,7 +103,7 @@ def adjust(
     Example: orderlog stock adjust 85123A LON -2 --reason damaged
     """
     body = {"sku": sku, "node": node, "delta": delta, "reason_code": reason, "reference": reference}
-    body |= stating(unit)
+    body |= stating(unit) | of_lot(lot)
     body |= {"effective_at": effective_at} if effective_at else {}
     said = f"On hand of {sku} at {node} is corrected by {delta:+,}{f' {unit}' if unit else ''}: {reason}."
     _post("/v1/stock/adjustments", body, key, tenant, said, json)
@@ -167,7 +180,7 @@ def availability(
 
 def register(parent: typer.Typer) -> None:
     """Add `stock` to the command line."""
-    for module in (stock_supply, stock_items, stock_feed, stock_reconcile, stock_needs):
+    for module in (stock_supply, stock_items, stock_lots, stock_feed, stock_reconcile, stock_needs):
         module.register(app)
     app.add_typer(promises.app, name="promise")
     stock_past.register(app)

@@ -25,6 +25,10 @@ def define_item(
         list[str] | None,
         typer.Option("--unit", metavar="UNIT=QTY[:OF]", help="What a unit holds. Can be repeated, in order."),
     ] = None,
+    lots: Annotated[bool, typer.Option("--lots", help="Each unit is of a lot that expires.")] = False,
+    shelf_days: Annotated[
+        int, typer.Option("--shelf-days", min=0, help="A lot is sold no more so many days before its last.")
+    ] = 0,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -32,16 +36,18 @@ def define_item(
 
     A unit holds so many each, or so many of a unit before it; 12piece=1 says that 12 pieces are 1 each.
 
-    Example: orderlog stock item TEA --unit inner=6 --unit case=4:inner --unit pallet=40:case
+    Example: orderlog stock item TEA --unit inner=6 --unit case=4:inner --lots --shelf-days 30
     """
-    body: dict[str, Any] = {"units": read_units(unit or ())}
+    units = read_units(unit or ())
+    body: dict[str, Any] = {"units": units, "lot_controlled": lots, "shelf_days_min": shelf_days}
     with connect(tenant) as edges:
         answer = edges.send("inventory", f"/v1/stock/items/{quote(sku, safe='')}", body, method="PUT")
     if not answer.get("decided"):
         raise undecided(answer, "inventory")
     version = next((event["data"]["item_version"] for event in answer["events"]), None)
-    names = ", ".join(["each", *(one["unit"] for one in body["units"])])
-    tell(f"{sku} is counted in {names}." if version else f"{sku} was defined like that already.")
+    names = ", ".join(["each", *(one["unit"] for one in units)])
+    said = f"{sku} {'has lots, and ' if lots else ''}is counted in {names}."
+    tell(said if version else f"{sku} was defined like that already.")
     if json:
         emit({"ok": True, "tenant": tenant, "sku": sku, **body, "item_version": version})
 

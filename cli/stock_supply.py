@@ -11,6 +11,7 @@ from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
 from cli.moments import moment
 from cli.output import JsonOption, console, emit, table
 from cli.stock_items import UnitOption, stating, worded
+from cli.stock_lots import ExpiresOption, LotOption, of_lot
 from cli.text import add_row, count, tell, utc
 
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="The stock keeping unit; case matters.")]
@@ -64,6 +65,8 @@ def arrive(
     damaged: Damaged = 0,
     final: Final = False,
     unit: UnitOption = None,
+    lot: LotOption = None,
+    expires: ExpiresOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -79,7 +82,7 @@ def arrive(
         "quantity": quantity,
         "damaged": damaged,
         "final": final,
-        **stating(unit),
+        **(stating(unit) | of_lot(lot, expires)),
     }
     data = _post("/v1/stock/supplies/receipts", body, tenant, json)
     tell(f"{worded(quantity + damaged, unit)} of {sku} arrived at {node} under {supply}: {_came(data)}.")
@@ -162,6 +165,7 @@ def move(
     source: Annotated[str, typer.Option("--from", help="on_hand, quarantine or damaged.")],
     target: Annotated[str, typer.Option("--to", help="on_hand, quarantine, damaged or scrapped.")],
     reason: Annotated[str, typer.Option(help="A reason code: recall, released, broken, …")],
+    lot: LotOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -169,14 +173,8 @@ def move(
 
     Example: orderlog stock move MUG LON 6 --from on_hand --to quarantine --reason recall
     """
-    body = {
-        "sku": sku,
-        "node": node,
-        "source": source,
-        "target": target,
-        "quantity": quantity,
-        "reason_code": reason,
-    }
+    body: dict[str, Any] = {"sku": sku, "node": node, "source": source, "target": target}
+    body |= {"quantity": quantity, "reason_code": reason, **of_lot(lot)}
     _post("/v1/stock/moves", body, tenant, json)
     tell(f"{count(quantity, 'unit')} of {sku} at {node} went from {source} to {target}: {reason}.")
 
@@ -188,6 +186,7 @@ def record_count(
     at: Annotated[str | None, typer.Option(help="When it was counted; else now.")] = None,
     id_: Annotated[str | None, typer.Option("--count", help="Its number: the same is booked once.")] = None,
     unit: UnitOption = None,
+    lot: LotOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -201,7 +200,7 @@ def record_count(
         "count_id": id_ or str(uuid4()),
         "counted": counted,
         "counted_at": moment(at).isoformat() if at else _now(),
-        **stating(unit),
+        **(stating(unit) | of_lot(lot)),
     }
     data = _post("/v1/stock/counts", body, tenant, json)
     said = f"{worded(counted, unit, '')} of {sku} counted at {node}, "

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime
 
 from libs.events.contract import Name, NodeId, Quantity, SkuCommand, SkuEvent
+from libs.events.measure import LotId
 from libs.events.supply import Movements
 
 Condition = Literal["on_hand", "quarantine", "damaged", "scrapped"]
@@ -23,6 +24,8 @@ class MoveStock(SkuCommand):
     reason_code: Name
     reference: Name | None = None
     effective_at: AwareDatetime | None = None
+    lot: LotId | None = None
+    """Which one, where the SKU has lots."""
 
 
 class StockMoved(SkuEvent):

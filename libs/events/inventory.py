@@ -6,6 +6,7 @@ After every event: no bucket but a source is below zero, `reserved` is at most t
 `transfer` is zero over the nodes of a SKU.
 """
 
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -22,7 +23,7 @@ from libs.events.contract import (
     SkuEvent,
     Value,
 )
-from libs.events.measure import Stated, UnitName
+from libs.events.measure import LotId, Stated, UnitName
 from libs.events.order import Destination, LineQuantity, NodeLines, Sealed
 
 NETWORK = "*"
@@ -58,6 +59,8 @@ class Movement(Value):
     target: Bucket
     quantity: Units
     position: Annotated[int, Field(strict=True, ge=1)]
+    lot: LotId | None = None
+    """Whose units they are, where the SKU has lots."""
 
 
 class ReceiveStock(SkuCommand):
@@ -73,6 +76,9 @@ class ReceiveStock(SkuCommand):
     """When it was true, where that is not when it is told; never later than that."""
     unit: UnitName | None = None
     """What the quantity is stated in; None, base units."""
+    lot: LotId | None = None
+    """Where the SKU has lots: which one, and the last day on which it may be sold."""
+    expires_on: date | None = None
 
 
 class AdjustStock(SkuCommand):
@@ -88,6 +94,8 @@ class AdjustStock(SkuCommand):
     """When it was true, where that is not when it is told; never later than that."""
     unit: UnitName | None = None
     """What the quantity is stated in; None, base units."""
+    lot: LotId | None = None
+    """Which one, where the SKU has lots."""
 
 
 class StockReceived(SkuEvent):

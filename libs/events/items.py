@@ -1,8 +1,8 @@
-"""Inventory's contracts of what a SKU is on the shelf: in which units it is counted."""
+"""Inventory's contracts of what a SKU is on the shelf: how it is counted, and whether it has lots."""
 
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from libs.events.contract import SkuCommand, SkuEvent, Value
 from libs.events.measure import BASE_UNIT, UnitName
@@ -25,6 +25,10 @@ class Item(Value):
 
     units: Annotated[tuple[UnitOfMeasure, ...], Field(max_length=20)] = ()
     """Beside `each`."""
+    lot_controlled: bool = False
+    """Each unit is of a lot that expires. Not to be changed once a unit has moved."""
+    shelf_days_min: Annotated[int, Field(strict=True, ge=0, le=3650)] = 0
+    """So many days before its last day a lot is sold no more; of a SKU that has lots."""
 
 
 class DefineItem(Item, SkuCommand):
@@ -34,11 +38,13 @@ class DefineItem(Item, SkuCommand):
 
 
 class ItemDefined(Item, SkuEvent):
-    """From now on the SKU is counted in these units. What was recorded before stays as it is."""
+    """From now on the SKU is so. What was recorded before stays as it is."""
 
     TYPE: ClassVar[str] = "oms.inventory.item_defined"
 
     item_version: Annotated[int, Field(ge=1)]
+    check_at: AwareDatetime | None = None
+    """When the next lot is sold no more."""
 
 
 ITEM_COMMANDS = (DefineItem,)

@@ -13,6 +13,9 @@ from libs.events.contract import Value
 UnitName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 """A unit of measure, such as `inner`, `case`, `pallet`."""
 
+LotId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f/]{1,64}$")]
+"""A lot, as its maker prints it; of one SKU, and the same wherever its units are."""
+
 BASE_UNIT = "each"
 """What a SKU is counted in; all other units come down to it."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from libs.events.contract import Count, Name, NodeId, Note, Quantity, SkuCommand, SkuEvent
-from libs.events.measure import Stated, UnitName
+from libs.events.measure import LotId, Stated, UnitName
 from libs.events.supply import Movements
 
 Variance = Annotated[int, Field(strict=True, ge=-(10**9), le=10**9)]
@@ -31,6 +31,8 @@ class RecordCount(SkuCommand):
     reason_code: Name = "count"
     unit: UnitName | None = None
     """What `counted` is stated in; None, base units."""
+    lot: LotId | None = None
+    """Where the SKU has lots: whose units those are that were found more."""
 
 
 DifferenceSource = Literal["count", "snapshot"]

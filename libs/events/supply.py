@@ -5,6 +5,7 @@ Everything is told of one SKU, in the SKU's stream, so that its facts are decide
 `effective_at` is when a thing happened, where that is not when it was told.
 """
 
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
@@ -23,7 +24,7 @@ from libs.events.contract import (
     Value,
 )
 from libs.events.inventory import Units
-from libs.events.measure import Stated, UnitName
+from libs.events.measure import LotId, Stated, UnitName
 
 RULES_STREAM = "supply.rules"
 """Stream of a tenant's rules for what comes from outside."""
@@ -55,6 +56,8 @@ class SupplyMovement(Value):
     target: SupplyBucket
     quantity: Units
     position: Annotated[int, Field(strict=True, ge=1)]
+    lot: LotId | None = None
+    """Whose units they are, where the SKU has lots."""
 
 
 Movements = tuple[SupplyMovement, ...]
@@ -162,6 +165,9 @@ class ReceiveSupply(SkuCommand):
     effective_at: AwareDatetime | None = None
     unit: UnitName | None = None
     """What the quantity is stated in; None, base units."""
+    lot: LotId | None = None
+    """Where the SKU has lots: which one, and the last day on which it may be sold."""
+    expires_on: date | None = None
 
 
 class SupplyExpected(SkuEvent):

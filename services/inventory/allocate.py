@@ -7,6 +7,7 @@ zero, and `transfer` is zero over the nodes of a SKU after each event.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.inventory import (
@@ -28,9 +29,10 @@ from services.inventory.stock import Posting, Skus, availability
 
 
 def allocate(
-    order_id: str, order: OrderPart, skus: Skus, plan: OrderRouted
+    order_id: str, order: OrderPart, skus: Skus, plan: OrderRouted, at: datetime
 ) -> StockAllocated | AllocationFailed:
-    """All of the plan, or nothing of it: another order may have been first at a node since it was made.
+    """All of the plan, or nothing of it: another order may have been first at a node since it was made, or
+    units of a lot are sold no more.
 
     The order's promises must be complete and the plan of the current round.
     """
@@ -42,7 +44,8 @@ def allocate(
     wanted = units(order.pending)
     short: list[Shortage] = []
     for (node, sku), quantity in by_node.items():
-        there = skus[sku].on_hand.get(node, 0)
+        lots = skus[sku].lots
+        there = skus[sku].on_hand.get(node, 0) if lots is None else lots.sellable(node, at)
         if quantity > there:
             short.append(Shortage(sku=sku, quantity=quantity - there, node=node))
     if short:
@@ -54,7 +57,7 @@ def allocate(
             availability=availability(wanted, skus),
             destination=order.destination,
         )
-    posting = Posting(skus)
+    posting = Posting(skus, order.lots or {}, at)
     for sku, quantity in wanted.items():
         posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
     for (node, sku), quantity in by_node.items():
@@ -80,7 +83,7 @@ def release(order_id: str, order: OrderPart, skus: Skus, cancelled: FulfillmentC
             rest[sku] -= quantity
         freed = _at_nodes(order.allocated, rest)
     still_wanted = units(minus(order.pending, given_up))
-    posting = Posting(skus)
+    posting = Posting(skus, order.lots or {})
     for sku in units(given_up):
         claim = skus[sku].claims.get(order_id)
         held = 0 if claim is None else claim.held
@@ -99,7 +102,7 @@ def release(order_id: str, order: OrderPart, skus: Skus, cancelled: FulfillmentC
 
 def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched) -> StockIssued:
     """The shipment's units left the building. Fulfillment ships only what was allocated to the node."""
-    posting = Posting(skus)
+    posting = Posting(skus, order.lots or {})
     for sku, quantity in units(dispatched.lines).items():
         _must_hold(order, dispatched.order_id, dispatched.node, sku, quantity)
         posting.post(sku, dispatched.node, "allocated", "issued", quantity)
@@ -110,7 +113,7 @@ def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched) -> Stock
 
 def write_short(order: OrderPart, skus: Skus, shorted: PickShorted) -> StockShorted:
     """The node does not have these units after all: they are no stock any more, and pending again."""
-    posting = Posting(skus)
+    posting = Posting(skus, order.lots or {})
     lines = tuple(LineQuantity(line=x.line, sku=x.sku, quantity=x.quantity) for x in shorted.lines)
     for sku, quantity in units(lines).items():
         _must_hold(order, shorted.order_id, shorted.node, sku, quantity)
@@ -139,7 +142,7 @@ def covers(order: OrderPart, received: ReturnReceived) -> bool:
 
 def take_back(order: OrderPart, skus: Skus, received: ReturnReceived) -> StockReturned:
     """Put returned units on hand at the node that received them, or scrap them there."""
-    posting = Posting(skus)
+    posting = Posting(skus, order.lots or {})
     issued = {node: dict(quantities) for node, quantities in order.issued.items()}
     nodes = sorted(issued, key=lambda node: (node != received.node, node))
     for unit in received.units:

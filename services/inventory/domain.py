@@ -57,7 +57,7 @@ from services.inventory.allocate import allocate, covers, issue, release, take_b
 from services.inventory.desk import Desk
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
-from services.inventory.measure import measured
+from services.inventory.lot_states import evolve_lots
 from services.inventory.order import NEW_ORDER, OrderPart, as_ordered, evolve_order, units
 from services.inventory.reserve import complete, define_terms, promise
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
@@ -71,7 +71,7 @@ from services.inventory.stock import (
 )
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply
 from services.inventory.terms import LEVEL, look_at_level
-from services.inventory.touched import frees, moved_skus, named_skus
+from services.inventory.touched import freed, moved_skus, named_skus
 
 HEARS: tuple[type[Event], ...] = (
     OrderAccepted,
@@ -253,11 +253,11 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case OrderAccepted():
             return _accept(state, body, at)
         case OrderRouted():
-            return _route(state, body)
+            return _route(state, body, at)
         case ReceiveStock():
-            return measured(_desk(state, heard, at), body, shelf.take_in)
+            return shelf.take_in(_desk(state, heard, at), body)
         case AdjustStock():
-            return measured(_desk(state, heard, at), body, shelf.correct)
+            return shelf.correct(_desk(state, heard, at), body)
         case FulfillmentCancelled():
             return _cancel(state, body)
         case ShipmentDispatched():
@@ -295,8 +295,7 @@ def timers(event: Event, at: datetime) -> list[Timer]:
         case StockPegged() | ReservationBroken():
             return [Timer(claim.order_id, "claims", at) for claim in event.claims]
         case StockReleased() | StockReturned():
-            skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
-            return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
+            return [Timer(SKU_STREAM + sku, name, at) for sku, name in freed(event.movements).items()]
         case _ if type(event) in outside.REMINDS:
             return list(outside.timers(event, at))
         case _:
@@ -306,7 +305,7 @@ def timers(event: Event, at: datetime) -> list[Timer]:
 def _told(state: State, event: Event) -> State:
     """The state after an event about a SKU's supply."""
     sku = event.stream.removeprefix(SKU_STREAM)
-    part = moved(state.skus.get(sku, EMPTY_SKU), getattr(event, "movements", ()))
+    part = evolve_lots(moved(state.skus.get(sku, EMPTY_SKU), getattr(event, "movements", ())), event)
     supply = evolve_supply(state.supplies.get(sku, NO_SUPPLY), sku, event)
     skus, supplies = {**state.skus, sku: part}, {**state.supplies, sku: supply}
     return replace(state, home=state.home or event.stream, skus=skus, supplies=supplies)
@@ -337,7 +336,7 @@ def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
     return [found, promise(accepted.order_id, order, evolve(state, found).skus, 1)]
 
 
-def _route(state: State, routed: OrderRouted) -> list[Event]:
+def _route(state: State, routed: OrderRouted, at: datetime) -> list[Event]:
     order = state.order
     if order.status != "reserved" or routed.round != order.round:
         return []  # a repeat, or a plan that something has overtaken
@@ -345,7 +344,7 @@ def _route(state: State, routed: OrderRouted) -> list[Event]:
         return [
             _next_round(state, routed.order_id)
         ]  # broken; its timer is on the way and will find it waiting
-    return [allocate(routed.order_id, order, state.skus, routed)]
+    return [allocate(routed.order_id, order, state.skus, routed, at)]
 
 
 def _cancel(state: State, cancelled: FulfillmentCancelled) -> list[Event]:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from libs.events.contract import Event
 from libs.events.feeds import Feed, FeedStale, ReportStock, StockReported
 from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served, spared, too_many, unknown
+from services.inventory.lot_control import without_lots
 from services.inventory.measure import stated_by, told_units
 from services.inventory.rules import FeedRun, unknown_feed
 from services.inventory.supplies import Told
@@ -27,6 +28,7 @@ def report(desk: Desk, command: ReportStock) -> list[Event]:
         return told
     refusal = (
         unknown(desk, feed.node)
+        or without_lots(desk, f"feed {command.feed}", "Receive the units with their lots.")
         or not_yet(desk, command.stated_at)
         or _not_of_run(desk, run, command)
         or _unfit(desk, last, command, told)

@@ -26,6 +26,7 @@ from libs.events.inventory import (
 from libs.events.order import Destination, LineQuantity, Sealed
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
+from services.inventory.lots import LotUnits, lots_of_order
 from services.inventory.stock import added
 
 Status = Literal[
@@ -76,6 +77,8 @@ class OrderPart:
     """Where its SKUs have terms."""
     early_returns: tuple[ReturnReceived, ...] = ()
     """Came from returns before the shipment did from fulfillment; answered in this order."""
+    lots: LotUnits | None = None
+    """Units that it has, and was sent, of SKUs that have lots: by bucket/node/SKU, then by lot."""
 
 
 NEW_ORDER = OrderPart()
@@ -139,6 +142,7 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 order,
                 pending=plus(order.pending, event.lines),
                 allocated=_after(order.allocated, "allocated", event.movements),
+                lots=lots_of_order(order.lots, event.movements),
                 shorted=(*order.shorted, event.fulfillment_order_id),
             )
         case StockIssued():
@@ -146,12 +150,14 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 order,
                 allocated=_after(order.allocated, "allocated", event.movements),
                 issued=_after(order.issued, "issued", event.movements),
+                lots=lots_of_order(order.lots, event.movements),
                 shipments=(*order.shipments, event.shipment_id),
             )
         case StockReturned():
             return replace(
                 order,
                 issued=_after(order.issued, "issued", event.movements),
+                lots=lots_of_order(order.lots, event.movements),
                 early_returns=order.early_returns[1:],
             )
 
@@ -174,6 +180,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         shorted=order.shorted,
         channel=event.channel or order.channel,
         early_returns=order.early_returns,
+        lots=order.lots,
     )
 
 
@@ -192,6 +199,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         shorted=order.shorted,
         channel=order.channel,
         early_returns=order.early_returns,
+        lots=lots_of_order(order.lots, event.movements),
     )
 
 
@@ -208,6 +216,7 @@ def _released(order: OrderPart, event: StockReleased) -> OrderPart:
         status=status,
         pending=pending,
         allocated=_after(order.allocated, "allocated", event.movements),
+        lots=lots_of_order(order.lots, event.movements),
     )
 
 

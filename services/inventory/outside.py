@@ -9,7 +9,8 @@ from libs.events.contract import Contract, Event
 from libs.events.feeds import FeedStale, ReportStock, StockReported
 from libs.events.fulfillment import PickShorted
 from libs.events.inventory import AdjustStock, ReceiveStock, StockShorted
-from libs.events.items import DefineItem
+from libs.events.items import DefineItem, ItemDefined
+from libs.events.lots import LotDefined, LotExpired, LotQuarantined, LotReleased, QuarantineLot, ReleaseLot
 from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
@@ -26,8 +27,8 @@ from libs.events.supply import (
     TransferReceived,
 )
 from libs.events.timer import Timer, TimerDue
-from services.inventory import conditions, counts, feeds, inbound, items, transfers
-from services.inventory.desk import Desk
+from services.inventory import conditions, counts, feeds, inbound, items, lot_control, transfers
+from services.inventory.desk import Desk, served
 from services.inventory.measure import measured
 from services.inventory.supplies import SUPPLY_STREAM
 
@@ -45,11 +46,13 @@ Told = (
     | SuspectStock
     | ReportStock
     | DefineItem
+    | QuarantineLot
+    | ReleaseLot
 )
-REMINDERS = frozenset({"transfers", "feeds", "picks"})
+REMINDERS = frozenset({"transfers", "feeds", "picks", "lots", "lots_back"})
 """Names of the timers that are decided here."""
 _ABOUT_SUPPLY: frozenset[type[Contract]] = frozenset({*OUTSIDE_COMMANDS, *OUTSIDE_EVENTS})
-_HELD_TO_RULES: frozenset[type[Contract]] = frozenset({ReceiveStock, AdjustStock})
+_HELD_TO_RULES = frozenset[type[Contract]]((ReceiveStock, AdjustStock))
 _CHECKED: dict[type[Event], str] = {
     TransferDispatched: "transfers",
     TransferReceived: "transfers",
@@ -57,6 +60,11 @@ _CHECKED: dict[type[Event], str] = {
     TransferClosed: "transfers",
     StockReported: "feeds",
     FeedStale: "feeds",
+    ItemDefined: "lots",
+    LotDefined: "lots",
+    LotExpired: "lots",
+    LotQuarantined: "lots",
+    LotReleased: "lots",
 }
 """Events that say when to look again, and the reminder that they ask for."""
 REMINDS: frozenset[type[Event]] = frozenset({*_CHECKED, StockShorted})
@@ -68,8 +76,9 @@ def streams(body: Contract) -> tuple[str, ...]:
         return SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM
     if type(body) not in _HELD_TO_RULES:
         return ()
-    in_units = cast(ReceiveStock | AdjustStock, body).unit is not None
-    return (SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM) if in_units else (RULES_STREAM,)
+    told = cast(ReceiveStock | AdjustStock, body)
+    more = told.unit is not None or told.lot is not None
+    return (SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM) if more else (RULES_STREAM,)
 
 
 def streams_of_short_pick(body: PickShorted | StockShorted) -> list[str]:
@@ -85,7 +94,7 @@ def answer(desk: Desk, body: Told) -> list[Event]:
         case CancelSupply():
             return inbound.cancel(desk, body)
         case ReceiveSupply():
-            return measured(desk, body, inbound.receive)
+            return measured(desk, body, _received)
         case DispatchTransfer():
             return transfers.dispatch(desk, body)
         case ReceiveTransfer():
@@ -106,8 +115,16 @@ def answer(desk: Desk, body: Told) -> list[Event]:
             return feeds.report(desk, body)
         case DefineItem():
             return items.define(desk, body)
+        case QuarantineLot():
+            return lot_control.stop(desk, body)
+        case ReleaseLot():
+            return lot_control.put_back(desk, body)
         case _:
             assert_never(body)
+
+
+def _received(desk: Desk, body: ReceiveSupply) -> list[Event]:
+    return lot_control.arrived(desk, body, inbound.receive)
 
 
 def look_again(desk: Desk, reminder: str) -> list[Event]:
@@ -117,6 +134,8 @@ def look_again(desk: Desk, reminder: str) -> list[Event]:
             return transfers.overdue(desk)
         case "feeds":
             return feeds.lose_trust(desk)
+        case "lots" | "lots_back":
+            return served(desk)
     assert reminder == "picks", f"nobody here asks for a timer {reminder!r}"
     return counts.suspect(desk)
 

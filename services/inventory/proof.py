@@ -10,6 +10,8 @@ their movements. After each event it holds that
 - an order resolves, by giving back or by allocation, only what it was promised, and ships, misses or gives
   back only what was allocated to it: so each reserved unit is resolved once, or still open, and what the
   orders have open adds up to what is reserved and allocated;
+- no more units of a lot leave a bucket than came into it, a SKU that has lots moves none without, an order
+  ships the lots that were allocated to it, and nothing is allocated of a lot after it was stopped;
 - a held promise is held once and resolved once (confirmed by an order, released, or expired), with all of its
   units, and what the promises have open adds up to what is held.
 
@@ -31,6 +33,7 @@ from libs.events.promise import HoldsBroken, promise_stream
 from services.inventory.hindsight import Finding
 from services.inventory.ledger import movements, positions, stated
 from services.inventory.proof_documents import OnTheWay
+from services.inventory.proof_lots import LotsSoFar
 from services.inventory.proof_promises import HeldPromises, holder_of, soft
 from services.inventory.proof_rows import LogRow
 from services.inventory.stock import AnyMovement
@@ -147,6 +150,7 @@ class _Walk:
         """Open allocated units by SKU, order and node."""
         self._held = HeldPromises()
         self._on_the_way = OnTheWay()
+        self._lots = LotsSoFar()
         self.backdated = 0
         self.told_late: set[_Key] = set()
         self.at: LogRow | None = None
@@ -197,6 +201,9 @@ class _Walk:
             _, self.at, says = min(blamed, key=lambda item: item[0])
             raise _Broken(says)
         self._must_add_up()
+        for row, says in self._lots.amiss():
+            self.at = row
+            raise _Broken(says)
 
     def _advance(self, lane: int) -> None:
         """Walk a lane, and every lane that waited for it, until each waits or is read."""
@@ -259,6 +266,8 @@ class _Walk:
         if isinstance(event, StockPegged | ReservationBroken | HoldsBroken):
             self._peg(row.tenant, event)
         if wrong := self._held.take(row.tenant, event) or self._on_the_way.take(row.tenant, event, moves):
+            raise _Broken(wrong)
+        if wrong := self._lots.take(row, event, moves):
             raise _Broken(wrong)
         if stated(event) is not None:
             self.backdated += len(moves)

@@ -17,12 +17,10 @@ from libs.events.availability import StockLow, StockRecovered
 from libs.events.contract import Event
 from libs.events.inventory import (
     NETWORK,
-    AdjustStock,
     Availability,
     Bucket,
     Claim,
     Movement,
-    ReceiveStock,
     ReservationBroken,
     StockAdjusted,
     StockPegged,
@@ -31,6 +29,7 @@ from libs.events.inventory import (
 from libs.events.promise import HeldUnits, HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
 from libs.events.record import record
 from libs.events.supply import SupplyBucket, SupplyMovement
+from services.inventory.lots import LotPicks, Lots, LotUnits, moved_lots
 from services.inventory.terms import Terms, terms_of
 
 MOST_UNITS = 1_000_000_000
@@ -73,6 +72,8 @@ class SkuPart:
     """By order id, or by the stream of a held basket; that holds all it wants, always."""
 
     terms: Terms | None = None
+    lots: Lots | None = None
+    """Where it has some."""
 
     @property
     def free(self) -> int:
@@ -106,10 +107,12 @@ has no slash."""
 
 
 class Posting:
-    """The movements of one event, numbered on from where each SKU stands."""
+    """The movements of one event, numbered on from where each SKU stands; where it has lots, split by lot."""
 
-    def __init__(self, skus: Skus) -> None:
-        self._skus = skus
+    def __init__(self, skus: Skus, of_order: LotUnits | None = None, at: datetime | None = None) -> None:
+        """`of_order` and `at` as `LotPicks` has them."""
+        self._skus, self._of_order, self._at = skus, of_order, at
+        self._picks: dict[str, LotPicks] = {}
         self._positions: dict[str, int] = {}
         self._posted: list[dict[str, Any]] = []
 
@@ -121,15 +124,36 @@ class Posting:
         """What was posted between soft buckets alone, validated."""
         return _HOLD_MOVEMENTS.validate_python(self._posted)
 
-    def post(self, sku: str, node: str, source: AnyBucket, target: AnyBucket, quantity: int) -> None:
-        """Take `quantity` units from `source` to `target`; none is no movement."""
+    def post(
+        self,
+        sku: str,
+        node: str,
+        source: AnyBucket,
+        target: AnyBucket,
+        quantity: int,
+        lot: str | None = None,
+    ) -> None:
+        """Take `quantity` units from `source` to `target`, of a lot if one is named; none is no movement."""
         assert quantity >= 0, f"{quantity} units of {sku} from {source} to {target}"
         if not quantity:
             return
         position = self._positions.get(sku)
         if position is None:
-            position = self._skus.get(sku, EMPTY_SKU).position
-        self._positions[sku] = position = position + 1
+            part = self._skus.get(sku, EMPTY_SKU)
+            position = part.position
+            if part.lots is not None:
+                self._picks[sku] = LotPicks(sku, part.lots, self._of_order, self._at)
+        if self._picks and node != NETWORK and sku in self._picks:
+            self._positions[sku] = position
+            for name, units in self._picks[sku].split(node, source, target, quantity, lot):
+                self._append(sku, node, source, target, units)
+                self._posted[-1]["lot"] = name
+            return
+        self._positions[sku] = position
+        self._append(sku, node, source, target, quantity)
+
+    def _append(self, sku: str, node: str, source: AnyBucket, target: AnyBucket, quantity: int) -> None:
+        self._positions[sku] = position = self._positions[sku] + 1
         self._posted.append(
             {
                 "sku": sku,
@@ -174,9 +198,13 @@ def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[st
     return position, on_hand, allocated, reserved
 
 
+def _lots(part: SkuPart, movements: Iterable[AnyMovement]) -> Lots | None:
+    return None if part.lots is None else moved_lots(part.lots, movements)
+
+
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
-    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms)
+    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms, _lots(part, movements))
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -188,7 +216,7 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return SkuPart(*sums, part.wanted, claims, part.terms)
+    return SkuPart(*sums, part.wanted, claims, part.terms, part.lots)
 
 
 def reclaimed(
@@ -204,7 +232,7 @@ def reclaimed(
         wanted += won
         if after.wanted or after.held:
             claims[holder] = after
-    return SkuPart(*_sums(part, movements), wanted, claims, part.terms)
+    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, part.lots)
 
 
 def asked(
@@ -224,7 +252,8 @@ def asked(
     if wanted or held:
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
-    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms)
+    lots = _lots(part, movements)
+    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms, lots)
 
 
 def evolve_sku(
@@ -264,35 +293,6 @@ def availability(skus: Iterable[str], parts: Skus) -> tuple[Availability, ...]:
             for sku in skus
             for node, quantity in sorted(parts[sku].on_hand.items())
         ]
-    )
-
-
-def receive(part: SkuPart, command: ReceiveStock) -> StockReceived:
-    posting = Posting({command.sku: part})
-    posting.post(command.sku, command.node, "supplier", "on_hand", command.quantity)
-    return StockReceived(
-        sku=command.sku,
-        node=command.node,
-        quantity=command.quantity,
-        reference=command.reference,
-        movements=posting.movements(),
-        effective_at=command.effective_at,
-    )
-
-
-def adjust(part: SkuPart, command: AdjustStock) -> StockAdjusted:
-    assert command.delta >= -part.on_hand.get(command.node, 0), "more is written off than is on hand"
-    posting = Posting({command.sku: part})
-    posting.post(command.sku, command.node, "adjustment", "on_hand", max(command.delta, 0))
-    posting.post(command.sku, command.node, "on_hand", "written_off", max(-command.delta, 0))
-    return StockAdjusted(
-        sku=command.sku,
-        node=command.node,
-        delta=command.delta,
-        reason_code=command.reason_code,
-        reference=command.reference,
-        movements=posting.movements(),
-        effective_at=command.effective_at,
     )
 
 

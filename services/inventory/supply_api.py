@@ -12,7 +12,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field,
 from libs.events.conditions import MoveStock
 from libs.events.contract import Command, Count, Name, NodeId, Sku
 from libs.events.feeds import ApproveFeedRun, DefineFeed, FeedId, OpenFeedRun, ReportStock
-from libs.events.measure import UnitName
+from libs.events.lots import QuarantineLot, ReleaseLot
+from libs.events.measure import LotId, UnitName
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
     CancelSupply,
@@ -43,6 +44,8 @@ _TAKEN: tuple[tuple[str, type[Command], str], ...] = (
     ("/transfers/receipts", ReceiveTransfer, "Receive units of a transfer, or of up to 500"),
     ("/transfers/closings", CloseTransfer, "Say that units of a transfer are lost or back, or of up to 500"),
     ("/moves", MoveStock, "Quarantine, release, break, mend or scrap units of a SKU, or of up to 500"),
+    ("/lots/quarantines", QuarantineLot, "Recall a lot: sell nothing more of it, or of up to 500"),
+    ("/lots/releases", ReleaseLot, "Sell a lot again, or up to 500"),
     ("/proposals", ProposeAdjustment, "Propose an adjustment of a SKU, or of up to 500"),
     ("/suspicions", SuspectStock, "Promise nothing more of a shelf until it is counted, or of up to 500"),
     ("/settlements", SettleDifference, "Approve or reject a difference of a SKU, or of up to 500"),
@@ -62,6 +65,7 @@ class CountRequest(BaseModel):
     counted_at: AwareDatetime
     reason_code: Name = "count"
     unit: UnitName | None = None
+    lot: LotId | None = None
 
 
 class CountsRequest(BaseModel):

@@ -57,6 +57,8 @@ def _texts(node: Json) -> st.SearchStrategy[str]:
     match node.get("format"):
         case "date-time":
             return st.datetimes(timezones=_OFFSETS).map(lambda at: at.isoformat())
+        case "date":
+            return st.dates().map(lambda day: day.isoformat())
         case "uuid":
             return st.uuids().map(str)
         case None if "pattern" in node:

@@ -27,18 +27,15 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_reserved": frozenset({"channel", "terms"}),
     "oms.inventory.stock_backordered": frozenset({"channel", "terms"}),
     "oms.inventory.stock_pegged": frozenset({"terms_version"}),
-    **{
-        f"oms.inventory.{name}": frozenset({"effective_at", "unit"})
-        for name in ("receive_stock", "adjust_stock")
-    },
-    **{
-        f"oms.inventory.{name}": frozenset({"effective_at", "stated"})
-        for name in ("stock_received", "stock_adjusted")
-    },
-    **{
-        f"oms.inventory.{name}": frozenset({"unit"})
-        for name in ("expect_supply", "receive_supply", "record_count", "report_stock")
-    },
+    "oms.inventory.receive_stock": frozenset({"effective_at", "unit", "lot", "expires_on"}),
+    "oms.inventory.adjust_stock": frozenset({"effective_at", "unit", "lot"}),
+    "oms.inventory.stock_received": frozenset({"effective_at", "stated"}),
+    "oms.inventory.stock_adjusted": frozenset({"effective_at", "stated"}),
+    "oms.inventory.expect_supply": frozenset({"unit"}),
+    "oms.inventory.report_stock": frozenset({"unit"}),
+    "oms.inventory.record_count": frozenset({"unit", "lot"}),
+    "oms.inventory.receive_supply": frozenset({"unit", "lot", "expires_on"}),
+    "oms.inventory.move_stock": frozenset({"lot"}),
     **{
         f"oms.inventory.{name}": frozenset({"stated"})
         for name in ("supply_expected", "supply_received", "count_recorded", "stock_reported")

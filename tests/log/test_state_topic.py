@@ -16,7 +16,8 @@ from libs.runtime.settings import Settings
 from libs.runtime.stage import dump_part
 from libs.runtime.state_topic import Follower, PostgresMarks
 from services.inventory.app import STAGE
-from services.inventory.stock import EMPTY_SKU, evolve_sku, receive
+from services.inventory.shelf import received
+from services.inventory.stock import EMPTY_SKU, evolve_sku
 from tests.spec import NOON
 
 assert STAGE.states is not None
@@ -56,7 +57,7 @@ async def commit(log: PostgresLog, seq: int, quantity: int) -> Writes:
     """The `seq`th receipt of the lane, of so many units."""
     part = EMPTY_SKU
     for _ in range(seq):
-        event = receive(part, ReceiveStock(sku="TEA", node="LON", quantity=quantity))
+        event = received(part, ReceiveStock(sku="TEA", node="LON", quantity=quantity))
         part = evolve_sku(part, event)
     writes = Writes()
     payload = event.model_dump_json(exclude_none=True).encode()

@@ -224,7 +224,7 @@ class InventoryLife(RuleBasedStateMachine):
     def route(self, data: st.DataObject, node: str, rashly: bool) -> None:
         """Plan by the figures that the ask carries, however old; `rashly`, all at one node."""
         ask = self.asks.pop(data.draw(st.integers(0, len(self.asks) - 1)))
-        plan = {node: ask.lines} if rashly else _planned(ask)
+        plan = {node: ask.lines} if rashly else planned(ask)
         for event in self.take(routed(ask.order_id, ask.round, **plan)):
             if isinstance(event, StockAllocated):
                 self.work += [(ask.order_id, next(self.numbers), at.node, at.lines) for at in event.nodes]
@@ -325,9 +325,12 @@ class InventoryLife(RuleBasedStateMachine):
             proof = prove(rows)
             assert proof.holds, proof.violation
             assert proof.events == len(self.world.log)
+        self.the_log_rebuilds_it()
+
+    def the_log_rebuilds_it(self) -> None:
         skus_first = sorted(self.world.folded, key=lambda item: not item[0].startswith("sku/"))
         orders_first = sorted(self.world.folded, key=lambda item: item[0].startswith("sku/"))
-        assert _fold(skus_first) == _fold(orders_first) == _known(self.world.parts)
+        assert fold(skus_first) == fold(orders_first) == known(self.world.parts)
 
     def nobody_is_forgotten(self) -> None:
         """Each order with pending units either waits for units that do not exist, or routing is asked."""
@@ -345,7 +348,7 @@ class InventoryLife(RuleBasedStateMachine):
         }
 
 
-def _planned(ask: StockReserved | AllocationFailed) -> dict[str, Lines]:
+def planned(ask: StockReserved | AllocationFailed) -> dict[str, Lines]:
     """Each line from the nodes that had it, as far as they had; what nobody had, from N1."""
     left = {(found.node, found.sku): found.quantity for found in ask.availability}
     plan: dict[str, list[LineQuantity]] = {}
@@ -367,11 +370,11 @@ def _waits(part: SkuPart, order_id: str) -> bool:
     return claim is not None and claim.held < claim.wanted
 
 
-def _known(parts: dict[str, Part]) -> dict[str, Part]:
+def known(parts: dict[str, Part]) -> dict[str, Part]:
     return {stream: part for stream, part in parts.items() if part != domain.empty(stream)}
 
 
-def _fold(events: list[tuple[str, Event]]) -> dict[str, Part]:
+def fold(events: list[tuple[str, Event]]) -> dict[str, Part]:
     """The parts, from the log alone."""
     parts: dict[str, Part] = {}
     for home, event in events:
@@ -379,7 +382,7 @@ def _fold(events: list[tuple[str, Event]]) -> dict[str, Part]:
         streams = dict.fromkeys((home, *domain.more_streams(heard, parts.get(home, domain.empty(home)))))
         state = domain.compose(home, {s: parts.get(s, domain.empty(s)) for s in streams})
         parts |= domain.decompose(domain.evolve(state, event))
-    return _known(parts)
+    return known(parts)
 
 
 InventoryLife.TestCase.settings = settings(

@@ -35,6 +35,8 @@ PATHS = {
     "propose_adjustment": "/v1/stock/proposals",
     "settle_difference": "/v1/stock/settlements",
     "suspect_stock": "/v1/stock/suspicions",
+    "quarantine_lot": "/v1/stock/lots/quarantines",
+    "release_lot": "/v1/stock/lots/releases",
 }
 COUNT = {"sku": "A", "node": "N1", "count_id": "C1", "counted": 8, "counted_at": "2026-03-02T12:00:00Z"}
 
