@@ -52,6 +52,29 @@ def define_item(
         emit({"ok": True, "tenant": tenant, "sku": sku, **body, "item_version": version})
 
 
+def place_item(
+    sku: Annotated[str, typer.Argument(metavar="SKU", help="The stock keeping unit; case matters.")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The warehouse, store or vendor.")],
+    bin_: Annotated[
+        str | None, typer.Argument(metavar="[BIN]", help="As the node writes it; nowhere if left out.")
+    ] = None,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Say where on its shelves a node keeps a SKU: pick lists say so from then on.
+
+    Example: orderlog stock bin MUG LON A-12-3
+    """
+    path = f"/v1/stock/items/{quote(sku, safe='')}/bins/{quote(node, safe='')}"
+    with connect(tenant) as edges:
+        answer = edges.send("inventory", path, {"bin": bin_}, method="PUT")
+    if not answer.get("decided"):
+        raise undecided(answer, "inventory")
+    tell(f"{sku} is in bin {bin_} at {node}." if bin_ else f"{sku} is in no bin at {node}.")
+    if json:
+        emit({"ok": True, "tenant": tenant, "sku": sku, "node": node, "bin": bin_})
+
+
 def read_units(texts: Sequence[str]) -> list[dict[str, Any]]:
     """`UNIT=QTY[:OF]` texts as units. Complaint: one that is none."""
     found: list[dict[str, Any]] = []
@@ -78,3 +101,4 @@ def worded(quantity: int, unit: str | None, noun: str = "unit") -> str:
 def register(parent: typer.Typer) -> None:
     """Add the commands about what SKUs are."""
     parent.command("item")(define_item)
+    parent.command("bin")(place_item)

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from libs.events.contract import Count, LineNumber, Name, NodeId, Note, OrderCommand, OrderEvent, Sku, Value
 from libs.events.intake import Outcome
-from libs.events.order import Destination, LineQuantity, Sealed
+from libs.events.order import Destination, LineQuantity, PickFrom, Sealed
 
 ShortReason = Literal["not_found", "damaged"]
 CarrierStatus = Literal["picked_up", "in_transit", "out_for_delivery", "exception", "delivered", "lost"]
@@ -94,6 +94,8 @@ class FulfillmentReleased(FulfillmentEvent):
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
     destination: Destination
     contact: Sealed | None = None
+    picks: tuple[PickFrom, ...] | None = None
+    """The pick list's lots and bins, for SKUs that have some."""
 
 
 class PickConfirmed(FulfillmentEvent):

@@ -24,7 +24,7 @@ from libs.events.contract import (
     Value,
 )
 from libs.events.measure import LotId, Stated, UnitName
-from libs.events.order import Destination, LineQuantity, NodeLines, Sealed
+from libs.events.order import Destination, LineQuantity, NodeLines, PickFrom, Sealed
 
 NETWORK = "*"
 """The node of soft reservations: a promise that no place has been chosen for."""
@@ -234,6 +234,8 @@ class StockAllocated(OrderEvent):
     nodes: Annotated[tuple[NodeLines, ...], Field(min_length=1)]
     destination: Destination
     contact: Sealed | None = None
+    picks: tuple[PickFrom, ...] | None = None
+    """Of which lots and bins, for SKUs that have some."""
     movements: tuple[Movement, ...]
 
 

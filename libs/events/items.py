@@ -1,11 +1,11 @@
-"""Inventory's contracts of what a SKU is on the shelf: how it is counted, and whether it has lots."""
+"""Inventory's contracts of what a SKU is on the shelf: how it is counted, its lots, where it lies."""
 
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field
 
-from libs.events.contract import SkuCommand, SkuEvent, Value
-from libs.events.measure import BASE_UNIT, UnitName
+from libs.events.contract import NodeId, SkuCommand, SkuEvent, Value
+from libs.events.measure import BASE_UNIT, Bin, UnitName
 
 HOLDS_MAX = 1_000_000
 
@@ -47,5 +47,23 @@ class ItemDefined(Item, SkuEvent):
     """When the next lot is sold no more."""
 
 
-ITEM_COMMANDS = (DefineItem,)
-ITEM_EVENTS = (ItemDefined,)
+class PlaceItem(SkuCommand):
+    """Say where on its shelves a node keeps a SKU; None, nowhere in particular."""
+
+    TYPE: ClassVar[str] = "oms.inventory.place_item"
+
+    node: NodeId
+    bin: Bin | None = None
+
+
+class ItemPlaced(SkuEvent):
+    """A node keeps the SKU there from now on; no units move by it, and no promise."""
+
+    TYPE: ClassVar[str] = "oms.inventory.item_placed"
+
+    node: NodeId
+    bin: Bin | None = None
+
+
+ITEM_COMMANDS = (DefineItem, PlaceItem)
+ITEM_EVENTS = (ItemDefined, ItemPlaced)

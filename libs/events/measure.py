@@ -16,6 +16,9 @@ UnitName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 LotId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f/]{1,64}$")]
 """A lot, as its maker prints it; of one SKU, and the same wherever its units are."""
 
+Bin = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")]
+"""A place on a node's shelves, as the node writes it."""
+
 BASE_UNIT = "each"
 """What a SKU is counted in; all other units come down to it."""
 

@@ -36,6 +36,7 @@ from libs.events.inventory import StockAllocated
 from libs.events.record import record
 from libs.events.routing import OrderUnroutable
 from services.fulfillment.accounts import Account, both, entered, less, merged, moved, once, place, resolved
+from services.fulfillment.picks import picks_of
 from services.fulfillment.work import STOPPABLE, NodeReport, Scan, Work, refuse, report
 
 # What it hears ------------------------------------------------------------------------------------------
@@ -208,6 +209,7 @@ def _release(state: State, body: StockAllocated) -> list[Event]:
                 lines=lines,
                 destination=body.destination,
                 contact=body.contact,
+                picks=picks_of(body.picks, node.node, lines),
             )
         )
     return events

@@ -6,7 +6,7 @@ through the contra bucket `transfer`: from `issued` to `transfer` at the shippin
 zero, and `transfer` is zero over the nodes of a SKU after each event.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
@@ -14,6 +14,7 @@ from libs.events.inventory import (
     NETWORK,
     AllocationFailed,
     Bucket,
+    Movement,
     Shortage,
     StockAllocated,
     StockIssued,
@@ -21,7 +22,7 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
-from libs.events.order import LineQuantity
+from libs.events.order import LineQuantity, PickFrom
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
 from services.inventory.order import ByNode, OrderPart, minus, plus, units
@@ -62,13 +63,15 @@ def allocate(
         posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
     for (node, sku), quantity in by_node.items():
         posting.post(sku, node, "on_hand", "allocated", quantity)
+    moved = posting.movements()
     return StockAllocated(
         order_id=order_id,
         round=plan.round,
         nodes=plan.nodes,
         destination=order.destination,
         contact=order.contact,
-        movements=posting.movements(),
+        picks=_picks(skus, moved),
+        movements=moved,
     )
 
 
@@ -161,6 +164,19 @@ def take_back(order: OrderPart, skus: Skus, received: ReturnReceived) -> StockRe
                 posting.post(unit.sku, received.node, "transfer", target, quantity)
         assert not left, f"{received.order_id}: {left} units of {unit.sku} came back that never left"
     return StockReturned(order_id=received.order_id, rma_id=received.rma_id, movements=posting.movements())
+
+
+def _picks(skus: Skus, moves: Iterable[Movement]) -> tuple[PickFrom, ...] | None:
+    """Of which lots and bins the units are picked; None where no SKU has any."""
+    found: list[PickFrom] = []
+    for move in moves:
+        bins = skus[move.sku].bins
+        if move.target == "allocated" and (move.lot is not None or bins is not None):
+            place = None if bins is None else bins.get(move.node)
+            if move.lot is not None or place is not None:
+                at = {"node": move.node, "sku": move.sku, "quantity": move.quantity}
+                found.append(PickFrom.model_validate({**at, "lot": move.lot, "bin": place}))
+    return tuple(found) or None
 
 
 def _plan(plan: OrderRouted) -> tuple[dict[tuple[str, str], int], dict[tuple[int, str], int]]:

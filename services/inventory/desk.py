@@ -140,11 +140,18 @@ def spared(desk: Desk, units: int) -> tuple[list[Event], Desk]:
 
 def unknown(desk: Desk, *nodes: str) -> list[Event]:
     """A refusal when the rules know a node or the SKU not; nothing when they do."""
+    if refused_ := unknown_nodes(desk, *nodes):
+        return refused_
+    if refusal := desk.rules.unknown_sku(desk.heard, desk.sku, desk.stock.position):
+        return [refusal]
+    return []
+
+
+def unknown_nodes(desk: Desk, *nodes: str) -> list[Event]:
+    """A refusal when the rules know a node not."""
     for node in nodes:
         if refusal := desk.rules.unknown_node(desk.heard, node):
             return [refusal]
-    if refusal := desk.rules.unknown_sku(desk.heard, desk.sku, desk.stock.position):
-        return [refusal]
     return []
 
 

@@ -1,9 +1,9 @@
-"""What a SKU is on the shelf, as somebody defines it: its units of measure, and whether it has lots."""
+"""What a SKU is on the shelf, as somebody defines it: its units, whether it has lots, and its bins."""
 
 from libs.events.contract import Event
-from libs.events.items import DefineItem, ItemDefined
+from libs.events.items import DefineItem, ItemDefined, ItemPlaced, PlaceItem
 from libs.events.record import changed
-from services.inventory.desk import Desk
+from services.inventory.desk import Desk, unknown_nodes
 from services.inventory.measure import not_to_define
 from services.inventory.units import units_of
 
@@ -44,3 +44,12 @@ def _too_late(desk: Desk, command: DefineItem) -> list[Event]:
         f"{desk.stock.position} movements of {desk.sku} were recorded {said}.",
         "Define a SKU before its first unit; to change it, give the goods a SKU of their own.",
     )
+
+
+def place(desk: Desk, command: PlaceItem) -> list[Event]:
+    """Where a node keeps the SKU; nothing when it is there already."""
+    if refusal := unknown_nodes(desk, command.node):
+        return refusal
+    if (desk.stock.bins or {}).get(command.node) == command.bin:
+        return []
+    return [ItemPlaced(sku=desk.sku, node=command.node, bin=command.bin)]

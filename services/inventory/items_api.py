@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
-from libs.events.contract import Sku
-from libs.events.items import DefineItem, Item
-from libs.events.measure import LotId
+from libs.events.contract import NodeId, Sku
+from libs.events.items import DefineItem, Item, PlaceItem
+from libs.events.measure import Bin, LotId
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
@@ -19,6 +19,14 @@ class ItemRequest(Item):
     """The whole of a SKU's definition; what is left out is not kept."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class BinRequest(BaseModel):
+    """A place on the node's shelves; null, nowhere in particular."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bin: Bin | None
 
 
 def item_routes(edge: Edge) -> APIRouter:
@@ -32,6 +40,12 @@ def item_routes(edge: Edge) -> APIRouter:
     )
     async def define_item(request: Request, claims: planners, sku: Sku, body: ItemRequest) -> Response:
         return await edge.submit(request, claims, DefineItem(sku=sku, **body.model_dump()))
+
+    @router.put("/items/{sku}/bins/{node}", status_code=202, summary="Say where a node keeps a SKU")
+    async def place_item(
+        request: Request, claims: planners, sku: Sku, node: NodeId, body: BinRequest
+    ) -> Response:
+        return await edge.submit(request, claims, PlaceItem(sku=sku, node=node, bin=body.bin))
 
     @router.get(
         "/{sku}/lots", summary="The lots of a SKU: when each is sold no more, and where its units are"

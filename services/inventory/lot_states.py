@@ -1,9 +1,9 @@
-"""What becomes of the lots of a SKU, but for where their units are, which the movements say."""
+"""What becomes of a SKU's lots, but for where their units are, which the movements say; and of its bins."""
 
 from datetime import date, timedelta
 
 from libs.events.contract import Event
-from libs.events.items import ItemDefined
+from libs.events.items import ItemDefined, ItemPlaced
 from libs.events.lots import LotDefined, LotExpired, LotQuarantined, LotReleased
 from libs.events.record import changed
 from services.inventory.lots import Lot, Lots, LotState
@@ -20,6 +20,9 @@ def evolve_lots(part: SkuPart, event: Event) -> SkuPart:
             lots = part.lots or Lots()
             kept = changed(lots, days_min=event.shelf_days_min) if event.lot_controlled else None
             return changed(part, lots=kept)
+        case ItemPlaced():
+            bins = {node: place for node, place in (part.bins or {}).items() if node != event.node}
+            return changed(part, bins=(bins | ({event.node: event.bin} if event.bin else {})) or None)
         case LotDefined():
             return changed(part, lots=_with(part.lots or Lots(), event))
         case LotExpired():

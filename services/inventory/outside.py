@@ -9,7 +9,7 @@ from libs.events.contract import Contract, Event
 from libs.events.feeds import FeedStale, ReportStock, StockReported
 from libs.events.fulfillment import PickShorted
 from libs.events.inventory import AdjustStock, ReceiveStock, StockShorted
-from libs.events.items import DefineItem, ItemDefined
+from libs.events.items import DefineItem, ItemDefined, PlaceItem
 from libs.events.lots import LotDefined, LotExpired, LotQuarantined, LotReleased, QuarantineLot, ReleaseLot
 from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
@@ -46,6 +46,7 @@ Told = (
     | SuspectStock
     | ReportStock
     | DefineItem
+    | PlaceItem
     | QuarantineLot
     | ReleaseLot
 )
@@ -115,6 +116,8 @@ def answer(desk: Desk, body: Told) -> list[Event]:
             return feeds.report(desk, body)
         case DefineItem():
             return items.define(desk, body)
+        case PlaceItem():
+            return items.place(desk, body)
         case QuarantineLot():
             return lot_control.stop(desk, body)
         case ReleaseLot():

@@ -74,6 +74,8 @@ class SkuPart:
     terms: Terms | None = None
     lots: Lots | None = None
     """Where it has some."""
+    bins: dict[str, str] | None = None
+    """By node, where somebody said so."""
 
     @property
     def free(self) -> int:
@@ -204,7 +206,9 @@ def _lots(part: SkuPart, movements: Iterable[AnyMovement]) -> Lots | None:
 
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
-    return SkuPart(*_sums(part, movements), part.wanted, part.claims, part.terms, _lots(part, movements))
+    return SkuPart(
+        *_sums(part, movements), part.wanted, part.claims, part.terms, _lots(part, movements), part.bins
+    )
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -216,7 +220,7 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return SkuPart(*sums, part.wanted, claims, part.terms, part.lots)
+    return SkuPart(*sums, part.wanted, claims, part.terms, part.lots, part.bins)
 
 
 def reclaimed(
@@ -232,7 +236,7 @@ def reclaimed(
         wanted += won
         if after.wanted or after.held:
             claims[holder] = after
-    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, part.lots)
+    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, part.lots, part.bins)
 
 
 def asked(
@@ -253,7 +257,7 @@ def asked(
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
     lots = _lots(part, movements)
-    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms, lots)
+    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms, lots, part.bins)
 
 
 def evolve_sku(

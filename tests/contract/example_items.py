@@ -37,6 +37,8 @@ ITEMS: Pairs = (
         ),
         i.ItemDefined(sku=HEART, item_version=1),
     ),
+    (i.PlaceItem(sku=HEART, node="LON", bin="A-12-3"), i.PlaceItem(sku=HEART, node="LON")),
+    (i.ItemPlaced(sku=HEART, node="LON", bin="A-12-3"), i.ItemPlaced(sku=HEART, node="LON")),
     (t.QuarantineLot(**OF_LOT, reason="Glass was found."), t.QuarantineLot(**OF_LOT)),
     (t.ReleaseLot(**OF_LOT, reason="It was none."), t.ReleaseLot(**OF_LOT)),
     (

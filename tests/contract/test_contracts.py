@@ -29,6 +29,8 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_pegged": frozenset({"terms_version"}),
     "oms.inventory.receive_stock": frozenset({"effective_at", "unit", "lot", "expires_on"}),
     "oms.inventory.adjust_stock": frozenset({"effective_at", "unit", "lot"}),
+    "oms.inventory.stock_allocated": frozenset({"picks"}),
+    "oms.fulfillment.fulfillment_released": frozenset({"picks"}),
     "oms.inventory.stock_received": frozenset({"effective_at", "stated"}),
     "oms.inventory.stock_adjusted": frozenset({"effective_at", "stated"}),
     "oms.inventory.expect_supply": frozenset({"unit"}),

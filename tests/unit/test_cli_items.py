@@ -119,3 +119,12 @@ def test_a_recall_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeEdges({("inventory", "/v1/stock/lots/releases"): DECIDED})
     ended = run(fake, stock_lots, monkeypatch, ["stock", "release-lot", "MILK", "L1"])
     assert "Lot L1 of MILK is sold already." in ended.said
+
+
+def test_a_bin_is_named_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/stock/items/MUG/bins/LON"): DECIDED})
+    ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "A-12-3"])
+    assert "MUG is in bin A-12-3 at LON." in ended.said
+    ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON"])
+    assert "MUG is in no bin at LON." in ended.said
+    assert fake.bodies("/v1/stock/items/MUG/bins/LON") == [{"bin": "A-12-3"}, {"bin": None}]

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from libs.events.catalogue import COMMANDS
 from libs.events.contract import Command
 from libs.events.feeds import ApproveFeedRun, DefineFeed, OpenFeedRun, ReportStock
-from libs.events.items import DefineItem, UnitOfMeasure
+from libs.events.items import DefineItem, PlaceItem, UnitOfMeasure
 from libs.events.outside import OUTSIDE_COMMANDS
 from libs.events.stocktaking import RecordCount
 from libs.events.supply import DefineSupplyRules
@@ -89,7 +89,7 @@ async def test_each_fact_is_its_command_alone_or_among_many(edge: EdgeClient, ty
 
 def test_every_command_has_a_way_in() -> None:
     ways = {*PATHS, "define_supply_rules", "record_count", "define_feed", "open_feed_run"}
-    ways |= {"approve_feed_run", "report_stock", "define_item"}
+    ways |= {"approve_feed_run", "report_stock", "define_item", "place_item"}
     assert {command.TYPE.rpartition(".")[2] for command in OUTSIDE_COMMANDS} == ways
     assert set(OUTSIDE_COMMANDS) <= set(COMMANDS["inventory"])
 
@@ -158,3 +158,14 @@ async def test_what_a_sku_is_is_put_at_its_name(edge: EdgeClient) -> None:
     wrong = {"units": [{"unit": "case", "holds": 2.5}]}
     assert (await edge.call("PUT", "/v1/stock/items/TEA", wrong)).status_code == 422
     assert (await edge.call("PUT", "/v1/stock/items/TEA", body, role="viewer")).status_code == 403
+
+
+async def test_a_bin_is_put_below_the_sku_and_its_node(edge: EdgeClient) -> None:
+    path = "/v1/stock/items/TEA/bins/LON"
+    assert (await edge.call("PUT", path, {"bin": "A-12-3"})).status_code == 202
+    assert (await edge.call("PUT", path, {"bin": None})).status_code == 202
+    assert edge.kept.commands() == [
+        PlaceItem(sku="TEA", node="LON", bin="A-12-3"),
+        PlaceItem(sku="TEA", node="LON"),
+    ]
+    assert (await edge.call("PUT", path, {})).status_code == 422
