@@ -121,6 +121,7 @@ def ledger_rows(envelope: Envelope[Event]) -> list[tuple[str, tuple[object, ...]
     event says that: else it is true from when it is known."""
     tenant, id_, lane = envelope.tenant, envelope.id, envelope.lane
     sequence, at = envelope.sequence, envelope.at
+    moves = movements(envelope.body)
     rows: list[tuple[str, tuple[object, ...]]] = [
         (
             "ledger",
@@ -138,11 +139,11 @@ def ledger_rows(envelope: Envelope[Event]) -> list[tuple[str, tuple[object, ...]
                 at,
             ),
         )
-        for move in movements(envelope.body)
+        for move in moves
     ]
     lots = [
         ("ledger_lot", (tenant, move.sku, move.position, move.lot))
-        for move in movements(envelope.body)
+        for move in moves
         if move.lot is not None
     ]
     if (effective := stated(envelope.body)) is not None:
