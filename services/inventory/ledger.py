@@ -142,9 +142,7 @@ def ledger_rows(envelope: Envelope[Event]) -> list[tuple[str, tuple[object, ...]
         for move in moves
     ]
     lots = [
-        ("ledger_lot", (tenant, move.sku, move.position, move.lot))
-        for move in moves
-        if move.lot is not None
+        ("ledger_lot", (tenant, move.sku, move.position, move.lot)) for move in moves if move.lot is not None
     ]
     if (effective := stated(envelope.body)) is not None:
         rows += [("ledger_stated", (*values[:3], effective)) for _, values in rows]

@@ -23,6 +23,8 @@ YEAR_MAX = 2199
 
 def arrived(desk: Desk, command: Arrival, decide: Callable[[Desk, Arrival], list[Event]]) -> list[Event]:
     """`decide` on units that arrive; a lot that is new with them is defined first."""
+    if isinstance(command, ReceiveSupply) and not command.quantity + command.damaged:
+        return decide(desk, command)  # nothing more is to come, and nothing came
     if refusal := _not_to_arrive(desk, command.lot, command.expires_on):
         return refusal
     lots = desk.stock.lots

@@ -190,6 +190,11 @@ def test_what_is_bought_arrives_with_its_lot() -> None:
     ]
 
 
+def test_that_nothing_more_is_to_come_needs_no_lot() -> None:
+    spec = dairy().heard(expect("MILK", "P", 10))
+    spec.when(arrive("MILK", "P", "R", 0, final=True)).then_one(SupplyReceived, outcome="short", short=10)
+
+
 def test_a_transfer_takes_what_expires_first_and_too_much_of_it_has_no_lot() -> None:
     spec = dairy(OLD, NEW)
     answer = spec.when(send("MILK", "T", 5))

@@ -17,7 +17,7 @@ from libs.events.outside import OUTSIDE_COMMANDS
 from libs.events.stocktaking import RecordCount
 from libs.events.supply import DefineSupplyRules
 from libs.runtime.edge import Edge
-from services.inventory import book
+from services.inventory import book, lot_book
 from services.inventory.reconcile import Moved, Place, Shelf
 from services.inventory.supply_api import supply_routes
 from tests.contract.examples import EXAMPLES
@@ -169,3 +169,29 @@ async def test_a_bin_is_put_below_the_sku_and_its_node(edge: EdgeClient) -> None
         PlaceItem(sku="TEA", node="LON"),
     ]
     assert (await edge.call("PUT", path, {})).status_code == 422
+
+
+async def test_lots_are_read_and_who_has_some_page_by_page(
+    edge: EdgeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has = {"order_id": "o1", "nodes": ["LON"], "allocated": 1, "issued": 0}
+
+    async def lots(_: object, tenant: str, sku: str) -> dict[str, Any] | None:
+        return {"shelf_days_min": 0, "lots": [{"lot": "L1"}]} if sku == "MILK" else None
+
+    async def orders(
+        _: object, tenant: str, sku: str, lot: str, after: str, limit: int
+    ) -> list[dict[str, Any]]:
+        return [] if after else [has]
+
+    monkeypatch.setattr(lot_book, "lots", lots)
+    monkeypatch.setattr(lot_book, "orders", orders)
+    answer = await edge.call("GET", "/v1/stock/MILK/lots", role="viewer")
+    assert answer.json() == {"sku": "MILK", "shelf_days_min": 0, "lots": [{"lot": "L1"}]}
+    answer = await edge.call("GET", "/v1/stock/MUG/lots", role="viewer")
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:orderlog:problem:no_lots")
+    path = "/v1/stock/MILK/lots/L1"
+    page = (await edge.call("GET", path, role="viewer", params={"limit": 1})).json()
+    assert (page["orders"], page["next"]) == ([has], "o1")
+    page = (await edge.call("GET", path, role="viewer", params={"limit": 1, "after": "o1"})).json()
+    assert (page["orders"], page["next"]) == ([], None)
