@@ -220,7 +220,7 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return SkuPart(*sums, part.wanted, claims, part.terms, part.lots, part.bins)
+    return SkuPart(*sums, part.wanted, claims, part.terms, lots=part.lots, bins=part.bins)
 
 
 def reclaimed(
@@ -236,7 +236,7 @@ def reclaimed(
         wanted += won
         if after.wanted or after.held:
             claims[holder] = after
-    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, part.lots, part.bins)
+    return SkuPart(*_sums(part, movements), wanted, claims, part.terms, lots=part.lots, bins=part.bins)
 
 
 def asked(
@@ -257,7 +257,9 @@ def asked(
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
     lots = _lots(part, movements)
-    return SkuPart(position, on_hand, allocated, reserved, total, claims, part.terms, lots, part.bins)
+    return SkuPart(
+        position, on_hand, allocated, reserved, total, claims, part.terms, lots=lots, bins=part.bins
+    )
 
 
 def evolve_sku(
