@@ -38,6 +38,7 @@ from libs.events.policy import BackorderLapsed
 from libs.events.record import record
 from libs.events.routing import OrderUnroutable
 from services.fulfillment.accounts import Account, both, entered, less, merged, moved, once, place, resolved
+from services.fulfillment.picks import picks_of
 from services.fulfillment.work import STOPPABLE, NodeReport, Scan, Work, refuse, report
 
 # What it hears ------------------------------------------------------------------------------------------
@@ -225,6 +226,7 @@ def _release(state: State, body: StockAllocated) -> list[Event]:
                 destination=body.destination,
                 contact=body.contact,
                 bundles=body.bundles,
+                picks=picks_of(body.picks, node.node, lines),
             )
         )
     if first and body.later and events:

@@ -7,6 +7,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 from libs.events.contract import Contract
 from tests.contract.example_bundles import BUNDLES
 from tests.contract.example_dates import DATES
+from tests.contract.example_items import ITEMS
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
 from tests.contract.example_policies import POLICIES
@@ -19,6 +20,7 @@ _GROUPS: tuple[Pairs, ...] = (
     STOCK,
     PROMISES,
     SUPPLY,
+    ITEMS,
     HELD,
     POLICIES,
     BUNDLES,
