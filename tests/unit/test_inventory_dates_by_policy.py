@@ -120,6 +120,21 @@ def test_a_bundle_comes_with_the_last_of_its_parts_and_as_often_as_the_scarcest_
     assert [step["quantity"] for step in tea["atp"]] == [0, 4]
 
 
+def test_a_basket_stands_behind_who_wants_all_or_nothing() -> None:
+    waits = {"o1": OrderClaim(0, 0, NOON.isoformat())}
+    part = SkuPart(1, claims=waits, turns={"o1": Turn(whole=3)})
+    bought = SupplyPart(expected={"PO-1": Expected("N1", 4, 0, 4, TUESDAY, NOON)})
+
+    def date_of(units: int) -> dict[str, object]:
+        wanted = [Wanted(sku="A", quantity=units)]
+        told = answer_dated(wanted, None, {"A": part}, {"A": bought}, asking(*FACTS))
+        delivery: dict[str, object] = told["delivery"]
+        return delivery
+
+    assert date_of(1)["deliver_by"] == day(4)
+    assert "deliver_by" not in date_of(2), "three of the four are for the order"
+
+
 WAITING = st.lists(
     st.tuples(st.sampled_from([10, 50, 70]), st.integers(1, 5), st.booleans()), min_size=1, max_size=6
 )
