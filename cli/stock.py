@@ -13,6 +13,8 @@ from cli import (
     promises,
     stock_bundles,
     stock_feed,
+    stock_items,
+    stock_lots,
     stock_needs,
     stock_past,
     stock_policies,
@@ -21,6 +23,8 @@ from cli import (
 )
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
 from cli.output import JsonOption, console, emit, table
+from cli.stock_items import UnitOption, stating, worded
+from cli.stock_lots import ExpiresOption, LotOption, of_lot
 from cli.stock_past import AtOption, KnownAtOption
 from cli.text import add_row, count, tell, utc
 
@@ -50,6 +54,9 @@ def receive(
     sku: SkuArgument,
     node: NodeArgument,
     quantity: Annotated[int, typer.Argument(metavar="QTY", help="Whole units.")],
+    unit: UnitOption = None,
+    lot: LotOption = None,
+    expires: ExpiresOption = None,
     reference: ReferenceOption = None,
     effective_at: EffectiveOption = None,
     key: KeyOption = None,
@@ -60,14 +67,20 @@ def receive(
 
     Example: orderlog stock receive 85123A LON 40 --reference PO-1077
     """
-    body = {"sku": sku, "node": node, "quantity": quantity, "reference": reference}
-    body |= {"effective_at": effective_at} if effective_at else {}
+    body: dict[str, object] = {
+        "sku": sku,
+        "node": node,
+        "quantity": quantity,
+        "reference": reference,
+        **stating(unit),
+    }
+    body |= of_lot(lot, expires) | ({"effective_at": effective_at} if effective_at else {})
     _post(
         "/v1/stock/receipts",
         body,
         key,
         tenant,
-        f"Received {count(quantity, 'unit')} of {sku} at {node}.",
+        f"Received {worded(quantity, unit)} of {sku} at {node}.",
         json,
     )
 
@@ -79,6 +92,8 @@ def adjust(
     node: NodeArgument,
     delta: Annotated[int, typer.Argument(metavar="DELTA", help="Units found (+) or gone (-).")],
     reason: Annotated[str, typer.Option(help="A reason code: count, damaged, stolen, …")],
+    unit: UnitOption = None,
+    lot: LotOption = None,
     reference: ReferenceOption = None,
     effective_at: EffectiveOption = None,
     key: KeyOption = None,
@@ -90,8 +105,9 @@ def adjust(
     Example: orderlog stock adjust 85123A LON -2 --reason damaged
     """
     body = {"sku": sku, "node": node, "delta": delta, "reason_code": reason, "reference": reference}
+    body |= stating(unit) | of_lot(lot)
     body |= {"effective_at": effective_at} if effective_at else {}
-    said = f"On hand of {sku} at {node} is corrected by {delta:+,}: {reason}."
+    said = f"On hand of {sku} at {node} is corrected by {delta:+,}{f' {unit}' if unit else ''}: {reason}."
     _post("/v1/stock/adjustments", body, key, tenant, said, json)
 
 
@@ -168,7 +184,15 @@ def availability(
 
 def register(parent: typer.Typer) -> None:
     """Add `stock` to the command line."""
-    for module in (stock_supply, stock_feed, stock_reconcile, stock_needs, stock_policies):
+    for module in (
+        stock_supply,
+        stock_items,
+        stock_lots,
+        stock_feed,
+        stock_reconcile,
+        stock_needs,
+        stock_policies,
+    ):
         module.register(app)
     app.add_typer(promises.app, name="promise")
     app.add_typer(stock_bundles.app, name="bundle")

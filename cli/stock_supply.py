@@ -10,6 +10,8 @@ import typer
 from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
 from cli.moments import moment
 from cli.output import JsonOption, console, emit, table
+from cli.stock_items import UnitOption, stating, worded
+from cli.stock_lots import ExpiresOption, LotOption, of_lot
 from cli.text import add_row, count, tell, utc
 
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="The stock keeping unit; case matters.")]
@@ -30,6 +32,7 @@ def expect(
     by: Annotated[str, typer.Option(help="When it should arrive: 2026-03-09 or RFC 3339.")],
     asn: Annotated[bool, typer.Option("--asn", help="An advance ship notice says so.")] = False,
     supplier: Annotated[str | None, typer.Option(help="Who sends it.")] = None,
+    unit: UnitOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -46,6 +49,7 @@ def expect(
         "stated_at": _now(),
         "document": "asn" if asn else "purchase_order",
         "supplier": supplier,
+        **stating(unit),
     }
     data = _post("/v1/stock/supplies", body, tenant, json)
     still = f"{count(data['open'], 'unit')} of {sku}" if data else sku
@@ -60,6 +64,9 @@ def arrive(
     receipt: Receipt,
     damaged: Damaged = 0,
     final: Final = False,
+    unit: UnitOption = None,
+    lot: LotOption = None,
+    expires: ExpiresOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -75,9 +82,10 @@ def arrive(
         "quantity": quantity,
         "damaged": damaged,
         "final": final,
+        **(stating(unit) | of_lot(lot, expires)),
     }
     data = _post("/v1/stock/supplies/receipts", body, tenant, json)
-    tell(f"{count(quantity + damaged, 'unit')} of {sku} arrived at {node} under {supply}: {_came(data)}.")
+    tell(f"{worded(quantity + damaged, unit)} of {sku} arrived at {node} under {supply}: {_came(data)}.")
 
 
 def dispatch(
@@ -157,6 +165,7 @@ def move(
     source: Annotated[str, typer.Option("--from", help="on_hand, quarantine or damaged.")],
     target: Annotated[str, typer.Option("--to", help="on_hand, quarantine, damaged or scrapped.")],
     reason: Annotated[str, typer.Option(help="A reason code: recall, released, broken, …")],
+    lot: LotOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -164,14 +173,8 @@ def move(
 
     Example: orderlog stock move MUG LON 6 --from on_hand --to quarantine --reason recall
     """
-    body = {
-        "sku": sku,
-        "node": node,
-        "source": source,
-        "target": target,
-        "quantity": quantity,
-        "reason_code": reason,
-    }
+    body: dict[str, Any] = {"sku": sku, "node": node, "source": source, "target": target}
+    body |= {"quantity": quantity, "reason_code": reason, **of_lot(lot)}
     _post("/v1/stock/moves", body, tenant, json)
     tell(f"{count(quantity, 'unit')} of {sku} at {node} went from {source} to {target}: {reason}.")
 
@@ -182,6 +185,8 @@ def record_count(
     counted: Annotated[int, typer.Argument(metavar="COUNTED", min=0, help="Units that are there.")],
     at: Annotated[str | None, typer.Option(help="When it was counted; else now.")] = None,
     id_: Annotated[str | None, typer.Option("--count", help="Its number: the same is booked once.")] = None,
+    unit: UnitOption = None,
+    lot: LotOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -195,11 +200,11 @@ def record_count(
         "count_id": id_ or str(uuid4()),
         "counted": counted,
         "counted_at": moment(at).isoformat() if at else _now(),
+        **(stating(unit) | of_lot(lot)),
     }
     data = _post("/v1/stock/counts", body, tenant, json)
-    said = (
-        f"{counted:,} of {sku} counted at {node}, {data['book']:,} on the books then: {data['variance']:+,}"
-    )
+    said = f"{worded(counted, unit, '')} of {sku} counted at {node}, "
+    said += f"{data['book']:,} on the books then: {data['variance']:+,}"
     waits = f"; it waits for a person: orderlog stock settle {sku} {body['count_id']} --approve"
     tell(f"{said}, {data['outcome']}{waits if data['outcome'] == 'held' else ''}.")
 

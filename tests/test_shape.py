@@ -29,7 +29,9 @@ EDGES = {
     "policy_api.py",
     "bundle_api.py",
     "basket_api.py",
+    "items_api.py",
     "book.py",
+    "lot_book.py",
 }
 """Modules of a service that may do I/O; every other one there is pure. The console, a read side, stores."""
 EDGE_FOLDERS = {"web", "pages"}

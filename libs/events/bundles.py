@@ -22,6 +22,7 @@ from libs.events.contract import (
     Value,
 )
 from libs.events.inventory import Units
+from libs.events.measure import LotId
 from libs.events.order import Destination, LineQuantity, Sealed, UnpackedLine
 from libs.events.policy import OrderPolicy
 
@@ -134,6 +135,8 @@ class KitMovement(Value):
     target: KitBucket
     quantity: Units
     position: Annotated[int, Field(strict=True, ge=1)]
+    lot: LotId | None = None
+    """None: neither kits nor their parts have lots."""
 
 
 class KitEvent(BundleEvent):

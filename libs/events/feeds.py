@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from libs.events.contract import Count, Name, NodeId, SkuCommand, SkuEvent, Value
+from libs.events.measure import Stated, UnitName
 from libs.events.supply import Movements, RulesCommand, RulesEvent
 
 FeedId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -98,6 +99,8 @@ class ReportStock(SkuCommand):
     """What is there; of a delta, what is more (+) or less (-)."""
     pack_size: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 1
     stated_at: AwareDatetime
+    unit: UnitName | None = None
+    """The SKU's unit that is a pack, instead of a `pack_size`."""
 
 
 class StockReported(SkuEvent):
@@ -118,6 +121,8 @@ class StockReported(SkuEvent):
     check_at: AwareDatetime | None = None
     """When the next feed of the SKU is too old."""
     movements: Movements
+    stated: Stated | None = None
+    """The quantity as it was stated, where that was in a unit."""
 
 
 class FeedStale(SkuEvent):

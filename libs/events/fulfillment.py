@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from libs.events.contract import Count, LineNumber, Name, NodeId, Note, OrderCommand, OrderEvent, Sku, Value
 from libs.events.intake import Outcome
-from libs.events.order import Destination, LineQuantity, Sealed, Unpacked
+from libs.events.order import Destination, LineQuantity, PickFrom, Sealed, Unpacked
 
 ShortReason = Literal["not_found", "damaged"]
 CarrierStatus = Literal["picked_up", "in_transit", "out_for_delivery", "exception", "delivered", "lost"]
@@ -98,6 +98,8 @@ class FulfillmentReleased(FulfillmentEvent):
     """Units of the order that wait for stock, where they were not named before."""
     bundles: Unpacked | None = None
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
+    picks: tuple[PickFrom, ...] | None = None
+    """The pick list's lots and bins, for SKUs that have some."""
 
 
 class PickConfirmed(FulfillmentEvent):

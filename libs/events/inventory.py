@@ -6,6 +6,7 @@ After every event: no bucket but a source is below zero, `reserved` is at most t
 `transfer` is zero over the nodes of a SKU.
 """
 
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
@@ -22,7 +23,8 @@ from libs.events.contract import (
     SkuEvent,
     Value,
 )
-from libs.events.order import Destination, LineQuantity, NodeLines, Sealed, Unpacked
+from libs.events.measure import LotId, Stated, UnitName
+from libs.events.order import Destination, LineQuantity, NodeLines, PickFrom, Sealed, Unpacked
 from libs.events.policy import OrderPolicy
 
 NETWORK = "*"
@@ -58,6 +60,8 @@ class Movement(Value):
     target: Bucket
     quantity: Units
     position: Annotated[int, Field(strict=True, ge=1)]
+    lot: LotId | None = None
+    """Whose units they are, where the SKU has lots."""
 
 
 class ReceiveStock(SkuCommand):
@@ -71,6 +75,11 @@ class ReceiveStock(SkuCommand):
     """The supplier's or the warehouse's document."""
     effective_at: AwareDatetime | None = None
     """When it was true, where that is not when it is told; never later than that."""
+    unit: UnitName | None = None
+    """What the quantity is stated in; None, base units."""
+    lot: LotId | None = None
+    """Where the SKU has lots: which one, and the last day on which it may be sold."""
+    expires_on: date | None = None
 
 
 class AdjustStock(SkuCommand):
@@ -84,6 +93,10 @@ class AdjustStock(SkuCommand):
     reference: Name | None = None
     effective_at: AwareDatetime | None = None
     """When it was true, where that is not when it is told; never later than that."""
+    unit: UnitName | None = None
+    """What the quantity is stated in; None, base units."""
+    lot: LotId | None = None
+    """Which one, where the SKU has lots."""
 
 
 class StockReceived(SkuEvent):
@@ -97,6 +110,8 @@ class StockReceived(SkuEvent):
     movements: tuple[Movement, ...]
     effective_at: AwareDatetime | None = None
     """When it was true, where that is not when it is told; never later than that."""
+    stated: Stated | None = None
+    """The quantity as it was stated, where that was in a unit."""
 
 
 class StockAdjusted(SkuEvent):
@@ -111,6 +126,8 @@ class StockAdjusted(SkuEvent):
     movements: tuple[Movement, ...]
     effective_at: AwareDatetime | None = None
     """When it was true, where that is not when it is told; never later than that."""
+    stated: Stated | None = None
+    """The quantity as it was stated, where that was in a unit."""
 
 
 class Claim(Value):
@@ -241,6 +258,8 @@ class StockAllocated(OrderEvent):
     """Units of the order that still wait for stock: work on them comes with a later round."""
     bundles: Unpacked | None = None
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
+    picks: tuple[PickFrom, ...] | None = None
+    """Of which lots and bins, for SKUs that have some."""
     movements: tuple[Movement, ...]
 
 

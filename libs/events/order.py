@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from libs.events.contract import AmountMinor, Country, LineNumber, Name, Quantity, Sku, Value
+from libs.events.measure import Bin, LotId
 
 
 class Sealed(Value):
@@ -101,6 +102,16 @@ class NodeLines(Value):
 
     node: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")]
     lines: tuple[LineQuantity, ...]
+
+
+class PickFrom(Value):
+    """Where so many units of a SKU are picked at a node, as far as it is known."""
+
+    node: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")]
+    sku: Sku
+    quantity: Annotated[int, Field(strict=True, ge=1)]
+    lot: LotId | None = None
+    bin: Bin | None = None
 
 
 class Reason(Value):

@@ -1,8 +1,25 @@
-"""All contracts of inventory with the world outside: supply, counts and feeds."""
+"""All contracts of inventory with the world outside: supply, counts, feeds, and what a SKU is."""
 
+from libs.events.conditions import CONDITION_COMMANDS, CONDITION_EVENTS
 from libs.events.feeds import FEED_COMMANDS, FEED_EVENTS
+from libs.events.items import ITEM_COMMANDS, ITEM_EVENTS
+from libs.events.lots import LOT_COMMANDS, LOT_EVENTS
 from libs.events.stocktaking import STOCKTAKING_COMMANDS, STOCKTAKING_EVENTS
 from libs.events.supply import SUPPLY_COMMANDS, SUPPLY_EVENTS
 
-OUTSIDE_COMMANDS = (*SUPPLY_COMMANDS, *STOCKTAKING_COMMANDS, *FEED_COMMANDS)
-OUTSIDE_EVENTS = (*SUPPLY_EVENTS, *STOCKTAKING_EVENTS, *FEED_EVENTS)
+OUTSIDE_COMMANDS = (
+    *SUPPLY_COMMANDS,
+    *CONDITION_COMMANDS,
+    *STOCKTAKING_COMMANDS,
+    *FEED_COMMANDS,
+    *ITEM_COMMANDS,
+    *LOT_COMMANDS,
+)
+OUTSIDE_EVENTS = (
+    *SUPPLY_EVENTS,
+    *CONDITION_EVENTS,
+    *STOCKTAKING_EVENTS,
+    *FEED_EVENTS,
+    *ITEM_EVENTS,
+    *LOT_EVENTS,
+)

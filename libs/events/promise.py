@@ -49,6 +49,7 @@ class HoldMovement(Value):
     target: SoftBucket
     quantity: Units
     position: Place
+    lot: ClassVar[None] = None
 
 
 class PromiseCommand(Command):

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from libs.events.contract import Count, Name, NodeId, Note, Quantity, SkuCommand, SkuEvent
+from libs.events.measure import LotId, Stated, UnitName
 from libs.events.supply import Movements
 
 Variance = Annotated[int, Field(strict=True, ge=-(10**9), le=10**9)]
@@ -28,6 +29,10 @@ class RecordCount(SkuCommand):
     book: Count
     position: Annotated[int, Field(strict=True, ge=0)]
     reason_code: Name = "count"
+    unit: UnitName | None = None
+    """What `counted` is stated in; None, base units."""
+    lot: LotId | None = None
+    """Where the SKU has lots: whose units those are that were found more."""
 
 
 DifferenceSource = Literal["count", "snapshot"]
@@ -88,6 +93,8 @@ class CountRecorded(SkuEvent):
     up_to: Annotated[int, Field(ge=0)]
     """The SKU's position that it stands behind: picks in vain before it are answered."""
     movements: Movements
+    stated: Stated | None = None
+    """The quantity as it was stated, where that was in a unit."""
 
 
 class AdjustmentProposed(SkuEvent):

@@ -5,6 +5,7 @@ Everything is told of one SKU, in the SKU's stream, so that its facts are decide
 `effective_at` is when a thing happened, where that is not when it was told.
 """
 
+from datetime import date
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
@@ -23,6 +24,7 @@ from libs.events.contract import (
     Value,
 )
 from libs.events.inventory import Units
+from libs.events.measure import LotId, Stated, UnitName
 
 RULES_STREAM = "supply.rules"
 """Stream of a tenant's rules for what comes from outside."""
@@ -54,6 +56,8 @@ class SupplyMovement(Value):
     target: SupplyBucket
     quantity: Units
     position: Annotated[int, Field(strict=True, ge=1)]
+    lot: LotId | None = None
+    """Whose units they are, where the SKU has lots."""
 
 
 Movements = tuple[SupplyMovement, ...]
@@ -133,6 +137,8 @@ class ExpectSupply(SkuCommand):
     """Of two statements the later one counts, whichever arrives first."""
     document: SupplyDocument = "purchase_order"
     supplier: Name | None = None
+    unit: UnitName | None = None
+    """What the quantity is stated in; None, base units."""
 
 
 class CancelSupply(SkuCommand):
@@ -157,6 +163,11 @@ class ReceiveSupply(SkuCommand):
     final: bool = False
     """Nothing more is to come: what lacks is short."""
     effective_at: AwareDatetime | None = None
+    unit: UnitName | None = None
+    """What the quantity is stated in; None, base units."""
+    lot: LotId | None = None
+    """Where the SKU has lots: which one, and the last day on which it may be sold."""
+    expires_on: date | None = None
 
 
 class SupplyExpected(SkuEvent):
@@ -173,6 +184,8 @@ class SupplyExpected(SkuEvent):
     document: SupplyDocument
     supplier: Name | None = None
     movements: Movements
+    stated: Stated | None = None
+    """The quantity as it was stated, where that was in a unit."""
 
 
 ReceiptOutcome = Literal[
@@ -203,6 +216,8 @@ class SupplyReceived(SkuEvent):
     """Units that are still to come."""
     effective_at: AwareDatetime | None = None
     movements: Movements
+    stated: Stated | None = None
+    """The quantity as it was stated, where that was in a unit."""
 
 
 class SupplyCancelled(SkuEvent):
@@ -332,41 +347,6 @@ class TransferClosed(SkuEvent):
     movements: Movements
 
 
-# Quarantine and damage -------------------------------------------------------------------------------------
-
-Condition = Literal["on_hand", "quarantine", "damaged", "scrapped"]
-"""In which state units of a node are."""
-
-
-class MoveStock(SkuCommand):
-    """Units of a node are in another state: quarantined, released, broken, mended, scrapped."""
-
-    TYPE: ClassVar[str] = "oms.inventory.move_stock"
-
-    node: NodeId
-    source: Condition
-    target: Condition
-    quantity: Quantity
-    reason_code: Name
-    reference: Name | None = None
-    effective_at: AwareDatetime | None = None
-
-
-class StockMoved(SkuEvent):
-    """Units of a node are in another state."""
-
-    TYPE: ClassVar[str] = "oms.inventory.stock_moved"
-
-    node: NodeId
-    source: Condition
-    target: Condition
-    quantity: Quantity
-    reason_code: Name
-    reference: Name | None = None
-    effective_at: AwareDatetime | None = None
-    movements: Movements
-
-
 SUPPLY_COMMANDS = (
     DefineSupplyRules,
     ExpectSupply,
@@ -375,7 +355,6 @@ SUPPLY_COMMANDS = (
     DispatchTransfer,
     ReceiveTransfer,
     CloseTransfer,
-    MoveStock,
 )
 SUPPLY_EVENTS = (
     SupplyRulesDefined,
@@ -387,5 +366,4 @@ SUPPLY_EVENTS = (
     TransferReceived,
     TransferOverdue,
     TransferClosed,
-    StockMoved,
 )

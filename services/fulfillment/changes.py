@@ -20,7 +20,7 @@ from libs.events.changes import (
 )
 from libs.events.contract import Event
 from libs.events.inventory import StockAllocated
-from libs.events.order import Destination, LineQuantity, NodeLines, Sealed, Unpacked
+from libs.events.order import Destination, LineQuantity, NodeLines, PickFrom, Sealed, Unpacked
 from libs.events.record import record
 from services.fulfillment.accounts import Accounts, both, less, merged, place
 from services.fulfillment.work import Work
@@ -49,6 +49,7 @@ class Withheld:
     contact: Sealed | None = None
     later: tuple[LineQuantity, ...] | None = None
     bundles: Unpacked | None = None
+    picks: tuple[PickFrom, ...] | None = None
 
 
 @record
@@ -124,6 +125,7 @@ def withheld(allocated: StockAllocated) -> Withheld:
         allocated.contact,
         allocated.later,
         allocated.bundles,
+        allocated.picks,
     )
 
 

@@ -44,6 +44,7 @@ from services.fulfillment.accounts import (
     resolved,
 )
 from services.fulfillment.changes import Withheld
+from services.fulfillment.picks import picks_of
 from services.fulfillment.state import State, evolve, held, withheld
 from services.fulfillment.work import STOPPABLE, NodeReport, refuse, report, scanned
 
@@ -137,6 +138,7 @@ def _release(state: State, body: StockAllocated | Withheld) -> list[Event]:
                 destination=body.destination,
                 contact=body.contact,
                 bundles=body.bundles,
+                picks=picks_of(body.picks, node.node, lines),
             )
         )
     if first and body.later and events:

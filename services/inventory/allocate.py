@@ -6,11 +6,15 @@ through the contra bucket `transfer`: from `issued` to `transfer` at the shippin
 zero, and `transfer` is zero over the nodes of a SKU after each event.
 """
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.inventory import (
     NETWORK,
     AllocationFailed,
     Bucket,
+    Movement,
     Shortage,
     StockAllocated,
     StockIssued,
@@ -18,7 +22,7 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
-from libs.events.order import LineQuantity
+from libs.events.order import LineQuantity, PickFrom
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
 from services.inventory.order import ByNode, OrderPart, minus, plus, units
@@ -27,9 +31,10 @@ from services.inventory.waiting import waited
 
 
 def allocate(
-    order_id: str, order: OrderPart, skus: Skus, plan: OrderRouted
+    order_id: str, order: OrderPart, skus: Skus, plan: OrderRouted, at: datetime
 ) -> StockAllocated | AllocationFailed:
-    """All of the plan, or nothing of it: another order may have been first at a node since it was made.
+    """All of the plan, or nothing of it: another order may have been first at a node since it was made, or
+    units of a lot are sold no more.
 
     The order's promises must be complete and the plan of the current round.
     """
@@ -41,7 +46,8 @@ def allocate(
     wanted = units(order.asked)
     short: list[Shortage] = []
     for (node, sku), quantity in by_node.items():
-        there = skus[sku].on_hand.get(node, 0)
+        lots = skus[sku].lots
+        there = skus[sku].on_hand.get(node, 0) if lots is None else lots.sellable(node, at)
         if quantity > there:
             short.append(Shortage(sku=sku, quantity=quantity - there, node=node))
     if short:
@@ -55,11 +61,12 @@ def allocate(
             later=order.later or None,
             bundles=order.bundles,
         )
-    posting = Posting(skus)
+    posting = Posting(skus, order.lots or {}, at)
     for sku, quantity in wanted.items():
         posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
     for (node, sku), quantity in by_node.items():
         posting.post(sku, node, "on_hand", "allocated", quantity)
+    moved = posting.movements()
     return StockAllocated(
         order_id=order_id,
         round=plan.round,
@@ -68,7 +75,8 @@ def allocate(
         contact=order.contact,
         later=order.later or None,
         bundles=order.bundles,
-        movements=posting.movements(),
+        picks=_picks(skus, moved),
+        movements=moved,
     )
 
 
@@ -79,7 +87,7 @@ def release(order_id: str, order: OrderPart, skus: Skus, cancelled: FulfillmentC
     if cancelled.cause == "unroutable":
         given_up, freed = among(order.pending, cancelled.lines), ByNode()
     still_wanted = units(minus(order.pending, given_up))
-    posting = Posting(skus)
+    posting = Posting(skus, order.lots or {})
     for sku in units(given_up):
         claim = skus[sku].claims.get(order_id)
         held = 0 if claim is None else claim.held
@@ -99,7 +107,7 @@ def release(order_id: str, order: OrderPart, skus: Skus, cancelled: FulfillmentC
 
 def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched) -> StockIssued:
     """The shipment's units left the building. Fulfillment ships only what was allocated to the node."""
-    posting = Posting(skus)
+    posting = Posting(skus, order.lots or {})
     for sku, quantity in units(dispatched.lines).items():
         must_hold(order, dispatched.order_id, dispatched.node, sku, quantity)
         posting.post(sku, dispatched.node, "allocated", "issued", quantity)
@@ -110,7 +118,7 @@ def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched) -> Stock
 
 def write_short(order: OrderPart, skus: Skus, shorted: PickShorted) -> StockShorted:
     """The node does not have these units after all: they are no stock any more, and pending again."""
-    posting = Posting(skus)
+    posting = Posting(skus, order.lots or {})
     lines = tuple(LineQuantity(line=x.line, sku=x.sku, quantity=x.quantity) for x in shorted.lines)
     for sku, quantity in units(lines).items():
         must_hold(order, shorted.order_id, shorted.node, sku, quantity)
@@ -139,7 +147,7 @@ def covers(order: OrderPart, received: ReturnReceived) -> bool:
 
 def take_back(order: OrderPart, skus: Skus, received: ReturnReceived) -> StockReturned:
     """Put returned units on hand at the node that received them, or scrap them there."""
-    posting = Posting(skus)
+    posting = Posting(skus, order.lots or {})
     issued = {node: dict(quantities) for node, quantities in order.issued.items()}
     nodes = sorted(issued, key=lambda node: (node != received.node, node))
     for unit in received.units:
@@ -158,6 +166,19 @@ def take_back(order: OrderPart, skus: Skus, received: ReturnReceived) -> StockRe
                 posting.post(unit.sku, received.node, "transfer", target, quantity)
         assert not left, f"{received.order_id}: {left} units of {unit.sku} came back that never left"
     return StockReturned(order_id=received.order_id, rma_id=received.rma_id, movements=posting.movements())
+
+
+def _picks(skus: Skus, moves: Iterable[Movement]) -> tuple[PickFrom, ...] | None:
+    """Of which lots and bins the units are picked; None where no SKU has any."""
+    found: list[PickFrom] = []
+    for move in moves:
+        bins = skus[move.sku].bins
+        if move.target == "allocated" and (move.lot is not None or bins is not None):
+            place = None if bins is None else bins.get(move.node)
+            if move.lot is not None or place is not None:
+                at = {"node": move.node, "sku": move.sku, "quantity": move.quantity}
+                found.append(PickFrom.model_validate({**at, "lot": move.lot, "bin": place}))
+    return tuple(found) or None
 
 
 def _plan(plan: OrderRouted) -> tuple[dict[tuple[str, str], int], dict[tuple[int, str], int]]:

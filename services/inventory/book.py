@@ -58,6 +58,7 @@ _DEMAND = """
         (SELECT json_object_agg(day, units) FROM gone WHERE (gone.sku, gone.node) = (b.sku, b.node)) AS gone
     FROM balance AS b JOIN chosen USING (sku)
     WHERE tenant = $1 AND node <> '*' GROUP BY sku, node ORDER BY sku, node"""
+_BINS = "SELECT part->>'bins' FROM part WHERE key = $1"
 _PART = "SELECT part FROM part WHERE key = $1"
 _DOCUMENTS = ("shipment_id", "transfer_id", "supply_id", "count_id", "rma_id", "reference", "order_id")
 
@@ -162,6 +163,7 @@ async def differences(connection: Connection, tenant: str, after: str, limit: in
 async def documents(connection: Connection, tenant: str, sku: str) -> dict[str, Any]:
     """What is to come of a SKU, what of it is not on hand, and what feeds told."""
     part = await connection.fetchval(_PART, f"{tenant}/supply/{sku}")
+    bins = await connection.fetchval(_BINS, f"{tenant}/sku/{sku}")
     known: dict[str, Any] = orjson.loads(part) if part else {}
     return {
         "sku": sku,
@@ -170,6 +172,8 @@ async def documents(connection: Connection, tenant: str, sku: str) -> dict[str, 
         "transfers": _open(known.get("transfers", {}).items(), "transfer_id"),
         "feeds": known.get("feeds", {}),
         "counted": known.get("counted", {}),
+        "units_of_measure": known.get("units_of_measure"),
+        "bins": orjson.loads(bins) if bins else {},
     }
 
 

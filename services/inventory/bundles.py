@@ -194,7 +194,9 @@ def in_parts(wanted: Mapping[str, int], skus: Skus) -> dict[str, int]:
 
 def _made_of(part: SkuPart, recipe: Recipe | None) -> SkuPart:
     sums = (part.position, part.on_hand, part.allocated, part.reserved, part.wanted)
-    return SkuPart(*sums, part.claims, part.terms, part.turns, recipe, part.supplied)
+    return SkuPart(
+        *sums, part.claims, part.terms, part.turns, recipe, part.supplied, lots=part.lots, bins=part.bins
+    )
 
 
 def _wrong_parts(desk: Desk, body: DefineBundle) -> list[Event]:

@@ -1,8 +1,10 @@
 """Units of a node that are put into quarantine or found broken, released, mended or scrapped."""
 
+from libs.events.conditions import Condition, MoveStock, StockMoved
 from libs.events.contract import Event
-from libs.events.supply import Condition, MoveStock, StockMoved
 from services.inventory.desk import Desk, SupplyPosting, not_yet, served, spared, unknown
+from services.inventory.lot_control import mismoved
+from services.inventory.lots import NO_LOT
 
 WAYS: dict[Condition, frozenset[Condition]] = {
     "on_hand": frozenset({"quarantine", "damaged"}),
@@ -34,9 +36,11 @@ def move(desk: Desk, command: MoveStock) -> list[Event]:
             f"{command.quantity} units of {sku} cannot leave {source} at {node}: {there} are there{without}.",
             f"Move at most {there}.",
         )
+    if refusal := mismoved(desk, command):
+        return refusal
     broken, spare = spared(desk, command.quantity) if shelf else ([], desk)
     posting = SupplyPosting(spare)
-    posting.move(node, source, target, command.quantity)
+    posting.move(node, source, target, command.quantity, command.lot or NO_LOT)
     moved = StockMoved(
         sku=sku,
         node=node,

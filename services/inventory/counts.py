@@ -18,17 +18,24 @@ from libs.events.stocktaking import (
     SuspectStock,
 )
 from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served, spared, too_many, unknown
+from services.inventory.lot_control import counted as found_in_lot
+from services.inventory.lot_control import without_lots
 
 
 def record_count(desk: Desk, command: RecordCount) -> list[Event]:
     """Book what a count found, or hold it for a person."""
     node, variance = command.node, command.counted - command.book
-    refusal = unknown(desk, node) or _not_to_count(desk, command) or too_many(desk, variance)
+    refusal = (
+        unknown(desk, node)
+        or _not_to_count(desk, command)
+        or too_many(desk, variance)
+        or found_in_lot(desk, command, variance)
+    )
     if refusal:
         return refusal
     most = desk.rules.rules.count_approval_units
     held = most is not None and abs(variance) > most
-    broken, spare, posting, short = _booked(desk, node, 0 if held else variance, not held)
+    broken, spare, posting, short = _booked(desk, node, 0 if held else variance, not held, command.lot)
     counted = CountRecorded(
         sku=desk.sku,
         count_id=command.count_id,
@@ -84,7 +91,14 @@ def settle(desk: Desk, command: SettleDifference) -> list[Event]:
             "List what waits: `orderlog stock differences`.",
         )
     variance = found.variance if command.approve else 0
-    if refusal := too_many(desk, variance):
+    refusal = too_many(desk, variance)
+    if variance > 0:
+        refusal = refusal or without_lots(
+            desk,
+            f"the difference {id_}",
+            "Book the units to their lot: `orderlog stock adjust`, and reject the difference.",
+        )
+    if refusal:
         return refusal
     broken, spare, posting, short = _booked(desk, found.node, variance, found.source == "count")
     settled_ = DifferenceSettled(
@@ -151,7 +165,7 @@ def doubt(desk: Desk, command: SuspectStock) -> list[Event]:
 
 
 def _booked(
-    desk: Desk, node: str, variance: int, looked: bool
+    desk: Desk, node: str, variance: int, looked: bool, lot: str | None = None
 ) -> tuple[list[Event], Desk, SupplyPosting, int]:
     """What a variance moves at a node, once what is suspect is back when somebody `looked`: the promises that
     break, the desk after that, the movements, and the units that lack and are allocated."""
@@ -161,7 +175,7 @@ def _booked(
     broken, spare = spared(desk, gone - doubted)
     posting = SupplyPosting(spare)
     posting.move(node, "suspect", "on_hand", doubted)
-    posting.move(node, "adjustment", "on_hand", max(0, variance))
+    posting.move(node, "adjustment", "on_hand", max(0, variance), lot)
     posting.move(node, "on_hand", "written_off", gone)
     return broken, spare, posting, max(0, -variance) - gone
 

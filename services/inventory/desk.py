@@ -5,16 +5,19 @@ units; one that puts units there serves who waits.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.record import record
+from libs.events.lots import LotExpired, LotQuarantined
+from libs.events.record import changed, record
 from libs.events.refusal import CommandRefused
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory.giving import peg, take_back_promises
+from services.inventory.lot_states import evolve_lots
+from services.inventory.lots import Lots, LotState
 from services.inventory.refuse import refused
 from services.inventory.rules import RulesPart
 from services.inventory.stock import MOST_UNITS, Posting, SkuPart, moved
@@ -46,9 +49,11 @@ class SupplyPosting(Posting):
         super().__init__({desk.sku: desk.stock})
         self._sku = desk.sku
 
-    def move(self, node: str, source: SupplyBucket, target: SupplyBucket, quantity: int) -> None:
-        """Take `quantity` units from `source` to `target`; none is no movement."""
-        self.post(self._sku, node, source, target, quantity)
+    def move(
+        self, node: str, source: SupplyBucket, target: SupplyBucket, quantity: int, lot: str | None = None
+    ) -> None:
+        """Take `quantity` units from `source` to `target`, of a lot if one is named; none is no movement."""
+        self.post(self._sku, node, source, target, quantity, lot)
 
     def booked(self) -> tuple[SupplyMovement, ...]:
         """What was posted, validated."""
@@ -62,18 +67,67 @@ def after(desk: Desk, event: Event) -> Desk:
         desk.heard,
         desk.at,
         desk.sku,
-        moved(desk.stock, movements),
+        evolve_lots(moved(desk.stock, movements), event),
         evolve_supply(desk.supply, desk.sku, event),
         desk.rules,
     )
 
 
 def served(desk: Desk, *events: Event) -> list[Event]:
-    """These events, and who waits is given what they free."""
-    stock = desk.stock
+    """These events, and who waits is given what they free, without units of lots that are sold no more."""
     for event in events:
-        stock = moved(stock, getattr(event, "movements", ()))
-    return [*events, *peg(desk.sku, stock)]
+        desk = after(desk, event)
+    stopped = list[Event]()
+    if desk.stock.lots is not None:
+        stopped, desk = _unsellable(desk, desk.stock.lots)
+    return [*events, *stopped, *peg(desk.sku, desk.stock)]
+
+
+def quarantine(
+    desk: Desk, lot: str, state: Literal["expired", "quarantined"], reason: str = ""
+) -> tuple[list[Event], Desk]:
+    """Take what is on hand of a lot off the shelf, for good or until it is released; the desk after that."""
+    lots = desk.stock.lots
+    assert lots is not None, f"{desk.sku} has no lots"
+    there = lots.nodes("on_hand", lot)
+    broken, desk = spared(desk, sum(units for _, units in there))
+    posting = SupplyPosting(desk)
+    for node, units in there:
+        posting.move(node, "on_hand", "quarantine", units, lot)
+    said: dict[str, Any] = {
+        "sku": desk.sku,
+        "lot": lot,
+        "up_to": desk.stock.position,
+        "allocated": sum(units for _, units in lots.nodes("allocated", lot)),
+        "check_at": check_lots_at(lots, lot, good=False),
+        "movements": posting.booked(),
+    }
+    event: Event
+    if state == "expired":
+        event = LotExpired.model_validate({**said, "expires_on": lots.named[lot].expires_on})
+    else:
+        event = LotQuarantined.model_validate({**said, "reason": reason})
+    return [*broken, event], after(desk, event)
+
+
+def check_lots_at(lots: Lots, lot: str, *, good: bool) -> datetime | None:
+    """When to look at the lots again, once this one is good, or is not."""
+    state: LotState = "good" if good else "expired"
+    named = {**lots.named, lot: changed(lots.named[lot], state=state)}
+    return Lots(lots.days_min, named).next_check()
+
+
+def _unsellable(desk: Desk, lots: Lots) -> tuple[list[Event], Desk]:
+    """Take what may not be sold off the shelf: lots whose time is up, and what came back of one that is
+    stopped."""
+    events = list[Event]()
+    for lot, one in lots.named.items():
+        due = one.state == "good" and lots.leaves_at(lot) <= desk.at
+        back = one.state != "good" and lots.nodes("on_hand", lot)
+        if due or back:
+            more, desk = quarantine(desk, lot, "quarantined" if one.state == "quarantined" else "expired")
+            events += more
+    return events, desk
 
 
 def spared(desk: Desk, units: int) -> tuple[list[Event], Desk]:
@@ -87,9 +141,8 @@ def spared(desk: Desk, units: int) -> tuple[list[Event], Desk]:
 
 def unknown(desk: Desk, *nodes: str) -> list[Event]:
     """A refusal when the rules know a node or the SKU not; nothing when they do."""
-    for node in nodes:
-        if refusal := desk.rules.unknown_node(desk.heard, node):
-            return [refusal]
+    if refused_ := unknown_nodes(desk, *nodes):
+        return refused_
     recipe = desk.stock.recipe
     if recipe is not None and recipe.unpacked:
         return desk.refuse(
@@ -99,6 +152,14 @@ def unknown(desk: Desk, *nodes: str) -> list[Event]:
         )
     if refusal := desk.rules.unknown_sku(desk.heard, desk.sku, desk.stock.position):
         return [refusal]
+    return []
+
+
+def unknown_nodes(desk: Desk, *nodes: str) -> list[Event]:
+    """A refusal when the rules know a node not."""
+    for node in nodes:
+        if refusal := desk.rules.unknown_node(desk.heard, node):
+            return [refusal]
     return []
 
 

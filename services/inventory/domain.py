@@ -259,7 +259,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case OrderAccepted():
             return _accept(state, body, at)
         case OrderRouted():
-            return progress.route(state.order, state.skus, body)
+            return progress.route(state.order, state.skus, body, at)
         case ReceiveStock():
             return shelf.take_in(_desk(state, heard, at), body)
         case AdjustStock():

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from libs.events.contract import Event
 from libs.events.feeds import Feed, FeedStale, ReportStock, StockReported
 from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served, spared, too_many, unknown
+from services.inventory.lot_control import without_lots
+from services.inventory.measure import stated_by, told_units
 from services.inventory.rules import FeedRun, unknown_feed
 from services.inventory.supplies import Told
 
@@ -21,15 +23,18 @@ def report(desk: Desk, command: ReportStock) -> list[Event]:
     if run is None:
         return [unknown_feed(desk.heard, command.feed)]
     feed, last = run.definition, desk.supply.feeds.get(command.feed)
+    told = told_units(desk, command)
+    if not isinstance(told, int):
+        return told
     refusal = (
         unknown(desk, feed.node)
+        or without_lots(desk, f"feed {command.feed}", "Receive the units with their lots.")
         or not_yet(desk, command.stated_at)
         or _not_of_run(desk, run, command)
-        or _unfit(desk, last, command)
+        or _unfit(desk, last, command, told)
     )
     if refusal:
         return refusal
-    told = command.packs * command.pack_size
     if command.mode == "delta":
         assert last is not None, "a delta without what it is of was let through"
         told += last.units
@@ -64,6 +69,7 @@ def report(desk: Desk, command: ReportStock) -> list[Event]:
         stale_at=stale_at,
         check_at=_check_at(desk, command.feed, stale_at),
         movements=posting.booked(),
+        stated=stated_by(desk, command),
     )
     return [*broken, *served(spare, reported)]
 
@@ -129,7 +135,7 @@ def _not_of_run(desk: Desk, run: FeedRun, command: ReportStock) -> list[Event]:
     return []
 
 
-def _unfit(desk: Desk, last: Told | None, command: ReportStock) -> list[Event]:
+def _unfit(desk: Desk, last: Told | None, command: ReportStock, told: int) -> list[Event]:
     """A refusal of a row that comes twice, too late, or without what it is a difference to."""
     if last is None:
         if command.mode == "full":
@@ -141,7 +147,6 @@ def _unfit(desk: Desk, last: Told | None, command: ReportStock) -> list[Event]:
         )
     if command.stated_at > last.stated_at:
         return []
-    told = command.packs * command.pack_size
     if command.stated_at == last.stated_at and command.mode == "full" and told == last.units:
         return desk.refuse(
             "already_reported",

@@ -32,7 +32,7 @@ def release_lines(order: OrderPart, skus: Skus, fewer: Fewer) -> LinesReleased |
         at_nodes = tuple(NodeLines(node=work.node, lines=work.lines) for work in fewer.work)
         given_up = among(order.pending, in_parts(order.bundles, _without(fewer.lines, at_nodes)))
     still_wanted = units(minus(order.pending, given_up))
-    posting = Posting(skus)
+    posting = Posting(skus, order.lots or {})
     for sku in units(given_up):
         held = skus[sku].claims.get(fewer.order_id, NO_CLAIM).held
         posting.post(sku, NETWORK, "reserved", "unreserved", max(0, held - still_wanted.get(sku, 0)))

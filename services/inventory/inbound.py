@@ -89,10 +89,10 @@ def receive(desk: Desk, command: ReceiveSupply) -> list[Event]:
     short = left if command.final else 0
     over = arrived - good - broken if known and known.quantity else 0
     posting = SupplyPosting(desk)
-    posting.move(command.node, "inbound", "on_hand", good)
-    posting.move(command.node, "inbound", "damaged", broken)
-    posting.move(command.node, "supplier", "on_hand", command.quantity - good)
-    posting.move(command.node, "supplier", "damaged", command.damaged - broken)
+    posting.move(command.node, "inbound", "on_hand", good, command.lot)
+    posting.move(command.node, "inbound", "damaged", broken, command.lot)
+    posting.move(command.node, "supplier", "on_hand", command.quantity - good, command.lot)
+    posting.move(command.node, "supplier", "damaged", command.damaged - broken, command.lot)
     posting.move(command.node, "inbound", "supplier", short)
     outcome: ReceiptOutcome = "partial"
     if known is None or not known.quantity:

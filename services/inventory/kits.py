@@ -56,6 +56,8 @@ def assemble(desk: Desk, skus: Skus, command: AssembleKit) -> list[Event]:
         return refusal
     if recipe is None or not recipe.assembled:
         return _no_kit(desk)
+    if refusal := _of_lots(desk, recipe, skus):
+        return refusal
     lacking = [
         f"{sku}: {each * quantity} needed, {there} on hand there and promised to nobody"
         for sku, each in recipe.parts.items()
@@ -89,6 +91,8 @@ def take_apart(desk: Desk, skus: Skus, command: TakeKitApart) -> list[Event]:
         return refusal
     if recipe is None or not recipe.assembled:
         return _no_kit(desk)
+    if refusal := _of_lots(desk, recipe, skus):
+        return refusal
     there = _usable(desk.stock, node)
     if quantity > there:
         return desk.refuse(
@@ -130,6 +134,19 @@ def _no_kit(desk: Desk) -> list[Event]:
         "no_kit",
         f"{desk.sku} {what}, so it is neither put together nor taken apart.",
         "Define its parts, kept assembled: PUT /v1/bundles/SKU.",
+    )
+
+
+def _of_lots(desk: Desk, recipe: Recipe, skus: Skus) -> list[Event]:
+    """A refusal where units would have to come from a lot, or go into one, that nobody names."""
+    parts = [sku for sku in recipe.parts if skus.get(sku, EMPTY_SKU).lots is not None]
+    named = [desk.sku, *parts] if desk.stock.lots is not None else parts
+    if not named:
+        return []
+    return desk.refuse(
+        "kit_of_lots",
+        f"{desk.sku} is neither put together nor taken apart: kept by lots: {', '.join(named)}.",
+        "Keep kits and their parts without lots: give the goods a SKU of their own that has none.",
     )
 
 

@@ -1,7 +1,7 @@
 """The ledger's tables as plain data: which rows and which sums an event of inventory leaves in them.
 
 For the runtime, which writes them in the transaction that writes the log, and knows neither stock nor nodes.
-The tables themselves are in migrations/0001.ledger.sql and 0002.two-times.sql.
+The tables themselves are in migrations/0001.ledger.sql, 0002.two-times.sql and 0090.lots.sql.
 """
 
 from collections.abc import Iterator
@@ -52,11 +52,13 @@ ROW_TABLES: dict[str, tuple[str, ...]] = {
         "at",
     ),
     "ledger_stated": ("tenant", "sku", "position", "effective_at"),
+    "ledger_lot": ("tenant", "sku", "position", "lot"),
 }
 """Append-only tables and their columns, in the order of a row's values."""
 SUM_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "balance": (("tenant", "sku", "node", "bucket"), ("quantity",)),
     "promise": (("tenant", "sku"), ("on_hand", "reserved")),
+    "lot_balance": (("tenant", "sku", "lot", "node", "bucket"), ("quantity",)),
 }
 """Tables of sums: key columns, then the columns that are added to."""
 
@@ -124,6 +126,7 @@ def ledger_rows(envelope: Envelope[Event]) -> list[tuple[str, tuple[object, ...]
     event says that: else it is true from when it is known."""
     tenant, id_, lane = envelope.tenant, envelope.id, envelope.lane
     sequence, at = envelope.sequence, envelope.at
+    moves = movements(envelope.body)
     rows: list[tuple[str, tuple[object, ...]]] = [
         (
             "ledger",
@@ -141,11 +144,14 @@ def ledger_rows(envelope: Envelope[Event]) -> list[tuple[str, tuple[object, ...]
                 at,
             ),
         )
-        for move in movements(envelope.body)
+        for move in moves
+    ]
+    lots = [
+        ("ledger_lot", (tenant, move.sku, move.position, move.lot)) for move in moves if move.lot is not None
     ]
     if (effective := stated(envelope.body)) is not None:
         rows += [("ledger_stated", (*values[:3], effective)) for _, values in rows]
-    return rows
+    return rows + lots
 
 
 def stated(event: Event) -> datetime | None:
@@ -174,6 +180,10 @@ def add_balances(envelope: Envelope[Event], sums: Sums) -> None:
             balance[key] = [quantity]
         else:
             found[0] += quantity
+        if move.lot is not None:
+            by_lot = sums.setdefault("lot_balance", {})
+            for bucket, delta in ((source, -quantity), (target, quantity)):
+                by_lot.setdefault((tenant, sku, move.lot, node, bucket), [0])[0] += delta
         if source in PROMISED or target in PROMISED:
             found = promise.setdefault((tenant, sku), [0, 0])
             if source in PROMISED:

@@ -30,6 +30,7 @@ from libs.events.order import Destination, LineQuantity, Sealed, Unpacked, in_pa
 from libs.events.policy import BackorderLapsed, OrderPolicy
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
+from services.inventory.lots import LotUnits, lots_of_order
 from services.inventory.stock import added
 
 Status = Literal[
@@ -91,11 +92,12 @@ class OrderPart:
     """Ordered lines that are fulfilled by the lines of their parts."""
     promise_id: str | None = None
     """A held promise that it names, until something is promised to it: only of an order with bundles."""
-
     cut: tuple[LineQuantity, ...] = ()
     """Cancelled before the order was heard of."""
     dated: datetime | None = None
     """Until when it was last told that it has to wait."""
+    lots: LotUnits | None = None
+    """Units that it has, and was sent, of SKUs that have lots: by bucket/node/SKU, then by lot."""
 
     @property
     def asked(self) -> tuple[LineQuantity, ...]:
@@ -180,6 +182,7 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 order,
                 pending=plus(order.pending, event.lines),
                 allocated=_after(order.allocated, "allocated", event.movements),
+                lots=lots_of_order(order.lots, event.movements),
                 shorted=(*order.shorted, event.fulfillment_order_id),
             )
         case StockIssued():
@@ -187,12 +190,14 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 order,
                 allocated=_after(order.allocated, "allocated", event.movements),
                 issued=_after(order.issued, "issued", event.movements),
+                lots=lots_of_order(order.lots, event.movements),
                 shipments=(*order.shipments, event.shipment_id),
             )
         case StockReturned():
             return replace(
                 order,
                 issued=_after(order.issued, "issued", event.movements),
+                lots=lots_of_order(order.lots, event.movements),
                 early_returns=order.early_returns[1:],
             )
 
@@ -238,6 +243,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         early_returns=order.early_returns,
         bundles=order.bundles,
         dated=order.dated,
+        lots=order.lots,
     )
 
 
@@ -260,6 +266,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         early_returns=order.early_returns,
         bundles=order.bundles,
         dated=order.dated,
+        lots=lots_of_order(order.lots, event.movements),
     )
 
 
@@ -277,6 +284,7 @@ def _released(order: OrderPart, event: StockReleased | LinesReleased) -> OrderPa
         pending=pending,
         later=(),
         allocated=_after(order.allocated, "allocated", event.movements),
+        lots=lots_of_order(order.lots, event.movements),
     )
 
 

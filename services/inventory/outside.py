@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import assert_never
+from typing import assert_never, cast
 
+from libs.events.conditions import MoveStock
 from libs.events.contract import Contract, Event
 from libs.events.dates import SupplyPegged
 from libs.events.feeds import FeedStale, ReportStock, StockReported
 from libs.events.fulfillment import PickShorted
 from libs.events.inventory import AdjustStock, ReceiveStock, StockShorted
+from libs.events.items import DefineItem, ItemDefined, PlaceItem
+from libs.events.lots import LotDefined, LotExpired, LotQuarantined, LotReleased, QuarantineLot, ReleaseLot
 from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
@@ -17,7 +20,6 @@ from libs.events.supply import (
     CloseTransfer,
     DispatchTransfer,
     ExpectSupply,
-    MoveStock,
     ReceiveSupply,
     ReceiveTransfer,
     TransferClosed,
@@ -26,8 +28,9 @@ from libs.events.supply import (
     TransferReceived,
 )
 from libs.events.timer import Timer, TimerDue
-from services.inventory import conditions, counts, feeds, inbound, transfers
-from services.inventory.desk import Desk
+from services.inventory import conditions, counts, feeds, inbound, items, lot_control, transfers
+from services.inventory.desk import Desk, served
+from services.inventory.measure import measured
 from services.inventory.supplies import SUPPLY_STREAM
 
 Told = (
@@ -43,11 +46,15 @@ Told = (
     | SettleDifference
     | SuspectStock
     | ReportStock
+    | DefineItem
+    | PlaceItem
+    | QuarantineLot
+    | ReleaseLot
 )
-REMINDERS = frozenset({"transfers", "feeds", "picks"})
+REMINDERS = frozenset({"transfers", "feeds", "picks", "lots", "lots_back"})
 """Names of the timers that are decided here."""
 _ABOUT_SUPPLY: frozenset[type[Contract]] = frozenset({*OUTSIDE_COMMANDS, *OUTSIDE_EVENTS, SupplyPegged})
-_HELD_TO_RULES: frozenset[type[Contract]] = frozenset({ReceiveStock, AdjustStock})
+_HELD_TO_RULES = frozenset[type[Contract]]((ReceiveStock, AdjustStock))
 _CHECKED: dict[type[Event], str] = {
     TransferDispatched: "transfers",
     TransferReceived: "transfers",
@@ -55,6 +62,11 @@ _CHECKED: dict[type[Event], str] = {
     TransferClosed: "transfers",
     StockReported: "feeds",
     FeedStale: "feeds",
+    ItemDefined: "lots",
+    LotDefined: "lots",
+    LotExpired: "lots",
+    LotQuarantined: "lots",
+    LotReleased: "lots",
 }
 """Events that say when to look again, and the reminder that they ask for."""
 REMINDS: frozenset[type[Event]] = frozenset({*_CHECKED, StockShorted})
@@ -64,7 +76,11 @@ def streams(body: Contract) -> tuple[str, ...]:
     """What an input of a SKU's stream needs beside the SKU: an ordinary one, nothing."""
     if type(body) in _ABOUT_SUPPLY or (isinstance(body, TimerDue) and body.name in REMINDERS):
         return SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM
-    return (RULES_STREAM,) if type(body) in _HELD_TO_RULES else ()
+    if type(body) not in _HELD_TO_RULES:
+        return ()
+    told = cast(ReceiveStock | AdjustStock, body)
+    more = told.unit is not None or told.lot is not None
+    return (SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM) if more else (RULES_STREAM,)
 
 
 def streams_of_short_pick(body: PickShorted | StockShorted) -> list[str]:
@@ -76,11 +92,11 @@ def answer(desk: Desk, body: Told) -> list[Event]:
     """The events that answer what somebody told."""
     match body:
         case ExpectSupply():
-            return inbound.expect(desk, body)
+            return measured(desk, body, inbound.expect)
         case CancelSupply():
             return inbound.cancel(desk, body)
         case ReceiveSupply():
-            return inbound.receive(desk, body)
+            return measured(desk, body, _received)
         case DispatchTransfer():
             return transfers.dispatch(desk, body)
         case ReceiveTransfer():
@@ -90,7 +106,7 @@ def answer(desk: Desk, body: Told) -> list[Event]:
         case MoveStock():
             return conditions.move(desk, body)
         case RecordCount():
-            return counts.record_count(desk, body)
+            return measured(desk, body, counts.record_count)
         case ProposeAdjustment():
             return counts.propose(desk, body)
         case SettleDifference():
@@ -99,8 +115,20 @@ def answer(desk: Desk, body: Told) -> list[Event]:
             return counts.doubt(desk, body)
         case ReportStock():
             return feeds.report(desk, body)
+        case DefineItem():
+            return items.define(desk, body)
+        case PlaceItem():
+            return items.place(desk, body)
+        case QuarantineLot():
+            return lot_control.stop(desk, body)
+        case ReleaseLot():
+            return lot_control.put_back(desk, body)
         case _:
             assert_never(body)
+
+
+def _received(desk: Desk, body: ReceiveSupply) -> list[Event]:
+    return lot_control.arrived(desk, body, inbound.receive)
 
 
 def look_again(desk: Desk, reminder: str) -> list[Event]:
@@ -110,6 +138,8 @@ def look_again(desk: Desk, reminder: str) -> list[Event]:
             return transfers.overdue(desk)
         case "feeds":
             return feeds.lose_trust(desk)
+        case "lots" | "lots_back":
+            return served(desk)
     assert reminder == "picks", f"nobody here asks for a timer {reminder!r}"
     return counts.suspect(desk)
 

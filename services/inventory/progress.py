@@ -1,5 +1,7 @@
 """How an order goes on once it was promised units: planned, shipped, cancelled, or to be sourced again."""
 
+from datetime import datetime
+
 from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.inventory import StockAllocated
@@ -18,14 +20,14 @@ def next_round(order_id: str, order: OrderPart, skus: Skus) -> Event:
     return promise(order_id, order, skus, order.round + 1)
 
 
-def route(order: OrderPart, skus: Skus, routed: OrderRouted) -> list[Event]:
+def route(order: OrderPart, skus: Skus, routed: OrderRouted, at: datetime) -> list[Event]:
     """A plan becomes an allocation; what was not asked about waits on."""
     if order.status != "reserved" or routed.round != order.round:
         return []  # a repeat, or a plan that something has overtaken
     if not complete(routed.order_id, order, skus):
         # broken; its timer is on the way and will find it waiting
         return [next_round(routed.order_id, order, skus)]
-    allocated = allocate(routed.order_id, order, skus, routed)
+    allocated = allocate(routed.order_id, order, skus, routed, at)
     if not order.later or not isinstance(allocated, StockAllocated):
         return [allocated]
     return [allocated, next_round(routed.order_id, *_folded(order, skus, allocated))]

@@ -12,6 +12,8 @@ their movements. After each event it holds that
   orders have open adds up to what is reserved and allocated;
 - a bundle is unpacked, and a kit made or taken apart, by the parts that its definition says; an order that
   was unpacked is promised the very lines that it was unpacked into;
+- no more units of a lot leave a bucket than came into it, a SKU that has lots moves none without, an order
+  ships the lots that were allocated to it, and nothing is allocated of a lot after it was stopped;
 - a held promise is held once and resolved once (confirmed by an order, released, or expired), with all of its
   units, and what the promises have open adds up to what is held.
 
@@ -34,6 +36,7 @@ from services.inventory.hindsight import Finding
 from services.inventory.ledger import movements, positions, stated
 from services.inventory.proof_bundles import Bundles
 from services.inventory.proof_documents import OnTheWay
+from services.inventory.proof_lots import LotsSoFar
 from services.inventory.proof_promises import HeldPromises, holder_of, soft
 from services.inventory.proof_rows import LogRow
 from services.inventory.stock import AnyMovement
@@ -151,6 +154,7 @@ class _Walk:
         self._held = HeldPromises()
         self._on_the_way = OnTheWay()
         self._bundles = Bundles()
+        self._lots = LotsSoFar()
         self.backdated = 0
         self.told_late: set[_Key] = set()
         self.at: LogRow | None = None
@@ -201,6 +205,9 @@ class _Walk:
             _, self.at, says = min(blamed, key=lambda item: item[0])
             raise _Broken(says)
         self._must_add_up()
+        for row, says in self._lots.amiss():
+            self.at = row
+            raise _Broken(says)
 
     def _advance(self, lane: int) -> None:
         """Walk a lane, and every lane that waited for it, until each waits or is read."""
@@ -264,7 +271,7 @@ class _Walk:
             self._peg(row.tenant, event)
         if wrong := self._held.take(row.tenant, event) or self._on_the_way.take(row.tenant, event, moves):
             raise _Broken(wrong)
-        if wrong := self._bundles.take(row, event, moves):
+        if wrong := self._bundles.take(row, event, moves) or self._lots.take(row, event, moves):
             raise _Broken(wrong)
         if stated(event) is not None:
             self.backdated += len(moves)

@@ -17,7 +17,7 @@ from libs.events.policy import BackordersCalled
 from libs.events.promise import PROMISE_EVENTS
 from libs.events.timer import Timer
 from services.inventory import bundles, holds, outside, pegging, waiting
-from services.inventory.touched import SKU_STREAM, frees
+from services.inventory.touched import SKU_STREAM, freed
 
 _CLAIMS: frozenset[type[Event]] = frozenset(
     {
@@ -52,10 +52,10 @@ def _of_claims(event: Event, at: datetime) -> list[Timer]:
             # who lost units may have free ones that the terms keep from who won them
             return [*told, Timer(event.stream, "free", at)] if event.cause else told
         case StockReleased() | LinesReleased() | StockReturned():
-            skus = dict.fromkeys(movement.sku for movement in event.movements if frees(movement))
+            found = freed(event.movements)
             if isinstance(event, StockReleased) and event.waited is not None:
-                skus |= dict.fromkeys(event.waited)
-            return [Timer(SKU_STREAM + sku, "free", at) for sku in skus]
+                found = dict.fromkeys(event.waited, "free") | found
+            return [Timer(SKU_STREAM + sku, name, at) for sku, name in found.items()]
         case StockBackordered() | BackordersCalled():
             return waiting.timers(event, at)
         case BundleEvent() | BundlesUnpacked():

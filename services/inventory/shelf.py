@@ -3,17 +3,27 @@
 from libs.events.contract import Event
 from libs.events.inventory import AdjustStock, ReceiveStock, StockAdjusted, StockReceived
 from services.inventory.desk import Desk, served, spared, too_many, unknown
+from services.inventory.lot_control import arrived, miscorrected
+from services.inventory.measure import measured
 from services.inventory.stock import Posting, SkuPart
 
 
 def take_in(desk: Desk, command: ReceiveStock) -> list[Event]:
     """Units arrived at a node."""
-    refusal = unknown(desk, command.node) or too_many(desk, command.quantity)
-    return refusal or served(desk, received(desk.stock, command))
+    return measured(desk, command, lambda desk, command: arrived(desk, command, _take_in))
 
 
 def correct(desk: Desk, command: AdjustStock) -> list[Event]:
     """What is on hand at a node is more or less than was believed."""
+    return measured(desk, command, _correct)
+
+
+def _take_in(desk: Desk, command: ReceiveStock) -> list[Event]:
+    refusal = unknown(desk, command.node) or too_many(desk, command.quantity)
+    return refusal or served(desk, received(desk.stock, command))
+
+
+def _correct(desk: Desk, command: AdjustStock) -> list[Event]:
     sku, node, delta = desk.sku, command.node, command.delta
     if not delta:
         return desk.refuse(
@@ -32,13 +42,15 @@ def correct(desk: Desk, command: AdjustStock) -> list[Event]:
             f"Take out at most {there} units. Let the pick of an allocated unit come up short, "
             "or cancel its order.",
         )
+    if refusal := miscorrected(desk, command):
+        return refusal
     broken, spare = spared(desk, -delta)
     return [*broken, *served(spare, adjusted(spare.stock, command))]
 
 
 def received(part: SkuPart, command: ReceiveStock) -> StockReceived:
     posting = Posting({command.sku: part})
-    posting.post(command.sku, command.node, "supplier", "on_hand", command.quantity)
+    posting.post(command.sku, command.node, "supplier", "on_hand", command.quantity, command.lot)
     return StockReceived(
         sku=command.sku,
         node=command.node,
@@ -52,8 +64,8 @@ def received(part: SkuPart, command: ReceiveStock) -> StockReceived:
 def adjusted(part: SkuPart, command: AdjustStock) -> StockAdjusted:
     assert command.delta >= -part.on_hand.get(command.node, 0), "more is written off than is on hand"
     posting = Posting({command.sku: part})
-    posting.post(command.sku, command.node, "adjustment", "on_hand", max(command.delta, 0))
-    posting.post(command.sku, command.node, "on_hand", "written_off", max(-command.delta, 0))
+    posting.post(command.sku, command.node, "adjustment", "on_hand", max(command.delta, 0), command.lot)
+    posting.post(command.sku, command.node, "on_hand", "written_off", max(-command.delta, 0), command.lot)
     return StockAdjusted(
         sku=command.sku,
         node=command.node,

@@ -8,6 +8,7 @@ whenever the queue is not empty and units are free, such a timer is due; until t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.bundles import KitBucket, KitMovement
 from libs.events.inventory import (
+    NETWORK,
     Availability,
     Bucket,
     Movement,
@@ -29,6 +31,7 @@ from libs.events.promise import HoldMovement, HoldsBroken, PromiseTermsDefined, 
 from libs.events.record import record
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory import queue
+from services.inventory.lots import LotPicks, Lots, LotUnits, moved_lots
 from services.inventory.queue import Turn
 from services.inventory.recipes import Recipe
 from services.inventory.terms import Terms, terms_of
@@ -79,6 +82,10 @@ class SkuPart:
     """Where it is made of other SKUs, or others are made of it."""
     supplied: bool = False
     """Units of it are to come: who waits can be told a date."""
+    lots: Lots | None = None
+    """Where it has some."""
+    bins: dict[str, str] | None = None
+    """By node, where somebody said so."""
 
     @property
     def free(self) -> int:
@@ -115,10 +122,12 @@ has no slash."""
 
 
 class Posting:
-    """The movements of one event, numbered on from where each SKU stands."""
+    """The movements of one event, numbered on from where each SKU stands; where it has lots, split by lot."""
 
-    def __init__(self, skus: Skus) -> None:
-        self._skus = skus
+    def __init__(self, skus: Skus, of_order: LotUnits | None = None, at: datetime | None = None) -> None:
+        """`of_order` and `at` as `LotPicks` has them."""
+        self._skus, self._of_order, self._at = skus, of_order, at
+        self._picks: dict[str, LotPicks] = {}
         self._positions: dict[str, int] = {}
         self._posted: list[dict[str, Any]] = []
 
@@ -130,15 +139,36 @@ class Posting:
         """What was posted between soft buckets alone, validated."""
         return _HOLD_MOVEMENTS.validate_python(self._posted)
 
-    def post(self, sku: str, node: str, source: AnyBucket, target: AnyBucket, quantity: int) -> None:
-        """Take `quantity` units from `source` to `target`; none is no movement."""
+    def post(
+        self,
+        sku: str,
+        node: str,
+        source: AnyBucket,
+        target: AnyBucket,
+        quantity: int,
+        lot: str | None = None,
+    ) -> None:
+        """Take `quantity` units from `source` to `target`, of a lot if one is named; none is no movement."""
         assert quantity >= 0, f"{quantity} units of {sku} from {source} to {target}"
         if not quantity:
             return
         position = self._positions.get(sku)
         if position is None:
-            position = self._skus.get(sku, EMPTY_SKU).position
-        self._positions[sku] = position = position + 1
+            part = self._skus.get(sku, EMPTY_SKU)
+            position = part.position
+            if part.lots is not None:
+                self._picks[sku] = LotPicks(sku, part.lots, self._of_order, self._at)
+        if self._picks and node != NETWORK and sku in self._picks:
+            self._positions[sku] = position
+            for name, units in self._picks[sku].split(node, source, target, quantity, lot):
+                self._append(sku, node, source, target, units)
+                self._posted[-1]["lot"] = name
+            return
+        self._positions[sku] = position
+        self._append(sku, node, source, target, quantity)
+
+    def _append(self, sku: str, node: str, source: AnyBucket, target: AnyBucket, quantity: int) -> None:
+        self._positions[sku] = position = self._positions[sku] + 1
         self._posted.append(
             {
                 "sku": sku,
@@ -183,10 +213,22 @@ def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[st
     return position, on_hand, allocated, reserved
 
 
+def _lots(part: SkuPart, movements: Iterable[AnyMovement]) -> Lots | None:
+    return None if part.lots is None else moved_lots(part.lots, movements)
+
+
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
     return SkuPart(
-        *_sums(part, movements), part.wanted, part.claims, part.terms, part.turns, part.recipe, part.supplied
+        *_sums(part, movements),
+        part.wanted,
+        part.claims,
+        part.terms,
+        part.turns,
+        part.recipe,
+        part.supplied,
+        lots=_lots(part, movements),
+        bins=part.bins,
     )
 
 
@@ -199,7 +241,8 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held or order_id in part.turns:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return SkuPart(*sums, part.wanted, claims, part.terms, part.turns, part.recipe, part.supplied)
+    more = (part.terms, part.turns, part.recipe, part.supplied)
+    return SkuPart(*sums, part.wanted, claims, *more, lots=part.lots, bins=part.bins)
 
 
 def reclaimed(
@@ -215,9 +258,8 @@ def reclaimed(
         wanted += won
         if after.wanted or after.held or holder in part.turns:
             claims[holder] = after
-    return SkuPart(
-        *_sums(part, movements), wanted, claims, part.terms, part.turns, part.recipe, part.supplied
-    )
+    more = (part.terms, part.turns, part.recipe, part.supplied)
+    return SkuPart(*_sums(part, movements), wanted, claims, *more, lots=part.lots, bins=part.bins)
 
 
 def asked(
@@ -244,8 +286,9 @@ def asked(
     if wanted or held or turn is not None:
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
-    sums = (position, on_hand, allocated, reserved, total)
-    return SkuPart(*sums, claims, part.terms, turns, part.recipe, part.supplied)
+    sums, lots = (position, on_hand, allocated, reserved, total), _lots(part, movements)
+    more = (part.terms, turns, part.recipe, part.supplied)
+    return SkuPart(*sums, claims, *more, lots=lots, bins=part.bins)
 
 
 def evolve_sku(

@@ -13,6 +13,7 @@ from libs.events.contract import Event
 from libs.events.dates import SupplyPegged
 from libs.events.feeds import FeedStale, StockReported
 from libs.events.inventory import StockShorted
+from libs.events.items import ItemDefined
 from libs.events.record import changed, record
 from libs.events.stocktaking import AdjustmentProposed, CountRecorded, DifferenceSettled, DifferenceSource
 from libs.events.supply import (
@@ -25,7 +26,9 @@ from libs.events.supply import (
     TransferReceiptHeld,
     TransferReceived,
 )
+from services.inventory.lot_states import evolve_lots
 from services.inventory.stock import EMPTY_SKU, AnyMovement, SkuPart, Skus, added, moved
+from services.inventory.units import Units, units_of
 
 SUPPLY_STREAM = "supply/"
 KEPT_BUCKETS = frozenset({"inbound", "in_transit", "quarantine", "damaged", "suspect", "vendor"})
@@ -127,6 +130,7 @@ class SupplyPart:
     feeds: dict[str, Told] = field(default_factory=dict)
     pegged: dict[str, Peg] = field(default_factory=dict)
     """By order, of those that wait and were told a date."""
+    units_of_measure: Units | None = None
 
     def units(self, bucket: str, node: str) -> int:
         """Units in a bucket of a node."""
@@ -151,7 +155,7 @@ def evolve_told(
 ) -> tuple[dict[str, SkuPart], dict[str, SupplyPart]]:
     """SKUs and their supply after an event about one SKU's supply."""
     sku = event.stream.removeprefix("sku/")
-    part = moved(skus.get(sku, EMPTY_SKU), getattr(event, "movements", ()))
+    part = evolve_lots(moved(skus.get(sku, EMPTY_SKU), getattr(event, "movements", ())), event)
     supply = evolve_supply(supplies.get(sku, NO_SUPPLY), sku, event)
     if part.supplied != supply.to_come:
         part = replace(part, supplied=supply.to_come)
@@ -190,6 +194,8 @@ def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:
         case StockReported():
             told = Told(event.node, event.told, event.stated_at, event.stale_at)
             return changed(after, feeds={**part.feeds, event.feed: told})
+        case ItemDefined():
+            return changed(after, units_of_measure=units_of(event))
         case FeedStale():
             stale = changed(part.feeds[event.feed], stale=True)
             return changed(after, feeds={**part.feeds, event.feed: stale})

@@ -9,8 +9,11 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from libs.events.conditions import MoveStock
 from libs.events.contract import Command, Count, Name, NodeId, Sku
 from libs.events.feeds import ApproveFeedRun, DefineFeed, FeedId, OpenFeedRun, ReportStock
+from libs.events.lots import QuarantineLot, ReleaseLot
+from libs.events.measure import LotId, UnitName
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
     CancelSupply,
@@ -18,7 +21,6 @@ from libs.events.supply import (
     DefineSupplyRules,
     DispatchTransfer,
     ExpectSupply,
-    MoveStock,
     ReceiveSupply,
     ReceiveTransfer,
     SupplyRules,
@@ -29,6 +31,7 @@ from libs.runtime.tokens import Claims
 from services.inventory import book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
 from services.inventory.availability import read_sku
+from services.inventory.items_api import item_routes
 from services.inventory.reconcile import LOOKBACK, Place, explain
 from services.inventory.reorder import Terms, need
 
@@ -41,6 +44,8 @@ _TAKEN: tuple[tuple[str, type[Command], str], ...] = (
     ("/transfers/receipts", ReceiveTransfer, "Receive units of a transfer, or of up to 500"),
     ("/transfers/closings", CloseTransfer, "Say that units of a transfer are lost or back, or of up to 500"),
     ("/moves", MoveStock, "Quarantine, release, break, mend or scrap units of a SKU, or of up to 500"),
+    ("/lots/quarantines", QuarantineLot, "Recall a lot: sell nothing more of it, or of up to 500"),
+    ("/lots/releases", ReleaseLot, "Sell a lot again, or up to 500"),
     ("/proposals", ProposeAdjustment, "Propose an adjustment of a SKU, or of up to 500"),
     ("/suspicions", SuspectStock, "Promise nothing more of a shelf until it is counted, or of up to 500"),
     ("/settlements", SettleDifference, "Approve or reject a difference of a SKU, or of up to 500"),
@@ -59,6 +64,8 @@ class CountRequest(BaseModel):
     counted: Count
     counted_at: AwareDatetime
     reason_code: Name = "count"
+    unit: UnitName | None = None
+    lot: LotId | None = None
 
 
 class CountsRequest(BaseModel):
@@ -121,6 +128,7 @@ def supply_routes(edge: Edge) -> APIRouter:
     _feeds(router, edge, keepers)
     _needs(router, edge)
     _readings(router, edge)
+    router.include_router(item_routes(edge))
 
     @router.put("/rules", status_code=202, summary="Replace the rules for facts from outside")
     async def define_rules(

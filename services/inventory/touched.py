@@ -129,6 +129,12 @@ def _passed(event: Moving, part: SkuPart, sku: str) -> bool:
     return part.turns.get(event.order_id, NO_TURN).passed
 
 
-def frees(movement: Movement) -> bool:
-    """Whether it leaves units that others may take."""
-    return movement.target == "on_hand" or movement.source == "reserved"
+def freed(movements: Iterable[Movement]) -> dict[str, str]:
+    """SKUs of which the movements leave units that others may take, and the reminder that looks after them:
+    of a SKU that has lots, also at what may not be sold."""
+    found: dict[str, str] = {}
+    for movement in movements:
+        if movement.target == "on_hand" or movement.source == "reserved":
+            name = "free" if movement.lot is None else "lots_back"
+            found[movement.sku] = max(name, found.get(movement.sku, name))
+    return found

@@ -56,7 +56,7 @@ HEARS: tuple[type[Event], ...] = (
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     StockBackordered: ("lines", "since", "destination", "contact", "movements"),
     OrderRouted: ("nodes", "candidates", "rule_version", "nodes_version", "promised"),
-    FulfillmentReleased: ("lines", "destination", "contact", "bundles"),
+    FulfillmentReleased: ("lines", "destination", "contact", "bundles", "picks"),
 }
 """What notifications has no use for in them."""
 

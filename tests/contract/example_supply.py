@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from libs.events import conditions as m
 from libs.events import feeds as f
 from libs.events import stocktaking as c
 from libs.events import supply as u
@@ -79,7 +80,7 @@ SUPPLY: Pairs = (
         u.CloseTransfer(**SENT, outcome="returned"),
     ),
     (
-        u.MoveStock(
+        m.MoveStock(
             sku=HEART,
             node="LON",
             source="on_hand",
@@ -89,7 +90,7 @@ SUPPLY: Pairs = (
             reference="QA-9",
             effective_at=BEFORE,
         ),
-        u.MoveStock(
+        m.MoveStock(
             sku=HEART,
             node="LON",
             source="quarantine",
@@ -291,7 +292,7 @@ SUPPLY: Pairs = (
         ),
     ),
     (
-        u.StockMoved(
+        m.StockMoved(
             sku=HEART,
             node="LON",
             source="on_hand",
@@ -302,7 +303,7 @@ SUPPLY: Pairs = (
             effective_at=BEFORE,
             movements=move("on_hand", "quarantine"),
         ),
-        u.StockMoved(
+        m.StockMoved(
             sku=HEART,
             node="LON",
             source="damaged",

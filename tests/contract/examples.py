@@ -8,6 +8,7 @@ from libs.events.contract import Contract
 from tests.contract.example_bundles import BUNDLES
 from tests.contract.example_changes import CHANGES
 from tests.contract.example_dates import DATES
+from tests.contract.example_items import ITEMS
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
 from tests.contract.example_policies import POLICIES
@@ -21,6 +22,7 @@ _GROUPS: tuple[Pairs, ...] = (
     STOCK,
     PROMISES,
     SUPPLY,
+    ITEMS,
     HELD,
     POLICIES,
     BUNDLES,

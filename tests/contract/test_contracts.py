@@ -28,13 +28,13 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_backordered": frozenset({"channel", "terms", "policy", "supplied"}),
     "oms.inventory.stock_pegged": frozenset({"terms_version", "cause", "supplied"}),
     "oms.inventory.reservation_broken": frozenset({"cause"}),
-    "oms.inventory.stock_allocated": frozenset({"later", "bundles"}),
+    "oms.inventory.stock_allocated": frozenset({"later", "bundles", "picks"}),
     "oms.inventory.allocation_failed": frozenset({"later", "bundles"}),
     "oms.inventory.stock_released": frozenset({"waited"}),
     "oms.inventory.define_promise_terms": frozenset({"reorder"}),
     "oms.inventory.promise_terms_defined": frozenset({"reorder"}),
     "oms.routing.order_unroutable": frozenset({"later", "bundles"}),
-    "oms.fulfillment.fulfillment_released": frozenset({"awaiting", "bundles"}),
+    "oms.fulfillment.fulfillment_released": frozenset({"awaiting", "bundles", "picks"}),
     "oms.fulfillment.fulfillment_cancelled": frozenset({"awaiting"}),
     **{
         f"oms.{name}": frozenset({"bundles"})
@@ -47,9 +47,18 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.routing.define_node": frozenset({"operations"}),
     "oms.routing.node_defined": frozenset({"operations"}),
     "oms.routing.order_routed": frozenset({"promised"}),
+    "oms.inventory.receive_stock": frozenset({"effective_at", "unit", "lot", "expires_on"}),
+    "oms.inventory.adjust_stock": frozenset({"effective_at", "unit", "lot"}),
+    "oms.inventory.stock_received": frozenset({"effective_at", "stated"}),
+    "oms.inventory.stock_adjusted": frozenset({"effective_at", "stated"}),
+    "oms.inventory.expect_supply": frozenset({"unit"}),
+    "oms.inventory.report_stock": frozenset({"unit"}),
+    "oms.inventory.record_count": frozenset({"unit", "lot"}),
+    "oms.inventory.receive_supply": frozenset({"unit", "lot", "expires_on"}),
+    "oms.inventory.move_stock": frozenset({"lot"}),
     **{
-        f"oms.inventory.{name}": frozenset({"effective_at"})
-        for name in ("receive_stock", "adjust_stock", "stock_received", "stock_adjusted")
+        f"oms.inventory.{name}": frozenset({"stated"})
+        for name in ("supply_expected", "supply_received", "count_recorded", "stock_reported")
     },
 }
 """Optional fields that a type got after its golden payloads were released; those are as they were."""

@@ -3,15 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from libs.events.conditions import Condition, MoveStock
 from libs.events.feeds import DefineFeed, Feed, OpenFeedRun, ReportStock
 from libs.events.stocktaking import RecordCount, SettleDifference
 from libs.events.supply import (
     CloseTransfer,
-    Condition,
     DefineSupplyRules,
     DispatchTransfer,
     ExpectSupply,
-    MoveStock,
     ReceiveSupply,
     ReceiveTransfer,
     SupplyBucket,

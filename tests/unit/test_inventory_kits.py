@@ -16,6 +16,7 @@ from libs.events.bundles import (
 from libs.events.contract import Contract
 from libs.events.inventory import StockPegged, StockReserved
 from tests.spec import Spec
+from tests.unit.inventory_lots import delivered, milk
 from tests.unit.inventory_stage import sku, stocked
 from tests.unit.inventory_trade import accepted, due, receive
 from tests.unit.test_inventory_bundles import define
@@ -138,3 +139,13 @@ def test_a_kit_that_is_none_any_more_keeps_its_stock() -> None:
     spec = kits(MUG=2, TEA=1).heard(make(1), RemoveBundle(sku="BOX"))
     spec.when(undo(1)).then_refused("no_kit")
     spec.when(accepted("o1", ("BOX", 1))).then_one(StockReserved)
+
+
+@pytest.mark.parametrize("of_lots", ["BOX", "MILK"])
+def test_what_has_lots_is_no_kit_and_no_part_of_one(of_lots: str) -> None:
+    """Nobody says of which lots the parts are, and which one the kits would be of."""
+    spec = stocked(MUG=5).heard(milk(sku=of_lots), receive("TEA", 5), delivered("L1", 5, 30, sku=of_lots))
+    spec = spec if of_lots == "MILK" else spec.heard(receive("MILK", 5))
+    spec.heard(define(("MUG", 2), ("MILK", 1), kept="assembled"))
+    for body in (make(1), undo(1)):
+        spec.when(body).then_refused("kit_of_lots")

@@ -223,7 +223,7 @@ class InventoryLife(RuleBasedStateMachine):
     def route(self, data: st.DataObject, node: str, rashly: bool) -> None:
         """Plan by the figures that the ask carries, however old; `rashly`, all at one node."""
         ask = self.asks.pop(data.draw(st.integers(0, len(self.asks) - 1)))
-        plan = {node: ask.lines} if rashly else _planned(ask)
+        plan = {node: ask.lines} if rashly else planned(ask)
         for event in self.take(routed(ask.order_id, ask.round, **plan)):
             if isinstance(event, StockAllocated):
                 self.work += [(ask.order_id, next(self.numbers), at.node, at.lines) for at in event.nodes]
@@ -324,6 +324,9 @@ class InventoryLife(RuleBasedStateMachine):
             proof = prove(rows)
             assert proof.holds, proof.violation
             assert proof.events == len(self.world.log)
+        self.the_log_rebuilds_it()
+
+    def the_log_rebuilds_it(self) -> None:
         skus_first = sorted(self.world.folded, key=lambda item: not item[0].startswith("sku/"))
         orders_first = sorted(self.world.folded, key=lambda item: item[0].startswith("sku/"))
         assert fold(skus_first) == fold(orders_first) == known(self.world.parts)
@@ -344,7 +347,7 @@ class InventoryLife(RuleBasedStateMachine):
         }
 
 
-def _planned(ask: StockReserved | AllocationFailed) -> dict[str, Lines]:
+def planned(ask: StockReserved | AllocationFailed) -> dict[str, Lines]:
     """Each line from the nodes that had it, as far as they had; what nobody had, from N1."""
     left = {(found.node, found.sku): found.quantity for found in ask.availability}
     plan: dict[str, list[LineQuantity]] = {}

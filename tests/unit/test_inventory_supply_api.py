@@ -12,11 +12,12 @@ from fastapi import APIRouter
 from libs.events.catalogue import COMMANDS
 from libs.events.contract import Command
 from libs.events.feeds import ApproveFeedRun, DefineFeed, OpenFeedRun, ReportStock
+from libs.events.items import DefineItem, PlaceItem, UnitOfMeasure
 from libs.events.outside import OUTSIDE_COMMANDS
 from libs.events.stocktaking import RecordCount
 from libs.events.supply import DefineSupplyRules
 from libs.runtime.edge import Edge
-from services.inventory import book
+from services.inventory import book, lot_book
 from services.inventory.reconcile import Moved, Place, Shelf
 from services.inventory.supply_api import supply_routes
 from tests.contract.examples import EXAMPLES
@@ -34,6 +35,8 @@ PATHS = {
     "propose_adjustment": "/v1/stock/proposals",
     "settle_difference": "/v1/stock/settlements",
     "suspect_stock": "/v1/stock/suspicions",
+    "quarantine_lot": "/v1/stock/lots/quarantines",
+    "release_lot": "/v1/stock/lots/releases",
 }
 COUNT = {"sku": "A", "node": "N1", "count_id": "C1", "counted": 8, "counted_at": "2026-03-02T12:00:00Z"}
 
@@ -86,7 +89,7 @@ async def test_each_fact_is_its_command_alone_or_among_many(edge: EdgeClient, ty
 
 def test_every_command_has_a_way_in() -> None:
     ways = {*PATHS, "define_supply_rules", "record_count", "define_feed", "open_feed_run"}
-    ways |= {"approve_feed_run", "report_stock"}
+    ways |= {"approve_feed_run", "report_stock", "define_item", "place_item"}
     assert {command.TYPE.rpartition(".")[2] for command in OUTSIDE_COMMANDS} == ways
     assert set(OUTSIDE_COMMANDS) <= set(COMMANDS["inventory"])
 
@@ -144,3 +147,51 @@ async def test_a_snapshot_is_answered_row_by_row_and_changes_nothing(edge: EdgeC
     assert (late.status_code, late.json()["type"].rpartition(":")[2]) == (422, "effective_in_future")
     found = await edge.call("GET", "/v1/stock/A/book?node=N1&at=2026-03-02T12:00:00Z", role="viewer")
     assert (found.json()["book"], found.json()["position"]) == (10, 7)
+
+
+async def test_what_a_sku_is_is_put_at_its_name(edge: EdgeClient) -> None:
+    body: dict[str, Any] = {"units": [{"unit": "case", "holds": 24}]}
+    assert (await edge.call("PUT", "/v1/stock/items/TEA", body)).status_code == 202
+    [command] = edge.kept.commands()
+    assert command == DefineItem(sku="TEA", units=(UnitOfMeasure(unit="case", holds=24),))
+    assert (await edge.call("PUT", "/v1/stock/items/TEA", body | {"unit": []})).status_code == 422
+    wrong = {"units": [{"unit": "case", "holds": 2.5}]}
+    assert (await edge.call("PUT", "/v1/stock/items/TEA", wrong)).status_code == 422
+    assert (await edge.call("PUT", "/v1/stock/items/TEA", body, role="viewer")).status_code == 403
+
+
+async def test_a_bin_is_put_below_the_sku_and_its_node(edge: EdgeClient) -> None:
+    path = "/v1/stock/items/TEA/bins/LON"
+    assert (await edge.call("PUT", path, {"bin": "A-12-3"})).status_code == 202
+    assert (await edge.call("PUT", path, {"bin": None})).status_code == 202
+    assert edge.kept.commands() == [
+        PlaceItem(sku="TEA", node="LON", bin="A-12-3"),
+        PlaceItem(sku="TEA", node="LON"),
+    ]
+    assert (await edge.call("PUT", path, {})).status_code == 422
+
+
+async def test_lots_are_read_and_who_has_some_page_by_page(
+    edge: EdgeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has = {"order_id": "o1", "nodes": ["LON"], "allocated": 1, "issued": 0}
+
+    async def lots(_: object, tenant: str, sku: str) -> dict[str, Any] | None:
+        return {"shelf_days_min": 0, "lots": [{"lot": "L1"}]} if sku == "MILK" else None
+
+    async def orders(
+        _: object, tenant: str, sku: str, lot: str, after: str, limit: int
+    ) -> list[dict[str, Any]]:
+        return [] if after else [has]
+
+    monkeypatch.setattr(lot_book, "lots", lots)
+    monkeypatch.setattr(lot_book, "orders", orders)
+    answer = await edge.call("GET", "/v1/stock/MILK/lots", role="viewer")
+    assert answer.json() == {"sku": "MILK", "shelf_days_min": 0, "lots": [{"lot": "L1"}]}
+    answer = await edge.call("GET", "/v1/stock/MUG/lots", role="viewer")
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:orderlog:problem:no_lots")
+    path = "/v1/stock/MILK/lots/L1"
+    page = (await edge.call("GET", path, role="viewer", params={"limit": 1})).json()
+    assert (page["orders"], page["next"]) == ([has], "o1")
+    page = (await edge.call("GET", path, role="viewer", params={"limit": 1, "after": "o1"})).json()
+    assert (page["orders"], page["next"]) == ([], None)

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
+from libs.events.conditions import Condition
 from libs.events.contract import Contract, Event
 from libs.events.refusal import CommandRefused
 from libs.events.stocktaking import CountRecorded
-from libs.events.supply import CancelSupply, CloseTransfer, Condition, SupplyReceived, TransferReceived
+from libs.events.supply import CancelSupply, CloseTransfer, SupplyReceived, TransferReceived
 from services.inventory.proof import prove
 from services.inventory.stock import EMPTY_SKU, SkuPart
 from services.inventory.supplies import KEPT_BUCKETS, SupplyPart

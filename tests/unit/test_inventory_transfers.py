@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
+from libs.events.conditions import StockMoved
 from libs.events.inventory import ReservationBroken, StockPegged
 from libs.events.supply import (
     CloseTransfer,
-    StockMoved,
     TransferClosed,
     TransferDispatched,
     TransferOverdue,

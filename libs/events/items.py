@@ -1,0 +1,69 @@
+"""Inventory's contracts of what a SKU is on the shelf: how it is counted, its lots, where it lies."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import AwareDatetime, Field
+
+from libs.events.contract import NodeId, SkuCommand, SkuEvent, Value
+from libs.events.measure import BASE_UNIT, Bin, UnitName
+
+HOLDS_MAX = 1_000_000
+
+
+class UnitOfMeasure(Value):
+    """`per` of this unit are `holds` of the unit `of`: a case holds 4 inner, 12 pieces are 1 each."""
+
+    unit: UnitName
+    holds: Annotated[int, Field(strict=True, ge=1, le=HOLDS_MAX)]
+    of: UnitName = BASE_UNIT
+    """`each`, or a unit that stands before it in the list."""
+    per: Annotated[int, Field(strict=True, ge=1, le=HOLDS_MAX)] = 1
+
+
+class Item(Value):
+    """What a SKU is on the shelf."""
+
+    units: Annotated[tuple[UnitOfMeasure, ...], Field(max_length=20)] = ()
+    """Beside `each`."""
+    lot_controlled: bool = False
+    """Each unit is of a lot that expires. Not to be changed once a unit has moved."""
+    shelf_days_min: Annotated[int, Field(strict=True, ge=0, le=3650)] = 0
+    """So many days before its last day a lot is sold no more; of a SKU that has lots."""
+
+
+class DefineItem(Item, SkuCommand):
+    """Say what a SKU is on the shelf: the whole of it is replaced."""
+
+    TYPE: ClassVar[str] = "oms.inventory.define_item"
+
+
+class ItemDefined(Item, SkuEvent):
+    """From now on the SKU is so. What was recorded before stays as it is."""
+
+    TYPE: ClassVar[str] = "oms.inventory.item_defined"
+
+    item_version: Annotated[int, Field(ge=1)]
+    check_at: AwareDatetime | None = None
+    """When the next lot is sold no more."""
+
+
+class PlaceItem(SkuCommand):
+    """Say where on its shelves a node keeps a SKU; None, nowhere in particular."""
+
+    TYPE: ClassVar[str] = "oms.inventory.place_item"
+
+    node: NodeId
+    bin: Bin | None = None
+
+
+class ItemPlaced(SkuEvent):
+    """A node keeps the SKU there from now on; no units move by it, and no promise."""
+
+    TYPE: ClassVar[str] = "oms.inventory.item_placed"
+
+    node: NodeId
+    bin: Bin | None = None
+
+
+ITEM_COMMANDS = (DefineItem, PlaceItem)
+ITEM_EVENTS = (ItemDefined, ItemPlaced)

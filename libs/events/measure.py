@@ -1,0 +1,34 @@
+"""Words that inventory's contracts share about units of measure and lots.
+
+Every quantity in the ledger is in the SKU's base unit, `each`. What people state in another unit is converted
+when it is decided, by the SKU's own units, and the event keeps both.
+"""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from libs.events.contract import Value
+
+UnitName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+"""A unit of measure, such as `inner`, `case`, `pallet`."""
+
+LotId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f/]{1,64}$")]
+"""A lot, as its maker prints it; of one SKU, and the same wherever its units are."""
+
+Bin = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")]
+"""A place on a node's shelves, as the node writes it."""
+
+BASE_UNIT = "each"
+"""What a SKU is counted in; all other units come down to it."""
+
+
+class Stated(Value):
+    """A quantity as somebody stated it, before it was converted to base units."""
+
+    unit: UnitName
+    quantity: Annotated[int, Field(strict=True)]
+    damaged: Annotated[int, Field(strict=True)] | None = None
+    """Of a receipt that has both."""
+    item_version: Annotated[int, Field(ge=1)] | None = None
+    """Of the SKU's units (`oms.inventory.item_defined`), where the unit is none of the base."""

@@ -1,0 +1,87 @@
+"""Inventory's HTTP edge for what a SKU is on the shelf, and for its lots."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from libs.events.contract import NodeId, Sku
+from libs.events.items import DefineItem, Item, PlaceItem
+from libs.events.measure import Bin, LotId
+from libs.runtime.edge import MANY_MAX, Edge
+from libs.runtime.problems import Problem
+from libs.runtime.tokens import Claims
+from services.inventory import lot_book
+
+
+class ItemRequest(Item):
+    """The whole of a SKU's definition; what is left out is not kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class BinRequest(BaseModel):
+    """A place on the node's shelves; null, nowhere in particular."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bin: Bin | None
+
+
+def item_routes(edge: Edge) -> APIRouter:
+    """What inventory answers about SKUs and their lots, below /v1/stock."""
+    router = APIRouter()
+    planners = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
+    readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
+
+    @router.put(
+        "/items/{sku}", status_code=202, summary="Say what a SKU is: its units, and whether it has lots"
+    )
+    async def define_item(request: Request, claims: planners, sku: Sku, body: ItemRequest) -> Response:
+        return await edge.submit(request, claims, DefineItem(sku=sku, **body.model_dump()))
+
+    @router.put("/items/{sku}/bins/{node}", status_code=202, summary="Say where a node keeps a SKU")
+    async def place_item(
+        request: Request, claims: planners, sku: Sku, node: NodeId, body: BinRequest
+    ) -> Response:
+        return await edge.submit(request, claims, PlaceItem(sku=sku, node=node, bin=body.bin))
+
+    @router.get(
+        "/{sku}/lots", summary="The lots of a SKU: when each is sold no more, and where its units are"
+    )
+    async def read_lots(claims: readers, sku: Sku) -> Response:
+        async with edge.reading() as connection:
+            found = await lot_book.lots(connection, claims.tenant, sku)
+        if found is None:
+            raise _no_lots(sku)
+        return _json({"sku": sku, **found})
+
+    @router.get("/{sku}/lots/{lot}", summary="Which orders have units of a lot, or were sent some")
+    async def read_lot(
+        claims: readers,
+        sku: Sku,
+        lot: LotId,
+        limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
+        after: Annotated[str, Query(description="The `next` of the page before.")] = "",
+    ) -> Response:
+        async with edge.reading() as connection:
+            found = await lot_book.orders(connection, claims.tenant, sku, lot, after, limit)
+        following = found[-1]["order_id"] if len(found) == limit else None
+        return _json({"sku": sku, "lot": lot, "orders": found, "next": following})
+
+    return router
+
+
+def _no_lots(sku: str) -> Problem:
+    return Problem(
+        404,
+        "no_lots",
+        "No lots",
+        f"{sku} has no lots, or no unit of it ever came.",
+        "Check its spelling (case matters); a SKU has lots once it is defined so: PUT /v1/stock/items/{sku}.",
+    )
+
+
+def _json(found: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(found, option=orjson.OPT_UTC_Z), media_type="application/json")

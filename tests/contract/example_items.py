@@ -1,0 +1,75 @@
+"""Examples of what a SKU is on the shelf, and of its lots."""
+
+from datetime import date
+
+from libs.events import items as i
+from libs.events import lots as t
+from libs.events import supply as u
+from tests.contract.example_parts import HEART, Pairs
+from tests.contract.example_supply import LATER
+
+UNITS = (
+    i.UnitOfMeasure(unit="inner", holds=6),
+    i.UnitOfMeasure(unit="case", holds=4, of="inner"),
+    i.UnitOfMeasure(unit="piece", holds=1, per=12),
+)
+
+OF_LOT = {"sku": HEART, "lot": "L-2291"}
+LAST_DAY = date(2011, 3, 31)
+
+
+def of_lot(source: u.SupplyBucket, target: u.SupplyBucket, position: int) -> u.SupplyMovement:
+    return u.SupplyMovement(
+        sku=HEART, node="LON", source=source, target=target, quantity=6, position=position, lot="L-2291"
+    )
+
+
+OFF_THE_SHELF = (of_lot("on_hand", "quarantine", 7),)
+
+ITEMS: Pairs = (
+    (
+        i.DefineItem(sku=HEART, units=UNITS, lot_controlled=True, shelf_days_min=14),
+        i.DefineItem(sku=HEART),
+    ),
+    (
+        i.ItemDefined(
+            sku=HEART, item_version=2, units=UNITS, lot_controlled=True, shelf_days_min=14, check_at=LATER
+        ),
+        i.ItemDefined(sku=HEART, item_version=1),
+    ),
+    (i.PlaceItem(sku=HEART, node="LON", bin="A-12-3"), i.PlaceItem(sku=HEART, node="LON")),
+    (i.ItemPlaced(sku=HEART, node="LON", bin="A-12-3"), i.ItemPlaced(sku=HEART, node="LON")),
+    (t.QuarantineLot(**OF_LOT, reason="Glass was found."), t.QuarantineLot(**OF_LOT)),
+    (t.ReleaseLot(**OF_LOT, reason="It was none."), t.ReleaseLot(**OF_LOT)),
+    (
+        t.LotDefined(**OF_LOT, expires_on=LAST_DAY, check_at=LATER),
+        t.LotDefined(**OF_LOT, expires_on=LAST_DAY),
+    ),
+    (
+        t.LotExpired(
+            **OF_LOT, up_to=6, expires_on=LAST_DAY, allocated=2, check_at=LATER, movements=OFF_THE_SHELF
+        ),
+        t.LotExpired(**OF_LOT, up_to=6, expires_on=LAST_DAY, movements=()),
+    ),
+    (
+        t.LotQuarantined(
+            **OF_LOT,
+            up_to=6,
+            reason="Glass was found.",
+            allocated=2,
+            check_at=LATER,
+            movements=OFF_THE_SHELF,
+        ),
+        t.LotQuarantined(**OF_LOT, up_to=6, movements=()),
+    ),
+    (
+        t.LotReleased(
+            **OF_LOT,
+            up_to=7,
+            reason="It was none.",
+            check_at=LATER,
+            movements=(of_lot("quarantine", "on_hand", 8),),
+        ),
+        t.LotReleased(**OF_LOT, up_to=7, movements=()),
+    ),
+)

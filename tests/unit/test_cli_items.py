@@ -1,0 +1,130 @@
+"""What SKUs are, on the command line: what is sent, and what a person sees of it. The edges are replaced."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import stock, stock_items, stock_lots, stock_supply
+from libs.runtime.complaint import Complaint
+from tests.unit.cli_world import FakeEdges, run, signing_key
+
+
+@pytest.fixture(autouse=True)
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with signing_key(tmp_path, monkeypatch) as key:
+        yield key
+
+
+def test_units_are_read_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = {"type": "oms.inventory.item_defined", "data": {"item_version": 3}}
+    answer = {"decided": True, "command_id": "c", "events": [event]}
+    fake = FakeEdges({("inventory", "/v1/stock/items/TEA"): answer})
+    arguments = ["stock", "item", "TEA", "--unit", "inner=6", "--unit", "case=4:inner", "--unit", "12piece=1"]
+    arguments += ["--lots", "--shelf-days", "30"]
+    ended = run(fake, stock_items, monkeypatch, [*arguments, "--json"])
+    assert fake.bodies("/v1/stock/items/TEA") == [
+        {
+            "units": [
+                {"unit": "inner", "holds": 6, "of": "each", "per": 1},
+                {"unit": "case", "holds": 4, "of": "inner", "per": 1},
+                {"unit": "piece", "holds": 1, "of": "each", "per": 12},
+            ],
+            "lot_controlled": True,
+            "shelf_days_min": 30,
+        }
+    ]
+    assert "TEA has lots, and is counted in each, inner, case, piece." in ended.said
+    assert ended.json["item_version"] == 3
+
+
+def test_what_is_no_unit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = run(FakeEdges({}), stock_items, monkeypatch, ["stock", "item", "TEA", "--unit", "case=2.5"])
+    assert isinstance(ended.error, Complaint)
+    assert ended.error.exit_code == 2
+    assert "`case=2.5` is no UNIT=QTY[:OF]." in str(ended.error)
+
+
+def test_a_quantity_is_sent_in_its_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = {"decided": True, "command_id": "c", "events": []}
+    fake = FakeEdges({("inventory", "/v1/stock/receipts"): answer})
+    ended = run(fake, stock, monkeypatch, ["stock", "receive", "TEA", "LON", "2", "--unit", "case"])
+    assert fake.bodies("/v1/stock/receipts")[0]["unit"] == "case"
+    assert "Received 2 case of TEA at LON." in ended.said
+    bought = {"type": "oms.inventory.supply_expected", "data": {"open": 240}}
+    fake = FakeEdges({("inventory", "/v1/stock/supplies"): {**answer, "events": [bought]}})
+    words = ["stock", "expect", "TEA", "LON", "10", "--supply", "P", "--by", "2026-03-09", "--unit", "case"]
+    ended = run(fake, stock_supply, monkeypatch, words)
+    assert fake.bodies("/v1/stock/supplies")[0]["unit"] == "case"
+    assert "240 units of TEA expected at LON under P." in ended.said
+
+
+DECIDED: dict[str, Any] = {"decided": True, "command_id": "c", "events": []}
+
+
+def test_a_delivery_names_its_lot(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/stock/receipts"): DECIDED})
+    words = ["stock", "receive", "MILK", "LON", "2", "--lot", "L1", "--expires", "2026-12-24"]
+    assert run(fake, stock, monkeypatch, words).exit_code == 0
+    [body] = fake.bodies("/v1/stock/receipts")
+    assert (body["lot"], body["expires_on"]) == ("L1", "2026-12-24")
+    fake = FakeEdges({("inventory", "/v1/stock/moves"): DECIDED})
+    words = [
+        "stock",
+        "move",
+        "MILK",
+        "LON",
+        "2",
+        "--from",
+        "quarantine",
+        "--to",
+        "scrapped",
+        "--reason",
+        "old",
+    ]
+    assert run(fake, stock_supply, monkeypatch, [*words, "--lot", "L1"]).exit_code == 0
+    assert fake.bodies("/v1/stock/moves")[0]["lot"] == "L1"
+
+
+def test_lots_are_shown_with_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    lot = {"lot": "L1", "expires_on": "2026-12-24", "sold_until": "2026-12-25T00:00:00Z", "state": "expired"}
+    found = {"sku": "MILK", "shelf_days_min": 0, "lots": [lot | {"nodes": {"LON": {"quarantine": 1200}}}]}
+    fake = FakeEdges({("inventory", "/v1/stock/MILK/lots"): found})
+    ended = run(fake, stock_lots, monkeypatch, ["stock", "lots", "MILK", "--json"])
+    assert "L1 2026-12-24 LON – – 1,200 expired" in ended.said
+    assert ended.json["lots"] == found["lots"]
+
+
+def test_whom_a_recall_concerns_is_told_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = {"order_id": "o1", "nodes": ["LON"], "allocated": 0, "issued": 2}
+    pages = [{"orders": [one], "next": "o1"}, {"orders": [one | {"order_id": "o2"}], "next": None}]
+    fake = FakeEdges({("inventory", "/v1/stock/MILK/lots/L1"): pages})
+    ended = run(fake, stock_lots, monkeypatch, ["stock", "lot", "MILK", "L1", "--json"])
+    assert "4 units of lot L1 of MILK were sent, to 2 orders in all." in ended.said
+    assert [one["order_id"] for one in ended.json["orders"]] == ["o1", "o2"]
+    assert [request.url.params["after"] for request in fake.requests] == ["", "o1"]
+
+
+def test_a_recall_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"lot": "L1", "allocated": 3, "movements": [{"quantity": 4}, {"quantity": 1}]}
+    broken = {"type": "oms.inventory.reservation_broken", "data": {"claims": []}}
+    events = [broken, {"type": "oms.inventory.lot_quarantined", "data": data}]
+    fake = FakeEdges({("inventory", "/v1/stock/lots/quarantines"): DECIDED | {"events": events}})
+    words = ["stock", "quarantine-lot", "MILK", "L1", "--reason", "glass"]
+    ended = run(fake, stock_lots, monkeypatch, words)
+    assert fake.bodies("/v1/stock/lots/quarantines") == [{"sku": "MILK", "lot": "L1", "reason": "glass"}]
+    assert "Lot L1 of MILK is sold no more: 5 units are in quarantine." in ended.said
+    assert "3 units more of it are allocated" in ended.said
+    fake = FakeEdges({("inventory", "/v1/stock/lots/releases"): DECIDED})
+    ended = run(fake, stock_lots, monkeypatch, ["stock", "release-lot", "MILK", "L1"])
+    assert "Lot L1 of MILK is sold already." in ended.said
+
+
+def test_a_bin_is_named_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/stock/items/MUG/bins/LON"): DECIDED})
+    ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "A-12-3"])
+    assert "MUG is in bin A-12-3 at LON." in ended.said
+    ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON"])
+    assert "MUG is in no bin at LON." in ended.said
+    assert fake.bodies("/v1/stock/items/MUG/bins/LON") == [{"bin": "A-12-3"}, {"bin": None}]

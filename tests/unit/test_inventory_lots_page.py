@@ -1,0 +1,77 @@
+"""The worked example of lots in docs/inventory.md: each figure is what comes of its steps."""
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+from libs.events.contract import Contract
+from services.inventory.proof import prove
+from services.inventory.stock import EMPTY_SKU, SkuPart
+from tests.spec import NOON
+from tests.unit.inventory_lots import cleared, delivered, milk, recalled
+from tests.unit.inventory_trade import accepted, cancelled, line, routed
+from tests.unit.inventory_world import World
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "inventory.md").read_text()
+
+
+def rows() -> list[tuple[str, list[int]]]:
+    """(step, figures) of each row of the example."""
+    table = PAGE.partition("<!-- lots -->")[2].partition("<!-- /lots -->")[0]
+    found = []
+    for text in table.splitlines():
+        step = re.search(r"`([^`]+)`", text)
+        if step:
+            found.append((step[1], [int(cell) for cell in text.split("|")[2:-1]]))
+    return found
+
+
+def read(step: str) -> Contract | None:
+    """A step as an input; None where time passes."""
+    match step.split():
+        case ["lots"]:
+            return milk(units=({"unit": "crate", "holds": 12},))
+        case ["receive", quantity, "crate", lot, days]:
+            return delivered(lot, int(quantity), int(days)).model_copy(update={"unit": "crate"})
+        case ["receive", quantity, lot, days]:
+            return delivered(lot, int(quantity), int(days))
+        case ["order", order_id, units]:
+            return accepted(order_id, ("MILK", int(units)))
+        case ["plan", order_id, units]:
+            return routed(order_id, 1, N1=(line(1, "MILK", int(units)),))
+        case ["cancel", order_id]:
+            return cancelled(order_id)
+        case ["recall", lot]:
+            return recalled(lot)
+        case ["release", lot]:
+            return cleared(lot)
+        case ["days", _]:
+            return None
+    raise AssertionError(f"`{step}` is no step that this test knows")
+
+
+def figures(world: World) -> list[int]:
+    part = world.parts.get("sku/MILK", EMPTY_SKU)
+    assert isinstance(part, SkuPart)
+    lots = part.lots
+    assert lots is not None
+    by_lot = [
+        lots.there(bucket, "N1").get(lot, 0) for lot in ("A", "B") for bucket in ("on_hand", "allocated")
+    ]
+    quarantined = world.balance["MILK", "N1", "quarantine"]
+    return [*by_lot, quarantined, part.reserved, part.wanted - part.reserved]
+
+
+def test_each_figure_of_the_worked_example_is_what_comes_of_its_steps() -> None:
+    world, told = World(), rows()
+    assert len(told) >= 8
+    for step, expected in told:
+        body = read(step)
+        if body is None:
+            world.now = datetime.combine(NOON.date(), time(), UTC) + timedelta(days=int(step.split()[1]))
+        else:
+            world.take(body)
+        while due := [timer for timer in world.timers.values() if timer.due_at <= world.now]:
+            world.due(due[0])
+        assert figures(world) == expected, f"after `{step}`"
+    assert prove(world.log).holds
