@@ -69,7 +69,7 @@ class Run:
     overload_seconds: float = 20.0
     baskets: int = 5_000
     changes: int = 200
-    feed_rows: int = 1_000_000
+    feed_rows: int = 200_000
     growth: tuple[int, ...] = (10_000,)
     console_orders: int = 100_000
     console_seconds: float = 15.0
