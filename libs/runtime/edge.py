@@ -47,7 +47,13 @@ T = TypeVar("T")
 MANY_MAX = 500
 _PARTS_KEPT_MAX = 20_000
 """Of what was read for who asks; a kilobyte or so each."""
-_STORE_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_STORE_FAULTS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _WAIT = re.compile(r"\bwait=(\d{1,4})\b")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 

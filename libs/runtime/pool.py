@@ -5,6 +5,7 @@ that has timed out only once the server has confirmed that it was cancelled.
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -48,7 +49,13 @@ class BoundedPool(asyncpg.Pool):
             ) from error
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Take a connection back; one that the server does not let go of is cut."""
+        """Take a connection back; one that the server does not let go of is cut.
+
+        So is one that lost its place in the protocol, as when the server is killed within a statement: it
+        would be given out again and again.
+        """
+        if isinstance(sys.exception(), asyncpg.InternalClientError):
+            connection.terminate()
         await super().release(connection, timeout=self._wait_seconds if timeout is None else timeout)
 
 

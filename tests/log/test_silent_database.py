@@ -1,6 +1,7 @@
 """A database that stands still, and a pool whose connections others hold: nobody waits longer than is set."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +16,7 @@ from libs.runtime.keyring import PostgresKeyring
 from libs.runtime.log import Unavailable
 from libs.runtime.memory_log import MemoryLog
 from libs.runtime.pool import BoundedPool, PoolBusy, bounded_pool, transaction
-from libs.runtime.postgres_log import PostgresLog
+from libs.runtime.postgres_log import PostgresLog, reachable
 from libs.runtime.problems import Problem
 from libs.runtime.settings import Settings
 from services.console.queries import Queries
@@ -178,3 +179,24 @@ async def test_an_error_in_a_transaction_rolls_back(database: tuple[StillDatabas
         await write()
     assert await pool.fetchval("SELECT count(*) FROM kept") == 0
     assert pool.get_size() == 1, "the connection is used on"
+
+
+async def _lose(pool: BoundedPool) -> int:
+    """Which connection of the server it was that lost its place in the protocol."""
+    lost = 0
+    with contextlib.suppress(asyncpg.InternalClientError):
+        async with pool.acquire() as connection:
+            lost = await connection.fetchval("SELECT pg_backend_pid()")
+            raise asyncpg.InternalClientError(
+                "cannot switch to state 11; another operation (2) is in progress"
+            )
+    return lost
+
+
+async def test_a_connection_that_lost_its_place_in_the_protocol_is_not_given_out_again(
+    database: tuple[StillDatabase, BoundedPool],
+) -> None:
+    _, pool = database
+    assert await _lose(pool) != await pool.fetchval("SELECT pg_backend_pid()")
+    with pytest.raises(Unavailable, match="cannot switch to state"), reachable():
+        raise asyncpg.InternalClientError("cannot switch to state 11")
