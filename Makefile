@@ -67,7 +67,7 @@ sim: setup ## seeds of simulated faults, held to every guarantee (SEEDS=200)
 year: setup ## all of a retailer's year through inventory, recounted with pandas (`make test` has its first quarter); 5 minutes
 	$(PYTEST) tests/year
 
-chaos: setup ## twenty cases of killed processes, cut connections and hostile clients (CASES='test_03 or test_09'); writes docs/reliability.md
+chaos: setup ## cases of killed processes, cut connections and hostile clients (CASES='test_03 or test_09'); writes docs/reliability.md
 	@CHAOS_TABLE=keep $(PYTEST) -m chaos tests/chaos $(if $(CASES),-k '$(CASES)')
 
 bench: setup ## measure everything, side by side, into docs/performance.md (ROUNDS=5)
