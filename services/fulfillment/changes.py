@@ -201,16 +201,11 @@ def _kept(
         ),
     )
     for code, there in stages:
-        for kept_units in both(there, rest):
-            rest[kept_units.line] -= kept_units.quantity
+        for units_there in both(there, rest):
+            rest[units_there.line] -= units_there.quantity
             kept.append(
-                KeptUnits.model_validate(
-                    {
-                        "line": kept_units.line,
-                        "sku": kept_units.sku,
-                        "quantity": kept_units.quantity,
-                        "code": code,
-                    }
+                KeptUnits(
+                    line=units_there.line, sku=units_there.sku, quantity=units_there.quantity, code=code
                 )
             )
     assert not any(rest.values()), f"more units were to be cancelled than were ordered: {rest}"

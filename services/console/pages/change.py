@@ -3,11 +3,10 @@
 Each is a command in the person's name; the order's page then tells what came of it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
-from fastapi.responses import RedirectResponse
 
 from libs.events.changes import CancelLines, LineUnits, PlaceHold
 from libs.events.contract import OrderId
@@ -15,8 +14,9 @@ from libs.events.intake import HoldName
 from libs.runtime.problems import Problem
 from services.console.change_view import HOLDS, changeable, choices, preview_hold, preview_lines
 from services.console.facts import State
+from services.console.pages.one_order import found, one_line, told
+from services.console.queries import Row
 from services.console.stored import read_state
-from services.console.web.actions import Outcome
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -38,7 +38,7 @@ def routes(site: Site) -> APIRouter:
 
     @router.get("/orders/{order_id}/change")
     async def change(request: Request, session: changer, order_id: OrderId) -> Response:
-        row, state = await _found(site, session, order_id)
+        row, state = await _order(site, session, order_id)
         return await site.page(
             request,
             session,
@@ -65,7 +65,7 @@ def _line_routes(router: APIRouter, site: Site) -> None:
         order_id: OrderId,
         note: Annotated[str, Query(max_length=500)] = "",
     ) -> Response:
-        _, state = await _found(site, session, order_id)
+        _, state = await _order(site, session, order_id)
         fields = [(name, value) for name, value in request.query_params.items() if name.startswith(_FIELD)]
         asked = _asked(f"{name.removeprefix(_FIELD)}:{value}" for name, value in fields[:_LINES_MAX])
         return await site.page(
@@ -86,13 +86,13 @@ def _line_routes(router: APIRouter, site: Site) -> None:
         units: Annotated[list[str], Form(max_length=_LINES_MAX)] = [],  # noqa: B006  (FastAPI copies it)
         note: Why = "",
     ) -> Response:
-        await _found(site, session, order_id)
+        await found(site, session, order_id)
         lines = [LineUnits(line=line, quantity=count) for line, count in _asked(units).items() if count]
         if not lines:
             raise _no_units()
         command = CancelLines(order_id=order_id, lines=tuple(lines), reason=one_line(note))
         outcome = await site.actions.send(session, command, reason=one_line(note)[:200])
-        return await _told(site, request, session, order_id, outcome)
+        return await told(site, request, session, order_id, outcome)
 
 
 def _hold_routes(router: APIRouter, site: Site) -> None:
@@ -106,11 +106,11 @@ def _hold_routes(router: APIRouter, site: Site) -> None:
         hold: Annotated[HoldName, Form()],
         note: Why = "",
     ) -> Response:
-        await _found(site, session, order_id)
+        await found(site, session, order_id)
         message = one_line(note) or HOLDS.get(hold, hold)
         command = PlaceHold(order_id=order_id, hold=hold, message=message)
         outcome = await site.actions.send(session, command, reason=message[:200])
-        return await _told(site, request, session, order_id, outcome)
+        return await told(site, request, session, order_id, outcome)
 
 
 def _note_routes(router: APIRouter, site: Site) -> None:
@@ -123,7 +123,7 @@ def _note_routes(router: APIRouter, site: Site) -> None:
         order_id: OrderId,
         text: Annotated[str, Form(min_length=1, max_length=2 * NOTE_MAX)],
     ) -> Response:
-        _, state = await _found(site, session, order_id)
+        _, state = await _order(site, session, order_id)
         body = {
             "text": text.replace("\x00", " ").replace("\r\n", "\n"),
             "customer_id": state.intake.customer_id,
@@ -131,38 +131,13 @@ def _note_routes(router: APIRouter, site: Site) -> None:
         outcome = await site.actions.call(
             session, "intake", "POST", f"/v1/orders/{order_id}/notes", body=body
         )
-        return await _told(site, request, session, order_id, outcome)
+        return await told(site, request, session, order_id, outcome)
 
 
-async def _told(site: Site, request: Request, session: Session, order_id: str, outcome: Outcome) -> Response:
-    """Back to the order, which shows what comes of it; or why it was not done."""
-    if outcome.ok:
-        return RedirectResponse(f"/orders/{order_id}", 303)
-    return await site.page(
-        request,
-        session,
-        "confirm.html",
-        status=409,
-        order_id=order_id,
-        what="It was not done",
-        preview=None,
-        action="",
-        outcome=outcome,
-    )
-
-
-async def _found(site: Site, session: Session, order_id: str) -> tuple[Mapping[str, object], State]:
-    """The order's row and facts, as this person may see them. Raises Problem 404."""
-    found = await site.queries(session).order(session.tenant, order_id, 1)
-    if found is None:
-        raise Problem(
-            404,
-            "unknown_order",
-            "No such order",
-            "There is no order with this id that you may see, or it has not come here yet.",
-            "Search for it by another of its numbers; one just submitted shows within a second.",
-        )
-    return found[0], read_state(found[0]["facts"])
+async def _order(site: Site, session: Session, order_id: str) -> tuple[Row, State]:
+    """The order's row and facts. Raises Problem 404."""
+    row, _ = await found(site, session, order_id)
+    return row, read_state(row["facts"])
 
 
 def _asked(units: Iterable[str]) -> dict[int, int]:
@@ -187,8 +162,3 @@ def _no_units() -> Problem:
         "Each line takes a whole number of units.",
         "Go back to the order, and choose how many units of each line to cancel.",
     )
-
-
-def one_line(text: str) -> str:
-    """A person's reason without line breaks and control characters."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -1,12 +1,10 @@
 """One order: where it is, what blocks it, all that happened to it, and what can be done about it."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
-from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 
 from libs.events.contract import Command, OrderId
@@ -21,7 +19,7 @@ from services.console.contacts import masked
 from services.console.history import Place, as_of
 from services.console.notes import notes
 from services.console.order_view import Preview, money, order_view, preview_cancel, preview_release
-from services.console.queries import Row
+from services.console.pages.one_order import found, one_line, told
 from services.console.standing import declined_at, work_state
 from services.console.stored import read_state
 from services.console.web.sessions import Session
@@ -49,7 +47,7 @@ def routes(site: Site) -> APIRouter:
         lane: Annotated[int, Path(ge=0, lt=2**31)],
         sequence: Annotated[int, Path(ge=1, lt=2**62)],
     ) -> Response:
-        _, entries = await _found(site, session, order_id)
+        _, entries = await found(site, session, order_id, TIMELINE_MAX)
         rows = [
             row for row in entries if (row["stage"], row["lane"], row["sequence"]) == (stage, lane, sequence)
         ]
@@ -86,7 +84,7 @@ def _page_routes(router: APIRouter, site: Site) -> None:
     async def draw(
         request: Request, session: Session, order_id: str, template: str, step: int | None
     ) -> Response:
-        row, entries = await _found(site, session, order_id)
+        row, entries = await found(site, session, order_id, TIMELINE_MAX)
         entries = sorted(entries, key=lambda entry: (entry["at"], entry["stage"], entry["sequence"]))
         state, then = read_state(row["facts"]), None
         if step is not None and step < len(entries):
@@ -123,18 +121,18 @@ def _action_routes(router: APIRouter, site: Site) -> None:
 
     @router.get("/orders/{order_id}/cancel")
     async def ask_cancel(request: Request, session: canceller, order_id: OrderId) -> Response:
-        state = read_state((await _found(site, session, order_id))[0]["facts"])
+        state = read_state((await found(site, session, order_id))[0]["facts"])
         return await _ask(request, session, order_id, "Cancel", preview_cancel(state), "cancel")
 
     @router.post("/orders/{order_id}/cancel")
     async def cancel(request: Request, session: canceller, order_id: OrderId, note: _NOTE = "") -> Response:
-        await _found(site, session, order_id)
-        reason = _one_line(note)
+        await found(site, session, order_id)
+        reason = one_line(note)
         return await _do(request, session, order_id, CancelOrder(order_id=order_id, reason=reason), reason)
 
     @router.get("/orders/{order_id}/holds/{hold}/release")
     async def ask_release(request: Request, session: releaser, order_id: OrderId, hold: HoldName) -> Response:
-        state = read_state((await _found(site, session, order_id))[0]["facts"])
+        state = read_state((await found(site, session, order_id))[0]["facts"])
         what = f"Release hold {hold}"
         return await _ask(
             request, session, order_id, what, preview_release(state, hold), f"holds/{hold}/release"
@@ -144,8 +142,8 @@ def _action_routes(router: APIRouter, site: Site) -> None:
     async def release(
         request: Request, session: releaser, order_id: OrderId, hold: HoldName, note: _NOTE = ""
     ) -> Response:
-        await _found(site, session, order_id)
-        reason = _one_line(note)
+        await found(site, session, order_id)
+        reason = one_line(note)
         command = ReleaseHold(order_id=order_id, hold=hold, note=reason)
         return await _do(request, session, order_id, command, reason)
 
@@ -167,19 +165,7 @@ def _action_routes(router: APIRouter, site: Site) -> None:
         request: Request, session: Session, order_id: str, command: Command, reason: str
     ) -> Response:
         outcome = await site.actions.send(session, command, reason=reason[:200])
-        if outcome.ok:
-            return RedirectResponse(f"/orders/{order_id}", 303)
-        return await site.page(
-            request,
-            session,
-            "confirm.html",
-            status=409,
-            order_id=order_id,
-            what="It was not done",
-            preview=None,
-            action="",
-            outcome=outcome,
-        )
+        return await told(site, request, session, order_id, outcome)
 
 
 def _contact_routes(router: APIRouter, site: Site) -> None:
@@ -189,8 +175,8 @@ def _contact_routes(router: APIRouter, site: Site) -> None:
     async def contact(
         request: Request, session: seer, order_id: OrderId, why: Annotated[str, Form(max_length=200)] = ""
     ) -> Response:
-        await _found(site, session, order_id)
-        await site.about.looks.note(session, order_id, _one_line(why))
+        await found(site, session, order_id)
+        await site.about.looks.note(session, order_id, one_line(why))
         opened = await site.about.contacts.open(session.tenant, [order_id])
         return await site.page(
             request, session, "contact.html", order_id=order_id, personal=opened.get(order_id)
@@ -198,26 +184,12 @@ def _contact_routes(router: APIRouter, site: Site) -> None:
 
     @router.post("/orders/{order_id}/link")
     async def link(request: Request, session: seer, order_id: OrderId) -> Response:
-        await _found(site, session, order_id)
+        await found(site, session, order_id)
         until = datetime.now(UTC) + GOOD_FOR
         token = write_link(site.about.contacts.link_key(), Link(session.tenant, order_id, until))
         return await site.page(
             request, session, "link.html", order_id=order_id, url=f"{site.guard.url}/o/{token}", until=until
         )
-
-
-async def _found(site: Site, session: Session, order_id: str) -> tuple[Row, Sequence[Row]]:
-    """The order's row and timeline, as this person may see them. Raises Problem 404."""
-    found = await site.queries(session).order(session.tenant, order_id, TIMELINE_MAX)
-    if found is None:
-        raise Problem(
-            404,
-            "unknown_order",
-            "No such order",
-            "There is no order with this id that you may see, or it has not come here yet.",
-            "Search for it by another of its numbers; one just submitted shows within a second.",
-        )
-    return found[0], found[2]
 
 
 def _no_such_event(order_id: str) -> Problem:
@@ -228,10 +200,6 @@ def _no_such_event(order_id: str) -> Problem:
         f"Order {order_id} has no event at this place.",
         "Open it from the order's timeline.",
     )
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def _pretty(value: bytes | None) -> str:
