@@ -57,7 +57,7 @@ from libs.events.timer import Timer, TimerDue
 from services.inventory import bundles, holds, kits, outside, pegging, progress, reminders, shelf
 from services.inventory.allocate import covers, take_back
 from services.inventory.desk import Desk
-from services.inventory.fewer import Fewer, give_back
+from services.inventory.fewer import Fewer
 from services.inventory.giving import peg
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
@@ -267,7 +267,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case FulfillmentCancelled():
             return progress.cancel(state.order, state.skus, body)
         case LinesCancelled() | AllocationDeclined():
-            return give_back(state.order, state.skus, body)
+            return progress.give_back(state.order, state.skus, body)
         case ShipmentDispatched():
             return progress.dispatch(state.order, state.skus, body)
         case PickShorted():

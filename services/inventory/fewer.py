@@ -7,14 +7,11 @@ are pending here, or were allocated meanwhile: of these it says `AllocationDecli
 from collections.abc import Iterable
 
 from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
-from libs.events.contract import Event
-from libs.events.inventory import NETWORK, StockReleased
+from libs.events.inventory import NETWORK
 from libs.events.order import LineQuantity, NodeLines, in_parts
 from services.inventory.allocate import among, must_hold
-from services.inventory.order import OrderPart, evolve_order, minus, plus, units
-from services.inventory.reserve import promise
+from services.inventory.order import OrderPart, minus, plus, units
 from services.inventory.stock import NO_CLAIM, Posting, Skus
-from services.inventory.touched import moved_skus
 
 Fewer = LinesCancelled | AllocationDeclined
 
@@ -44,20 +41,6 @@ def release_lines(order: OrderPart, skus: Skus, fewer: Fewer) -> LinesReleased |
     if not (given_up or movements):
         return None
     return LinesReleased(order_id=fewer.order_id, lines=given_up, movements=movements)
-
-
-def give_back(order: OrderPart, skus: Skus, fewer: Fewer) -> list[Event]:
-    """Its stock, and the round that this opens for what the order still waits for."""
-    released = release_lines(order, skus, fewer)
-    return [released, *asked_again(order, skus, released)] if released else []
-
-
-def asked_again(order: OrderPart, skus: Skus, released: StockReleased | LinesReleased) -> list[Event]:
-    """Where units without a node are given up, routing's plan is void: another round for what is left."""
-    after = evolve_order(order, released)
-    if order.status in ("new", "unpacked") or not released.lines or not after.pending:
-        return []
-    return [promise(released.order_id, after, moved_skus(skus, released, after), after.round + 1)]
 
 
 def _without(lines: Iterable[LineQuantity], at_nodes: Iterable[NodeLines]) -> tuple[LineQuantity, ...]:

@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
+from libs.events.changes import LinesReleased
 from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
-from libs.events.inventory import StockAllocated
+from libs.events.inventory import StockAllocated, StockReleased
 from libs.events.routing import OrderRouted
 from services.inventory import waiting
 from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
-from services.inventory.fewer import asked_again
+from services.inventory.fewer import Fewer, release_lines
 from services.inventory.order import Moving, OrderPart, evolve_order
 from services.inventory.reserve import complete, promise
 from services.inventory.stock import Skus
@@ -40,7 +41,13 @@ def cancel(order: OrderPart, skus: Skus, cancelled: FulfillmentCancelled) -> lis
     released = release(cancelled.order_id, order, skus, cancelled)
     if cancelled.cause == "unroutable" and not (released.lines or released.movements):
         return []
-    return [released, *asked_again(order, skus, released)]
+    return [released, *_asked_again(order, skus, released)]
+
+
+def give_back(order: OrderPart, skus: Skus, fewer: Fewer) -> list[Event]:
+    """The order wants fewer units: their stock, and the round that this opens for what it still waits for."""
+    released = release_lines(order, skus, fewer)
+    return [released, *_asked_again(order, skus, released)] if released else []
 
 
 def dispatch(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched) -> list[Event]:
@@ -77,6 +84,14 @@ def remember(name: str, order_id: str, order: OrderPart, skus: Skus) -> list[Eve
     if order.status == "reserved" and not complete(order_id, order, skus):
         return [next_round(order_id, order, skus)]
     return []
+
+
+def _asked_again(order: OrderPart, skus: Skus, released: StockReleased | LinesReleased) -> list[Event]:
+    """Where units without a node are given up, routing's plan is void: another round for what is left."""
+    after, left = _folded(order, skus, released)
+    if order.status in ("new", "unpacked") or not released.lines or not after.pending:
+        return []
+    return [next_round(released.order_id, after, left)]
 
 
 def _folded(order: OrderPart, skus: Skus, event: Moving) -> tuple[OrderPart, Skus]:
