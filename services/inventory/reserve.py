@@ -16,11 +16,10 @@ from services.inventory.stock import (
     Posting,
     SkuPart,
     Skus,
-    availability,
     evolve_sku,
     shortage,
 )
-from services.inventory.waiting import promise_by_policy
+from services.inventory.waiting import backordered, promise_by_policy, reserved
 
 
 def complete(order_id: str, order: OrderPart, skus: Skus) -> bool:
@@ -36,8 +35,6 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
     pending lines, and opens sourcing round `round_` or stays in it."""
     if order.policy is not None:
         return promise_by_policy(order_id, order, skus, round_)
-    assert order.since is not None, f"{order_id} was never accepted"
-    assert order.destination is not None, f"{order_id} has no destination"
     wanted = units(order.pending)
     posting = Posting(skus)
     short: list[Shortage] = []
@@ -51,34 +48,9 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
         posting.post(sku, NETWORK, "unreserved", "reserved", taken)
         if missing > taken:
             short.append(shortage(sku, part, missing - taken, order.channel))
-    channel, versions = (order.channel, tuple(used)) if used else (None, None)
     if short:
-        return StockBackordered(
-            order_id=order_id,
-            round=round_,
-            lines=order.pending,
-            short=tuple(short),
-            since=order.since,
-            destination=order.destination,
-            contact=order.contact,
-            channel=channel,
-            terms=versions,
-            supplied=tuple([one.sku for one in short if skus[one.sku].supplied]) or None,
-            movements=posting.movements(),
-        )
-    return StockReserved(
-        order_id=order_id,
-        round=round_,
-        lines=order.pending,
-        availability=availability(wanted, skus),
-        since=order.since,
-        destination=order.destination,
-        contact=order.contact,
-        channel=channel,
-        terms=versions,
-        bundles=order.bundles,
-        movements=posting.movements(),
-    )
+        return backordered(order_id, order, round_, skus, short, used, posting.movements())
+    return reserved(order_id, order, round_, skus, order.pending, used, posting.movements())
 
 
 def define_terms(part: SkuPart, heard: Envelope[Contract], command: DefinePromiseTerms) -> list[Event]:

@@ -3,11 +3,11 @@
 Without a policy `reserve.promise` decides, which is `together` without an end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from libs.events.contract import Event
-from libs.events.inventory import NETWORK, Shortage, StockBackordered, StockReserved, TermsUsed
+from libs.events.inventory import NETWORK, Movement, Shortage, StockBackordered, StockReserved, TermsUsed
 from libs.events.order import LineQuantity
 from libs.events.policy import BackorderLapsed, BackordersCalled
 from libs.events.record import changed
@@ -25,8 +25,6 @@ def promise_by_policy(
     """As `reserve.promise`: what `order.pending` is promised now, and what of it routing is asked about."""
     policy = order.policy
     assert policy is not None, f"{order_id} has no policy"
-    assert order.since is not None, f"{order_id} was never accepted"
-    assert order.destination is not None, f"{order_id} has no destination"
     wanted = units(order.pending)
     there, short = dict[str, int](), list[Shortage]()
     for sku, quantity in wanted.items():
@@ -44,22 +42,52 @@ def promise_by_policy(
         posting.post(sku, NETWORK, "reserved", "unreserved", max(0, -more))
     terms = [TermsUsed(sku=sku, version=used.version) for sku in wanted if (used := skus[sku].terms)]
     ready = order.pending if not short else covered(order.pending, kept)
-    if not short or (ready and policy.policy == "partial"):
-        return StockReserved(
-            order_id=order_id,
-            round=round_,
-            lines=ready,
-            later=minus(order.pending, ready) or None,
-            availability=availability(units(ready), skus),
-            since=order.since,
-            destination=order.destination,
-            contact=order.contact,
-            channel=order.channel if terms else None,
-            terms=tuple(terms) or None,
-            policy=policy,
-            bundles=order.bundles,
-            movements=posting.movements(),
-        )
+    if short and not (ready and policy.policy == "partial"):
+        return backordered(order_id, order, round_, skus, short, terms, posting.movements())
+    return reserved(order_id, order, round_, skus, ready, terms, posting.movements())
+
+
+def reserved(
+    order_id: str,
+    order: OrderPart,
+    round_: int,
+    skus: Skus,
+    ready: tuple[LineQuantity, ...],
+    terms: Sequence[TermsUsed],
+    movements: tuple[Movement, ...],
+) -> StockReserved:
+    """These of the order's pending lines are promised, and routing is asked about them; the others wait."""
+    assert order.since is not None, f"{order_id} was never accepted"
+    assert order.destination is not None, f"{order_id} has no destination"
+    return StockReserved(
+        order_id=order_id,
+        round=round_,
+        lines=ready,
+        later=None if ready is order.pending else minus(order.pending, ready) or None,
+        availability=availability(units(ready), skus),
+        since=order.since,
+        destination=order.destination,
+        contact=order.contact,
+        channel=order.channel if terms else None,
+        terms=tuple(terms) or None,
+        policy=order.policy,
+        bundles=order.bundles,
+        movements=movements,
+    )
+
+
+def backordered(
+    order_id: str,
+    order: OrderPart,
+    round_: int,
+    skus: Skus,
+    short: Sequence[Shortage],
+    terms: Sequence[TermsUsed],
+    movements: tuple[Movement, ...],
+) -> StockBackordered:
+    """The order waits: these units lack."""
+    assert order.since is not None, f"{order_id} was never accepted"
+    assert order.destination is not None, f"{order_id} has no destination"
     return StockBackordered(
         order_id=order_id,
         round=round_,
@@ -70,9 +98,9 @@ def promise_by_policy(
         contact=order.contact,
         channel=order.channel if terms else None,
         terms=tuple(terms) or None,
-        policy=policy,
+        policy=order.policy,
         supplied=tuple([one.sku for one in short if skus[one.sku].supplied]) or None,
-        movements=posting.movements(),
+        movements=movements,
     )
 
 
