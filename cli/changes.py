@@ -14,7 +14,6 @@ from cli.client import (
     Unanswered,
     connect,
     event_types,
-    undecided,
 )
 from cli.orders import ChannelOption, IdArgument, find, resolve
 from cli.output import JsonOption, console, emit
@@ -45,9 +44,7 @@ def cancel_lines(
     with connect(tenant) as edges:
         id_ = resolve(edges, id_, channel)
         body = {"lines": lines, "reason": reason}
-        answer = edges.send("intake", f"/v1/orders/{id_}/cancel-lines", body)
-        if not answer.get("decided"):
-            raise undecided(answer, "intake")
+        answer = edges.decided("intake", f"/v1/orders/{id_}/cancel-lines", body)
         with console.status("waiting for fulfillment's decision"):
             outcome, said = _came_of(edges, id_, answer, time.monotonic() + wait)
     tell(said, {"cancelled": "green", "deciding": "yellow"}.get(outcome, "red"))
@@ -75,9 +72,7 @@ def place_hold(
     """
     with connect(tenant) as edges:
         id_ = resolve(edges, id_, channel)
-        answer = edges.send("intake", f"/v1/orders/{id_}/holds", {"hold": hold, "message": message})
-        if not answer.get("decided"):
-            raise undecided(answer, "intake")
+        answer = edges.decided("intake", f"/v1/orders/{id_}/holds", {"hold": hold, "message": message})
         with console.status("waiting for fulfillment"):
             declined = _declined(edges, id_, answer, time.monotonic() + wait)
     if declined is not None:
@@ -105,9 +100,7 @@ def add_note(
         found = find(edges, id_, channel)
         id_ = str(found["order_id"])
         body = {"text": text, "customer_id": found.get("customer_id")}
-        answer = edges.send("intake", f"/v1/orders/{id_}/notes", body)
-    if not answer.get("decided"):
-        raise undecided(answer, "intake")
+        edges.decided("intake", f"/v1/orders/{id_}/notes", body)
     tell(f"Written on order {id_}.", "green")
     if json:
         emit({"ok": True, "order_id": id_})

@@ -105,6 +105,20 @@ class Edges:
         }
         return self._call(service, method, path, {}, headers, orjson.dumps(body))
 
+    def decided(
+        self, service: str, path: str, body: object, *, method: str = "POST", key: str | None = None
+    ) -> dict[str, Any]:
+        """The outcome of one command. Complaint: it was taken, and was not decided in time."""
+        answer = self.send(service, path, body, method=method, key=key)
+        if not answer.get("decided"):
+            raise Complaint(
+                f"{service} has taken the command and not decided it yet"
+                f" (command {answer.get('command_id')}).",
+                "It will be decided. See `orderlog status` for lag, and `orderlog parked list`.",
+                exit_code=3,
+            )
+        return answer
+
     def pages(self, path: str, rows: str, **query: object) -> Iterator[dict[str, Any]]:
         """Every row of one of the console's lists, page by page."""
         after: object = None
@@ -195,15 +209,6 @@ def error_lines(problem: Mapping[str, Any]) -> list[str]:
 def event_types(answer: Mapping[str, Any]) -> list[str]:
     """The types of an outcome's events without their stage: `order_accepted`."""
     return [event["type"].rpartition(".")[2] for event in answer.get("events", ())]
-
-
-def undecided(answer: Mapping[str, Any], service: str) -> Complaint:
-    """What to say when a command was taken and its outcome is not known yet."""
-    return Complaint(
-        f"{service} has taken the command and not decided it yet (command {answer.get('command_id')}).",
-        "It will be decided. See `orderlog status` for lag, and `orderlog parked list`.",
-        exit_code=3,
-    )
 
 
 def _token(tenant: str, role: str) -> str:

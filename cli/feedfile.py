@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zlib import crc32
 
-from cli.client import Edges, undecided
+from cli.client import Edges
 from cli.rowfile import digest, read_rows, whole
 from libs.runtime.complaint import Complaint
 
@@ -131,9 +131,7 @@ def announce(edges: Edges, file: FeedFile, found: Loaded) -> bool:
         "units": found.units,
         "stated_at": file.stated_at.isoformat(),
     }
-    answer = edges.send("inventory", f"/v1/stock/feeds/{file.feed}/runs", body, key=f"run-{run_id(file)}")
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+    answer = edges.decided("inventory", f"/v1/stock/feeds/{file.feed}/runs", body, key=f"run-{run_id(file)}")
     return any(event["data"].get("held") for event in answer["events"])
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
+from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.output import JsonOption, emit
 from cli.text import tell
 from libs.events.places import STANDARD
@@ -70,9 +70,7 @@ def define(
             "receiving_days": receiving_days,
         }
     with connect(tenant) as edges:
-        answer = edges.send("routing", f"/v1/nodes/{quote(node, safe='')}", body, method="PUT")
-    if not answer.get("decided"):
-        raise undecided(answer, "routing")
+        answer = edges.decided("routing", f"/v1/nodes/{quote(node, safe='')}", body, method="PUT")
     serves = ", ".join(countries) if countries else "every country"
     state = f"ships to {serves}" if active else "takes no orders"
     changed = bool(answer["events"])
@@ -102,9 +100,7 @@ def transit(
         "bands": [_band(text) for text in bands],
     }
     with connect(tenant) as edges:
-        answer = edges.send("routing", f"/v1/transit/{quote(service, safe='')}", body, method="PUT")
-    if not answer.get("decided"):
-        raise undecided(answer, "routing")
+        answer = edges.decided("routing", f"/v1/transit/{quote(service, safe='')}", body, method="PUT")
     changed = bool(answer["events"])
     count = f"{len(bands)} band{'' if len(bands) == 1 else 's'}"
     tell(f"{service} takes so long from now on: {count}." if changed else f"{service} was that already.")

@@ -18,7 +18,6 @@ from cli.client import (
     Unanswered,
     connect,
     event_types,
-    undecided,
 )
 from cli.loadfile import SUFFIXES, read_orders
 from cli.output import JsonOption, bar, console, emit, table
@@ -153,9 +152,7 @@ def cancel_order(
     """
     with connect(tenant) as edges:
         id_ = resolve(edges, id_, channel)
-        answer = edges.send("intake", f"/v1/orders/{id_}/cancel", {"reason": reason})
-        if not answer.get("decided"):
-            raise undecided(answer, "intake")
+        answer = edges.decided("intake", f"/v1/orders/{id_}/cancel", {"reason": reason})
         with console.status("waiting for fulfillment's decision"):
             outcome, said = _cancellation(edges, id_, answer, time.monotonic() + wait)
     tell(said, {"cancelled": "green", "declined": "red"}.get(outcome, "yellow"))
@@ -180,9 +177,7 @@ def release_hold(
     """
     with connect(tenant) as edges:
         id_ = resolve(edges, id_, channel)
-        answer = edges.send("intake", f"/v1/orders/{id_}/holds/{hold}/release", {"note": note})
-    if not answer.get("decided"):
-        raise undecided(answer, "intake")
+        answer = edges.decided("intake", f"/v1/orders/{id_}/holds/{hold}/release", {"note": note})
     remaining = [name for event in answer["events"] for name in event["data"].get("remaining", ())]
     accepted = "order_accepted" in event_types(answer)
     then = f"Still blocking: {', '.join(remaining)}." if remaining else "The order is accepted."

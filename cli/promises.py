@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
+from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.output import JsonOption, emit
 from cli.text import count, tell
 from libs.runtime.complaint import Complaint
@@ -39,9 +39,7 @@ def hold(
     if country is not None:
         body |= {"destination": {"country": country.upper()}, "service": service}
     with connect(tenant) as edges:
-        answer = edges.send("inventory", "/v1/promises", body)
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+        answer = edges.decided("inventory", "/v1/promises", body)
     [held] = [event["data"] for event in answer["events"]] or [None]
     if held is None:
         raise Complaint(
@@ -78,9 +76,7 @@ def release(
     """
     with connect(tenant) as edges:
         path = f"/v1/promises/{quote(promise_id, safe='')}/release"
-        answer = edges.send("inventory", path, {"reason": reason})
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+        answer = edges.decided("inventory", path, {"reason": reason})
     freed = sum(move["quantity"] for event in answer["events"] for move in event["data"]["movements"])
     tell(f"Promise {promise_id} holds nothing any more: {count(freed, 'unit')} are free again.")
     if json:
@@ -136,9 +132,7 @@ def terms(
             raise Complaint(f"`{reorder}` is no UNITS:RANK.", "Write it like 24:20.")
         body["reorder"] = {"point": int(point), "rank_max": int(rank)}
     with connect(tenant) as edges:
-        answer = edges.send("inventory", f"/v1/promise-terms/{quote(sku, safe='')}", body, method="PUT")
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+        answer = edges.decided("inventory", f"/v1/promise-terms/{quote(sku, safe='')}", body, method="PUT")
     version = next((event["data"]["terms_version"] for event in answer["events"]), None)
     kept = ", ".join(f"{one['units']:,} for {one['channel']}" for one in body["shares"])
     said = f"Of {sku}, {count(safety, 'unit')} are promised to nobody" + (f"; kept: {kept}." if kept else ".")

@@ -21,7 +21,7 @@ from cli import (
     stock_reconcile,
     stock_supply,
 )
-from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect, undecided
+from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect
 from cli.output import JsonOption, console, emit, table
 from cli.stock_items import UnitOption, stating, worded
 from cli.stock_lots import ExpiresOption, LotOption, of_lot
@@ -202,9 +202,7 @@ def register(parent: typer.Typer) -> None:
 
 def _post(path: str, body: dict[str, object], key: str | None, tenant: str, said: str, json: bool) -> None:
     with connect(tenant) as edges:
-        answer = edges.send("inventory", path, body, key=key)
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+        answer = edges.decided("inventory", path, body, key=key)
     tell(said)
     changes: Counter[str] = Counter()
     for event in answer["events"]:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
+from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.output import JsonOption, console, emit, table
 from cli.promises import read_wanted
 from cli.text import add_row, count, tell
@@ -145,10 +145,7 @@ def _send(
     path: str, body: dict[str, Any], tenant: str, method: str, key: str | None = None
 ) -> dict[str, Any]:
     with connect(tenant) as edges:
-        answer = edges.send("inventory", path, body, method=method, key=key)
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
-    return answer
+        return edges.decided("inventory", path, body, method=method, key=key)
 
 
 def _made_of(parts: Sequence[dict[str, Any]]) -> str:

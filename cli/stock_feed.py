@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import TextColumn
 
-from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
+from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.feedfile import FeedFile, Loaded, announce, load, read_map, run_id, senders_for, survey
 from cli.moments import moment
 from cli.output import JsonOption, bar, console, emit, table
@@ -42,9 +42,7 @@ def define_feed(
         "stale_minutes": stale_minutes,
     }
     with connect(tenant) as edges:
-        answer = edges.send("inventory", f"/v1/stock/feeds/{feed}", body, method="PUT")
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+        answer = edges.decided("inventory", f"/v1/stock/feeds/{feed}", body, method="PUT")
     changed = bool(answer["events"])
     tell(f"Feed {feed} tells of {node}." if changed else f"Feed {feed} was that already.")
     if json:
@@ -62,9 +60,7 @@ def approve_feed(
     Example: orderlog stock approve-feed acme stock.csv-0f1e2d3c4b5a6978
     """
     with connect(tenant) as edges:
-        answer = edges.send("inventory", f"/v1/stock/feeds/{feed}/runs/{run}/approval", {})
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+        edges.decided("inventory", f"/v1/stock/feeds/{feed}/runs/{run}/approval", {})
     tell(f"Run {run} of feed {feed} is taken; load its file again.")
     if json:
         emit({"ok": True, "tenant": tenant, "feed": feed, "run_id": run})

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
+from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.output import JsonOption, emit
 from cli.text import count, tell
 from libs.runtime.complaint import Complaint
@@ -41,9 +41,7 @@ def define_item(
     units = read_units(unit or ())
     body: dict[str, Any] = {"units": units, "lot_controlled": lots, "shelf_days_min": shelf_days}
     with connect(tenant) as edges:
-        answer = edges.send("inventory", f"/v1/stock/items/{quote(sku, safe='')}", body, method="PUT")
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+        answer = edges.decided("inventory", f"/v1/stock/items/{quote(sku, safe='')}", body, method="PUT")
     version = next((event["data"]["item_version"] for event in answer["events"]), None)
     names = ", ".join(["each", *(one["unit"] for one in units)])
     said = f"{sku} {'has lots, and ' if lots else ''}is counted in {names}."
@@ -67,9 +65,7 @@ def place_item(
     """
     path = f"/v1/stock/items/{quote(sku, safe='')}/bins/{quote(node, safe='')}"
     with connect(tenant) as edges:
-        answer = edges.send("inventory", path, {"bin": bin_}, method="PUT")
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+        edges.decided("inventory", path, {"bin": bin_}, method="PUT")
     tell(f"{sku} is in bin {bin_} at {node}." if bin_ else f"{sku} is in no bin at {node}.")
     if json:
         emit({"ok": True, "tenant": tenant, "sku": sku, "node": node, "bin": bin_})

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli.client import DEFAULT_TENANT, Edges, TenantOption, connect, undecided
+from cli.client import DEFAULT_TENANT, Edges, TenantOption, connect
 from cli.output import JsonOption, console, emit, table
 from cli.text import add_row, count, tell
 
@@ -125,9 +125,7 @@ def _post(path: str, sku: str, lot: str, reason: str, tenant: str, json: bool) -
     """Send it and wait; the payload of the lot's event, or None when it was so already."""
     body = {"sku": sku, "lot": lot, "reason": reason}
     with connect(tenant) as edges:
-        answer = edges.send("inventory", f"/v1/stock/lots/{path}", body)
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+        answer = edges.decided("inventory", f"/v1/stock/lots/{path}", body)
     if json:
         types = [event["type"] for event in answer["events"]]
         emit({"ok": True, "tenant": tenant, **body, "events": types})

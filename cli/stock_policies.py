@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
+from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.output import JsonOption, console, emit, table
 from cli.text import add_row, count, tell
 from libs.runtime.complaint import Complaint
@@ -43,9 +43,7 @@ def register(parent: typer.Typer) -> None:
 def _define(file: Path, tenant: str) -> dict[str, Any]:
     body = _read(file)
     with connect(tenant) as edges:
-        answer = edges.send("inventory", PATH, body, method="PUT")
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+        answer = edges.decided("inventory", PATH, body, method="PUT")
     version = next((event["data"]["version"] for event in answer["events"]), None)
     said = f"The policies are at version {version}: {count(len(body.get('rules', [])), 'rule')}."
     tell(said if version else "The policies were that already.")

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import typer
 
-from cli.client import DEFAULT_TENANT, TenantOption, connect, undecided
+from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.moments import moment
 from cli.output import JsonOption, console, emit, table
 from cli.stock_items import UnitOption, stating, worded
@@ -368,9 +368,7 @@ def _post(
 ) -> dict[str, Any]:
     """Send it and wait; the payload of the event that answers it, or nothing when it was that already."""
     with connect(tenant) as edges:
-        answer = edges.send("inventory", path, body, method=method)
-    if not answer.get("decided"):
-        raise undecided(answer, "inventory")
+        answer = edges.decided("inventory", path, body, method=method)
     events = answer["events"]
     main = [event for event in events if not event["type"].endswith(("stock_pegged", "reservation_broken"))]
     if json:
