@@ -1,15 +1,15 @@
 """The proof over lots: a log that holds, and the first event of one that does not."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import orjson
 import pytest
 
 from libs.events.inventory import StockAllocated, StockIssued, StockReceived, StockReleased
 from libs.events.lots import LotQuarantined
 from services.inventory.proof import prove
+from tests.unit.inventory_logs import nth_event, tampered, violation
 from tests.unit.inventory_lots import cleared, delivered, milk, recalled
 from tests.unit.inventory_trade import accepted, cancelled, dispatched, line, routed
 from tests.unit.inventory_world import Logged, World
@@ -38,10 +38,7 @@ def a_good_log() -> list[Logged]:
 
 
 GOOD = a_good_log()
-
-
-def nth(type_: str, number: int = 0) -> int:
-    return [place for place, row in enumerate(GOOD) if row.type == type_][number]
+nth = partial(nth_event, GOOD)
 
 
 def test_a_good_log_holds_in_any_order_of_lanes() -> None:
@@ -86,14 +83,7 @@ def never_released(payload: dict[str, Any]) -> None:
 def test_the_first_event_that_does_not_hold_is_named(
     place: int, change: Callable[[dict[str, Any]], None], says: str
 ) -> None:
-    rows = list(GOOD)
-    payload = orjson.loads(rows[place].payload)
-    change(payload)
-    rows[place] = replace(rows[place], payload=orjson.dumps(payload))
-    proof = prove(rows)
-    assert not proof.holds
-    assert proof.violation is not None
-    assert says in proof.violation.message
+    assert says in violation(prove(tampered(GOOD, place, change)))
 
 
 def test_an_order_that_ships_the_lot_of_another_is_found() -> None:
@@ -109,10 +99,5 @@ def test_an_order_that_ships_the_lot_of_another_is_found() -> None:
         dispatched("o2", 1, "N1", line(1, "MILK", 2)),
     ):
         world.take(body)
-    rows = list(world.log)
-    payload = orjson.loads(rows[-1].payload)
-    payload["movements"][0]["lot"] = "OLD"
-    rows[-1] = replace(rows[-1], payload=orjson.dumps(payload))
-    proof = prove(rows)
-    assert proof.violation is not None
-    assert "order o2 uses 2 units of lot OLD of MILK at N1 that were not allocated" in proof.violation.message
+    said = violation(prove(tampered(world.log, -1, named("OLD", 0))))
+    assert "order o2 uses 2 units of lot OLD of MILK at N1 that were not allocated" in said

@@ -1,8 +1,7 @@
 """The proof over inventory's log, and the ledger's tables: what they show of a good log and of bad ones."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
 from uuid import UUID
 
 import orjson
@@ -24,6 +23,7 @@ from libs.events.order import LineQuantity
 from services.inventory import ledger
 from services.inventory.proof import Proof, RowsTooFarApart, prove
 from tests.spec import NOON
+from tests.unit.inventory_logs import nth_event, tampered, violation
 from tests.unit.inventory_trade import (
     accepted,
     adjust,
@@ -65,27 +65,15 @@ def a_good_log() -> list[Logged]:
 
 
 GOOD = a_good_log()
-
-
-def place(type_: str, nth: int = 0) -> int:
-    """Where the nth event of a type stands."""
-    return [index for index, row in enumerate(GOOD) if row.type == type_][nth]
-
-
-def with_payload(index: int, change: Callable[[dict[str, Any]], object]) -> list[Logged]:
-    rows = list(GOOD)
-    payload = orjson.loads(rows[index].payload)
-    change(payload)
-    rows[index] = replace(rows[index], payload=orjson.dumps(payload))
-    return rows
+place = partial(nth_event, GOOD)
+with_payload = partial(tampered, GOOD)
 
 
 def broken(rows: list[Logged], says: str, at: Logged | None = None) -> Proof:
     proof = prove(rows)
-    assert not proof.holds
-    assert proof.violation is not None
-    assert says in proof.violation.message
+    assert says in violation(proof)
     if at is not None:
+        assert proof.violation is not None
         assert (proof.violation.lane, proof.violation.seq) == (at.lane, at.seq)
         assert proof.held_up_to.get(at.lane, 0) == at.seq - 1
     return proof

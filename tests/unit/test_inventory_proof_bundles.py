@@ -1,7 +1,7 @@
 """The proof over bundles and kits: each is of the parts that its definition says, recounted from the log."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ from libs.events.changes import LinesCancelled
 from libs.events.inventory import StockReserved
 from libs.events.order import LineQuantity
 from services.inventory.proof import Proof, prove
+from tests.unit.inventory_logs import Change, nth_event, tampered, violation
 from tests.unit.inventory_trade import accepted, cancelled, receive
 from tests.unit.inventory_world import Logged, World
 from tests.unit.test_inventory_bundles import define
@@ -52,23 +53,11 @@ def a_good_log() -> list[Logged]:
 
 
 GOOD = a_good_log()
+place = partial(nth_event, GOOD)
 
 
-def place(type_: str, nth: int = 0) -> int:
-    return [index for index, row in enumerate(GOOD) if row.type == type_][nth]
-
-
-def with_payload(index: int, change: Callable[[dict[str, Any]], object]) -> Proof:
-    rows = list(GOOD)
-    payload = orjson.loads(rows[index].payload)
-    change(payload)
-    rows[index] = replace(rows[index], payload=orjson.dumps(payload))
-    return prove(rows)
-
-
-def violation(proof: Proof) -> str:
-    assert proof.violation is not None, "it holds"
-    return proof.violation.message
+def with_payload(index: int, change: Change) -> Proof:
+    return prove(tampered(GOOD, index, change))
 
 
 def test_a_good_log_holds_in_any_order_of_lanes() -> None:

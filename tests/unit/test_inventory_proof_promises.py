@@ -1,7 +1,7 @@
 """The proof over held baskets: each is held once, resolved once, and with all of its units."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -10,6 +10,7 @@ import pytest
 from libs.events.inventory import StockReserved
 from libs.events.promise import PromiseConfirmed, PromiseExpired, PromiseHeld, ReleasePromise
 from services.inventory.proof import Proof, prove
+from tests.unit.inventory_logs import Change, nth_event, tampered, violation
 from tests.unit.inventory_trade import accepted, adjust, hold, of_basket, receive
 from tests.unit.inventory_world import Logged, World
 
@@ -38,23 +39,11 @@ def a_good_log() -> list[Logged]:
 
 
 GOOD = a_good_log()
+place = partial(nth_event, GOOD)
 
 
-def place(type_: str, nth: int = 0) -> int:
-    return [index for index, row in enumerate(GOOD) if row.type == type_][nth]
-
-
-def with_payload(index: int, change: Callable[[dict[str, Any]], object]) -> Proof:
-    rows = list(GOOD)
-    payload = orjson.loads(rows[index].payload)
-    change(payload)
-    rows[index] = replace(rows[index], payload=orjson.dumps(payload))
-    return prove(rows)
-
-
-def violation(proof: Proof) -> str:
-    assert proof.violation is not None, "it holds"
-    return proof.violation.message
+def with_payload(index: int, change: Change) -> Proof:
+    return prove(tampered(GOOD, index, change))
 
 
 def test_a_good_log_holds_in_any_order_of_lanes() -> None:

@@ -1,14 +1,14 @@
 """The proof over facts from outside: a log that holds, and the first event of one that does not."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import orjson
 import pytest
 
 from libs.events.supply import SupplyExpected, SupplyReceived, TransferDispatched, TransferReceived
 from services.inventory.proof import prove
+from tests.unit.inventory_logs import nth_event, tampered, violation
 from tests.unit.inventory_supply import arrive, expect, feed, land, move, send, told
 from tests.unit.inventory_world import Logged, World
 
@@ -31,10 +31,7 @@ def a_good_log() -> list[Logged]:
 
 
 GOOD = a_good_log()
-
-
-def nth(type_: str, number: int = 0) -> int:
-    return [place for place, row in enumerate(GOOD) if row.type == type_][number]
+nth = partial(nth_event, GOOD)
 
 
 def test_a_good_log_holds_with_units_on_their_way() -> None:
@@ -76,11 +73,4 @@ def lost_between_nodes(payload: dict[str, Any]) -> None:
 def test_the_first_event_that_does_not_hold_is_named(
     place: int, change: Callable[[dict[str, Any]], None], says: str
 ) -> None:
-    rows = list(GOOD)
-    payload = orjson.loads(rows[place].payload)
-    change(payload)
-    rows[place] = replace(rows[place], payload=orjson.dumps(payload))
-    proof = prove(rows)
-    assert not proof.holds
-    assert proof.violation is not None
-    assert says in proof.violation.message
+    assert says in violation(prove(tampered(GOOD, place, change)))
