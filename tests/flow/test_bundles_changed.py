@@ -1,7 +1,5 @@
 """Boxes taken off an order under way: whole boxes leave it or stay, and the rest of it goes on."""
 
-import itertools
-
 import pytest
 
 from libs.events.changes import LineCancellationDeclined, LinesCancelled
@@ -24,9 +22,7 @@ async def test_a_box_cancelled_in_the_middle_of_anything_leaves_whole_or_stays(t
     world = await shop(MUG=9, TEA=4)
     bought = order("1", [("BOX", 2), ("MUG", 1)])
     await world.send(bought)
-    names = itertools.cycle(("intake", "inventory", "routing", "fulfillment"))
-    for _ in range(turns):
-        await world.turn([next(names)])
+    await world.turns(turns)
     await world.send(cancel(bought, (1, 1)))
     await world.settle()
     await Warehouse(world).everything()

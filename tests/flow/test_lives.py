@@ -1,7 +1,5 @@
 """Lives of orders through all six stages: what a customer, a planner and a support person would see."""
 
-import itertools
-
 import pytest
 
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDelivered
@@ -201,9 +199,7 @@ async def test_cancelling_in_the_middle_of_anything_leaves_stock_exact(turns: in
     world = await shop({"LON": {"TEA": 5}})
     bought = order("1", {"TEA": 2})
     await world.send(bought)
-    names = itertools.cycle(("intake", "inventory", "routing", "fulfillment"))
-    for _ in range(turns):
-        await world.turn([next(names)])
+    await world.turns(turns)
     await world.send(CancelOrder(order_id=bought.order_id))
     await world.settle()
     await Warehouse(world).everything()

@@ -3,6 +3,7 @@
 The loop, planner, relay and deciders are the real ones; only broker, database and clock are doubles.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -180,6 +181,12 @@ class World:
             follower = self.processes[name].follower
             happened += await follower.turn() if follower is not None else 0
         return happened
+
+    async def turns(self, count: int) -> None:
+        """So many turns of single stages, those on an order's way one after the other."""
+        names = itertools.cycle(("intake", "inventory", "routing", "fulfillment"))
+        for name in itertools.islice(names, count):
+            await self.turn([name])
 
     async def settle(self) -> None:
         """Turn until nothing happens any more."""
