@@ -16,9 +16,9 @@ from services.inventory.app import all_routes
 from tests.log.stock_history import History
 from tests.spec import NOON
 from tests.unit.edge_client import TENANT, EdgeClient
+from tests.unit.inventory_page import PAGE
 from tests.unit.inventory_trade import accepted, adjust, receive
 
-PAGE = (Path(__file__).parents[2] / "docs" / "inventory.md").read_text()
 TOLD: dict[str, Callable[[int], Contract]] = {
     "received": lambda units: receive("MUG", units, "LON"),
     "adjusted": lambda units: adjust("MUG", units, "LON"),

@@ -1,7 +1,6 @@
 """The worked example of dates in docs/inventory.md: each row is what is answered."""
 
 from datetime import date, datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,8 +10,8 @@ from services.inventory import dates
 from services.inventory.stock import OrderClaim, SkuPart
 from services.inventory.supplies import Expected, SupplyPart
 from tests.unit.inventory_dates import STANDARD, asking, defined
+from tests.unit.inventory_page import table
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "inventory.md").read_text()
 LONDON = ZoneInfo("Europe/London")
 WORKS = NodeOperations(
     time_zone="Europe/London", cut_off="14:00", receiving_days=1, holidays=(date(2027, 5, 3),)
@@ -21,8 +20,7 @@ WORKS = NodeOperations(
 
 def rows() -> list[list[str]]:
     """The cells of each row."""
-    table = PAGE.partition("<!-- dates -->")[2].partition("<!-- /dates -->")[0]
-    lines = [line for line in table.splitlines() if line.startswith("| 20")]
+    lines = [line for line in table("dates") if line.startswith("| 20")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 

@@ -1,13 +1,11 @@
 """The worked example of docs/inventory.md is what the decisions do."""
 
 import re
-from pathlib import Path
 
 from libs.events.contract import Contract
+from tests.unit.inventory_page import PAGE
 from tests.unit.inventory_supply import arrive, count, expect, land, move, send
 from tests.unit.inventory_world import World
-
-PAGE = (Path(__file__).parents[2] / "docs" / "inventory.md").read_text()
 
 
 def shown() -> list[list[int]]:

@@ -1,29 +1,15 @@
 """The worked example of lots in docs/inventory.md: each figure is what comes of its steps."""
 
-import re
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 
 from libs.events.contract import Contract
 from services.inventory.proof import prove
 from services.inventory.stock import EMPTY_SKU, SkuPart
 from tests.spec import NOON
 from tests.unit.inventory_lots import cleared, delivered, milk, recalled
+from tests.unit.inventory_page import worked
 from tests.unit.inventory_trade import accepted, cancelled, line, routed
 from tests.unit.inventory_world import World
-
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "inventory.md").read_text()
-
-
-def rows() -> list[tuple[str, list[int]]]:
-    """(step, figures) of each row of the example."""
-    table = PAGE.partition("<!-- lots -->")[2].partition("<!-- /lots -->")[0]
-    found = []
-    for text in table.splitlines():
-        step = re.search(r"`([^`]+)`", text)
-        if step:
-            found.append((step[1], [int(cell) for cell in text.split("|")[2:-1]]))
-    return found
 
 
 def read(step: str) -> Contract | None:
@@ -63,7 +49,7 @@ def figures(world: World) -> list[int]:
 
 
 def test_each_figure_of_the_worked_example_is_what_comes_of_its_steps() -> None:
-    world, told = World(), rows()
+    world, told = World(), worked("lots")
     assert len(told) >= 8
     for step, expected in told:
         body = read(step)

@@ -1,8 +1,5 @@
 """The worked examples of docs/inventory.md: their steps are taken, and each figure is what comes of them."""
 
-import re
-from pathlib import Path
-
 from libs.events.availability import SkuAvailability
 from libs.events.bundles import AssembleKit, BundlePart, DefineBundle, TakeKitApart
 from libs.events.contract import Contract
@@ -13,21 +10,9 @@ from libs.runtime.stage import dump_part
 from services.inventory.availability import answer, state
 from services.inventory.order import OrderPart
 from services.inventory.stock import EMPTY_SKU, SkuPart
+from tests.unit.inventory_page import worked
 from tests.unit.inventory_trade import accepted, adjust, cancelled, line, of_basket, receive, routed
 from tests.unit.inventory_world import World
-
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "inventory.md").read_text()
-
-
-def rows(name: str = "worked") -> list[tuple[str, list[int]]]:
-    """(step, figures) of each row of an example."""
-    table = PAGE.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
-    found = []
-    for text in table.splitlines():
-        step = re.search(r"`([^`]+)`", text)
-        if step:
-            found.append((step[1], [int(cell) for cell in text.split("|")[2:-1]]))
-    return found
 
 
 def read(step: str) -> Contract | None:
@@ -78,7 +63,7 @@ def figures(world: World) -> list[int]:
 
 
 def test_each_figure_of_the_worked_example_is_what_comes_of_its_steps() -> None:
-    world, told = World(), rows()
+    world, told = World(), worked("worked")
     assert len(told) >= 8
     for step, expected in told:
         body = read(step)
@@ -99,7 +84,7 @@ def said_of(world: World) -> tuple[SkuAvailability, tuple[str, ...]]:
 
 
 def test_each_figure_that_channels_show_is_what_comes_of_the_terms() -> None:
-    world, told = World(), rows("shown")
+    world, told = World(), worked("shown")
     assert len(told) >= 6
     for step, expected in told:
         body = read(step)
@@ -166,7 +151,7 @@ def figures_of_bundles(world: World) -> list[int]:
 
 
 def test_each_figure_of_the_example_of_bundles_is_what_comes_of_its_steps() -> None:
-    world, told = World(), rows("bundles")
+    world, told = World(), worked("bundles")
     assert len(told) >= 8
     for step, expected in told:
         world.take(read_bundles(step, world))

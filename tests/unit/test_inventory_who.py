@@ -7,19 +7,19 @@ from libs.events.contract import Event
 from libs.events.policy import BackorderLapsed, DefineReservationPolicies
 from libs.events.promise import DefinePromiseTerms, ReorderHold
 from services.inventory.stock import EMPTY_SKU, NO_CLAIM, SkuPart
+from tests.unit.inventory_page import PAGE, table
 from tests.unit.inventory_trade import accepted, line, receive, routed, unroutable
 from tests.unit.inventory_world import World
-from tests.unit.test_inventory_page import PAGE
 
 SECTION = PAGE.partition("## Who gets it")[2].partition("\n## ")[0]
 
 
 def rows() -> tuple[list[str], list[tuple[list[str], list[int]]]]:
     """The orders, and (step, figures) of each row of the example."""
-    table = SECTION.partition("<!-- who -->")[2].partition("<!-- /who -->")[0].strip().splitlines()
-    orders = [cell.strip() for cell in table[0].split("|")[4:-1]]
+    head, _, *lines = table("who")
+    orders = [cell.strip() for cell in head.split("|")[4:-1]]
     found = []
-    for text in table[2:]:
+    for text in lines:
         step = re.findall(r"`([^`]+)`", text)[-1]
         found.append((step.split(), [int(cell) for cell in text.split("|")[2:-1]]))
     return orders, found
