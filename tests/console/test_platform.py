@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from libs.events.catalogue import encode
 from libs.events.envelope import Envelope
@@ -15,7 +15,7 @@ from libs.runtime import wire
 from libs.runtime.kafka import KafkaPublisher, Lanes
 from libs.runtime.settings import settings
 from libs.runtime.stage import commands_topic
-from tests.console.browser import Desk, check, picture
+from tests.console.browser import SECONDS, Desk, check, picture
 from tests.console.orders import Orders
 
 pytestmark = pytest.mark.e2e
@@ -44,9 +44,31 @@ async def test_a_parked_key_is_settled_by_a_button(desk: Desk) -> None:
         await expect(row).to_be_visible()
         await check(page)
         await picture(page, "platform")
-        await row.get_by_label("What was done").fill("It was a test; nobody misses it")
+        await typing_while_the_page_is_asked_for(page, row.get_by_label("What was done"))
         await row.get_by_role("button", name="Discard").click()
         await expect(page.get_by_role("button", name="Discard")).to_have_count(before)
+
+
+async def typing_while_the_page_is_asked_for(page: Page, field: Locator) -> None:
+    """What somebody types while a newer page is on its way stays."""
+    on_its_way, typed, came = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        on_its_way.set()
+        await typed.wait()
+        await route.continue_()
+
+    page.on("requestfinished", lambda request: came.set() if "/parts/platform" in request.url else None)
+    await page.route("**/parts/platform", late)
+    async with asyncio.timeout(SECONDS):
+        await on_its_way.wait()
+        came.clear()
+        await field.fill("It was a test; nobody misses it")
+        await field.evaluate("field => field.blur()")
+        typed.set()
+        await came.wait()
+    await page.unroute("**/parts/platform")
+    await expect(field).to_have_value("It was a test; nobody misses it")
 
 
 async def test_who_only_looks_has_no_buttons(desk: Desk) -> None:

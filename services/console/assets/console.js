@@ -52,6 +52,10 @@
   };
 
   // Parts that follow: <div data-live="any | stock | order:ID" data-live-seconds="2" hx-get=… hx-trigger="live">.
+  // Whoever types there, or goes through it by keys, is not to lose their place, nor what they have typed.
+  const fields = "textarea, input:not([type=hidden], [type=range], [type=checkbox], [type=radio])";
+  const inUse = (part) => part.querySelector(":focus-visible") ||
+    [...part.querySelectorAll(fields)].some((field) => field.value !== field.defaultValue);
   const due = new WeakMap();
   const refresh = (part) => {
     if (due.has(part)) return;
@@ -59,8 +63,7 @@
     const wait = Math.max(0, (Number(part.dataset.lived) || 0) + pause - Date.now());
     due.set(part, setTimeout(() => {
       due.delete(part);
-      // Whoever types there, or goes through it by keys, is not to lose their place.
-      if (!part.isConnected || document.hidden || part.querySelector(":focus-visible")) {
+      if (!part.isConnected || document.hidden || inUse(part)) {
         part.dataset.stale = "1"; return; }
       part.dataset.lived = Date.now();
       htmx.trigger(part, "live");
@@ -101,7 +104,13 @@
   // What a reader has opened stays open.
   let opened = [];
   document.addEventListener("htmx:beforeSwap", (event) => {
-    opened = [...event.detail.target.querySelectorAll("details[open][id]")].map((one) => one.id);
+    const part = event.detail.target;
+    if (part.dataset.live && inUse(part)) { // since it was asked for
+      event.detail.shouldSwap = false;
+      part.dataset.stale = "1";
+      return;
+    }
+    opened = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
   });
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
