@@ -43,8 +43,8 @@ RULE_VERSION = 1
 
 # --- state -----------------------------------------------------------------------------------------------
 
-NODES = NODES_STREAM
-SHARED = frozenset({NODES})
+
+SHARED = frozenset({NODES_STREAM})
 """Every order reads the nodes; only their own lane changes them."""
 
 
@@ -73,7 +73,7 @@ Part = OrderPart | NodesPart
 class State:
     """What a decision sees: the nodes, and the order it is about, if it is about one."""
 
-    home: str = NODES
+    home: str = NODES_STREAM
     order: OrderPart = OrderPart()
     nodes: NodesPart = field(default_factory=NodesPart)
 
@@ -83,19 +83,19 @@ INITIAL = State()
 
 def empty(stream: str) -> Part:
     """The part of a stream of which nothing is known."""
-    return NodesPart() if stream == NODES else OrderPart()
+    return NodesPart() if stream == NODES_STREAM else OrderPart()
 
 
 def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """An order's decision needs the nodes; a node's definition needs nothing else."""
-    return (NODES,) if isinstance(home, OrderPart) else ()
+    return (NODES_STREAM,) if isinstance(home, OrderPart) else ()
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
     """The state from the parts of the home stream and of `more_streams`."""
-    nodes = parts[NODES]
+    nodes = parts[NODES_STREAM]
     assert isinstance(nodes, NodesPart)
-    if home == NODES:
+    if home == NODES_STREAM:
         return State(nodes=nodes)
     order = parts[home]
     assert isinstance(order, OrderPart)
@@ -104,9 +104,9 @@ def compose(home: str, parts: Mapping[str, Part]) -> State:
 
 def decompose(state: State) -> Mapping[str, Part]:
     """The parts by stream again."""
-    if state.home == NODES:
-        return {NODES: state.nodes}
-    return {state.home: state.order, NODES: state.nodes}
+    if state.home == NODES_STREAM:
+        return {NODES_STREAM: state.nodes}
+    return {state.home: state.order, NODES_STREAM: state.nodes}
 
 
 # --- evolve ----------------------------------------------------------------------------------------------
