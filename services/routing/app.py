@@ -1,5 +1,6 @@
 """Wires the routing stage: `python -m services.routing.app`."""
 
+from libs.events.routing import NODES_STREAM
 from libs.runtime.service import run
 from libs.runtime.stage import many_streams
 from services.routing import domain
@@ -9,7 +10,7 @@ STAGE = many_streams(
     "routing",
     hears_types=domain.HEARS,
     passes_over=domain.PASSES_OVER,
-    part_type=lambda stream: domain.NodesPart if stream == domain.NODES else domain.OrderPart,
+    part_type=lambda stream: domain.NodesPart if stream == NODES_STREAM else domain.OrderPart,
     empty=domain.empty,
     more_streams=domain.more_streams,
     compose=domain.compose,
