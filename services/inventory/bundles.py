@@ -27,6 +27,7 @@ from libs.events.contract import Event
 from libs.events.intake import OrderAccepted
 from libs.events.order import LineQuantity, PartLine, UnpackedLine
 from libs.events.policy import OrderPolicy
+from libs.events.record import changed
 from libs.events.supply import RULES_STREAM
 from libs.events.timer import Timer
 from services.inventory.desk import Desk
@@ -69,12 +70,12 @@ def evolve_skus(skus: Skus, event: BundleEvent) -> dict[str, SkuPart]:
     own = after.get(event.sku, EMPTY_SKU)
     recipe = redefined(own.recipe, event)
     before = (own.recipe or NO_RECIPE).parts
-    after[event.sku] = _made_of(own, recipe)
+    after[event.sku] = changed(own, recipe=recipe)
     for sku in dict.fromkeys((*before, *recipe.parts)):
         more = (sku in recipe.parts) - (sku in before)
         if more:
             part = after.get(sku, EMPTY_SKU)
-            after[sku] = _made_of(part, used(part.recipe, event.sku, more))
+            after[sku] = changed(part, recipe=used(part.recipe, event.sku, more))
     return after
 
 
@@ -190,13 +191,6 @@ def in_parts(wanted: Mapping[str, int], skus: Skus) -> dict[str, int]:
         for part, each in parts.items():
             sums[part] = sums.get(part, 0) + each * quantity
     return sums
-
-
-def _made_of(part: SkuPart, recipe: Recipe | None) -> SkuPart:
-    sums = (part.position, part.on_hand, part.allocated, part.reserved, part.wanted)
-    return SkuPart(
-        *sums, part.claims, part.terms, part.turns, recipe, part.supplied, lots=part.lots, bins=part.bins
-    )
 
 
 def _wrong_parts(desk: Desk, body: DefineBundle) -> list[Event]:
