@@ -18,6 +18,8 @@ from tests.chaos.shop import Shop
 from tests.e2e.stacks import Stack, own_stack
 
 LANES = 8
+_HALTS = 20
+"""The case whose skipped sequence halts a lane for good: the topic itself has the hole."""
 QUICK = {
     "ORDERLOG_PARTITIONS": str(LANES),
     "ORDERLOG_SESSION_TIMEOUT_SECONDS": "6",
@@ -120,9 +122,9 @@ def case(request: pytest.FixtureRequest, books: Books) -> Case:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In the order of their numbers: the last case leaves a lane halted."""
+    """In the order of their numbers, but for the one that leaves a lane halted: nobody orders after it."""
     ours = [item for item in items if item.path.parent == Path(__file__).parent]
-    ours.sort(key=lambda item: _number(item.name))
+    ours.sort(key=lambda item: (_number(item.name) == _HALTS, _number(item.name)))
     items[:] = [item for item in items if item not in ours] + ours
 
 
