@@ -20,6 +20,8 @@ COPY services services
 # Compiled at build time: the root filesystem is read-only when it runs.
 RUN /venv/bin/python -m compileall -q libs services
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# As the local stack has them (deploy/local/stack.py): a stage stays under 200 MB.
+ENV MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=1048576 MALLOC_TRIM_THRESHOLD_=1048576
 USER 10001:10001
 EXPOSE 8080
 STOPSIGNAL SIGTERM

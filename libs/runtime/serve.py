@@ -1,5 +1,6 @@
 """An ASGI application as a process: served until SIGTERM, of which it hears at once; it ends with 0 then."""
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -14,6 +15,7 @@ import uvloop
 from fastapi import FastAPI
 
 from libs.runtime.complaint import Complaint
+from libs.runtime.memory import give_back_memory
 from libs.runtime.settings import Settings
 
 logger = structlog.get_logger()
@@ -58,7 +60,9 @@ def serve(
         server.app = app
         # uvicorn raises the signal again once it has stopped, for its former handler: the end is to be 0.
         signal.signal(signal.SIGTERM, lambda *_: None)
+        trimming = asyncio.create_task(give_back_memory())
         await server.serve()
+        trimming.cancel()
         if not server.started:
             raise SystemExit(1)
 

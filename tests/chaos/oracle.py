@@ -177,23 +177,29 @@ async def judge(shop: Shop, books: Books, *, closed: bool = True) -> Verdict:
     wrong += [f"balance drifted: {tuple(row)}" for row in await fetch("inventory", _DRIFT)]
     wrong += await books.differences()
     undecided, doubled = await _outcomes(shop.history, shop.tenant)
-    if undecided:
-        wrong.append(f"{undecided} commands have no outcome")
+    for count, what in ((undecided, "commands have no outcome"), *_losses(report, closed)):
+        if count:
+            wrong.append(f"{count} {what}")
     if closed:
         wrong += await _unreturned(shop)
         if report.stranded_units:
             wrong.append(f"{report.stranded_units} units belong to orders that are closed")
     return Verdict(
         len(shop.orders),
-        _lost(report, closed) + undecided,
+        sum(count for count, _ in _losses(report, closed)) + undecided,
         report.duplicate_effects + doubled,
         proof.oversold_units,
         wrong,
     )
 
 
-def _lost(report: Report, closed: bool) -> int:
-    return report.lost_orders + report.unpublished_events + (report.open_orders if closed else 0)
+def _losses(report: Report, closed: bool) -> list[tuple[int, str]]:
+    """How many are missing of what must be there, and what that is."""
+    return [
+        (report.lost_orders, "orders have no answer"),
+        (report.unpublished_events, "events are not published"),
+        (report.open_orders if closed else 0, "orders have no end"),
+    ]
 
 
 async def _outcomes(history: Sequence[Sent], tenant: str) -> tuple[int, int]:

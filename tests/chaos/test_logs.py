@@ -223,7 +223,7 @@ def _write(row: asyncpg.Record, payload: str) -> None:
 
 
 async def _skip(case: Case, processes: Processes) -> None:
-    """Publish an event of intake whose predecessor never was. The lane stays halted, so nobody orders after this."""
+    """Publish an event of intake whose predecessor never was: the lane stays halted, nobody orders after."""
     shop, publisher = Shop(PLENTY), KafkaPublisher(settings(), "chaos")
     try:
         await shop.open()
