@@ -5,6 +5,7 @@ from libs.events.contract import Event
 from services.inventory.desk import Desk, SupplyPosting, not_yet, served, spared, unknown
 from services.inventory.lot_control import mismoved
 from services.inventory.lots import NO_LOT
+from services.inventory.serial_control import leaving
 
 WAYS: dict[Condition, frozenset[Condition]] = {
     "on_hand": frozenset({"quarantine", "damaged"}),
@@ -36,11 +37,12 @@ def move(desk: Desk, command: MoveStock) -> list[Event]:
             f"{command.quantity} units of {sku} cannot leave {source} at {node}: {there} are there{without}.",
             f"Move at most {there}.",
         )
-    if refusal := mismoved(desk, command):
+    serials = command.serials or None
+    if refusal := mismoved(desk, command) or leaving(desk, serials, command.quantity, source, node):
         return refusal
     broken, spare = spared(desk, command.quantity) if shelf else ([], desk)
     posting = SupplyPosting(spare)
-    posting.move(node, source, target, command.quantity, command.lot or NO_LOT)
+    posting.move(node, source, target, command.quantity, command.lot or NO_LOT, serials)
     moved = StockMoved(
         sku=sku,
         node=node,
