@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from libs.events.contract import Count, LineNumber, Name, NodeId, Note, OrderCommand, OrderEvent, Sku, Value
 from libs.events.intake import Outcome
-from libs.events.measure import SerialNumbers
+from libs.events.measure import SerialNumber, SerialNumbers
 from libs.events.order import Destination, LineQuantity, LineSerials, PickFrom, Sealed, Unpacked
 
 ShortReason = Literal["not_found", "damaged"]
@@ -26,6 +26,8 @@ class Pick(Value):
     short_reason: ShortReason = "not_found"
     serials: SerialNumbers | None = None
     """Of each unit that was picked, where its SKU has serial numbers."""
+    short_serials: SerialNumbers | None = None
+    """Of units that were found damaged."""
 
 
 class ConfirmPick(OrderCommand):
@@ -131,6 +133,8 @@ class ShortLine(Value):
     sku: Sku
     quantity: Annotated[int, Field(strict=True, ge=1)]
     reason: ShortReason
+    serials: tuple[SerialNumber, ...] | None = None
+    """Of units that were found damaged, as far as they were told."""
 
 
 class PickShorted(FulfillmentEvent):

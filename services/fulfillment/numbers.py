@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.fulfillment import ConfirmPick, DispatchShipment
+from libs.events.fulfillment import ConfirmPick, DispatchShipment, ShortLine
 from libs.events.order import LineQuantity, LineSerials, PickFrom
 from libs.events.record import record
 from libs.events.refusal import CommandRefused
@@ -96,6 +96,35 @@ def misnamed(
             "Name them by the lines of the fulfillment order.",
         )
     return _unfit(heard, numbered(numbers, lines, told) or ())
+
+
+def misnamed_short(
+    heard: Envelope[Contract],
+    numbers: Numbers | None,
+    short: Iterable[ShortLine],
+    told: Mapping[int, tuple[str, ...]],
+) -> list[Event]:
+    """A refusal of numbers of units that were found damaged."""
+    for line in short:
+        serials, at = line.serials or (), f"line {line.line} ({line.sku})"
+        if serials and (numbers is None or line.sku not in numbers.skus or line.reason != "damaged"):
+            return _refuse(
+                heard,
+                "no_serials",
+                f"Serial numbers are named for units of {at} that are not there, or have none.",
+                "Name those of units that were found damaged, of a SKU that has serial numbers.",
+            )
+        if len(serials) > line.quantity:
+            return _refuse(
+                heard,
+                "too_many_serials",
+                f"{len(serials)} serial numbers are named for {line.quantity} damaged units of {at}.",
+                "Name one a unit.",
+            )
+        both = LineSerials(line=line.line, sku=line.sku, serials=(*told.get(line.line, ()), *serials))
+        if refusal := _unfit(heard, (both,)):
+            return refusal
+    return []
 
 
 def _unfit(heard: Envelope[Contract], told: Named) -> list[Event]:

@@ -31,7 +31,7 @@ from libs.events.order import LineQuantity, Unpacked
 from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from services.fulfillment.accounts import both, less, merged
-from services.fulfillment.numbers import Numbers, misnamed, numbered, told_by
+from services.fulfillment.numbers import Numbers, misnamed, misnamed_short, numbered, told_by
 
 NodeReport: TypeAlias = ConfirmPick | ConfirmPack | DispatchShipment
 Step = Literal["released", "picked", "packed", "dispatched", "delivered", "lost", "stopped", "nothing_picked"]
@@ -140,7 +140,13 @@ def _pick(work: Work, heard: Envelope[Contract], body: ConfirmPick) -> list[Even
     picks = {pick.line: pick for pick in body.picks}
     found = both(work.asked, {line: pick.picked for line, pick in picks.items()})
     short = tuple(
-        ShortLine(line=units.line, sku=units.sku, quantity=pick.short, reason=pick.short_reason)
+        ShortLine(
+            line=units.line,
+            sku=units.sku,
+            quantity=pick.short,
+            reason=pick.short_reason,
+            serials=pick.short_serials or None,
+        )
         for units in work.asked
         if (pick := picks.get(units.line)) is not None and pick.short
     )
@@ -161,7 +167,8 @@ def _pick(work: Work, heard: Envelope[Contract], body: ConfirmPick) -> list[Even
             f"Report each line of {body.fulfillment_order_id} once, picked + short being what was asked."
         )
         return refuse(heard, "pick_does_not_match", wrong, next_step)
-    if refusal := misnamed(heard, work.numbers, found, told, all_of_them=False):
+    refusal = misnamed(heard, work.numbers, found, told, all_of_them=False)
+    if refusal := refusal or misnamed_short(heard, work.numbers, short, told):
         return refusal
     names = {"order_id": body.order_id, "fulfillment_order_id": body.fulfillment_order_id, "node": work.node}
     events: list[Event] = []

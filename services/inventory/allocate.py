@@ -132,7 +132,7 @@ def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched, numbers:
     )
 
 
-def write_short(order: OrderPart, skus: Skus, shorted: PickShorted) -> StockShorted:
+def write_short(order: OrderPart, skus: Skus, shorted: PickShorted, numbers: Numbers) -> StockShorted:
     """The node does not have these units after all: they are no stock any more, and pending again."""
     posting = Posting(skus, order.lots or {})
     lines = tuple(LineQuantity(line=x.line, sku=x.sku, quantity=x.quantity) for x in shorted.lines)
@@ -140,7 +140,9 @@ def write_short(order: OrderPart, skus: Skus, shorted: PickShorted) -> StockShor
         must_hold(order, shorted.order_id, shorted.node, sku, quantity)
     for short in shorted.lines:
         target: Bucket = "damaged" if short.reason == "damaged" else "missing"
-        posting.post(short.sku, shorted.node, "allocated", target, short.quantity)
+        known = Sent(numbers).on_shelf(short.sku, shorted.node, short.serials or (), short.quantity)
+        posting.post(short.sku, shorted.node, "allocated", target, len(known), serials=known)
+        posting.post(short.sku, shorted.node, "allocated", target, short.quantity - len(known))
     return StockShorted(
         order_id=shorted.order_id,
         fulfillment_order_id=shorted.fulfillment_order_id,

@@ -2,10 +2,9 @@
 
 from libs.events.conditions import Condition, MoveStock, StockMoved
 from libs.events.contract import Event
+from services.inventory import lot_control, serial_control
 from services.inventory.desk import Desk, SupplyPosting, not_yet, served, spared, unknown
-from services.inventory.lot_control import mismoved
 from services.inventory.lots import NO_LOT
-from services.inventory.serial_control import leaving
 
 WAYS: dict[Condition, frozenset[Condition]] = {
     "on_hand": frozenset({"quarantine", "damaged"}),
@@ -38,7 +37,7 @@ def move(desk: Desk, command: MoveStock) -> list[Event]:
             f"Move at most {there}.",
         )
     serials = command.serials or None
-    if refusal := mismoved(desk, command) or leaving(desk, serials, command.quantity, source, node):
+    if refusal := lot_control.mismoved(desk, command) or serial_control.mismoved(desk, command):
         return refusal
     broken, spare = spared(desk, command.quantity) if shelf else ([], desk)
     posting = SupplyPosting(spare)

@@ -295,7 +295,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case ShipmentDispatched():
             return progress.dispatch(state.order, state.skus, body, state.numbers)
         case PickShorted():
-            return progress.short(state.order, state.skus, body)
+            return progress.short(state.order, state.skus, body, state.numbers)
         case ReturnReceived():
             if state.order.early_returns:
                 return []  # answered with the shipment that it returns

@@ -67,11 +67,11 @@ def dispatch(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched, numbe
     return events
 
 
-def short(order: OrderPart, skus: Skus, shorted: PickShorted) -> list[Event]:
+def short(order: OrderPart, skus: Skus, shorted: PickShorted, numbers: Numbers) -> list[Event]:
     """A node lacks units that were allocated to it: they are written off, and sourced again."""
     if shorted.fulfillment_order_id in order.shorted:
         return []
-    written = write_short(order, skus, shorted)
+    written = write_short(order, skus, shorted, numbers)
     return [written, next_round(shorted.order_id, *_folded(order, skus, written))]
 
 

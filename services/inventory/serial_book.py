@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from services.inventory.book import movement
-from services.inventory.serials import place_of
+from services.inventory.serials import SHELF, place_of
 
 Connection = Any
 """An asyncpg connection, in a transaction that sees one moment."""
@@ -58,5 +58,8 @@ async def units(
 async def astray(connection: Connection, tenant: str, sku: str) -> dict[str, int] | None:
     """Units that left shelves without their numbers, by node; None of a SKU that has none."""
     told = await connection.fetchval(_ASTRAY, f"{tenant}/sku/{sku}")
-    found: dict[str, int] | None = None if told is None else orjson.loads(told)
-    return found
+    if told is None:
+        return None
+    places: dict[str, int] = orjson.loads(told)
+    prefix = f"{SHELF}/"
+    return {place.removeprefix(prefix): left for place, left in places.items() if place.startswith(prefix)}

@@ -5,6 +5,7 @@ For the decisions about one SKU, as `lot_control` for lots. Of a SKU without ser
 
 from collections.abc import Callable
 
+from libs.events.conditions import MoveStock
 from libs.events.contract import Event
 from libs.events.measure import SERIALS_MAX
 from libs.events.serials import CorrectSerials, SerialsCorrected
@@ -38,6 +39,16 @@ def leaving(desk: Desk, serials: Told, units: int, bucket: str, node: str, *more
     return _miscounted(desk, serials, units, *more) or _each(desk, serials or (), elsewhere)
 
 
+def mismoved(desk: Desk, command: MoveStock) -> list[Event]:
+    """A refusal of a move that does not say which units; those that came without a number (found damaged at a
+    pick, say) may be moved without one, and never on hand."""
+    source, node, units = command.source, command.node, command.quantity
+    without = -(desk.stock.astray or {}).get(f"{place_of(source)}/{node}", 0)
+    if not command.serials and command.target != "on_hand" and units <= without:
+        return []
+    return leaving(desk, command.serials, units, source, node)
+
+
 def without_serials(desk: Desk, what: str, next_step: str) -> list[Event]:
     """A refusal of what cannot be told of a SKU whose units have serial numbers."""
     if desk.stock.astray is None:
@@ -59,7 +70,7 @@ def correct(desk: Desk, command: CorrectSerials) -> list[Event]:
         posting.move(node, "adjustment", "on_hand", len(right), serials=right)
         posting.move(node, "on_hand", "adjustment", len(wrong), serials=wrong)
     else:
-        without = (desk.stock.astray or {}).get(node, 0)
+        without = (desk.stock.astray or {}).get(f"{SHELF}/{node}", 0)
         if len(wrong) > without:
             return desk.refuse(
                 "serials_are_there",

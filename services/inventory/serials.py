@@ -12,7 +12,7 @@ from typing import cast
 
 from libs.events.conditions import MoveStock, StockMoved
 from libs.events.contract import Contract, Event, OrderEvent
-from libs.events.fulfillment import ShipmentDispatched
+from libs.events.fulfillment import PickShorted, ShipmentDispatched
 from libs.events.inventory import (
     NETWORK,
     AdjustStock,
@@ -21,6 +21,7 @@ from libs.events.inventory import (
     StockIssued,
     StockReceived,
     StockReturned,
+    StockShorted,
 )
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
@@ -93,10 +94,13 @@ _MOVED: frozenset[type[Contract]] = frozenset(
         SerialsCorrected,
         StockIssued,
         StockReturned,
+        StockShorted,
     }
 )
 """Events whose movements may name numbers."""
-NAMES: frozenset[type[Contract]] = _SPOKEN | _MOVED | {CorrectSerials, ShipmentDispatched, ReturnReceived}
+NAMES: frozenset[type[Contract]] = (
+    _SPOKEN | _MOVED | {CorrectSerials, ShipmentDispatched, PickShorted, ReturnReceived}
+)
 """Inputs and events that may name serial numbers."""
 
 
@@ -127,9 +131,9 @@ def _named(body: Contract) -> Iterator[str]:
     elif isinstance(body, CorrectSerials):
         for serial in (*body.wrong, *body.right):
             yield key_of(body.sku, serial)
-    elif isinstance(body, ShipmentDispatched):
-        for line in body.serials or ():
-            for serial in line.serials:
+    elif isinstance(body, ShipmentDispatched | PickShorted):
+        for line in (body.lines if isinstance(body, PickShorted) else body.serials) or ():
+            for serial in line.serials or ():
                 yield key_of(line.sku, serial)
     elif isinstance(body, ReturnReceived):
         for unit in body.units:
@@ -157,16 +161,20 @@ def evolve_serials(numbers: Numbers, event: Event) -> dict[str, SerialPart]:
 
 
 def astray_after(astray: dict[str, int], moves: Iterable[AnyMove]) -> dict[str, int]:
-    """Units that left a node's shelf without their numbers, less those that came there so, after movements of
-    their SKU, by node. Nothing at zero is kept."""
+    """Units that left a place without their numbers, less those that came there so, after movements of their
+    SKU, by place/node. Nothing at zero is kept."""
     after = astray
     for move in moves:
         source, target = place_of(move.source), place_of(move.target)
-        if move.serials is None and move.node != NETWORK and source != target and SHELF in (source, target):
-            left = after.get(move.node, 0) + (move.quantity if source == SHELF else -move.quantity)
-            after = {node: units for node, units in after.items() if node != move.node}
-            if left:
-                after[move.node] = left
+        if move.serials is not None or move.node == NETWORK or source == target:
+            continue
+        for place, delta in ((source, move.quantity), (target, -move.quantity)):
+            if place in IN_HOUSE:
+                key = f"{place}/{move.node}"
+                left = after.get(key, 0) + delta
+                after = {name: units for name, units in after.items() if name != key}
+                if left:
+                    after[key] = left
     return after
 
 

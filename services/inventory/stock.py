@@ -88,7 +88,7 @@ class SkuPart:
     bins: dict[str, str] | None = None
     """By node, where somebody said so."""
     astray: dict[str, int] | None = None
-    """Where each unit has a serial number: units that left a shelf without it, by node."""
+    """Where each unit has a serial number: units that left a place without it, by place/node."""
 
     @property
     def free(self) -> int:

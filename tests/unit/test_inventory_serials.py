@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from libs.events.bundles import AssembleKit, BundlePart, DefineBundle
+from libs.events.conditions import StockMoved
 from libs.events.contract import Command, Event
 from libs.events.inventory import (
     ReceiveStock,
@@ -226,7 +227,7 @@ def test_a_number_that_is_not_on_the_nodes_shelf_is_not_believed() -> None:
     assert isinstance(first, StockIssued)
     assert first.unnamed == (Unnamed(sku=CAM, quantity=1, serials=("FAR",)),)
     assert where(spec, "FAR") == ("shelf", "N2", "")
-    assert sku(spec, CAM).astray == {"N1": 1}
+    assert sku(spec, CAM).astray == {"shelf/N1": 1}
     [second] = spec.when(sent("o2", 1, "A")).events
     assert isinstance(second, StockIssued)
     assert second.unnamed is None
@@ -271,7 +272,7 @@ def test_a_return_that_overtakes_its_shipment_is_answered_with_the_numbers_of_bo
 def test_a_pick_that_found_nothing_leaves_a_number_that_somebody_clears_up() -> None:
     spec = sold(shop("A", "B"), "o1", 2).heard(sent("o1", 1, "B"))
     spec.when(shorted("o1", 2, "N1", line(1, CAM, 1))).then_types(StockShorted, StockBackordered)
-    assert sku(spec, CAM).astray == {"N1": 1}
+    assert sku(spec, CAM).astray == {"shelf/N1": 1}
     spec.when(corrected("A")).then_types(SerialsCorrected)
     spec.when(came("A")).then_types(StockReceived, StockPegged)
 
@@ -300,3 +301,21 @@ def test_units_of_measure_come_with_a_number_for_each_base_unit() -> None:
     box = ReceiveStock(sku=CAM, node="N1", quantity=1, unit="box", serials=("A",))
     spec.when(box).then_refused("serials_required")
     spec.when(with_serials(box, ("A", "B"))).then_types(StockReceived)
+
+
+def test_a_unit_that_is_found_damaged_at_the_pick_names_its_number_where_it_can_be_read() -> None:
+    spec = sold(shop("A", "B", "C"), "o1", 3)
+    short = shorted("o1", 1, "N1", line(1, CAM, 2), reason="damaged")
+    [one] = short.lines
+    told = short.model_copy(update={"lines": (one.model_copy(update={"serials": ("B",)}),)})
+    assert moved(spec.when(told), StockShorted) == [
+        ("allocated", "damaged", ("B",)),
+        ("allocated", "damaged", None),
+    ]
+    assert where(spec, "B") == ("damaged", "N1", "")
+    assert sku(spec, CAM).astray == {"shelf/N1": 1, "damaged/N1": -1}
+    spec.when(move(CAM, 1, "damaged", "on_hand")).then_refused("serials_required")
+    spec.when(move(CAM, 2, "damaged", "scrapped")).then_refused("serials_required")
+    spec.when(move(CAM, 1, "damaged", "scrapped")).then_types(StockMoved)
+    spec.when(with_serials(move(CAM, 1, "damaged", "scrapped"), ("B",))).then_types(StockMoved)
+    assert sku(spec, CAM).astray == {"shelf/N1": 1}
