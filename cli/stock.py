@@ -13,12 +13,14 @@ from cli import (
     promises,
     stock_bundles,
     stock_feed,
+    stock_idle,
     stock_items,
     stock_lots,
     stock_needs,
     stock_past,
     stock_policies,
     stock_reconcile,
+    stock_serials,
     stock_supply,
 )
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect
@@ -26,6 +28,7 @@ from cli.output import JsonOption, console, emit, table
 from cli.stock_items import UnitOption, stating, worded
 from cli.stock_lots import ExpiresOption, LotOption, of_lot
 from cli.stock_past import AtOption, KnownAtOption
+from cli.stock_serials import SerialOption, of_units
 from cli.text import add_row, count, tell, utc
 
 app = typer.Typer(no_args_is_help=True, help="Receive, correct and look up stock.")
@@ -57,6 +60,7 @@ def receive(
     unit: UnitOption = None,
     lot: LotOption = None,
     expires: ExpiresOption = None,
+    serial: SerialOption = None,
     reference: ReferenceOption = None,
     effective_at: EffectiveOption = None,
     key: KeyOption = None,
@@ -74,7 +78,7 @@ def receive(
         "reference": reference,
         **stating(unit),
     }
-    body |= of_lot(lot, expires) | ({"effective_at": effective_at} if effective_at else {})
+    body |= of_lot(lot, expires) | of_units(serial) | ({"effective_at": effective_at} if effective_at else {})
     _post(
         "/v1/stock/receipts",
         body,
@@ -94,6 +98,7 @@ def adjust(
     reason: Annotated[str, typer.Option(help="A reason code: count, damaged, stolen, …")],
     unit: UnitOption = None,
     lot: LotOption = None,
+    serial: SerialOption = None,
     reference: ReferenceOption = None,
     effective_at: EffectiveOption = None,
     key: KeyOption = None,
@@ -105,7 +110,7 @@ def adjust(
     Example: orderlog stock adjust 85123A LON -2 --reason damaged
     """
     body = {"sku": sku, "node": node, "delta": delta, "reason_code": reason, "reference": reference}
-    body |= stating(unit) | of_lot(lot)
+    body |= {**stating(unit), **of_lot(lot), **of_units(serial)}
     body |= {"effective_at": effective_at} if effective_at else {}
     said = f"On hand of {sku} at {node} is corrected by {delta:+,}{f' {unit}' if unit else ''}: {reason}."
     _post("/v1/stock/adjustments", body, key, tenant, said, json)
@@ -188,6 +193,8 @@ def register(parent: typer.Typer) -> None:
         stock_supply,
         stock_items,
         stock_lots,
+        stock_serials,
+        stock_idle,
         stock_feed,
         stock_reconcile,
         stock_needs,

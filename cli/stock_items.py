@@ -26,6 +26,7 @@ def define_item(
         typer.Option("--unit", metavar="UNIT=QTY[:OF]", help="What a unit holds. Can be repeated, in order."),
     ] = None,
     lots: Annotated[bool, typer.Option("--lots", help="Each unit is of a lot that expires.")] = False,
+    serials: Annotated[bool, typer.Option("--serials", help="Each unit has a serial number.")] = False,
     shelf_days: Annotated[
         int, typer.Option("--shelf-days", min=0, help="A lot is sold no more so many days before its last.")
     ] = 0,
@@ -40,11 +41,14 @@ def define_item(
     """
     units = read_units(unit or ())
     body: dict[str, Any] = {"units": units, "lot_controlled": lots, "shelf_days_min": shelf_days}
+    if serials:
+        body["serialised"] = True
     with connect(tenant) as edges:
         answer = edges.decided("inventory", f"/v1/stock/items/{quote(sku, safe='')}", body, method="PUT")
     version = next((event["data"]["item_version"] for event in answer["events"]), None)
     names = ", ".join(["each", *(one["unit"] for one in units)])
-    said = f"{sku} {'has lots, and ' if lots else ''}is counted in {names}."
+    has = "has lots, and " if lots else "has serial numbers, and " if serials else ""
+    said = f"{sku} {has}is counted in {names}."
     tell(said if version else f"{sku} was defined like that already.")
     if json:
         emit({"ok": True, "tenant": tenant, "sku": sku, **body, "item_version": version})

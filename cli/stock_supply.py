@@ -12,6 +12,7 @@ from cli.moments import moment
 from cli.output import JsonOption, console, emit, table
 from cli.stock_items import UnitOption, stating, worded
 from cli.stock_lots import ExpiresOption, LotOption, of_lot
+from cli.stock_serials import DamagedSerialOption, SerialOption, of_units
 from cli.text import add_row, count, tell, utc
 
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="The stock keeping unit; case matters.")]
@@ -67,6 +68,8 @@ def arrive(
     unit: UnitOption = None,
     lot: LotOption = None,
     expires: ExpiresOption = None,
+    serial: SerialOption = None,
+    damaged_serial: DamagedSerialOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -83,6 +86,7 @@ def arrive(
         "damaged": damaged,
         "final": final,
         **(stating(unit) | of_lot(lot, expires)),
+        **of_units(serial, damaged_serial),
     }
     data = _post("/v1/stock/supplies/receipts", body, tenant, json)
     tell(f"{worded(quantity + damaged, unit)} of {sku} arrived at {node} under {supply}: {_came(data)}.")
@@ -95,6 +99,7 @@ def dispatch(
     quantity: Units,
     transfer: TransferId,
     due: Annotated[str, typer.Option(help="When it is overdue: 2026-03-09 or RFC 3339.")],
+    serial: SerialOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -109,6 +114,7 @@ def dispatch(
         "target_node": target,
         "quantity": quantity,
         "due_at": moment(due).isoformat(),
+        **of_units(serial),
     }
     _post("/v1/stock/transfers", body, tenant, json)
     tell(f"{count(quantity, 'unit')} of {sku} left {source} for {target}.")
@@ -121,6 +127,8 @@ def land(
     receipt: Receipt,
     damaged: Damaged = 0,
     final: Final = False,
+    serial: SerialOption = None,
+    damaged_serial: DamagedSerialOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -135,6 +143,7 @@ def land(
         "quantity": quantity,
         "damaged": damaged,
         "final": final,
+        **of_units(serial, damaged_serial),
     }
     data = _post("/v1/stock/transfers/receipts", body, tenant, json)
     came = _came(data) if "outcome" in data else "nobody has dispatched it yet, so it waits"
@@ -146,6 +155,7 @@ def close_transfer(
     transfer: TransferId,
     outcome: Annotated[str, typer.Option(help="lost, or returned to where they came from.")],
     reason: Annotated[str, typer.Option(help="In a sentence.")] = "",
+    serial: SerialOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -153,7 +163,7 @@ def close_transfer(
 
     Example: orderlog stock close-transfer MUG --transfer T-12 --outcome lost --reason "Lorry robbed."
     """
-    body = {"sku": sku, "transfer_id": transfer, "outcome": outcome, "reason": reason}
+    body = {"sku": sku, "transfer_id": transfer, "outcome": outcome, "reason": reason, **of_units(serial)}
     data = _post("/v1/stock/transfers/closings", body, tenant, json)
     tell(f"{outcome.capitalize()}: {count(data['quantity'], 'unit')} of {sku} under {transfer}.")
 
@@ -166,6 +176,7 @@ def move(
     target: Annotated[str, typer.Option("--to", help="on_hand, quarantine, damaged or scrapped.")],
     reason: Annotated[str, typer.Option(help="A reason code: recall, released, broken, …")],
     lot: LotOption = None,
+    serial: SerialOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -174,7 +185,7 @@ def move(
     Example: orderlog stock move MUG LON 6 --from on_hand --to quarantine --reason recall
     """
     body: dict[str, Any] = {"sku": sku, "node": node, "source": source, "target": target}
-    body |= {"quantity": quantity, "reason_code": reason, **of_lot(lot)}
+    body |= {"quantity": quantity, "reason_code": reason, **of_lot(lot), **of_units(serial)}
     _post("/v1/stock/moves", body, tenant, json)
     tell(f"{count(quantity, 'unit')} of {sku} at {node} went from {source} to {target}: {reason}.")
 
@@ -187,6 +198,7 @@ def record_count(
     id_: Annotated[str | None, typer.Option("--count", help="Its number: the same is booked once.")] = None,
     unit: UnitOption = None,
     lot: LotOption = None,
+    serial: SerialOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -201,6 +213,7 @@ def record_count(
         "counted": counted,
         "counted_at": moment(at).isoformat() if at else _now(),
         **(stating(unit) | of_lot(lot)),
+        **of_units(serial),
     }
     data = _post("/v1/stock/counts", body, tenant, json)
     said = f"{worded(counted, unit, '')} of {sku} counted at {node}, "
@@ -229,39 +242,6 @@ def differences(tenant: TenantOption = DEFAULT_TENANT, json: JsonOption = False)
     console.print(drawn) if found else tell("Nothing waits.")
     if json:
         emit({"ok": True, "tenant": tenant, "differences": found})
-
-
-def idle(
-    days: Annotated[int, typer.Option(help="For how long nothing has moved.")] = 90,
-    suspect: Annotated[bool, typer.Option("--suspect", help="Promise none of it until counted.")] = False,
-    tenant: TenantOption = DEFAULT_TENANT,
-    json: JsonOption = False,
-) -> None:
-    """Shelves on which nothing has moved for long, and which may hold nothing.
-
-    Example: orderlog stock idle --days 180 --suspect
-    """
-    found: list[dict[str, Any]] = []
-    with connect(tenant) as edges:
-        last: dict[str, Any] = {}
-        while page := edges.get(
-            "inventory", "/v1/stock/idle", days=days, limit=500, sku=last.get("sku"), node=last.get("node")
-        )["shelves"]:
-            found += page
-            last = page[-1]
-        reason = f"Nothing has moved for {days} days."
-        doubted = [{"sku": one["sku"], "node": one["node"], "reason": reason} for one in found]
-        for start in range(0, len(doubted) if suspect else 0, 500):
-            items = doubted[start : start + 500]
-            edges.send("inventory", "/v1/stock/suspicions", {"items": items}, wait_seconds=30)
-    drawn = table("SKU", "node", "on hand#")
-    for one in found:
-        add_row(drawn, one["sku"], one["node"], f"{one['units']:,}")
-    console.print(drawn) if found else tell(f"Something has moved everywhere within {days} days.")
-    if found and suspect:
-        tell("None of it that is free is promised before it is counted.")
-    if json:
-        emit({"ok": True, "tenant": tenant, "shelves": found, "suspected": suspect})
 
 
 def settle(
@@ -356,7 +336,6 @@ def register(parent: typer.Typer) -> None:
         ("count", record_count),
         ("differences", differences),
         ("settle", settle),
-        ("idle", idle),
         ("supply", show_supply),
         ("rules", define_rules),
     ):

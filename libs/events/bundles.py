@@ -137,6 +137,7 @@ class KitMovement(Value):
     position: Annotated[int, Field(strict=True, ge=1)]
     lot: LotId | None = None
     """None: neither kits nor their parts have lots."""
+    serials: ClassVar[None] = None
 
 
 class KitEvent(BundleEvent):

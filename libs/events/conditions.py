@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime
 
 from libs.events.contract import Name, NodeId, Quantity, SkuCommand, SkuEvent
-from libs.events.measure import LotId
+from libs.events.measure import LotId, SerialNumbers
 from libs.events.supply import Movements
 
 Condition = Literal["on_hand", "quarantine", "damaged", "scrapped"]
@@ -26,6 +26,8 @@ class MoveStock(SkuCommand):
     effective_at: AwareDatetime | None = None
     lot: LotId | None = None
     """Which one, where the SKU has lots."""
+    serials: SerialNumbers | None = None
+    """Of each unit, where the SKU has serial numbers."""
 
 
 class StockMoved(SkuEvent):

@@ -10,7 +10,8 @@ from pydantic import AwareDatetime, Field
 
 from libs.events.contract import Count, LineNumber, Name, NodeId, Note, OrderCommand, OrderEvent, Sku, Value
 from libs.events.intake import Outcome
-from libs.events.order import Destination, LineQuantity, PickFrom, Sealed, Unpacked
+from libs.events.measure import SerialNumber, SerialNumbers
+from libs.events.order import Destination, LineQuantity, LineSerials, PickFrom, Sealed, Unpacked
 
 ShortReason = Literal["not_found", "damaged"]
 CarrierStatus = Literal["picked_up", "in_transit", "out_for_delivery", "exception", "delivered", "lost"]
@@ -23,6 +24,10 @@ class Pick(Value):
     picked: Count
     short: Count = 0
     short_reason: ShortReason = "not_found"
+    serials: SerialNumbers | None = None
+    """Of each unit that was picked, where its SKU has serial numbers."""
+    short_serials: SerialNumbers | None = None
+    """Of units that were found damaged."""
 
 
 class ConfirmPick(OrderCommand):
@@ -57,6 +62,13 @@ class ShippedPackage(Value):
     tracking_number: Name
 
 
+class LineNumbers(Value):
+    """The serial numbers of a line's units that leave."""
+
+    line: LineNumber
+    serials: SerialNumbers
+
+
 class DispatchShipment(OrderCommand):
     """The packed parcels were handed to a carrier: one tracking number a parcel."""
 
@@ -65,6 +77,8 @@ class DispatchShipment(OrderCommand):
     fulfillment_order_id: Name
     carrier: Name
     packages: Annotated[tuple[ShippedPackage, ...], Field(min_length=1, max_length=500)]
+    serials: Annotated[tuple[LineNumbers, ...], Field(max_length=1000)] | None = None
+    """Of SKUs with serial numbers, as far as the pick did not tell them."""
 
 
 class RecordCarrierEvent(OrderCommand):
@@ -108,6 +122,8 @@ class PickConfirmed(FulfillmentEvent):
     TYPE: ClassVar[str] = "oms.fulfillment.pick_confirmed"
 
     lines: tuple[LineQuantity, ...]
+    serials: tuple[LineSerials, ...] | None = None
+    """Of the units that were picked, where their SKU has serial numbers."""
 
 
 class ShortLine(Value):
@@ -117,6 +133,8 @@ class ShortLine(Value):
     sku: Sku
     quantity: Annotated[int, Field(strict=True, ge=1)]
     reason: ShortReason
+    serials: tuple[SerialNumber, ...] | None = None
+    """Of units that were found damaged, as far as they were told."""
 
 
 class PickShorted(FulfillmentEvent):
@@ -145,6 +163,8 @@ class ShipmentDispatched(FulfillmentEvent):
     carrier: Name
     packages: Annotated[tuple[ShippedPackage, ...], Field(min_length=1)]
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    serials: tuple[LineSerials, ...] | None = None
+    """Of the units that left, where their SKU has serial numbers."""
 
 
 class CarrierEventRecorded(OrderEvent):
@@ -168,6 +188,8 @@ class ShipmentDelivered(OrderEvent):
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
     bundles: Unpacked | None = None
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
+    serials: tuple[LineSerials, ...] | None = None
+    """Of these units, where their SKU has serial numbers."""
 
 
 class ShipmentLost(OrderEvent):

@@ -23,7 +23,7 @@ from libs.events.contract import (
     SkuEvent,
     Value,
 )
-from libs.events.measure import LotId, Stated, UnitName
+from libs.events.measure import LotId, SerialNumber, SerialNumbers, Stated, UnitName
 from libs.events.order import Destination, LineQuantity, NodeLines, PickFrom, Sealed, Unpacked
 from libs.events.policy import OrderPolicy
 
@@ -62,6 +62,8 @@ class Movement(Value):
     position: Annotated[int, Field(strict=True, ge=1)]
     lot: LotId | None = None
     """Whose units they are, where the SKU has lots."""
+    serials: tuple[SerialNumber, ...] | None = None
+    """Of each unit that comes, leaves or changes its place, where the SKU has serial numbers."""
 
 
 class ReceiveStock(SkuCommand):
@@ -80,6 +82,8 @@ class ReceiveStock(SkuCommand):
     lot: LotId | None = None
     """Where the SKU has lots: which one, and the last day on which it may be sold."""
     expires_on: date | None = None
+    serials: SerialNumbers | None = None
+    """Of each unit, where the SKU has serial numbers."""
 
 
 class AdjustStock(SkuCommand):
@@ -97,6 +101,8 @@ class AdjustStock(SkuCommand):
     """What the quantity is stated in; None, base units."""
     lot: LotId | None = None
     """Which one, where the SKU has lots."""
+    serials: SerialNumbers | None = None
+    """Of each unit, where the SKU has serial numbers."""
 
 
 class StockReceived(SkuEvent):
@@ -298,6 +304,15 @@ class StockReleased(OrderEvent):
     movements: tuple[Movement, ...]
 
 
+class Unnamed(Value):
+    """Units of a SKU with serial numbers that moved, and nobody knows which."""
+
+    sku: Sku
+    quantity: Units
+    serials: tuple[SerialNumber, ...] = ()
+    """Numbers that were told for them, of units that are elsewhere, or that nobody has heard of."""
+
+
 class StockIssued(OrderEvent):
     """Allocated units left with a shipment."""
 
@@ -305,6 +320,8 @@ class StockIssued(OrderEvent):
 
     shipment_id: Name
     movements: tuple[Movement, ...]
+    unnamed: tuple[Unnamed, ...] | None = None
+    """Units that left without a serial number that is on the node's shelf: somebody should look."""
 
 
 class StockShorted(OrderEvent):
@@ -324,6 +341,8 @@ class StockReturned(OrderEvent):
 
     rma_id: Name
     movements: tuple[Movement, ...]
+    unnamed: tuple[Unnamed, ...] | None = None
+    """Units that came back without a serial number that the order was sent: somebody should look."""
 
 
 INVENTORY_COMMANDS = (ReceiveStock, AdjustStock)

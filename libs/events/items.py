@@ -27,6 +27,8 @@ class Item(Value):
     """Beside `each`."""
     lot_controlled: bool = False
     """Each unit is of a lot that expires. Not to be changed once a unit has moved."""
+    serialised: bool = False
+    """Each unit has a serial number of its own. Not to be changed once a unit has moved, nor with lots."""
     shelf_days_min: Annotated[int, Field(strict=True, ge=0, le=3650)] = 0
     """So many days before its last day a lot is sold no more; of a SKU that has lots."""
 

@@ -1,4 +1,4 @@
-"""Words that inventory's contracts share about units of measure and lots.
+"""Words that inventory's contracts share about units of measure, lots and serial numbers.
 
 Every quantity in the ledger is in the SKU's base unit, `each`. What people state in another unit is converted
 when it is decided, by the SKU's own units, and the event keeps both.
@@ -15,6 +15,17 @@ UnitName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 
 LotId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f/]{1,64}$")]
 """A lot, as its maker prints it; of one SKU, and the same wherever its units are."""
+
+SerialNumber = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\x00-\x20\x7f/]([^\x00-\x1f\x7f/]{0,126}[^\x00-\x20\x7f/])?$"),
+]
+"""Of one unit, as its maker prints it, without blanks around it; of one SKU, and the same wherever it is."""
+
+SERIALS_MAX = 1000
+"""Units whose serial numbers one command names."""
+
+SerialNumbers = Annotated[tuple[SerialNumber, ...], Field(max_length=SERIALS_MAX)]
 
 Bin = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")]
 """A place on a node's shelves, as the node writes it."""

@@ -1,12 +1,12 @@
 """Parts that several stages' contracts share: lines, destinations, sealed personal data."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from libs.events.contract import AmountMinor, Country, LineNumber, Name, Quantity, Sku, Value
-from libs.events.measure import Bin, LotId
+from libs.events.measure import Bin, LotId, SerialNumber
 
 
 class Sealed(Value):
@@ -112,6 +112,16 @@ class PickFrom(Value):
     quantity: Annotated[int, Field(strict=True, ge=1)]
     lot: LotId | None = None
     bin: Bin | None = None
+    serialised: Literal[True] | None = None
+    """Each unit's serial number is to be told with the pick, or with the dispatch at the latest."""
+
+
+class LineSerials(Value):
+    """The serial numbers of units of one line."""
+
+    line: LineNumber
+    sku: Sku
+    serials: tuple[SerialNumber, ...]
 
 
 class Reason(Value):

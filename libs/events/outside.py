@@ -4,6 +4,7 @@ from libs.events.conditions import CONDITION_COMMANDS, CONDITION_EVENTS
 from libs.events.feeds import FEED_COMMANDS, FEED_EVENTS
 from libs.events.items import ITEM_COMMANDS, ITEM_EVENTS
 from libs.events.lots import LOT_COMMANDS, LOT_EVENTS
+from libs.events.serials import SERIAL_COMMANDS, SERIAL_EVENTS
 from libs.events.stocktaking import STOCKTAKING_COMMANDS, STOCKTAKING_EVENTS
 from libs.events.supply import SUPPLY_COMMANDS, SUPPLY_EVENTS
 
@@ -14,6 +15,7 @@ OUTSIDE_COMMANDS = (
     *FEED_COMMANDS,
     *ITEM_COMMANDS,
     *LOT_COMMANDS,
+    *SERIAL_COMMANDS,
 )
 OUTSIDE_EVENTS = (
     *SUPPLY_EVENTS,
@@ -22,4 +24,5 @@ OUTSIDE_EVENTS = (
     *FEED_EVENTS,
     *ITEM_EVENTS,
     *LOT_EVENTS,
+    *SERIAL_EVENTS,
 )

@@ -50,6 +50,7 @@ class HoldMovement(Value):
     quantity: Units
     position: Place
     lot: ClassVar[None] = None
+    serials: ClassVar[None] = None
 
 
 class PromiseCommand(Command):

@@ -17,7 +17,8 @@ from libs.events.contract import (
     Sku,
     Value,
 )
-from libs.events.order import LineQuantity, Unpacked
+from libs.events.measure import SerialNumber, SerialNumbers
+from libs.events.order import LineQuantity, LineSerials, Unpacked
 
 Disposition = Literal["restock", "scrap"]
 
@@ -44,6 +45,8 @@ class InspectedUnits(Value):
     line: LineNumber
     quantity: Quantity
     disposition: Disposition
+    serials: SerialNumbers | None = None
+    """Of each unit, where the SKU has serial numbers."""
 
 
 class ReceiveReturn(OrderCommand):
@@ -65,6 +68,8 @@ class ReturnWindowOpened(OrderEvent):
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
     bundles: Unpacked | None = None
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
+    serials: tuple[LineSerials, ...] | None = None
+    """Of these units, where their SKU has serial numbers."""
 
 
 class AuthorisedLine(LineQuantity):
@@ -89,6 +94,8 @@ class ReturnedUnits(Value):
     sku: Sku
     quantity: Quantity
     disposition: Disposition
+    serials: tuple[SerialNumber, ...] | None = None
+    """Of each unit, where the SKU has serial numbers."""
 
 
 class ReturnReceived(OrderEvent):

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from libs.events.contract import Count, Name, NodeId, Note, Quantity, SkuCommand, SkuEvent
-from libs.events.measure import LotId, Stated, UnitName
+from libs.events.measure import LotId, SerialNumbers, Stated, UnitName
 from libs.events.supply import Movements
 
 Variance = Annotated[int, Field(strict=True, ge=-(10**9), le=10**9)]
@@ -33,6 +33,8 @@ class RecordCount(SkuCommand):
     """What `counted` is stated in; None, base units."""
     lot: LotId | None = None
     """Where the SKU has lots: whose units those are that were found more."""
+    serials: SerialNumbers | None = None
+    """Where the SKU has serial numbers: of the units that were found more, or that lack."""
 
 
 DifferenceSource = Literal["count", "snapshot"]

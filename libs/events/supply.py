@@ -24,7 +24,7 @@ from libs.events.contract import (
     Value,
 )
 from libs.events.inventory import Units
-from libs.events.measure import LotId, Stated, UnitName
+from libs.events.measure import LotId, SerialNumber, SerialNumbers, Stated, UnitName
 
 RULES_STREAM = "supply.rules"
 """Stream of a tenant's rules for what comes from outside."""
@@ -58,6 +58,8 @@ class SupplyMovement(Value):
     position: Annotated[int, Field(strict=True, ge=1)]
     lot: LotId | None = None
     """Whose units they are, where the SKU has lots."""
+    serials: tuple[SerialNumber, ...] | None = None
+    """Of each unit that comes, leaves or changes its place, where the SKU has serial numbers."""
 
 
 Movements = tuple[SupplyMovement, ...]
@@ -168,6 +170,10 @@ class ReceiveSupply(SkuCommand):
     lot: LotId | None = None
     """Where the SKU has lots: which one, and the last day on which it may be sold."""
     expires_on: date | None = None
+    serials: SerialNumbers | None = None
+    """Of each unit, where the SKU has serial numbers."""
+    damaged_serials: SerialNumbers | None = None
+    """Of the broken ones; `serials` are of the good ones."""
 
 
 class SupplyExpected(SkuEvent):
@@ -247,6 +253,8 @@ class DispatchTransfer(SkuCommand):
     due_at: AwareDatetime
     """When it is overdue."""
     effective_at: AwareDatetime | None = None
+    serials: SerialNumbers | None = None
+    """Of each unit, where the SKU has serial numbers."""
 
 
 class ReceiveTransfer(SkuCommand):
@@ -261,6 +269,10 @@ class ReceiveTransfer(SkuCommand):
     final: bool = False
     """Nothing more is to come: what lacks is missing."""
     effective_at: AwareDatetime | None = None
+    serials: SerialNumbers | None = None
+    """Of each unit, where the SKU has serial numbers."""
+    damaged_serials: SerialNumbers | None = None
+    """Of the broken ones; `serials` are of the good ones."""
 
 
 class CloseTransfer(SkuCommand):
@@ -271,6 +283,8 @@ class CloseTransfer(SkuCommand):
     transfer_id: Name
     outcome: Literal["lost", "returned"]
     reason: Note = ""
+    serials: SerialNumbers | None = None
+    """Of each unit, where the SKU has serial numbers."""
 
 
 class TransferDispatched(SkuEvent):

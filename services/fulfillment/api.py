@@ -14,6 +14,7 @@ from libs.events.fulfillment import (
     ConfirmPack,
     ConfirmPick,
     DispatchShipment,
+    LineNumbers,
     Package,
     Pick,
     RecordCarrierEvent,
@@ -48,10 +49,12 @@ class PackRequest(ReportRequest):
 
 
 class DispatchRequest(ReportRequest):
-    """Who took the packed parcels, and the tracking number of each."""
+    """Who took the packed parcels, the tracking number of each, and the serial numbers of what leaves, as far
+    as it has some and the pick did not tell them."""
 
     carrier: Name
     packages: Annotated[tuple[ShippedPackage, ...], Field(min_length=1, max_length=500)]
+    serials: Annotated[tuple[LineNumbers, ...], Field(max_length=1000)] | None = None
 
 
 class CarrierEventRequest(ReportRequest):
@@ -97,7 +100,11 @@ def routes(edge: Edge) -> APIRouter:
         request: Request, claims: reporters, id: FulfillmentOrderId, body: DispatchRequest
     ) -> Response:
         command = DispatchShipment(
-            order_id=order_of(id, body), fulfillment_order_id=id, carrier=body.carrier, packages=body.packages
+            order_id=order_of(id, body),
+            fulfillment_order_id=id,
+            carrier=body.carrier,
+            packages=body.packages,
+            serials=body.serials,
         )
         return await edge.submit(request, claims, command)
 

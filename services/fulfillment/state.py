@@ -41,6 +41,7 @@ from services.fulfillment.accounts import (
     unpacked,
 )
 from services.fulfillment.changes import NO_SUPPORT, Changing, Support, Withheld
+from services.fulfillment.numbers import Numbers, asked
 from services.fulfillment.work import Scan, Work
 
 # State --------------------------------------------------------------------------------------------------
@@ -84,7 +85,13 @@ def evolve(state: State, event: Event) -> State:
         case OrderUnroutable() | BackorderLapsed():
             return _in_parts(state, event.bundles)
         case PickConfirmed():
-            return _with(state, event.fulfillment_order_id, step="picked", picked=event.lines)
+            return _with(
+                state,
+                event.fulfillment_order_id,
+                step="picked",
+                picked=event.lines,
+                numbers=_numbered(state, event),
+            )
         case PickShorted():
             work = state.work[event.fulfillment_order_id]
             step = work.step if work.picked else "nothing_picked"
@@ -100,6 +107,7 @@ def evolve(state: State, event: Event) -> State:
                 shipment_id=event.shipment_id,
                 carrier=event.carrier,
                 parcels=event.packages,
+                numbers=_numbered(state, event),
             )
             return replace(
                 after, shipments={**state.shipments, event.shipment_id: event.fulfillment_order_id}
@@ -186,6 +194,14 @@ def _with(state: State, fulfillment_order_id: str, **changes: object) -> State:
     return replace(state, work={**state.work, fulfillment_order_id: work})
 
 
+def _numbered(state: State, event: PickConfirmed | ShipmentDispatched) -> Numbers | None:
+    """The serial numbers of the fulfillment order, once some were told."""
+    numbers = state.work[event.fulfillment_order_id].numbers
+    if numbers is None or event.serials is None:
+        return numbers
+    return replace(numbers, named=event.serials)
+
+
 def _released(state: State, event: FulfillmentReleased) -> State:
     """Units that were awaited go back to work; in the first round they are new."""
     accounts, fresh = state.accounts, event.lines
@@ -197,7 +213,8 @@ def _released(state: State, event: FulfillmentReleased) -> State:
     accounts = entered(accounts, fresh, "in_work")
     if event.awaiting:
         accounts = entered(accounts, event.awaiting, "awaiting")
-    work = {**state.work, event.fulfillment_order_id: Work(event.node, event.lines)}
+    fresh_work = Work(event.node, event.lines, numbers=asked(event.picks))
+    work = {**state.work, event.fulfillment_order_id: fresh_work}
     support = state.support
     if support is not None and support.withheld:
         left = tuple(one for one in support.withheld if one.round > event.round)

@@ -3,7 +3,7 @@
 Everything here is about one fulfillment order alone; what it means for the order is decided in `domain`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal, TypeAlias, assert_never
@@ -31,6 +31,7 @@ from libs.events.order import LineQuantity, Unpacked
 from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from services.fulfillment.accounts import both, less, merged
+from services.fulfillment.numbers import Numbers, misnamed, misnamed_short, numbered, told_by
 
 NodeReport: TypeAlias = ConfirmPick | ConfirmPack | DispatchShipment
 Step = Literal["released", "picked", "packed", "dispatched", "delivered", "lost", "stopped", "nothing_picked"]
@@ -68,6 +69,8 @@ class Work:
     scans: tuple[Scan, ...] = ()
     taken_off: tuple[LineQuantity, ...] = ()
     """What was asked and cancelled before the pick; `asked` is without it."""
+    numbers: Numbers | None = None
+    """Where units of it have serial numbers."""
 
     @property
     def units(self) -> tuple[LineQuantity, ...]:
@@ -137,12 +140,19 @@ def _pick(work: Work, heard: Envelope[Contract], body: ConfirmPick) -> list[Even
     picks = {pick.line: pick for pick in body.picks}
     found = both(work.asked, {line: pick.picked for line, pick in picks.items()})
     short = tuple(
-        ShortLine(line=units.line, sku=units.sku, quantity=pick.short, reason=pick.short_reason)
+        ShortLine(
+            line=units.line,
+            sku=units.sku,
+            quantity=pick.short,
+            reason=pick.short_reason,
+            serials=pick.short_serials or None,
+        )
         for units in work.asked
         if (pick := picks.get(units.line)) is not None and pick.short
     )
     done = bool(work.picked or work.short)
-    if done and not wrong and (found, short) == (work.picked, work.short):
+    told = told_by(body)
+    if done and not wrong and (found, short) == (work.picked, work.short) and _same(work, told):
         return []
     if done or work.step != "released":
         return _out_of_turn(work, heard, body, done)
@@ -157,13 +167,22 @@ def _pick(work: Work, heard: Envelope[Contract], body: ConfirmPick) -> list[Even
             f"Report each line of {body.fulfillment_order_id} once, picked + short being what was asked."
         )
         return refuse(heard, "pick_does_not_match", wrong, next_step)
+    refusal = misnamed(heard, work.numbers, found, told, all_of_them=False)
+    if refusal := refusal or misnamed_short(heard, work.numbers, short, told):
+        return refusal
     names = {"order_id": body.order_id, "fulfillment_order_id": body.fulfillment_order_id, "node": work.node}
     events: list[Event] = []
     if found:
-        events.append(PickConfirmed(**names, lines=found))
+        events.append(PickConfirmed(**names, lines=found, serials=numbered(work.numbers, found, told)))
     if short:
         events.append(PickShorted(**names, lines=short))
     return events
+
+
+def _same(work: Work, told: Mapping[int, tuple[str, ...]]) -> bool:
+    """Whether the serial numbers that a report tells are those that were recorded."""
+    known = {one.line: one.serials for one in work.numbers.named} if work.numbers else {}
+    return all(known.get(line) == serials for line, serials in told.items())
 
 
 def _wrong_pick(work: Work, body: ConfirmPick) -> str:
@@ -215,7 +234,8 @@ def _dispatch(
     work: Work, heard: Envelope[Contract], body: DispatchShipment, shipment_number: int
 ) -> list[Event]:
     parcels = tuple(sorted(body.packages, key=lambda package: package.package_id))
-    if work.shipment_id and (work.carrier, work.parcels) == (body.carrier, parcels):
+    told = told_by(body)
+    if work.shipment_id and (work.carrier, work.parcels) == (body.carrier, parcels) and _same(work, told):
         return []
     if work.shipment_id or work.step != "packed":
         return _out_of_turn(work, heard, body, bool(work.shipment_id))
@@ -241,8 +261,9 @@ def _dispatch(
         carrier=body.carrier,
         packages=parcels,
         lines=work.picked,
+        serials=numbered(work.numbers, work.picked, told),
     )
-    return [dispatched]
+    return misnamed(heard, work.numbers, work.picked, told, all_of_them=True) or [dispatched]
 
 
 def scanned(
@@ -275,7 +296,11 @@ def scanned(
     names = {"order_id": body.order_id, "shipment_id": body.shipment_id}
     if body.status == "delivered":
         delivered = ShipmentDelivered(
-            **names, occurred_at=body.occurred_at, lines=work.picked, bundles=bundles
+            **names,
+            occurred_at=body.occurred_at,
+            lines=work.picked,
+            bundles=bundles,
+            serials=numbered(work.numbers, work.picked, {}),
         )
         return [recorded, delivered]
     if body.status == "lost":

@@ -21,12 +21,14 @@ from libs.events.inventory import (
     StockReleased,
     StockReturned,
     StockShorted,
+    Unnamed,
 )
 from libs.events.order import LineQuantity, PickFrom
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
 from services.inventory.order import ByNode, OrderPart, minus, plus, units
-from services.inventory.stock import Posting, Skus, availability
+from services.inventory.serials import Numbers, Sent
+from services.inventory.stock import EMPTY_SKU, Posting, Skus, availability
 from services.inventory.waiting import waited
 
 
@@ -105,18 +107,32 @@ def release(order_id: str, order: OrderPart, skus: Skus, cancelled: FulfillmentC
     )
 
 
-def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched) -> StockIssued:
-    """The shipment's units left the building. Fulfillment ships only what was allocated to the node."""
+def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched, numbers: Numbers) -> StockIssued:
+    """The shipment's units left the building. Fulfillment ships only what was allocated to the node. A serial
+    number that is not on the node's shelf is not believed: its unit leaves without one."""
+    unnamed: list[Unnamed] = []
     posting = Posting(skus, order.lots or {})
     for sku, quantity in units(dispatched.lines).items():
         must_hold(order, dispatched.order_id, dispatched.node, sku, quantity)
+        if skus.get(sku, EMPTY_SKU).astray is not None:
+            told = [one for line in dispatched.serials or () if line.sku == sku for one in line.serials]
+            known = Sent(numbers).on_shelf(sku, dispatched.node, told, quantity)
+            if known:
+                posting.post(sku, dispatched.node, "allocated", "issued", len(known), serials=known)
+            quantity -= len(known)
+            if quantity:
+                amiss = tuple(one for one in dict.fromkeys(told) if one not in known)
+                unnamed.append(Unnamed(sku=sku, quantity=quantity, serials=amiss))
         posting.post(sku, dispatched.node, "allocated", "issued", quantity)
     return StockIssued(
-        order_id=dispatched.order_id, shipment_id=dispatched.shipment_id, movements=posting.movements()
+        order_id=dispatched.order_id,
+        shipment_id=dispatched.shipment_id,
+        movements=posting.movements(),
+        unnamed=tuple(unnamed) or None,
     )
 
 
-def write_short(order: OrderPart, skus: Skus, shorted: PickShorted) -> StockShorted:
+def write_short(order: OrderPart, skus: Skus, shorted: PickShorted, numbers: Numbers) -> StockShorted:
     """The node does not have these units after all: they are no stock any more, and pending again."""
     posting = Posting(skus, order.lots or {})
     lines = tuple(LineQuantity(line=x.line, sku=x.sku, quantity=x.quantity) for x in shorted.lines)
@@ -124,7 +140,9 @@ def write_short(order: OrderPart, skus: Skus, shorted: PickShorted) -> StockShor
         must_hold(order, shorted.order_id, shorted.node, sku, quantity)
     for short in shorted.lines:
         target: Bucket = "damaged" if short.reason == "damaged" else "missing"
-        posting.post(short.sku, shorted.node, "allocated", target, short.quantity)
+        known = Sent(numbers).on_shelf(short.sku, shorted.node, short.serials or (), short.quantity)
+        posting.post(short.sku, shorted.node, "allocated", target, len(known), serials=known)
+        posting.post(short.sku, shorted.node, "allocated", target, short.quantity - len(known))
     return StockShorted(
         order_id=shorted.order_id,
         fulfillment_order_id=shorted.fulfillment_order_id,
@@ -145,27 +163,58 @@ def covers(order: OrderPart, received: ReturnReceived) -> bool:
     return all(quantity <= left.get(sku, 0) for sku, quantity in came.items())
 
 
-def take_back(order: OrderPart, skus: Skus, received: ReturnReceived) -> StockReturned:
-    """Put returned units on hand at the node that received them, or scrap them there."""
+def take_back(order: OrderPart, skus: Skus, received: ReturnReceived, numbers: Numbers) -> StockReturned:
+    """Put returned units on hand at the node that received them, or scrap them there. A unit comes back with
+    its serial number where the order was sent it, or where nobody has heard of it before."""
     posting = Posting(skus, order.lots or {})
     issued = {node: dict(quantities) for node, quantities in order.issued.items()}
     nodes = sorted(issued, key=lambda node: (node != received.node, node))
+    sent, unnamed = Sent(numbers), list[Unnamed]()
     for unit in received.units:
+        sku, left, told = unit.sku, unit.quantity, unit.serials or ()
         target: Bucket = "on_hand" if unit.disposition == "restock" else "scrapped"
-        left = unit.quantity
+        serialised = skus.get(sku, EMPTY_SKU).astray is not None
+        for node in nodes if serialised else ():
+            own = sent.issued(sku, node, received.order_id, told)
+            issued[node][sku] = issued[node].get(sku, 0) - len(own)
+            left -= len(own)
+            _back(posting, sku, node, received.node, target, len(own), own)
+        fresh = sent.new(sku, told) if serialised else ()
         for node in nodes:
-            quantity = min(left, issued[node].get(unit.sku, 0))
+            quantity = min(left, issued[node].get(sku, 0))
             if not quantity:
                 continue
-            issued[node][unit.sku] -= quantity
+            issued[node][sku] -= quantity
             left -= quantity
-            if node == received.node:
-                posting.post(unit.sku, node, "issued", target, quantity)
-            else:
-                posting.post(unit.sku, node, "issued", "transfer", quantity)
-                posting.post(unit.sku, received.node, "transfer", target, quantity)
-        assert not left, f"{received.order_id}: {left} units of {unit.sku} came back that never left"
-    return StockReturned(order_id=received.order_id, rma_id=received.rma_id, movements=posting.movements())
+            named, fresh = fresh[:quantity], fresh[quantity:]
+            _back(posting, sku, node, received.node, target, len(named), named)
+            _back(posting, sku, node, received.node, target, quantity - len(named))
+            if serialised and quantity > len(named):
+                unnamed.append(Unnamed(sku=sku, quantity=quantity - len(named), serials=told))
+        assert not left, f"{received.order_id}: {left} units of {sku} came back that never left"
+    return StockReturned(
+        order_id=received.order_id,
+        rma_id=received.rma_id,
+        movements=posting.movements(),
+        unnamed=tuple(unnamed) or None,
+    )
+
+
+def _back(
+    posting: Posting,
+    sku: str,
+    node: str,
+    received_at: str,
+    target: Bucket,
+    quantity: int,
+    serials: tuple[str, ...] | None = None,
+) -> None:
+    """Units that a node had shipped are back, there or at another."""
+    if node == received_at:
+        posting.post(sku, node, "issued", target, quantity, serials=serials)
+    else:
+        posting.post(sku, node, "issued", "transfer", quantity, serials=serials)
+        posting.post(sku, received_at, "transfer", target, quantity, serials=serials)
 
 
 def _picks(skus: Skus, moves: Iterable[Movement]) -> tuple[PickFrom, ...] | None:
@@ -173,11 +222,13 @@ def _picks(skus: Skus, moves: Iterable[Movement]) -> tuple[PickFrom, ...] | None
     found: list[PickFrom] = []
     for move in moves:
         bins = skus[move.sku].bins
-        if move.target == "allocated" and (move.lot is not None or bins is not None):
+        serialised = skus[move.sku].astray is not None or None
+        if move.target == "allocated" and (move.lot is not None or bins is not None or serialised):
             place = None if bins is None else bins.get(move.node)
-            if move.lot is not None or place is not None:
+            if move.lot is not None or place is not None or serialised:
                 at = {"node": move.node, "sku": move.sku, "quantity": move.quantity}
-                found.append(PickFrom.model_validate({**at, "lot": move.lot, "bin": place}))
+                more = {"lot": move.lot, "bin": place, "serialised": serialised}
+                found.append(PickFrom.model_validate({**at, **more}))
     return tuple(found) or None
 
 

@@ -95,10 +95,11 @@ async def movements(
     """Movements of a SKU before a position, the latest first, each with what it came of: its event, the order
     (none if it was no order's) and another document that the event names, who asked for it, and why."""
     rows = await connection.fetch(_MOVEMENTS, tenant, sku, before, nodes, limit)
-    return [_movement(row) for row in rows]
+    return [movement(row) for row in rows]
 
 
-def _movement(row: Any) -> dict[str, Any]:
+def movement(row: Any) -> dict[str, Any]:
+    """A movement with what it came of, from a row of the ledger and its event."""
     event, context = orjson.loads(row["payload"]), orjson.loads(row["context"])
     order_id = event.get("order_id")
     document = next((str(event[name]) for name in _DOCUMENTS if event.get(name)), "")

@@ -2,8 +2,8 @@
 
 from libs.events.conditions import Condition, MoveStock, StockMoved
 from libs.events.contract import Event
+from services.inventory import lot_control, serial_control
 from services.inventory.desk import Desk, SupplyPosting, not_yet, served, spared, unknown
-from services.inventory.lot_control import mismoved
 from services.inventory.lots import NO_LOT
 
 WAYS: dict[Condition, frozenset[Condition]] = {
@@ -36,11 +36,12 @@ def move(desk: Desk, command: MoveStock) -> list[Event]:
             f"{command.quantity} units of {sku} cannot leave {source} at {node}: {there} are there{without}.",
             f"Move at most {there}.",
         )
-    if refusal := mismoved(desk, command):
+    serials = command.serials or None
+    if refusal := lot_control.mismoved(desk, command) or serial_control.mismoved(desk, command):
         return refusal
     broken, spare = spared(desk, command.quantity) if shelf else ([], desk)
     posting = SupplyPosting(spare)
-    posting.move(node, source, target, command.quantity, command.lot or NO_LOT)
+    posting.move(node, source, target, command.quantity, command.lot or NO_LOT, serials)
     moved = StockMoved(
         sku=sku,
         node=node,

@@ -20,6 +20,7 @@ from libs.events.stocktaking import (
 from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served, spared, too_many, unknown
 from services.inventory.lot_control import counted as found_in_lot
 from services.inventory.lot_control import without_lots
+from services.inventory.serial_control import arriving, leaving, without_serials
 
 
 def record_count(desk: Desk, command: RecordCount) -> list[Event]:
@@ -35,7 +36,10 @@ def record_count(desk: Desk, command: RecordCount) -> list[Event]:
         return refusal
     most = desk.rules.rules.count_approval_units
     held = most is not None and abs(variance) > most
-    broken, spare, posting, short = _booked(desk, node, 0 if held else variance, not held, command.lot)
+    booked = 0 if held else variance
+    if refusal := _misnamed(desk, command, booked):
+        return refusal
+    broken, spare, posting, short = _booked(desk, node, booked, not held, command.lot, command.serials)
     counted = CountRecorded(
         sku=desk.sku,
         count_id=command.count_id,
@@ -97,6 +101,12 @@ def settle(desk: Desk, command: SettleDifference) -> list[Event]:
             desk,
             f"the difference {id_}",
             "Book the units to their lot: `orderlog stock adjust`, and reject the difference.",
+        )
+    if variance:
+        refusal = refusal or without_serials(
+            desk,
+            f"the difference {id_}",
+            "Book the units with their numbers: `orderlog stock adjust`, and reject the difference.",
         )
     if refusal:
         return refusal
@@ -165,7 +175,12 @@ def doubt(desk: Desk, command: SuspectStock) -> list[Event]:
 
 
 def _booked(
-    desk: Desk, node: str, variance: int, looked: bool, lot: str | None = None
+    desk: Desk,
+    node: str,
+    variance: int,
+    looked: bool,
+    lot: str | None = None,
+    serials: tuple[str, ...] | None = None,
 ) -> tuple[list[Event], Desk, SupplyPosting, int]:
     """What a variance moves at a node, once what is suspect is back when somebody `looked`: the promises that
     break, the desk after that, the movements, and the units that lack and are allocated."""
@@ -175,9 +190,19 @@ def _booked(
     broken, spare = spared(desk, gone - doubted)
     posting = SupplyPosting(spare)
     posting.move(node, "suspect", "on_hand", doubted)
-    posting.move(node, "adjustment", "on_hand", max(0, variance), lot)
-    posting.move(node, "on_hand", "written_off", gone)
+    posting.move(node, "adjustment", "on_hand", max(0, variance), lot, serials or None)
+    posting.move(node, "on_hand", "written_off", gone, serials=serials or None)
     return broken, spare, posting, max(0, -variance) - gone
+
+
+def _misnamed(desk: Desk, command: RecordCount, variance: int) -> list[Event]:
+    """A refusal of a count that does not say which units were found more, or lack. Those that lack and are
+    allocated are told by their picks."""
+    node = command.node
+    if variance >= 0:
+        return arriving(desk, command.serials, variance)
+    there = desk.stock.on_hand.get(node, 0) + desk.supply.units("suspect", node)
+    return leaving(desk, command.serials, min(-variance, there), "on_hand", node)
 
 
 def _not_to_count(desk: Desk, command: RecordCount) -> list[Event]:

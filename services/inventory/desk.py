@@ -20,6 +20,7 @@ from services.inventory.lot_states import evolve_lots
 from services.inventory.lots import Lots, LotState
 from services.inventory.refuse import refused
 from services.inventory.rules import RulesPart
+from services.inventory.serials import Numbers
 from services.inventory.stock import MOST_UNITS, Posting, SkuPart, moved
 from services.inventory.supplies import SupplyPart, evolve_supply
 
@@ -36,6 +37,8 @@ class Desk:
     stock: SkuPart
     supply: SupplyPart
     rules: RulesPart
+    numbers: Numbers
+    """The serial numbers that the input names."""
 
     def refuse(self, code: str, message: str, next_step: str) -> list[Event]:
         """Nothing changes, for this reason."""
@@ -50,10 +53,17 @@ class SupplyPosting(Posting):
         self._sku = desk.sku
 
     def move(
-        self, node: str, source: SupplyBucket, target: SupplyBucket, quantity: int, lot: str | None = None
+        self,
+        node: str,
+        source: SupplyBucket,
+        target: SupplyBucket,
+        quantity: int,
+        lot: str | None = None,
+        serials: tuple[str, ...] | None = None,
     ) -> None:
-        """Take `quantity` units from `source` to `target`, of a lot if one is named; none is no movement."""
-        self.post(self._sku, node, source, target, quantity, lot)
+        """Take `quantity` units from `source` to `target`, of a lot if one is named, or those of so many
+        serial numbers; none is no movement."""
+        self.post(self._sku, node, source, target, quantity, lot, serials)
 
     def booked(self) -> tuple[SupplyMovement, ...]:
         """What was posted, validated."""
@@ -70,6 +80,7 @@ def after(desk: Desk, event: Event) -> Desk:
         evolve_lots(moved(desk.stock, movements), event),
         evolve_supply(desk.supply, desk.sku, event),
         desk.rules,
+        desk.numbers,
     )
 
 
@@ -136,7 +147,7 @@ def spared(desk: Desk, units: int) -> tuple[list[Event], Desk]:
     if lacking <= 0:
         return [], desk
     broken, stock = take_back_promises(desk.sku, desk.stock, lacking)
-    return broken, Desk(desk.heard, desk.at, desk.sku, stock, desk.supply, desk.rules)
+    return broken, Desk(desk.heard, desk.at, desk.sku, stock, desk.supply, desk.rules, desk.numbers)
 
 
 def unknown(desk: Desk, *nodes: str) -> list[Event]:

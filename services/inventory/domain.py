@@ -54,7 +54,7 @@ from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import bundles, holds, kits, outside, pegging, progress, reminders, shelf
+from services.inventory import bundles, holds, kits, outside, pegging, progress, reminders, serials, shelf
 from services.inventory.allocate import covers, take_back
 from services.inventory.desk import Desk
 from services.inventory.fewer import Fewer
@@ -73,6 +73,7 @@ from services.inventory.policies import (
 )
 from services.inventory.reserve import define_terms, promise
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
+from services.inventory.serials import NAMES, NO_SERIAL, SERIAL_STREAM, SerialPart, evolve_serials
 from services.inventory.stock import (
     EMPTY_SKU,
     HOLDER,
@@ -111,7 +112,7 @@ _FOLDED = frozenset(
 _CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
 
-Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart | PoliciesPart | PlacesPart
+Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart | PoliciesPart | PlacesPart | SerialPart
 
 
 @record
@@ -129,6 +130,8 @@ class State:
     policies: PoliciesPart | None = None
     """Where the input is an accepted order, or about them."""
     places: PlacesPart | None = None
+    numbers: dict[str, SerialPart] = field(default_factory=dict)
+    """By SKU/number, of the units whose serial numbers the input names."""
 
 
 INITIAL = State()
@@ -140,6 +143,8 @@ def empty(stream: str) -> Part:
         return EMPTY_SKU
     if stream.startswith(SUPPLY_STREAM):
         return NO_SUPPLY
+    if stream.startswith(SERIAL_STREAM):
+        return NO_SERIAL
     if stream == RULES_STREAM:
         return NO_RULES
     if stream == POLICIES_STREAM:
@@ -152,6 +157,13 @@ def empty(stream: str) -> Part:
 def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move: those it names, and the order's own."""
     body = heard.body
+    if type(body) in NAMES:
+        early = home.early_returns if isinstance(home, OrderPart) else ()
+        return (*_more_streams(body, home), *serials.streams(body, early))
+    return _more_streams(body, home)
+
+
+def _more_streams(body: Contract, home: Part) -> tuple[str, ...]:
     if isinstance(body, TimerDue) and body.name in pegging.REMINDERS:
         return pegging.streams(body, home.skus if isinstance(home, OrderPart) else ())
     if isinstance(home, OrderPart | PromisePart):
@@ -163,6 +175,7 @@ def compose(home: str, parts: Mapping[str, Part]) -> State:
     order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
     supplies = dict[str, SupplyPart]()
     rules, policies, places = None, None, None
+    numbers = dict[str, SerialPart]()
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
             skus[stream[_SKU_AT:]] = part
@@ -177,15 +190,19 @@ def compose(home: str, parts: Mapping[str, Part]) -> State:
             policies = part
         elif isinstance(part, RulesPart):
             rules = part
+        elif isinstance(part, SerialPart):
+            numbers[stream.removeprefix(SERIAL_STREAM)] = part
         else:
             places = part
-    return State(home, order, skus, promised, supplies, rules, policies, places)
+    return State(home, order, skus, promised, supplies, rules, policies, places, numbers)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
     parts: dict[str, Part] = {SKU_STREAM + sku: part for sku, part in state.skus.items()}
     if state.supplies:
         parts |= {SUPPLY_STREAM + sku: part for sku, part in state.supplies.items()}
+    if state.numbers:
+        parts |= {SERIAL_STREAM + key: part for key, part in state.numbers.items()}
     if state.rules is not None:
         parts[RULES_STREAM] = state.rules
     if state.policies is not None:
@@ -203,6 +220,13 @@ def evolve(state: State, event: Event) -> State:
     """The state after one event, inventory's own or heard."""
     if type(event) not in _FOLDED:
         return state
+    after = _evolve(state, event)
+    if after is state or not state.numbers:
+        return after
+    return replace(after, numbers=evolve_serials(state.numbers, event))
+
+
+def _evolve(state: State, event: Event) -> State:
     match event:
         case _ if isinstance(event, Moving):
             order = evolve_order(state.order, event)
@@ -269,13 +293,13 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case LinesCancelled() | AllocationDeclined():
             return progress.give_back(state.order, state.skus, body)
         case ShipmentDispatched():
-            return progress.dispatch(state.order, state.skus, body)
+            return progress.dispatch(state.order, state.skus, body, state.numbers)
         case PickShorted():
-            return progress.short(state.order, state.skus, body)
+            return progress.short(state.order, state.skus, body, state.numbers)
         case ReturnReceived():
             if state.order.early_returns:
                 return []  # answered with the shipment that it returns
-            return [take_back(state.order, state.skus, body)]
+            return [take_back(state.order, state.skus, body, state.numbers)]
         case TimerDue():
             if body.name in pegging.REMINDERS:
                 places = state.places or NO_PLACES
@@ -311,7 +335,7 @@ def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
     """What an input about a SKU's supply is decided on."""
     sku = heard.stream.removeprefix(SKU_STREAM)
     stock, supply = state.skus.get(sku, EMPTY_SKU), state.supplies.get(sku, NO_SUPPLY)
-    return Desk(heard, at, sku, stock, supply, state.rules or NO_RULES)
+    return Desk(heard, at, sku, stock, supply, state.rules or NO_RULES, state.numbers)
 
 
 def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:

@@ -14,6 +14,7 @@ from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served,
 from services.inventory.lot_control import without_lots
 from services.inventory.measure import stated_by, told_units
 from services.inventory.rules import FeedRun, unknown_feed
+from services.inventory.serial_control import without_serials
 from services.inventory.supplies import Told
 
 
@@ -29,6 +30,7 @@ def report(desk: Desk, command: ReportStock) -> list[Event]:
     refusal = (
         unknown(desk, feed.node)
         or without_lots(desk, f"feed {command.feed}", "Receive the units with their lots.")
+        or without_serials(desk, f"feed {command.feed}", "Receive the units with their serial numbers.")
         or not_yet(desk, command.stated_at)
         or _not_of_run(desk, run, command)
         or _unfit(desk, last, command, told)

@@ -15,6 +15,7 @@ from libs.events.supply import (
     SupplyReceived,
 )
 from services.inventory.desk import Desk, SupplyPosting, not_yet, served, too_many, unknown
+from services.inventory.serial_control import arriving
 from services.inventory.supplies import Expected
 
 
@@ -79,7 +80,7 @@ def receive(desk: Desk, command: ReceiveSupply) -> list[Event]:
     arrived = command.quantity + command.damaged
     refusal = unknown(desk, command.node) or not_yet(desk, command.effective_at) or too_many(desk, arrived)
     known = desk.supply.expected.get(command.supply_id)
-    refusal = refusal or _unfit(desk, known, command)
+    refusal = refusal or _unfit(desk, known, command) or _misnamed(desk, command)
     if refusal:
         return refusal
     still_open = known.open if known else 0
@@ -89,10 +90,12 @@ def receive(desk: Desk, command: ReceiveSupply) -> list[Event]:
     short = left if command.final else 0
     over = arrived - good - broken if known and known.quantity else 0
     posting = SupplyPosting(desk)
-    posting.move(command.node, "inbound", "on_hand", good, command.lot)
-    posting.move(command.node, "inbound", "damaged", broken, command.lot)
-    posting.move(command.node, "supplier", "on_hand", command.quantity - good, command.lot)
-    posting.move(command.node, "supplier", "damaged", command.damaged - broken, command.lot)
+    fine, poor = command.serials, command.damaged_serials
+    numbers = (fine and fine[:good], poor and poor[:broken], fine and fine[good:], poor and poor[broken:])
+    posting.move(command.node, "inbound", "on_hand", good, command.lot, numbers[0])
+    posting.move(command.node, "inbound", "damaged", broken, command.lot, numbers[1])
+    posting.move(command.node, "supplier", "on_hand", command.quantity - good, command.lot, numbers[2])
+    posting.move(command.node, "supplier", "damaged", command.damaged - broken, command.lot, numbers[3])
     posting.move(command.node, "inbound", "supplier", short)
     outcome: ReceiptOutcome = "partial"
     if known is None or not known.quantity:
@@ -118,6 +121,12 @@ def receive(desk: Desk, command: ReceiveSupply) -> list[Event]:
         movements=posting.booked(),
     )
     return served(desk, received)
+
+
+def _misnamed(desk: Desk, command: ReceiveSupply) -> list[Event]:
+    """A refusal of a receipt whose serial numbers cannot be."""
+    good, broken = command.serials or (), command.damaged_serials or ()
+    return arriving(desk, good, command.quantity, *broken) or arriving(desk, broken, command.damaged, *good)
 
 
 def _overtaken(desk: Desk, known: Expected, command: ExpectSupply) -> list[Event]:

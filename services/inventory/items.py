@@ -19,11 +19,13 @@ def define(desk: Desk, command: DefineItem) -> list[Event]:
         units=command.units,
         lot_controlled=command.lot_controlled,
         shelf_days_min=command.shelf_days_min,
+        serialised=command.serialised,
         check_at=None if lots is None else changed(lots, days_min=command.shelf_days_min).next_check(),
     )
     days_min = 0 if lots is None else lots.days_min
     same = known is not None and known.ratios == units_of(defined).ratios
-    if same and (lots is not None, days_min) == (command.lot_controlled, command.shelf_days_min):
+    kept = (lots is not None, days_min, desk.stock.astray is not None)
+    if same and kept == (command.lot_controlled, command.shelf_days_min, command.serialised):
         return []
     return [defined]
 
@@ -36,9 +38,20 @@ def _too_late(desk: Desk, command: DefineItem) -> list[Event]:
             f"{desk.sku} is to be sold {command.shelf_days_min} days before its last, and has no lots.",
             "Make it lot controlled too, or leave the days out.",
         )
-    if command.lot_controlled == (desk.stock.lots is not None) or not desk.stock.position:
+    if command.lot_controlled and command.serialised:
+        return desk.refuse(
+            "lots_or_serials",
+            f"{desk.sku} is to have lots and serial numbers.",
+            "Choose one: the serial number of a unit tells which batch it is of.",
+        )
+    if not desk.stock.position:
         return []
-    said = "without lots" if command.lot_controlled else "by their lots"
+    if command.lot_controlled != (desk.stock.lots is not None):
+        said = "without lots" if command.lot_controlled else "by their lots"
+    elif command.serialised != (desk.stock.astray is not None):
+        said = "without serial numbers" if command.serialised else "by their serial numbers"
+    else:
+        return []
     return desk.refuse(
         "has_moved",
         f"{desk.stock.position} movements of {desk.sku} were recorded {said}.",

@@ -1,4 +1,4 @@
-"""Inventory's HTTP edge for what a SKU is on the shelf, and for its lots."""
+"""Inventory's HTTP edge for what a SKU is on the shelf, for its lots and its serial numbers."""
 
 from typing import Annotated, Any
 
@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict
 
 from libs.events.contract import NodeId, Sku
 from libs.events.items import DefineItem, Item, PlaceItem
-from libs.events.measure import Bin, LotId
+from libs.events.measure import Bin, LotId, SerialNumber
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
-from services.inventory import lot_book
+from services.inventory import lot_book, serial_book
 
 
 class ItemRequest(Item):
@@ -36,7 +36,7 @@ def item_routes(edge: Edge) -> APIRouter:
     readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
 
     @router.put(
-        "/items/{sku}", status_code=202, summary="Say what a SKU is: its units, and whether it has lots"
+        "/items/{sku}", status_code=202, summary="Say what a SKU is: its units, lots or serial numbers"
     )
     async def define_item(request: Request, claims: planners, sku: Sku, body: ItemRequest) -> Response:
         return await edge.submit(request, claims, DefineItem(sku=sku, **body.model_dump()))
@@ -70,7 +70,46 @@ def item_routes(edge: Edge) -> APIRouter:
         following = found[-1]["order_id"] if len(found) == limit else None
         return _json({"sku": sku, "lot": lot, "orders": found, "next": following})
 
+    _serials(router, edge, readers)
     return router
+
+
+def _serials(router: APIRouter, edge: Edge, readers: Any) -> None:
+    @router.get("/{sku}/serials", summary="The serial numbers of a SKU, and where each unit is")
+    async def read_serials(
+        claims: readers,
+        sku: Sku,
+        node: Annotated[NodeId | None, Query(description="Only units that are there.")] = None,
+        limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
+        after: Annotated[str, Query(description="The `next` of the page before.")] = "",
+    ) -> Response:
+        async with edge.reading() as connection:
+            astray = await serial_book.astray(connection, claims.tenant, sku)
+            found = await serial_book.units(connection, claims.tenant, sku, node, after, limit)
+        if astray is None:
+            raise Problem(
+                404,
+                "no_serials",
+                "No serial numbers",
+                f"{sku} has no serial numbers, or nobody has said what it is.",
+                "Check its spelling (case matters); PUT /v1/stock/items/{sku} says that a SKU is serialised.",
+            )
+        following = found[-1]["serial"] if len(found) == limit else None
+        return _json({"sku": sku, "astray": astray, "serials": found, "next": following})
+
+    @router.get("/{sku}/serials/{serial}", summary="Where a unit is, and everything that became of it")
+    async def read_serial(claims: readers, sku: Sku, serial: SerialNumber) -> Response:
+        async with edge.reading() as connection:
+            found = await serial_book.history(connection, claims.tenant, sku, serial)
+        if not found:
+            raise Problem(
+                404,
+                "unknown_serial",
+                "Unknown serial number",
+                f"No unit of {sku} with serial number {serial} was ever told of.",
+                "Check both (case matters): GET /v1/stock/{sku}/serials lists those that are known.",
+            )
+        return _json({"sku": sku, "serial": serial, **serial_book.place(found), "history": found})
 
 
 def _no_lots(sku: str) -> Problem:

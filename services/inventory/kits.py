@@ -142,11 +142,26 @@ def _of_lots(desk: Desk, recipe: Recipe, skus: Skus) -> list[Event]:
     parts = [sku for sku in recipe.parts if skus.get(sku, EMPTY_SKU).lots is not None]
     named = [desk.sku, *parts] if desk.stock.lots is not None else parts
     if not named:
-        return []
+        return _of_serials(desk, recipe, skus)
     return desk.refuse(
         "kit_of_lots",
         f"{desk.sku} is neither put together nor taken apart: kept by lots: {', '.join(named)}.",
         "Keep kits and their parts without lots: give the goods a SKU of their own that has none.",
+    )
+
+
+def _of_serials(desk: Desk, recipe: Recipe, skus: Skus) -> list[Event]:
+    """A refusal where units have serial numbers that nobody names."""
+    named = [sku for sku in recipe.parts if skus.get(sku, EMPTY_SKU).astray is not None]
+    if desk.stock.astray is not None:
+        named.insert(0, desk.sku)
+    if not named:
+        return []
+    return desk.refuse(
+        "kit_of_serials",
+        f"{desk.sku} is neither put together nor taken apart: with serial numbers: {', '.join(named)}.",
+        "Sell it unpacked into its parts (PUT /v1/bundles/SKU, not kept assembled): each part then leaves "
+        "with its number.",
     )
 
 

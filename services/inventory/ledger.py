@@ -1,7 +1,7 @@
 """The ledger's tables as plain data: which rows and which sums an event of inventory leaves in them.
 
 For the runtime, which writes them in the transaction that writes the log, and knows neither stock nor nodes.
-The tables themselves are in migrations/0001.ledger.sql, 0002.two-times.sql and 0090.lots.sql.
+The tables themselves are in migrations/0001.ledger.sql, 0002.two-times.sql, 0090.lots.sql, 0095.serials.sql.
 """
 
 from collections.abc import Iterator
@@ -53,6 +53,7 @@ ROW_TABLES: dict[str, tuple[str, ...]] = {
     ),
     "ledger_stated": ("tenant", "sku", "position", "effective_at"),
     "ledger_lot": ("tenant", "sku", "position", "lot"),
+    "ledger_serial": ("tenant", "sku", "position", "serial"),
 }
 """Append-only tables and their columns, in the order of a row's values."""
 SUM_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -151,7 +152,13 @@ def ledger_rows(envelope: Envelope[Event]) -> list[tuple[str, tuple[object, ...]
     ]
     if (effective := stated(envelope.body)) is not None:
         rows += [("ledger_stated", (*values[:3], effective)) for _, values in rows]
-    return rows + lots
+    serials = [
+        ("ledger_serial", (tenant, move.sku, move.position, serial))
+        for move in moves
+        if move.serials is not None
+        for serial in move.serials
+    ]
+    return rows + lots + serials
 
 
 def stated(event: Event) -> datetime | None:

@@ -1,4 +1,5 @@
-"""What becomes of a SKU's lots, but for where their units are, which the movements say; and of its bins."""
+"""What becomes of a SKU's lots, but for where their units are, which the movements say; of its bins;
+and whether its units have serial numbers."""
 
 from datetime import date, timedelta
 
@@ -19,7 +20,8 @@ def evolve_lots(part: SkuPart, event: Event) -> SkuPart:
         case ItemDefined():
             lots = part.lots or Lots()
             kept = changed(lots, days_min=event.shelf_days_min) if event.lot_controlled else None
-            return changed(part, lots=kept)
+            astray = (part.astray or {}) if event.serialised else None
+            return changed(part, lots=kept, astray=astray)
         case ItemPlaced():
             bins = {node: place for node, place in (part.bins or {}).items() if node != event.node}
             return changed(part, bins=(bins | ({event.node: event.bin} if event.bin else {})) or None)

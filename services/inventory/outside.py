@@ -13,6 +13,7 @@ from libs.events.inventory import AdjustStock, ReceiveStock, StockShorted
 from libs.events.items import DefineItem, ItemDefined, PlaceItem
 from libs.events.lots import LotDefined, LotExpired, LotQuarantined, LotReleased, QuarantineLot, ReleaseLot
 from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
+from libs.events.serials import CorrectSerials
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
     RULES_STREAM,
@@ -28,7 +29,16 @@ from libs.events.supply import (
     TransferReceived,
 )
 from libs.events.timer import Timer, TimerDue
-from services.inventory import conditions, counts, feeds, inbound, items, lot_control, transfers
+from services.inventory import (
+    conditions,
+    counts,
+    feeds,
+    inbound,
+    items,
+    lot_control,
+    serial_control,
+    transfers,
+)
 from services.inventory.desk import Desk, served
 from services.inventory.measure import measured
 from services.inventory.supplies import SUPPLY_STREAM
@@ -50,6 +60,7 @@ Told = (
     | PlaceItem
     | QuarantineLot
     | ReleaseLot
+    | CorrectSerials
 )
 REMINDERS = frozenset({"transfers", "feeds", "picks", "lots", "lots_back"})
 """Names of the timers that are decided here."""
@@ -123,6 +134,8 @@ def answer(desk: Desk, body: Told) -> list[Event]:
             return lot_control.stop(desk, body)
         case ReleaseLot():
             return lot_control.put_back(desk, body)
+        case CorrectSerials():
+            return serial_control.correct(desk, body)
         case _:
             assert_never(body)
 

@@ -12,6 +12,7 @@ from services.inventory.allocate import allocate, covers, issue, release, take_b
 from services.inventory.fewer import Fewer, release_lines
 from services.inventory.order import Moving, OrderPart, evolve_order
 from services.inventory.reserve import complete, promise
+from services.inventory.serials import Numbers, evolve_serials
 from services.inventory.stock import Skus
 from services.inventory.touched import moved_skus
 
@@ -50,25 +51,27 @@ def give_back(order: OrderPart, skus: Skus, fewer: Fewer) -> list[Event]:
     return [released, *_asked_again(order, skus, released)] if released else []
 
 
-def dispatch(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched) -> list[Event]:
+def dispatch(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched, numbers: Numbers) -> list[Event]:
     """A shipment left; what was heard to have come back before it left, came back."""
     if dispatched.shipment_id in order.shipments:
         return []
-    issued = issue(order, skus, dispatched)
+    issued = issue(order, skus, dispatched, numbers)
     events: list[Event] = [issued]
     order, skus = _folded(order, skus, issued)
+    numbers = evolve_serials(numbers, issued)
     while order.early_returns and covers(order, order.early_returns[0]):
-        returned = take_back(order, skus, order.early_returns[0])
+        returned = take_back(order, skus, order.early_returns[0], numbers)
         events.append(returned)
         order, skus = _folded(order, skus, returned)
+        numbers = evolve_serials(numbers, returned)
     return events
 
 
-def short(order: OrderPart, skus: Skus, shorted: PickShorted) -> list[Event]:
+def short(order: OrderPart, skus: Skus, shorted: PickShorted, numbers: Numbers) -> list[Event]:
     """A node lacks units that were allocated to it: they are written off, and sourced again."""
     if shorted.fulfillment_order_id in order.shorted:
         return []
-    written = write_short(order, skus, shorted)
+    written = write_short(order, skus, shorted, numbers)
     return [written, next_round(shorted.order_id, *_folded(order, skus, written))]
 
 

@@ -13,15 +13,15 @@ their movements. After each event it holds that
 - a bundle is unpacked, and a kit made or taken apart, by the parts that its definition says; an order that
   was unpacked is promised the very lines that it was unpacked into;
 - no more units of a lot leave a bucket than came into it, a SKU that has lots moves none without, an order
-  ships the lots that were allocated to it, and nothing is allocated of a lot after it was stopped;
+  ships the lots that were allocated to it, and nothing is allocated of a lot after it was stopped; a unit
+  with a serial number is in one place at a time, and is issued again only once it came back;
 - a held promise is held once and resolved once (confirmed by an order, released, or expired), with all of its
   units, and what the promises have open adds up to what is held.
 
-Movements of one SKU stand in several lanes; `position` says their order. Rows may come lane by lane or mixed:
-an event waits until its SKUs have reached its positions. That is the order in which movements became known:
-what holds after each of them holds for every answer about a past moment as was known by then. Memory is what
-is open (SKUs, open orders) plus the rows that came ahead of their turn, which are few when the rows come in
-the order of recording.
+Movements of one SKU stand in several lanes; `position` says in which order they became known. Rows may come
+lane by lane or mixed: an event waits until its SKUs have reached its positions. What holds after each holds
+for every answer about a past moment as was known by then. Memory is what is open (SKUs, orders), and rows
+that came ahead of their turn: few, when they come in the order of recording.
 """
 
 from collections import deque
@@ -39,6 +39,7 @@ from services.inventory.proof_documents import OnTheWay
 from services.inventory.proof_lots import LotsSoFar
 from services.inventory.proof_promises import HeldPromises, holder_of, soft
 from services.inventory.proof_rows import LogRow
+from services.inventory.proof_serials import SerialsSoFar
 from services.inventory.stock import AnyMovement
 
 AHEAD_MAX = 1_000_000
@@ -138,13 +139,12 @@ class _Walk:
     """The rows read, as far as they hold; `at` is the row that is being looked at."""
 
     def __init__(self, ahead_max: int) -> None:
-        self._ahead_max = ahead_max
+        self._ahead_max, self._ahead = ahead_max, 0
         self._lanes: dict[int, deque[tuple[LogRow, Event]]] = {}
-        self._ahead = 0
         self._read_up_to: dict[int, int] = {}
         self._waits_for: dict[tuple[_Key, int], int] = {}
         self.held_up_to: dict[int, int] = {}
-        self.events = self.movements = 0
+        self.events = self.movements = self.backdated = 0
         self.skus: dict[_Key, _Sku] = {}
         """What was read of each SKU, and by its stream of each held promise, which has a position alone."""
         self.promised: dict[tuple[_Key, str], int] = {}
@@ -155,7 +155,7 @@ class _Walk:
         self._on_the_way = OnTheWay()
         self._bundles = Bundles()
         self._lots = LotsSoFar()
-        self.backdated = 0
+        self._serials = SerialsSoFar()
         self.told_late: set[_Key] = set()
         self.at: LogRow | None = None
 
@@ -272,6 +272,8 @@ class _Walk:
         if wrong := self._held.take(row.tenant, event) or self._on_the_way.take(row.tenant, event, moves):
             raise _Broken(wrong)
         if wrong := self._bundles.take(row, event, moves) or self._lots.take(row, event, moves):
+            raise _Broken(wrong)
+        if wrong := self._serials.take(row, event, moves):
             raise _Broken(wrong)
         if stated(event) is not None:
             self.backdated += len(moves)

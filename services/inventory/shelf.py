@@ -5,6 +5,7 @@ from libs.events.inventory import AdjustStock, ReceiveStock, StockAdjusted, Stoc
 from services.inventory.desk import Desk, served, spared, too_many, unknown
 from services.inventory.lot_control import arrived, miscorrected
 from services.inventory.measure import measured
+from services.inventory.serial_control import arriving, leaving
 from services.inventory.stock import Posting, SkuPart
 
 
@@ -19,7 +20,11 @@ def correct(desk: Desk, command: AdjustStock) -> list[Event]:
 
 
 def _take_in(desk: Desk, command: ReceiveStock) -> list[Event]:
-    refusal = unknown(desk, command.node) or too_many(desk, command.quantity)
+    refusal = (
+        unknown(desk, command.node)
+        or too_many(desk, command.quantity)
+        or arriving(desk, command.serials, command.quantity)
+    )
     return refusal or served(desk, received(desk.stock, command))
 
 
@@ -44,13 +49,17 @@ def _correct(desk: Desk, command: AdjustStock) -> list[Event]:
         )
     if refusal := miscorrected(desk, command):
         return refusal
+    if delta > 0 and (refusal := arriving(desk, command.serials, delta)):
+        return refusal
+    if delta < 0 and (refusal := leaving(desk, command.serials, -delta, "on_hand", node)):
+        return refusal
     broken, spare = spared(desk, -delta)
     return [*broken, *served(spare, adjusted(spare.stock, command))]
 
 
 def received(part: SkuPart, command: ReceiveStock) -> StockReceived:
     posting = Posting({command.sku: part})
-    posting.post(command.sku, command.node, "supplier", "on_hand", command.quantity, command.lot)
+    posting.post(command.sku, command.node, "supplier", "on_hand", command.quantity, *_of(command))
     return StockReceived(
         sku=command.sku,
         node=command.node,
@@ -64,8 +73,8 @@ def received(part: SkuPart, command: ReceiveStock) -> StockReceived:
 def adjusted(part: SkuPart, command: AdjustStock) -> StockAdjusted:
     assert command.delta >= -part.on_hand.get(command.node, 0), "more is written off than is on hand"
     posting = Posting({command.sku: part})
-    posting.post(command.sku, command.node, "adjustment", "on_hand", max(command.delta, 0), command.lot)
-    posting.post(command.sku, command.node, "on_hand", "written_off", max(-command.delta, 0), command.lot)
+    posting.post(command.sku, command.node, "adjustment", "on_hand", max(command.delta, 0), *_of(command))
+    posting.post(command.sku, command.node, "on_hand", "written_off", max(-command.delta, 0), *_of(command))
     return StockAdjusted(
         sku=command.sku,
         node=command.node,
@@ -75,3 +84,8 @@ def adjusted(part: SkuPart, command: AdjustStock) -> StockAdjusted:
         movements=posting.movements(),
         effective_at=command.effective_at,
     )
+
+
+def _of(command: ReceiveStock | AdjustStock) -> tuple[str | None, tuple[str, ...] | None]:
+    """The lot of the units, or their serial numbers."""
+    return command.lot, command.serials or None

@@ -34,6 +34,7 @@ from services.inventory import queue
 from services.inventory.lots import LotPicks, Lots, LotUnits, moved_lots
 from services.inventory.queue import Turn
 from services.inventory.recipes import Recipe
+from services.inventory.serials import astray_after
 from services.inventory.terms import Terms, terms_of
 
 MOST_UNITS = 1_000_000_000
@@ -86,6 +87,8 @@ class SkuPart:
     """Where it has some."""
     bins: dict[str, str] | None = None
     """By node, where somebody said so."""
+    astray: dict[str, int] | None = None
+    """Where each unit has a serial number: units that left a place without it, by place/node."""
 
     @property
     def free(self) -> int:
@@ -147,8 +150,10 @@ class Posting:
         target: AnyBucket,
         quantity: int,
         lot: str | None = None,
+        serials: tuple[str, ...] | None = None,
     ) -> None:
-        """Take `quantity` units from `source` to `target`, of a lot if one is named; none is no movement."""
+        """Take `quantity` units from `source` to `target`, of a lot if one is named, or those of so many
+        serial numbers; none is no movement."""
         assert quantity >= 0, f"{quantity} units of {sku} from {source} to {target}"
         if not quantity:
             return
@@ -166,6 +171,9 @@ class Posting:
             return
         self._positions[sku] = position
         self._append(sku, node, source, target, quantity)
+        if serials is not None:
+            assert len(serials) == quantity, f"{quantity} units of {sku} with {len(serials)} serial numbers"
+            self._posted[-1]["serials"] = serials
 
     def _append(self, sku: str, node: str, source: AnyBucket, target: AnyBucket, quantity: int) -> None:
         self._positions[sku] = position = self._positions[sku] + 1
@@ -217,6 +225,10 @@ def _lots(part: SkuPart, movements: Iterable[AnyMovement]) -> Lots | None:
     return None if part.lots is None else moved_lots(part.lots, movements)
 
 
+def _astray(part: SkuPart, movements: Iterable[AnyMovement]) -> dict[str, int] | None:
+    return None if part.astray is None else astray_after(part.astray, movements)
+
+
 def _again(
     part: SkuPart,
     sums: tuple[int, dict[str, int], dict[str, int], int],
@@ -224,18 +236,28 @@ def _again(
     claims: dict[str, OrderClaim],
     turns: dict[str, Turn],
     lots: Lots | None,
+    astray: dict[str, int] | None,
 ) -> SkuPart:
     """The SKU with other figures: spelt out, as each line of each order comes here, and `changed` takes twice
     as long."""
     return SkuPart(
-        *sums, wanted, claims, part.terms, turns, part.recipe, part.supplied, lots=lots, bins=part.bins
+        *sums,
+        wanted,
+        claims,
+        part.terms,
+        turns,
+        part.recipe,
+        part.supplied,
+        lots=lots,
+        bins=part.bins,
+        astray=astray,
     )
 
 
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
     sums, lots = _sums(part, movements), _lots(part, movements)
-    return _again(part, sums, part.wanted, part.claims, part.turns, lots)
+    return _again(part, sums, part.wanted, part.claims, part.turns, lots, _astray(part, movements))
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -247,7 +269,7 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held or order_id in part.turns:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return _again(part, sums, part.wanted, claims, part.turns, part.lots)
+    return _again(part, sums, part.wanted, claims, part.turns, part.lots, part.astray)
 
 
 def reclaimed(
@@ -263,7 +285,7 @@ def reclaimed(
         wanted += won
         if after.wanted or after.held or holder in part.turns:
             claims[holder] = after
-    return _again(part, _sums(part, movements), wanted, claims, part.turns, part.lots)
+    return _again(part, _sums(part, movements), wanted, claims, part.turns, part.lots, part.astray)
 
 
 def asked(
@@ -289,7 +311,7 @@ def asked(
     if wanted or held or turn is not None:
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
-    return _again(part, sums, total, claims, turns, _lots(part, movements))
+    return _again(part, sums, total, claims, turns, _lots(part, movements), _astray(part, movements))
 
 
 def evolve_sku(

@@ -13,7 +13,8 @@ from libs.events.conditions import MoveStock
 from libs.events.contract import Command, Count, Name, NodeId, Sku
 from libs.events.feeds import ApproveFeedRun, DefineFeed, FeedId, OpenFeedRun, ReportStock
 from libs.events.lots import QuarantineLot, ReleaseLot
-from libs.events.measure import LotId, UnitName
+from libs.events.measure import LotId, SerialNumbers, UnitName
+from libs.events.serials import CorrectSerials
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
     CancelSupply,
@@ -47,6 +48,7 @@ _TAKEN: tuple[tuple[str, type[Command], str], ...] = (
     ("/lots/quarantines", QuarantineLot, "Recall a lot: sell nothing more of it, or of up to 500"),
     ("/lots/releases", ReleaseLot, "Sell a lot again, or up to 500"),
     ("/proposals", ProposeAdjustment, "Propose an adjustment of a SKU, or of up to 500"),
+    ("/serials/corrections", CorrectSerials, "Correct serial numbers of a shelf, or of up to 500"),
     ("/suspicions", SuspectStock, "Promise nothing more of a shelf until it is counted, or of up to 500"),
     ("/settlements", SettleDifference, "Approve or reject a difference of a SKU, or of up to 500"),
 )
@@ -66,6 +68,7 @@ class CountRequest(BaseModel):
     reason_code: Name = "count"
     unit: UnitName | None = None
     lot: LotId | None = None
+    serials: SerialNumbers | None = None
 
 
 class CountsRequest(BaseModel):

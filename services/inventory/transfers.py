@@ -22,6 +22,7 @@ from libs.events.supply import (
     TransferReceived,
 )
 from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served, too_many, unknown
+from services.inventory.serial_control import leaving
 from services.inventory.supplies import Transfer
 
 Outcome = Literal["partial", "complete", "short", "over"]
@@ -33,13 +34,15 @@ def dispatch(desk: Desk, command: DispatchTransfer) -> list[Event]:
         unknown(desk, command.source_node, command.target_node)
         or not_yet(desk, command.effective_at)
         or _not_to_send(desk, command)
+        or leaving(desk, command.serials, command.quantity, "on_hand", command.source_node)
     )
     if refusal:
         return refusal
     known = desk.supply.transfers.get(command.transfer_id, Transfer())
     posting = SupplyPosting(desk)
-    posting.move(command.source_node, "on_hand", "transfer", command.quantity)
-    posting.move(command.target_node, "transfer", "in_transit", command.quantity)
+    serials = command.serials or None
+    posting.move(command.source_node, "on_hand", "transfer", command.quantity, serials=serials)
+    posting.move(command.target_node, "transfer", "in_transit", command.quantity, serials=serials)
     dispatched = TransferDispatched(
         sku=desk.sku,
         transfer_id=command.transfer_id,
@@ -64,7 +67,11 @@ def receive(desk: Desk, command: ReceiveTransfer) -> list[Event]:
     """Units arrived; of a transfer that nobody has dispatched yet, it is kept."""
     id_ = command.transfer_id
     known = desk.supply.transfers.get(id_, Transfer())
-    refusal = not_yet(desk, command.effective_at) or _not_to_receive(desk, known, command)
+    refusal = (
+        not_yet(desk, command.effective_at)
+        or _not_to_receive(desk, known, command)
+        or _misnamed(desk, known, command)
+    )
     if refusal:
         return refusal
     if not known.source_node:
@@ -95,12 +102,15 @@ def close(desk: Desk, command: CloseTransfer) -> list[Event]:
             f"Transfer {id_} of {desk.sku} is done with: all of it has arrived, or was given up.",
             "If units of it turn up, receive them: they wait in quarantine.",
         )
+    if refusal := leaving(desk, command.serials, known.open, "in_transit", known.target_node):
+        return refusal
+    serials = command.serials or None
     posting = SupplyPosting(desk)
     if command.outcome == "lost":
-        posting.move(known.target_node, "in_transit", "missing", known.open)
+        posting.move(known.target_node, "in_transit", "missing", known.open, serials=serials)
     else:
-        posting.move(known.target_node, "in_transit", "transfer", known.open)
-        posting.move(known.source_node, "transfer", "on_hand", known.open)
+        posting.move(known.target_node, "in_transit", "transfer", known.open, serials=serials)
+        posting.move(known.source_node, "transfer", "on_hand", known.open, serials=serials)
     closed = TransferClosed(
         sku=desk.sku,
         transfer_id=id_,
@@ -147,8 +157,9 @@ def _received(desk: Desk, id_: str, receipt: ReceiveTransfer | TransferReceiptHe
     left = known.open - good - broken
     short = left if receipt.final else 0
     posting = SupplyPosting(desk)
-    posting.move(node, "in_transit", "on_hand", good)
-    posting.move(node, "in_transit", "damaged", broken)
+    good_ones, broken_ones = _serials(receipt)
+    posting.move(node, "in_transit", "on_hand", good, serials=good_ones)
+    posting.move(node, "in_transit", "damaged", broken, serials=broken_ones)
     posting.move(node, "adjustment", "quarantine", over)
     posting.move(node, "in_transit", "missing", short)
     outcome: Outcome = "partial"
@@ -236,6 +247,42 @@ def _not_to_receive(desk: Desk, known: Transfer, command: ReceiveTransfer) -> li
             "Say how many arrived, or final when nothing more is to come.",
         )
     return []
+
+
+def _misnamed(desk: Desk, known: Transfer, command: ReceiveTransfer) -> list[Event]:
+    """A refusal of a receipt whose serial numbers do not fit what was dispatched."""
+    good, broken = command.serials or (), command.damaged_serials or ()
+    if desk.stock.astray is None:
+        return leaving(desk, (*good, *broken), 0, "in_transit", known.target_node)
+    if not known.source_node:
+        return _unknown_transfer(desk, command.transfer_id)
+    came = command.quantity + command.damaged
+    if came > known.open:
+        return desk.refuse(
+            "more_than_sent",
+            f"{came} units of {desk.sku} came under transfer {command.transfer_id}, of which {known.open} "
+            "are still on their way.",
+            "Receive those that were sent; `orderlog stock serial` tells where the others should be.",
+        )
+    if command.final and came < known.open:
+        return desk.refuse(
+            "serials_required",
+            f"{known.open - came} units of {desk.sku} under transfer {command.transfer_id} did not come, and "
+            "their serial numbers are not named.",
+            "Receive what came, not final; then close the transfer as lost, with the numbers of what lacks.",
+        )
+    return leaving(desk, good, command.quantity, "in_transit", known.target_node, *broken) or leaving(
+        desk, broken, command.damaged, "in_transit", known.target_node, *good
+    )
+
+
+def _serials(
+    receipt: ReceiveTransfer | TransferReceiptHeld,
+) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Of the good units, and of the broken ones; a receipt that was held is of a SKU that has none."""
+    if isinstance(receipt, TransferReceiptHeld):
+        return None, None
+    return receipt.serials or None, receipt.damaged_serials or None
 
 
 def _unknown_transfer(desk: Desk, id_: str) -> list[Event]:

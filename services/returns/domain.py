@@ -27,6 +27,7 @@ from libs.events.returns import (
     ReturnReceived,
     ReturnWindowOpened,
 )
+from services.returns.numbers import Came
 from services.returns.parts import as_parts
 from services.returns.state import State, cut_off, lost, owed_for, plus, refunds
 
@@ -75,6 +76,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
                 shipment_id=body.shipment_id,
                 lines=body.lines,
                 bundles=body.bundles,
+                serials=body.serials,
             )
             return [opened]
         case AuthoriseReturn():
@@ -139,9 +141,13 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
         return _refuse(heard, "unknown_rma", message, next_step)
     came: dict[tuple[int, Disposition], int] = {}
     by_line: dict[int, int] = {}
+    numbers = Came(state.serials)
     for units in body.units:
         left = {n: one - rma.received.get(n, 0) - by_line.get(n, 0) for n, one in rma.authorised.items()}
-        for number, quantity in as_parts(state.bundles, units.line, units.quantity, left).items():
+        lines = as_parts(state.bundles, units.line, units.quantity, left)
+        if wrong := numbers.take(units, lines):
+            return _refuse(heard, *wrong)
+        for number, quantity in lines.items():
             by_line[number] = by_line.get(number, 0) + quantity
             came[number, units.disposition] = came.get((number, units.disposition), 0) + quantity
     for number, quantity in by_line.items():
@@ -154,7 +160,13 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
             next_step = "Report the expected units only, and authorise a return for the others."
             return _refuse(heard, "not_expected", message, next_step)
     returned = tuple(
-        ReturnedUnits(line=line, sku=state.skus[line], quantity=quantity, disposition=disposition)
+        ReturnedUnits(
+            line=line,
+            sku=state.skus[line],
+            quantity=quantity,
+            disposition=disposition,
+            serials=numbers.of(line, disposition),
+        )
         for (line, disposition), quantity in came.items()
     )
     received_now = ReturnReceived(order_id=body.order_id, rma_id=body.rma_id, node=body.node, units=returned)

@@ -17,6 +17,7 @@ from libs.events.returns import (
     ReturnReceived,
     ReturnWindowOpened,
 )
+from services.returns.numbers import delivered, kept
 from services.returns.parts import worth_minor
 
 Cause: TypeAlias = Literal["returned", "lost", "cancelled", "unroutable"]
@@ -80,6 +81,8 @@ class State:
     """Units by line, of an order with bundles."""
     cut: dict[str, dict[int, int]] = field(default_factory=dict)
     """Units by line that were cancelled while the rest went on, by cancellation."""
+    serials: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    """Serial numbers that the customer has, by line."""
 
 
 INITIAL = State()
@@ -111,6 +114,7 @@ def evolve(state: State, event: Event) -> State:
                 delivered=plus(state.delivered, event.lines),
                 shipments=(*state.shipments, event.shipment_id),
                 bundles=state.bundles or event.bundles,
+                serials=delivered(state.serials, event.serials),
             )
         case ReturnAuthorised():
             rma = Rma(authorised=plus({}, event.lines))
@@ -141,6 +145,7 @@ def _priced(state: State, order: OrderAccepted) -> State:
         state.bundles,
         state.refunded,
         state.cut,
+        state.serials,
     )
     if not state.owed:
         return after
@@ -225,7 +230,8 @@ def _received(state: State, event: ReturnReceived) -> State:
     rma = state.rmas[event.rma_id]
     owed = state.owed if state.terms else (*state.owed, owed_for(state, event))
     rma = replace(rma, received=plus(rma.received, event.units), receipts=rma.receipts + 1)
-    return replace(state, rmas={**state.rmas, event.rma_id: rma}, owed=owed)
+    serials = kept(state.serials, event.units)
+    return replace(state, rmas={**state.rmas, event.rma_id: rma}, owed=owed, serials=serials)
 
 
 def refunds(state: State, order_id: str, owed: Iterable[Owed]) -> list[Event]:

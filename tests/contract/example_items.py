@@ -4,6 +4,7 @@ from datetime import date
 
 from libs.events import items as i
 from libs.events import lots as t
+from libs.events import serials as n
 from libs.events import supply as u
 from tests.contract.example_parts import HEART, Pairs
 from tests.contract.example_supply import LATER
@@ -21,6 +22,20 @@ LAST_DAY = date(2011, 3, 31)
 def of_lot(source: u.SupplyBucket, target: u.SupplyBucket, position: int) -> u.SupplyMovement:
     return u.SupplyMovement(
         sku=HEART, node="LON", source=source, target=target, quantity=6, position=position, lot="L-2291"
+    )
+
+
+def with_serial(
+    source: u.SupplyBucket, target: u.SupplyBucket, position: int, serial: str
+) -> u.SupplyMovement:
+    return u.SupplyMovement(
+        sku=HEART,
+        node="LON",
+        source=source,
+        target=target,
+        quantity=1,
+        position=position,
+        serials=(serial,),
     )
 
 
@@ -71,5 +86,25 @@ ITEMS: Pairs = (
             movements=(of_lot("quarantine", "on_hand", 8),),
         ),
         t.LotReleased(**OF_LOT, up_to=7, movements=()),
+    ),
+    (
+        n.CorrectSerials(
+            sku=HEART, node="LON", wrong=("SN-0017",), right=("SN-0011",), reason="7 was read for 1."
+        ),
+        n.CorrectSerials(sku=HEART, node="LON", wrong=("SN-0017",)),
+    ),
+    (
+        n.SerialsCorrected(
+            sku=HEART,
+            node="LON",
+            wrong=("SN-0017",),
+            right=("SN-0011",),
+            reason="7 was read for 1.",
+            movements=(
+                with_serial("adjustment", "on_hand", 9, "SN-0011"),
+                with_serial("on_hand", "adjustment", 10, "SN-0017"),
+            ),
+        ),
+        n.SerialsCorrected(sku=HEART, node="LON", wrong=("SN-0017",), movements=()),
     ),
 )

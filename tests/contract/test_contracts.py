@@ -37,25 +37,30 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.fulfillment.fulfillment_released": frozenset({"awaiting", "bundles", "picks"}),
     "oms.fulfillment.fulfillment_cancelled": frozenset({"awaiting"}),
     **{
-        f"oms.{name}": frozenset({"bundles"})
-        for name in (
-            "fulfillment.shipment_delivered",
-            "fulfillment.fulfillment_completed",
-            "returns.return_window_opened",
-        )
+        f"oms.{name}": frozenset({"bundles", "serials"})
+        for name in ("fulfillment.shipment_delivered", "returns.return_window_opened")
     },
+    "oms.fulfillment.fulfillment_completed": frozenset({"bundles"}),
     "oms.routing.define_node": frozenset({"operations"}),
     "oms.routing.node_defined": frozenset({"operations"}),
     "oms.routing.order_routed": frozenset({"promised"}),
-    "oms.inventory.receive_stock": frozenset({"effective_at", "unit", "lot", "expires_on"}),
-    "oms.inventory.adjust_stock": frozenset({"effective_at", "unit", "lot"}),
+    "oms.inventory.receive_stock": frozenset({"effective_at", "unit", "lot", "expires_on", "serials"}),
+    "oms.inventory.adjust_stock": frozenset({"effective_at", "unit", "lot", "serials"}),
     "oms.inventory.stock_received": frozenset({"effective_at", "stated"}),
     "oms.inventory.stock_adjusted": frozenset({"effective_at", "stated"}),
     "oms.inventory.expect_supply": frozenset({"unit"}),
     "oms.inventory.report_stock": frozenset({"unit"}),
-    "oms.inventory.record_count": frozenset({"unit", "lot"}),
-    "oms.inventory.receive_supply": frozenset({"unit", "lot", "expires_on"}),
-    "oms.inventory.move_stock": frozenset({"lot"}),
+    "oms.inventory.record_count": frozenset({"unit", "lot", "serials"}),
+    "oms.inventory.receive_supply": frozenset({"unit", "lot", "expires_on", "serials", "damaged_serials"}),
+    "oms.inventory.move_stock": frozenset({"lot", "serials"}),
+    "oms.inventory.dispatch_transfer": frozenset({"serials"}),
+    "oms.inventory.receive_transfer": frozenset({"serials", "damaged_serials"}),
+    "oms.inventory.close_transfer": frozenset({"serials"}),
+    "oms.inventory.stock_issued": frozenset({"unnamed"}),
+    "oms.inventory.stock_returned": frozenset({"unnamed"}),
+    "oms.fulfillment.dispatch_shipment": frozenset({"serials"}),
+    "oms.fulfillment.pick_confirmed": frozenset({"serials"}),
+    "oms.fulfillment.shipment_dispatched": frozenset({"serials"}),
     **{
         f"oms.inventory.{name}": frozenset({"stated"})
         for name in ("supply_expected", "supply_received", "count_recorded", "stock_reported")

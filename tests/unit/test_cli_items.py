@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli import stock, stock_items, stock_lots, stock_supply
+from cli import stock, stock_items, stock_lots, stock_serials, stock_supply
 from libs.runtime.complaint import Complaint
 from tests.unit.cli_world import FakeEdges, run, signing_key
 
@@ -128,3 +128,66 @@ def test_a_bin_is_named_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON"])
     assert "MUG is in no bin at LON." in ended.said
     assert fake.bodies("/v1/stock/items/MUG/bins/LON") == [{"bin": "A-12-3"}, {"bin": None}]
+
+
+def test_serial_numbers_are_named_with_what_arrives_and_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/stock/items/CAM"): DECIDED})
+    run(fake, stock_items, monkeypatch, ["stock", "item", "CAM", "--serials"])
+    assert fake.bodies("/v1/stock/items/CAM")[0]["serialised"] is True
+    fake = FakeEdges({("inventory", "/v1/stock/receipts"): DECIDED})
+    run(fake, stock, monkeypatch, ["stock", "receive", "CAM", "LON", "2", "--serial", "A", "--serial", "B"])
+    assert fake.bodies("/v1/stock/receipts")[0]["serials"] == ["A", "B"]
+    fake = FakeEdges({("inventory", "/v1/stock/adjustments"): DECIDED})
+    run(
+        fake, stock, monkeypatch, ["stock", "adjust", "CAM", "LON", "-1", "--reason", "gone", "--serial", "A"]
+    )
+    assert fake.bodies("/v1/stock/adjustments")[0]["serials"] == ["A"]
+    came = {"type": "oms.inventory.supply_received", "data": {"outcome": "complete"}}
+    fake = FakeEdges({("inventory", "/v1/stock/supplies/receipts"): DECIDED | {"events": [came]}})
+    words = ["stock", "arrive", "CAM", "LON", "1", "--supply", "P", "--receipt", "R", "--damaged", "1"]
+    words += ["--serial", "A", "--damaged-serial", "X"]
+    run(fake, stock_supply, monkeypatch, words)
+    [body] = fake.bodies("/v1/stock/supplies/receipts")
+    assert (body["serials"], body["damaged_serials"]) == (["A"], ["X"])
+
+
+def test_where_a_unit_is_and_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    came = {
+        "at": "2026-03-02T09:00:00Z",
+        "node": "LON",
+        "source": "supplier",
+        "target": "on_hand",
+        "type": "oms.inventory.stock_received",
+        "order_id": None,
+        "document": "PO-1",
+        "actor": "",
+    }
+    left = {**came, "source": "allocated", "target": "issued", "type": "oms.inventory.stock_issued"}
+    left |= {"order_id": "o1", "document": "o1-S1", "at": "2026-03-03T09:00:00Z"}
+    found = {"place": "issued", "node": "LON", "order_id": "o1", "since": left["at"], "history": [came, left]}
+    fake = FakeEdges({("inventory", "/v1/stock/CAM/serials/A"): {"sku": "CAM", "serial": "A", **found}})
+    ended = run(fake, stock_serials, monkeypatch, ["stock", "serial", "CAM", "A", "--json"])
+    assert "2026-03-02 09:00 LON supplier on_hand stock_received PO-1" in ended.said
+    assert "A of CAM is sent from LON, with order o1, since 2026-03-03 09:00:00." in ended.said
+    assert ended.json["history"] == [came, left]
+
+
+def test_serial_numbers_are_listed_page_by_page_and_corrected(monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = {"serial": "A", "place": "shelf", "node": "LON"}
+    pages = [
+        {"serials": [unit], "astray": {"LON": 2}, "next": "A"},
+        {"serials": [unit | {"serial": "B", "place": "in_transit"}], "astray": {"LON": 2}, "next": None},
+    ]
+    fake = FakeEdges({("inventory", "/v1/stock/CAM/serials"): pages})
+    ended = run(fake, stock_serials, monkeypatch, ["stock", "serials", "CAM", "--node", "LON", "--json"])
+    assert "A LON shelf" in ended.said
+    assert "B LON in transit" in ended.said
+    assert "2 units left LON without a number" in ended.said
+    assert [request.url.params["after"] for request in fake.requests] == ["", "A"]
+    assert [one["serial"] for one in ended.json["serials"]] == ["A", "B"]
+    fake = FakeEdges({("inventory", "/v1/stock/serials/corrections"): DECIDED})
+    words = ["stock", "serial-correct", "CAM", "LON", "--wrong", "A7", "--right", "A1"]
+    ended = run(fake, stock_serials, monkeypatch, words)
+    assert "A7 of CAM at LON: now A1." in ended.said
+    wanted = {"sku": "CAM", "node": "LON", "wrong": ["A7"], "right": ["A1"], "reason": ""}
+    assert fake.bodies("/v1/stock/serials/corrections") == [wanted]

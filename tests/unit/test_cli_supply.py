@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli import stock_needs, stock_supply
+from cli import stock_idle, stock_needs, stock_supply
 from cli.client import Refused
 from libs.runtime.complaint import Complaint
 from tests.unit.cli_world import FakeEdges, run, signing_key
@@ -134,9 +134,9 @@ def test_idle_shelves_are_doubted_when_asked(monkeypatch: pytest.MonkeyPatch) ->
             ("inventory", "/v1/stock/suspicions"): {"results": []},
         }
     )
-    assert "A N1 3" in run(fake, stock_supply, monkeypatch, ["stock", "idle", "--days", "9"]).said
+    assert "A N1 3" in run(fake, stock_idle, monkeypatch, ["stock", "idle", "--days", "9"]).said
     assert fake.bodies("/v1/stock/suspicions") == []
-    assert run(fake, stock_supply, monkeypatch, ["stock", "idle", "--suspect"]).exit_code == 0
+    assert run(fake, stock_idle, monkeypatch, ["stock", "idle", "--suspect"]).exit_code == 0
     [body] = fake.bodies("/v1/stock/suspicions")
     assert body["items"] == [{"sku": "A", "node": "N1", "reason": "Nothing has moved for 90 days."}]
 

@@ -37,6 +37,7 @@ PATHS = {
     "suspect_stock": "/v1/stock/suspicions",
     "quarantine_lot": "/v1/stock/lots/quarantines",
     "release_lot": "/v1/stock/lots/releases",
+    "correct_serials": "/v1/stock/serials/corrections",
 }
 COUNT = {"sku": "A", "node": "N1", "count_id": "C1", "counted": 8, "counted_at": "2026-03-02T12:00:00Z"}
 
