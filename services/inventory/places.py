@@ -6,6 +6,7 @@ nobody has told are left out, so that a tenant who wants no dates costs nothing.
 
 from dataclasses import field
 
+from libs.events.contract import terms_alone
 from libs.events.places import TransitTerms
 from libs.events.record import record
 from libs.events.routing import NODES_STREAM, NodeDefined, NodeTerms, TransitDefined
@@ -30,11 +31,11 @@ NO_PLACES = PlacesPart()
 def evolve_places(part: PlacesPart, event: NodeDefined | TransitDefined) -> PlacesPart:
     """The part after what routing said; the same one where it is of no use for a date."""
     if isinstance(event, TransitDefined):
-        transit = {**part.transit, event.service: TransitTerms.model_validate(event.model_dump())}
+        transit = {**part.transit, event.service: terms_alone(TransitTerms, event)}
         return PlacesPart(event.nodes_version, part.nodes, transit)
     nodes = {name: node for name, node in part.nodes.items() if name != event.node}
     if event.operations is not None:
-        nodes[event.node] = NodeTerms.model_validate(event.model_dump())
+        nodes[event.node] = terms_alone(NodeTerms, event)
     elif len(nodes) == len(part.nodes):
         return part
     return PlacesPart(event.nodes_version, nodes, part.transit)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from libs.events.contract import Contract, Event
+from libs.events.contract import Contract, Event, terms_alone
 from libs.events.delivery import Way, delivery, way, zone_exists
 from libs.events.envelope import Envelope
 from libs.events.order import Destination
@@ -39,30 +39,12 @@ def promised(
     return max(found, key=lambda one: (str(one.deliver_by), str(one.ship_by)))
 
 
-def terms(source: TransitTerms) -> TransitTerms:
-    """The terms alone."""
-    return TransitTerms(
-        service=source.service,
-        working_days=source.working_days,
-        holidays=source.holidays,
-        bands=source.bands,
-    )
-
-
 def define(version: int, known: Mapping[str, TransitTerms], command: DefineTransit) -> list[Event]:
     """A service's new terms; nothing when they are so already."""
-    stated = terms(command)
+    stated = terms_alone(TransitTerms, command)
     if known.get(command.service) == stated:
         return []
-    return [
-        TransitDefined(
-            service=stated.service,
-            working_days=stated.working_days,
-            holidays=stated.holidays,
-            bands=stated.bands,
-            nodes_version=version + 1,
-        )
-    ]
+    return [TransitDefined.model_validate({**dict(stated), "nodes_version": version + 1})]
 
 
 def unknown_zone(heard: Envelope[Contract], command: DefineNode) -> CommandRefused | None:

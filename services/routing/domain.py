@@ -11,7 +11,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import assert_never, cast
 
-from libs.events.contract import Contract, Event
+from libs.events.contract import Contract, Event, terms_alone
 from libs.events.envelope import Envelope
 from libs.events.inventory import AllocationFailed, StockReserved
 from libs.events.places import TransitTerms
@@ -118,26 +118,13 @@ def evolve(state: State, event: Event) -> State:
         case OrderRouted() | OrderUnroutable():
             return State(state.home, OrderPart(answered=event.round), state.nodes)
         case NodeDefined():
-            nodes = {**state.nodes.nodes, event.node: _terms(event)}
+            nodes = {**state.nodes.nodes, event.node: terms_alone(NodeTerms, event)}
             return replace(state, nodes=NodesPart(event.nodes_version, nodes, state.nodes.transit))
         case TransitDefined():
-            transit = {**state.nodes.transit, event.service: dates.terms(event)}
+            transit = {**state.nodes.transit, event.service: terms_alone(TransitTerms, event)}
             return replace(state, nodes=NodesPart(event.nodes_version, state.nodes.nodes, transit))
         case _:
             return state
-
-
-def _terms(source: NodeTerms) -> NodeTerms:
-    return NodeTerms(
-        node=source.node,
-        name=source.name,
-        country=source.country,
-        latitude=source.latitude,
-        longitude=source.longitude,
-        ships_to=source.ships_to,
-        active=source.active,
-        operations=source.operations,
-    )
 
 
 # --- decide ----------------------------------------------------------------------------------------------
@@ -188,19 +175,7 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed, at: dateti
 
 
 def _define(known: NodesPart, command: DefineNode) -> list[Event]:
-    terms = _terms(command)
+    terms = terms_alone(NodeTerms, command)
     if known.nodes.get(command.node) == terms:
         return []
-    return [
-        NodeDefined(
-            node=terms.node,
-            name=terms.name,
-            country=terms.country,
-            latitude=terms.latitude,
-            longitude=terms.longitude,
-            ships_to=terms.ships_to,
-            active=terms.active,
-            operations=terms.operations,
-            nodes_version=known.version + 1,
-        )
-    ]
+    return [NodeDefined.model_validate({**dict(terms), "nodes_version": known.version + 1})]
