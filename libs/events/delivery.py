@@ -83,6 +83,16 @@ def work_days(weekdays: tuple[Weekday, ...], holidays: tuple[date, ...]) -> Work
     return WorkDays(frozenset(WEEKDAYS.index(day) for day in weekdays), frozenset(holidays))
 
 
+@lru_cache(maxsize=CALENDARS_MAX)
+def hours(operations: NodeOperations, service: str) -> NodeOperations:
+    """When the node works on what is sent by a service: with the cut-off that it has for that one."""
+    for own in operations.services:
+        if own.service == service:
+            days = operations.processing_days if own.processing_days is None else own.processing_days
+            return operations.model_copy(update={"cut_off": own.cut_off, "processing_days": days})
+    return operations
+
+
 def usable_on(operations: NodeOperations, arrives_at: datetime) -> date:
     """The day on which goods that arrive then can be sold, in the node's time zone."""
     made = clock(operations)
@@ -168,7 +178,8 @@ def way(
             code="no_transit", message=f"The service {service} has no band from {name} to that destination."
         )
     carrier = work_days(transit.working_days, transit.holidays)
-    return Way(name, node.operations, clock(node.operations), service, carrier, found.days)
+    operations = hours(node.operations, service)
+    return Way(name, operations, clock(operations), service, carrier, found.days)
 
 
 def delivery(by: Way, found: WayDates, nodes_version: int, *before: Reason) -> Delivery:

@@ -100,6 +100,8 @@ class FulfillmentReleased(FulfillmentEvent):
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
     picks: tuple[PickFrom, ...] | None = None
     """The pick list's lots and bins, for SKUs that have some."""
+    service: Name | None = None
+    """By which service of the carriers it is to be sent, where the order names one."""
 
 
 class PickConfirmed(FulfillmentEvent):
@@ -145,6 +147,8 @@ class ShipmentDispatched(FulfillmentEvent):
     carrier: Name
     packages: Annotated[tuple[ShippedPackage, ...], Field(min_length=1)]
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    service: Name | None = None
+    """By which service of the carriers it was to be sent, where the order names one."""
 
 
 class CarrierEventRecorded(OrderEvent):

@@ -219,6 +219,8 @@ class StockReserved(OrderEvent):
     """Units that wait, and are not shipped with these: where the policy is `partial`."""
     bundles: Unpacked | None = None
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
     movements: tuple[Movement, ...]
 
 
@@ -242,6 +244,8 @@ class StockBackordered(OrderEvent):
     """Of the order, where the tenant has one for it."""
     supplied: tuple[Sku, ...] | None = None
     """Those of `short` of which units are to come, so that the order can be told a date."""
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
     movements: tuple[Movement, ...]
 
 
@@ -260,6 +264,8 @@ class StockAllocated(OrderEvent):
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
     picks: tuple[PickFrom, ...] | None = None
     """Of which lots and bins, for SKUs that have some."""
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
     movements: tuple[Movement, ...]
 
 
@@ -278,6 +284,8 @@ class AllocationFailed(OrderEvent):
     """As in the `StockReserved` that was planned."""
     bundles: Unpacked | None = None
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
 
 
 class StockReleased(OrderEvent):

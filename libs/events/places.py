@@ -27,6 +27,15 @@ Days = Annotated[int, Field(strict=True, ge=0, le=120)]
 PostcodeArea = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9 -]{1,8}$")]
 
 
+class ServiceHours(Value):
+    """How a node works on what is sent by one service, where that is not as it works on all else."""
+
+    service: Name
+    cut_off: LocalTime
+    processing_days: Days | None = None
+    """None: as many as for all else."""
+
+
 class NodeOperations(Value):
     """When a node works."""
 
@@ -40,6 +49,8 @@ class NodeOperations(Value):
     """Working days from the day it is worked on to the day it leaves."""
     receiving_days: Days = 0
     """Working days from the arrival of goods to the day they can be sold."""
+    services: Annotated[tuple[ServiceHours, ...], Field(max_length=50)] = ()
+    """Those with a cut-off of their own; the first of a name counts."""
 
 
 class TransitBand(Value):

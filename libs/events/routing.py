@@ -97,6 +97,8 @@ class OrderRouted(OrderEvent):
     nodes_version: Annotated[int, Field(ge=0)]
     promised: Delivery | None = None
     """When the last of it is delivered, where every node of the plan has a calendar; None, nobody can say."""
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
 
 
 class OrderUnroutable(OrderEvent):

@@ -197,7 +197,7 @@ def _released(state: State, event: FulfillmentReleased) -> State:
     accounts = entered(accounts, fresh, "in_work")
     if event.awaiting:
         accounts = entered(accounts, event.awaiting, "awaiting")
-    work = {**state.work, event.fulfillment_order_id: Work(event.node, event.lines)}
+    work = {**state.work, event.fulfillment_order_id: Work(event.node, event.lines, service=event.service)}
     support = state.support
     if support is not None and support.withheld:
         left = tuple(one for one in support.withheld if one.round > event.round)

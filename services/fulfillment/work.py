@@ -68,6 +68,8 @@ class Work:
     scans: tuple[Scan, ...] = ()
     taken_off: tuple[LineQuantity, ...] = ()
     """What was asked and cancelled before the pick; `asked` is without it."""
+    service: str | None = None
+    """Of the carriers, where the order names one."""
 
     @property
     def units(self) -> tuple[LineQuantity, ...]:
@@ -241,6 +243,7 @@ def _dispatch(
         carrier=body.carrier,
         packages=parcels,
         lines=work.picked,
+        service=work.service,
     )
     return [dispatched]
 

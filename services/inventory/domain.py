@@ -327,6 +327,7 @@ def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
         contact=accepted.contact,
         channel=accepted.channel,
         policy=policy,
+        service=accepted.service,
     )
     return _first_promise(state, accepted.order_id, order, accepted.promise_id)
 

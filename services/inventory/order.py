@@ -90,6 +90,8 @@ class OrderPart:
     """Came from returns before the shipment did from fulfillment; answered in this order."""
     bundles: Unpacked | None = None
     """Ordered lines that are fulfilled by the lines of their parts."""
+    service: str | None = None
+    """Of the carriers, where it names one."""
     promise_id: str | None = None
     """A held promise that it names, until something is promised to it: only of an order with bundles."""
     cut: tuple[LineQuantity, ...] = ()
@@ -215,6 +217,7 @@ def _unpacked(event: BundlesUnpacked, cut: tuple[LineQuantity, ...]) -> OrderPar
         contact=event.contact,
         channel=event.channel,
         bundles=event.bundles,
+        service=event.service,
         promise_id=event.promise_id,
         policy=event.policy,
     )
@@ -242,6 +245,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         later=later or (),
         early_returns=order.early_returns,
         bundles=order.bundles,
+        service=event.service or order.service,
         dated=order.dated,
         lots=order.lots,
     )
@@ -265,6 +269,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         later=(),
         early_returns=order.early_returns,
         bundles=order.bundles,
+        service=order.service,
         dated=order.dated,
         lots=lots_of_order(order.lots, event.movements),
     )

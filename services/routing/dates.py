@@ -25,14 +25,24 @@ class Known(Protocol):
     def transit(self) -> Mapping[str, TransitTerms]: ...
 
 
-def promised(
-    known: Known, chosen: Iterable[Offer], destination: Destination, at: datetime
-) -> Delivery | None:
-    """When the last of these nodes delivers; None as long as one of them has no calendar or no way there."""
+class Asked(Protocol):
+    """What is to be sent, where to and how."""
+
+    @property
+    def destination(self) -> Destination: ...
+    @property
+    def service(self) -> str | None: ...
+
+
+def promised(known: Known, chosen: Iterable[Offer], asked: Asked, at: datetime) -> Delivery | None:
+    """When the last of these nodes delivers, by the order's own service; None as long as one of them has no
+    calendar or no way there, or nobody has said how long that service takes."""
     found: list[Delivery] = []
+    service = asked.service or STANDARD
+    transit = known.transit.get(service)
     for offer in chosen:
         node = known.nodes.get(offer.node)
-        by = way(node, offer.node, known.transit.get(STANDARD), STANDARD, destination)
+        by = way(node, offer.node, transit, service, asked.destination)
         if not isinstance(by, Way):
             return None
         found.append(delivery(by, by.dates(at), known.version))

@@ -170,7 +170,8 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed, at: dateti
         candidates=candidates.routed(need, found, choice),
         rule_version=RULE_VERSION,
         nodes_version=known.version,
-        promised=dates.promised(known, choice.offers, asked.destination, at) if known.transit else None,
+        promised=dates.promised(known, choice.offers, asked, at) if known.transit else None,
+        service=asked.service,
     )
 
 

@@ -24,17 +24,17 @@ GAINED: Mapping[str, frozenset[str]] = {
     f"oms.intake.{name}": frozenset({"promise_id", "order_type", "service"})
     for name in ("submit_order", "order_accepted", "order_held")
 } | {
-    "oms.inventory.stock_reserved": frozenset({"channel", "terms", "policy", "later", "bundles"}),
-    "oms.inventory.stock_backordered": frozenset({"channel", "terms", "policy", "supplied"}),
+    "oms.inventory.stock_reserved": frozenset({"channel", "terms", "policy", "later", "bundles", "service"}),
+    "oms.inventory.stock_backordered": frozenset({"channel", "terms", "policy", "supplied", "service"}),
     "oms.inventory.stock_pegged": frozenset({"terms_version", "cause", "supplied"}),
     "oms.inventory.reservation_broken": frozenset({"cause"}),
-    "oms.inventory.stock_allocated": frozenset({"later", "bundles", "picks"}),
-    "oms.inventory.allocation_failed": frozenset({"later", "bundles"}),
+    "oms.inventory.stock_allocated": frozenset({"later", "bundles", "picks", "service"}),
+    "oms.inventory.allocation_failed": frozenset({"later", "bundles", "service"}),
     "oms.inventory.stock_released": frozenset({"waited"}),
     "oms.inventory.define_promise_terms": frozenset({"reorder"}),
     "oms.inventory.promise_terms_defined": frozenset({"reorder"}),
     "oms.routing.order_unroutable": frozenset({"later", "bundles"}),
-    "oms.fulfillment.fulfillment_released": frozenset({"awaiting", "bundles", "picks"}),
+    "oms.fulfillment.fulfillment_released": frozenset({"awaiting", "bundles", "picks", "service"}),
     "oms.fulfillment.fulfillment_cancelled": frozenset({"awaiting"}),
     **{
         f"oms.{name}": frozenset({"bundles"})
@@ -44,9 +44,10 @@ GAINED: Mapping[str, frozenset[str]] = {
             "returns.return_window_opened",
         )
     },
+    "oms.fulfillment.shipment_dispatched": frozenset({"service"}),
     "oms.routing.define_node": frozenset({"operations"}),
     "oms.routing.node_defined": frozenset({"operations"}),
-    "oms.routing.order_routed": frozenset({"promised"}),
+    "oms.routing.order_routed": frozenset({"promised", "service"}),
     "oms.inventory.receive_stock": frozenset({"effective_at", "unit", "lot", "expires_on"}),
     "oms.inventory.adjust_stock": frozenset({"effective_at", "unit", "lot"}),
     "oms.inventory.stock_received": frozenset({"effective_at", "stated"}),
