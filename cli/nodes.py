@@ -52,6 +52,9 @@ def define(
             help="Of one service: express=16:00; or, with processing days, express=16:00+1.",
         ),
     ] = None,
+    units_a_day: Annotated[
+        int | None, typer.Option(min=1, help="Units that can leave it on a day. Without it, any number.")
+    ] = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -77,6 +80,7 @@ def define(
             "processing_days": processing_days,
             "receiving_days": receiving_days,
             "services": [_service(text) for text in services or ()],
+            "units_a_day": units_a_day,
         }
     with connect(tenant) as edges:
         answer = edges.decided("routing", f"/v1/nodes/{quote(node, safe='')}", body, method="PUT")

@@ -25,6 +25,7 @@ from libs.events.contract import (
 )
 from libs.events.measure import LotId, Stated, UnitName
 from libs.events.order import Destination, LineQuantity, NodeLines, PickFrom, Sealed, Unpacked
+from libs.events.places import DayLoad
 from libs.events.policy import OrderPolicy
 
 NETWORK = "*"
@@ -266,6 +267,8 @@ class StockAllocated(OrderEvent):
     """Of which lots and bins, for SKUs that have some."""
     service: Name | None = None
     """By which service of the carriers, where the order names one."""
+    loads: tuple[DayLoad, ...] | None = None
+    """What it books of the days of nodes that state a capacity."""
     movements: tuple[Movement, ...]
 
 
@@ -303,6 +306,8 @@ class StockReleased(OrderEvent):
     """Units that had no node yet, promised or waited for, and are given up."""
     waited: tuple[Sku, ...] | None = None
     """SKUs of which units may have been kept for it while it waited for all or nothing."""
+    loads: tuple[DayLoad, ...] | None = None
+    """What it gives back of the days of nodes that state a capacity."""
     movements: tuple[Movement, ...]
 
 

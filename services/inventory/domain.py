@@ -17,7 +17,7 @@ from libs.events.availability import StockLow, StockRecovered
 from libs.events.bundles import BUNDLE_EVENTS, BundleCommand, BundleEvent, BundlesUnpacked
 from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
 from libs.events.contract import Contract, Event
-from libs.events.dates import DATES_EVENTS, BackorderDated
+from libs.events.dates import DATES_EVENTS, BackorderDated, NodeDaysFull
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
@@ -54,13 +54,14 @@ from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import bundles, holds, kits, outside, pegging, progress, reminders, shelf
+from services.inventory import bundles, capacity, holds, kits, outside, pegging, progress, reminders, shelf
 from services.inventory.allocate import covers, take_back
 from services.inventory.desk import Desk
 from services.inventory.fewer import Fewer
 from services.inventory.giving import peg
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
+from services.inventory.loads import LOAD_STREAM, NO_LOAD, LoadPart, loaded
 from services.inventory.order import NEW_ORDER, Moving, OrderPart, as_ordered, evolve_order, units
 from services.inventory.places import CONFIGURED, NO_PLACES, PlacesPart, evolve_places
 from services.inventory.policies import (
@@ -111,7 +112,7 @@ _FOLDED = frozenset(
 _CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
 
-Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart | PoliciesPart | PlacesPart
+Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart | PoliciesPart | PlacesPart | LoadPart
 
 
 @record
@@ -129,6 +130,8 @@ class State:
     policies: PoliciesPart | None = None
     """Where the input is an accepted order, or about them."""
     places: PlacesPart | None = None
+    loads: Mapping[str, LoadPart] = field(default_factory=dict)
+    """Of nodes that state a capacity, by node."""
 
 
 INITIAL = State()
@@ -142,6 +145,8 @@ def empty(stream: str) -> Part:
         return NO_SUPPLY
     if stream == RULES_STREAM:
         return NO_RULES
+    if stream.startswith(LOAD_STREAM):
+        return NO_LOAD
     if stream == POLICIES_STREAM:
         return NO_POLICIES
     if stream == NODES_STREAM:
@@ -154,14 +159,19 @@ def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     body = heard.body
     if isinstance(body, TimerDue) and body.name in pegging.REMINDERS:
         return pegging.streams(body, home.skus if isinstance(home, OrderPart) else ())
-    if isinstance(home, OrderPart | PromisePart):
+    if isinstance(home, OrderPart):
+        loads = capacity.streams_of_order(body, home)
+        return (*streams_of_order(body, home), *loads) if loads else streams_of_order(body, home)
+    if isinstance(home, PromisePart):
         return streams_of_order(body, home)
+    if isinstance(home, PlacesPart):
+        return capacity.streams_of_nodes(body, home)
     return streams_of_sku(body, home) if isinstance(home, SkuPart) else ()
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
     order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
-    supplies = dict[str, SupplyPart]()
+    supplies, loads = dict[str, SupplyPart](), dict[str, LoadPart]()
     rules, policies, places = None, None, None
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
@@ -177,15 +187,19 @@ def compose(home: str, parts: Mapping[str, Part]) -> State:
             policies = part
         elif isinstance(part, RulesPart):
             rules = part
+        elif isinstance(part, LoadPart):
+            loads[stream.removeprefix(LOAD_STREAM)] = part
         else:
             places = part
-    return State(home, order, skus, promised, supplies, rules, policies, places)
+    return State(home, order, skus, promised, supplies, rules, policies, places, loads)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
     parts: dict[str, Part] = {SKU_STREAM + sku: part for sku, part in state.skus.items()}
     if state.supplies:
         parts |= {SUPPLY_STREAM + sku: part for sku, part in state.supplies.items()}
+    if state.loads:
+        parts |= {LOAD_STREAM + node: part for node, part in state.loads.items()}
     if state.rules is not None:
         parts[RULES_STREAM] = state.rules
     if state.policies is not None:
@@ -209,8 +223,13 @@ def evolve(state: State, event: Event) -> State:
             skus, supplies = moved_skus(state.skus, event, order), state.supplies
             if supplies:
                 supplies = {sku: evolve_supply(part, sku, event) for sku, part in supplies.items()}
+            loads = state.loads
+            if type(event) in capacity.TELLS:
+                loads = loaded(loads, cast(capacity.Loading, event).loads)
             home = state.home or event.stream
-            return State(home, order, skus, state.promise, supplies, None, state.policies, state.places)
+            return State(
+                home, order, skus, state.promise, supplies, None, state.policies, state.places, loads
+            )
         case (
             StockReceived()
             | StockAdjusted()
@@ -233,10 +252,10 @@ def evolve(state: State, event: Event) -> State:
                 return state
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
-        case NodeDefined() | TransitDefined():
+        case NodeDefined() | TransitDefined() | NodeDaysFull():
             known = state.places or NO_PLACES
             places = evolve_places(known, event)
-            return state if places is known else State(home=NODES_STREAM, places=places)
+            return state if places is known else State(home=NODES_STREAM, places=places, loads=state.loads)
         case RulesEvent():
             return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
         case BackordersCalled():
@@ -259,15 +278,15 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case OrderAccepted():
             return _accept(state, body, at)
         case OrderRouted():
-            return progress.route(state.order, state.skus, body, at)
+            return capacity.booked(progress.route(state.order, state.skus, body, at), body, state.loads)
         case ReceiveStock():
             return shelf.take_in(_desk(state, heard, at), body)
         case AdjustStock():
             return shelf.correct(_desk(state, heard, at), body)
         case FulfillmentCancelled():
-            return progress.cancel(state.order, state.skus, body)
+            return capacity.given_back(progress.cancel(state.order, state.skus, body), state.order)
         case LinesCancelled() | AllocationDeclined():
-            return progress.give_back(state.order, state.skus, body)
+            return capacity.given_back(progress.give_back(state.order, state.skus, body), state.order)
         case ShipmentDispatched():
             return progress.dispatch(state.order, state.skus, body)
         case PickShorted():
@@ -280,6 +299,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             if body.name in pegging.REMINDERS:
                 places = state.places or NO_PLACES
                 return pegging.look_again(body, state.order, state.skus, state.supplies, places, at)
+            if body.name == capacity.LOOK:
+                return capacity.look(state.places or NO_PLACES, state.loads, at)
             if body.name in outside.REMINDERS:
                 return outside.look_again(_desk(state, heard, at), body.name)
             return _remember(state, body)
@@ -294,7 +315,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return decide_policies(state.policies or NO_POLICIES, heard, body)
         case BundleCommand():
             return kits.answer(_desk(state, heard, at), state.skus, body)
-        case NodeDefined() | TransitDefined():
+        case NodeDefined():
+            return capacity.look(state.places or NO_PLACES, state.loads, at)
+        case TransitDefined():
             return []
         case RulesCommand():
             return decide_rules(state.rules or NO_RULES, heard, body)
