@@ -121,6 +121,8 @@ class BundlesUnpacked(OrderEvent):
     destination: Destination
     contact: Sealed | None = None
     channel: Name | None = None
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
     promise_id: PromiseId | None = None
     policy: OrderPolicy | None = None
     """Of the order, where the tenant has one for it."""

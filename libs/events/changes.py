@@ -22,6 +22,7 @@ from libs.events.contract import (
 from libs.events.intake import HoldName
 from libs.events.inventory import Movement
 from libs.events.order import LineQuantity, NodeLines, Sealed
+from libs.events.places import DayLoad
 
 HoldMessage = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,500}$")]
 """Why it is held and what settles it; never personal data."""
@@ -170,6 +171,8 @@ class LinesReleased(OrderEvent):
     TYPE: ClassVar[str] = "oms.inventory.lines_released"
 
     lines: tuple[LineQuantity, ...] = ()
+    loads: tuple[DayLoad, ...] | None = None
+    """What it gives back of the days of nodes that state a capacity."""
     movements: tuple[Movement, ...]
 
 

@@ -5,7 +5,7 @@ Schema of that pair. Adding an optional field keeps the version; anything else b
 an upcast in `libs.events.upcasts`.
 """
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -50,6 +50,15 @@ class Value(BaseModel):
     """A part of a contract. Unknown fields are ignored, so that an optional addition breaks nobody."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+Terms = TypeVar("Terms", bound=Value)
+
+
+def terms_alone(kind: type[Terms], source: Terms) -> Terms:
+    """What a command and the event that answers it say alike (`kind`, their base), without what is each one's
+    own: to compare it, to keep it, to tell it on."""
+    return kind.model_validate({name: getattr(source, name) for name in kind.model_fields})
 
 
 class Contract(Value):

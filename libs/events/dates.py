@@ -1,12 +1,14 @@
 """Inventory's contracts about when: which supply serves an order that waits, and so by which date."""
 
+from datetime import date
 from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field
 
-from libs.events.contract import Name, NodeId, OrderEvent, OrderId, Sku, SkuEvent, Value
+from libs.events.contract import Event, Name, NodeId, OrderEvent, OrderId, Sku, SkuEvent, Value
 from libs.events.inventory import Units
 from libs.events.places import Delivery
+from libs.events.routing import NODES_STREAM
 
 PEGS_MAX = 500
 """Orders of one event; more are told in several."""
@@ -63,4 +65,19 @@ class BackorderDated(OrderEvent):
     """When it is delivered then; its reasons say so where nobody can know."""
 
 
-DATES_EVENTS = (SupplyPegged, BackorderDated)
+class NodeDaysFull(Event):
+    """The days, from today on, on which a node can ship no more than is promised: dates pass over them. They
+    replace those that were told of it before; none, all its days are open."""
+
+    TYPE: ClassVar[str] = "oms.inventory.node_days_full"
+
+    node: NodeId
+    full: Annotated[tuple[date, ...], Field(max_length=400)] = ()
+    """In the node's time zone, in order."""
+
+    @property
+    def stream(self) -> str:
+        return NODES_STREAM
+
+
+DATES_EVENTS = (SupplyPegged, BackorderDated, NodeDaysFull)

@@ -6,6 +6,7 @@ instant, so that a clock that is set back never makes a later order earlier. The
 machine's, or that of the `tzdata` package; a date that was told is in its event, and never reckoned again.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -83,6 +84,16 @@ def work_days(weekdays: tuple[Weekday, ...], holidays: tuple[date, ...]) -> Work
     return WorkDays(frozenset(WEEKDAYS.index(day) for day in weekdays), frozenset(holidays))
 
 
+@lru_cache(maxsize=CALENDARS_MAX)
+def hours(operations: NodeOperations, service: str) -> NodeOperations:
+    """When the node works on what is sent by a service: with the cut-off that it has for that one."""
+    for own in operations.services:
+        if own.service == service:
+            days = operations.processing_days if own.processing_days is None else own.processing_days
+            return operations.model_copy(update={"cut_off": own.cut_off, "processing_days": days})
+    return operations
+
+
 def usable_on(operations: NodeOperations, arrives_at: datetime) -> date:
     """The day on which goods that arrive then can be sold, in the node's time zone."""
     made = clock(operations)
@@ -127,13 +138,17 @@ class Way:
     service: str
     carrier: WorkDays
     days: int
+    full: frozenset[date] = frozenset()
+    """Days on which the node can ship no more."""
 
     def dates(self, ready_at: datetime) -> "WayDates":
         """The days on which what is ready then is worked on, leaves and arrives."""
         worked = self.clock.worked_on(ready_at)
-        leaves = self.clock.days.later(worked, self.operations.processing_days)
+        first = leaves = self.clock.days.later(worked, self.operations.processing_days)
+        while leaves in self.full:
+            leaves = self.clock.days.later(leaves, 1)
         arrives = self.carrier.later(self.carrier.on_or_after(leaves), self.days)
-        return WayDates(ready_at, worked, leaves, arrives)
+        return WayDates(ready_at, worked, leaves, arrives, first)
 
 
 @record
@@ -144,12 +159,19 @@ class WayDates:
     worked_on: date
     leaves_on: date
     arrives_on: date
+    would_leave_on: date
+    """If the node could ship any number on a day."""
 
 
 def way(
-    node: NodeTerms | None, name: str, transit: TransitTerms | None, service: str, destination: Destination
+    node: NodeTerms | None,
+    name: str,
+    transit: TransitTerms | None,
+    service: str,
+    destination: Destination,
+    full: Iterable[date] = (),
 ) -> Way | Reason:
-    """The way from a node (of that name) by a service, or what lacks to know it."""
+    """The way from a node of that name, some of whose days are full, by a service; or what lacks of it."""
     if node is None or node.operations is None:
         return Reason(
             code="no_calendar",
@@ -168,7 +190,8 @@ def way(
             code="no_transit", message=f"The service {service} has no band from {name} to that destination."
         )
     carrier = work_days(transit.working_days, transit.holidays)
-    return Way(name, node.operations, clock(node.operations), service, carrier, found.days)
+    operations = hours(node.operations, service)
+    return Way(name, operations, clock(operations), service, carrier, found.days, frozenset(full))
 
 
 def delivery(by: Way, found: WayDates, nodes_version: int, *before: Reason) -> Delivery:
@@ -201,6 +224,10 @@ def _why(by: Way, found: WayDates) -> list[Reason]:
     if operations.processing_days:
         text = f"{name} works on it for {_days(operations.processing_days)} from {worked:%Y-%m-%d}."
         why.append(Reason(code="processing", message=text))
+    if found.leaves_on > found.would_leave_on:
+        day = f"{found.would_leave_on:%Y-%m-%d}"
+        text = f"{name} ships {operations.units_a_day} units a day, and no more on {day}."
+        why.append(Reason(code="capacity", message=text))
     text = f"{by.service} takes {_days(by.days)} from {name}."
     why.append(Reason(code="transit", message=text))
     return why

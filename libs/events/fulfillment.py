@@ -114,6 +114,8 @@ class FulfillmentReleased(FulfillmentEvent):
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
     picks: tuple[PickFrom, ...] | None = None
     """The pick list's lots and bins, for SKUs that have some."""
+    service: Name | None = None
+    """By which service of the carriers it is to be sent, where the order names one."""
 
 
 class PickConfirmed(FulfillmentEvent):
@@ -165,6 +167,8 @@ class ShipmentDispatched(FulfillmentEvent):
     lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
     serials: tuple[LineSerials, ...] | None = None
     """Of the units that left, where their SKU has serial numbers."""
+    service: Name | None = None
+    """By which service of the carriers it was to be sent, where the order names one."""
 
 
 class CarrierEventRecorded(OrderEvent):

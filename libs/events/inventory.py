@@ -25,6 +25,7 @@ from libs.events.contract import (
 )
 from libs.events.measure import LotId, SerialNumber, SerialNumbers, Stated, UnitName
 from libs.events.order import Destination, LineQuantity, NodeLines, PickFrom, Sealed, Unpacked
+from libs.events.places import DayLoad
 from libs.events.policy import OrderPolicy
 
 NETWORK = "*"
@@ -225,6 +226,8 @@ class StockReserved(OrderEvent):
     """Units that wait, and are not shipped with these: where the policy is `partial`."""
     bundles: Unpacked | None = None
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
     movements: tuple[Movement, ...]
 
 
@@ -248,6 +251,8 @@ class StockBackordered(OrderEvent):
     """Of the order, where the tenant has one for it."""
     supplied: tuple[Sku, ...] | None = None
     """Those of `short` of which units are to come, so that the order can be told a date."""
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
     movements: tuple[Movement, ...]
 
 
@@ -266,6 +271,10 @@ class StockAllocated(OrderEvent):
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
     picks: tuple[PickFrom, ...] | None = None
     """Of which lots and bins, for SKUs that have some."""
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
+    loads: tuple[DayLoad, ...] | None = None
+    """What it books of the days of nodes that state a capacity."""
     movements: tuple[Movement, ...]
 
 
@@ -284,6 +293,8 @@ class AllocationFailed(OrderEvent):
     """As in the `StockReserved` that was planned."""
     bundles: Unpacked | None = None
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
 
 
 class StockReleased(OrderEvent):
@@ -301,6 +312,8 @@ class StockReleased(OrderEvent):
     """Units that had no node yet, promised or waited for, and are given up."""
     waited: tuple[Sku, ...] | None = None
     """SKUs of which units may have been kept for it while it waited for all or nothing."""
+    loads: tuple[DayLoad, ...] | None = None
+    """What it gives back of the days of nodes that state a capacity."""
     movements: tuple[Movement, ...]
 
 

@@ -27,6 +27,15 @@ Days = Annotated[int, Field(strict=True, ge=0, le=120)]
 PostcodeArea = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9 -]{1,8}$")]
 
 
+class ServiceHours(Value):
+    """How a node works on what is sent by one service, where that is not as it works on all else."""
+
+    service: Name
+    cut_off: LocalTime
+    processing_days: Days | None = None
+    """None: as many as for all else."""
+
+
 class NodeOperations(Value):
     """When a node works."""
 
@@ -40,6 +49,10 @@ class NodeOperations(Value):
     """Working days from the day it is worked on to the day it leaves."""
     receiving_days: Days = 0
     """Working days from the arrival of goods to the day they can be sold."""
+    services: Annotated[tuple[ServiceHours, ...], Field(max_length=50)] = ()
+    """Those with a cut-off of their own; the first of a name counts."""
+    units_a_day: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
+    """Units that can leave it on a day; None, as many as there are."""
 
 
 class TransitBand(Value):
@@ -62,6 +75,26 @@ class TransitTerms(Value):
     working_days: WorkingDays = MON_TO_FRI
     holidays: Holidays = ()
     bands: Annotated[tuple[TransitBand, ...], Field(min_length=1, max_length=200)]
+
+
+class ShipDay(Value):
+    """The day on which a node that states a capacity is to ship its part of an order."""
+
+    node: NodeId
+    ship_on: date
+    """In the node's time zone."""
+    units_a_day: Annotated[int, Field(strict=True, ge=1)]
+    """What it can ship on a day."""
+
+
+class DayLoad(Value):
+    """Units more, or less, that a node is to ship on a day."""
+
+    node: NodeId
+    day: date
+    units: Annotated[int, Field(strict=True)]
+    look: Literal[True] | None = None
+    """The day is full with them, or may be open again without them."""
 
 
 class Delivery(Value):

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from libs.events.contract import Command, Country, Event, Name, NodeId, OrderEvent, Value
 from libs.events.order import LineQuantity, NodeLines, Reason, Unpacked
-from libs.events.places import Delivery, NodeOperations, TransitTerms
+from libs.events.places import Delivery, NodeOperations, ShipDay, TransitTerms
 
 NODES_STREAM = "nodes"
 """Stream of a tenant's nodes and of how long carriers travel from them."""
@@ -97,6 +97,10 @@ class OrderRouted(OrderEvent):
     nodes_version: Annotated[int, Field(ge=0)]
     promised: Delivery | None = None
     """When the last of it is delivered, where every node of the plan has a calendar; None, nobody can say."""
+    capacity: tuple[ShipDay, ...] | None = None
+    """Of those of its nodes that state one: the day on which each is to ship."""
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
 
 
 class OrderUnroutable(OrderEvent):

@@ -37,11 +37,12 @@ _UNSHOWN: Mapping[type[Event], Collection[str]] = {
         "terms",
         "policy",
         "bundles",
+        "service",
     ),
-    StockBackordered: ("since", "destination", "contact", "channel", "terms", "policy"),
-    StockAllocated: ("destination", "contact", "bundles"),
+    StockBackordered: ("since", "destination", "contact", "channel", "terms", "policy", "service"),
+    StockAllocated: ("destination", "contact", "bundles", "service", "loads"),
     AllocationFailed: ("availability", "destination"),
-    FulfillmentReleased: ("destination", "contact", "bundles"),
+    FulfillmentReleased: ("destination", "contact", "bundles", "service"),
 }
 """What frequent events carry for the next stage alone, and no read model shows. It need not be looked at."""
 _LEAN = lean({event: _UNSHOWN.get(event, ()) for events in EVENTS.values() for event in events})

@@ -50,6 +50,7 @@ class Withheld:
     later: tuple[LineQuantity, ...] | None = None
     bundles: Unpacked | None = None
     picks: tuple[PickFrom, ...] | None = None
+    service: str | None = None
 
 
 @record
@@ -126,6 +127,7 @@ def withheld(allocated: StockAllocated) -> Withheld:
         allocated.later,
         allocated.bundles,
         allocated.picks,
+        allocated.service,
     )
 
 

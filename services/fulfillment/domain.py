@@ -139,6 +139,7 @@ def _release(state: State, body: StockAllocated | Withheld) -> list[Event]:
                 contact=body.contact,
                 bundles=body.bundles,
                 picks=picks_of(body.picks, node.node, lines),
+                service=body.service,
             )
         )
     if first and body.later and events:

@@ -213,7 +213,7 @@ def _released(state: State, event: FulfillmentReleased) -> State:
     accounts = entered(accounts, fresh, "in_work")
     if event.awaiting:
         accounts = entered(accounts, event.awaiting, "awaiting")
-    fresh_work = Work(event.node, event.lines, numbers=asked(event.picks))
+    fresh_work = Work(event.node, event.lines, numbers=asked(event.picks), service=event.service)
     work = {**state.work, event.fulfillment_order_id: fresh_work}
     support = state.support
     if support is not None and support.withheld:

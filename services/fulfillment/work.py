@@ -71,6 +71,8 @@ class Work:
     """What was asked and cancelled before the pick; `asked` is without it."""
     numbers: Numbers | None = None
     """Where units of it have serial numbers."""
+    service: str | None = None
+    """Of the carriers, where the order names one."""
 
     @property
     def units(self) -> tuple[LineQuantity, ...]:
@@ -262,6 +264,7 @@ def _dispatch(
         packages=parcels,
         lines=work.picked,
         serials=numbered(work.numbers, work.picked, told),
+        service=work.service,
     )
     return misnamed(heard, work.numbers, work.picked, told, all_of_them=True) or [dispatched]
 

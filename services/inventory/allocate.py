@@ -62,6 +62,7 @@ def allocate(
             destination=order.destination,
             later=order.later or None,
             bundles=order.bundles,
+            service=order.service,
         )
     posting = Posting(skus, order.lots or {}, at)
     for sku, quantity in wanted.items():
@@ -77,6 +78,7 @@ def allocate(
         contact=order.contact,
         later=order.later or None,
         bundles=order.bundles,
+        service=order.service,
         picks=_picks(skus, moved),
         movements=moved,
     )

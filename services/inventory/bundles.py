@@ -177,6 +177,7 @@ def unpack(
         destination=order.destination,
         contact=order.contact,
         channel=order.channel,
+        service=order.service,
         promise_id=order.promise_id,
         policy=policy,
     )

@@ -52,8 +52,9 @@ class Question:
     def way(self, node: str) -> Way | Reason:
         """How that node serves it, or what lacks to know."""
         if node not in self.ways:
+            full = self.places.full.get(node, ())
             known, transit = self.places.nodes.get(node), self.places.transit.get(self.service)
-            self.ways[node] = way(known, node, transit, self.service, self.destination)
+            self.ways[node] = way(known, node, transit, self.service, self.destination, full)
         return self.ways[node]
 
     def dates(self, by: Way, ready_at: datetime) -> WayDates:

@@ -17,7 +17,7 @@ from libs.events.availability import StockLow, StockRecovered
 from libs.events.bundles import BUNDLE_EVENTS, BundleCommand, BundleEvent, BundlesUnpacked
 from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
 from libs.events.contract import Contract, Event
-from libs.events.dates import DATES_EVENTS, BackorderDated
+from libs.events.dates import DATES_EVENTS, BackorderDated, NodeDaysFull
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
@@ -54,13 +54,25 @@ from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import bundles, holds, kits, outside, pegging, progress, reminders, serials, shelf
+from services.inventory import (
+    bundles,
+    capacity,
+    holds,
+    kits,
+    outside,
+    pegging,
+    progress,
+    reminders,
+    serials,
+    shelf,
+)
 from services.inventory.allocate import covers, take_back
 from services.inventory.desk import Desk
 from services.inventory.fewer import Fewer
 from services.inventory.giving import peg
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
+from services.inventory.loads import LOAD_STREAM, NO_LOAD, LoadPart, loaded
 from services.inventory.order import NEW_ORDER, Moving, OrderPart, as_ordered, evolve_order, units
 from services.inventory.places import CONFIGURED, NO_PLACES, PlacesPart, evolve_places
 from services.inventory.policies import (
@@ -112,7 +124,17 @@ _FOLDED = frozenset(
 _CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
 
-Part = OrderPart | SkuPart | PromisePart | SupplyPart | RulesPart | PoliciesPart | PlacesPart | SerialPart
+Part = (
+    OrderPart
+    | SkuPart
+    | PromisePart
+    | SupplyPart
+    | RulesPart
+    | PoliciesPart
+    | PlacesPart
+    | SerialPart
+    | LoadPart
+)
 
 
 @record
@@ -132,6 +154,8 @@ class State:
     places: PlacesPart | None = None
     numbers: dict[str, SerialPart] = field(default_factory=dict)
     """By SKU/number, of the units whose serial numbers the input names."""
+    loads: Mapping[str, LoadPart] = field(default_factory=dict)
+    """Of nodes that state a capacity, by node."""
 
 
 INITIAL = State()
@@ -147,6 +171,8 @@ def empty(stream: str) -> Part:
         return NO_SERIAL
     if stream == RULES_STREAM:
         return NO_RULES
+    if stream.startswith(LOAD_STREAM):
+        return NO_LOAD
     if stream == POLICIES_STREAM:
         return NO_POLICIES
     if stream == NODES_STREAM:
@@ -166,14 +192,19 @@ def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
 def _more_streams(body: Contract, home: Part) -> tuple[str, ...]:
     if isinstance(body, TimerDue) and body.name in pegging.REMINDERS:
         return pegging.streams(body, home.skus if isinstance(home, OrderPart) else ())
-    if isinstance(home, OrderPart | PromisePart):
+    if isinstance(home, OrderPart):
+        loads = capacity.streams_of_order(body, home)
+        return (*streams_of_order(body, home), *loads) if loads else streams_of_order(body, home)
+    if isinstance(home, PromisePart):
         return streams_of_order(body, home)
+    if isinstance(home, PlacesPart):
+        return capacity.streams_of_nodes(body, home)
     return streams_of_sku(body, home) if isinstance(home, SkuPart) else ()
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
     order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
-    supplies = dict[str, SupplyPart]()
+    supplies, loads = dict[str, SupplyPart](), dict[str, LoadPart]()
     rules, policies, places = None, None, None
     numbers = dict[str, SerialPart]()
     for stream, part in parts.items():
@@ -192,9 +223,11 @@ def compose(home: str, parts: Mapping[str, Part]) -> State:
             rules = part
         elif isinstance(part, SerialPart):
             numbers[stream.removeprefix(SERIAL_STREAM)] = part
+        elif isinstance(part, LoadPart):
+            loads[stream.removeprefix(LOAD_STREAM)] = part
         else:
             places = part
-    return State(home, order, skus, promised, supplies, rules, policies, places, numbers)
+    return State(home, order, skus, promised, supplies, rules, policies, places, numbers, loads)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
@@ -203,6 +236,8 @@ def decompose(state: State) -> Mapping[str, Part]:
         parts |= {SUPPLY_STREAM + sku: part for sku, part in state.supplies.items()}
     if state.numbers:
         parts |= {SERIAL_STREAM + key: part for key, part in state.numbers.items()}
+    if state.loads:
+        parts |= {LOAD_STREAM + node: part for node, part in state.loads.items()}
     if state.rules is not None:
         parts[RULES_STREAM] = state.rules
     if state.policies is not None:
@@ -233,8 +268,12 @@ def _evolve(state: State, event: Event) -> State:
             skus, supplies = moved_skus(state.skus, event, order), state.supplies
             if supplies:
                 supplies = {sku: evolve_supply(part, sku, event) for sku, part in supplies.items()}
+            loads = state.loads
+            if type(event) in capacity.TELLS:
+                loads = loaded(loads, cast(capacity.Loading, event).loads)
             home = state.home or event.stream
-            return State(home, order, skus, state.promise, supplies, None, state.policies, state.places)
+            numbers, policies, places = state.numbers, state.policies, state.places
+            return State(home, order, skus, state.promise, supplies, None, policies, places, numbers, loads)
         case (
             StockReceived()
             | StockAdjusted()
@@ -257,10 +296,10 @@ def _evolve(state: State, event: Event) -> State:
                 return state
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
-        case NodeDefined() | TransitDefined():
+        case NodeDefined() | TransitDefined() | NodeDaysFull():
             known = state.places or NO_PLACES
             places = evolve_places(known, event)
-            return state if places is known else State(home=NODES_STREAM, places=places)
+            return state if places is known else State(home=NODES_STREAM, places=places, loads=state.loads)
         case RulesEvent():
             return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
         case BackordersCalled():
@@ -283,15 +322,15 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case OrderAccepted():
             return _accept(state, body, at)
         case OrderRouted():
-            return progress.route(state.order, state.skus, body, at)
+            return capacity.booked(progress.route(state.order, state.skus, body, at), body, state.loads)
         case ReceiveStock():
             return shelf.take_in(_desk(state, heard, at), body)
         case AdjustStock():
             return shelf.correct(_desk(state, heard, at), body)
         case FulfillmentCancelled():
-            return progress.cancel(state.order, state.skus, body)
+            return capacity.given_back(progress.cancel(state.order, state.skus, body), state.order)
         case LinesCancelled() | AllocationDeclined():
-            return progress.give_back(state.order, state.skus, body)
+            return capacity.given_back(progress.give_back(state.order, state.skus, body), state.order)
         case ShipmentDispatched():
             return progress.dispatch(state.order, state.skus, body, state.numbers)
         case PickShorted():
@@ -304,6 +343,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             if body.name in pegging.REMINDERS:
                 places = state.places or NO_PLACES
                 return pegging.look_again(body, state.order, state.skus, state.supplies, places, at)
+            if body.name == capacity.LOOK:
+                return capacity.look(state.places or NO_PLACES, state.loads, at)
             if body.name in outside.REMINDERS:
                 return outside.look_again(_desk(state, heard, at), body.name)
             return _remember(state, body)
@@ -318,7 +359,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return decide_policies(state.policies or NO_POLICIES, heard, body)
         case BundleCommand():
             return kits.answer(_desk(state, heard, at), state.skus, body)
-        case NodeDefined() | TransitDefined():
+        case NodeDefined():
+            return capacity.look(state.places or NO_PLACES, state.loads, at)
+        case TransitDefined():
             return []
         case RulesCommand():
             return decide_rules(state.rules or NO_RULES, heard, body)
@@ -351,6 +394,7 @@ def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
         contact=accepted.contact,
         channel=accepted.channel,
         policy=policy,
+        service=accepted.service,
     )
     return _first_promise(state, accepted.order_id, order, accepted.promise_id)
 

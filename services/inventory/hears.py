@@ -32,6 +32,6 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
         "customer_id",
         "fingerprint",
     ),
-    OrderRouted: ("candidates", "rule_version", "nodes_version", "promised"),
+    OrderRouted: ("candidates", "rule_version", "nodes_version", "promised", "service"),
 }
 """What inventory has no use for in them."""

@@ -30,6 +30,7 @@ from libs.events.order import Destination, LineQuantity, Sealed, Unpacked, in_pa
 from libs.events.policy import BackorderLapsed, OrderPolicy
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
+from services.inventory.loads import Booked, rebooked, shipped
 from services.inventory.lots import LotUnits, lots_of_order
 from services.inventory.stock import added
 
@@ -90,12 +91,16 @@ class OrderPart:
     """Came from returns before the shipment did from fulfillment; answered in this order."""
     bundles: Unpacked | None = None
     """Ordered lines that are fulfilled by the lines of their parts."""
+    service: str | None = None
+    """Of the carriers, where it names one."""
     promise_id: str | None = None
     """A held promise that it names, until something is promised to it: only of an order with bundles."""
     cut: tuple[LineQuantity, ...] = ()
     """Cancelled before the order was heard of."""
     dated: datetime | None = None
     """Until when it was last told that it has to wait."""
+    booked: Booked | None = None
+    """Of the days of nodes that state a capacity, for what has not left."""
     lots: LotUnits | None = None
     """Units that it has, and was sent, of SKUs that have lots: by bucket/node/SKU, then by lot."""
 
@@ -191,6 +196,7 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 allocated=_after(order.allocated, "allocated", event.movements),
                 issued=_after(order.issued, "issued", event.movements),
                 lots=lots_of_order(order.lots, event.movements),
+                booked=shipped(order.booked, event.movements),
                 shipments=(*order.shipments, event.shipment_id),
             )
         case StockReturned():
@@ -215,6 +221,7 @@ def _unpacked(event: BundlesUnpacked, cut: tuple[LineQuantity, ...]) -> OrderPar
         contact=event.contact,
         channel=event.channel,
         bundles=event.bundles,
+        service=event.service,
         promise_id=event.promise_id,
         policy=event.policy,
     )
@@ -242,6 +249,8 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         later=later or (),
         early_returns=order.early_returns,
         bundles=order.bundles,
+        service=event.service or order.service,
+        booked=order.booked,
         dated=order.dated,
         lots=order.lots,
     )
@@ -265,6 +274,8 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         later=(),
         early_returns=order.early_returns,
         bundles=order.bundles,
+        service=order.service,
+        booked=rebooked(order.booked, event.loads),
         dated=order.dated,
         lots=lots_of_order(order.lots, event.movements),
     )
@@ -284,6 +295,7 @@ def _released(order: OrderPart, event: StockReleased | LinesReleased) -> OrderPa
         pending=pending,
         later=(),
         allocated=_after(order.allocated, "allocated", event.movements),
+        booked=rebooked(order.booked, event.loads),
         lots=lots_of_order(order.lots, event.movements),
     )
 

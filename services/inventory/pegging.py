@@ -195,7 +195,7 @@ def tell_date(
     usable = max(peg.usable_at for peg in pegs.values()) if known else None
     if usable == order.dated:
         return []
-    question = Question(order.destination, STANDARD, at, places)
+    question = Question(order.destination, order.service or STANDARD, at, places)
     return [
         BackorderDated(
             order_id=order_id,

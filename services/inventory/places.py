@@ -5,7 +5,10 @@ nobody has told are left out, so that a tenant who wants no dates costs nothing.
 """
 
 from dataclasses import field
+from datetime import date
 
+from libs.events.contract import terms_alone
+from libs.events.dates import NodeDaysFull
 from libs.events.places import TransitTerms
 from libs.events.record import record
 from libs.events.routing import NODES_STREAM, NodeDefined, NodeTerms, TransitDefined
@@ -22,19 +25,26 @@ class PlacesPart:
     version: int = 0
     nodes: dict[str, NodeTerms] = field(default_factory=dict)
     transit: dict[str, TransitTerms] = field(default_factory=dict)
+    full: dict[str, tuple[date, ...]] = field(default_factory=dict)
+    """Days on which a node can ship no more, by node."""
 
 
 NO_PLACES = PlacesPart()
 
 
-def evolve_places(part: PlacesPart, event: NodeDefined | TransitDefined) -> PlacesPart:
-    """The part after what routing said; the same one where it is of no use for a date."""
+def evolve_places(part: PlacesPart, event: NodeDefined | TransitDefined | NodeDaysFull) -> PlacesPart:
+    """The part after what routing said, or which days are full; the same where it is of no use for a date."""
+    if isinstance(event, NodeDaysFull):
+        full = {name: days for name, days in part.full.items() if name != event.node}
+        return PlacesPart(
+            part.version, part.nodes, part.transit, full | ({event.node: event.full} if event.full else {})
+        )
     if isinstance(event, TransitDefined):
-        transit = {**part.transit, event.service: TransitTerms.model_validate(event.model_dump())}
-        return PlacesPart(event.nodes_version, part.nodes, transit)
+        transit = {**part.transit, event.service: terms_alone(TransitTerms, event)}
+        return PlacesPart(event.nodes_version, part.nodes, transit, part.full)
     nodes = {name: node for name, node in part.nodes.items() if name != event.node}
     if event.operations is not None:
-        nodes[event.node] = NodeTerms.model_validate(event.model_dump())
+        nodes[event.node] = terms_alone(NodeTerms, event)
     elif len(nodes) == len(part.nodes):
         return part
-    return PlacesPart(event.nodes_version, nodes, part.transit)
+    return PlacesPart(event.nodes_version, nodes, part.transit, part.full)

@@ -16,7 +16,7 @@ from libs.events.inventory import (
 from libs.events.policy import BackordersCalled
 from libs.events.promise import PROMISE_EVENTS
 from libs.events.timer import Timer
-from services.inventory import bundles, holds, outside, pegging, waiting
+from services.inventory import bundles, capacity, holds, outside, pegging, waiting
 from services.inventory.touched import SKU_STREAM, freed
 
 _CLAIMS: frozenset[type[Event]] = frozenset(
@@ -33,7 +33,7 @@ _CLAIMS: frozenset[type[Event]] = frozenset(
         *bundles.REMINDS,
     }
 )
-_REMINDS = _CLAIMS | pegging.REMINDS
+_REMINDS = _CLAIMS | pegging.REMINDS | capacity.TELLS
 
 
 def timers(event: Event, at: datetime) -> list[Timer]:
@@ -42,6 +42,8 @@ def timers(event: Event, at: datetime) -> list[Timer]:
     if kind not in _REMINDS:
         return []
     found = _of_claims(event, at) if kind in _CLAIMS else []
+    if kind in capacity.TELLS:
+        found += capacity.timers(event, at)
     return [*found, *pegging.timers(event, at)] if kind in pegging.REMINDS else found
 
 

@@ -72,6 +72,7 @@ def reserved(
         terms=tuple(terms) or None,
         policy=order.policy,
         bundles=order.bundles,
+        service=order.service,
         movements=movements,
     )
 
@@ -99,6 +100,7 @@ def backordered(
         channel=order.channel if terms else None,
         terms=tuple(terms) or None,
         policy=order.policy,
+        service=order.service,
         supplied=tuple([one.sku for one in short if skus[one.sku].supplied]) or None,
         movements=movements,
     )

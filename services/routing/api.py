@@ -6,16 +6,31 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.events.contract import Country, Name, NodeId
-from libs.events.places import MON_TO_FRI, Holidays, NodeOperations, TransitBand, WorkingDays
+from libs.events.places import (
+    MON_TO_FRI,
+    Holidays,
+    NodeOperations,
+    ServiceHours,
+    TransitBand,
+    WorkingDays,
+)
 from libs.events.routing import DefineNode, DefineTransit
 from libs.runtime.edge import Edge
 from libs.runtime.tokens import Claims
+
+
+class ServiceHoursRequest(ServiceHours):
+    """How a node works on what is sent by one service, where that is not as it works on all else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class OperationsRequest(NodeOperations):
     """When a node works."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    services: Annotated[tuple[ServiceHoursRequest, ...], Field(max_length=50)] = ()
 
 
 class BandRequest(TransitBand):

@@ -8,10 +8,11 @@ they work is data: operations define it.
 
 from collections.abc import Mapping
 from dataclasses import field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import assert_never, cast
 
-from libs.events.contract import Contract, Event
+from libs.events.contract import Contract, Event, terms_alone
+from libs.events.dates import NodeDaysFull
 from libs.events.envelope import Envelope
 from libs.events.inventory import AllocationFailed, StockReserved
 from libs.events.places import TransitTerms
@@ -30,13 +31,13 @@ from services.routing import candidates, dates, sourcing
 
 # --- what it hears ---------------------------------------------------------------------------------------
 
-HEARS: tuple[type[Event], ...] = (StockReserved, AllocationFailed)
+HEARS: tuple[type[Event], ...] = (StockReserved, AllocationFailed, NodeDaysFull)
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     StockReserved: ("since", "contact", "movements"),
     AllocationFailed: ("short",),
 }
 """What routing has no use for in them."""
-Heard = StockReserved | AllocationFailed | DefineNode | DefineTransit
+Heard = StockReserved | AllocationFailed | NodeDaysFull | DefineNode | DefineTransit
 
 RULE_VERSION = 1
 """Which rules sourcing decides by. A change of `sourcing` that may change a plan is a new one."""
@@ -64,6 +65,8 @@ class NodesPart:
     nodes: Mapping[str, NodeTerms] = field(default_factory=dict)
     transit: Mapping[str, TransitTerms] = field(default_factory=dict)
     """By service."""
+    full: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
+    """Days on which a node can ship no more, by node, as inventory told."""
 
 
 Part = OrderPart | NodesPart
@@ -113,31 +116,21 @@ def decompose(state: State) -> Mapping[str, Part]:
 
 
 def evolve(state: State, event: Event) -> State:
-    """The state after one of routing's own events; inventory's leave nothing behind."""
+    """The state after one of routing's own events; inventory's say which days are full, and nothing else."""
     match event:
         case OrderRouted() | OrderUnroutable():
             return State(state.home, OrderPart(answered=event.round), state.nodes)
         case NodeDefined():
-            nodes = {**state.nodes.nodes, event.node: _terms(event)}
-            return replace(state, nodes=NodesPart(event.nodes_version, nodes, state.nodes.transit))
+            nodes = {**state.nodes.nodes, event.node: terms_alone(NodeTerms, event)}
+            return replace(state, nodes=replace(state.nodes, version=event.nodes_version, nodes=nodes))
         case TransitDefined():
-            transit = {**state.nodes.transit, event.service: dates.terms(event)}
-            return replace(state, nodes=NodesPart(event.nodes_version, state.nodes.nodes, transit))
+            transit = {**state.nodes.transit, event.service: terms_alone(TransitTerms, event)}
+            return replace(state, nodes=replace(state.nodes, version=event.nodes_version, transit=transit))
+        case NodeDaysFull():
+            full = {**state.nodes.full, event.node: event.full}
+            return replace(state, nodes=replace(state.nodes, full=full))
         case _:
             return state
-
-
-def _terms(source: NodeTerms) -> NodeTerms:
-    return NodeTerms(
-        node=source.node,
-        name=source.name,
-        country=source.country,
-        latitude=source.latitude,
-        longitude=source.longitude,
-        ships_to=source.ships_to,
-        active=source.active,
-        operations=source.operations,
-    )
 
 
 # --- decide ----------------------------------------------------------------------------------------------
@@ -152,6 +145,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case DefineNode():
             refusal = dates.unknown_zone(heard, body)
             return [refusal] if refusal else _define(state.nodes, body)
+        case NodeDaysFull():
+            return []
         case DefineTransit():
             return dates.define(state.nodes.version, state.nodes.transit, body)
         case _:
@@ -176,6 +171,9 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed, at: dateti
             nodes_version=known.version,
             bundles=asked.bundles,
         )
+    promised, capacity = (None, None)
+    if known.transit:
+        promised, capacity = dates.promised(known, choice.offers, asked, at)
     return OrderRouted(
         order_id=asked.order_id,
         round=asked.round,
@@ -183,24 +181,14 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed, at: dateti
         candidates=candidates.routed(need, found, choice),
         rule_version=RULE_VERSION,
         nodes_version=known.version,
-        promised=dates.promised(known, choice.offers, asked.destination, at) if known.transit else None,
+        promised=promised,
+        capacity=capacity,
+        service=asked.service,
     )
 
 
 def _define(known: NodesPart, command: DefineNode) -> list[Event]:
-    terms = _terms(command)
+    terms = terms_alone(NodeTerms, command)
     if known.nodes.get(command.node) == terms:
         return []
-    return [
-        NodeDefined(
-            node=terms.node,
-            name=terms.name,
-            country=terms.country,
-            latitude=terms.latitude,
-            longitude=terms.longitude,
-            ships_to=terms.ships_to,
-            active=terms.active,
-            operations=terms.operations,
-            nodes_version=known.version + 1,
-        )
-    ]
+    return [NodeDefined.model_validate({**dict(terms), "nodes_version": known.version + 1})]

@@ -63,6 +63,7 @@ BUNDLES: Pairs = (
             destination=DESTINATION,
             contact=CONTACT,
             channel="web",
+            service="express",
             promise_id="basket-7731",
             policy=OrderPolicy(
                 version=3, policy="partial", rank=10, wait_days=14, then="cancel", reallocates=True

@@ -1,13 +1,17 @@
 """Examples of what support does to an order under way: cancelled lines, holds placed by hand, notes."""
 
+from datetime import date
+
 from libs.events import changes as c
 from libs.events.order import LineQuantity, NodeLines, Sealed
+from libs.events.places import DayLoad
 from tests.contract.example_parts import BOTH, FO, HEART, ONE, ORDER, Pairs, move
 
 AT = {"order_id": ORDER, "cancellation_id": f"{ORDER}-C1"}
 NOTE = Sealed(subject="c:17850", nonce="A" * 16, ciphertext="b3JkZXJsb2c" + "A" * 21)
 STOPPED = (c.StoppedUnits(fulfillment_order_id=FO, node="LON", lines=ONE),)
 KEPT = (c.KeptUnits(line=1, sku=HEART, quantity=1, code="picked"),)
+LOADS = (DayLoad(node="LON", day=date(2010, 12, 6), units=-1, look=True),)
 BACK = (NodeLines(node="LON", lines=(LineQuantity(line=1, sku=HEART, quantity=1),)),)
 
 CHANGES: Pairs = (
@@ -35,7 +39,9 @@ CHANGES: Pairs = (
     (c.HoldDeclined(order_id=ORDER, hold="fraud_review", reason="Too late: LON has it."),) * 2,
     (c.AllocationDeclined(order_id=ORDER, round=1, nodes=BACK),) * 2,
     (
-        c.LinesReleased(order_id=ORDER, lines=ONE, movements=move("allocated", "on_hand", position=5)),
+        c.LinesReleased(
+            order_id=ORDER, lines=ONE, loads=LOADS, movements=move("allocated", "on_hand", position=5)
+        ),
         c.LinesReleased(order_id=ORDER, movements=()),
     ),
 )

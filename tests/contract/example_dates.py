@@ -39,6 +39,7 @@ DATES: Pairs = (
         d.SupplyPegged(sku=HEART, pegs=(PEG,), lost=(ORDER,), done=(ORDER,), check_at=PLACED_AT),
         d.SupplyPegged(sku=HEART),
     ),
+    (d.NodeDaysFull(node="LON", full=(date(2010, 12, 6), date(2010, 12, 7))), d.NodeDaysFull(node="LON")),
     (
         d.BackorderDated(
             order_id=ORDER,

@@ -24,26 +24,27 @@ GAINED: Mapping[str, frozenset[str]] = {
     f"oms.intake.{name}": frozenset({"promise_id", "order_type", "service"})
     for name in ("submit_order", "order_accepted", "order_held")
 } | {
-    "oms.inventory.stock_reserved": frozenset({"channel", "terms", "policy", "later", "bundles"}),
-    "oms.inventory.stock_backordered": frozenset({"channel", "terms", "policy", "supplied"}),
+    "oms.inventory.stock_reserved": frozenset({"channel", "terms", "policy", "later", "bundles", "service"}),
+    "oms.inventory.stock_backordered": frozenset({"channel", "terms", "policy", "supplied", "service"}),
     "oms.inventory.stock_pegged": frozenset({"terms_version", "cause", "supplied"}),
     "oms.inventory.reservation_broken": frozenset({"cause"}),
-    "oms.inventory.stock_allocated": frozenset({"later", "bundles", "picks"}),
-    "oms.inventory.allocation_failed": frozenset({"later", "bundles"}),
-    "oms.inventory.stock_released": frozenset({"waited"}),
+    "oms.inventory.stock_allocated": frozenset({"later", "bundles", "picks", "service", "loads"}),
+    "oms.inventory.allocation_failed": frozenset({"later", "bundles", "service"}),
+    "oms.inventory.stock_released": frozenset({"waited", "loads"}),
     "oms.inventory.define_promise_terms": frozenset({"reorder"}),
     "oms.inventory.promise_terms_defined": frozenset({"reorder"}),
     "oms.routing.order_unroutable": frozenset({"later", "bundles"}),
-    "oms.fulfillment.fulfillment_released": frozenset({"awaiting", "bundles", "picks"}),
+    "oms.fulfillment.fulfillment_released": frozenset({"awaiting", "bundles", "picks", "service"}),
     "oms.fulfillment.fulfillment_cancelled": frozenset({"awaiting"}),
     **{
         f"oms.{name}": frozenset({"bundles", "serials"})
         for name in ("fulfillment.shipment_delivered", "returns.return_window_opened")
     },
     "oms.fulfillment.fulfillment_completed": frozenset({"bundles"}),
+    "oms.fulfillment.shipment_dispatched": frozenset({"serials", "service"}),
     "oms.routing.define_node": frozenset({"operations"}),
     "oms.routing.node_defined": frozenset({"operations"}),
-    "oms.routing.order_routed": frozenset({"promised"}),
+    "oms.routing.order_routed": frozenset({"promised", "service", "capacity"}),
     "oms.inventory.receive_stock": frozenset({"effective_at", "unit", "lot", "expires_on", "serials"}),
     "oms.inventory.adjust_stock": frozenset({"effective_at", "unit", "lot", "serials"}),
     "oms.inventory.stock_received": frozenset({"effective_at", "stated"}),
@@ -60,7 +61,6 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_returned": frozenset({"unnamed"}),
     "oms.fulfillment.dispatch_shipment": frozenset({"serials"}),
     "oms.fulfillment.pick_confirmed": frozenset({"serials"}),
-    "oms.fulfillment.shipment_dispatched": frozenset({"serials"}),
     **{
         f"oms.inventory.{name}": frozenset({"stated"})
         for name in ("supply_expected", "supply_received", "count_recorded", "stock_reported")

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from libs.events.dates import BackorderDated
+from libs.events.fulfillment import FulfillmentReleased, ShipmentDispatched
 from libs.events.ids import order_id
 from libs.events.order import Destination
 from libs.events.places import NodeOperations, TransitBand
@@ -45,6 +46,26 @@ async def test_a_basket_and_its_order_are_told_the_same_date() -> None:
     assert held.delivery is not None
     assert held.delivery.deliver_by is not None
     assert (held.delivery, routed.promised) == (confirmed.delivery, confirmed.delivery)
+
+
+async def test_an_orders_service_decides_its_date_and_goes_with_it_to_warehouse_and_carrier() -> None:
+    world = await shop(TEA=1)
+    await world.send(DefineTransit(service="express", bands=(TransitBand(days=1),)))
+    await world.settle()
+    await world.send(order("fast", {"TEA": 1}, service="express"))
+    await world.settle()
+    await Warehouse(world).everything()
+    [routed], [released], [sent] = (
+        world.events(kind) for kind in (OrderRouted, FulfillmentReleased, ShipmentDispatched)
+    )
+    assert isinstance(routed, OrderRouted)
+    assert isinstance(released, FulfillmentReleased)
+    assert isinstance(sent, ShipmentDispatched)
+    assert routed.promised is not None
+    assert routed.promised.service == "express"
+    assert routed.promised.deliver_by == routed.promised.ship_by + timedelta(days=1)  # type: ignore[operator]
+    assert (released.service, sent.service) == ("express", "express")
+    check(world)
 
 
 async def test_who_waits_is_told_a_date_and_told_again_when_supply_moves_and_then_gets_it() -> None:

@@ -142,7 +142,8 @@ def test_a_node_has_a_calendar_where_it_has_a_time_zone(monkeypatch: pytest.Monk
     )
     arguments = ["nodes", "define", "LON", "--name", "London", "--country", "GB", "--lat", "51.5"]
     arguments += ["--lon", "-0.1", "--time-zone", "Europe/London", "--cut-off", "13:30"]
-    arguments += ["--holiday", "2026-12-25,2027-01-01", "--processing-days", "1"]
+    arguments += ["--holiday", "2026-12-25,2027-01-01", "--processing-days", "1", "--units-a-day", "500"]
+    arguments += ["--service-cut-off", "express=16:00", "--service-cut-off", "two men=09:30+3"]
     run(fake, nodes, monkeypatch, arguments)
     (body,) = fake.bodies("/v1/nodes/LON")
     assert body["operations"] == {
@@ -151,6 +152,11 @@ def test_a_node_has_a_calendar_where_it_has_a_time_zone(monkeypatch: pytest.Monk
         "working_days": ["mon", "tue", "wed", "thu", "fri"],
         "holidays": ["2026-12-25", "2027-01-01"],
         "processing_days": 1,
+        "services": [
+            {"service": "express", "cut_off": "16:00", "processing_days": None},
+            {"service": "two men", "cut_off": "09:30", "processing_days": 3},
+        ],
+        "units_a_day": 500,
         "receiving_days": 0,
     }
 

@@ -82,6 +82,20 @@ def test_processing_and_transit_are_counted_in_the_working_days_of_who_does_them
     assert found(on_sundays, friday, 0).arrives_on == date(2026, 3, 9), "nobody collects on a Sunday"
 
 
+def test_a_service_has_a_cut_off_and_processing_days_of_its_own_and_all_else_the_nodes() -> None:
+    express = {"service": "express", "cut_off": "16:00", "processing_days": 0}
+    late = {"service": "late", "cut_off": "20:00"}
+    known = node(works(processing_days=1, services=(express, late)))
+    at = datetime(2026, 3, 2, 15, tzinfo=UTC)  # a Monday, an hour after the node's cut-off
+
+    def leaves(service: str) -> date:
+        by = way(known, "LON", transit(), service, GB)
+        assert isinstance(by, Way)
+        return by.dates(at).leaves_on
+
+    assert [leaves(one).day for one in ("express", "late", "standard")] == [2, 3, 4]
+
+
 def test_a_clock_that_is_set_back_over_the_cut_off_does_not_make_a_later_order_earlier() -> None:
     at_night = works(cut_off="01:30", working_days=WEEKDAYS)
     before = datetime(2026, 10, 25, 0, 45, tzinfo=UTC)  # 01:45 in London, summer time

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from libs.events.places import NodeOperations
+from libs.events.places import NodeOperations, ServiceHours, TransitBand
+from libs.events.routing import TransitDefined
 from services.inventory import dates
 from services.inventory.stock import OrderClaim, SkuPart
 from services.inventory.supplies import Expected, SupplyPart
@@ -18,9 +19,9 @@ WORKS = NodeOperations(
 )
 
 
-def rows() -> list[list[str]]:
+def rows(name: str = "dates") -> list[list[str]]:
     """The cells of each row."""
-    lines = [line for line in table("dates") if line.startswith("| 20")]
+    lines = [line for line in table(name) if line.startswith("| 20")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
@@ -38,5 +39,20 @@ def test_a_row_is_what_is_answered(row: list[str]) -> None:
     assert [*told, ", ".join(one.code for one in found.why)] == [ship_by, deliver_by, why]
 
 
-def test_the_example_is_there() -> None:
-    assert len(rows()) == 7
+EXPRESS = TransitDefined(service="express", bands=(TransitBand(countries=("GB",), days=1),), nodes_version=4)
+
+
+@pytest.mark.parametrize("row", rows("services"), ids=lambda row: f"{row[0]} {row[1]}")
+def test_a_service_has_its_own_date(row: list[str]) -> None:
+    asked, service, ship_by, deliver_by, why = row
+    at = datetime.fromisoformat(asked).replace(tzinfo=LONDON)
+    own = WORKS.model_copy(update={"services": (ServiceHours(service="express", cut_off="16:00"),)})
+    question = asking(defined("LON", operations=own), STANDARD, EXPRESS, at=at, service=service)
+    part = SkuPart(1, {"LON": 4})
+    found = dates.promised({"MUG": 1}, None, {"MUG": part}, {}, question)["MUG"]
+    told = [str(day) if day else "" for day in (found.ship_by, found.deliver_by)]
+    assert [*told, ", ".join(one.code for one in found.why)] == [ship_by, deliver_by, why]
+
+
+def test_the_examples_are_there() -> None:
+    assert (len(rows()), len(rows("services"))) == (7, 4)

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from libs.events.places import NodeOperations, TransitBand
+from libs.events.places import NodeOperations, ServiceHours, TransitBand
 from libs.events.routing import DefineTransit, NodeDefined, OrderRouted, TransitDefined
 from services.routing import domain
 from tests.spec import given
@@ -30,6 +30,26 @@ def test_a_plan_has_no_date_while_a_node_of_it_has_no_calendar_or_no_service_is_
     for known in ((BUSY_LEEDS, PARIS, STANDARD), (BUSY_LEEDS, BUSY_PARIS)):
         life = given(domain).heard(*known)
         life.when(reserved(SPLIT)).then_one(OrderRouted, promised=None)
+
+
+EXPRESS = DefineTransit(service="express", bands=(TransitBand(days=1),))
+LATE_FOR_EXPRESS = ServiceHours(service="express", cut_off="11:00")
+
+
+def test_a_plan_has_the_date_of_the_orders_own_service_and_says_which() -> None:
+    early = WORKS.model_copy(update={"services": (LATE_FOR_EXPRESS,)})
+    leeds = LEEDS.model_copy(update={"operations": early})
+    asked = reserved(stock(LEEDS={"A": 9, "B": 9})).model_copy(update={"service": "express"})
+    life = given(domain).heard(leeds, STANDARD, EXPRESS)
+    [routed] = life.when(asked).events
+    assert isinstance(routed, OrderRouted)
+    assert routed.service == "express"
+    assert routed.promised is not None
+    assert (routed.promised.service, routed.promised.ship_by) == ("express", date(2026, 3, 3))
+    assert routed.promised.deliver_by == date(2026, 3, 4)
+    nobody_knows = asked.model_copy(update={"service": "pigeon"})
+    unknown = given(domain).heard(leeds, STANDARD, EXPRESS).when(nobody_knows)
+    unknown.then_one(OrderRouted, promised=None, service="pigeon")
 
 
 def test_a_service_is_defined_once_and_each_change_is_a_version_of_the_nodes() -> None:
