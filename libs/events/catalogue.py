@@ -6,6 +6,7 @@ import pydantic_core
 from pydantic import ValidationError
 
 from libs.events.availability import AVAILABILITY_EVENTS, AVAILABILITY_TOPIC, SkuAvailability
+from libs.events.backorders import BACKORDER_EVENTS
 from libs.events.bundles import BUNDLE_COMMANDS, BUNDLE_EVENTS
 from libs.events.changes import (
     CHANGE_COMMANDS,
@@ -47,6 +48,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *INVENTORY_EVENTS,
         *PROMISE_EVENTS,
         *POLICY_EVENTS,
+        *BACKORDER_EVENTS,
         *OUTSIDE_EVENTS,
         *AVAILABILITY_EVENTS,
         *BUNDLE_EVENTS,

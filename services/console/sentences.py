@@ -5,6 +5,7 @@ from functools import cache
 
 from babel.numbers import get_currency_precision
 
+from libs.events.backorders import BackorderRefused, why_refused
 from libs.events.bundles import BundlesUnpacked
 from libs.events.contract import Event
 from libs.events.dates import BackorderDated
@@ -137,6 +138,8 @@ def _of_inventory(event: Event) -> str:
             short = ", ".join(f"{item.quantity} of {item.sku}" for item in event.short[:5])
             more = f" and {len(event.short) - 5} more SKUs" if len(event.short) > 5 else ""
             return f"Backordered{_round(event.round)}: waits for {short}{more}."
+        case BackorderRefused():
+            return f"Refused {_units(event.lines)}. {why_refused(event)}"
         case BackorderLapsed():
             return f"Waited {_count(event.wait_days, 'day')} in vain: gives up {_units(event.lines)}."
         case StockAllocated():

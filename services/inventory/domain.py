@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import cast
 
 from libs.events.availability import StockLow, StockRecovered
+from libs.events.backorders import BACKORDER_EVENTS, BackorderRefused
 from libs.events.bundles import BUNDLE_EVENTS, BundleCommand, BundleEvent, BundlesUnpacked
 from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
 from libs.events.contract import Contract, Event
@@ -30,6 +31,7 @@ from libs.events.inventory import (
     StockAdjusted,
     StockPegged,
     StockReceived,
+    StockReserved,
 )
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import (
@@ -45,6 +47,7 @@ from libs.events.promise import (
     DefinePromiseTerms,
     HoldsBroken,
     HoldStock,
+    PromiseConfirmed,
     PromiseTermsDefined,
     ReleasePromise,
     promise_stream,
@@ -54,7 +57,7 @@ from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import bundles, holds, kits, outside, pegging, progress, reminders, shelf
+from services.inventory import bundles, caps, holds, kits, outside, pegging, progress, reminders, shelf
 from services.inventory.allocate import covers, take_back
 from services.inventory.desk import Desk
 from services.inventory.fewer import Fewer
@@ -106,7 +109,15 @@ Heard = (
 )
 _FOLDED = frozenset(
     {StockLow, StockRecovered, LinesReleased, ReturnReceived, NodeDefined, TransitDefined}
-).union(INVENTORY_EVENTS, PROMISE_EVENTS, POLICY_EVENTS, OUTSIDE_EVENTS, BUNDLE_EVENTS, DATES_EVENTS)
+).union(
+    INVENTORY_EVENTS,
+    PROMISE_EVENTS,
+    POLICY_EVENTS,
+    BACKORDER_EVENTS,
+    OUTSIDE_EVENTS,
+    BUNDLE_EVENTS,
+    DATES_EVENTS,
+)
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
 _CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
@@ -223,7 +234,9 @@ def evolve(state: State, event: Event) -> State:
         ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
-        case AllocationFailed() | BackorderLapsed() | BundlesUnpacked() | BackorderDated():
+        case (
+            AllocationFailed() | BackorderRefused() | BackorderLapsed() | BundlesUnpacked() | BackorderDated()
+        ):
             order = evolve_order(state.order, event)
             return replace(state, home=state.home or event.stream, order=order)
         case BundleEvent():
@@ -332,10 +345,29 @@ def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
 
 
 def _first_promise(state: State, order_id: str, order: OrderPart, promise_id: str | None) -> list[Event]:
-    if promise_id is None:
-        return [promise(order_id, order, state.skus, 1)]
-    found = holds.confirm(order_id, units(order.pending), promise_id, _held(state), state.skus)
-    return [found, promise(order_id, order, evolve(state, found).skus, 1)]
+    """What a new order is promised, without the lines that nobody may wait for."""
+    events, mine, all_there = _as_held(state, order_id, order, promise_id)
+    if all_there or (refused := caps.refuse(order_id, order, state.skus, mine)) is None:
+        return events
+    rest, _, _ = _as_held(state, order_id, replace(order, pending=refused.rest), promise_id)
+    return [refused, *rest]
+
+
+def _as_held(
+    state: State, order_id: str, order: OrderPart, promise_id: str | None
+) -> tuple[list[Event], dict[str, int], bool]:
+    """What the order is promised, of a held basket first; the basket's units of that, by SKU; whether all of
+    what it wants is there."""
+    events, skus, mine = list[Event](), state.skus, dict[str, int]()
+    if promise_id is not None:
+        found = holds.confirm(order_id, units(order.pending), promise_id, _held(state), skus)
+        if isinstance(found, PromiseConfirmed):
+            mine = {move.sku: move.quantity for move in found.movements}
+        events, skus = [found], evolve(state, found).skus
+    if not order.pending:
+        return events, mine, False
+    promised = promise(order_id, order, skus, 1)
+    return [*events, promised], mine, isinstance(promised, StockReserved) and promised.later is None
 
 
 def _held(state: State) -> PromisePart:

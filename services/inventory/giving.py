@@ -54,7 +54,7 @@ def _pegged(
             claims=claims,
             terms_version=version,
             cause=cause,
-            supplied=part.supplied or None,
+            supplied=True if part.supplied else None,
             movements=posting.movements(),
         )
     ]

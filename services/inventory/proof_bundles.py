@@ -6,6 +6,7 @@ later lane than what was decided by it; what names one that was not read yet is 
 
 from collections.abc import Iterable
 
+from libs.events.backorders import BackorderRefused
 from libs.events.bundles import BundleDefined, BundlesUnpacked, KitAssembled, KitTakenApart
 from libs.events.changes import LinesReleased
 from libs.events.contract import Event
@@ -52,11 +53,18 @@ class Bundles:
                 self._unpacked[tenant, event.order_id] = _less(_lines((*event.others, *parts)), cut)
                 wrongs = (self._unpacks(row, line) for line in event.bundles)
                 return next((wrong for wrong in wrongs if wrong), "")
+            case BackorderRefused():
+                rest, key = _lines(event.rest), (tenant, event.order_id)
+                unpacked = self._unpacked.pop(key, None)
+                if unpacked is not None and _less(unpacked, event.lines) != rest:
+                    return f"refuses and keeps other lines than order {event.order_id} was unpacked into"
+                if rest:
+                    self._unpacked[key] = rest
             case StockReserved() | StockBackordered() if self._unpacked:
                 lines = self._unpacked.pop((tenant, event.order_id), None)
                 later = event.later if isinstance(event, StockReserved) else None
                 if lines is not None and lines != _lines((*event.lines, *(later or ()))):
-                    return f"is of other lines than order {event.order_id} was unpacked into"
+                    return f"is of other lines than order {event.order_id} was unpacked into, or left with"
             case LinesReleased():
                 key = tenant, event.order_id
                 if key in self._unpacked:

@@ -80,8 +80,8 @@ class SkuPart:
     """Of claims of orders that have policies."""
     recipe: Recipe | None = None
     """Where it is made of other SKUs, or others are made of it."""
-    supplied: bool = False
-    """Units of it are to come: who waits can be told a date."""
+    supplied: int = 0
+    """Units of it that are to come: who waits can be told a date, and may have to be no more than these."""
     lots: Lots | None = None
     """Where it has some."""
     bins: dict[str, str] | None = None

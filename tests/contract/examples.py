@@ -5,6 +5,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 """
 
 from libs.events.contract import Contract
+from tests.contract.example_backorders import BACKORDERS
 from tests.contract.example_bundles import BUNDLES
 from tests.contract.example_changes import CHANGES
 from tests.contract.example_dates import DATES
@@ -25,6 +26,7 @@ _GROUPS: tuple[Pairs, ...] = (
     ITEMS,
     HELD,
     POLICIES,
+    BACKORDERS,
     BUNDLES,
     ROUTING,
     DATES,

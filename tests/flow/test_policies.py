@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from libs.events.backorders import BackorderRefused, Backorders
 from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentCancelled, FulfillmentCompleted, ShipmentDispatched
 from libs.events.ids import order_id
@@ -18,6 +19,7 @@ from libs.events.policy import (
     PolicyRule,
     PriorityClass,
 )
+from libs.events.promise import DefinePromiseTerms
 from libs.events.routing import DefineNode
 from libs.runtime.log import Snapshot
 from libs.runtime.memory_log import MemoryBatch
@@ -144,6 +146,26 @@ async def test_what_lacks_after_the_wait_is_given_up_and_the_rest_is_delivered()
     assert (outcome(world, some), outcome(world, none)) == ("partly_delivered", "unroutable")
     await received(world, "MUG", 5)
     assert len(told(world, StockReserved, some)) == 1
+    check(world)
+
+
+async def test_what_nobody_may_wait_for_is_refused_as_it_is_ordered_and_the_rest_is_delivered() -> None:
+    world = await shop(TEA=2)
+    await world.send(DefinePromiseTerms(sku="MUG", backorders=Backorders(units_max=1)))
+    await world.settle()
+    waits = await ordered(world, "1", {"MUG": 1})
+    some = await ordered(world, "2", {"TEA": 1, "MUG": 1})
+    none = await ordered(world, "3", {"MUG": 2})
+    assert {event.stream for event in world.events(BackorderRefused)} == {some, none}
+    [given_up] = told(world, FulfillmentCancelled, some)
+    assert given_up.reason == "Not available: 1 of MUG lack, and no more than 0 may still be waited for."
+    await Warehouse(world).everything()
+    assert parcels(world, some) == [{"TEA": 1}]
+    assert (outcome(world, some), outcome(world, none)) == ("partly_delivered", "unroutable")
+    assert "cancelled" in [asked.milestone for asked in told(world, MessageRequested, none)]
+    await received(world, "MUG", 5)
+    await Warehouse(world).everything()
+    assert (parcels(world, waits), outcome(world, waits)) == ([{"MUG": 1}], "delivered")
     check(world)
 
 

@@ -110,3 +110,20 @@ def test_a_reorder_point_is_sent_with_the_rank_that_is_served_below_it(
     assert body["reorder"] == {"point": 24, "rank_max": 20}
     ended = run(FakeEdges(), promises, monkeypatch, [*arguments[:-1], "24"])
     assert isinstance(ended.error, Complaint)
+
+
+def test_what_may_be_waited_for_is_sent_with_the_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/promise-terms/MUG"): decided(terms_version=3)})
+    arguments = ["stock", "promise", "terms", "MUG", "--backorders-max", "6", "--backorders", "marketplace=2"]
+    more = ["--backorders-inbound", "--backorders-from", "2027-05-01T00:00:00Z"]
+    ended = run(fake, promises, monkeypatch, [*arguments, *more])
+    said = "6 units may be waited for, no more may be waited for than is to come, 2 by marketplace, from 2027"
+    assert said in ended.said
+    [body] = fake.bodies("/v1/promise-terms/MUG")
+    assert isinstance(body, dict)
+    assert body["backorders"] == {
+        "opens_at": "2027-05-01T00:00:00Z",
+        "units_max": 6,
+        "inbound": True,
+        "channels": [{"channel": "marketplace", "units_max": 2}],
+    }
