@@ -18,6 +18,8 @@ STANDARD_RANK = 50
 
 Rank = Annotated[int, Field(strict=True, ge=1, le=99)]
 """Place of a class: a smaller one is served first."""
+StepDays = Annotated[int, Field(strict=True, ge=1, le=365)]
+"""Days of waiting after which an order stands one rank higher."""
 Version = Annotated[int, Field(strict=True, ge=1)]
 PolicyName = Literal[
     "together",  # what is there is held, and nothing ships before all is there
@@ -31,6 +33,10 @@ class PriorityClass(Value):
 
     name: Name
     rank: Rank
+    step_days: StepDays | None = None
+    """With each so many days of waiting its orders move up a rank, among all that do and orders of rank 50:
+    they stand where one of rank 50 would that was accepted (rank − 50) × `step_days` days later, or earlier.
+    None: they stay at their rank."""
 
 
 class PolicyRule(Value):
@@ -89,6 +95,13 @@ class OrderPolicy(Value):
     wait_days: int | None = None
     then: Literal["cancel", "ship"] = "cancel"
     reallocates: bool = False
+    step_days: StepDays | None = None
+    """As its class has it."""
+
+    @property
+    def stands_at(self) -> int:
+        """The rank at which it is served: with age, that of orders without a class."""
+        return self.rank if self.step_days is None else STANDARD_RANK
 
 
 class BackorderLapsed(OrderEvent):

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from libs.events.backorders import BackorderRefused, Backorders, NotAvailable, OpenBackorders, RefusedFor
 from libs.events.order import LineQuantity
-from libs.events.policy import STANDARD_RANK
+from libs.events.policy import OrderPolicy
 from libs.events.record import record
 from services.inventory.order import OrderPart, minus, units
 from services.inventory.stock import SkuPart, Skus
@@ -122,8 +122,8 @@ def _fit(
 
 
 def _room(order_id: str, order: OrderPart, part: SkuPart, mine: int, at: datetime) -> _Room:
-    rank = STANDARD_RANK if order.policy is None else order.policy.rank
-    there = mine + part.claimable(order.channel, rank, order_id)
+    policy = order.policy or OrderPolicy(version=1)
+    there = mine + part.claimable(order.channel, policy.rank, order_id, policy.stands_at)
     backorders, units_left = _of(part), left(part, order.channel)
     version = 1 if part.terms is None else part.terms.version
     if backorders is not None and backorders.opens_at is not None and at < backorders.opens_at:

@@ -219,7 +219,7 @@ def _only_looks(order_id: str, order: OrderPart, part: SkuPart, missing: int) ->
     policy = order.policy
     if policy is None or policy.policy != WHOLE:
         return False
-    return part.claimable(order.channel, policy.rank, order_id) >= missing
+    return part.claimable(order.channel, policy.rank, order_id, policy.stands_at) >= missing
 
 
 def _delivery(sku: str, peg: Peg, question: Question) -> Delivery:

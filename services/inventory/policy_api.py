@@ -14,6 +14,7 @@ from libs.events.policy import (
     PolicyRule,
     PriorityClass,
     Rank,
+    StepDays,
 )
 from libs.runtime.edge import Edge
 from libs.runtime.tokens import Claims
@@ -26,6 +27,7 @@ class ClassRequest(BaseModel):
 
     name: Name
     rank: Rank
+    step_days: StepDays | None = None
 
 
 class RuleRequest(BaseModel):
@@ -65,7 +67,7 @@ def policy_routes(edge: Edge) -> APIRouter:
         body: PoliciesRequest,
     ) -> Response:
         command = DefineReservationPolicies(
-            classes=tuple(PriorityClass(name=one.name, rank=one.rank) for one in body.classes),
+            classes=tuple(PriorityClass(**one.model_dump()) for one in body.classes),
             rules=tuple(PolicyRule.model_validate(one.model_dump()) for one in body.rules),
         )
         return await edge.submit(request, claims, command)

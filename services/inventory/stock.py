@@ -92,16 +92,23 @@ class SkuPart:
         """Units on hand that no order was promised."""
         return sum(self.on_hand.values()) - self.reserved
 
-    def claimable(self, channel: str | None, rank: int = STANDARD_RANK, order_id: str | None = None) -> int:
+    def claimable(
+        self,
+        channel: str | None,
+        rank: int = STANDARD_RANK,
+        order_id: str | None = None,
+        stands_at: int | None = None,
+    ) -> int:
         """Units that a new claim of a channel may take, or one of an order that waits: none that others of
         its class or a higher one wait for, who are served first, and where there are terms, none that are
-        kept from it."""
+        kept from it. `stands_at` is the rank at which it is served, where that is not its own."""
+        place = rank if stands_at is None else stands_at
         waiting = self.wanted > self.reserved
-        if self.terms is None and not self.turns and rank >= STANDARD_RANK:
+        if self.terms is None and not self.turns and place >= STANDARD_RANK:
             return 0 if waiting else self.free
         free = self.free
         if waiting or self.turns:
-            free -= queue.kept(shares_now(self), self.claims, self.turns, rank, order_id)
+            free -= queue.kept(shares_now(self), self.claims, self.turns, place, order_id)
         return max(0, free if self.terms is None else free - self.terms.withheld(channel, rank))
 
 

@@ -28,10 +28,10 @@ from tests.unit.test_cli_promises import decided
 from tests.unit.test_inventory_api import Taken
 
 BODY: dict[str, Any] = {
-    "classes": [{"name": "express", "rank": 10}],
+    "classes": [{"name": "express", "rank": 10, "step_days": 2}],
     "rules": [{"service": "express", "priority": "express", "policy": "partial", "wait_days": 14}],
 }
-CLASSES = (PriorityClass(name="express", rank=10),)
+CLASSES = (PriorityClass(name="express", rank=10, step_days=2),)
 RULES = (PolicyRule(service="express", priority="express", policy="partial", wait_days=14),)
 
 
@@ -98,6 +98,7 @@ def test_policies_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = run(fake, stock_policies, monkeypatch, ["stock", "policies"])
     assert "Version 2" in ended.said
     assert "14 days, then cancel" in ended.said
+    assert "10/2d" in ended.said
 
 
 def test_a_reorder_point_is_sent_with_the_rank_that_is_served_below_it(
