@@ -19,6 +19,7 @@ from cli import (
     stock_past,
     stock_policies,
     stock_reconcile,
+    stock_substitutes,
     stock_supply,
 )
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect
@@ -192,6 +193,7 @@ def register(parent: typer.Typer) -> None:
         stock_reconcile,
         stock_needs,
         stock_policies,
+        stock_substitutes,
     ):
         module.register(app)
     app.add_typer(promises.app, name="promise")

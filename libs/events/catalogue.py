@@ -26,6 +26,7 @@ from libs.events.promise import PROMISE_COMMANDS, PROMISE_EVENTS
 from libs.events.refusal import CommandRefused
 from libs.events.returns import RETURNS_COMMANDS, RETURNS_EVENTS
 from libs.events.routing import ROUTING_COMMANDS, ROUTING_EVENTS
+from libs.events.substitutes import SUBSTITUTE_COMMANDS, SUBSTITUTE_EVENTS
 from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
@@ -34,6 +35,7 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
         *INVENTORY_COMMANDS,
         *PROMISE_COMMANDS,
         *POLICY_COMMANDS,
+        *SUBSTITUTE_COMMANDS,
         *OUTSIDE_COMMANDS,
         *BUNDLE_COMMANDS,
     ),
@@ -49,6 +51,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *PROMISE_EVENTS,
         *POLICY_EVENTS,
         *BACKORDER_EVENTS,
+        *SUBSTITUTE_EVENTS,
         *OUTSIDE_EVENTS,
         *AVAILABILITY_EVENTS,
         *BUNDLE_EVENTS,

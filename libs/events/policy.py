@@ -52,6 +52,8 @@ class PolicyRule(Value):
     """After so many days since acceptance the wait ends; without it, never."""
     then: Literal["cancel", "ship"] = "cancel"
     """What happens then: what lacks is cancelled, or what is there ships and the rest waits on."""
+    substitutes: Literal[True] | None = None
+    """A line that lacks is replaced as a whole by a substitute of the SKU, where all of it is there."""
     reallocates: bool = False
     """Whether, where units lack, it is given those that orders behind it in the queue were promised, as long
     as these are not allocated."""
@@ -95,6 +97,7 @@ class OrderPolicy(Value):
     wait_days: int | None = None
     then: Literal["cancel", "ship"] = "cancel"
     reallocates: bool = False
+    substitutes: Literal[True] | None = None
     step_days: StepDays | None = None
     """As its class has it."""
 

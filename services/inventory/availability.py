@@ -23,7 +23,7 @@ from services.inventory.ledger import positions
 from services.inventory.places import PlacesPart
 from services.inventory.queue import Turn
 from services.inventory.recipes import Recipe
-from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart
+from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart, SubstitutesOf
 from services.inventory.supplies import SupplyPart
 from services.inventory.terms import LEVEL, Terms
 from services.inventory.touched import named_skus
@@ -52,6 +52,9 @@ def read_sku(part: bytes) -> SkuPart:
         turns,
         None if (recipe := raw.get("recipe")) is None else Recipe(**recipe),
         int(raw.get("supplied", 0)),
+        substitutes=None
+        if (named := raw.get("substitutes")) is None
+        else SubstitutesOf(named["version"], tuple(named["skus"])),
     )
 
 

@@ -31,7 +31,6 @@ from libs.events.inventory import (
     StockAdjusted,
     StockPegged,
     StockReceived,
-    StockReserved,
 )
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import (
@@ -47,7 +46,6 @@ from libs.events.promise import (
     DefinePromiseTerms,
     HoldsBroken,
     HoldStock,
-    PromiseConfirmed,
     PromiseTermsDefined,
     ReleasePromise,
     promise_stream,
@@ -55,16 +53,33 @@ from libs.events.promise import (
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
+from libs.events.substitutes import (
+    SUBSTITUTE_EVENTS,
+    DefineSubstitutes,
+    SubstitutesDefined,
+    SubstitutesSought,
+)
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
-from services.inventory import bundles, caps, holds, kits, outside, pegging, progress, reminders, shelf
+from services.inventory import (
+    bundles,
+    holds,
+    kits,
+    outside,
+    pegging,
+    progress,
+    reminders,
+    shelf,
+    substitutes,
+)
+from services.inventory.acceptance import accept, promise_after
 from services.inventory.allocate import covers, take_back
 from services.inventory.desk import Desk
 from services.inventory.fewer import Fewer
 from services.inventory.giving import peg
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
-from services.inventory.order import NEW_ORDER, Moving, OrderPart, as_ordered, evolve_order, units
+from services.inventory.order import NEW_ORDER, Moving, OrderPart, evolve_order
 from services.inventory.places import CONFIGURED, NO_PLACES, PlacesPart, evolve_places
 from services.inventory.policies import (
     NO_POLICIES,
@@ -72,9 +87,8 @@ from services.inventory.policies import (
     PoliciesPart,
     decide_policies,
     evolve_policies,
-    policy_of,
 )
-from services.inventory.reserve import define_terms, promise
+from services.inventory.reserve import define_terms
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
 from services.inventory.stock import (
     EMPTY_SKU,
@@ -105,6 +119,7 @@ Heard = (
     | outside.Told
     | RulesInput
     | DefineReservationPolicies
+    | DefineSubstitutes
     | BundleCommand
 )
 _FOLDED = frozenset(
@@ -114,6 +129,7 @@ _FOLDED = frozenset(
     PROMISE_EVENTS,
     POLICY_EVENTS,
     BACKORDER_EVENTS,
+    SUBSTITUTE_EVENTS,
     OUTSIDE_EVENTS,
     BUNDLE_EVENTS,
     DATES_EVENTS,
@@ -252,6 +268,11 @@ def evolve(state: State, event: Event) -> State:
             return state if places is known else State(home=NODES_STREAM, places=places)
         case RulesEvent():
             return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
+        case SubstitutesDefined():
+            part = substitutes.evolve(state.skus.get(event.sku, EMPTY_SKU), event)
+            return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
+        case SubstitutesSought():
+            return replace(state, home=state.home or event.stream, order=substitutes.evolve_order(event))
         case BackordersCalled():
             return replace(state, home=state.home or event.stream)
         case ReservationPoliciesDefined():
@@ -270,7 +291,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
     body = cast(Heard, heard.body)
     match body:
         case OrderAccepted():
-            return _accept(state, body, at)
+            basket = None if state.promise is None else state.promise[1]
+            policies = state.policies or NO_POLICIES
+            return accept(state.order, state.skus, basket, policies, body, at)
         case OrderRouted():
             return progress.route(state.order, state.skus, body, at)
         case ReceiveStock():
@@ -305,6 +328,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return holds.answer_release(_held(state), state.skus, heard, body)
         case DefineReservationPolicies():
             return decide_policies(state.policies or NO_POLICIES, heard, body)
+        case DefineSubstitutes():
+            return substitutes.define(state.skus.get(body.sku, EMPTY_SKU), heard, body)
         case BundleCommand():
             return kits.answer(_desk(state, heard, at), state.skus, body)
         case NodeDefined() | TransitDefined():
@@ -327,49 +352,6 @@ def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
     return Desk(heard, at, sku, stock, supply, state.rules or NO_RULES)
 
 
-def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
-    if state.order.status != "new" or not (lines := as_ordered(accepted, state.order.cut)):
-        return []  # a repeat, or cancelled before it was heard of
-    policy = policy_of(state.policies or NO_POLICIES, accepted)
-    if (unpacked := bundles.unpack(accepted, state.skus, at, policy)) is not None:
-        return [unpacked]
-    order = OrderPart(
-        pending=lines,
-        since=at,
-        destination=accepted.destination,
-        contact=accepted.contact,
-        channel=accepted.channel,
-        policy=policy,
-    )
-    return _first_promise(state, accepted.order_id, order, accepted.promise_id)
-
-
-def _first_promise(state: State, order_id: str, order: OrderPart, promise_id: str | None) -> list[Event]:
-    """What a new order is promised, without the lines that nobody may wait for."""
-    events, mine, all_there = _as_held(state, order_id, order, promise_id)
-    if all_there or (refused := caps.refuse(order_id, order, state.skus, mine)) is None:
-        return events
-    rest, _, _ = _as_held(state, order_id, replace(order, pending=refused.rest), promise_id)
-    return [refused, *rest]
-
-
-def _as_held(
-    state: State, order_id: str, order: OrderPart, promise_id: str | None
-) -> tuple[list[Event], dict[str, int], bool]:
-    """What the order is promised, of a held basket first; the basket's units of that, by SKU; whether all of
-    what it wants is there."""
-    events, skus, mine = list[Event](), state.skus, dict[str, int]()
-    if promise_id is not None:
-        found = holds.confirm(order_id, units(order.pending), promise_id, _held(state), skus)
-        if isinstance(found, PromiseConfirmed):
-            mine = {move.sku: move.quantity for move in found.movements}
-        events, skus = [found], evolve(state, found).skus
-    if not order.pending:
-        return events, mine, False
-    promised = promise(order_id, order, skus, 1)
-    return [*events, promised], mine, isinstance(promised, StockReserved) and promised.later is None
-
-
 def _held(state: State) -> PromisePart:
     """The held promise that the input is about."""
     assert state.promise is not None, f"{state.home} was given no promise"
@@ -386,6 +368,6 @@ def _remember(state: State, due: TimerDue) -> list[Event]:
         answer = holds.expire if due.name == "expire" else holds.settle
         return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)
     if due.name == bundles.UNPACKED:
-        waits = state.order.status == "unpacked"  # else it was cancelled since
-        return _first_promise(state, due.stream, state.order, state.order.promise_id) if waits else []
+        basket = None if state.promise is None else state.promise[1]
+        return promise_after(due.stream, state.order, state.skus, basket)
     return progress.remember(due.name, due.stream, state.order, state.skus)

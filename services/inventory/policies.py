@@ -49,6 +49,7 @@ def policy_of(part: PoliciesPart, accepted: OrderAccepted) -> OrderPolicy | None
                 wait_days=rule.wait_days,
                 then=rule.then,
                 reallocates=rule.reallocates,
+                substitutes=rule.substitutes,
                 step_days=None if served is None else served.step_days,
             )
     return None

@@ -1,6 +1,6 @@
 """Inventory's HTTP edge for who gets what is scarce: a tenant's reservation policies."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
@@ -44,6 +44,8 @@ class RuleRequest(BaseModel):
     wait_days: Annotated[int, Field(strict=True, ge=1, le=3650)] | None = None
     then: Annotated[str, Field(pattern="^(cancel|ship)$")] = "cancel"
     reallocates: bool = False
+    substitutes: Literal[True] | None = None
+    """Whether a line that lacks may be replaced by a substitute of its SKU."""
 
 
 class PoliciesRequest(BaseModel):

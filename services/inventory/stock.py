@@ -56,6 +56,14 @@ NO_CLAIM = OrderClaim()
 
 
 @record
+class SubstitutesOf:
+    """By what a SKU may be replaced, the first to try in front, and the version of that."""
+
+    version: int
+    skus: tuple[str, ...] = ()
+
+
+@record
 class SkuPart:
     """State of a stream `sku/…`: the sum of the SKU's movements, from whatever lane they came.
 
@@ -86,6 +94,8 @@ class SkuPart:
     """Where it has some."""
     bins: dict[str, str] | None = None
     """By node, where somebody said so."""
+    substitutes: SubstitutesOf | None = None
+    """Where somebody ever named some."""
 
     @property
     def free(self) -> int:
@@ -235,7 +245,16 @@ def _again(
     """The SKU with other figures: spelt out, as each line of each order comes here, and `changed` takes twice
     as long."""
     return SkuPart(
-        *sums, wanted, claims, part.terms, turns, part.recipe, part.supplied, lots=lots, bins=part.bins
+        *sums,
+        wanted,
+        claims,
+        part.terms,
+        turns,
+        part.recipe,
+        part.supplied,
+        lots=lots,
+        bins=part.bins,
+        substitutes=part.substitutes,
     )
 
 

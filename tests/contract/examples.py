@@ -15,6 +15,7 @@ from tests.contract.example_parts import Pairs
 from tests.contract.example_policies import POLICIES
 from tests.contract.example_promises import HELD
 from tests.contract.example_shipments import DELIVERY, NOTIFICATIONS, RETURNS, WORK
+from tests.contract.example_substitutes import SUBSTITUTES
 from tests.contract.example_supply import SUPPLY
 
 _GROUPS: tuple[Pairs, ...] = (
@@ -27,6 +28,7 @@ _GROUPS: tuple[Pairs, ...] = (
     HELD,
     POLICIES,
     BACKORDERS,
+    SUBSTITUTES,
     BUNDLES,
     ROUTING,
     DATES,

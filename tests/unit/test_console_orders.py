@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.events.availability import AVAILABILITY_EVENTS
-from libs.events.backorders import BACKORDER_EVENTS
+from libs.events.backorders import BACKORDER_EVENTS, BackorderRefused
 from libs.events.catalogue import EVENTS
 from libs.events.contract import Event
 from libs.events.dates import DATES_EVENTS
@@ -19,6 +19,7 @@ from libs.events.inventory import Claim, ReservationBroken, StockPegged
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import POLICY_EVENTS, BackorderLapsed
 from libs.events.refusal import CommandRefused
+from libs.events.substitutes import SubstitutesSought
 from services.console.facts import INITIAL, State
 from services.console.orders import evolve
 from services.console.projection import Changes, LaneKey, OrderKey, fold, order_row, unheard
@@ -259,6 +260,7 @@ def test_who_waits_under_a_policy_is_told_of() -> None:
 
 def test_what_nobody_may_wait_for_is_told_with_its_reason() -> None:
     refused = BACKORDERS[0][0]
+    assert isinstance(refused, BackorderRefused)
     assert sentence(refused) == (
         "Refused 6 units. Not available: 4 of 85123A lack, and no more than 3 may still be waited for; "
         "1 of 71053 lack, and it cannot be waited for any more."
@@ -276,6 +278,8 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
     }
     elsewhere = {e.TYPE for e in (*receipts(ORDER), *baskets(), *made())} | outside
     elsewhere |= {"oms.routing.node_defined", "oms.routing.transit_defined"}
+    elsewhere |= {SubstitutesSought.TYPE}  # tests/unit/test_inventory_substitutes.py
+    elsewhere |= {"oms.inventory.substitutes_defined"}
     elsewhere |= {event.TYPE for event in DATES_EVENTS}  # tests/unit/test_console_dates.py
     assert of_orders - elsewhere == set(told)
     for event in told.values():
