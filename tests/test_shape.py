@@ -28,6 +28,7 @@ EDGES = {
     "supply_api.py",
     "policy_api.py",
     "bundle_api.py",
+    "substitute_api.py",
     "basket_api.py",
     "items_api.py",
     "book.py",

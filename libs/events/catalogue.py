@@ -6,6 +6,7 @@ import pydantic_core
 from pydantic import ValidationError
 
 from libs.events.availability import AVAILABILITY_EVENTS, AVAILABILITY_TOPIC, SkuAvailability
+from libs.events.backorders import BACKORDER_EVENTS
 from libs.events.bundles import BUNDLE_COMMANDS, BUNDLE_EVENTS
 from libs.events.changes import (
     CHANGE_COMMANDS,
@@ -25,6 +26,7 @@ from libs.events.promise import PROMISE_COMMANDS, PROMISE_EVENTS
 from libs.events.refusal import CommandRefused
 from libs.events.returns import RETURNS_COMMANDS, RETURNS_EVENTS
 from libs.events.routing import ROUTING_COMMANDS, ROUTING_EVENTS
+from libs.events.substitutes import SUBSTITUTE_COMMANDS, SUBSTITUTE_EVENTS
 from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
@@ -33,6 +35,7 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
         *INVENTORY_COMMANDS,
         *PROMISE_COMMANDS,
         *POLICY_COMMANDS,
+        *SUBSTITUTE_COMMANDS,
         *OUTSIDE_COMMANDS,
         *BUNDLE_COMMANDS,
     ),
@@ -47,6 +50,8 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *INVENTORY_EVENTS,
         *PROMISE_EVENTS,
         *POLICY_EVENTS,
+        *BACKORDER_EVENTS,
+        *SUBSTITUTE_EVENTS,
         *OUTSIDE_EVENTS,
         *AVAILABILITY_EVENTS,
         *BUNDLE_EVENTS,

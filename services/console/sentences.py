@@ -5,6 +5,7 @@ from functools import cache
 
 from babel.numbers import get_currency_precision
 
+from libs.events.backorders import BackorderRefused, why_refused
 from libs.events.bundles import BundlesUnpacked
 from libs.events.contract import Event
 from libs.events.dates import BackorderDated
@@ -61,6 +62,7 @@ from libs.events.returns import (
     ReturnWindowOpened,
 )
 from libs.events.routing import OrderRouted, OrderUnroutable
+from libs.events.substitutes import SubstitutesSought
 from services.console.change_sentences import change_sentence
 from services.console.origin import STAGE_OF
 
@@ -126,6 +128,14 @@ def _of_refusal(event: Event) -> str:
 
 def _of_inventory(event: Event) -> str:
     match event:
+        case SubstitutesSought():
+            return f"Not all is there; looks for {', '.join(event.candidates[:5])} in place of it."
+        case BundlesUnpacked() if event.bundles[0].substituted:
+            pairs = ", ".join(
+                f"{line.quantity} of {line.sku} by {line.parts[0].sku}" for line in event.bundles[:5]
+            )
+            more = f" and {len(event.bundles) - 5} more lines" if len(event.bundles) > 5 else ""
+            return f"Replaced {pairs}{more}: not all of it was there."
         case BundlesUnpacked():
             bundles = ", ".join(f"{line.quantity} of {line.sku}" for line in event.bundles[:5])
             more = f" and {len(event.bundles) - 5} more lines" if len(event.bundles) > 5 else ""
@@ -137,6 +147,8 @@ def _of_inventory(event: Event) -> str:
             short = ", ".join(f"{item.quantity} of {item.sku}" for item in event.short[:5])
             more = f" and {len(event.short) - 5} more SKUs" if len(event.short) > 5 else ""
             return f"Backordered{_round(event.round)}: waits for {short}{more}."
+        case BackorderRefused():
+            return f"Refused {_units(event.lines)}. {why_refused(event)}"
         case BackorderLapsed():
             return f"Waited {_count(event.wait_days, 'day')} in vain: gives up {_units(event.lines)}."
         case StockAllocated():

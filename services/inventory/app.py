@@ -19,6 +19,7 @@ from services.inventory.policies import POLICIES
 from services.inventory.policy_api import policy_routes
 from services.inventory.stock import HOLDER
 from services.inventory.store import make_snapshots
+from services.inventory.substitute_api import substitute_routes
 from services.inventory.supply_api import supply_routes
 
 STAGE = many_streams(
@@ -54,6 +55,7 @@ def all_routes(edge: Edge) -> APIRouter:
     router.include_router(policy_routes(edge))
     router.include_router(supply_routes(edge))
     router.include_router(bundle_routes(edge))
+    router.include_router(substitute_routes(edge))
     router.include_router(routes(edge))
     return router
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from libs.events.backorders import BackorderRefused
 from libs.events.bundles import BundlesUnpacked
 from libs.events.changes import LinesReleased
 from libs.events.dates import BackorderDated
@@ -56,7 +57,7 @@ Moving = (
     | StockReturned
 )
 """Inventory's events of an order's stream that move units."""
-StockEvent = Moving | AllocationFailed | BackorderLapsed | BundlesUnpacked | BackorderDated
+StockEvent = Moving | AllocationFailed | BackorderRefused | BackorderLapsed | BundlesUnpacked | BackorderDated
 """Inventory's events of an order's stream."""
 
 
@@ -172,6 +173,8 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             return _promised(order, event, "waiting")
         case AllocationFailed():
             return replace(order, round=event.round)
+        case BackorderRefused():
+            return replace(order, status="settled", pending=event.rest, promise_id=None)
         case BackorderLapsed():
             return replace(order, status="lapsing")
         case BackorderDated():

@@ -5,6 +5,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 """
 
 from libs.events.contract import Contract
+from tests.contract.example_backorders import BACKORDERS
 from tests.contract.example_bundles import BUNDLES
 from tests.contract.example_changes import CHANGES
 from tests.contract.example_dates import DATES
@@ -14,6 +15,7 @@ from tests.contract.example_parts import Pairs
 from tests.contract.example_policies import POLICIES
 from tests.contract.example_promises import HELD
 from tests.contract.example_shipments import DELIVERY, NOTIFICATIONS, RETURNS, WORK
+from tests.contract.example_substitutes import SUBSTITUTES
 from tests.contract.example_supply import SUPPLY
 
 _GROUPS: tuple[Pairs, ...] = (
@@ -25,6 +27,8 @@ _GROUPS: tuple[Pairs, ...] = (
     ITEMS,
     HELD,
     POLICIES,
+    BACKORDERS,
+    SUBSTITUTES,
     BUNDLES,
     ROUTING,
     DATES,
