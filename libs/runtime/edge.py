@@ -27,7 +27,7 @@ from libs.events.ids import command_id, partition_key
 from libs.events.order import Sealed
 from libs.events.refusal import CommandRefused
 from libs.runtime import wire
-from libs.runtime.answers import Answers
+from libs.runtime.answers import Answer, Answers
 from libs.runtime.kafka import KafkaPublisher
 from libs.runtime.keyring import Keyring, Unsealed
 from libs.runtime.load import Load
@@ -130,14 +130,14 @@ class Edge:
         """Publish one command; 202, or its outcome when the request prefers to wait."""
         seconds = self._patience(request)
         envelope = self._envelope(request, claims, command, self._id(request, claims))
-        key = partition_key(claims.tenant, command.stream)
-        message = _message(envelope)
-        with self._patient(seconds):
+        lane, message = self._lane_of(partition_key(claims.tenant, command.stream)), _message(envelope)
+        expected = [_command(envelope, message)] if seconds else []
+        with self._patient(seconds), self._answers.expecting(claims.tenant, expected) as answers:
             with self._load.publishing(1, _size(message)):
-                await self._send(
-                    self._publisher.send(commands_topic(self._stage), self._lane_of(key), message)
-                )
-            rows = await self._wait(envelope, message, seconds) if seconds else None
+                await self._send(self._publisher.send(commands_topic(self._stage), lane, message))
+            rows = (
+                await self._wait(answers[0], claims.tenant, expected[0], lane, seconds) if seconds else None
+            )
         if rows is not None:
             return _outcome_response(envelope.id, command.stream, rows)
         return _json(202, _pending(envelope.id, command.stream), {"Location": f"/v1/commands/{envelope.id}"})
@@ -163,7 +163,7 @@ class Edge:
             )
         seconds = self._patience(request)
         results: list[dict[str, Any]] = []
-        waiting: list[tuple[int, Envelope[Command], Message]] = []
+        waiting: list[tuple[int, int, Envelope[Command], Message]] = []
         by_lane: dict[int, list[Message]] = {}
         for row, command in enumerate(commands):
             if isinstance(command, Problem):
@@ -174,13 +174,10 @@ class Edge:
             lane = self._lane_of(partition_key(claims.tenant, command.stream))
             message = _message(envelope)
             by_lane.setdefault(lane, []).append(message)
-            waiting.append((row, envelope, message))
+            waiting.append((row, lane, envelope, message))
             results.append({"status": 202} | _pending(id_, command.stream))
         size = sum(_size(message) for messages in by_lane.values() for message in messages)
-        expected = [
-            (envelope.id, command_digest(envelope.body.TYPE, message[1]))
-            for _, envelope, message in (waiting if seconds else ())
-        ]
+        expected = [_command(envelope, message) for *_, envelope, message in (waiting if seconds else ())]
         with self._patient(seconds), self._answers.expecting(claims.tenant, expected) as answers:
             with self._load.publishing(len(waiting), size):
                 for lane, messages in by_lane.items():
@@ -191,23 +188,24 @@ class Edge:
 
     async def _collect(
         self,
-        waiting: Sequence[tuple[int, Envelope[Command], Message]],
+        waiting: Sequence[tuple[int, int, Envelope[Command], Message]],
         seconds: float,
         results: list[dict[str, Any]],
-        answers: Sequence[asyncio.Future[list[LogRow]]],
+        answers: Sequence[Answer],
     ) -> None:
         """Replace the results of rows that are decided in time by their outcomes."""
         deadline = datetime.now(UTC).timestamp() + seconds
-        for (row, envelope, message), answer in zip(waiting, answers, strict=True):
+        for (row, lane, envelope, message), answer in zip(waiting, answers, strict=True):
             left = max(0.0, deadline - datetime.now(UTC).timestamp())
-            rows = answer.result() if answer.done() else await self._wait(envelope, message, left)
+            command = _command(envelope, message)
+            rows = await self._wait(answer, envelope.tenant, command, lane, left)
             if rows is not None:
                 status, document = outcome(envelope.id, envelope.stream, rows)
                 results[row] = {"status": status} | ({"problem": document} if status >= 400 else document)
 
     async def look_up(self, claims: Claims, id_: UUID) -> Response:
         """What became of a command."""
-        rows = await self._answers.wait(claims.tenant, id_, 0)
+        rows = await self._answers.known(claims.tenant, id_)
         if rows is None:
             raise Problem(
                 404,
@@ -263,14 +261,13 @@ class Edge:
         return held
 
     async def _wait(
-        self, envelope: Envelope[Command], message: Message, seconds: float
+        self, answer: Answer, tenant: str, command: tuple[UUID, bytes], lane: int, seconds: float
     ) -> list[LogRow] | None:
         """The outcome, or None when it is not there in time. The command is stored: that is no failure."""
         try:
-            digest = command_digest(envelope.body.TYPE, message[1])
-            return await self._answers.wait(envelope.tenant, envelope.id, seconds, digest)
+            return await self._answers.outcome(answer, tenant, command, lane, seconds)
         except Unavailable as error:
-            logger.warning("nobody can tell the outcome", command=str(envelope.id), error=str(error))
+            logger.warning("nobody can tell the outcome", command=str(command[0]), error=str(error))
             return None
 
     async def _send(self, publishing: Awaitable[None]) -> None:
@@ -372,6 +369,11 @@ def _reason(header: str) -> str:
 def _message(envelope: Envelope[Command]) -> Message:
     key = partition_key(envelope.tenant, envelope.stream).encode()
     return key, encode(envelope.body), wire.headers(envelope), int(envelope.at.timestamp() * 1000)
+
+
+def _command(envelope: Envelope[Command], message: Message) -> tuple[UUID, bytes]:
+    """What tells a command from every other: its id and its digest."""
+    return envelope.id, command_digest(envelope.body.TYPE, message[1])
 
 
 def _size(message: Message) -> int:

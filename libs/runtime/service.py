@@ -103,7 +103,7 @@ class StageService:
         log = self._log = PostgresLog(self._pool, stage)
         self._publisher = KafkaPublisher(config, stage.name)
         stack.push_async_callback(_in_time, self._publisher.stop)
-        self._answers = Answers(log)
+        self._answers = Answers(log, lambda lane: lane in self._loop.lanes)
         self._relay = _WatchedRelay(
             stage.name,
             stage.topic,
