@@ -42,6 +42,10 @@ class Answers:
                 if left:
                     self._expected[place] = left
 
+    def awaited(self) -> bool:
+        """Whether somebody waits for an outcome."""
+        return bool(self._expected)
+
     def release(self) -> None:
         """Let everybody who waits go, and nobody wait from now on: the process ends."""
         self._released = True

@@ -113,7 +113,6 @@ class StageService:
             health=self._health,
         )
         self._relay.on_published = telemetry.PUBLISHED.labels(stage.name).inc
-        limits = Limits(config.batch_records_max, config.record_bytes_max, config.parked_keys_max)
         self._loop = StageLoop(
             stage,
             log,
@@ -121,7 +120,7 @@ class StageService:
             clock=lambda: datetime.now(UTC),
             observer=self,
             fetch=RecordReader(config),
-            limits=limits,
+            limits=Limits(config.batch_records_max, config.record_bytes_max, config.parked_keys_max),
         )
         self._subscription = Subscription(
             self._broker,
@@ -133,6 +132,7 @@ class StageService:
             first=[events_topic(source) for source in stage.finishes],
             others=[events_topic(source) for source in stage.sources if source not in stage.finishes],
             health=self._health,
+            awaited=self._answers.awaited,
         )
         self._follower, self._outlets = None, list[Relay | Follower]([self._relay])
         if stage.states is not None:
