@@ -9,6 +9,7 @@ from libs.runtime.log import Handled, Log, LogRow, Writes
 
 _ASK_AGAIN_SECONDS = 0.05
 _ASK_AGAIN_SECONDS_MAX = 1.0
+_FEW = 100
 Answer = asyncio.Future[list[LogRow] | None]
 """The rows that a command led to, once it is decided; None where the log is to be asked for them."""
 
@@ -43,8 +44,8 @@ class Answers:
                     self._expected[place] = left
 
     def awaited(self) -> bool:
-        """Whether somebody waits for an outcome."""
-        return bool(self._expected)
+        """Whether somebody waits for an outcome, and not so many that taking them together is quicker."""
+        return 0 < len(self._expected) <= _FEW
 
     def release(self) -> None:
         """Let everybody who waits go, and nobody wait from now on: the process ends."""

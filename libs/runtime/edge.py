@@ -150,6 +150,7 @@ class Edge:
         ids: Sequence[UUID | None] = (),
     ) -> Response:
         """Publish many commands at once; one result per row, in order. A Problem in a row is its result.
+        With `Prefer: return=minimal` (RFC 7240) the results of rows that were taken are without their events.
 
         The Idempotency-Key, where given, names the whole request: row n has the key `<key>/n`.
         """
@@ -180,10 +181,10 @@ class Edge:
         expected = [_command(envelope, message) for *_, envelope, message in (waiting if seconds else ())]
         with self._patient(seconds), self._answers.expecting(claims.tenant, expected) as answers:
             with self._load.publishing(len(waiting), size):
-                for lane, messages in by_lane.items():
-                    await self._send(self._publisher.publish(commands_topic(self._stage), lane, messages))
+                await self._send(self._publish(by_lane))
             if seconds:
-                await self._collect(waiting, seconds, results, answers)
+                whole = "return=minimal" not in request.headers.get("prefer", "")
+                await self._collect(waiting, seconds, results, answers, whole)
         return _json(207, {"results": results})
 
     async def _collect(
@@ -192,15 +193,19 @@ class Edge:
         seconds: float,
         results: list[dict[str, Any]],
         answers: Sequence[Answer],
+        whole: bool,
     ) -> None:
-        """Replace the results of rows that are decided in time by their outcomes."""
+        """Replace the results of rows that are decided in time by their outcomes; unless `whole`, without the
+        events of those that were taken."""
         deadline = datetime.now(UTC).timestamp() + seconds
         for (row, lane, envelope, message), answer in zip(waiting, answers, strict=True):
             left = max(0.0, deadline - datetime.now(UTC).timestamp())
-            command = _command(envelope, message)
-            rows = await self._wait(answer, envelope.tenant, command, lane, left)
+            rows = answer.result() if answer.done() else None
+            if rows is None:
+                command = _command(envelope, message)
+                rows = await self._wait(answer, envelope.tenant, command, lane, left)
             if rows is not None:
-                status, document = outcome(envelope.id, envelope.stream, rows)
+                status, document = outcome(envelope.id, envelope.stream, rows, whole)
                 results[row] = {"status": status} | ({"problem": document} if status >= 400 else document)
 
     async def look_up(self, claims: Claims, id_: UUID) -> Response:
@@ -270,6 +275,10 @@ class Edge:
             logger.warning("nobody can tell the outcome", command=str(command[0]), error=str(error))
             return None
 
+    async def _publish(self, by_lane: Mapping[int, Sequence[Message]]) -> None:
+        topic = commands_topic(self._stage)
+        await asyncio.gather(*(self._publisher.publish(topic, *lane) for lane in by_lane.items()))
+
     async def _send(self, publishing: Awaitable[None]) -> None:
         try:
             await publishing
@@ -313,8 +322,8 @@ def authenticate(request: Request, settings: Settings) -> Claims:
     )
 
 
-def outcome(id_: UUID, stream: str, rows: Sequence[LogRow]) -> tuple[int, dict[str, Any]]:
-    """HTTP status and document of a decided command: its events, or the refusal as a problem."""
+def outcome(id_: UUID, stream: str, rows: Sequence[LogRow], whole: bool = True) -> tuple[int, dict[str, Any]]:
+    """HTTP status and document of a decided command: its events, if `whole`, or the refusal as a problem."""
     for row in rows:
         if row.type == CommandRefused.TYPE:
             refused = CommandRefused.model_validate_json(row.payload)
@@ -323,6 +332,9 @@ def outcome(id_: UUID, stream: str, rows: Sequence[LogRow]) -> tuple[int, dict[s
                 status, refused.code, "The command was refused", refused.message, refused.next_step
             )
             return status, problem.document() | {"command_id": str(id_), "stream": stream}
+    decided = {"command_id": str(id_), "stream": stream, "decided": True}
+    if not whole:
+        return 200, decided
     events = [
         {
             "type": row.type,
@@ -334,7 +346,7 @@ def outcome(id_: UUID, stream: str, rows: Sequence[LogRow]) -> tuple[int, dict[s
         | {"data": orjson.loads(row.payload)}
         for row in rows
     ]
-    return 200, {"command_id": str(id_), "stream": stream, "decided": True, "events": events}
+    return 200, decided | {"events": events}
 
 
 def _outcome_response(id_: UUID, stream: str, rows: Sequence[LogRow]) -> Response:
