@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import asyncpg
 import orjson
@@ -95,21 +94,29 @@ async def promises(per_second: float, baskets: int, progress: Progress, ending: 
         )
         await lag.gone()
         spent.append(seconds_by_program())
-        await _ended(chosen, tenant, baskets, ending)
+        await _ended(chosen, tenant, baskets, ending, lambda: spent.append(seconds_by_program()))
         await lag.gone()
         spent.append(seconds_by_program())
-    micros = [micros_per_order(before, after, baskets) for before, after in pairwise(spent)]
+    begun, held, ends, ended = spent
+    micros = [micros_per_order(*between, baskets) for between in ((begun, held), (ends, ended))]
     return Held(asked, *micros)
 
 
-async def _ended(chosen: Settings, tenant: str, baskets: int, progress: Progress) -> None:
-    """Wait until no reminder of the tenant's is left: all that was held is free, and who waits was served."""
+async def _ended(
+    chosen: Settings, tenant: str, baskets: int, progress: Progress, begun: Callable[[], None]
+) -> None:
+    """Wait until no reminder of the tenant's is left: all that was held is free, and who waits was served.
+    `begun` is called as the first ends."""
     connection = await asyncpg.connect(chosen.dsn("inventory"))
-    least, less_at = baskets + 1, time.monotonic()
+    least, less_at = await connection.fetchval(_TIMERS, f"{tenant}/"), time.monotonic()
+    ends = False
     try:
         while left := await connection.fetchval(_TIMERS, f"{tenant}/"):
             progress(max(0, baskets - left), baskets)
             if left < least:
+                if not ends:
+                    begun()
+                ends = True
                 least, less_at = left, time.monotonic()
             if time.monotonic() - less_at > _STILL_SECONDS:
                 raise Complaint(
@@ -118,6 +125,8 @@ async def _ended(chosen: Settings, tenant: str, baskets: int, progress: Progress
                 )
             await asyncio.sleep(_LOOK_SECONDS)
         progress(baskets, baskets)
+        if not ends:
+            begun()
     finally:
         await connection.close()
 

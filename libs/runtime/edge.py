@@ -129,7 +129,7 @@ class Edge:
     async def submit(self, request: Request, claims: Claims, command: Command) -> Response:
         """Publish one command; 202, or its outcome when the request prefers to wait."""
         seconds = self._patience(request)
-        envelope = self._envelope(request, claims, command, self._id(request, claims))
+        envelope = _envelope(claims, command, self._id(request, claims), *_told(request))
         lane, message = self._lane_of(partition_key(claims.tenant, command.stream)), _message(envelope)
         expected = [_command(envelope, message)] if seconds else []
         with self._patient(seconds), self._answers.expecting(claims.tenant, expected) as answers:
@@ -162,7 +162,7 @@ class Edge:
                 f"The request has {len(commands)} rows; 1 to {MANY_MAX} are allowed.",
                 "Split it into several requests.",
             )
-        seconds = self._patience(request)
+        seconds, told = self._patience(request), _told(request)
         results: list[dict[str, Any]] = []
         waiting: list[tuple[int, int, Envelope[Command], Message]] = []
         by_lane: dict[int, list[Message]] = {}
@@ -171,7 +171,7 @@ class Edge:
                 results.append({"status": command.status, "problem": command.document()})
                 continue
             id_ = (ids[row] if ids else None) or self._id(request, claims, f"/{row}")
-            envelope = self._envelope(request, claims, command, id_)
+            envelope = _envelope(claims, command, id_, *told)
             lane = self._lane_of(partition_key(claims.tenant, command.stream))
             message = _message(envelope)
             by_lane.setdefault(lane, []).append(message)
@@ -220,25 +220,6 @@ class Edge:
                 "Ask again shortly; if it was never accepted, send it with the same Idempotency-Key.",
             )
         return _outcome_response(id_, rows[0].stream if rows else "", rows)
-
-    def _envelope(self, request: Request, claims: Claims, command: Command, id_: UUID) -> Envelope[Command]:
-        carrier: dict[str, str] = {}
-        inject(carrier)
-        reason = _reason(request.headers.get("x-reason", ""))
-        traceparent = request.headers.get("traceparent") or carrier.get("traceparent", "")
-        return Envelope(
-            id_,
-            claims.tenant,
-            command.stream,
-            command,
-            datetime.now(UTC),
-            claims.actor,
-            reason,
-            id_,
-            id_,
-            "orderlog/edge",
-            traceparent=traceparent[:55],
-        )
 
     def _id(self, request: Request, claims: Claims, suffix: str = "") -> UUID:
         key = request.headers.get("idempotency-key")
@@ -381,6 +362,23 @@ def _reason(header: str) -> str:
 def _message(envelope: Envelope[Command]) -> Message:
     key = partition_key(envelope.tenant, envelope.stream).encode()
     return key, encode(envelope.body), wire.headers(envelope), int(envelope.at.timestamp() * 1000)
+
+
+def _told(request: Request) -> tuple[str, str]:
+    """What a request says about all of its commands: the reason, and the trace that it belongs to. Raises
+    Problem 400."""
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    reason = _reason(request.headers.get("x-reason", ""))
+    return reason, (request.headers.get("traceparent") or carrier.get("traceparent", ""))[:55]
+
+
+def _envelope(
+    claims: Claims, command: Command, id_: UUID, reason: str, traceparent: str
+) -> Envelope[Command]:
+    now, stream = datetime.now(UTC), command.stream
+    about = (claims.actor, reason, id_, id_, "orderlog/edge")
+    return Envelope(id_, claims.tenant, stream, command, now, *about, traceparent=traceparent)
 
 
 def _command(envelope: Envelope[Command], message: Message) -> tuple[UUID, bytes]:

@@ -30,8 +30,8 @@ _MIX, _SEED, _32_BITS = 0x5BD1E995, 0x9747B28C, 0xFFFFFFFF
 def murmur2(key: str) -> int:
     """The hash by which Kafka's default partitioner spreads keys: 31 bits.
 
-    As aiokafka's (`aiokafka.partitioner.murmur2`), which goes byte by byte and takes twice as long; each record
-    asks for it. Source: Austin Appleby's MurmurHash2, and org.apache.kafka.common.utils.Utils.
+    As aiokafka's (`aiokafka.partitioner.murmur2`), which goes byte by byte and takes twice as long; it is of
+    each record. Source: Austin Appleby's MurmurHash2, and org.apache.kafka.common.utils.Utils.
     """
     text = key.encode()
     words, rest = divmod(len(text), 4)
