@@ -90,7 +90,9 @@ ANCHOR = """
 DUE = """
     SELECT lane, key, name, due_at FROM timer WHERE lane = ANY($1::int[]) AND due_at <= $2
     ORDER BY due_at, key, name LIMIT $3"""
-NEXT_DUE = "SELECT min(due_at) AS due_at FROM timer WHERE lane = ANY($1::int[])"
+NEXT_DUE = """
+    SELECT min(first.due_at) AS due_at FROM unnest($1::int[]) AS of (number),
+    LATERAL (SELECT due_at FROM timer WHERE lane = of.number ORDER BY due_at LIMIT 1) AS first"""
 END_TIMERS = """
     DELETE FROM timer USING unnest($1::text[], $2::text[]) AS d(key, name)
     WHERE timer.key = d.key AND timer.name = d.name"""
