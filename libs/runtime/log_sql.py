@@ -65,7 +65,7 @@ LOAD = """
 LOAD_LOCKED = LOAD + " ORDER BY key FOR UPDATE OF part"
 CREATE_PARTS = """
     INSERT INTO part (key, lane, version) SELECT k, -1, 0 FROM unnest($1::text[]) AS k ORDER BY k
-    ON CONFLICT DO NOTHING"""
+    ON CONFLICT DO NOTHING RETURNING key"""
 SAVE_PARTS = """
     INSERT INTO part (key, lane, version, part)
     SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::json[])
