@@ -185,8 +185,18 @@ def feed(run: Run) -> Iterator[Reading]:
 def promise(run: Run) -> Iterator[Reading]:
     """Baskets that are held, each waited for."""
     shown = run.progress(f"promise: {HELD_A_SECOND} baskets held a second")
-    found = run.wait(asking.promises(HELD_A_SECOND, run.baskets, shown))
-    yield from _asked("promise", found)
+    began: Progress | None = None
+
+    def ending(done: int, all_: int) -> None:
+        nonlocal began
+        began = began or run.progress("promise: until the held baskets have ended")
+        began(done, all_)
+
+    found = run.wait(asking.promises(HELD_A_SECOND, run.baskets, shown, ending))
+    yield from _asked("promise", found.asked)
+    for what, micros in (("to hold a basket", found.held_micros), ("until it ended", found.expired_micros)):
+        for name in ("inventory", "postgres", "kafka", "console"):
+            yield Reading("promise", f"{what}: {_GROUPS.get(name, name)}", micros.get(name, 0), "µs")
 
 
 def _asked(part: str, found: asking.Asked) -> Iterator[Reading]:

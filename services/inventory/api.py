@@ -22,7 +22,7 @@ from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import past, store
-from services.inventory.basket_api import as_json, basket_routes
+from services.inventory.basket_api import as_json
 from services.inventory.past import Asked, Stood
 
 LIMIT_MAX = 200
@@ -124,7 +124,6 @@ def routes(edge: Edge) -> APIRouter:
     """What inventory answers under /v1."""
     router = APIRouter()
     router.include_router(_stock(edge))
-    router.include_router(basket_routes(edge))
     router.include_router(_terms(edge))
     return router
 

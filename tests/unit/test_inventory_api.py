@@ -18,7 +18,7 @@ from libs.runtime.edge import Edge
 from libs.runtime.problems import Problem, install
 from libs.runtime.stage import dump_part
 from libs.runtime.tokens import Claims
-from services.inventory.api import routes
+from services.inventory.app import all_routes
 from tests.unit.inventory_dates import FACTS
 from tests.unit.inventory_stage import sku, stocked
 from tests.unit.inventory_supply import expect
@@ -73,7 +73,7 @@ def taken() -> Taken:
 async def client(taken: Taken) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     install(app)
-    app.include_router(routes(cast(Edge, taken)))
+    app.include_router(all_routes(cast(Edge, taken)))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://inventory") as client:
         yield client
