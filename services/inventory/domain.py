@@ -52,10 +52,11 @@ from libs.events.promise import (
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
+from libs.events.set_aside import ReturnQuarantined
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
 from services.inventory import bundles, holds, kits, outside, pegging, progress, reminders, serials, shelf
-from services.inventory.allocate import covers, take_back
+from services.inventory.allocate import covers
 from services.inventory.desk import Desk
 from services.inventory.fewer import Fewer
 from services.inventory.giving import peg
@@ -72,6 +73,7 @@ from services.inventory.policies import (
     policy_of,
 )
 from services.inventory.reserve import define_terms, promise
+from services.inventory.returned import take_back
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
 from services.inventory.serials import NAMES, NO_SERIAL, SERIAL_STREAM, SerialPart, evolve_serials
 from services.inventory.stock import (
@@ -106,7 +108,7 @@ Heard = (
     | BundleCommand
 )
 _FOLDED = frozenset(
-    {StockLow, StockRecovered, LinesReleased, ReturnReceived, NodeDefined, TransitDefined}
+    {StockLow, StockRecovered, LinesReleased, ReturnReceived, ReturnQuarantined, NodeDefined, TransitDefined}
 ).union(INVENTORY_EVENTS, PROMISE_EVENTS, POLICY_EVENTS, OUTSIDE_EVENTS, BUNDLE_EVENTS, DATES_EVENTS)
 """What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
 _CONFIGURED = CONFIGURED | POLICIES
@@ -299,7 +301,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case ReturnReceived():
             if state.order.early_returns:
                 return []  # answered with the shipment that it returns
-            return [take_back(state.order, state.skus, body, state.numbers)]
+            return [*take_back(state.order, state.skus, body, state.numbers)]
         case TimerDue():
             if body.name in pegging.REMINDERS:
                 places = state.places or NO_PLACES
