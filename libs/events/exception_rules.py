@@ -1,7 +1,8 @@
 """Contracts of a tenant's exception rules: who gets which exception, after how long, and by when.
 
-The console brings rules of its own, which hold where a tenant has none. A tenant's rule is for a kind, or for
-one hold or segment of it, and takes the place of the console's; what is an exception is for the console to say.
+The console brings rules, which hold where a tenant has none of its own. A tenant's rule is for a kind, or
+for one hold or segment of it, and takes the place of the console's. What is an exception is for the console
+to say.
 """
 
 from typing import Annotated, ClassVar, Literal

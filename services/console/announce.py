@@ -40,7 +40,8 @@ def announcement(changes: Changes) -> str | None:
     by_tenant: dict[str, Change] = {}
     for key in changes.states:
         by_tenant.setdefault(key.tenant, Change()).add(Change({key.order_id}))
-    for tenant in {balance[0] for balance in changes.balances}:
+    of_stock = {key.tenant for key in (*changes.balances, *changes.stock_items, *changes.rules)}
+    for tenant in of_stock:
         by_tenant.setdefault(tenant, Change()).stock = True
     if not by_tenant:
         return None

@@ -17,7 +17,9 @@ from services.console.pages import (
     order,
     orders,
     platform,
+    rules,
     stock,
+    stock_exceptions,
     today,
 )
 from services.console.queries import Queries
@@ -41,6 +43,8 @@ PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     customer.routes,
     stock.routes,
     exceptions.routes,
+    rules.routes,
+    stock_exceptions.routes,
     insight.routes,
     platform.routes,
 )
