@@ -40,8 +40,8 @@ def announcement(changes: Changes) -> str | None:
     by_tenant: dict[str, Change] = {}
     for key in changes.states:
         by_tenant.setdefault(key.tenant, Change()).add(Change({key.order_id}))
-    of_stock = {key.tenant for key in (*changes.balances, *changes.stock_items, *changes.rules)}
-    for tenant in of_stock:
+    tenants = {key.tenant for key in changes.balances} | {key.tenant for key in changes.stock_items}
+    for tenant in tenants | {change.tenant for change in changes.rules}:
         by_tenant.setdefault(tenant, Change()).stock = True
     if not by_tenant:
         return None

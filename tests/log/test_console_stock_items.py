@@ -173,7 +173,7 @@ async def test_people_of_some_nodes_see_what_is_there_alone(pool: asyncpg.Pool) 
         assert await read_queue(connection, "acme", NOW, QueueFilter(), None, 100) == []
 
 
-DIFFERENCE = {"sku": "A 1", "item": "difference/C-1"}
+DIFFERENCE: dict[str, Any] = {"sku": "A 1", "item": "difference/C-1"}
 
 
 async def test_the_buttons_ask_inventory_in_the_persons_name(

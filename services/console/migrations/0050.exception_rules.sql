@@ -67,8 +67,9 @@ BEGIN
 END
 $live$;
 
--- Who asked for a rebuild, and why; neither, of one begun on the command line.
+-- Who asked for a rebuild on the platform page, and why; nobody, of one begun on the command line.
 ALTER TABLE access.rebuilds
+    ADD COLUMN tenant text COLLATE "C",
     ADD COLUMN asked_by text,
     ADD COLUMN why text,
     ADD COLUMN search_match boolean;
