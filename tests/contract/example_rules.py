@@ -1,5 +1,7 @@
 """Examples of exception rules, and of how they change."""
 
+from typing import Any
+
 from libs.events import exception_rules as r
 from tests.contract.example_parts import Pairs
 
@@ -11,12 +13,17 @@ FULL = r.RuleTerms(
     sla_minutes=240,
     next_step="Ask the bank, then release the hold.",
 )
-MINIMAL = r.RuleTerms(kind="short_picked", owner="warehouse", after_minutes=0, sla_minutes=480)
+MINIMAL: dict[str, Any] = {
+    "kind": "short_picked",
+    "owner": "warehouse",
+    "after_minutes": 0,
+    "sla_minutes": 480,
+}
 WHY = "Support is out at weekends."
 RULES: Pairs = (
     (
         r.ChangeExceptionRule(**vars(FULL), based_on=2, note=WHY),
-        r.ChangeExceptionRule(**vars(MINIMAL), based_on=0, note=WHY),
+        r.ChangeExceptionRule(**MINIMAL, based_on=0, note=WHY),
     ),
     (
         r.DropExceptionRule(kind="hold", which="payment", based_on=3, note=WHY),
@@ -24,7 +31,7 @@ RULES: Pairs = (
     ),
     (
         r.ExceptionRuleChanged(**vars(FULL), version=3, note=WHY),
-        r.ExceptionRuleChanged(**vars(MINIMAL), version=1, note=WHY),
+        r.ExceptionRuleChanged(**MINIMAL, version=1, note=WHY),
     ),
     (
         r.ExceptionRuleDropped(kind="hold", which="payment", version=4, note=WHY),

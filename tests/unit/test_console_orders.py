@@ -14,6 +14,7 @@ from libs.events.catalogue import EVENTS
 from libs.events.contract import Event
 from libs.events.dates import DATES_EVENTS
 from libs.events.envelope import Envelope
+from libs.events.exception_rules import RULE_EVENTS
 from libs.events.inventory import Claim, ReservationBroken, StockPegged
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import POLICY_EVENTS, BackorderLapsed
@@ -266,6 +267,7 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
     }
     elsewhere = {e.TYPE for e in (*receipts(ORDER), *baskets(), *made())} | outside
     elsewhere |= {"oms.routing.node_defined", "oms.routing.transit_defined"}
+    elsewhere |= {event.TYPE for event in RULE_EVENTS}
     elsewhere |= {event.TYPE for event in DATES_EVENTS}  # tests/unit/test_console_dates.py
     assert of_orders - elsewhere == set(told)
     for event in told.values():
