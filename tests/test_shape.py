@@ -27,6 +27,7 @@ EDGES = {
     "sender.py",
     "supply_api.py",
     "policy_api.py",
+    "rules_api.py",
     "bundle_api.py",
     "substitute_api.py",
     "basket_api.py",

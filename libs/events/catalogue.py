@@ -16,6 +16,7 @@ from libs.events.changes import (
 )
 from libs.events.contract import Command, Contract, Event
 from libs.events.dates import DATES_EVENTS
+from libs.events.exception_rules import RULE_COMMANDS, RULE_EVENTS
 from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
 from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
 from libs.events.inventory import INVENTORY_COMMANDS, INVENTORY_EVENTS
@@ -31,7 +32,7 @@ from libs.events.substitutes import SUBSTITUTE_COMMANDS, SUBSTITUTE_EVENTS
 from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
-    "intake": (*INTAKE_COMMANDS, *CHANGE_COMMANDS),
+    "intake": (*INTAKE_COMMANDS, *CHANGE_COMMANDS, *RULE_COMMANDS),
     "inventory": (
         *INVENTORY_COMMANDS,
         *PROMISE_COMMANDS,
@@ -46,7 +47,7 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
     "returns": RETURNS_COMMANDS,
 }
 EVENTS: dict[str, tuple[type[Event], ...]] = {
-    "intake": (*INTAKE_EVENTS, *INTAKE_CHANGES, CommandRefused),
+    "intake": (*INTAKE_EVENTS, *INTAKE_CHANGES, *RULE_EVENTS, CommandRefused),
     "inventory": (
         *INVENTORY_EVENTS,
         *PROMISE_EVENTS,

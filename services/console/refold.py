@@ -193,6 +193,7 @@ class Refold:
         fresh = {key: order for key, order in written.states.items() if key not in self._stored}
         again = {key: order for key, order in written.states.items() if key in self._stored}
         new, known = _split(written, fresh)
+        new.stock_items, new.rules = written.stock_items, written.rules
         async with self._projector.transaction() as connection:
             rows = table_rows(new, {key: write_state(state) for key, state in fresh.items()})
             for table in _KEYED:
@@ -202,7 +203,8 @@ class Refold:
                 await connection.copy_records_to_table(
                     _NAMED, records=[(*key, *units) for key, units in named.items()]
                 )
-            await self._projector.put(connection, "exceptions", rows["exceptions"])
+            for table in ("exceptions", "stock_items", "exception_rules"):
+                await self._projector.put(connection, table, rows[table])
             known.balances = written.balances
             states = {key: write_state(state, self._stored.pop(key)) for key, state in again.items()}
             await self._projector.write(connection, known, states)
@@ -211,7 +213,12 @@ class Refold:
     def _take_out(self, count: int) -> tuple[Changes, dict[ReservationKey, ReservationUnits]]:
         """So many orders with all that is theirs, and claims of orders that are not in memory."""
         held = self._changes
-        out = Changes(dict(islice(held.states.items(), count)), balances=held.balances)
+        out = Changes(
+            dict(islice(held.states.items(), count)),
+            balances=held.balances,
+            stock_items=held.stock_items,
+            rules=held.rules,
+        )
         stay = Changes(dict(islice(held.states.items(), count, None)), held.timeline)
         named: dict[ReservationKey, ReservationUnits] = {}
         for sku in held.skus:

@@ -67,7 +67,8 @@ Moved: TypeAlias = (
 """Every event that moves stock, but for those of supply."""
 _OF_ORDERS = frozenset(moved.TYPE for moved in get_args(OfOrder))
 _SUPPLY = frozenset(event.TYPE for event in OUTSIDE_EVENTS if "movements" in event.model_fields)
-_MOVED = frozenset(moved.TYPE for moved in get_args(Moved)) | _SUPPLY
+MOVED = frozenset(moved.TYPE for moved in get_args(Moved)) | _SUPPLY
+"""Types of all events that have movements."""
 _NAMING = frozenset((OrderAccepted.TYPE, BundlesUnpacked.TYPE, StockPegged.TYPE, ReservationBroken.TYPE))
 """Events that name the orders whose claims they change, or what an order wants."""
 
@@ -107,7 +108,7 @@ class ReservationUnits(NamedTuple):
 
 def balance_changes(envelope: Envelope[Event]) -> Iterable[tuple[BalanceKey, int]]:
     """Signed units by bucket: each movement takes from one and gives to another."""
-    return _balances(envelope) if envelope.body.TYPE in _MOVED else ()
+    return _balances(envelope) if envelope.body.TYPE in MOVED else ()
 
 
 def reservation_changes(envelope: Envelope[Event]) -> Iterable[tuple[ReservationKey, ReservationUnits]]:

@@ -18,6 +18,7 @@ from libs.runtime.keyring import Unsealed
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.intake.capture import Captured, OrderRequest, capture, command
+from services.intake.rules_api import routes as rule_routes
 
 ERRORS_MAX = 50
 NOTE_MAX = 2000
@@ -78,8 +79,8 @@ class NoteRequest(BaseModel):
 
 
 def routes(edge: Edge) -> APIRouter:
-    """What intake answers under /v1/orders."""
-    router = APIRouter(prefix="/v1/orders", tags=["orders"])
+    """What intake answers under /v1/orders and /v1/exception-rules."""
+    whole, router = APIRouter(), APIRouter(prefix="/v1/orders", tags=["orders"])
     channels = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
     cancellers = Annotated[Claims, Depends(edge.require("integrator", "operator", "support"))]
     releasers = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
@@ -123,7 +124,9 @@ def routes(edge: Edge) -> APIRouter:
         return await edge.submit(request, claims, ReleaseHold(order_id=order_id, hold=hold, note=note))
 
     _change_routes(router, edge)
-    return router
+    whole.include_router(router)
+    whole.include_router(rule_routes(edge))
+    return whole
 
 
 def _change_routes(router: APIRouter, edge: Edge) -> None:

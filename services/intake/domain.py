@@ -25,6 +25,12 @@ from libs.events.changes import (
 )
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
+from libs.events.exception_rules import (
+    ChangeExceptionRule,
+    DropExceptionRule,
+    ExceptionRuleChanged,
+    ExceptionRuleDropped,
+)
 from libs.events.fulfillment import CancellationDeclined, FulfillmentCompleted
 from libs.events.ids import order_id
 from libs.events.intake import (
@@ -52,6 +58,7 @@ from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from services.intake import changes
 from services.intake.changes import UNCHANGED, Changes
+from services.intake.exception_rules import NO_RULES, OwnRules, change_rule, changed_rules
 from services.intake.geography import located
 from services.intake.queue import Care, Told, settle, taken_care
 from services.intake.rules import holds, rejections
@@ -67,7 +74,8 @@ HEARS: tuple[type[Event], ...] = (
 OnExceptions = AssignException | SnoozeException | ResolveException
 Change = CancelOrder | CancelLines | PlaceHold | AddNote
 Declined = CancellationDeclined | LineCancellationDeclined | HoldDeclined
-Heard = SubmitOrder | Change | ReleaseHold | OnExceptions | FulfillmentCompleted | Declined
+OnRules = ChangeExceptionRule | DropExceptionRule
+Heard = SubmitOrder | Change | ReleaseHold | OnExceptions | OnRules | FulfillmentCompleted | Declined
 
 # --- state -----------------------------------------------------------------------------------------------
 
@@ -99,6 +107,8 @@ class State:
     """What people have done about exceptions of the order, by item."""
     changes: Changes | None = None
     """What people have done to the order, if they did."""
+    rules: OwnRules | None = None
+    """Of the stream of a tenant's exception rules: those."""
 
 
 INITIAL = State()
@@ -145,6 +155,8 @@ def evolve(state: State, event: Event) -> State:
             )
         case ExceptionAssigned() | ExceptionSnoozed() | ExceptionResolved():
             return replace(state, care=taken_care(state.care, event))
+        case ExceptionRuleChanged() | ExceptionRuleDropped():
+            return replace(state, rules=changed_rules(state.rules or NO_RULES, event))
         case _:
             return state
 
@@ -173,6 +185,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
                 return _unknown_order(heard)
             told = settle(state.care, body, at)
             return _refused(heard, *told) if isinstance(told, Told) else told
+        case ChangeExceptionRule() | DropExceptionRule():
+            changed = change_rule(state.rules or NO_RULES, body)
+            return _refused(heard, *changed) if isinstance(changed, Told) else changed
         case FulfillmentCompleted():
             return _complete(state, body)
         case CancellationDeclined() | LineCancellationDeclined() | HoldDeclined():

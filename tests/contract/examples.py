@@ -14,6 +14,7 @@ from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, ST
 from tests.contract.example_parts import Pairs
 from tests.contract.example_policies import POLICIES
 from tests.contract.example_promises import HELD
+from tests.contract.example_rules import RULES
 from tests.contract.example_shipments import DELIVERY, NOTIFICATIONS, RETURNS, WORK
 from tests.contract.example_substitutes import SUBSTITUTES
 from tests.contract.example_supply import SUPPLY
@@ -21,6 +22,7 @@ from tests.contract.example_supply import SUPPLY
 _GROUPS: tuple[Pairs, ...] = (
     INTAKE,
     CHANGES,
+    RULES,
     STOCK,
     PROMISES,
     SUPPLY,

@@ -15,6 +15,7 @@ from libs.events.catalogue import EVENTS
 from libs.events.contract import Event
 from libs.events.dates import DATES_EVENTS
 from libs.events.envelope import Envelope
+from libs.events.exception_rules import RULE_EVENTS
 from libs.events.inventory import Claim, ReservationBroken, StockPegged
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import POLICY_EVENTS, BackorderLapsed
@@ -280,6 +281,7 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
     elsewhere |= {"oms.routing.node_defined", "oms.routing.transit_defined"}
     elsewhere |= {SubstitutesSought.TYPE}  # tests/unit/test_inventory_substitutes.py
     elsewhere |= {"oms.inventory.substitutes_defined"}
+    elsewhere |= {event.TYPE for event in RULE_EVENTS}
     elsewhere |= {event.TYPE for event in DATES_EVENTS}  # tests/unit/test_console_dates.py
     assert of_orders - elsewhere == set(told)
     for event in told.values():
