@@ -17,6 +17,7 @@ _TABLES = {
     "stock": "SELECT * FROM stock ORDER BY tenant, sku, node, bucket",
     "reservations": "SELECT * FROM reservations ORDER BY tenant, order_id, sku",
     "exceptions": "SELECT * FROM exceptions ORDER BY tenant, order_id, item",
+    "at_work": "SELECT * FROM at_work ORDER BY tenant, order_id, node, sku",
     "unreadable": "SELECT * FROM unreadable ORDER BY topic, partition, record_offset",
 }
 

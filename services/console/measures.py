@@ -29,8 +29,12 @@ DEFINITIONS: Mapping[str, str] = {
     "order_to_ship_p90_minutes": "Nine of ten orders shipped within so many minutes of their acceptance.",
     "split_rate": "Shipped orders that left in more than one shipment, of all that shipped.",
     "delivered": "Orders whose last delivery was in the period.",
+    "promised": "Delivered orders that were promised for a day before.",
+    "on_time_rate": "Those of them whose last delivery came by the day that was promised first, by the"
+    " clock of the node that ships last, of all of them.",
     "perfect_rate": "Delivered orders that nothing went wrong with: never held, backordered or short, in one"
-    " shipment without trouble on the way, nothing cancelled, every message sent, nothing sent back.",
+    " shipment without trouble on the way, nothing cancelled, not later than promised, every message sent,"
+    " nothing sent back.",
     "return_rate": "Delivered orders of which something came back, of all delivered.",
     "backorders": "Backorders that began in the period.",
     "backorder_hours": "Their mean age in hours, until they were filled or given up, or until now.",
@@ -43,6 +47,7 @@ REASONS: Mapping[str, str] = {
     "split": "in several shipments",
     "carrier": "trouble or loss on the way",
     "not_delivered": "some of it cancelled or without a route",
+    "late": "later than promised",
     "failed_message": "a message failed",
     "returned": "something came back",
 }
@@ -69,7 +74,8 @@ _SHIPPED = """SELECT {by} AS slice, count(*) AS shipped,
     WHERE o.tenant = $1 AND o.last_at >= $2 AND o.shipped_at >= $2 AND o.shipped_at < $3
         AND o.confirmed_at IS NOT NULL{only} GROUP BY slice"""
 _DELIVERED = """SELECT {by} AS slice, count(*) AS delivered, count(*) FILTER (WHERE o.broken = '') AS perfect,
-        {reasons}
+        count(o.promise_ends_at) AS promised,
+        count(*) FILTER (WHERE o.delivered_at < o.promise_ends_at) AS on_time, {reasons}
     FROM orders o {nodes}
     WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3{only} GROUP BY slice"""
 _BACKORDERS = """SELECT {by} AS slice, count(*) AS backorders,
@@ -193,6 +199,8 @@ def _figures(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "order_to_ship_p90_minutes": found.get("order_to_ship_p90_minutes"),
         "split_rate": share(found.get("split", 0), "shipped"),
         "delivered": found.get("delivered", 0),
+        "promised": found.get("promised", 0),
+        "on_time_rate": share(found.get("on_time", 0), "promised"),
         "perfect_rate": share(found.get("perfect", 0), "delivered"),
         "broken_by": {word: found.get(word, 0) for word in REASONS},
         "return_rate": share(found.get("returned", 0), "delivered"),

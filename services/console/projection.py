@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from operator import add
 from typing import NamedTuple
 from uuid import UUID
@@ -14,6 +14,7 @@ from libs.events.inventory import ReservationBroken, StockPegged
 from services.console.facts import INITIAL, State
 from services.console.orders import evolve
 from services.console.origin import order_of, stage_of
+from services.console.promises import due
 from services.console.segments import broken, delays, waiting
 from services.console.sentences import claim_sentence, sentence
 from services.console.standing import line_standings, milestones, nodes, status_of
@@ -105,6 +106,9 @@ class OrderRow(NamedTuple):
     last_node: str | None
     last_carrier: str | None
     broken: str
+    promised_on: date | None
+    promise_ends_at: datetime | None
+    risk_at: datetime | None
     facts: str
 
 
@@ -181,7 +185,7 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
     total = goods + sum(charge.amount_minor for charge in intake.charges)
     status = status_of(state, lines)
     waits_in, since = waiting(state, status)
-    spent = delays(state)
+    spent, promise = delays(state), due(state, status)
     return OrderRow(
         key.tenant,
         key.order_id,
@@ -210,6 +214,9 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
         last_node=spent.node if spent else None,
         last_carrier=spent.carrier if spent else None,
         broken=broken(state),
+        promised_on=promise.promised_on if promise else None,
+        promise_ends_at=promise.ends_at if promise else None,
+        risk_at=promise.risk_at if promise else None,
         facts=order.facts(),
     )
 

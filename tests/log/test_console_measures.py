@@ -1,7 +1,7 @@
 """Each figure of Measures and Delays, computed again with pandas from the events alone."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import asyncpg
@@ -18,19 +18,27 @@ from services.console.store import Projector
 from tests.console_database import by_stage, console_dsn, pool
 from tests.console_lives import LIVES
 from tests.console_parts import T0
+from tests.console_promises import dated, promised
 from tests.log.test_console_store import feed
 
 __all__ = ["console_dsn", "pool"]
 
 NOW = T0 + timedelta(days=20)
+DATES = (
+    (date(2026, 3, 1), "Europe/London"),
+    (date(2026, 3, 2), "Europe/London"),
+    (date(2026, 3, 2), "Pacific/Auckland"),
+    (date(2026, 3, 3), "Pacific/Auckland"),
+    (date(2026, 3, 2), "America/Los_Angeles"),
+)
+"""What was promised of orders that are all delivered on 2 March, 12:20 UTC."""
 PERIOD = Period(T0 - timedelta(days=1), T0 + timedelta(days=10))
 
 
 def published() -> dict[str, list[Envelope[Event]]]:
-    """Three of each life, one after the other."""
-    return by_stage(
-        *(life(f"o-{name.replace('_', '-')}-{n}") for n in range(3) for name, life in LIVES.items())
-    )
+    """Three of each life, one after the other; and some that were promised for a day."""
+    lives = [life(f"o-{name.replace('_', '-')}-{n}") for n in range(3) for name, life in LIVES.items()]
+    return by_stage(*lives, *(dated(f"d-{n}", *told) for n, told in enumerate(DATES)))
 
 
 @pytest.fixture
@@ -63,9 +71,17 @@ def broken(events: pd.DataFrame) -> Mapping[str, set[str]]:
         "split": set(shipments[shipments > 1].index),
         "carrier": having("shipment_lost"),
         "not_delivered": having("fulfillment_cancelled", "order_unroutable"),
+        "late": {order for order, one in dates(events).items() if one.delivered_at >= one.ends_at},
         "failed_message": having("message_failed"),
         "returned": having("return_received"),
     }
+
+
+def dates(events: pd.DataFrame) -> Mapping[str, Any]:
+    """Of orders that were promised for a day and have arrived, what their events say of it."""
+    columns = (list(events[name]) for name in ("order", "type", "data", "at"))
+    found = promised((order, (type_, data, at)) for order, type_, data, at in zip(*columns, strict=True))
+    return {order: one for order, one in found.items() if one.dates and one.delivered_at}
 
 
 def missing(events: pd.DataFrame, orders: set[str]) -> int:
@@ -110,6 +126,9 @@ async def test_measures_are_what_the_log_says(pool: asyncpg.Pool, events: pd.Dat
     assert found["order_to_ship_p90_minutes"] == pytest.approx(nine_of_ten)
     assert found["split_rate"] == pytest.approx(len(trouble["split"]) / len(shipped))
     assert found["delivered"] == len(arrived)
+    assert found["promised"] == len(dates(events)) == len(DATES)
+    assert found["on_time_rate"] == pytest.approx(1 - len(trouble["late"]) / len(DATES))
+    assert len(trouble["late"]) == 2
     assert found["perfect_rate"] == pytest.approx(len(perfect) / len(arrived))
     assert found["broken_by"] == {word: len(arrived & these) for word, these in trouble.items()}
     assert found["return_rate"] == pytest.approx(len(arrived & trouble["returned"]) / len(arrived))
@@ -125,7 +144,7 @@ async def test_days_and_nodes_divide_the_whole(pool: asyncpg.Pool, events: pd.Da
     async with Queries(pool).reading("acme") as connection:
         days = await read_measures(connection, "acme", PERIOD, "day", NOW)
         nodes = await read_measures(connection, "acme", PERIOD, "node", NOW)
-    for name in ("accepted", "shipped", "delivered", "backorders"):
+    for name in ("accepted", "shipped", "delivered", "promised", "backorders"):
         assert sum(row[name] for row in days) == whole[name]
     dispatched = events[events.type == "shipment_dispatched"]
     at_node = dispatched.groupby(dispatched.data.map(lambda d: d["node"])).order.nunique()
