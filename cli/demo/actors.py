@@ -17,6 +17,7 @@ from libs.events.changes import LinesReleased
 from libs.events.contract import Command, Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import (
+    CarrierCharge,
     CarrierEventRecorded,
     CarrierStatus,
     ConfirmPack,
@@ -66,6 +67,7 @@ SCRAPPED_ONE_IN = 5
 UNIT_GRAMS = 250
 PARCEL_UNITS_MAX = 80
 PARCELS_MAX = 500
+PARCEL_MINOR, KILOGRAM_MINOR = 280, 35
 RETURNS_TO = "LON"
 
 Heard = Envelope[Contract]
@@ -113,9 +115,17 @@ class Warehouse:
                         )
                         for parcel in packed.packages
                     ),
+                    charge=_asked(packed),
                 )
                 return [_to("fulfillment", heard, dispatch, f"dispatch {packed.fulfillment_order_id}")]
         return []
+
+
+def _asked(packed: PackConfirmed) -> CarrierCharge:
+    """What Demo Parcel asks: a price for each parcel, and more for each kilogram that is begun."""
+    kilograms = sum(-(-parcel.weight_grams // 1000) for parcel in packed.packages)
+    minor = PARCEL_MINOR * len(packed.packages) + KILOGRAM_MINOR * kilograms
+    return CarrierCharge(amount_minor=minor, currency="GBP")
 
 
 class Carrier:

@@ -11,6 +11,7 @@ from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.intake import OrderAccepted, OrderHeld
 from libs.events.inventory import ReservationBroken, StockPegged
+from services.console.costs import carriage
 from services.console.facts import INITIAL, State
 from services.console.orders import evolve
 from services.console.origin import order_of, stage_of
@@ -109,6 +110,8 @@ class OrderRow(NamedTuple):
     promised_on: date | None
     promise_ends_at: datetime | None
     risk_at: datetime | None
+    carriage_minor: int | None
+    carriage_currency: str | None
     facts: str
 
 
@@ -185,7 +188,7 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
     total = goods + sum(charge.amount_minor for charge in intake.charges)
     status = status_of(state, lines)
     waits_in, since = waiting(state, status)
-    spent, promise = delays(state), due(state, status)
+    spent, promise, asked = delays(state), due(state, status), carriage(state)
     return OrderRow(
         key.tenant,
         key.order_id,
@@ -217,6 +220,8 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
         promised_on=promise.promised_on if promise else None,
         promise_ends_at=promise.ends_at if promise else None,
         risk_at=promise.risk_at if promise else None,
+        carriage_minor=asked.amount_minor if asked else None,
+        carriage_currency=asked.currency if asked else None,
         facts=order.facts(),
     )
 

@@ -38,7 +38,7 @@ _TYPES = {
     "lane": "int", "partition": "int", "code": "text", "nodes": "text", "waiting_in": "text",
     "segments": "text", "last_node": "text", "last_carrier": "text", "broken": "text", "item": "text",
     "kind": "text", "why": "text", "assignee": "text", "snoozed_why": "text", "note": "text",
-    "promised_on": "date",
+    "promised_on": "date", "carriage_currency": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 

@@ -1,6 +1,6 @@
 """Each figure of Measures and Delays, computed again with pandas from the events alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,12 +11,20 @@ import pytest
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
-from services.console.measures import Period, read_delays, read_measures, read_piles, read_slowest
+from libs.events.fulfillment import CarrierCharge, ShipmentDispatched
+from services.console.measures import (
+    Period,
+    read_dearest,
+    read_delays,
+    read_measures,
+    read_piles,
+    read_slowest,
+)
 from services.console.queries import Queries
 from services.console.segments import SEGMENTS
 from services.console.store import Projector
 from tests.console_database import by_stage, console_dsn, pool
-from tests.console_lives import LIVES
+from tests.console_lives import LIVES, Life
 from tests.console_parts import T0
 from tests.console_promises import dated, promised
 from tests.log.test_console_store import feed
@@ -32,13 +40,30 @@ DATES = (
     (date(2026, 3, 2), "America/Los_Angeles"),
 )
 """What was promised of orders that are all delivered on 2 March, 12:20 UTC."""
+POUND, EURO = CarrierCharge(amount_minor=310, currency="GBP"), CarrierCharge(amount_minor=499, currency="EUR")
+CHARGES: tuple[Sequence[CarrierCharge | None], ...] = (
+    (POUND,), (POUND, POUND), (EURO,), (POUND, None), (POUND, EURO),
+)  # fmt: skip
+"""What their carriers asked: known of the first three, of one part only, and in two currencies."""
 PERIOD = Period(T0 - timedelta(days=1), T0 + timedelta(days=10))
 
 
 def published() -> dict[str, list[Envelope[Event]]]:
     """Three of each life, one after the other; and some that were promised for a day."""
     lives = [life(f"o-{name.replace('_', '-')}-{n}") for n in range(3) for name, life in LIVES.items()]
-    return by_stage(*lives, *(dated(f"d-{n}", *told) for n, told in enumerate(DATES)))
+    asked = [charged(dated(f"d-{n}", *told), CHARGES[n]) for n, told in enumerate(DATES)]
+    return by_stage(*lives, *asked)
+
+
+def charged(life: Life, charges: Sequence[CarrierCharge | None]) -> Life:
+    """With what the carrier asks for the shipment; where there is another charge, of a second one."""
+    told = list(life["fulfillment"])
+    [(place, sent)] = [(n, one) for n, one in enumerate(told) if isinstance(one, ShipmentDispatched)]
+    again = [
+        sent.model_copy(update={"charge": charge, "shipment_id": f"{sent.order_id}-S{n}"})
+        for n, charge in enumerate(charges, 1)
+    ]
+    return {**life, "fulfillment": [*told[:place], *again, *told[place + 1 :]]}
 
 
 @pytest.fixture
@@ -75,6 +100,26 @@ def broken(events: pd.DataFrame) -> Mapping[str, set[str]]:
         "failed_message": having("message_failed"),
         "returned": having("return_received"),
     }
+
+
+def costs(events: pd.DataFrame) -> list[dict[str, Any]]:
+    """By currency, the mean of what was asked for orders that have arrived, all of it known."""
+    sent = events[events.type == "shipment_dispatched"]
+    asked = pd.DataFrame(
+        {
+            "order": sent.order,
+            "minor": sent.data.map(lambda d: (d.get("charge") or {}).get("amount_minor")),
+            "currency": sent.data.map(lambda d: (d.get("charge") or {}).get("currency")),
+        }
+    )
+    whole = asked.groupby("order").filter(
+        lambda rows: bool(rows.minor.notna().all()) and rows.currency.nunique() == 1
+    )
+    orders = whole.groupby(["currency", "order"]).minor.sum()
+    return [
+        {"currency": currency, "orders": len(sums), "mean_minor": pytest.approx(sums.mean())}
+        for currency, sums in orders.groupby("currency")
+    ]
 
 
 def dates(events: pd.DataFrame) -> Mapping[str, Any]:
@@ -126,6 +171,8 @@ async def test_measures_are_what_the_log_says(pool: asyncpg.Pool, events: pd.Dat
     assert found["order_to_ship_p90_minutes"] == pytest.approx(nine_of_ten)
     assert found["split_rate"] == pytest.approx(len(trouble["split"]) / len(shipped))
     assert found["delivered"] == len(arrived)
+    assert found["cost"] == costs(events)
+    assert [(one["currency"], one["orders"]) for one in found["cost"]] == [("EUR", 1), ("GBP", 2)]
     assert found["promised"] == len(dates(events)) == len(DATES)
     assert found["on_time_rate"] == pytest.approx(1 - len(trouble["late"]) / len(DATES))
     assert len(trouble["late"]) == 2
@@ -151,6 +198,21 @@ async def test_days_and_nodes_divide_the_whole(pool: asyncpg.Pool, events: pd.Da
     shipped = {row["slice"]: row["shipped"] for row in nodes}
     assert shipped["MAN"] == at_node["MAN"]
     assert shipped["LON"] == at_node["LON"]
+
+
+async def test_the_dearest_orders_lead_to_what_carriers_asked_most_for(pool: asyncpg.Pool) -> None:
+    await feed(Projector(pool), published())
+    async with Queries(pool).reading("acme") as connection:
+        rows = await read_dearest(connection, "acme", PERIOD, 9)
+    asked = [(row["order_id"], row["carriage_currency"], row["carriage_minor"]) for row in rows]
+    assert asked == [("d-2", "EUR", 499), ("d-1", "GBP", 620), ("d-0", "GBP", 310)]
+
+
+async def test_nobody_knows_a_cost_that_nobody_stated(pool: asyncpg.Pool) -> None:
+    await feed(Projector(pool), by_stage(LIVES["delivered"]("o-1")))
+    async with Queries(pool).reading("acme") as connection:
+        [found] = await read_measures(connection, "acme", PERIOD, "all", NOW)
+    assert (found["delivered"], found["cost"]) == (1, [])
 
 
 async def test_a_period_without_orders_has_no_figures(pool: asyncpg.Pool) -> None:

@@ -1,4 +1,4 @@
--- By when each order was promised, and what nodes have in hand for it. The read models are made anew from the
+-- By when each order was promised, what its carriers asked, and what nodes have in hand for it. The read models are made anew from the
 -- topics, since each order now says so.
 ALTER FUNCTION create_read_models(text) RENAME TO create_read_models_before_promises;
 
@@ -12,7 +12,10 @@ BEGIN
         ADD COLUMN promised_on date,
         ADD COLUMN promise_ends_at timestamptz,
         -- Of an order that something is still to happen to: from when on its promise is at risk.
-        ADD COLUMN risk_at timestamptz;
+        ADD COLUMN risk_at timestamptz,
+        -- Of an order that is through: what its carriers asked for all its shipments, if that is known.
+        ADD COLUMN carriage_minor bigint,
+        ADD COLUMN carriage_currency text COLLATE "C";
     CREATE INDEX ON orders (tenant, promise_ends_at, order_id) INCLUDE (risk_at) WHERE risk_at IS NOT NULL;
 
     -- Units of open work at a node, by order: to pick, picked, packed. What has left or was stopped has no row.
