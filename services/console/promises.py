@@ -1,7 +1,7 @@
 """The date of an order: what was promised first, what is to be expected now, and whether it was kept."""
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -83,8 +83,8 @@ def missed(state: State) -> bool:
     told = _told(state)
     if told is None:
         return False
-    at = milestones(state).delivered
-    return at is not None and at >= _end(told[0].deliver_by, told[1].time_zone)
+    arrived = [one.delivered_at for one in state.fulfillment.shipments.values() if one.delivered_at]
+    return bool(arrived) and max(arrived) >= _end(told[0].deliver_by, told[1].time_zone)
 
 
 def _told(state: State) -> tuple[PromisedDate, PromisedDate] | None:
@@ -97,12 +97,13 @@ def _told(state: State) -> tuple[PromisedDate, PromisedDate] | None:
     return None if first is None or latest is None else (first, latest)
 
 
+@lru_cache(4096)
 def _end(day: date, time_zone: str) -> datetime:
     """The moment at which the next day begins there, UTC."""
     return datetime.combine(day + timedelta(days=1), time(), _zone(time_zone)).astimezone(UTC)
 
 
-@cache
+@lru_cache(1000)
 def _zone(name: str) -> tzinfo:
     """A zone that is not known on this machine is taken as UTC: a projection goes on all the same."""
     try:
