@@ -22,6 +22,8 @@ class OrderPromise:
     """The first date that was told: with the basket, or by the first plan, or while it waited."""
     expected: PromisedDate
     """The latest."""
+    ends_at: datetime
+    """When the day that was promised is over."""
     delivered_on: date | None
     """In the time zone of the node that was to be last."""
     standing: Standing
@@ -118,9 +120,9 @@ def order_promise(state: State) -> OrderPromise | None:
     if told is None:
         return None
     promised, expected = told
-    delivered_at = milestones(state).delivered
+    ends_at, delivered_at = _end(promised.deliver_by, expected.time_zone), milestones(state).delivered
     if delivered_at is None:
         late = expected.deliver_by > promised.deliver_by
-        return OrderPromise(promised, expected, None, "at_risk" if late else "open")
+        return OrderPromise(promised, expected, ends_at, None, "at_risk" if late else "open")
     on = delivered_at.astimezone(_zone(expected.time_zone)).date()
-    return OrderPromise(promised, expected, on, "kept" if on <= promised.deliver_by else "missed")
+    return OrderPromise(promised, expected, ends_at, on, "kept" if on <= promised.deliver_by else "missed")

@@ -80,6 +80,13 @@ async def test_a_figure_of_today_leads_to_its_orders_the_latest_first(desk: Peop
     assert exported.splitlines()[1].endswith("2026-03-02")
 
 
+async def test_an_order_says_itself_that_it_is_late(desk: People) -> None:
+    person = await desk.sign_in("viewer")
+    assert "late for" in await person.get("/orders/late-1")
+    assert "late for" not in await person.get("/orders/fine-0")
+    assert "late for" not in await person.get("/orders/late-1", step=1)
+
+
 async def test_a_search_may_be_for_late_ones(desk: People) -> None:
     drawn = await (await desk.sign_in("viewer")).get("/orders", promise="late", q="late-1")
     assert re.findall(r'<td><a href="/orders/([a-z0-9-]+)">', drawn) == ["late-1"]
