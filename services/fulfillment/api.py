@@ -50,8 +50,8 @@ class PackRequest(ReportRequest):
 
 
 class DispatchRequest(ReportRequest):
-    """Who took the packed parcels, the tracking number of each, the serial numbers of what leaves, as far as it
-    has some and the pick did not tell them, and what the carrier asks, if known."""
+    """Who took the packed parcels, the tracking number of each, the serial numbers of what leaves, as far as
+    it has some and the pick did not tell them, and what the carrier asks, if known."""
 
     carrier: Name
     packages: Annotated[tuple[ShippedPackage, ...], Field(min_length=1, max_length=500)]
