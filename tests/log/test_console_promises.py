@@ -1,6 +1,5 @@
 """Late and at-risk promises, and what nodes have in hand: computed again from the events alone."""
 
-import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -130,15 +129,13 @@ def in_hand(stages: Mapping[str, Sequence[Envelope[Event]]]) -> Counter[tuple[st
     return +found
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 async def test_what_nodes_have_in_hand_is_what_fulfillment_said(pool: asyncpg.Pool, seed: int) -> None:
-    turn = random.Random(seed)
-    lives = [*LIVES.values(), changed_by_support, boxed]
     cuts: list[Life] = []
-    for n in range(12):
-        life = turn.choice(lives)(f"o-{n}")
-        told = list(life.get("fulfillment", ()))
-        cuts.append({**life, "fulfillment": told[: turn.randint(0, len(told))]})
+    for kind, begun in enumerate([*LIVES.values(), changed_by_support, boxed]):
+        for upto in range(len(begun("o").get("fulfillment", ())) + 1):
+            life = begun(f"o-{kind}-{upto}")
+            cuts.append({**life, "fulfillment": list(life.get("fulfillment", ()))[:upto]})
     stages = by_stage(*cuts)
     await feed(Projector(pool), stages, seed)
     said, steps = in_hand(stages), ("to_pick", "picked", "packed")
