@@ -33,7 +33,7 @@ _LAST = (
 )
 NEWEST = datetime(2026, 3, 1, tzinfo=UTC)
 
-# Nine orders in ten are over; the rest are spread over what an open order can be.
+# Nine orders in ten are over; the rest are spread over what an open order can be. All were promised a day.
 _ORDERS = """
     INSERT INTO live.orders
     SELECT $1, o.id, o.status, CASE n % 5 WHEN 0 THEN 'phone' ELSE 'web' END, 'B' || n, (n % $3)::text,
@@ -47,7 +47,9 @@ _ORDERS = """
             n, n % $5),
         'LON',
         CASE WHEN sent AND n % 10 = 0 THEN 'pick' WHEN o.status = 'backordered' THEN 'stock' ELSE '' END,
-        CASE WHEN o.status IN ('held', 'delivered') THEN NULL ELSE $4 - n % 400 * interval '1 minute' END
+        CASE WHEN o.status IN ('held', 'delivered') THEN NULL ELSE $4 - n % 400 * interval '1 minute' END,
+        NULL, NULL, NULL, '', (o.at + interval '2 days')::date, o.at + interval '3 days',
+        CASE WHEN n % 10 = 0 THEN o.at + interval '2 days' END
     FROM generate_series(1, $2::int) AS n CROSS JOIN LATERAL (SELECT
         md5('order ' || n)::uuid::text AS id, $4::timestamptz - n * $6::interval AS at,
         CASE WHEN n % 10 > 0 THEN 'delivered'

@@ -7,6 +7,7 @@ from cli.demo.people import share
 from libs.events.changes import LinesCancelled
 from libs.events.contract import Event
 from libs.events.fulfillment import (
+    CarrierCharge,
     ConfirmPack,
     ConfirmPick,
     DispatchShipment,
@@ -25,6 +26,7 @@ DAMAGES_PER_MILLE = 5
 UNIT_GRAMS = 250
 PARCEL_UNITS_MAX = 80
 PARCELS_MAX = 500
+PARCEL_MINOR, KILOGRAM_MINOR = 280, 35
 
 
 class Warehouse:
@@ -74,6 +76,7 @@ class Warehouse:
                         )
                         for parcel in packed.packages
                     ),
+                    charge=_asked(packed),
                 )
                 return [to_stage("fulfillment", heard, dispatch, f"dispatch {packed.fulfillment_order_id}")]
         return []
@@ -121,6 +124,13 @@ def _parcels(picked: PickConfirmed) -> tuple[Package, ...]:
         Package(package_id=f"{picked.fulfillment_order_id}-P{number}", weight_grams=grams)
         for number in range(1, count + 1)
     )
+
+
+def _asked(packed: PackConfirmed) -> CarrierCharge:
+    """What Demo Parcel asks: a price for each parcel, and more for each kilogram that is begun."""
+    kilograms = sum(-(-parcel.weight_grams // 1000) for parcel in packed.packages)
+    minor = PARCEL_MINOR * len(packed.packages) + KILOGRAM_MINOR * kilograms
+    return CarrierCharge(amount_minor=minor, currency="GBP")
 
 
 def _tracking(package_id: str) -> str:

@@ -8,7 +8,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from libs.events.contract import Count, LineNumber, Name, NodeId, Note, OrderCommand, OrderEvent, Sku, Value
+from libs.events.contract import (
+    Count,
+    Currency,
+    LineNumber,
+    Name,
+    NodeId,
+    Note,
+    OrderCommand,
+    OrderEvent,
+    Sku,
+    Value,
+)
 from libs.events.intake import Outcome
 from libs.events.measure import SerialNumber, SerialNumbers
 from libs.events.order import Destination, LineQuantity, LineSerials, PickFrom, Sealed, Unpacked
@@ -69,6 +80,13 @@ class LineNumbers(Value):
     serials: SerialNumbers
 
 
+class CarrierCharge(Value):
+    """What a carrier asks for a shipment, all its parcels together."""
+
+    amount_minor: Annotated[int, Field(strict=True, ge=0, le=10**12)]
+    currency: Currency
+
+
 class DispatchShipment(OrderCommand):
     """The packed parcels were handed to a carrier: one tracking number a parcel."""
 
@@ -79,6 +97,8 @@ class DispatchShipment(OrderCommand):
     packages: Annotated[tuple[ShippedPackage, ...], Field(min_length=1, max_length=500)]
     serials: Annotated[tuple[LineNumbers, ...], Field(max_length=1000)] | None = None
     """Of SKUs with serial numbers, as far as the pick did not tell them."""
+    charge: CarrierCharge | None = None
+    """Where it is known."""
 
 
 class RecordCarrierEvent(OrderCommand):
@@ -169,6 +189,8 @@ class ShipmentDispatched(FulfillmentEvent):
     """Of the units that left, where their SKU has serial numbers."""
     service: Name | None = None
     """By which service of the carriers it was to be sent, where the order names one."""
+    charge: CarrierCharge | None = None
+    """What the carrier asks for it, where the node said so."""
 
 
 class CarrierEventRecorded(OrderEvent):

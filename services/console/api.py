@@ -1,9 +1,9 @@
 """The query API: orders, timelines, stock and reservations of the caller's tenant. It changes nothing."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -12,6 +12,7 @@ from libs.events.contract import Name, NodeId, OrderId, Sku
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.console.answers import Fields, answer, selected
+from services.console.at_work import STEPS
 from services.console.contacts import Contacts
 from services.console.cursor import CURSOR_LENGTH_MAX, Part, read_cursor, write_cursor
 from services.console.documents import order_document, order_row, timeline_entry
@@ -35,6 +36,8 @@ _Q = (
     "Parts of words: of an order id (its beginning), external id, customer id, tracking number, SKU, article;"
     " and, for roles that may see personal data, of the customer's name, mail, phone or postcode."
 )
+_PROMISE = "Only open orders that are late, or at risk; what is or will be late longest first."
+Promise = Literal["late", "at_risk"]
 _AFTER = "The `next` of the page before, the same while nothing is new; without it, from the beginning."
 LastEventId = Annotated[
     str | None, Header(max_length=PLACE_LENGTH_MAX, description="Resume behind the event with this id.")
@@ -102,6 +105,7 @@ def _list_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
         sku: Annotated[Sku | None, Query(description="Orders with a line of this SKU.")] = None,
         since: Annotated[datetime | None, Query(alias="from", description="Placed then or later.")] = None,
         before: Annotated[datetime | None, Query(alias="to", description="Placed before then.")] = None,
+        promise: Annotated[Promise | None, Query(description=_PROMISE)] = None,
         limit: Limit = 50,
         after: After = None,
         fields: Fields = None,
@@ -109,12 +113,13 @@ def _list_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
     ) -> Response:
         window = _time("from", since), _time("to", before)
         wanted = OrderFilter(_status(status), channel, external_id, sku, *window, customer_id)
-        place = _place("orders", after, (datetime, str))
+        wanted = replace(wanted, promise=promise, promise_at=datetime.now(UTC))
+        place = _place(wanted.cursor, after, (datetime, str))
         await reads.own_writes.reached(request, min_version)
         personal = claims.role in SEES_PERSONAL
         found = await finder.page(claims.tenant, wanted, q, place, limit, personal=personal)
         rows = [selected(order_row(row), fields) for row in found.rows]
-        following = write_cursor("orders", found.following) if found.following else None
+        following = write_cursor(wanted.cursor, found.following) if found.following else None
         searched = {"hits": found.hits, "complete": found.complete} if q is not None else {}
         return answer(request, {"orders": rows, "next": following} | searched)
 
@@ -196,7 +201,7 @@ def _stock_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
     ) -> Response:
         place = _place("stock", after, (str, str, str))
         rows = await queries.stock(claims.tenant, sku, node, place, limit + 1)
-        return _page(request, "stock", rows, limit, ("sku", "node", "bucket"), dict)
+        return _page(request, "stock", rows, limit, ("sku", "node", "bucket"), _balance)
 
     @router.get("/stock/{sku}", tags=["stock"], summary="One SKU: what there is, where, and what is promised")
     async def stock_of_sku(request: Request, claims: reader, sku: Sku) -> Response:
@@ -232,8 +237,11 @@ def _sku(sku: str, rows: Sequence[Row]) -> dict[str, Any]:
     """A SKU's balances by node, and its network totals. `available` is what nobody has a claim on."""
     nodes: dict[str, dict[str, int]] = {}
     totals: dict[str, int] = {}
+    works: dict[str, dict[str, int]] = {}
     for row in rows:
         nodes.setdefault(row["node"], {})[row["bucket"]] = row["quantity"]
+        if row["to_pick"] is not None:
+            works[row["node"]] = {step: row[step] for step in STEPS}
         totals[row["bucket"]] = totals.get(row["bucket"], 0) + row["quantity"]
     network = nodes.pop("*", {})
     on_hand, reserved, held = totals.get("on_hand", 0), network.get("reserved", 0), network.get("held", 0)
@@ -245,8 +253,19 @@ def _sku(sku: str, rows: Sequence[Row]) -> dict[str, Any]:
         "available": on_hand - reserved - held,
         "allocated": totals.get("allocated", 0),
         "issued": totals.get("issued", 0),
-        "nodes": [{"node": node, "buckets": buckets} for node, buckets in nodes.items()],
+        "nodes": [
+            {"node": node, "buckets": buckets} | ({"at_work": works[node]} if node in works else {})
+            for node, buckets in nodes.items()
+        ],
     }
+
+
+def _balance(row: Row) -> dict[str, Any]:
+    """A balance; of what is allocated, how far the node's work is where there is any."""
+    balance = {name: row[name] for name in ("sku", "node", "bucket", "quantity")}
+    if row["to_pick"] is None:
+        return balance
+    return balance | {"at_work": {step: row[step] for step in STEPS}}
 
 
 def _status(text: str | None) -> str | None:

@@ -27,7 +27,15 @@ from libs.events.fulfillment import (
 )
 from libs.events.order import LineQuantity
 from libs.events.record import changed
-from services.console.facts import Dispatch, FulfillmentFacts, LineCancellation, NodeWork, Parcel, Units
+from services.console.facts import (
+    ChargedBy,
+    Dispatch,
+    FulfillmentFacts,
+    LineCancellation,
+    NodeWork,
+    Parcel,
+    Units,
+)
 
 
 def fold_delivery(facts: FulfillmentFacts, event: Event, at: datetime) -> FulfillmentFacts:
@@ -124,6 +132,7 @@ def _dispatched(facts: FulfillmentFacts, event: ShipmentDispatched, at: datetime
         ),
         lines=plus({}, event.lines),
         dispatched_at=at,
+        charge=ChargedBy(event.charge.amount_minor, event.charge.currency) if event.charge else None,
     )
     gone = {event.fulfillment_order_id: changed(work, dispatched_at=at)} if work else {}
     shipments = {**facts.shipments, event.shipment_id: shipment}

@@ -237,6 +237,14 @@ class NodeWork:
 
 
 @record
+class ChargedBy:
+    """What a carrier asks for a shipment."""
+
+    amount_minor: int
+    currency: str
+
+
+@record
 class Dispatch:
     """A shipment: goods under one dispatch, and how far the carrier says they are."""
 
@@ -246,6 +254,7 @@ class Dispatch:
     packages: tuple[Parcel, ...]
     lines: Units
     dispatched_at: datetime
+    charge: ChargedBy | None = None
     carrier_status: str | None = None
     carrier_status_at: datetime | None = None
     carrier_note: str = ""

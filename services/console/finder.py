@@ -38,8 +38,8 @@ class Finder:
         *,
         personal: bool,
     ) -> Found:
-        """Up to `limit` orders, the newest first; in personal data it looks only if told that the person may
-        see it. A page of a search may be shorter and still have a next."""
+        """Up to `limit` orders, in the order of `Queries.orders`; in personal data it looks only if told that
+        the person may see it. A page of a search may be shorter and still have a next."""
         if text is not None:
             text = text.strip()
             key = self._contacts.index_key(tenant) if personal else None
@@ -47,9 +47,8 @@ class Finder:
             search = wanted(text, tenant, key)
             asked = replace(asked, search=search, prefix=None if "\x00" in text else prefix)
         rows = await self._queries.orders(tenant, asked, after, limit + 1)
-        following = (
-            (rows[limit - 1]["ordered_at"], rows[limit - 1]["order_id"]) if len(rows) > limit else None
-        )
+        last = rows[limit - 1] if len(rows) > limit else None
+        following = (last[asked.sorted_by], last["order_id"]) if last else None
         rows = rows[:limit]
         if asked.search is None:
             return Found(rows, following)

@@ -29,8 +29,15 @@ DEFINITIONS: Mapping[str, str] = {
     "order_to_ship_p90_minutes": "Nine of ten orders shipped within so many minutes of their acceptance.",
     "split_rate": "Shipped orders that left in more than one shipment, of all that shipped.",
     "delivered": "Orders whose last delivery was in the period.",
+    "promised": "Delivered orders that were promised for a day before.",
+    "on_time_rate": "Those of them whose last delivery came by the day that was promised first, by the"
+    " clock of the node that ships last, of all of them.",
     "perfect_rate": "Delivered orders that nothing went wrong with: never held, backordered or short, in one"
-    " shipment without trouble on the way, nothing cancelled, every message sent, nothing sent back.",
+    " shipment without trouble on the way, nothing cancelled, not later than promised, every message sent,"
+    " nothing sent back.",
+    "cost": "By currency: mean of what carriers asked for all shipments of a delivered order, and of how many"
+    " orders, those where all of it is known and in one currency. Not known, where nobody stated it. What"
+    " nodes spend on handling is not in it: no event says that.",
     "return_rate": "Delivered orders of which something came back, of all delivered.",
     "backorders": "Backorders that began in the period.",
     "backorder_hours": "Their mean age in hours, until they were filled or given up, or until now.",
@@ -43,6 +50,7 @@ REASONS: Mapping[str, str] = {
     "split": "in several shipments",
     "carrier": "trouble or loss on the way",
     "not_delivered": "some of it cancelled or without a route",
+    "late": "later than promised",
     "failed_message": "a message failed",
     "returned": "something came back",
 }
@@ -69,9 +77,21 @@ _SHIPPED = """SELECT {by} AS slice, count(*) AS shipped,
     WHERE o.tenant = $1 AND o.last_at >= $2 AND o.shipped_at >= $2 AND o.shipped_at < $3
         AND o.confirmed_at IS NOT NULL{only} GROUP BY slice"""
 _DELIVERED = """SELECT {by} AS slice, count(*) AS delivered, count(*) FILTER (WHERE o.broken = '') AS perfect,
-        {reasons}
+        count(o.promise_ends_at) AS promised,
+        count(*) FILTER (WHERE o.delivered_at < o.promise_ends_at) AS on_time, {reasons}
     FROM orders o {nodes}
     WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3{only} GROUP BY slice"""
+_COST = """SELECT {by} AS slice, o.carriage_currency AS currency, count(*) AS orders,
+        avg(o.carriage_minor)::float8 AS mean_minor
+    FROM orders o {nodes}
+    WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3
+        AND o.carriage_minor IS NOT NULL{only}
+    GROUP BY slice, o.carriage_currency ORDER BY slice, o.carriage_currency"""
+_DEAREST = """SELECT o.order_id, o.channel, o.external_id, o.nodes, o.delivered_at, o.units, o.carriage_minor,
+        o.carriage_currency
+    FROM orders o WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3
+        AND o.carriage_minor IS NOT NULL
+    ORDER BY o.carriage_currency, o.carriage_minor DESC, o.order_id LIMIT $4"""
 _BACKORDERS = """SELECT {by} AS slice, count(*) AS backorders,
         (extract(epoch FROM avg(coalesce(e.ended_at, $4) - e.since_at)) / 3600)::float8 AS backorder_hours
     FROM exceptions e JOIN orders o ON o.tenant = e.tenant AND o.order_id = e.order_id {nodes}
@@ -129,7 +149,19 @@ async def read_measures(
         for row in await connection.fetch(text, *values):
             if by != "node" or only.node in (None, row["slice"]):
                 slices.setdefault(row["slice"], {}).update(row)
+    nodes = _NODES if by == "node" else ""
+    text = _COST.format(by=_slice(by, "o.delivered_at"), nodes=nodes, only=only.terms(4))
+    for row in await connection.fetch(text, tenant, period.since, period.before, *only.values):
+        if row["slice"] in slices:
+            stated = {name: row[name] for name in ("currency", "orders", "mean_minor")}
+            slices[row["slice"]].setdefault("cost", []).append(stated)
     return [_figures(name, slices[name]) for name in sorted(slices)]
+
+
+async def read_dearest(connection: Connection, tenant: str, period: Period, limit: int) -> Sequence[Row]:
+    """Orders delivered in the period whose carriage is known, by currency, the dearest first."""
+    rows = await connection.fetch(_DEAREST, tenant, period.since, period.before, limit)
+    return [dict(row) for row in rows]
 
 
 async def read_delays(connection: Connection, tenant: str, period: Period, by: DelaysBy) -> Sequence[Row]:
@@ -193,8 +225,11 @@ def _figures(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "order_to_ship_p90_minutes": found.get("order_to_ship_p90_minutes"),
         "split_rate": share(found.get("split", 0), "shipped"),
         "delivered": found.get("delivered", 0),
+        "promised": found.get("promised", 0),
+        "on_time_rate": share(found.get("on_time", 0), "promised"),
         "perfect_rate": share(found.get("perfect", 0), "delivered"),
         "broken_by": {word: found.get(word, 0) for word in REASONS},
+        "cost": found.get("cost", []),
         "return_rate": share(found.get("returned", 0), "delivered"),
         "backorders": found.get("backorders", 0),
         "backorder_hours": found.get("backorder_hours"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from operator import add
 from typing import NamedTuple
 from uuid import UUID
@@ -12,9 +12,11 @@ from libs.events.envelope import Envelope
 from libs.events.exception_rules import RULE_EVENTS
 from libs.events.intake import OrderAccepted, OrderHeld
 from libs.events.inventory import ReservationBroken, StockPegged
+from services.console.costs import carriage
 from services.console.facts import INITIAL, State
 from services.console.orders import evolve
 from services.console.origin import order_of, stage_of
+from services.console.promises import due
 from services.console.rules import RuleChange, rule_change
 from services.console.segments import broken, delays, waiting
 from services.console.sentences import claim_sentence, sentence
@@ -115,6 +117,11 @@ class OrderRow(NamedTuple):
     last_node: str | None
     last_carrier: str | None
     broken: str
+    promised_on: date | None
+    promise_ends_at: datetime | None
+    risk_at: datetime | None
+    carriage_minor: int | None
+    carriage_currency: str | None
     facts: str
 
 
@@ -198,7 +205,7 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
     total = goods + sum(charge.amount_minor for charge in intake.charges)
     status = status_of(state, lines)
     waits_in, since = waiting(state, status)
-    spent = delays(state)
+    spent, promise, asked = delays(state), due(state, status), carriage(state)
     return OrderRow(
         key.tenant,
         key.order_id,
@@ -227,6 +234,11 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
         last_node=spent.node if spent else None,
         last_carrier=spent.carrier if spent else None,
         broken=broken(state),
+        promised_on=promise.promised_on if promise else None,
+        promise_ends_at=promise.ends_at if promise else None,
+        risk_at=promise.risk_at if promise else None,
+        carriage_minor=asked.amount_minor if asked else None,
+        carriage_currency=asked.currency if asked else None,
         facts=order.facts(),
     )
 

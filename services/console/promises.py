@@ -1,8 +1,9 @@
 """The date of an order: what was promised first, what is to be expected now, and whether it was kept."""
 
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from libs.events.places import Delivery
 from libs.events.record import record
@@ -21,6 +22,8 @@ class OrderPromise:
     """The first date that was told: with the basket, or by the first plan, or while it waited."""
     expected: PromisedDate
     """The latest."""
+    ends_at: datetime
+    """When the day that was promised is over."""
     delivered_on: date | None
     """In the time zone of the node that was to be last."""
     standing: Standing
@@ -39,18 +42,87 @@ def promised_date(delivery: Delivery | None) -> PromisedDate | None:
     )
 
 
+@record
+class Due:
+    """The promise of an order as a list of many reads it."""
+
+    promised_on: date
+    ends_at: datetime
+    """When that day is over: delivered before it is on time."""
+    risk_at: datetime | None
+    """From when on the promise is at risk, if nothing else happens; None, nothing is still to happen."""
+
+
+def due(state: State, status: str) -> Due | None:
+    """When an order of this status is due; None, no date was told.
+
+    At risk is what is to be expected later than was promised, what has not left by the end of the day on
+    which its latest plan has it leave, and what the carrier reports trouble with, until it moves on.
+    """
+    told = _told(state)
+    if told is None:
+        return None
+    promised, expected = told
+    ends_at = _end(promised.deliver_by, expected.time_zone)
+    intake, work = state.intake, state.fulfillment
+    if intake.outcome is not None or intake.rejected_at is not None or work.completed_at is not None:
+        return Due(promised.deliver_by, ends_at, None)
+    if expected.deliver_by > promised.deliver_by or any(
+        one.carrier_status == "exception" and not (one.delivered_at or one.lost_at)
+        for one in work.shipments.values()
+    ):
+        risk_at = intake.captured_at or state.last_at or ends_at
+    else:
+        left = status in ("shipped", "in_transit")
+        risk_at = ends_at if left else _end(expected.ship_by, expected.time_zone)
+    return Due(promised.deliver_by, ends_at, min(risk_at, ends_at))
+
+
+def missed(state: State) -> bool:
+    """Whether what there is of it came later than was promised."""
+    if state.fulfillment.completed_at is None:
+        return False
+    told = _told(state)
+    if told is None:
+        return False
+    arrived = [one.delivered_at for one in state.fulfillment.shipments.values() if one.delivered_at]
+    return bool(arrived) and max(arrived) >= _end(told[0].deliver_by, told[1].time_zone)
+
+
+def _told(state: State) -> tuple[PromisedDate, PromisedDate] | None:
+    """The first date that was told, and the latest; None, none was."""
+    inventory, decisions = state.inventory, state.routing.decisions
+    told = [one.promised for one in decisions if one.promised is not None]
+    first, last = inventory.promised or (told[0] if told else None), told[-1] if told else None
+    latest = inventory.awaited or last or first
+    first = first or latest
+    return None if first is None or latest is None else (first, latest)
+
+
+@lru_cache(4096)
+def _end(day: date, time_zone: str) -> datetime:
+    """The moment at which the next day begins there, UTC."""
+    return datetime.combine(day + timedelta(days=1), time(), _zone(time_zone)).astimezone(UTC)
+
+
+@lru_cache(1000)
+def _zone(name: str) -> tzinfo:
+    """A zone that is not known on this machine is taken as UTC: a projection goes on all the same."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
 def order_promise(state: State) -> OrderPromise | None:
     """The promise as far as it is known; None, no date was told."""
-    plans = [decision.promised for decision in state.routing.decisions if decision.promised is not None]
-    told = [one for one in (state.inventory.promised, *plans) if one is not None]
-    if state.inventory.awaited is not None:
-        told.append(state.inventory.awaited)
-    if not told:
+    told = _told(state)
+    if told is None:
         return None
-    promised, expected = told[0], told[-1]
-    delivered_at = milestones(state).delivered
+    promised, expected = told
+    ends_at, delivered_at = _end(promised.deliver_by, expected.time_zone), milestones(state).delivered
     if delivered_at is None:
         late = expected.deliver_by > promised.deliver_by
-        return OrderPromise(promised, expected, None, "at_risk" if late else "open")
-    on = delivered_at.astimezone(ZoneInfo(expected.time_zone)).date()
-    return OrderPromise(promised, expected, on, "kept" if on <= promised.deliver_by else "missed")
+        return OrderPromise(promised, expected, ends_at, None, "at_risk" if late else "open")
+    on = delivered_at.astimezone(_zone(expected.time_zone)).date()
+    return OrderPromise(promised, expected, ends_at, on, "kept" if on <= promised.deliver_by else "missed")

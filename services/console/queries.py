@@ -20,9 +20,10 @@ Row = Mapping[str, Any]
 _AS_READER = """SELECT set_config('search_path', 'live', true), set_config('orderlog.tenant', $1, true),
     set_config('orderlog.nodes', $2, true), set_config('role', $3, true)"""
 
-_ORDERS = """SELECT order_id, status, channel, external_id, customer_id, ordered_at, currency, total_minor,
+_COLUMNS = """order_id, status, channel, external_id, customer_id, ordered_at, currency, total_minor,
     line_count, units, confirmed_at, paid_at, routed_at, picking_at, shipped_at, picked_up_at, delivered_at,
-    last_at FROM orders"""
+    promised_on, promise_ends_at, last_at"""
+_ORDERS = f"SELECT {_COLUMNS} FROM orders"  # noqa: S608 - names of ours
 _FOUND = f"""WITH hits AS (
         SELECT order_id, how FROM search.find($2, $3, $4, $6)
         UNION ALL
@@ -35,18 +36,27 @@ _FOUND = f"""WITH hits AS (
         SELECT order_id AS hit, bool_and(how = 'contact') AS by_contact, count(*) OVER () AS hits
         FROM hits GROUP BY order_id
     )
-    SELECT o.*, by_contact, hits FROM found
-    JOIN LATERAL ({_ORDERS} WHERE tenant = $1 AND order_id = hit) AS o ON true"""  # noqa: S608
+    SELECT {_COLUMNS}, by_contact, hits FROM found
+    JOIN LATERAL (SELECT * FROM orders WHERE tenant = $1 AND order_id = hit) AS o ON true"""  # noqa: S608
 """The same, of those that a search finds; `by_contact` alone is still to be compared with what is sealed."""
 HITS_MAX = 1000
 """Orders that a search looks at, of each kind of hit; where more are meant, it has to say more."""
+_PROMISES = {
+    "late": "risk_at IS NOT NULL AND promise_ends_at <= {}",
+    "at_risk": "risk_at IS NOT NULL AND promise_ends_at > {0} AND risk_at <= {0}",
+}
 _OF_CUSTOMER = """order_id IN (SELECT p.order_id FROM search.parts AS p
     WHERE p.tenant = $1 AND p.customer_id = {})"""
 _CONTACTS = """SELECT order_id, sealed FROM search.parts
     WHERE tenant = $1 AND order_id = ANY($2::text[]) AND part = 'contact'"""
 _FACTS = "SELECT order_id, external_id, facts FROM orders WHERE tenant = $1 AND order_id = ANY($2::text[])"
 _ORDER = "SELECT * FROM orders WHERE tenant = $1 AND order_id = $2"
-_STOCK = "SELECT sku, node, bucket, quantity FROM stock"
+_STOCK = """SELECT s.sku, s.node, s.bucket, s.quantity, w.to_pick, w.picked, w.packed
+    FROM stock s LEFT JOIN LATERAL (SELECT sum(to_pick)::bigint AS to_pick, sum(picked)::bigint AS picked,
+            sum(packed)::bigint AS packed
+        FROM at_work w WHERE s.bucket = 'allocated' AND w.tenant = s.tenant AND w.sku = s.sku
+            AND w.node = s.node) AS w ON s.bucket = 'allocated'"""
+"""Balances; of what is allocated at a node, how many units its work has to pick, picked and packed."""
 _RESERVATIONS = """SELECT order_id, sku, wanted, held, allocated, issued, released, short, returned
     FROM reservations"""
 
@@ -83,7 +93,8 @@ class OrderFilter:
     """Which orders a list shows; none means any. `since` is included, `before` is not. `reached` is one of
     `services.console.today.MOMENTS`: orders that came to it at `reached_from` or later, before
     `reached_to`. `prefix`: of a search, the beginning of an order id. `waits_in`: open orders that are in
-    this segment (`services.console.segments`). `nodes`: at exactly these, with commas between."""
+    this segment (`services.console.segments`). `nodes`: at exactly these, with commas between. `promise`: one
+    of `services.console.today.PROMISES`: open orders whose promise is so at `promise_at`."""
 
     status: str | None = None
     channel: str | None = None
@@ -99,6 +110,18 @@ class OrderFilter:
     reached_to: datetime | None = None
     waits_in: str | None = None
     nodes: str | None = None
+    promise: str | None = None
+    promise_at: datetime | None = None
+
+    @property
+    def sorted_by(self) -> str:
+        """The column, with the order id, that a page's cursor is of."""
+        return "ordered_at" if self.promise is None else "promise_ends_at"
+
+    @property
+    def cursor(self) -> str:
+        """The kind of a page's cursor."""
+        return "orders" if self.promise is None else "promised orders"
 
 
 class Queries:
@@ -115,8 +138,9 @@ class Queries:
     async def orders(
         self, tenant: str, wanted: OrderFilter, after: tuple[datetime, str] | None, limit: int
     ) -> list[Row]:
-        """Orders, the newest first, from behind (ordered_at, order_id) on. Of a search, each with
-        `by_contact`, and `hits`: how many were looked at."""
+        """Orders, the newest first, from behind (ordered_at, order_id) on; by their promise, what is late
+        longest first, from behind (promise_ends_at, order_id). Of a search, each with `by_contact`, and
+        `hits`: how many were looked at."""
         select, asked = _ORDERS, _Asked(["tenant = $1", "ordered_at IS NOT NULL"], [tenant])
         if (search := wanted.search) is not None:
             patterns = [f"%{word}%" if len(word) > 2 else f"% {word}%" for word in search.words]
@@ -139,6 +163,12 @@ class Queries:
             asked.add(f"{wanted.reached}_at >= {{}}", wanted.reached_from)
             asked.add("last_at >= {}", wanted.reached_from)
             asked.add(f"{wanted.reached}_at < {{}}", wanted.reached_to)
+        if wanted.promise is not None:
+            assert wanted.promise_at is not None
+            asked.add(_PROMISES[wanted.promise], wanted.promise_at)
+            if after is not None:
+                asked.add("(promise_ends_at, order_id) > ({}, {})", *after)
+            return await self._page(select, asked, "promise_ends_at, order_id", limit)
         if after is not None:
             asked.add("(ordered_at, order_id) < ({}, {})", *after)
         return await self._page(select, asked, "ordered_at DESC, order_id DESC", limit)

@@ -18,7 +18,7 @@ from services.console.gone import Gone
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, TimelineRow
 from services.console.records import UnreadableEvent
 from services.console.stock import ReservationKey, ReservationUnits
-from services.console.store import Connection, Projector, TopicPartition, columns, table_rows
+from services.console.store import Connection, Projector, TopicPartition, columns, table_rows, work_rows
 from services.console.stored import Written, write_state
 
 ORDERS_MAX = 3_000
@@ -195,7 +195,8 @@ class Refold:
         new, known = _split(written, fresh)
         new.stock_items, new.rules = written.stock_items, written.rules
         async with self._projector.transaction() as connection:
-            rows = table_rows(new, {key: write_state(state) for key, state in fresh.items()})
+            first = {key: write_state(state) for key, state in fresh.items()}
+            rows = table_rows(new, first)
             for table in _KEYED:
                 if rows[table]:
                     await connection.copy_records_to_table(table, records=rows[table], columns=columns(table))
@@ -205,9 +206,11 @@ class Refold:
                 )
             for table in ("exceptions", "stock_items", "exception_rules"):
                 await self._projector.put(connection, table, rows[table])
+            await self._projector.put(connection, "at_work", work_rows(first))
             known.balances = written.balances
-            states = {key: write_state(state, self._stored.pop(key)) for key, state in again.items()}
-            await self._projector.write(connection, known, states)
+            stored = {key: self._stored.pop(key) for key in again}
+            states = {key: write_state(state, stored[key]) for key, state in again.items()}
+            await self._projector.write(connection, known, states, stored)
         self._gone.update(fresh)
 
     def _take_out(self, count: int) -> tuple[Changes, dict[ReservationKey, ReservationUnits]]:

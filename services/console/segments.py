@@ -10,10 +10,13 @@ from datetime import datetime, timedelta
 
 from libs.events.record import record
 from services.console.facts import Dispatch, IntakeFacts, NodeWork, RoutingDecision, State
+from services.console.promises import missed
+from services.console.standing import declined_at, open_holds
 
 SEGMENTS = ("hold", "payment", "stock", "routing", "queue", "pick", "pack", "carrier")
-"""Held for a person · held for the payment alone · until all was reserved · until nodes were chosen · until
-the node had the work · until picked · until handed to the carrier · until delivered."""
+"""Held for a person, before it was accepted or while it was queued · held for the payment alone · until all
+was reserved · until nodes were chosen · until the node had the work · until picked · until handed to the
+carrier · until delivered."""
 _US = timedelta(microseconds=1)
 
 
@@ -44,9 +47,14 @@ def delays(state: State) -> Delays | None:
         return None
     end, _, last = max(arrived, key=lambda one: one[:2])
     spent, so_far = dict.fromkeys(SEGMENTS, 0), begin
+    by_hand = _placed_by_hand(state) if state.intake.holds else []
     for segment, until in _bounds(state, last):
         bound = min(max(until, so_far), max(end, begin))
         spent[segment] += (bound - so_far) // _US
+        if segment == "queue" and by_hand:
+            on_hold = _common(by_hand, so_far, bound) // _US
+            spent["queue"] -= on_hold
+            spent["hold"] += on_hold
         so_far = bound
     spent["carrier"] += (max(end, begin) - so_far) // _US
     return Delays(tuple(spent.values()), last.node, last.carrier)
@@ -70,11 +78,41 @@ def _bounds(state: State, last: Dispatch) -> Iterator[tuple[str, datetime]]:
 
 def _held(intake: IntakeFacts) -> Iterator[tuple[str, datetime]]:
     """Until accepted: as long as another hold than that for the payment is open, it waits for that."""
-    others = [hold.released_at for hold in intake.holds if hold.name != "payment" and hold.released_at]
+    accepted_at = intake.accepted_at
+    others = [
+        hold.released_at
+        for hold in intake.holds
+        if hold.name != "payment"
+        and hold.released_at
+        and (accepted_at is None or hold.placed_at < accepted_at)
+    ]
     if others:
         yield "hold", max(others)
-    if intake.accepted_at:
-        yield "payment", intake.accepted_at
+    if accepted_at:
+        yield "payment", accepted_at
+
+
+def _placed_by_hand(state: State) -> list[tuple[datetime, datetime]]:
+    """When holds were open that were placed on the accepted order and not too late: spans, none in another.
+
+    They keep what is allocated from the nodes: of all segments they lengthen the queue alone."""
+    accepted_at, found = state.intake.accepted_at, list[tuple[datetime, datetime]]()
+    if accepted_at is None:
+        return found
+    for hold in sorted(state.intake.holds, key=lambda hold: hold.placed_at):
+        until = hold.released_at
+        if hold.placed_at < accepted_at or until is None or declined_at(state, hold) is not None:
+            continue
+        begin = max(hold.placed_at, found[-1][1]) if found else hold.placed_at
+        if begin < until:
+            found.append((begin, until))
+    return found
+
+
+def _common(spans: list[tuple[datetime, datetime]], begin: datetime, end: datetime) -> timedelta:
+    """How much of the time from `begin` to `end` lies in the spans."""
+    inside = (min(until, end) - max(since, begin) for since, until in spans)
+    return sum((one for one in inside if one > timedelta(0)), timedelta(0))
 
 
 def _round(state: State, decision: RoutingDecision) -> Iterator[tuple[str, datetime]]:
@@ -119,8 +157,10 @@ def waiting(state: State, status: str) -> tuple[str, datetime | None]:
     if intake.outcome is not None or intake.rejected_at is not None:
         return "", None
     if status == "held":
-        names = {hold.name for hold in intake.holds if hold.released_at is None}
-        return ("payment" if names == {"payment"} else "hold"), intake.captured_at
+        holds = open_holds(state)
+        names = {hold.name for hold in holds}
+        since = min(hold.placed_at for hold in holds) if intake.accepted_at else intake.captured_at
+        return ("payment" if names == {"payment"} else "hold"), since
     segment = _WAITS.get(status, "")
     return (segment, _since(state, segment) or state.last_at) if segment else ("", None)
 
@@ -182,6 +222,8 @@ def broken(state: State) -> str:
     unroutable = any(not decision.routable for decision in state.routing.decisions)
     if work.cancelled or work.unroutable or unroutable:
         found.append("not_delivered")
+    if missed(state):
+        found.append("late")
     if any(one.failed_at for one in notes.values()):
         found.append("failed_message")
     if any(one.received for one in state.returns.rmas.values()):

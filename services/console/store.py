@@ -17,6 +17,7 @@ from libs.events.envelope import Envelope
 from libs.runtime.pool import transaction
 from services.console import projection
 from services.console.announce import TELL, announcement
+from services.console.at_work import InHand, changed_in_hand, in_hand
 from services.console.items import ItemRow, item_rows
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow, order_row
 from services.console.recent import LaneOrders, RecentOrders, Stand
@@ -39,7 +40,7 @@ _TYPES = {
     "lane": "int", "partition": "int", "code": "text", "nodes": "text", "waiting_in": "text",
     "segments": "text", "last_node": "text", "last_carrier": "text", "broken": "text", "item": "text",
     "kind": "text", "why": "text", "assignee": "text", "snoozed_why": "text", "note": "text", "which": "text",
-    "owner": "text", "next_step": "text",
+    "owner": "text", "next_step": "text", "promised_on": "date", "carriage_currency": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 
@@ -87,6 +88,7 @@ _RESERVATIONS = _Write("reservations", ("tenant", "order_id", "sku"), Reservatio
 _EXCEPTIONS = _Write("exceptions", ItemRow._fields[:3], ItemRow._fields[3:])
 _STOCK_ITEMS = _Write("stock_items", StockItemKey._fields, StockItemChange._fields, moved=STOCK_ITEMS_JOINED)
 _RULES = _Write("exception_rules", RuleChange._fields[:2], RuleChange._fields[2:])
+_AT_WORK = _Write("at_work", InHand._fields[:4], InHand._fields[4:])
 _UNREADABLE = _Write("unreadable", UnreadableEvent._fields[:3], UnreadableEvent._fields[3:])
 _HIGH_WATER = _Write("high_water", LaneKey._fields, Heard._fields)
 _CONSUMED = _Write("consumed", ("topic", "partition"), ("next_offset",))
@@ -100,6 +102,7 @@ _SQL = {
         _EXCEPTIONS,
         _STOCK_ITEMS,
         _RULES,
+        _AT_WORK,
         _UNREADABLE,
         _HIGH_WATER,
         _CONSUMED,
@@ -112,6 +115,10 @@ _POSITIONS = """SELECT topic, partition, next_offset FROM consumed
 _FENCE = """SELECT topic, partition, next_offset, tableoid FROM consumed WHERE partition = ANY($1::int[])
     ORDER BY partition, topic FOR UPDATE"""
 _HEARD = "SELECT source, lane, sequence, at FROM high_water WHERE lane = ANY($1::int[])"
+_WORK_ENDED = """DELETE FROM at_work AS known
+    USING unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS gone (tenant, order_id, node, sku)
+    WHERE (known.tenant, known.order_id, known.node, known.sku)
+        = (gone.tenant, gone.order_id, gone.node, gone.sku)"""
 _STATES = """SELECT tenant, order_id, facts FROM orders
     JOIN unnest($1::text[], $2::text[]) AS wanted (tenant, order_id) USING (tenant, order_id)"""
 
@@ -179,7 +186,7 @@ class Projector:
                     for key, state in changes.states.items()
                 }
                 await self._tell(connection, changes.timeline)
-                await self.write(connection, changes, written)
+                await self.write(connection, changes, written, known)
                 await self.put(connection, "high_water", [(*lane, *heard) for lane, heard in moved.items()])
                 if self._schema == LIVE and (told := announcement(changes)) is not None:
                     await connection.execute(TELL, told)
@@ -231,12 +238,21 @@ class Projector:
         return {OrderKey(tenant, order_id): read_written(facts) for tenant, order_id, facts in rows}
 
     async def write(
-        self, connection: Connection, changes: Changes, written: Mapping[OrderKey, Written]
+        self,
+        connection: Connection,
+        changes: Changes,
+        written: Mapping[OrderKey, Written],
+        known: Mapping[OrderKey, Written],
     ) -> None:
-        """Write everything but the timeline. Rows that lanes share (stock, reservations) go in key order, so
-        that no two batches wait in a ring."""
+        """Write everything but the timeline; `known` is how the orders stood before. Rows that lanes share
+        (stock, reservations) go in key order, so that no two batches wait in a ring."""
         for table, rows in table_rows(changes, written).items():
             await self.put(connection, table, rows)
+        before = [row for key in written if key in known for row in in_hand(*key, known[key].state)]
+        ended, begun = changed_in_hand(before, work_rows(written))
+        if ended:
+            await connection.execute(_WORK_ENDED, *zip(*ended, strict=True))
+        await self.put(connection, "at_work", begun)
 
     async def put(self, connection: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Write rows into one of the tables that have a key: over what is there, or on top of it."""
@@ -252,7 +268,7 @@ class Projector:
 
 
 def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[str, list[tuple[object, ...]]]:
-    """The rows of everything but the timeline, by table, in key order."""
+    """The rows of everything but the timeline and `work_rows`, by table, in key order."""
     return {
         "orders": [order_row(key, order) for key, order in sorted(written.items(), key=itemgetter(0))],
         "order_skus": sorted(changes.skus),
@@ -266,6 +282,11 @@ def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[st
         "stock_items": [(*key, *change) for key, change in sorted(changes.stock_items.items())],
         "exception_rules": sorted(changes.rules, key=itemgetter(0, 1)),
     }
+
+
+def work_rows(written: Mapping[OrderKey, Written]) -> list[InHand]:
+    """What nodes have in hand for these orders, in key order."""
+    return sorted([row for key, order in written.items() for row in in_hand(*key, order.state)])
 
 
 def columns(table: str) -> tuple[str, ...]:

@@ -24,6 +24,11 @@ MOMENTS: Mapping[str, str] = {
     "delivered": "delivered",
 }
 """What throughput counts, by milestone (an order has `<name>_at`), and how people read it."""
+PROMISES: Mapping[str, str] = {
+    "late": "late",
+    "at_risk": "at risk",
+}
+"""What a list may ask about the promise of an open order, and how people read it."""
 OLDEST_SHOWN = 10
 MISSING_SHOWN = 10
 TODAY: Mapping[str, str] = {
@@ -33,6 +38,9 @@ TODAY: Mapping[str, str] = {
     " whose first shipment left (shipped), or whose last unit was handed over (delivered), since `since`.",
     "by_hour": "The same by the hour, UTC; hours in which nothing came through are left out.",
     "out_of_stock": "SKUs that backordered orders wait for, with the units that are missing, the most first.",
+    "promises": "Open orders that were promised for a day; late ones, whose day is over; those at risk: to be"
+    " expected later than was promised, or not gone by the end of the day on which their latest plan has them"
+    " leave, or the carrier reports trouble, until it moves on.",
     "exceptions": "What needs a person now, by owner and kind; what is put off, and what is overdue of it.",
 }
 """What each figure means, as people read it."""
@@ -73,6 +81,11 @@ _MISSING = """SELECT sku, count(*) AS orders, sum(missing)::bigint AS units, cou
         WHERE o.tenant = $1 AND o.status = 'backordered'{only}
     ) AS waiting WHERE missing > 0 GROUP BY sku ORDER BY units DESC, sku LIMIT $2"""
 
+_PROMISES = """SELECT count(*) AS promised, count(*) FILTER (WHERE o.promise_ends_at <= $2) AS late,
+        count(*) FILTER (WHERE o.promise_ends_at > $2 AND o.risk_at <= $2) AS at_risk,
+        min(o.promise_ends_at) FILTER (WHERE o.promise_ends_at <= $2) AS latest_at
+    FROM orders o WHERE o.tenant = $1 AND o.risk_at IS NOT NULL{only}"""
+
 
 @dataclass(frozen=True, slots=True)
 class Today:
@@ -85,6 +98,9 @@ class Today:
     oldest: Sequence[Row]
     hours: Sequence[Row]
     missing: Sequence[Row]
+    promises: Row
+    """Of open orders with a promise: how many there are, how many are `late` and `at_risk`, and since when
+    the latest is late."""
 
     @property
     def missing_skus(self) -> int:
@@ -111,6 +127,7 @@ class Today:
                 {"hour": hour} | {_key(label): counts.get(name, 0) for name, label in MOMENTS.items()}
                 for hour, counts in self.by_hour()
             ],
+            "promises": dict(self.promises),
             "out_of_stock": {
                 "skus": self.missing_skus,
                 "most": [{name: row[name] for name in ("sku", "units", "orders")} for row in self.missing],
@@ -118,7 +135,9 @@ class Today:
         }
 
 
-async def read_today(connection: Connection, tenant: str, since: datetime, only: Only = EVERYTHING) -> Today:
+async def read_today(
+    connection: Connection, tenant: str, since: datetime, now: datetime, only: Only = EVERYTHING
+) -> Today:
     """Of a transaction that sees the tenant."""
 
     async def fetch(query: str, *values: object) -> Sequence[Row]:
@@ -131,6 +150,7 @@ async def read_today(connection: Connection, tenant: str, since: datetime, only:
         await fetch(_OLDEST, list(UNFINISHED), OLDEST_SHOWN),
         await fetch(_THROUGH, since),
         await fetch(_MISSING, MISSING_SHOWN),
+        (await fetch(_PROMISES, now))[0],
     )
 
 

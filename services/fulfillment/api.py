@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from libs.events.contract import Name, Note, OrderId
 from libs.events.fulfillment import (
+    CarrierCharge,
     CarrierStatus,
     ConfirmPack,
     ConfirmPick,
@@ -49,12 +50,13 @@ class PackRequest(ReportRequest):
 
 
 class DispatchRequest(ReportRequest):
-    """Who took the packed parcels, the tracking number of each, and the serial numbers of what leaves, as far
-    as it has some and the pick did not tell them."""
+    """Who took the packed parcels, the tracking number of each, the serial numbers of what leaves, as far as
+    it has some and the pick did not tell them, and what the carrier asks, if known."""
 
     carrier: Name
     packages: Annotated[tuple[ShippedPackage, ...], Field(min_length=1, max_length=500)]
     serials: Annotated[tuple[LineNumbers, ...], Field(max_length=1000)] | None = None
+    charge: CarrierCharge | None = None
 
 
 class CarrierEventRequest(ReportRequest):
@@ -105,6 +107,7 @@ def routes(edge: Edge) -> APIRouter:
             carrier=body.carrier,
             packages=body.packages,
             serials=body.serials,
+            charge=body.charge,
         )
         return await edge.submit(request, claims, command)
 

@@ -265,6 +265,7 @@ def _dispatch(
         lines=work.picked,
         serials=numbered(work.numbers, work.picked, told),
         service=work.service,
+        charge=body.charge,
     )
     return misnamed(heard, work.numbers, work.picked, told, all_of_them=True) or [dispatched]
 

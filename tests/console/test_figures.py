@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -16,6 +16,7 @@ from libs.runtime.settings import STAGES, settings
 from services.console.standing import OPEN
 from tests.console.browser import Desk
 from tests.console.orders import Orders
+from tests.console_promises import Promised, promised
 
 pytestmark = pytest.mark.e2e
 
@@ -46,6 +47,12 @@ class Counted:
     status: Counter[str] = field(default_factory=Counter)
     reached: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
     missing: Counter[str] = field(default_factory=Counter)
+    promises: dict[str, Promised] = field(default_factory=dict)
+
+    def late(self, now: datetime) -> dict[str, int]:
+        """Open orders whose promise is late, or at risk."""
+        all_ = self.promises.values()
+        return {"late": sum(one.late(now) for one in all_), "at_risk": sum(one.at_risk(now) for one in all_)}
 
 
 def count(log: Log) -> Counted:
@@ -55,6 +62,12 @@ def count(log: Log) -> Counted:
     waits: dict[str, dict[str, int]] = {}
     carried: dict[str, datetime] = {}
     at_nodes: set[str] = set()
+    found.promises = promised(
+        (event["order_id"], (what, event, at))
+        for stage in STAGES
+        for what, _, event, at in log[stage]
+        if "order_id" in event
+    )
     for stage in STAGES:
         for what, _, event, at in log[stage]:
             order = event.get("order_id")
@@ -120,7 +133,8 @@ def told(tenant: str) -> dict[str, int]:
     counts = {name: standing["orders"] for name, standing in today["by_status"].items()}
     flow = dict.fromkeys(("held", *OPEN), 0) | {name: n for name, n in counts.items() if name != "incoming"}
     through: dict[str, int] = today["through"]
-    return flow | through | {"missing_SKUs": today["out_of_stock"]["skus"]}
+    promises = {name: today["promises"][name] for name in ("late", "at_risk")}
+    return flow | through | promises | {"missing_SKUs": today["out_of_stock"]["skus"]}
 
 
 async def test_every_figure_on_today_is_what_the_logs_say(desk: Desk, orders: Orders) -> None:
@@ -139,10 +153,10 @@ async def test_every_figure_on_today_is_what_the_logs_say(desk: Desk, orders: Or
                 since.partition("reached_from=")[2].replace("%3A", ":").replace("%2B", "+")
             )
             through = {name: sum(one >= at for one in times) for name, times in said.reached.items()}
-            wanted = {
-                name: said.status.get(name, 0) for name in figures if name not in ("missing_SKUs", *through)
-            }
-            wanted |= through | {"missing_SKUs": len(said.missing)}
+            late = said.late(datetime.now(UTC))
+            others = ("missing_SKUs", *through, *late)
+            wanted = {name: said.status.get(name, 0) for name in figures if name not in others}
+            wanted |= late | through | {"missing_SKUs": len(said.missing)}
             if figures == wanted and await asyncio.to_thread(told, desk.tenant) == wanted:
                 break
             await asyncio.sleep(0.5)

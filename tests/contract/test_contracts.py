@@ -42,7 +42,7 @@ GAINED: Mapping[str, frozenset[str]] = {
         for name in ("fulfillment.shipment_delivered", "returns.return_window_opened")
     },
     "oms.fulfillment.fulfillment_completed": frozenset({"bundles"}),
-    "oms.fulfillment.shipment_dispatched": frozenset({"serials", "service"}),
+    "oms.fulfillment.shipment_dispatched": frozenset({"serials", "service", "charge"}),
     "oms.routing.define_node": frozenset({"operations"}),
     "oms.routing.node_defined": frozenset({"operations"}),
     "oms.routing.order_routed": frozenset({"promised", "service", "capacity"}),
@@ -60,7 +60,7 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.close_transfer": frozenset({"serials"}),
     "oms.inventory.stock_issued": frozenset({"unnamed"}),
     "oms.inventory.stock_returned": frozenset({"unnamed"}),
-    "oms.fulfillment.dispatch_shipment": frozenset({"serials"}),
+    "oms.fulfillment.dispatch_shipment": frozenset({"serials", "charge"}),
     "oms.fulfillment.pick_confirmed": frozenset({"serials"}),
     **{
         f"oms.inventory.{name}": frozenset({"stated"})

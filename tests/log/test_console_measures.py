@@ -1,7 +1,7 @@
 """Each figure of Measures and Delays, computed again with pandas from the events alone."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import asyncpg
@@ -11,26 +11,59 @@ import pytest
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
-from services.console.measures import Period, read_delays, read_measures, read_piles, read_slowest
+from libs.events.fulfillment import CarrierCharge, ShipmentDispatched
+from services.console.measures import (
+    Period,
+    read_dearest,
+    read_delays,
+    read_measures,
+    read_piles,
+    read_slowest,
+)
 from services.console.queries import Queries
 from services.console.segments import SEGMENTS
 from services.console.store import Projector
 from tests.console_database import by_stage, console_dsn, pool
-from tests.console_lives import LIVES
+from tests.console_lives import LIVES, Life
 from tests.console_parts import T0
+from tests.console_promises import dated, promised
 from tests.log.test_console_store import feed
 
 __all__ = ["console_dsn", "pool"]
 
 NOW = T0 + timedelta(days=20)
+DATES = (
+    (date(2026, 3, 1), "Europe/London"),
+    (date(2026, 3, 2), "Europe/London"),
+    (date(2026, 3, 2), "Pacific/Auckland"),
+    (date(2026, 3, 3), "Pacific/Auckland"),
+    (date(2026, 3, 2), "America/Los_Angeles"),
+)
+"""What was promised of orders that are all delivered on 2 March, 12:20 UTC."""
+POUND, EURO = CarrierCharge(amount_minor=310, currency="GBP"), CarrierCharge(amount_minor=499, currency="EUR")
+CHARGES: tuple[Sequence[CarrierCharge | None], ...] = (
+    (POUND,), (POUND, POUND), (EURO,), (POUND, None), (POUND, EURO),
+)  # fmt: skip
+"""What their carriers asked: known of the first three, of one part only, and in two currencies."""
 PERIOD = Period(T0 - timedelta(days=1), T0 + timedelta(days=10))
 
 
 def published() -> dict[str, list[Envelope[Event]]]:
-    """Three of each life, one after the other."""
-    return by_stage(
-        *(life(f"o-{name.replace('_', '-')}-{n}") for n in range(3) for name, life in LIVES.items())
-    )
+    """Three of each life, one after the other; and some that were promised for a day."""
+    lives = [life(f"o-{name.replace('_', '-')}-{n}") for n in range(3) for name, life in LIVES.items()]
+    asked = [charged(dated(f"d-{n}", *told), CHARGES[n]) for n, told in enumerate(DATES)]
+    return by_stage(*lives, *asked)
+
+
+def charged(life: Life, charges: Sequence[CarrierCharge | None]) -> Life:
+    """With what the carrier asks for the shipment; where there is another charge, of a second one."""
+    told = list(life["fulfillment"])
+    [(place, sent)] = [(n, one) for n, one in enumerate(told) if isinstance(one, ShipmentDispatched)]
+    again = [
+        sent.model_copy(update={"charge": charge, "shipment_id": f"{sent.order_id}-S{n}"})
+        for n, charge in enumerate(charges, 1)
+    ]
+    return {**life, "fulfillment": [*told[:place], *again, *told[place + 1 :]]}
 
 
 @pytest.fixture
@@ -63,9 +96,37 @@ def broken(events: pd.DataFrame) -> Mapping[str, set[str]]:
         "split": set(shipments[shipments > 1].index),
         "carrier": having("shipment_lost"),
         "not_delivered": having("fulfillment_cancelled", "order_unroutable"),
+        "late": {order for order, one in dates(events).items() if one.delivered_at >= one.ends_at},
         "failed_message": having("message_failed"),
         "returned": having("return_received"),
     }
+
+
+def costs(events: pd.DataFrame) -> list[dict[str, Any]]:
+    """By currency, the mean of what was asked for orders that have arrived, all of it known."""
+    sent = events[events.type == "shipment_dispatched"]
+    asked = pd.DataFrame(
+        {
+            "order": sent.order,
+            "minor": sent.data.map(lambda d: (d.get("charge") or {}).get("amount_minor")),
+            "currency": sent.data.map(lambda d: (d.get("charge") or {}).get("currency")),
+        }
+    )
+    whole = asked.groupby("order").filter(
+        lambda rows: bool(rows.minor.notna().all()) and rows.currency.nunique() == 1
+    )
+    orders = whole.groupby(["currency", "order"]).minor.sum()
+    return [
+        {"currency": currency, "orders": len(sums), "mean_minor": pytest.approx(sums.mean())}
+        for currency, sums in orders.groupby("currency")
+    ]
+
+
+def dates(events: pd.DataFrame) -> Mapping[str, Any]:
+    """Of orders that were promised for a day and have arrived, what their events say of it."""
+    columns = (list(events[name]) for name in ("order", "type", "data", "at"))
+    found = promised((order, (type_, data, at)) for order, type_, data, at in zip(*columns, strict=True))
+    return {order: one for order, one in found.items() if one.dates and one.delivered_at}
 
 
 def missing(events: pd.DataFrame, orders: set[str]) -> int:
@@ -110,6 +171,11 @@ async def test_measures_are_what_the_log_says(pool: asyncpg.Pool, events: pd.Dat
     assert found["order_to_ship_p90_minutes"] == pytest.approx(nine_of_ten)
     assert found["split_rate"] == pytest.approx(len(trouble["split"]) / len(shipped))
     assert found["delivered"] == len(arrived)
+    assert found["cost"] == costs(events)
+    assert [(one["currency"], one["orders"]) for one in found["cost"]] == [("EUR", 1), ("GBP", 2)]
+    assert found["promised"] == len(dates(events)) == len(DATES)
+    assert found["on_time_rate"] == pytest.approx(1 - len(trouble["late"]) / len(DATES))
+    assert len(trouble["late"]) == 2
     assert found["perfect_rate"] == pytest.approx(len(perfect) / len(arrived))
     assert found["broken_by"] == {word: len(arrived & these) for word, these in trouble.items()}
     assert found["return_rate"] == pytest.approx(len(arrived & trouble["returned"]) / len(arrived))
@@ -125,13 +191,28 @@ async def test_days_and_nodes_divide_the_whole(pool: asyncpg.Pool, events: pd.Da
     async with Queries(pool).reading("acme") as connection:
         days = await read_measures(connection, "acme", PERIOD, "day", NOW)
         nodes = await read_measures(connection, "acme", PERIOD, "node", NOW)
-    for name in ("accepted", "shipped", "delivered", "backorders"):
+    for name in ("accepted", "shipped", "delivered", "promised", "backorders"):
         assert sum(row[name] for row in days) == whole[name]
     dispatched = events[events.type == "shipment_dispatched"]
     at_node = dispatched.groupby(dispatched.data.map(lambda d: d["node"])).order.nunique()
     shipped = {row["slice"]: row["shipped"] for row in nodes}
     assert shipped["MAN"] == at_node["MAN"]
     assert shipped["LON"] == at_node["LON"]
+
+
+async def test_the_dearest_orders_lead_to_what_carriers_asked_most_for(pool: asyncpg.Pool) -> None:
+    await feed(Projector(pool), published())
+    async with Queries(pool).reading("acme") as connection:
+        rows = await read_dearest(connection, "acme", PERIOD, 9)
+    asked = [(row["order_id"], row["carriage_currency"], row["carriage_minor"]) for row in rows]
+    assert asked == [("d-2", "EUR", 499), ("d-1", "GBP", 620), ("d-0", "GBP", 310)]
+
+
+async def test_nobody_knows_a_cost_that_nobody_stated(pool: asyncpg.Pool) -> None:
+    await feed(Projector(pool), by_stage(LIVES["delivered"]("o-1")))
+    async with Queries(pool).reading("acme") as connection:
+        [found] = await read_measures(connection, "acme", PERIOD, "all", NOW)
+    assert (found["delivered"], found["cost"]) == (1, [])
 
 
 async def test_a_period_without_orders_has_no_figures(pool: asyncpg.Pool) -> None:

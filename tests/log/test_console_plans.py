@@ -50,6 +50,8 @@ ASKED = {
     "of a customer": OrderFilter(customer_id="77"),
     "with an article": OrderFilter(sku="SKU-77"),
     "of what waits at a node": OrderFilter(waits_in="stock", nodes="LON"),
+    "of what is late": OrderFilter(promise="late", promise_at=NEWEST),
+    "of what is at risk": OrderFilter(promise="at_risk", promise_at=NEWEST),
 }
 SEARCHED = (
     "lovelace",
@@ -73,7 +75,8 @@ async def test_a_list_goes_by_an_index(pool: asyncpg.Pool, name: str) -> None:
     _check(queries.plan)
     if len(rows) > 50:
         last = rows[49]
-        more = await queries.orders(TENANT, ASKED[name], (last["ordered_at"], last["order_id"]), 51)
+        place = (last[ASKED[name].sorted_by], last["order_id"])
+        more = await queries.orders(TENANT, ASKED[name], place, 51)
         assert more
         _check(queries.plan)
 

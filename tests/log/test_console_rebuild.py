@@ -5,6 +5,7 @@ import os
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import asyncpg
@@ -31,6 +32,7 @@ from services.console.store import Projector, TopicPartition
 from tests.console_database import by_stage, console_dsn, pool
 from tests.console_lives import LIVES, receipts
 from tests.console_parts import envelopes
+from tests.console_promises import cut, dated
 
 __all__ = ["console_dsn", "pool"]
 
@@ -48,7 +50,8 @@ def topics() -> Topics:
     """Two lanes of lives, receipts, and a record that nobody can read."""
     found: Topics = {}
     for lane in range(2):
-        stages = by_stage(*(life(f"o-{lane}-{n}") for n, life in enumerate(LIVES.values())))
+        at_work = [cut(dated(f"o-{lane}-at-work-{n}", date(2026, 3, 2)), n) for n in (1, 2, 3)]
+        stages = by_stage(*at_work, *(life(f"o-{lane}-{n}") for n, life in enumerate(LIVES.values())))
         stages["inventory"] += envelopes(
             "inventory", receipts(f"o-{lane}-0"), first=len(stages["inventory"]) + 1
         )

@@ -1,13 +1,17 @@
 """How the console tells of dates: in sentences, and as the promise of an order."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs.events.contract import Event
 from libs.events.dates import BackorderDated, Due
 from libs.events.fulfillment import (
+    CarrierEventRecorded,
+    CarrierStatus,
     FulfillmentCompleted,
     ShipmentDelivered,
     ShipmentDispatched,
@@ -19,10 +23,10 @@ from libs.events.promise import PromiseConfirmed
 from libs.events.routing import OrderRouted
 from services.console.facts import INITIAL, State
 from services.console.orders import evolve
-from services.console.promises import order_promise
+from services.console.promises import due, missed, order_promise
 from services.console.sentences import sentence
 from services.console.stored import read_state, write_state
-from tests.console_parts import envelopes, units
+from tests.console_parts import T0, envelopes, units
 
 ON = datetime(2026, 3, 4, tzinfo=UTC)
 DELIVERY = Delivery(
@@ -76,6 +80,11 @@ def delivered(day: int) -> tuple[Event, ...]:
     return left, there, FulfillmentCompleted(order_id="o1", outcome="delivered", delivered=(units(1, 2),))
 
 
+def scan(status: CarrierStatus) -> CarrierEventRecorded:
+    at = T0 if status == "exception" else T0 + timedelta(hours=1)
+    return CarrierEventRecorded(order_id="o1", shipment_id="S1", status=status, occurred_at=at)
+
+
 def test_a_date_that_was_promised_is_told_and_one_that_is_not_known_is_not() -> None:
     assert sentence(taken(DELIVERY)).endswith("Leaves by 2026-03-04, delivered by 2026-03-06.")
     assert "by 2026" not in sentence(taken(UNKNOWN))
@@ -111,5 +120,52 @@ def test_the_first_date_told_is_the_promise_and_the_latest_is_to_be_expected(
     assert (*days, found.standing) == (promised, expected, standing)
 
 
+@given(
+    day=st.dates(date(2026, 1, 1), date(2027, 12, 31)),
+    zone=st.sampled_from(["Europe/London", "Pacific/Auckland", "America/Havana", "Asia/Beirut", "No/Where"]),
+    after=st.timedeltas(timedelta(days=-2), timedelta(days=2)),
+)
+def test_what_lists_count_as_late_is_what_the_order_itself_says(
+    day: date, zone: str, after: timedelta
+) -> None:
+    told = DELIVERY.model_copy(update={"deliver_by": day, "ship_by": day, "time_zone": zone})
+    there = datetime(day.year, day.month, day.day, 23, 59, tzinfo=UTC) + after
+    left, arrived, done = delivered(6)
+    arrived = arrived.model_copy(update={"occurred_at": there})
+    state = known(plan(1, told), left, arrived, done)
+    found, promise = due(state, "delivered"), order_promise(state)
+    assert found is not None
+    assert promise is not None
+    assert found.risk_at is None
+    assert (there < found.ends_at) == (promise.standing == "kept")
+    assert missed(state) == (promise.standing == "missed")
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "at_risk"),
+    [
+        ((plan(1, by(6)),), "picking", datetime(2026, 3, 5, tzinfo=UTC)),
+        ((plan(1, by(6)), delivered(6)[0]), "shipped", datetime(2026, 3, 7, tzinfo=UTC)),
+        ((plan(1, by(6)), delivered(6)[0], scan("exception")), "in_transit", T0),
+        ((plan(1, by(6)), delivered(6)[0], scan("exception"), scan("in_transit")), "in_transit", None),
+        ((plan(1, by(6)), plan(2, by(9))), "routed", T0),
+        ((plan(1, by(6)), *delivered(6)), "delivered", None),
+    ],
+)
+def test_when_a_promise_is_at_risk(events: tuple[Event, ...], status: str, at_risk: datetime | None) -> None:
+    found = due(known(*events), status)
+    assert found is not None
+    assert found.ends_at == datetime(2026, 3, 7, tzinfo=UTC)
+    if at_risk == T0:
+        assert found.risk_at is not None
+        assert found.risk_at < T0 + timedelta(hours=1)
+    elif status == "in_transit":
+        assert found.risk_at == found.ends_at
+    else:
+        assert found.risk_at == at_risk
+
+
 def test_an_order_that_was_told_no_date_has_no_promise() -> None:
-    assert order_promise(known(taken(None), taken(UNKNOWN), plan(1, None), dated(UNKNOWN))) is None
+    state = known(taken(None), taken(UNKNOWN), plan(1, None), dated(UNKNOWN))
+    assert order_promise(state) is None
+    assert due(state, "routed") is None

@@ -8,9 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.events.catalogue import EVENTS
+from libs.events.changes import HoldDeclined, HoldPlaced
+from libs.events.intake import HoldReleased
+from services.console.facts import State
 from services.console.items import item_rows, items, stuck_name, stuck_since
 from services.console.segments import SEGMENTS, broken, delays, waiting
 from services.console.standing import status
+from tests.console_changes import changed_by_support
 from tests.console_lives import LIVES, delivered, troubled
 from tests.console_parts import at, envelopes
 from tests.unit.test_console_orders import ORDER, folded, in_order, until
@@ -32,7 +36,7 @@ def test_the_time_of_an_order_by_segment() -> None:
 @given(st.data())
 @settings(deadline=None)
 def test_segments_add_up_to_the_whole_and_none_is_negative(data: st.DataObject) -> None:
-    lives = [life(ORDER) for life in LIVES.values()]
+    lives = [life(ORDER) for life in (*LIVES.values(), changed_by_support)]
     arrived = []
     for stage in EVENTS:
         known = [event for life in lives for event in life.get(stage, ())]
@@ -98,3 +102,61 @@ def test_the_name_of_a_stop_says_since_when() -> None:
     kind, _, which = stuck_name("pick", at(3)).partition("/")
     assert (kind, stuck_since(which)) == ("stuck", at(3))
     assert stuck_since("pick") is stuck_since("pick 2026-03-02T09:00:00") is None
+
+
+def held_by_hand(*holds: tuple[float, float | None], declined: bool = False) -> State:
+    """Accepted in minute 1, routed in 2, and with the node, after these holds, in 30; then delivered."""
+    life = delivered(ORDER)
+    intake, fulfillment = list(life["intake"][:1]), list(life["fulfillment"])
+    told = envelopes("intake", intake)
+    for n, (begin, end) in enumerate(holds):
+        hold = f"look_{n}"
+        placed = HoldPlaced(order_id=ORDER, hold=hold, message="Look.")
+        found = [replace(one, at=at(begin)) for one in envelopes("intake", [placed])]
+        if end is not None:
+            released = HoldReleased(order_id=ORDER, hold=hold)
+            found += [replace(one, at=at(end)) for one in envelopes("intake", [released])]
+        told += found
+        if declined:
+            late = HoldDeclined(order_id=ORDER, hold=hold, reason="Too late.")
+            told += [replace(one, at=at(end or begin)) for one in envelopes("fulfillment", [late])]
+    shifted = [
+        replace(one, at=one.at + timedelta(minutes=29)) for one in envelopes("fulfillment", fulfillment)
+    ]
+    routed = [replace(one, at=at(2)) for one in envelopes("routing", life["routing"])]
+    return folded([*told, *envelopes("inventory", life["inventory"][:1]), *routed, *shifted])
+
+
+@pytest.mark.parametrize(
+    ("holds", "hold", "queue"),
+    [
+        ([], 0, 28),
+        ([(5, 15)], 10, 18),
+        ([(1, 15)], 13, 15),
+        ([(5, 15), (10, 20)], 15, 13),
+        ([(5, 15), (6, 8), (20, 25)], 15, 13),
+        ([(5, 300)], 25, 3),
+        ([(5, None)], 0, 28),
+    ],
+)
+def test_a_hold_placed_by_hand_takes_its_time_from_the_queue(
+    holds: list[tuple[float, float | None]], hold: float, queue: float
+) -> None:
+    found = delays(held_by_hand(*holds))
+    assert found is not None
+    spent = {name: us / _MINUTE for name, us in zip(SEGMENTS, found.us, strict=True)}
+    assert (spent["hold"], spent["queue"]) == (hold, queue)
+    assert sum(spent.values()) == 199
+
+
+def test_a_hold_that_came_too_late_took_no_time() -> None:
+    found = delays(held_by_hand((5, 15), declined=True))
+    assert found is not None
+    assert found.us[0] == 0
+
+
+def test_an_accepted_order_that_is_held_waits_since_its_hold_was_placed() -> None:
+    life = changed_by_support(ORDER)
+    state = folded(in_order({"intake": life["intake"][:2], "inventory": life["inventory"][:2]}))
+    assert status(state) == "held"
+    assert waiting(state, "held") == ("hold", at(2))

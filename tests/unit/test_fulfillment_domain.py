@@ -7,6 +7,7 @@ import pytest
 from libs.events.contract import Event
 from libs.events.fulfillment import (
     CancellationDeclined,
+    CarrierCharge,
     CarrierEventRecorded,
     CarrierStatus,
     ConfirmPack,
@@ -202,6 +203,15 @@ def test_an_order_is_through_with_its_last_shipment() -> None:
     assert life.answer.events[-1] == completed(
         "partly_delivered", delivered=(units(1, 3),), lost=(units(2, 2),)
     )
+
+
+def test_a_dispatch_says_what_the_carrier_asks_where_the_node_said_so() -> None:
+    life = released().heard(pick((1, 3, 0), (2, 2, 0)), pack())
+    life.when(dispatch()).then_one(ShipmentDispatched, charge=None)
+    charge = CarrierCharge(amount_minor=420, currency="GBP")
+    life = released().heard(pick((1, 3, 0), (2, 2, 0)), pack())
+    stated = dispatch().model_copy(update={"charge": charge})
+    life.when(stated).then_one(ShipmentDispatched, charge=charge)
 
 
 # Pick

@@ -10,17 +10,20 @@ from services.console.measures import (
     REASONS,
     By,
     DelaysBy,
+    read_dearest,
     read_delays,
     read_measures,
     read_piles,
     read_slowest,
 )
+from services.console.order_view import money
 from services.console.segments import SEGMENTS
 from services.console.web.insight_api import period
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
 SLOWEST = 20
+DEAREST = 20
 Segment = Literal["hold", "payment", "stock", "routing", "queue", "pick", "pack", "carrier"]
 Since = Annotated[datetime | None, Query(alias="from")]
 Before = Annotated[datetime | None, Query(alias="to")]
@@ -82,6 +85,7 @@ def routes(site: Site) -> APIRouter:
         asked = period(since, before, now)
         async with site.queries(session).reading(session.tenant) as connection:
             rows = await read_measures(connection, session.tenant, asked, by, now)
+            dearest = await read_dearest(connection, session.tenant, asked, DEAREST)
         return await site.page(
             request,
             session,
@@ -91,7 +95,14 @@ def routes(site: Site) -> APIRouter:
             asked=asked,
             given=(since, before),
             meant=DEFINITIONS,
+            dearest=dearest,
+            money=mean_money,
             reasons=REASONS,
         )
 
     return router
+
+
+def mean_money(minor: float, currency: str) -> str:
+    """A mean of amounts, to the nearest minor unit."""
+    return money(round(minor), currency)

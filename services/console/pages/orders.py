@@ -21,7 +21,7 @@ from services.console.queries import HITS_MAX, OrderFilter
 from services.console.search.terms import QUERY_LENGTH_MAX
 from services.console.segments import SEGMENTS
 from services.console.standing import STATUSES
-from services.console.today import MOMENTS
+from services.console.today import MOMENTS, PROMISES
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -33,7 +33,7 @@ _EXPORT_PAGE = 500
 _COLUMNS = (
     "order_id", "status", "channel", "external_id", "customer_id", "ordered_at", "currency", "total_minor",
     "line_count", "units", "confirmed_at", "paid_at", "routed_at", "picking_at", "shipped_at", "picked_up_at",
-    "delivered_at", "last_at",
+    "delivered_at", "last_at", "promised_on",
 )  # fmt: skip
 
 Text = Annotated[str, Query(max_length=QUERY_LENGTH_MAX)]
@@ -56,14 +56,20 @@ class Asked:
     reached_to: str = ""
     waits_in: str = ""
     nodes: str = ""
+    promise: str = ""
 
     def query(self, **more: str) -> str:
         """The same as an address has it, with more; what is empty is left out."""
         names = {"q": self.q, "status": self.status, "channel": self.channel, "customer": self.customer}
         names |= {"sku": self.sku, "from": self.since, "to": self.until}
         names |= {"reached": self.reached, "reached_from": self.reached_from, "reached_to": self.reached_to}
-        names |= {"waits_in": self.waits_in, "nodes": self.nodes} | more
+        names |= {"waits_in": self.waits_in, "nodes": self.nodes, "promise": self.promise} | more
         return urlencode({name: value for name, value in names.items() if value})
+
+    @property
+    def cursor(self) -> str:
+        """The kind of a page's cursor."""
+        return self.filter().cursor
 
     def filter(self) -> OrderFilter:
         """Raises Problem 422: a status, or a day, that there is not."""
@@ -75,6 +81,8 @@ class Asked:
             raise _wrong("waits_in", f"Take one of {', '.join(SEGMENTS)}.")
         if self.reached and self.reached not in MOMENTS:
             raise _wrong("reached", f"Take one of {', '.join(MOMENTS)}.")
+        if self.promise and self.promise not in PROMISES:
+            raise _wrong("promise", f"Take one of {', '.join(PROMISES)}.")
         until = _day("to", self.until)
         return OrderFilter(
             status=self.status or None,
@@ -88,6 +96,8 @@ class Asked:
             reached_to=_moment("reached_to", self.reached_to),
             waits_in=self.waits_in or None,
             nodes="" if self.nodes == NO_NODES else self.nodes or None,
+            promise=self.promise or None,
+            promise_at=datetime.now(UTC) if self.promise else None,
         )
 
 
@@ -104,10 +114,11 @@ def asked(
     reached_to: Short = "",
     waits_in: Short = "",
     nodes: Text = "",
+    promise: Short = "",
 ) -> Asked:
     """A dependency: the filters of a request."""
     words = (q.strip(), status, channel.strip(), customer.strip(), sku.strip())
-    return Asked(*words, since, until, reached, reached_from, reached_to, waits_in, nodes)
+    return Asked(*words, since, until, reached, reached_from, reached_to, waits_in, nodes, promise)
 
 
 Filters = Annotated[Asked, Depends(asked)]
@@ -127,7 +138,7 @@ def routes(site: Site) -> APIRouter:
         ids = [row["order_id"] for row in found.rows]
         opened = await site.about.contacts.open(session.tenant, ids) if session.may("personal") else {}
         names = {id_: masked(personal).get("name", "") for id_, personal in opened.items()}
-        following = write_cursor("orders", found.following) if found.following else ""
+        following = write_cursor(filters.cursor, found.following) if found.following else ""
         return await site.page(
             request,
             session,
@@ -139,6 +150,7 @@ def routes(site: Site) -> APIRouter:
             next_query=filters.query(after=following) if following else "",
             statuses=STATUSES,
             moments=MOMENTS,
+            promises=PROMISES,
             views=await site.about.views.of(session.tenant, session.actor),
             hits_max=HITS_MAX,
             money=money,
@@ -157,7 +169,7 @@ def routes(site: Site) -> APIRouter:
 
 async def find(site: Site, session: Session, filters: Asked, after: str, limit: int) -> Found:
     """A page of the list as this person may see it."""
-    place: Any = tuple(read_cursor("orders", after, (datetime, str))) if after else None
+    place: Any = tuple(read_cursor(filters.cursor, after, (datetime, str))) if after else None
     personal = session.may("personal")
     finder = Finder(site.queries(session), site.about.contacts)
     return await finder.page(
@@ -193,7 +205,7 @@ async def _csv(site: Site, session: Session, filters: Asked) -> AsyncIterator[st
         yield _lines([_cell(row[name]) for name in _COLUMNS] for row in found.rows)
         if found.following is None:
             return
-        after = write_cursor("orders", found.following)
+        after = write_cursor(filters.cursor, found.following)
 
 
 def _lines(rows: Iterable[Sequence[str]]) -> str:

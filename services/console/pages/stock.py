@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from libs.events.contract import Sku
 from libs.runtime.problems import Problem
+from services.console.at_work import STEPS
 from services.console.claims import read_holding, read_waiting
 from services.console.cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
 from services.console.queries import key_of
@@ -91,7 +92,25 @@ async def _standing(site: Site, session: Session, sku: str) -> dict[str, Any]:
             "No unit of it ever moved for your tenant.",
             "Check its spelling (case matters), or look for it in Stock.",
         )
-    return {"sku": sku, "waiting": waiting, "holding": holding, "shown": CLAIMS, **_by_node(rows)}
+    return {
+        "sku": sku,
+        "waiting": waiting,
+        "holding": holding,
+        "shown": CLAIMS,
+        "at_work": _at_work(rows),
+        **_by_node(rows),
+    }
+
+
+def _at_work(rows: Sequence[Any]) -> dict[str, dict[str, int]]:
+    """By node, how far its work is with what is allocated there; nodes that have something allocated."""
+    found = {}
+    for row in rows:
+        if row["bucket"] == "allocated" and (row["quantity"] or row["to_pick"] is not None):
+            steps = {step: row[step] or 0 for step in STEPS}
+            rest = max(0, row["quantity"] - sum(steps.values()))
+            found[row["node"]] = {"allocated": row["quantity"], "not_released_yet": rest, **steps}
+    return found
 
 
 def _by_node(rows: Sequence[Any]) -> dict[str, Any]:

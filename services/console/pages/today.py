@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from services.console.exceptions import Row, count_queue
 from services.console.standing import OPEN
-from services.console.today import MOMENTS, Today, read_today
+from services.console.today import MOMENTS, TODAY, Today, read_today
 from services.console.web.freshness import Stand
 from services.console.web.sessions import Session
 from services.console.web.site import Site
@@ -60,6 +60,7 @@ def routes(site: Site) -> APIRouter:
             found=found,
             flow=("held", *OPEN),
             moments=MOMENTS,
+            meant=TODAY,
             hours=found.by_hour(),
             an_hour=_HOUR,
             plotted=plotted(found),
@@ -78,7 +79,7 @@ def routes(site: Site) -> APIRouter:
                 figures.stand = await site.freshness.stand()
                 since = now - _HOURS * _HOUR
                 async with site.queries(session).reading(session.tenant) as connection:
-                    figures.found = await read_today(connection, session.tenant, since)
+                    figures.found = await read_today(connection, session.tenant, since, now)
                     figures.queue = await count_queue(connection, session.tenant, now)
                 figures.good_until = datetime.now(UTC) + timedelta(seconds=KEPT_SECONDS)
         return figures

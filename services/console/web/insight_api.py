@@ -114,7 +114,7 @@ def _metrics_route(router: APIRouter, reader: Any, queries: Queries) -> None:
             before = since + timedelta(days=1)
         asked, only = period(since, before, now), Only(channel, node)
         async with queries.reading(claims.tenant) as connection:
-            today = await read_today(connection, claims.tenant, minute - timedelta(days=1), only)
+            today = await read_today(connection, claims.tenant, minute - timedelta(days=1), now, only)
             counts = await count_queue(connection, claims.tenant, now, only)
             found = await read_measures(connection, claims.tenant, asked, by, now, only)
         return answer(
