@@ -123,7 +123,7 @@ def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched, numbers:
                 posting.post(sku, dispatched.node, "allocated", "issued", len(known), serials=known)
             quantity -= len(known)
             if quantity:
-                amiss = tuple(one for one in dict.fromkeys(told) if one not in known)
+                amiss = tuple([one for one in dict.fromkeys(told) if one not in known][:quantity])
                 unnamed.append(Unnamed(sku=sku, quantity=quantity, serials=amiss))
         posting.post(sku, dispatched.node, "allocated", "issued", quantity)
     return StockIssued(
@@ -167,7 +167,7 @@ def covers(order: OrderPart, received: ReturnReceived) -> bool:
 
 def take_back(order: OrderPart, skus: Skus, received: ReturnReceived, numbers: Numbers) -> StockReturned:
     """Put returned units on hand at the node that received them, or scrap them there. A unit comes back with
-    its serial number where the order was sent it, or where nobody has heard of it before."""
+    its serial number where the order was sent it, as far as anybody knows."""
     posting = Posting(skus, order.lots or {})
     issued = {node: dict(quantities) for node, quantities in order.issued.items()}
     nodes = sorted(issued, key=lambda node: (node != received.node, node))
@@ -181,14 +181,13 @@ def take_back(order: OrderPart, skus: Skus, received: ReturnReceived, numbers: N
             issued[node][sku] = issued[node].get(sku, 0) - len(own)
             left -= len(own)
             _back(posting, sku, node, received.node, target, len(own), own)
-        fresh = sent.new(sku, told) if serialised else ()
         for node in nodes:
             quantity = min(left, issued[node].get(sku, 0))
             if not quantity:
                 continue
             issued[node][sku] -= quantity
             left -= quantity
-            named, fresh = fresh[:quantity], fresh[quantity:]
+            named = sent.new(sku, node, order.unbelieved, told)[:quantity] if serialised else ()
             _back(posting, sku, node, received.node, target, len(named), named)
             _back(posting, sku, node, received.node, target, quantity - len(named))
             if serialised and quantity > len(named):
