@@ -116,7 +116,7 @@ def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched, numbers:
                 posting.post(sku, dispatched.node, "allocated", "issued", len(known), serials=known)
             quantity -= len(known)
             if quantity:
-                amiss = tuple(one for one in dict.fromkeys(told) if one not in known)
+                amiss = tuple([one for one in dict.fromkeys(told) if one not in known][:quantity])
                 unnamed.append(Unnamed(sku=sku, quantity=quantity, serials=amiss))
         posting.post(sku, dispatched.node, "allocated", "issued", quantity)
     return StockIssued(

@@ -34,6 +34,7 @@ from libs.events.returns import ReturnReceived
 from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from services.inventory.loads import Booked, rebooked, shipped
 from services.inventory.lots import LotUnits, lots_of_order
+from services.inventory.serials import unbelieved_after
 from services.inventory.stock import added
 
 Status = Literal[
@@ -106,6 +107,8 @@ class OrderPart:
     """Of the days of nodes that state a capacity, for what has not left."""
     lots: LotUnits | None = None
     """Units that it has, and was sent, of SKUs that have lots: by bucket/node/SKU, then by lot."""
+    unbelieved: tuple[str, ...] | None = None
+    """Serial numbers, as node/SKU/number, that were told of units that left, and were not on the shelf."""
 
     @property
     def asked(self) -> tuple[LineQuantity, ...]:
@@ -203,6 +206,7 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 lots=lots_of_order(order.lots, event.movements),
                 booked=shipped(order.booked, event.movements),
                 shipments=(*order.shipments, event.shipment_id),
+                unbelieved=unbelieved_after(order.unbelieved, event),
             )
         case StockReturned():
             return replace(
@@ -210,6 +214,7 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 issued=_after(order.issued, "issued", event.movements),
                 lots=lots_of_order(order.lots, event.movements),
                 early_returns=order.early_returns[1:],
+                unbelieved=unbelieved_after(order.unbelieved, event),
             )
         case ReturnQuarantined():
             return replace(
@@ -264,6 +269,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         booked=order.booked,
         dated=order.dated,
         lots=order.lots,
+        unbelieved=order.unbelieved,
     )
 
 
@@ -289,6 +295,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         booked=rebooked(order.booked, event.loads),
         dated=order.dated,
         lots=lots_of_order(order.lots, event.movements),
+        unbelieved=order.unbelieved,
     )
 
 

@@ -36,7 +36,8 @@ TakenBack = StockReturned | ReturnQuarantined
 
 def take_back(order: OrderPart, skus: Skus, received: ReturnReceived, numbers: Numbers) -> list[TakenBack]:
     """Put returned units on hand at the node that received them, scrap them there, or set them aside. A unit
-    comes back with its serial number where the order was sent it, or where nobody has heard of it before."""
+    comes back with its serial number where the order was sent it, as far as anybody
+    knows."""
     posting = Posting(skus, order.lots or {})
     good = [unit for unit in received.units if unit.disposition != "quarantine"]
     unnamed = _post(posting, skus, order, received, numbers, good)
@@ -79,14 +80,13 @@ def _post(
             issued[node][sku] = issued[node].get(sku, 0) - len(own)
             left -= len(own)
             _back(posting, sku, node, received.node, target, len(own), own)
-        fresh = sent.new(sku, told) if serialised else ()
         for node in nodes:
             quantity = min(left, issued[node].get(sku, 0))
             if not quantity:
                 continue
             issued[node][sku] -= quantity
             left -= quantity
-            named, fresh = fresh[:quantity], fresh[quantity:]
+            named = sent.new(sku, node, order.unbelieved, told)[:quantity] if serialised else ()
             _back(posting, sku, node, received.node, target, len(named), named)
             _back(posting, sku, node, received.node, target, quantity - len(named))
             if serialised and quantity > len(named):
