@@ -14,16 +14,15 @@ from datetime import datetime
 from typing import cast
 
 from libs.events.availability import StockLow, StockRecovered
-from libs.events.backorders import BACKORDER_EVENTS, BackorderRefused
-from libs.events.bundles import BUNDLE_EVENTS, BundleCommand, BundleEvent, BundlesUnpacked
-from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
+from libs.events.backorders import BackorderRefused
+from libs.events.bundles import BundleCommand, BundleEvent, BundlesUnpacked
+from libs.events.changes import AllocationDeclined, LinesCancelled
 from libs.events.contract import Contract, Event
-from libs.events.dates import DATES_EVENTS, BackorderDated, NodeDaysFull
+from libs.events.dates import BackorderDated, NodeDaysFull
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
-    INVENTORY_EVENTS,
     AdjustStock,
     AllocationFailed,
     ReceiveStock,
@@ -32,17 +31,14 @@ from libs.events.inventory import (
     StockPegged,
     StockReceived,
 )
-from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import (
     POLICIES_STREAM,
-    POLICY_EVENTS,
     BackorderLapsed,
     BackordersCalled,
     DefineReservationPolicies,
     ReservationPoliciesDefined,
 )
 from libs.events.promise import (
-    PROMISE_EVENTS,
     DefinePromiseTerms,
     HoldsBroken,
     HoldStock,
@@ -53,9 +49,7 @@ from libs.events.promise import (
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
-from libs.events.set_aside import ReturnQuarantined
 from libs.events.substitutes import (
-    SUBSTITUTE_EVENTS,
     DefineSubstitutes,
     SubstitutesDefined,
     SubstitutesSought,
@@ -78,8 +72,8 @@ from services.inventory import (
 from services.inventory.acceptance import accept, promise_after
 from services.inventory.allocate import covers
 from services.inventory.desk import Desk
-from services.inventory.fewer import Fewer
 from services.inventory.giving import peg
+from services.inventory.hears import FOLDED, Heard
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
 from services.inventory.loads import LOAD_STREAM, NO_LOAD, LoadPart, loaded
@@ -94,7 +88,7 @@ from services.inventory.policies import (
 )
 from services.inventory.reserve import define_terms
 from services.inventory.returned import take_back
-from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
+from services.inventory.rules import NO_RULES, RulesPart, decide_rules, evolve_rules
 from services.inventory.serials import NAMES, NO_SERIAL, SERIAL_STREAM, SerialPart, evolve_serials
 from services.inventory.stock import (
     EMPTY_SKU,
@@ -106,41 +100,6 @@ from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, ev
 from services.inventory.terms import LEVEL, look_at_level
 from services.inventory.touched import SKU_STREAM, moved_skus, streams_of_order, streams_of_sku
 
-Heard = (
-    ReceiveStock
-    | AdjustStock
-    | HoldStock
-    | ReleasePromise
-    | DefinePromiseTerms
-    | OrderAccepted
-    | OrderRouted
-    | FulfillmentCancelled
-    | Fewer
-    | ShipmentDispatched
-    | PickShorted
-    | ReturnReceived
-    | NodeDefined
-    | TransitDefined
-    | TimerDue
-    | outside.Told
-    | RulesInput
-    | DefineReservationPolicies
-    | DefineSubstitutes
-    | BundleCommand
-)
-_FOLDED = frozenset(
-    {StockLow, StockRecovered, LinesReleased, ReturnReceived, ReturnQuarantined, NodeDefined, TransitDefined}
-).union(
-    INVENTORY_EVENTS,
-    PROMISE_EVENTS,
-    POLICY_EVENTS,
-    BACKORDER_EVENTS,
-    SUBSTITUTE_EVENTS,
-    OUTSIDE_EVENTS,
-    BUNDLE_EVENTS,
-    DATES_EVENTS,
-)
-"""What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
 _CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
 
@@ -273,7 +232,7 @@ def decompose(state: State) -> Mapping[str, Part]:
 
 def evolve(state: State, event: Event) -> State:
     """The state after one event, inventory's own or heard."""
-    if type(event) not in _FOLDED:
+    if type(event) not in FOLDED:
         return state
     after = _evolve(state, event)
     if after is state or not state.numbers:
