@@ -115,7 +115,7 @@ async def test_how_far_a_node_is_with_what_is_allocated(desk: People, api: Api) 
     drawn = await (await desk.sign_in("viewer")).get("/stock/A", part=True)
     shown = {step: int(units) for step, units in re.findall(r'data-at-work="LON (\w+)">(\d+)<', drawn)}
     rest = allocated["quantity"] - 40
-    assert shown == {"allocated": allocated["quantity"], "not_released_yet": rest} | allocated["at_work"]
+    assert shown == {"allocated": allocated["quantity"], "rest": rest} | allocated["at_work"]
     whole = await (await desk.sign_in("viewer")).get("/stock", sku="A")
     assert "0 to pick, 10 picked, 30 packed" in whole
     elsewhere = await desk.sign_in("viewer", nodes=("MAN",))

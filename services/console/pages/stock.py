@@ -109,7 +109,7 @@ def _at_work(rows: Sequence[Any]) -> dict[str, dict[str, int]]:
         if row["bucket"] == "allocated" and (row["quantity"] or row["to_pick"] is not None):
             steps = {step: row[step] or 0 for step in STEPS}
             rest = max(0, row["quantity"] - sum(steps.values()))
-            found[row["node"]] = {"allocated": row["quantity"], "not_released_yet": rest, **steps}
+            found[row["node"]] = {"allocated": row["quantity"], "rest": rest, **steps}
     return found
 
 
