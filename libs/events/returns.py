@@ -121,6 +121,18 @@ class RefundRequested(OrderEvent):
     lines: tuple[LineQuantity, ...]
 
 
+class VoidRequested(OrderEvent):
+    """The order will never be charged: whoever holds the payment lets its authorisation go, where there is
+    one, once per `void_id`. Money that arrives in spite of it goes back."""
+
+    TYPE: ClassVar[str] = "oms.returns.void_requested"
+
+    void_id: Name
+    amount_minor: AmountMinor
+    """What the customer would have paid."""
+    currency: Currency
+
+
 class ReturnClosed(OrderEvent):
     """Everything under the RMA has come back and been disposed of."""
 
@@ -130,4 +142,11 @@ class ReturnClosed(OrderEvent):
 
 
 RETURNS_COMMANDS = (AuthoriseReturn, ReceiveReturn)
-RETURNS_EVENTS = (ReturnWindowOpened, ReturnAuthorised, ReturnReceived, RefundRequested, ReturnClosed)
+RETURNS_EVENTS = (
+    ReturnWindowOpened,
+    ReturnAuthorised,
+    ReturnReceived,
+    RefundRequested,
+    VoidRequested,
+    ReturnClosed,
+)

@@ -27,6 +27,7 @@ from libs.events.intake import (
     ExceptionAssigned,
     ExceptionResolved,
     ExceptionSnoozed,
+    HeldOrderCancelled,
     HoldReleased,
     OrderAccepted,
     OrderCancellationRequested,
@@ -60,6 +61,7 @@ from libs.events.returns import (
     ReturnedUnits,
     ReturnReceived,
     ReturnWindowOpened,
+    VoidRequested,
 )
 from libs.events.routing import OrderRouted, OrderUnroutable
 from libs.events.substitutes import SubstitutesSought
@@ -103,6 +105,8 @@ def _of_intake(event: Event) -> str:
             return f"Hold {event.hold} released{_because(event.note)}.{left}"
         case OrderCancellationRequested():
             return f"Cancellation requested{_because(event.reason)}."
+        case HeldOrderCancelled():
+            return "Cancelled before it was accepted: nothing of it had been promised."
         case OrderClosed():
             return f"Closed as {_words(event.outcome)}{_because(event.reason)}."
         case ExceptionAssigned():
@@ -266,6 +270,8 @@ def _of_return(event: Event) -> str:
             )
         case RefundRequested():
             return f"Refund of {money(event.amount_minor, event.currency)} requested: {event.cause}."
+        case VoidRequested():
+            return f"Void of {money(event.amount_minor, event.currency)} requested, which was never paid."
         case ReturnClosed():
             return f"Return {event.rma_id} closed."
         case _:

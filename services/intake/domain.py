@@ -2,7 +2,8 @@
 
 An order enters once. What cannot be fulfilled is rejected for good, what a person must look at is held under
 named holds, the rest is accepted. An accepted order closes when fulfillment says that its last unit is
-delivered, lost or cancelled; a held one may be cancelled here, as nobody else knows it yet.
+delivered, lost or cancelled; a held one may be cancelled here, as nobody else knows it yet, and its terms are
+told with that: its customer may have paid.
 """
 
 import hashlib
@@ -32,6 +33,7 @@ from libs.events.intake import (
     ExceptionAssigned,
     ExceptionResolved,
     ExceptionSnoozed,
+    HeldOrderCancelled,
     HoldReleased,
     OrderAccepted,
     OrderCancellationRequested,
@@ -223,7 +225,10 @@ def _submit(state: State, heard: Envelope[Contract], order: SubmitOrder, at: dat
 def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> list[Event]:
     match state.status:
         case "held":
-            return [OrderClosed(order_id=command.order_id, outcome="cancelled", reason=command.reason)]
+            return [
+                _withdrawn(state),
+                OrderClosed(order_id=command.order_id, outcome="cancelled", reason=command.reason),
+            ]
         case "accepted":
             lines = tuple(
                 LineQuantity(line=line.line, sku=line.sku, quantity=line.quantity) for line in state.lines
@@ -250,6 +255,21 @@ def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> li
             )
         case _:
             assert_never(state.status)
+
+
+def _withdrawn(state: State) -> HeldOrderCancelled:
+    """What a held order would have cost, and whether its payment had been confirmed."""
+    held = state.held
+    assert held is not None, "an order is held without its terms"
+    confirmed = held.payment == "pending" and "payment" in state.released
+    return HeldOrderCancelled(
+        order_id=held.order_id,
+        currency=held.currency,
+        lines=held.lines,
+        charges=held.charges,
+        total_minor=held.total_minor,
+        payment="paid" if confirmed else held.payment,
+    )
 
 
 def _change(

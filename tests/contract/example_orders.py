@@ -84,6 +84,17 @@ INTAKE: Pairs = (
         i.OrderCancellationRequested(order_id=ORDER, lines=ONE),
     ),
     (
+        i.HeldOrderCancelled(
+            order_id=ORDER,
+            currency="GBP",
+            lines=FULL_TERMS["lines"],
+            charges=FULL_TERMS["charges"],
+            total_minor=FULL_TERMS["total_minor"],
+            payment="pending",
+        ),
+        i.HeldOrderCancelled(order_id=ORDER, currency="GBP", lines=MINIMAL_TERMS["lines"], payment="paid"),
+    ),
+    (
         i.OrderClosed(order_id=ORDER, outcome="partly_delivered", reason="One parcel was lost."),
         i.OrderClosed(order_id=ORDER, outcome="delivered"),
     ),

@@ -276,5 +276,9 @@ RETURNS: Pairs = (
             lines=(),
         ),
     ),
+    (
+        r.VoidRequested(order_id=ORDER, void_id=f"{ORDER}-void", amount_minor=3525, currency="GBP"),
+        r.VoidRequested(order_id=ORDER, void_id=f"{ORDER}-void", amount_minor=510, currency="GBP"),
+    ),
     (r.ReturnClosed(order_id=ORDER, rma_id=RMA), r.ReturnClosed(order_id=ORDER, rma_id=RMA)),
 )
