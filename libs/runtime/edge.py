@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import unquote
 from uuid import UUID, uuid4
 
@@ -20,8 +20,8 @@ from fastapi import Request
 from fastapi.responses import Response
 from opentelemetry.propagate import inject
 
-from libs.events.catalogue import encode
-from libs.events.contract import Command
+from libs.events.catalogue import decode, encode
+from libs.events.contract import Command, Event
 from libs.events.envelope import Envelope
 from libs.events.ids import command_id, partition_key
 from libs.events.order import Sealed
@@ -97,6 +97,16 @@ class Edge:
             return {key.partition("/")[2]: part for key, part in found.items()}
 
         return parts
+
+    async def first(self, tenant: str, stream: str, types: Sequence[type[Event]]) -> Event | None:
+        """The first event of these types that the stage decided or heard of a stream. It raises Problem 503
+        where the database does not answer."""
+        assert self._log is not None, f"{self._stage} opened no log"
+        try:
+            row = await self._log.first(tenant, stream, [event.TYPE for event in types])
+        except Unavailable as error:
+            raise self._load.store_failed(str(error)) from error
+        return None if row is None else cast(Event, decode(row.type, row.version, row.payload))
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Any]:

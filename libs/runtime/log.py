@@ -240,6 +240,9 @@ class Log(Protocol):
         `digest` says which command is meant, where the id may have been used for another one.
         """
 
+    async def first(self, tenant: str, stream: str, types: Sequence[str]) -> LogRow | None:
+        """The first event of a stream that is of one of these types, of either origin."""
+
     async def snapshots(
         self, keys: Sequence[str], known: Mapping[str, int] | None = None
     ) -> dict[str, Snapshot]:

@@ -75,6 +75,10 @@ PUBLISHED = "SELECT lane, published, chained, head FROM relay WHERE lane = ANY($
 UNPUBLISHED = f"""
     SELECT {", ".join(LOG_COLUMNS)} FROM log
     WHERE lane = $1 AND origin = 'decided' AND seq > $2 ORDER BY seq LIMIT $3"""  # noqa: S608 - column names
+FIRST = f"""
+    SELECT {", ".join(LOG_COLUMNS)} FROM log
+    WHERE tenant = $1 AND stream = $2 AND type = ANY($3::text[])
+    ORDER BY stream_version LIMIT 1"""  # noqa: S608 - column names
 MARK_PUBLISHED = """
     WITH soon AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO relay (lane, published, chained, head) SELECT n.*

@@ -176,11 +176,11 @@ class PostgresLog:
         if not rows:
             return None
         lane, first, count = rows[0]["lane"], rows[0]["first_seq"], rows[0]["rows"]
-        return (
-            [log_row(row) for row in await self._fetch(sql.UNPUBLISHED, lane, first - 1, count)]
-            if count
-            else []
-        )
+        return await self.unpublished(lane, first - 1, count) if count else []
+
+    async def first(self, tenant: str, stream: str, types: Sequence[str]) -> LogRow | None:
+        rows = await self._fetch(sql.FIRST, tenant, stream, list(types))
+        return log_row(rows[0]) if rows else None
 
     async def snapshots(
         self, keys: Sequence[str], known: Mapping[str, int] | None = None
