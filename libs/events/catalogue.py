@@ -26,6 +26,7 @@ from libs.events.promise import PROMISE_COMMANDS, PROMISE_EVENTS
 from libs.events.refusal import CommandRefused
 from libs.events.returns import RETURNS_COMMANDS, RETURNS_EVENTS
 from libs.events.routing import ROUTING_COMMANDS, ROUTING_EVENTS
+from libs.events.set_aside import SET_ASIDE_EVENTS
 from libs.events.substitutes import SUBSTITUTE_COMMANDS, SUBSTITUTE_EVENTS
 from libs.events.upcasts import UPCASTS
 
@@ -57,6 +58,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *BUNDLE_EVENTS,
         *INVENTORY_CHANGES,
         *DATES_EVENTS,
+        *SET_ASIDE_EVENTS,
         CommandRefused,
     ),
     "routing": (*ROUTING_EVENTS, CommandRefused),

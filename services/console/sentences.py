@@ -64,6 +64,7 @@ from libs.events.returns import (
     VoidRequested,
 )
 from libs.events.routing import OrderRouted, OrderUnroutable
+from libs.events.set_aside import ReturnQuarantined
 from libs.events.substitutes import SubstitutesSought
 from services.console.change_sentences import change_sentence
 from services.console.origin import STAGE_OF
@@ -171,6 +172,9 @@ def _of_inventory(event: Event) -> str:
         case StockReturned():
             back = sum(move.quantity for move in event.movements)
             return f"Booked {_count(back, 'returned unit')} of {event.rma_id} into stock."
+        case ReturnQuarantined():
+            back = sum(move.quantity for move in event.movements if move.target == "quarantine")
+            return f"Set {_count(back, 'returned unit')} of {event.rma_id} aside, to be looked at."
         case PromiseConfirmed():
             taken = sum(move.quantity for move in event.movements)
             what = f"Took over {_count(taken, 'unit')} that were held as promise {event.promise_id}."
@@ -263,10 +267,13 @@ def _of_return(event: Event) -> str:
         case ReturnAuthorised():
             return f"Return {event.rma_id} authorised for {_units(event.lines)}."
         case ReturnReceived():
-            kept = sum(unit.quantity for unit in event.units if unit.disposition == "restock")
+            became: dict[str, int] = {"restock": 0, "scrap": 0}
+            for unit in event.units:
+                became[unit.disposition] = became.get(unit.disposition, 0) + unit.quantity
+            aside = f", {became['quarantine']} set aside" if "quarantine" in became else ""
             return (
                 f"{_units(event.units)} of return {event.rma_id} received at {event.node}: "
-                f"{kept} restocked, {sum(unit.quantity for unit in event.units) - kept} scrapped."
+                f"{became['restock']} restocked, {became['scrap']} scrapped{aside}."
             )
         case RefundRequested():
             return f"Refund of {money(event.amount_minor, event.currency)} requested: {event.cause}."

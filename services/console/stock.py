@@ -35,6 +35,7 @@ from libs.events.promise import (
     PromiseHeld,
     PromiseReleased,
 )
+from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from services.console.origin import order_of
 
 OfOrder: TypeAlias = (
@@ -46,6 +47,7 @@ OfOrder: TypeAlias = (
     | StockIssued
     | StockShorted
     | StockReturned
+    | ReturnQuarantined
     | PromiseConfirmed
 )
 """Every event of an order that moves stock."""
@@ -154,7 +156,7 @@ def _claims_of_order(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey
         yield ReservationKey(envelope.tenant, order_id, move.sku), _units(move, released)
 
 
-def _units(move: Movement | HoldMovement, released: bool) -> ReservationUnits:
+def _units(move: Movement | HoldMovement | ReturnMovement, released: bool) -> ReservationUnits:
     """What one movement of an order's event does to its claim."""
     quantity, source, target = move.quantity, move.source, move.target
     return ReservationUnits(

@@ -53,6 +53,7 @@ from libs.events.promise import (
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
+from libs.events.set_aside import ReturnQuarantined
 from libs.events.substitutes import (
     SUBSTITUTE_EVENTS,
     DefineSubstitutes,
@@ -75,7 +76,7 @@ from services.inventory import (
     substitutes,
 )
 from services.inventory.acceptance import accept, promise_after
-from services.inventory.allocate import covers, take_back
+from services.inventory.allocate import covers
 from services.inventory.desk import Desk
 from services.inventory.fewer import Fewer
 from services.inventory.giving import peg
@@ -92,6 +93,7 @@ from services.inventory.policies import (
     evolve_policies,
 )
 from services.inventory.reserve import define_terms
+from services.inventory.returned import take_back
 from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
 from services.inventory.serials import NAMES, NO_SERIAL, SERIAL_STREAM, SerialPart, evolve_serials
 from services.inventory.stock import (
@@ -127,7 +129,7 @@ Heard = (
     | BundleCommand
 )
 _FOLDED = frozenset(
-    {StockLow, StockRecovered, LinesReleased, ReturnReceived, NodeDefined, TransitDefined}
+    {StockLow, StockRecovered, LinesReleased, ReturnReceived, ReturnQuarantined, NodeDefined, TransitDefined}
 ).union(
     INVENTORY_EVENTS,
     PROMISE_EVENTS,
@@ -365,7 +367,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case ReturnReceived():
             if state.order.early_returns:
                 return []  # answered with the shipment that it returns
-            return [take_back(state.order, state.skus, body, state.numbers)]
+            return [*take_back(state.order, state.skus, body, state.numbers)]
         case TimerDue():
             if body.name in pegging.REMINDERS:
                 places = state.places or NO_PLACES

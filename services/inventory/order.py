@@ -31,6 +31,7 @@ from libs.events.order import Destination, LineQuantity, Sealed, Unpacked, in_pa
 from libs.events.policy import BackorderLapsed, OrderPolicy
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
+from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from services.inventory.loads import Booked, rebooked, shipped
 from services.inventory.lots import LotUnits, lots_of_order
 from services.inventory.stock import added
@@ -55,6 +56,7 @@ Moving = (
     | StockIssued
     | StockShorted
     | StockReturned
+    | ReturnQuarantined
 )
 """Inventory's events of an order's stream that move units."""
 StockEvent = Moving | AllocationFailed | BackorderRefused | BackorderLapsed | BundlesUnpacked | BackorderDated
@@ -209,6 +211,12 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 lots=lots_of_order(order.lots, event.movements),
                 early_returns=order.early_returns[1:],
             )
+        case ReturnQuarantined():
+            return replace(
+                order,
+                issued=_after(order.issued, "issued", event.movements),
+                lots=lots_of_order(order.lots, event.movements),
+            )
 
 
 def _unpacked(event: BundlesUnpacked, cut: tuple[LineQuantity, ...]) -> OrderPart:
@@ -303,7 +311,7 @@ def _released(order: OrderPart, event: StockReleased | LinesReleased) -> OrderPa
     )
 
 
-def _after(sums: ByNode, bucket: str, movements: Iterable[Movement]) -> ByNode:
+def _after(sums: ByNode, bucket: str, movements: Iterable[Movement | ReturnMovement]) -> ByNode:
     """What is in a bucket, by node and SKU, after the movements."""
     after = dict(sums)
     for movement in movements:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from libs.events.contract import Event, OrderEvent
 from libs.events.inventory import NETWORK, StockIssued, StockReturned
 from libs.events.items import ItemDefined
+from libs.events.set_aside import ReturnQuarantined
 from services.inventory.proof_rows import LogRow
 from services.inventory.serials import IN_HOUSE, SHELF, place_of
 from services.inventory.stock import AnyMovement
@@ -47,7 +48,8 @@ class SerialsSoFar:
             if move.serials is None and "issued" in (move.source, move.target):
                 untold[move.sku] = untold.get(move.sku, 0) + move.quantity
         told: dict[str, int] = {}
-        for one in (event.unnamed or ()) if isinstance(event, StockIssued | StockReturned) else ():
+        without = event.unnamed if isinstance(event, StockIssued | StockReturned | ReturnQuarantined) else ()
+        for one in without or ():
             told[one.sku] = told.get(one.sku, 0) + one.quantity
         for sku in sorted({*untold, *told}):
             if untold.get(sku, 0) != told.get(sku, 0):

@@ -26,6 +26,7 @@ from libs.events.inventory import (
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.serials import CorrectSerials, SerialsCorrected
+from libs.events.set_aside import ReturnQuarantined
 from libs.events.stocktaking import CountRecorded, RecordCount
 from libs.events.supply import (
     CloseTransfer,
@@ -94,6 +95,7 @@ _MOVED: frozenset[type[Contract]] = frozenset(
         SerialsCorrected,
         StockIssued,
         StockReturned,
+        ReturnQuarantined,
         StockShorted,
     }
 )

@@ -29,6 +29,7 @@ from libs.events.inventory import (
 from libs.events.policy import STANDARD_RANK
 from libs.events.promise import HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
 from libs.events.record import record
+from libs.events.set_aside import ReturnMovement
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory import queue
 from services.inventory.lots import LotPicks, Lots, LotUnits, moved_lots
@@ -134,7 +135,7 @@ _MOVEMENTS = TypeAdapter(tuple[Movement, ...])
 _HOLD_MOVEMENTS = TypeAdapter(tuple[HoldMovement, ...])
 _AVAILABILITY = TypeAdapter(tuple[Availability, ...])
 
-AnyMovement = Movement | HoldMovement | SupplyMovement | KitMovement
+AnyMovement = Movement | HoldMovement | SupplyMovement | KitMovement | ReturnMovement
 AnyBucket = Bucket | SoftBucket | SupplyBucket | KitBucket
 HOLDER = "promise/"
 """A claim of this prefix is a held basket's, by the name of its stream; any other is an order's. An order id
@@ -308,7 +309,7 @@ def reclaimed(
 
 def asked(
     part: SkuPart,
-    movements: Iterable[Movement],
+    movements: Iterable[AnyMovement],
     order_id: str,
     wanted: int,
     since: str | None,

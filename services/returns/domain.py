@@ -167,7 +167,7 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
         message = f"Order {body.order_id} has no return {body.rma_id}."
         next_step = f"Authorised so far: {known}. Authorise the return first."
         return _refuse(heard, "unknown_rma", message, next_step)
-    came: dict[tuple[int, Disposition], int] = {}
+    came: dict[tuple[int, Disposition, str | None], int] = {}
     by_line: dict[int, int] = {}
     numbers = Came(state.serials)
     for units in body.units:
@@ -177,7 +177,8 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
             return _refuse(heard, *wrong)
         for number, quantity in lines.items():
             by_line[number] = by_line.get(number, 0) + quantity
-            came[number, units.disposition] = came.get((number, units.disposition), 0) + quantity
+            kind = (number, units.disposition, units.condition)
+            came[kind] = came.get(kind, 0) + quantity
     for number, quantity in by_line.items():
         authorised, received = rma.authorised.get(number, 0), rma.received.get(number, 0)
         if quantity > authorised - received:
@@ -193,9 +194,10 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
             sku=state.skus[line],
             quantity=quantity,
             disposition=disposition,
-            serials=numbers.of(line, disposition),
+            serials=numbers.of(line, disposition, condition),
+            condition=condition,
         )
-        for (line, disposition), quantity in came.items()
+        for (line, disposition, condition), quantity in came.items()
     )
     received_now = ReturnReceived(order_id=body.order_id, rma_id=body.rma_id, node=body.node, units=returned)
     events: list[Event] = [received_now]

@@ -8,6 +8,7 @@ from libs.events import routing as s
 from libs.events.contract import Contract
 from libs.events.order import Reason
 from libs.events.refusal import CommandRefused
+from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from tests.contract.example_parts import (
     AT_LONDON,
     BOTH,
@@ -46,6 +47,11 @@ SHORT = (v.Shortage(sku=LANTERN, quantity=2, node="LON"),)
 def _same(contract: Contract) -> tuple[Contract, Contract]:
     """One that has no optional fields: full and minimal are the same."""
     return contract, contract
+
+
+_ASIDE = ReturnMovement(sku=HEART, node="LON", source="issued", target="quarantine", quantity=1, position=9)
+_NAMED = _ASIDE.model_copy(update={"lot": "L-1", "serials": ("SN-1",)})
+_UNNAMED = (v.Unnamed(sku=HEART, quantity=1, serials=("SN-7",)),)
 
 
 INTAKE: Pairs = (
@@ -256,6 +262,10 @@ PROMISES: Pairs = (
     (
         v.StockReturned(order_id=ORDER, rma_id=RMA, movements=move("issued", "on_hand")),
         v.StockReturned(order_id=ORDER, rma_id=RMA, movements=()),
+    ),
+    (
+        ReturnQuarantined(order_id=ORDER, rma_id=RMA, movements=(_NAMED,), unnamed=_UNNAMED),
+        ReturnQuarantined(order_id=ORDER, rma_id=RMA, movements=(_ASIDE,)),
     ),
 )
 

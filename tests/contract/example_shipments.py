@@ -247,7 +247,7 @@ RETURNS: Pairs = (
             node="LON",
             units=(
                 r.ReturnedUnits(line=1, sku=HEART, quantity=1, disposition="restock"),
-                r.ReturnedUnits(line=1, sku=HEART, quantity=1, disposition="scrap"),
+                r.ReturnedUnits(line=1, sku=HEART, quantity=1, disposition="quarantine", condition="opened"),
             ),
         ),
         r.ReturnReceived(
