@@ -17,6 +17,7 @@ from services.console.pages import (
     order,
     orders,
     platform,
+    returns,
     stock,
     today,
 )
@@ -38,6 +39,7 @@ PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     orders.routes,
     order.routes,
     change.routes,
+    returns.routes,
     customer.routes,
     stock.routes,
     exceptions.routes,
