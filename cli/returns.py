@@ -19,7 +19,9 @@ RmaArgument = Annotated[
 ]
 _RMA = re.compile(r"[A-Za-z0-9-]{1,64}-R[0-9]{1,6}")
 _LINE = re.compile(r"(\d{1,7})=(\d{1,7})")
-_UNITS = re.compile(r"(\d{1,7})=(\d{1,7}):(restock|scrap|quarantine)(?::([a-z][a-z0-9_]{0,31}))?")
+_UNITS = re.compile(
+    r"(\d{1,7})=(\d{1,7}):(restock|scrap|quarantine)(?::([a-z][a-z0-9_]{0,31})?)?(?::([^:]+))?"
+)
 
 
 @app.command("authorise")
@@ -53,8 +55,8 @@ def receive(
     units: Annotated[
         list[str],
         typer.Option(
-            help="LINE=UNITS:DISPOSITION[:CONDITION], as often as needed. restock, quarantine or scrap;"
-            " a condition in your own words: 2=1:quarantine:opened."
+            help="LINE=UNITS:DISPOSITION[:CONDITION[:SERIALS]], as often as needed. restock, quarantine or"
+            " scrap; a condition in your own words, serial numbers by commas: 2=1:quarantine:opened:SN7."
         ),
     ],
     tenant: TenantOption = DEFAULT_TENANT,
@@ -143,7 +145,8 @@ def _inspected(text: str) -> dict[str, Any]:
     """`2=1:scrap:broken` as units and what becomes of them. Complaint: it is nothing of the kind."""
     if found := _UNITS.fullmatch(text.strip()):
         units = {"line": int(found[1]), "quantity": int(found[2]), "disposition": found[3]}
-        return units | ({"condition": found[4]} if found[4] else {})
+        units |= {"condition": found[4]} if found[4] else {}
+        return units | ({"serials": found[5].split(",")} if found[5] else {})
     raise Complaint(
         f"--units {text}: what is meant?",
         "Write LINE=UNITS:DISPOSITION: --units 2=1:restock. Or quarantine, or scrap.",

@@ -32,6 +32,8 @@ class Came(NamedTuple):
     disposition: Disposition
     quantity: int
     condition: str = ""
+    serials: tuple[str, ...] = ()
+    """Of each unit, where the article has serial numbers."""
 
 
 @record
@@ -106,7 +108,8 @@ def _becomes(sku: str, node: str, units: Came) -> str:
         "scrap": "thrown away, no stock any more",
     }[units.disposition]
     condition = f", {units.condition.replace('_', ' ')}" if units.condition else ""
-    return f"{units.quantity} of {sku}{condition}: {what}."
+    named = f" ({', '.join(units.serials)})" if units.serials else ""
+    return f"{units.quantity} of {sku}{named}{condition}: {what}."
 
 
 def _money(state: State, by_line: Mapping[int, int]) -> list[str]:

@@ -24,7 +24,7 @@ async def test_a_return_is_received_unit_by_unit_after_a_preview(world: World) -
     assert "1 of A, opened: set aside at LON" in page
     assert "£10.00 go back" in page
     came = re.findall(r'name="came" value="([^"]+)"', page)
-    assert came == ["1:restock:2:opened", "1:quarantine:1:opened", "1:scrap:1:opened"]
+    assert came == ["1:restock:2:opened:", "1:quarantine:1:opened:", "1:scrap:1:opened:"]
     attempt = re.findall(r'name="attempt" value="([^"]+)"', page)[0]
     world.sent.commands.clear()
     await browser.post(f"{PAGE}/receive", node="LON", came=came, attempt=attempt, note="one broke")
@@ -37,6 +37,21 @@ async def test_a_return_is_received_unit_by_unit_after_a_preview(world: World) -
     command = ReceiveReturn(order_id="sent-back", rma_id=RMA, node="LON", units=units)
     assert world.sent.commands == [("ann", command, "one broke")]
     assert str(world.sent.ids[-1]) == attempt, "sent again it is the same command"
+
+
+async def test_serial_numbers_go_with_what_is_restocked_first(world: World) -> None:
+    browser = await world.browser("operator")
+    asked = "node=LON&restock-1=1&scrap-1=2&serials-1=SN-1,+SN-2"
+    page = await browser.see(f"{PAGE}/receive?{asked}")
+    assert "1 of A (SN-1): on the shelf at LON" in page
+    came = re.findall(r'name="came" value="([^"]+)"', page)
+    assert came == ["1:restock:1::SN-1", "1:scrap:2::SN-2"]
+    await browser.see(f"{PAGE}/receive?node=LON&restock-1=1&serials-1=SN-1+SN-2", 422)
+    world.sent.commands.clear()
+    await browser.post(f"{PAGE}/receive", node="LON", came=came[:1], attempt="0" * 32)
+    [(_, command, _)] = world.sent.commands
+    assert isinstance(command, ReceiveReturn)
+    assert command.units[0].serials == ("SN-1",)
 
 
 async def test_a_preview_says_what_cannot_be(world: World) -> None:

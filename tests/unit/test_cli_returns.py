@@ -77,6 +77,15 @@ def test_what_is_nothing_of_the_kind_is_asked_back(
     assert not fake.requests
 
 
+def test_units_with_serial_numbers_name_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("returns", RECEIPTS): decided(("return_received", {}))})
+    came = ["--units", "1=2:restock::SN-1,SN-2", "--units", "1=1:scrap:broken:SN-3"]
+    run(fake, returns, monkeypatch, ["returns", "receive", RMA, "--node", "LON", *came, "--tenant", "acme"])
+    good = {"line": 1, "quantity": 2, "disposition": "restock", "serials": ["SN-1", "SN-2"]}
+    broken = {"line": 1, "quantity": 1, "disposition": "scrap", "condition": "broken", "serials": ["SN-3"]}
+    assert fake.bodies(RECEIPTS) == [{"node": "LON", "units": [good, broken]}]
+
+
 def test_an_orders_returns_are_shown_by_its_id_or_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     unit = {"line": 1, "sku": "MUG", "quantity": 2, "disposition": "scrap", "node": "LON"}
     rma = {"rma_id": RMA, "lines": [{"line": 1, "quantity": 3}], "received": [unit], "closed_at": None}

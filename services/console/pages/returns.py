@@ -72,7 +72,7 @@ def routes(site: Site) -> APIRouter:
             rma_id=rma_id,
             node=node,
             preview=preview_receipt(state, rma_id, node, came),
-            came=[":".join(map(str, units)) for units in came if units.quantity],
+            came=[_written(units) for units in came if units.quantity],
             attempt=uuid4(),
             note=one_line(note),
         )
@@ -147,7 +147,26 @@ def _chosen(fields: dict[str, str]) -> list[Came]:
         if disposition in DISPOSITIONS:
             kind = cast(Disposition, disposition)
             found.append(Came(_number(line), kind, _number(value), _condition(fields, line)))
-    return found
+    return [one for line in {came.line: 0 for came in found} for one in _named(fields, found, line)]
+
+
+def _named(fields: dict[str, str], found: list[Came], line: int) -> list[Came]:
+    """A line's units with the serial numbers that are written for it, the first to what is restocked."""
+    left = fields.get(f"serials-{line}", "").replace(",", " ").split()
+    named = []
+    for kind in DISPOSITIONS:
+        for came in found:
+            if (came.line, came.disposition) == (line, kind):
+                named.append(came._replace(serials=tuple(left[: came.quantity])))
+                left = left[came.quantity :]
+    if left:
+        raise _no_units()
+    return named
+
+
+def _written(units: Came) -> str:
+    """`LINE:DISPOSITION:UNITS:CONDITION:SERIALS`, as the form carries it on."""
+    return f"{units.line}:{units.disposition}:{units.quantity}:{units.condition}:{','.join(units.serials)}"
 
 
 def _condition(fields: dict[str, str], line: str) -> str:
@@ -156,8 +175,8 @@ def _condition(fields: dict[str, str], line: str) -> str:
 
 
 def _inspected(text: str) -> InspectedUnits:
-    """`LINE:DISPOSITION:UNITS:CONDITION`. Raises Problem 422."""
-    line, disposition, units, condition = (*text.split(":"), "", "", "", "")[:4]
+    """What `_written` wrote. Raises Problem 422."""
+    line, disposition, units, condition, serials = (*text.split(":", 4), "", "", "", "", "")[:5]
     try:
         return InspectedUnits.model_validate(
             {
@@ -165,6 +184,7 @@ def _inspected(text: str) -> InspectedUnits:
                 "disposition": disposition,
                 "quantity": _number(units),
                 "condition": condition or None,
+                "serials": tuple(serials.split(",")) if serials else None,
             }
         )
     except ValidationError:
@@ -183,6 +203,6 @@ def _no_units() -> Problem:
         422,
         "invalid_units",
         "These are no units of lines",
-        "Each line takes whole numbers of units, one for what becomes of them.",
+        "Each line takes whole numbers of units, one for what becomes of them; a serial number a unit.",
         "Go back to the return, and say of each line how many units came.",
     )
