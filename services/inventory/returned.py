@@ -36,8 +36,7 @@ TakenBack = StockReturned | ReturnQuarantined
 
 def take_back(order: OrderPart, skus: Skus, received: ReturnReceived, numbers: Numbers) -> list[TakenBack]:
     """Put returned units on hand at the node that received them, scrap them there, or set them aside. A unit
-    comes back with its serial number where the order was sent it, as far as anybody
-    knows."""
+    comes back with its serial number where the order was sent it, as far as anybody knows."""
     posting = Posting(skus, order.lots or {})
     good = [unit for unit in received.units if unit.disposition != "quarantine"]
     unnamed = _post(posting, skus, order, received, numbers, good)
