@@ -221,6 +221,7 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 order,
                 issued=_after(order.issued, "issued", event.movements),
                 lots=lots_of_order(order.lots, event.movements),
+                unbelieved=unbelieved_after(order.unbelieved, event),
             )
 
 

@@ -181,7 +181,7 @@ def astray_after(astray: dict[str, int], moves: Iterable[AnyMove]) -> dict[str, 
 
 
 def unbelieved_after(
-    unbelieved: tuple[str, ...] | None, event: StockIssued | StockReturned
+    unbelieved: tuple[str, ...] | None, event: StockIssued | StockReturned | ReturnQuarantined
 ) -> tuple[str, ...] | None:
     """Numbers of an order, as node/SKU/number, that were told of units that left, and were not on the shelf;
     without those with which units came back. None while there are none."""
