@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
-from urllib.parse import unquote
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -37,6 +36,7 @@ from libs.runtime.pool import transaction
 from libs.runtime.postgres_log import reachable
 from libs.runtime.problems import Problem
 from libs.runtime.reading import command_digest
+from libs.runtime.reason import reason_of
 from libs.runtime.relay import Message, PublishFailed
 from libs.runtime.settings import Settings
 from libs.runtime.stage import commands_topic
@@ -350,25 +350,6 @@ def _pending(id_: UUID, stream: str) -> dict[str, Any]:
     return {"command_id": str(id_), "stream": stream, "decided": False}
 
 
-def _reason(header: str) -> str:
-    """What X-Reason says: ASCII as it is, or any text as RFC 8187 writes it. Raises Problem 400."""
-    reason, fine = header, header.isascii()
-    if header.startswith("UTF-8''"):
-        try:
-            reason = unquote(header[len("UTF-8''") :], errors="strict")
-        except UnicodeDecodeError:
-            fine = False
-    if not fine or not (reason == "" or reason.isprintable()) or len(reason) > 200:
-        raise Problem(
-            400,
-            "invalid_header",
-            "X-Reason is not valid",
-            "X-Reason takes at most 200 printable characters, beyond ASCII as in RFC 8187.",
-            "Shorten it, or write UTF-8'' and the text percent-encoded.",
-        )
-    return reason
-
-
 def _message(envelope: Envelope[Command]) -> Message:
     key = partition_key(envelope.tenant, envelope.stream).encode()
     return key, encode(envelope.body), wire.headers(envelope), int(envelope.at.timestamp() * 1000)
@@ -379,7 +360,7 @@ def _told(request: Request) -> tuple[str, str]:
     Problem 400."""
     carrier: dict[str, str] = {}
     inject(carrier)
-    reason = _reason(request.headers.get("x-reason", ""))
+    reason = reason_of(request.headers.get("x-reason", ""))
     return reason, (request.headers.get("traceparent") or carrier.get("traceparent", ""))[:55]
 
 

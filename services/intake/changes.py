@@ -1,10 +1,11 @@
-"""What support changes about an order that is captured: fewer units of a line, a hold placed by hand.
+"""What support changes about an order that is captured: fewer units of a line, a hold placed by hand, its end
+before it was accepted.
 
 What can still be done to goods is fulfillment's to say; intake holds a wish against what was ordered and what
 was cancelled before, and names each cancellation. Holds placed by hand stand beside those of the capture.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
 
 from libs.events.changes import (
@@ -17,7 +18,7 @@ from libs.events.changes import (
     PlaceHold,
 )
 from libs.events.contract import Event
-from libs.events.intake import HoldReleased
+from libs.events.intake import HeldOrderCancelled, HoldReleased, OrderHeld
 from libs.events.order import LineQuantity
 from libs.events.record import record
 from services.intake.queue import Told
@@ -132,3 +133,17 @@ def place_hold(known: Changes, captured: Iterable[str], command: PlaceHold) -> l
             "Release one of them first.",
         )
     return [HoldPlaced(order_id=command.order_id, hold=command.hold, message=command.message)]
+
+
+def withdrawn(held: OrderHeld | None, released: Collection[str]) -> HeldOrderCancelled:
+    """What a held order would have cost, and whether its payment had been confirmed."""
+    assert held is not None, "an order is held without its terms"
+    confirmed = held.payment == "pending" and "payment" in released
+    return HeldOrderCancelled(
+        order_id=held.order_id,
+        currency=held.currency,
+        lines=held.lines,
+        charges=held.charges,
+        total_minor=held.total_minor,
+        payment="paid" if confirmed else held.payment,
+    )

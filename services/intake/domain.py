@@ -39,7 +39,6 @@ from libs.events.intake import (
     ExceptionAssigned,
     ExceptionResolved,
     ExceptionSnoozed,
-    HeldOrderCancelled,
     HoldReleased,
     OrderAccepted,
     OrderCancellationRequested,
@@ -241,7 +240,7 @@ def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> li
     match state.status:
         case "held":
             return [
-                _withdrawn(state),
+                changes.withdrawn(state.held, state.released),
                 OrderClosed(order_id=command.order_id, outcome="cancelled", reason=command.reason),
             ]
         case "accepted":
@@ -270,21 +269,6 @@ def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> li
             )
         case _:
             assert_never(state.status)
-
-
-def _withdrawn(state: State) -> HeldOrderCancelled:
-    """What a held order would have cost, and whether its payment had been confirmed."""
-    held = state.held
-    assert held is not None, "an order is held without its terms"
-    confirmed = held.payment == "pending" and "payment" in state.released
-    return HeldOrderCancelled(
-        order_id=held.order_id,
-        currency=held.currency,
-        lines=held.lines,
-        charges=held.charges,
-        total_minor=held.total_minor,
-        payment="paid" if confirmed else held.payment,
-    )
 
 
 def _change(
