@@ -21,7 +21,12 @@ DamagedSerialOption = Annotated[
     typer.Option("--damaged-serial", help="The serial number of a broken unit. Can be repeated."),
 ]
 _AT_ONCE = 500
-_PLACES = {"shelf": "on the shelf of", "in_transit": "on its way to", "issued": "sent from"}
+_PLACES = {
+    "shelf": "on the shelf of",
+    "in_transit": "on its way to",
+    "issued": "sent from",
+    "adjustment": "no unit of",
+}
 
 
 def show_serial(
