@@ -7,6 +7,7 @@ from urllib.parse import quote
 import typer
 
 from cli.client import DEFAULT_TENANT, TenantOption, connect
+from cli.moments import moment
 from cli.output import JsonOption, console, emit, table
 from cli.promises import read_wanted
 from cli.text import add_row, count, tell
@@ -36,6 +37,9 @@ def define(
         list[str] | None,
         typer.Option(metavar="PART=WEIGHT", help="A unit's share of the price, 1 if left out. Repeatable."),
     ] = None,
+    effective_at: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="From when it holds, YYYY-MM-DD or RFC 3339; else now.")
+    ] = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -45,11 +49,16 @@ def define(
     """
     weights = {str(one["sku"]): one["quantity"] for one in read_wanted(price_weight or ())}
     made = [{**one, "price_weight": weights.get(str(one["sku"]), 1)} for one in read_wanted(parts)]
-    body = {"parts": made, "kept": "assembled" if assembled else "parts"}
+    body: dict[str, Any] = {"parts": made, "kept": "assembled" if assembled else "parts"}
+    if effective_at is not None:
+        body["effective_at"] = moment(effective_at).isoformat()
     answer = _send(f"/v1/bundles/{quote(sku, safe='')}", body, tenant, "PUT")
-    version = next((event["data"]["bundle_version"] for event in answer["events"]), None)
-    said = f"{sku} is {_made_of(made)}, {'a kit' if assembled else 'promised as its parts'}."
-    tell(said if version else f"{sku} was made of that already.")
+    told = [event["data"] for event in answer["events"]]
+    version = next((one["bundle_version"] for one in told if "bundle_version" in one), None)
+    said = f"{sku} is {_made_of(made)}, {'a kit' if assembled else 'promised as its parts'}"
+    if told and not version:
+        said += f", from {body['effective_at']} on"
+    tell(f"{said}." if told else f"{sku} was made of that already.")
     if json:
         emit({"ok": True, "tenant": tenant, "sku": sku, **body, "bundle_version": version})
 
@@ -86,6 +95,8 @@ def show(sku: SkuArgument, tenant: TenantOption = DEFAULT_TENANT, json: JsonOpti
         for one in found["parts"]:
             add_row(drawn, one["sku"], f"{one['quantity']:,}", f"{one['price_weight']:,}")
         console.print(drawn)
+    for plan in found["planned"]:
+        tell(f"From {plan['effective_at']} on {_made_of(plan['parts'])}, {kept[plan['kept']]}.")
     if found["part_of"]:
         tell(f"A part of {', '.join(found['part_of'])}.")
     if json:

@@ -23,7 +23,7 @@ from libs.events.contract import (
 )
 from libs.events.inventory import Units
 from libs.events.measure import LotId
-from libs.events.order import Destination, LineQuantity, Sealed, UnpackedLine
+from libs.events.order import Destination, LineQuantity, Reason, Sealed, UnpackedLine
 from libs.events.policy import OrderPolicy
 
 Kept = Literal["parts", "assembled"]
@@ -58,6 +58,8 @@ class DefineBundle(BundleCommand):
 
     parts: Annotated[tuple[BundlePart, ...], Field(max_length=1000)]
     kept: Kept = "parts"
+    effective_at: AwareDatetime | None = None
+    """From when it holds; None, or a time that has passed: from now on."""
 
 
 class RemoveBundle(BundleCommand):
@@ -96,6 +98,33 @@ class BundleDefined(BundleEvent):
     bundle_version: Version
     kept: Kept
     parts: Annotated[tuple[BundlePart, ...], Field(min_length=1)]
+    effective_at: AwareDatetime | None = None
+    """As it was planned, where it was (`oms.inventory.bundle_planned`)."""
+    check_at: AwareDatetime | None = None
+    """When the next that is planned is due."""
+
+
+class BundlePlanned(BundleEvent):
+    """From a moment to come the SKU is to be made of these parts, whatever was planned for it before."""
+
+    TYPE: ClassVar[str] = "oms.inventory.bundle_planned"
+
+    effective_at: AwareDatetime
+    kept: Kept
+    parts: Annotated[tuple[BundlePart, ...], Field(min_length=1)]
+    check_at: AwareDatetime | None = None
+    """When the first that is planned is due."""
+
+
+class BundlePlanDropped(BundleEvent):
+    """What was planned for that moment does not come: it could not be by then, or somebody removed it."""
+
+    TYPE: ClassVar[str] = "oms.inventory.bundle_plan_dropped"
+
+    effective_at: AwareDatetime
+    reason: Reason
+    check_at: AwareDatetime | None = None
+    """When the next that is planned is due."""
 
 
 class BundleRemoved(BundleEvent):
@@ -166,4 +195,12 @@ class KitTakenApart(KitEvent):
 
 
 BUNDLE_COMMANDS = (DefineBundle, RemoveBundle, AssembleKit, TakeKitApart)
-BUNDLE_EVENTS = (BundleDefined, BundleRemoved, BundlesUnpacked, KitAssembled, KitTakenApart)
+BUNDLE_EVENTS = (
+    BundleDefined,
+    BundlePlanned,
+    BundlePlanDropped,
+    BundleRemoved,
+    BundlesUnpacked,
+    KitAssembled,
+    KitTakenApart,
+)

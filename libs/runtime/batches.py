@@ -6,12 +6,14 @@ read without a lock; its own transaction then locks both and is given up where t
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from libs.events.contract import Contract
+from libs.events.timer import TimerDue
 from libs.runtime.in_hand import InHand
 from libs.runtime.kept_parts import KeptParts
 from libs.runtime.log import Batch, Fenced, Lane, Log, Snapshot, TimerRow, TopicPartition, Writes
@@ -229,7 +231,7 @@ class Batches:
         found = {key: key.partition("/")[2] for key in homes if _leads_on(key, stage.leads_on)}
         if leading := stage.leads_on_for:
             for item in items:
-                if isinstance(item, Input) and type(item.envelope.body) in leading:
+                if isinstance(item, Input) and _leads(item.envelope.body, leading, stage.leads_on_timers):
                     found[item.key] = item.envelope.stream
         if not found:
             return {}
@@ -295,6 +297,10 @@ def _moves(taken: Sequence[Entry]) -> dict[TopicPartition, tuple[int, int]]:
 
 def _leads_on(key: str, prefix: str) -> bool:
     return key.partition("/")[2].startswith(prefix)
+
+
+def _leads(body: Contract, kinds: Collection[type[Contract]], timers: Collection[str]) -> bool:
+    return type(body) in kinds or (isinstance(body, TimerDue) and body.name in timers)
 
 
 def _crosses_lanes(key: str) -> bool:

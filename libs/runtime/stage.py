@@ -94,6 +94,8 @@ class Stage:
     once without a lock to learn these; only their own lane may change which they are."""
     leads_on_for: frozenset[type[Contract]] = frozenset()
     """Inputs for which that is so of any stream."""
+    leads_on_timers: frozenset[str] = frozenset()
+    """Timers for which it is so too, by name."""
     shared: frozenset[str] = frozenset()
     """Streams that are read without a lock unless they are the home stream: configuration."""
     beside: frozenset[str] = frozenset()

@@ -14,6 +14,7 @@ from services.inventory.availability import state, touched
 from services.inventory.backdating import dated
 from services.inventory.basket_api import basket_routes
 from services.inventory.bundle_api import bundle_routes
+from services.inventory.bundles import PLANNED
 from services.inventory.hears import HEARS, PASSES_OVER
 from services.inventory.places import CONFIGURED
 from services.inventory.policies import POLICIES
@@ -46,6 +47,7 @@ STAGE = many_streams(
     leads_on=HOLDER,
     states=StateTopic(AVAILABILITY_TOPIC, "sku/", read=state, touched=touched),
     leads_on_for=frozenset(BUNDLE_COMMANDS),
+    leads_on_timers=frozenset({PLANNED}),
 )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from libs.events.bundles import BundleCommand
 from libs.events.catalogue import COMMANDS
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
@@ -17,8 +18,12 @@ from libs.events.refusal import CommandRefused
 from services.inventory.refuse import refused
 
 Decide = Callable[[Any, Envelope[Contract], datetime], list[Event]]
-_STATES = frozenset(command for command in COMMANDS["inventory"] if "effective_at" in command.model_fields)
-"""Commands that may say when they were true."""
+_STATES = frozenset(
+    command
+    for command in COMMANDS["inventory"]
+    if "effective_at" in command.model_fields and not issubclass(command, BundleCommand)
+)
+"""Commands that may say when they were true; of a bundle it is said from when it will be."""
 
 
 def dated(decide: Decide, days_max: Callable[[], int]) -> Decide:

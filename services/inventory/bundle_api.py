@@ -1,10 +1,11 @@
 """Inventory's HTTP edge for bundles and kits: of what a SKU is made, and what is put together or apart."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from libs.events.bundles import AssembleKit, BundlePart, DefineBundle, RemoveBundle, TakeKitApart
 from libs.events.contract import Name, NodeId, Note, Quantity, Sku
@@ -31,6 +32,8 @@ class BundleRequest(BaseModel):
 
     parts: Annotated[list[PartRequest], Field(max_length=1000)]
     kept: Literal["parts", "assembled"] = "parts"
+    effective_at: AwareDatetime | None = None
+    """From when it holds; without it, from now on."""
 
 
 class RemovalRequest(BaseModel):
@@ -71,7 +74,8 @@ def _bundles(edge: Edge) -> APIRouter:
             BundlePart(sku=part.sku, quantity=part.quantity, price_weight=part.price_weight)
             for part in body.parts
         )
-        return await edge.submit(request, claims, DefineBundle(sku=sku, parts=parts, kept=body.kept))
+        command = DefineBundle(sku=sku, parts=parts, kept=body.kept, effective_at=body.effective_at)
+        return await edge.submit(request, claims, command)
 
     @router.delete("/{sku}", status_code=202, summary="Make a SKU one like any other")
     async def remove_bundle(
@@ -96,15 +100,26 @@ def _bundles(edge: Edge) -> APIRouter:
             "sku": sku,
             "bundle_version": recipe.version,
             "kept": None if not recipe.parts else "assembled" if recipe.assembled else "parts",
-            "parts": [
-                {"sku": one, "quantity": each, "price_weight": recipe.price_weights.get(one, 1)}
-                for one, each in recipe.parts.items()
-            ],
+            "parts": _parts(recipe.parts, recipe.price_weights),
             "part_of": sorted(recipe.within),
+            "planned": [
+                {
+                    "effective_at": moment,
+                    "kept": "assembled" if assembled else "parts",
+                    "parts": _parts(parts, weights),
+                }
+                for moment, (assembled, parts, weights) in sorted(recipe.planned.items())
+            ],
         }
         return Response(orjson.dumps(told), media_type="application/json")
 
     return router
+
+
+def _parts(units: Mapping[str, int], weights: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [
+        {"sku": sku, "quantity": each, "price_weight": weights.get(sku, 1)} for sku, each in units.items()
+    ]
 
 
 def _kits(edge: Edge) -> APIRouter:

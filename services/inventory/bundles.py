@@ -16,6 +16,8 @@ from libs.events.bundles import (
     BundleDefined,
     BundleEvent,
     BundlePart,
+    BundlePlanDropped,
+    BundlePlanned,
     BundleRemoved,
     BundlesUnpacked,
     DefineBundle,
@@ -31,7 +33,7 @@ from libs.events.record import changed
 from libs.events.supply import RULES_STREAM
 from libs.events.timer import Timer
 from services.inventory.desk import Desk
-from services.inventory.recipes import NO_RECIPE, Recipe, redefined, used
+from services.inventory.recipes import NO_RECIPE, OfRecipe, Recipe, redefined, used
 from services.inventory.stock import EMPTY_SKU, AnyMovement, SkuPart, Skus, moved
 from services.inventory.supplies import SUPPLY_STREAM
 
@@ -43,10 +45,14 @@ PART_LINES_MAX = 5_000
 """Lines that an order's bundles may come to; one that comes to more is not unpacked, and waits."""
 LINE_UNITS_MAX = 1_000_000
 LINE_NUMBER_MAX = 1_000_000
-REMINDS: frozenset[type[Event]] = frozenset({BundlesUnpacked, KitTakenApart})
+REMINDS: frozenset[type[Event]] = frozenset(
+    {BundlesUnpacked, KitTakenApart, BundlePlanned, BundleDefined, BundlePlanDropped}
+)
 """Events that `timers` answers."""
 UNPACKED = "unpacked"
 """The timer by which an unpacked order is promised."""
+PLANNED = "bundle"
+"""The timer by which definitions that were planned are looked at."""
 
 
 def streams(body: BundleCommand | BundleEvent, home: SkuPart) -> tuple[str, ...]:
@@ -66,7 +72,7 @@ def evolve_skus(skus: Skus, event: BundleEvent) -> dict[str, SkuPart]:
         for move in event.movements:
             by_sku.setdefault(move.sku, []).append(move)
         return after | {sku: moved(after.get(sku, EMPTY_SKU), moves) for sku, moves in by_sku.items()}
-    assert isinstance(event, BundleDefined | BundleRemoved), f"{event.TYPE} changes no SKU that is known here"
+    assert isinstance(event, OfRecipe), f"{event.TYPE} changes no SKU that is known here"
     own = after.get(event.sku, EMPTY_SKU)
     recipe = redefined(own.recipe, event)
     before = (own.recipe or NO_RECIPE).parts
@@ -84,6 +90,8 @@ def timers(event: Event, at: datetime) -> list[Timer]:
     match event:
         case BundlesUnpacked():
             return [] if event.bundles[0].substituted else [Timer(event.order_id, UNPACKED, at)]
+        case BundlePlanned() | BundleDefined() | BundlePlanDropped() if event.check_at is not None:
+            return [Timer(event.stream, PLANNED, event.check_at)]
         case KitTakenApart():
             freed = dict.fromkeys(move.sku for move in event.movements if move.target == "on_hand")
             return [Timer(f"sku/{sku}", "free", at) for sku in freed]
@@ -107,10 +115,10 @@ def remove(desk: Desk, body: RemoveBundle) -> list[Event]:
 def define(desk: Desk, skus: Skus, body: DefineBundle) -> list[Event]:
     """The definition; nothing when it is so already."""
     recipe = desk.stock.recipe or NO_RECIPE
-    if refusal := _wrong_parts(desk, body) or _wrong_stock(desk, recipe, skus, body):
+    if refusal := wrong_parts(desk, body) or _wrong_stock(desk, recipe, skus, body):
         return refusal
     defined = BundleDefined(
-        sku=desk.sku, bundle_version=recipe.version + 1, kept=body.kept, parts=_merged(body.parts)
+        sku=desk.sku, bundle_version=recipe.version + 1, kept=body.kept, parts=merged(body.parts)
     )
     after = redefined(recipe, defined)
     same = (recipe.parts, recipe.price_weights, recipe.assembled)
@@ -194,7 +202,7 @@ def in_parts(wanted: Mapping[str, int], skus: Skus) -> dict[str, int]:
     return sums
 
 
-def _wrong_parts(desk: Desk, body: DefineBundle) -> list[Event]:
+def wrong_parts(desk: Desk, body: DefineBundle) -> list[Event]:
     """A refusal of parts that no bundle can have, whatever they are."""
     sku, named = desk.sku, [part.sku for part in body.parts]
     if not named:
@@ -258,7 +266,7 @@ def _in_house(desk: Desk) -> int:
     return there + stock.wanted + desk.supply.all_units
 
 
-def _merged(parts: Iterable[BundlePart]) -> tuple[BundlePart, ...]:
+def merged(parts: Iterable[BundlePart]) -> tuple[BundlePart, ...]:
     """Parts by SKU, so that the same composition is told the same."""
     return tuple(sorted(parts, key=lambda part: part.sku))
 

@@ -57,6 +57,7 @@ from libs.events.substitutes import (
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
 from services.inventory import (
+    bundle_plans,
     bundles,
     capacity,
     holds,
@@ -331,6 +332,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             if body.name in pegging.REMINDERS:
                 places = state.places or NO_PLACES
                 return pegging.look_again(body, state.order, state.skus, state.supplies, places, at)
+            if body.name == bundles.PLANNED:
+                return bundle_plans.take_effect(_desk(state, heard, at), state.skus)
             if body.name == capacity.LOOK:
                 return capacity.look(state.places or NO_PLACES, state.loads, at)
             if body.name in outside.REMINDERS:

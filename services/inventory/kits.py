@@ -18,7 +18,7 @@ from libs.events.bundles import (
     TakeKitApart,
 )
 from libs.events.contract import Event
-from services.inventory import bundles
+from services.inventory import bundle_plans
 from services.inventory.bundles import evolve_skus
 from services.inventory.desk import Desk, too_many, unknown
 from services.inventory.giving import grants, peg
@@ -36,9 +36,9 @@ def answer(desk: Desk, skus: Skus, body: BundleCommand) -> list[Event]:
         case TakeKitApart():
             return take_apart(desk, skus, body)
         case RemoveBundle():
-            return bundles.remove(desk, body)
+            return bundle_plans.remove(desk, body)
         case DefineBundle():
-            return bundles.define(desk, skus, body)
+            return bundle_plans.define(desk, skus, body)
     raise AssertionError(f"{type(body).__name__} is no command about a bundle that is known here")
 
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from datetime import UTC
 
-from libs.events.bundles import BundleDefined, BundleRemoved
+from libs.events.bundles import BundleDefined, BundlePlanDropped, BundlePlanned, BundleRemoved
 from libs.events.record import changed, record
+
+Planned = tuple[bool, dict[str, int], dict[str, int]]
+"""Whether it is kept assembled, units of each part, and the price weights that are not 1."""
 
 
 @record
@@ -24,6 +28,8 @@ class Recipe:
     """A kit: stock of its own, and not unpacked."""
     within: dict[str, int] = field(default_factory=dict)
     """SKUs that are made of this one: 1 each."""
+    planned: dict[str, Planned] = field(default_factory=dict)
+    """What it is to be made of, by the moment (ISO 8601, UTC) from which that holds."""
 
     @property
     def unpacked(self) -> bool:
@@ -32,20 +38,28 @@ class Recipe:
 
 
 NO_RECIPE = Recipe()
+OfRecipe = BundleDefined | BundlePlanned | BundlePlanDropped | BundleRemoved
+"""Events that change of what a SKU is made, or will be."""
 
 
-def redefined(recipe: Recipe | None, event: BundleDefined | BundleRemoved) -> Recipe:
+def redefined(recipe: Recipe | None, event: OfRecipe) -> Recipe:
     """The SKU's recipe after an event of its own."""
     known = recipe or NO_RECIPE
     if isinstance(event, BundleRemoved):
-        return Recipe(event.bundle_version, within=known.within)
-    return Recipe(
-        event.bundle_version,
+        return Recipe(event.bundle_version, within=known.within, planned=known.planned)
+    moment = None if event.effective_at is None else event.effective_at.astimezone(UTC).isoformat()
+    planned = {key: plan for key, plan in known.planned.items() if key != moment}
+    if isinstance(event, BundlePlanDropped):
+        return changed(known, planned=planned)
+    made = (
         {part.sku: part.quantity for part in event.parts},
         {part.sku: part.price_weight for part in event.parts if part.price_weight != 1},
-        event.kept == "assembled",
-        known.within,
     )
+    assembled = event.kept == "assembled"
+    if isinstance(event, BundlePlanned):
+        assert moment is not None, "a plan has its moment"
+        return changed(known, planned={**planned, moment: (assembled, *made)})
+    return Recipe(event.bundle_version, *made, assembled, known.within, planned)
 
 
 def used(recipe: Recipe | None, bundle: str, more: int) -> Recipe | None:

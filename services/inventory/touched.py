@@ -32,7 +32,7 @@ from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, OrderRouted
 from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from libs.events.timer import TimerDue
-from services.inventory import bundles, outside
+from services.inventory import bundle_plans, bundles, outside
 from services.inventory.holds import PromisePart
 from services.inventory.order import Moving, OrderPart, units
 from services.inventory.queue import NO_TURN
@@ -80,6 +80,8 @@ def streams_of_sku(body: Contract, home: SkuPart) -> tuple[str, ...]:
     """What an input of a SKU's stream needs beside the SKU: an ordinary one, nothing."""
     if isinstance(body, BundleCommand | BundleEvent):
         return bundles.streams(body, home)
+    if isinstance(body, TimerDue) and body.name == bundles.PLANNED:
+        return bundle_plans.streams(body.stream.removeprefix(SKU_STREAM), home)
     return outside.streams(body)
 
 

@@ -1,9 +1,10 @@
 """Examples of bundles and kits."""
 
+from datetime import timedelta
 from typing import Any
 
 from libs.events import bundles as b
-from libs.events.order import LineQuantity, PartLine, UnpackedLine
+from libs.events.order import LineQuantity, PartLine, Reason, UnpackedLine
 from libs.events.policy import OrderPolicy
 from tests.contract.example_parts import CONTACT, DESTINATION, GB, HEART, LANTERN, ORDER, PLACED_AT, Pairs
 
@@ -22,6 +23,8 @@ UNPACKED = (
         ),
     ),
 )
+LATER = PLACED_AT + timedelta(days=30)
+IN_STOCK = Reason(code="kits_in_stock", message="3 units of GIFT-BOX are in the house or waited for.")
 OTHERS = (LineQuantity(line=2, sku=LANTERN, quantity=2),)
 MADE: dict[str, Any] = {"sku": BOX, "node": "LON", "quantity": 3, "bundle_version": 2}
 
@@ -34,7 +37,7 @@ TOGETHER = (moved(HEART, 6, "on_hand", "kitted"), moved(BOX, 3, "kitted", "on_ha
 APART = (moved(BOX, 3, "on_hand", "kitted"), moved(HEART, 6, "kitted", "on_hand"))
 BUNDLES: Pairs = (
     (
-        b.DefineBundle(sku=BOX, parts=PARTS, kept="assembled"),
+        b.DefineBundle(sku=BOX, parts=PARTS, kept="assembled", effective_at=PLACED_AT),
         b.DefineBundle(sku=BOX, parts=ONE_PART),
     ),
     (b.RemoveBundle(sku=BOX, reason="Christmas is over."), b.RemoveBundle(sku=BOX)),
@@ -47,8 +50,18 @@ BUNDLES: Pairs = (
         b.TakeKitApart(sku=BOX, node="LON", quantity=3),
     ),
     (
-        b.BundleDefined(sku=BOX, bundle_version=2, kept="parts", parts=PARTS),
+        b.BundleDefined(
+            sku=BOX, bundle_version=2, kept="parts", parts=PARTS, effective_at=PLACED_AT, check_at=LATER
+        ),
         b.BundleDefined(sku=BOX, bundle_version=1, kept="assembled", parts=ONE_PART),
+    ),
+    (
+        b.BundlePlanned(sku=BOX, effective_at=PLACED_AT, kept="assembled", parts=PARTS, check_at=PLACED_AT),
+        b.BundlePlanned(sku=BOX, effective_at=PLACED_AT, kept="parts", parts=ONE_PART),
+    ),
+    (
+        b.BundlePlanDropped(sku=BOX, effective_at=PLACED_AT, reason=IN_STOCK, check_at=LATER),
+        b.BundlePlanDropped(sku=BOX, effective_at=PLACED_AT, reason=IN_STOCK),
     ),
     (
         b.BundleRemoved(sku=BOX, bundle_version=2, reason="Christmas is over."),

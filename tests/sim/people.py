@@ -40,6 +40,7 @@ from libs.events.intake import CancelOrder, OrderHeld, ReleaseHold, SubmitOrder
 from libs.events.inventory import AdjustStock, ReceiveStock
 from libs.events.notifications import MessageRequested, RecordMessageOutcome
 from libs.events.order import Sealed
+from libs.events.places import NodeOperations, TransitBand
 from libs.events.promise import HoldStock, ReleasePromise, Wanted
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
@@ -50,13 +51,16 @@ from libs.events.returns import (
     ReturnLine,
     ReturnWindowOpened,
 )
-from libs.events.routing import DefineNode
+from libs.events.routing import DefineNode, DefineTransit
 from libs.runtime import wire
 from libs.runtime.stage import commands_topic
 from tests.flow.people import NODES, order
 from tests.flow.world import START, TENANT
 from tests.sim.broker import SimBroker
 from tests.sim.faults import Faults
+
+WORKS = NodeOperations(time_zone="Europe/London", cut_off="14:00", units_a_day=4)
+"""Few units a day, so that days are full while orders are under way."""
 
 SKUS = ("TEA", "MUG", "JAM")
 """Few, so that orders meet in them."""
@@ -106,10 +110,18 @@ class People:
         dice = Random(f"shop {self.seed}")
         for node, (latitude, longitude) in NODES.items():
             self.send(
-                DefineNode(node=node, name=node, country="GB", latitude=latitude, longitude=longitude),
+                DefineNode(
+                    node=node,
+                    name=node,
+                    country="GB",
+                    latitude=latitude,
+                    longitude=longitude,
+                    operations=WORKS,
+                ),
                 f"node {node}",
                 at=0.0,
             )
+        self.send(DefineTransit(service="standard", bands=(TransitBand(days=1),)), "transit", at=0.0)
         for node in NODES:
             for sku in SKUS:
                 if dice.random() < 0.6:

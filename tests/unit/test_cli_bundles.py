@@ -34,6 +34,15 @@ def test_a_bundle_is_defined_with_its_weights(monkeypatch: pytest.MonkeyPatch) -
     assert ended.json["bundle_version"] == 2
 
 
+def test_a_bundle_is_defined_from_a_day_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = {"effective_at": "2027-01-01T00:00:00Z", "kept": "parts"}
+    fake = FakeEdges({("inventory", "/v1/bundles/BOX"): decided(**planned)})
+    arguments = ["stock", "bundle", "define", "BOX", "MUG=2", "--effective-at", "2027-01-01"]
+    ended = run(fake, stock_bundles, monkeypatch, arguments)
+    assert fake.bodies("/v1/bundles/BOX")[0]["effective_at"] == "2027-01-01T00:00:00+00:00"
+    assert "BOX is 2 MUG, promised as its parts, from 2027-01-01T00:00:00+00:00 on." in ended.said
+
+
 def test_what_was_so_already_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeEdges({("inventory", "/v1/bundles/BOX"): decided()})
     ended = run(
@@ -52,10 +61,18 @@ def test_of_what_it_is_made_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         "kept": "parts",
         "parts": [{"sku": "MUG", "quantity": 2, "price_weight": 3}],
         "part_of": [],
+        "planned": [
+            {
+                "effective_at": "2027-01-01T00:00:00+00:00",
+                "kept": "assembled",
+                "parts": [{"sku": "TEA", "quantity": 3, "price_weight": 1}],
+            }
+        ],
     }
     fake = FakeEdges({("inventory", "/v1/bundles/BOX"): told})
     ended = run(fake, stock_bundles, monkeypatch, ["stock", "bundle", "show", "BOX", "--json"])
     assert "BOX: promised as its parts, version 2." in ended.said
+    assert "From 2027-01-01T00:00:00+00:00 on 3 TEA, kept assembled." in ended.said
     assert ended.json == {"ok": True, "tenant": "main", **told}
 
 

@@ -1,6 +1,7 @@
 """Bundles at inventory's edge: which command a request becomes, and how a basket with bundles is answered."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import cast
 
 import httpx
@@ -24,6 +25,8 @@ def taken() -> Taken:
     """A box of two mugs and a tea; seven mugs, of which one is sold, and five teas."""
     taken = Taken()
     spec = boxes(MUG=7, TEA=5).heard(define(("TEA", 3), name="DUO"), accepted("o1", ("MUG", 1)))
+    later = define(("TEA", 5), name="LATER", kept="assembled")
+    spec.heard(later.model_copy(update={"effective_at": datetime(2099, 1, 1, tzinfo=UTC)}))
     taken.parts = {stream: dump_part(part) for stream, part in spec.parts.items()}
     return taken
 
@@ -46,6 +49,7 @@ async def test_each_request_is_one_command(client: httpx.AsyncClient, taken: Tak
         ("DELETE", "/v1/bundles/SET", None),
         ("POST", "/v1/kits/SET/assemble", work),
         ("POST", "/v1/kits/SET/take-apart", work),
+        ("PUT", "/v1/bundles/SET", {"parts": parts[1:], "effective_at": "2099-01-01T01:00:00+01:00"}),
     ):
         assert (await client.request(method, path, json=body)).status_code == 202
     made = (BundlePart(sku="MUG", quantity=2, price_weight=3), BundlePart(sku="TEA", quantity=1))
@@ -54,6 +58,7 @@ async def test_each_request_is_one_command(client: httpx.AsyncClient, taken: Tak
         RemoveBundle(sku="SET"),
         AssembleKit(sku="SET", node="LON", quantity=2, reference="WO-1"),
         TakeKitApart(sku="SET", node="LON", quantity=2, reference="WO-1"),
+        DefineBundle(sku="SET", parts=made[1:], effective_at=datetime(2099, 1, 1, tzinfo=UTC)),
     ]
 
 
@@ -62,6 +67,9 @@ async def test_of_what_a_sku_is_made_can_be_asked(client: httpx.AsyncClient) -> 
     assert (box["kept"], box["bundle_version"]) == ("parts", 1)
     assert box["parts"][0] == {"sku": "MUG", "quantity": 2, "price_weight": 1}
     assert (await client.get("/v1/bundles/TEA")).json()["part_of"] == ["BOX", "DUO"]
+    parts = [{"sku": "TEA", "quantity": 5, "price_weight": 1}]
+    planned = {"effective_at": "2099-01-01T00:00:00+00:00", "kept": "assembled", "parts": parts}
+    assert (await client.get("/v1/bundles/LATER")).json()["planned"] == [planned]
     assert (await client.get("/v1/bundles/NEVER")).json()["type"].endswith(":unknown_bundle")
 
 
