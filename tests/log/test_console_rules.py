@@ -216,7 +216,7 @@ async def test_the_page_shows_what_is_in_force_and_who_changed_it(people: People
     assert "yours, version 1" in drawn
     assert "Support is out &lt;b&gt;at weekends&lt;/b&gt;." in drawn
     assert len(re.findall(r'data-rule="', drawn)) == len(SHIPPED)
-    assert "Change …" not in drawn
+    assert "Change&nbsp;…" not in drawn
     assert 'href="/exceptions/rules"' in await viewer.get("/exceptions")
     assert "Nobody has" in await (await people.sign_in("viewer", "rival")).get("/exceptions/rules")
 
@@ -225,7 +225,7 @@ async def test_a_change_is_shown_before_it_is_made_and_made_as_it_was_shown(
     people: People, sent: Sent
 ) -> None:
     editor = await people.sign_in("rule_editor")
-    assert "Change …" in await editor.get("/exceptions/rules")
+    assert "Change&nbsp;…" in await editor.get("/exceptions/rules")
     drawn = await editor.get(CHANGE, **WANTED, next_step="Ask them.")
     assert "2 open items would move" in drawn
     assert 'data-moves="operations warehouse"' in drawn
