@@ -99,8 +99,7 @@ def add_note(
     with connect(tenant) as edges:
         found = find(edges, id_, channel)
         id_ = str(found["order_id"])
-        body = {"text": text, "customer_id": found.get("customer_id")}
-        edges.decided("intake", f"/v1/orders/{id_}/notes", body)
+        edges.decided("intake", f"/v1/orders/{id_}/notes", {"text": text})
     tell(f"Written on order {id_}.", "green")
     if json:
         emit({"ok": True, "order_id": id_})

@@ -93,15 +93,17 @@ class Edges:
         method: str = "POST",
         wait_seconds: int = 15,
         key: str | None = None,
+        events: bool = True,
     ) -> dict[str, Any]:
         """Send a command or a batch of them and wait for the outcome; `decided` says whether it came in time.
+        Without `events`, those of a batch are left out.
 
         `key` is the idempotency key; without one it is new. Refused, Unanswered.
         """
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": key or str(uuid4()),
-            "Prefer": f"wait={wait_seconds}",
+            "Prefer": f"wait={wait_seconds}" + ("" if events else ", return=minimal"),
         }
         return self._call(service, method, path, {}, headers, orjson.dumps(body))
 

@@ -115,6 +115,22 @@ def terms(
         str | None,
         typer.Option(metavar="UNITS:RANK", help="Below so many free units only ranks up to this get any."),
     ] = None,
+    backorders_max: Annotated[
+        int | None, typer.Option(min=0, help="So many units may be waited for beyond the stock.")
+    ] = None,
+    backorders: Annotated[
+        list[str] | None,
+        typer.Option("--backorders", metavar="CHANNEL=QTY", help="The same of a channel. Can be repeated."),
+    ] = None,
+    backorders_inbound: Annotated[
+        bool, typer.Option("--backorders-inbound", help="No more may be waited for than is to come.")
+    ] = False,
+    backorders_from: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Nobody may wait for it before; ISO 8601 with a zone.")
+    ] = None,
+    backorders_until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Nobody may begin to wait for it from then on.")
+    ] = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -127,16 +143,14 @@ def terms(
     more = {"channels": _channels(ways) or None, "low_at": low_at, "recovered_at": recovered_at}
     body |= {name: value for name, value in more.items() if value is not None}
     if reorder is not None:
-        point, _, rank = reorder.partition(":")
-        if not (point.isdecimal() and rank.isdecimal()):
-            raise Complaint(f"`{reorder}` is no UNITS:RANK.", "Write it like 24:20.")
-        body["reorder"] = {"point": int(point), "rank_max": int(rank)}
+        body["reorder"] = _reorder(reorder)
+    until = {"opens_at": backorders_from, "closes_at": backorders_until}
+    if capped := _backorders(backorders_max, backorders_inbound, backorders or (), until):
+        body["backorders"] = capped
     with connect(tenant) as edges:
         answer = edges.decided("inventory", f"/v1/promise-terms/{quote(sku, safe='')}", body, method="PUT")
     version = next((event["data"]["terms_version"] for event in answer["events"]), None)
-    kept = ", ".join(f"{one['units']:,} for {one['channel']}" for one in body["shares"])
-    said = f"Of {sku}, {count(safety, 'unit')} are promised to nobody" + (f"; kept: {kept}." if kept else ".")
-    tell(said if version else f"The terms of {sku} were that already.")
+    tell(_of_terms(sku, body) if version else f"The terms of {sku} were that already.")
     if json:
         emit({"ok": True, "tenant": tenant, "sku": sku, **body, "terms_version": version})
 
@@ -154,6 +168,52 @@ def _shares(shares: Sequence[str], lends: Sequence[str]) -> list[dict[str, Any]]
             raise Complaint(f"`{text}` lends from no share.", next_step, exit_code=2)
         found[owner]["lends_to"].append(borrower)
     return list(found.values())
+
+
+def _reorder(text: str) -> dict[str, int]:
+    """`UNITS:RANK` as a document. Complaint: a text that is none."""
+    point, _, rank = text.partition(":")
+    if not (point.isdecimal() and rank.isdecimal()):
+        raise Complaint(f"`{text}` is no UNITS:RANK.", "Write it like 24:20.")
+    return {"point": int(point), "rank_max": int(rank)}
+
+
+def _of_terms(sku: str, body: Mapping[str, Any]) -> str:
+    """Whom the units of a SKU are kept from, and for whom, as a sentence."""
+    kept = ", ".join(f"{one['units']:,} for {one['channel']}" for one in body["shares"])
+    said = f"Of {sku}, {count(body['safety_stock'], 'unit')} are promised to nobody"
+    return f"{said}{f'; kept: {kept}' if kept else ''}{_waited(body.get('backorders', {}))}."
+
+
+def _backorders(
+    units_max: int | None, inbound: bool, of_channels: Sequence[str], until: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """What may be waited for, as a document; empty where nothing limits it. Complaint: a CHANNEL=QTY that is
+    none."""
+    found: dict[str, Any] = {name: value for name, value in until.items() if value is not None}
+    if units_max is not None:
+        found["units_max"] = units_max
+    if inbound:
+        found["inbound"] = True
+    if of_channels:
+        found["channels"] = [
+            {"channel": one["sku"], "units_max": one["quantity"]} for one in read_wanted(of_channels)
+        ]
+    return found
+
+
+def _waited(capped: Mapping[str, Any]) -> str:
+    """The caps as words after a sentence."""
+    said = list[str]()
+    if "units_max" in capped:
+        said.append(f"{count(capped['units_max'], 'unit')} may be waited for")
+    if capped.get("inbound"):
+        said.append("no more may be waited for than is to come")
+    said += [f"{one['units_max']:,} by {one['channel']}" for one in capped.get("channels", ())]
+    for name, word in (("opens_at", "from"), ("closes_at", "until")):
+        if name in capped:
+            said.append(f"{word} {capped[name]}")
+    return f"; {', '.join(said)}" if said else ""
 
 
 def _channels(ways: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:

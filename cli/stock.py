@@ -21,6 +21,7 @@ from cli import (
     stock_policies,
     stock_reconcile,
     stock_serials,
+    stock_substitutes,
     stock_supply,
 )
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect
@@ -199,6 +200,7 @@ def register(parent: typer.Typer) -> None:
         stock_reconcile,
         stock_needs,
         stock_policies,
+        stock_substitutes,
     ):
         module.register(app)
     app.add_typer(promises.app, name="promise")

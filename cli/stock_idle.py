@@ -6,7 +6,7 @@ import typer
 
 from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.output import JsonOption, console, emit, table
-from cli.text import add_row, tell
+from cli.text import add_row, count, tell
 
 
 def idle(
@@ -35,7 +35,7 @@ def idle(
     drawn = table("SKU", "node", "on hand#")
     for one in found:
         add_row(drawn, one["sku"], one["node"], f"{one['units']:,}")
-    console.print(drawn) if found else tell(f"Something has moved everywhere within {days} days.")
+    console.print(drawn) if found else tell(f"Something has moved everywhere within {count(days, 'day')}.")
     if found and suspect:
         tell("None of it that is free is promised before it is counted.")
     if json:

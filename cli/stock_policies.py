@@ -64,12 +64,18 @@ def _read(file: Path) -> dict[str, Any]:
     return body
 
 
+def _rank(served: dict[str, Any]) -> str:
+    """Its rank, and after how many days each its orders move up."""
+    days = served.get("step_days")
+    return f"{served['rank']}/{days}d" if days else str(served["rank"])
+
+
 def _show(told: dict[str, Any]) -> None:
     if not told["version"]:
         tell("No policies: who waits is served by age, and an order ships when all of it is there.")
         return
     tell(f"Version {told['version']}; the first rule that fits an order counts.")
-    ranks = {one["name"]: one["rank"] for one in told["classes"]}
+    ranks = {one["name"]: _rank(one) for one in told["classes"]}
     drawn = table("channel", "type", "service", "class", "rank#", "policy", "ends", "takes")
     for rule in told["rules"]:
         days = rule["wait_days"]
@@ -77,7 +83,7 @@ def _show(told: dict[str, Any]) -> None:
             drawn,
             *(rule[name] or "any" for name in ("channel", "order_type", "service")),
             rule["priority"] or "–",
-            str(ranks.get(rule["priority"], 50)),
+            ranks.get(rule["priority"], "50"),
             rule["policy"].replace("_", " "),
             f"{count(days, 'day')}, then {rule['then']}" if days else "never",
             "of who is behind" if rule["reallocates"] else "–",

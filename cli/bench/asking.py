@@ -1,5 +1,8 @@
 """Baskets over HTTP at a fixed pace: what could be promised, and held promises, each with its percentiles.
 
+A basket that is held is let go again a minute later, which is work too: who holds some waits for its end, so
+that whatever is measured next has the machine for itself.
+
 Requests are due whether or not earlier ones were answered; a request's time runs from when it was due. The
 client is as small as HTTP/1.1 allows, for it shares the cores with what it measures.
 """
@@ -9,11 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import asyncpg
 import orjson
 
 from cli.bench.drive import Drive, Progress, tenant_name
 from cli.bench.figures import percentile
+from cli.bench.lag import open_lag
 from cli.bench.orders import LINES, sku, zipf
+from cli.bench.processor import micros_per_order, seconds_by_program
 from cli.client import user
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import Settings, settings
@@ -21,6 +27,10 @@ from libs.runtime.tokens import mint
 
 _CONNECTIONS = 64
 _TOKEN_SECONDS = 3_600
+_TTL_SECONDS = 60
+_STILL_SECONDS = 120.0
+_LOOK_SECONDS = 0.5
+_TIMERS = "SELECT count(*) FROM timer WHERE starts_with(key, $1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,15 @@ class Asked:
     p99_ms: float
     refused: int
     """Answers that were neither 200 nor 202."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Baskets that were held at a fixed pace and expired, and what each cost, in microseconds by program."""
+
+    asked: Asked
+    held_micros: dict[str, int]
+    expired_micros: dict[str, int]
 
 
 class _Connection:
@@ -52,13 +71,64 @@ class _Connection:
 
 async def availability(per_second: float, baskets: int, progress: Progress) -> Asked:
     """Ask about baskets of three lines of Zipf's SKUs. Complaint: the stack is not up."""
-    return await _ask("/v1/availability", "", lambda _: {}, per_second, baskets, progress)
+    return await _ask(
+        "/v1/availability", "", lambda _: {}, per_second, baskets, progress, tenant=tenant_name()
+    )
 
 
-async def promises(per_second: float, baskets: int, progress: Progress) -> Asked:
-    """Hold baskets, waiting for each outcome. Complaint: the stack is not up."""
-    wait = "Prefer: wait=10\r\n"
-    return await _ask("/v1/promises", wait, lambda _: {"ttl_seconds": 60}, per_second, baskets, progress)
+async def promises(per_second: float, baskets: int, progress: Progress, ending: Progress) -> Held:
+    """Hold baskets, waiting for each outcome, then for the end of all of them: `ending` is told of that.
+    Complaint: the stack is not up, or stands still."""
+    wait, chosen, tenant = "Prefer: wait=10\r\n", settings(), tenant_name()
+    async with open_lag(chosen) as lag:
+        spent: list[dict[str, float]] = []
+        asked = await _ask(
+            "/v1/promises",
+            wait,
+            lambda _: {"ttl_seconds": _TTL_SECONDS},
+            per_second,
+            baskets,
+            progress,
+            tenant=tenant,
+            ready=lambda: spent.append(seconds_by_program()),
+        )
+        await lag.gone()
+        spent.append(seconds_by_program())
+        await _ended(chosen, tenant, baskets, ending, lambda: spent.append(seconds_by_program()))
+        await lag.gone()
+        spent.append(seconds_by_program())
+    begun, held, ends, ended = spent
+    micros = [micros_per_order(*between, baskets) for between in ((begun, held), (ends, ended))]
+    return Held(asked, *micros)
+
+
+async def _ended(
+    chosen: Settings, tenant: str, baskets: int, progress: Progress, begun: Callable[[], None]
+) -> None:
+    """Wait until no reminder of the tenant's is left: all that was held is free, and who waits was served.
+    `begun` is called as the first ends."""
+    connection = await asyncpg.connect(chosen.dsn("inventory"))
+    least, less_at = await connection.fetchval(_TIMERS, f"{tenant}/"), time.monotonic()
+    ends = False
+    try:
+        while left := await connection.fetchval(_TIMERS, f"{tenant}/"):
+            progress(max(0, baskets - left), baskets)
+            if left < least:
+                if not ends:
+                    begun()
+                ends = True
+                least, less_at = left, time.monotonic()
+            if time.monotonic() - less_at > _STILL_SECONDS:
+                raise Complaint(
+                    f"{left:,} held baskets have not ended, and it does not become less.",
+                    "See `orderlog status`, and `orderlog logs inventory`.",
+                )
+            await asyncio.sleep(_LOOK_SECONDS)
+        progress(baskets, baskets)
+        if not ends:
+            begun()
+    finally:
+        await connection.close()
 
 
 async def _ask(
@@ -68,8 +138,12 @@ async def _ask(
     per_second: float,
     baskets: int,
     progress: Progress,
+    *,
+    tenant: str,
+    ready: Callable[[], None] = lambda: None,
 ) -> Asked:
-    chosen, tenant = settings(), tenant_name()
+    """`ready` is called when all is prepared and nothing is sent yet."""
+    chosen = settings()
     drive = Drive(chosen, tenant)
     try:
         await drive.fill(baskets * LINES)
@@ -80,6 +154,7 @@ async def _ask(
     free = await _connections(chosen)
     took: list[float] = []
     statuses: list[int] = []
+    ready()
     began = time.perf_counter()
 
     async def one(number: int, due: float) -> None:

@@ -28,6 +28,7 @@ def run_all(
     rounds: RoundsOption = 5,
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes, one round: three minutes.")] = False,
     growth: GrowthOption = "",
+    feed_rows: Annotated[int, typer.Option(min=100, max=10_000_000, help="Rows of the feed.")] = 200_000,
     page: Annotated[bool, typer.Option(help="Write the tables into docs/performance.md.")] = True,
     json: JsonOption = False,
 ) -> None:
@@ -41,11 +42,13 @@ def run_all(
 
     if page:
         pages.check(PAGE)
-    run = Run(growth=_sizes(growth) or (10_000,), overload_seconds=60.0)
+    run = Run(growth=_sizes(growth) or (10_000,), overload_seconds=60.0, feed_rows=feed_rows)
     words = f"orderlog bench all --rounds {rounds}"
     if quick:
         run = suite.small(_sizes(growth))
         rounds, words = 1, "orderlog bench all --quick"
+    elif feed_rows != Run().feed_rows:
+        words += f" --feed-rows {feed_rows}"
     words += f" --growth {growth}" if growth else ""
     report = suite.everything(run, rounds, words)
     _tell(report.figures, run.notes)
@@ -118,14 +121,19 @@ def run_availability(
 
 
 @app.command("promise")
-def run_promise(baskets: BasketsOption = 5_000, rounds: RoundsOption = 1, json: JsonOption = False) -> None:
-    """Baskets held over HTTP, two hundred a second, each waited for until it is decided.
+def run_promise(
+    baskets: BasketsOption = 5_000,
+    a_second: Annotated[int, typer.Option(min=1, max=10_000, help="Baskets a second.")] = 200,
+    rounds: RoundsOption = 1,
+    json: JsonOption = False,
+) -> None:
+    """Baskets held over HTTP, each waited for until it is decided; then until all of them have ended.
 
-    Example: orderlog bench promise --baskets 2000
+    Example: orderlog bench promise --baskets 2000 --a-second 500
     """
     from cli.bench.parts import Run
 
-    _part("promise", Run(baskets=baskets), rounds, json)
+    _part("promise", Run(baskets=baskets, held_a_second=a_second), rounds, json)
 
 
 @app.command("rebuild")

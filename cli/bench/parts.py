@@ -37,7 +37,6 @@ OF_COPY = Aim(0.5)
 AT_HALF_LOAD = Aim(250, at_most=True)
 ANSWERED = Aim(20, at_most=True)
 BASKETS_A_SECOND = 500
-HELD_A_SECOND = 200
 CHANGES_A_SECOND = 20
 TOLD = Aim(100, at_most=True)
 AT_REST = Aim(50, at_most=True)
@@ -68,6 +67,7 @@ class Run:
     slow_orders: int = 100
     overload_seconds: float = 20.0
     baskets: int = 5_000
+    held_a_second: int = 200
     changes: int = 200
     feed_rows: int = 200_000
     growth: tuple[int, ...] = (10_000,)
@@ -184,9 +184,19 @@ def feed(run: Run) -> Iterator[Reading]:
 
 def promise(run: Run) -> Iterator[Reading]:
     """Baskets that are held, each waited for."""
-    shown = run.progress(f"promise: {HELD_A_SECOND} baskets held a second")
-    found = run.wait(asking.promises(HELD_A_SECOND, run.baskets, shown))
-    yield from _asked("promise", found)
+    shown = run.progress(f"promise: {run.held_a_second} baskets held a second")
+    began: Progress | None = None
+
+    def ending(done: int, all_: int) -> None:
+        nonlocal began
+        began = began or run.progress("promise: until the held baskets have ended")
+        began(done, all_)
+
+    found = run.wait(asking.promises(run.held_a_second, run.baskets, shown, ending))
+    yield from _asked("promise", found.asked)
+    for what, micros in (("to hold a basket", found.held_micros), ("until it ended", found.expired_micros)):
+        for name in ("inventory", "postgres", "kafka", "console"):
+            yield Reading("promise", f"{what}: {_GROUPS.get(name, name)}", micros.get(name, 0), "µs")
 
 
 def _asked(part: str, found: asking.Asked) -> Iterator[Reading]:

@@ -144,7 +144,8 @@ def about(run: Run) -> dict[str, str]:
         "availability": f"{run.baskets:,} baskets of three lines of Zipf's SKUs over HTTP,"
         f" {parts.BASKETS_A_SECOND} a second; from when a basket was due. Then {run.changes}"
         f" changes of stock, {parts.CHANGES_A_SECOND} a second, to who reads the availability topic.",
-        "promise": f"{run.baskets:,} such baskets held, {parts.HELD_A_SECOND} a second, each waited for.",
+        "promise": f"{run.baskets:,} such baskets held, {run.held_a_second} a second, each waited for;"
+        " they end a minute later, and what comes next waits for that. Processor time is a basket's.",
         "rebuild": "All that is on the topics by then, read models of the console.",
         "console": f"{run.console_orders:,} orders, fifty people who think for a second before each page,"
         " in one process; by hand: one query at a time, without a page around it. Event to screen: on the"

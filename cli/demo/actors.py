@@ -1,4 +1,4 @@
-"""The demo's actors: a warehouse, a carrier, a support desk and a buyer. They are no part of the product.
+"""The demo's actors: a carrier, a support desk and a buyer, and what all share. No part of the product.
 
 Each hears what the stages publish and answers with the same commands as a real one would. What befalls them
 (a short pick, a lost parcel, an unpaid order) depends on ids alone, and so does each command's id: hearing
@@ -17,21 +17,11 @@ from libs.events.changes import LinesReleased
 from libs.events.contract import Command, Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import (
-    CarrierCharge,
     CarrierEventRecorded,
     CarrierStatus,
-    ConfirmPack,
-    ConfirmPick,
-    DispatchShipment,
     FulfillmentCompleted,
-    FulfillmentReleased,
-    Package,
-    PackConfirmed,
-    Pick,
-    PickConfirmed,
     RecordCarrierEvent,
     ShipmentDispatched,
-    ShippedPackage,
 )
 from libs.events.ids import command_id, order_id
 from libs.events.intake import CancelOrder, OrderClosed, OrderHeld, ReleaseHold
@@ -47,7 +37,6 @@ from libs.events.order import LineQuantity
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
     AuthoriseReturn,
-    Disposition,
     InspectedUnits,
     ReceiveReturn,
     ReturnAuthorised,
@@ -57,17 +46,12 @@ from libs.events.returns import (
 )
 
 CHANNEL = "retail"
-SHORT_PICKS_PER_MILLE = 15
-DAMAGES_PER_MILLE = 5
 LOST_PER_MILLE = 7
 EXCEPTIONS_PER_MILLE = 20
 UNPAID_ONE_IN = 4
 """Of the orders whose payment is pending, one in so many is never paid, and cancelled."""
 SCRAPPED_ONE_IN = 5
-UNIT_GRAMS = 250
-PARCEL_UNITS_MAX = 80
-PARCELS_MAX = 500
-PARCEL_MINOR, KILOGRAM_MINOR = 280, 35
+OPENED_ONE_IN = 4
 RETURNS_TO = "LON"
 
 Heard = Envelope[Contract]
@@ -80,52 +64,6 @@ class Order:
     stage: str
     id: UUID
     body: Command
-
-
-class Warehouse:
-    """Picks, packs and hands over what a node is asked for; sometimes it finds less, or finds it broken."""
-
-    hears: tuple[type[Event], ...] = (FulfillmentReleased, PickConfirmed, PackConfirmed)
-
-    def answer(self, heard: Heard) -> list[Order]:
-        match heard.body:
-            case FulfillmentReleased() as released:
-                picks = _picks(released)
-                confirm = ConfirmPick(
-                    order_id=released.order_id,
-                    fulfillment_order_id=released.fulfillment_order_id,
-                    picks=picks,
-                )
-                return [_to("fulfillment", heard, confirm, f"pick {released.fulfillment_order_id}")]
-            case PickConfirmed() as picked:
-                pack = ConfirmPack(
-                    order_id=picked.order_id,
-                    fulfillment_order_id=picked.fulfillment_order_id,
-                    packages=_parcels(picked),
-                )
-                return [_to("fulfillment", heard, pack, f"pack {picked.fulfillment_order_id}")]
-            case PackConfirmed() as packed:
-                dispatch = DispatchShipment(
-                    order_id=packed.order_id,
-                    fulfillment_order_id=packed.fulfillment_order_id,
-                    carrier="Demo Parcel",
-                    packages=tuple(
-                        ShippedPackage(
-                            package_id=parcel.package_id, tracking_number=_tracking(parcel.package_id)
-                        )
-                        for parcel in packed.packages
-                    ),
-                    charge=_asked(packed),
-                )
-                return [_to("fulfillment", heard, dispatch, f"dispatch {packed.fulfillment_order_id}")]
-        return []
-
-
-def _asked(packed: PackConfirmed) -> CarrierCharge:
-    """What Demo Parcel asks: a price for each parcel, and more for each kilogram that is begun."""
-    kilograms = sum(-(-parcel.weight_grams // 1000) for parcel in packed.packages)
-    minor = PARCEL_MINOR * len(packed.packages) + KILOGRAM_MINOR * kilograms
-    return CarrierCharge(amount_minor=minor, currency="GBP")
 
 
 class Carrier:
@@ -196,15 +134,15 @@ class Support:
                 self._delivered.setdefault(closed.order_id, Counter())
                 return self._returns(closed.order_id)
             case FulfillmentCompleted() as completed:
-                self._delivered[completed.order_id] = _by_line(completed.delivered)
+                self._delivered[completed.order_id] = by_line(completed.delivered)
                 return self._returns(completed.order_id)
             case ReturnWindowOpened() as opened:
-                self._returnable[opened.order_id].update(_by_line(opened.lines))
+                self._returnable[opened.order_id].update(by_line(opened.lines))
                 return self._returns(opened.order_id)
             case ReturnAuthorised() as authorised:
                 self._open.pop(heard.causation_id, None)
                 self._rmas.add(authorised.rma_id)
-                return [_to("returns", heard, _inspect(authorised), f"receive {authorised.rma_id}")]
+                return [to_stage("returns", heard, _inspect(authorised), f"receive {authorised.rma_id}")]
             case ReturnClosed() as closed_rma:
                 self._rmas.discard(closed_rma.rma_id)
             case CommandRefused() as refused:
@@ -313,44 +251,9 @@ class Buyer:
         return bought
 
 
-def _to(stage: str, heard: Heard, body: Command, key: str) -> Order:
+def to_stage(stage: str, heard: Heard, body: Command, key: str) -> Order:
+    """A command that has the same id whenever it is called for."""
     return Order(stage, command_id(heard.tenant, key), body)
-
-
-def _picks(released: FulfillmentReleased) -> tuple[Pick, ...]:
-    """All of it, or for a few fulfillment orders one line short: half of it not found, or a unit broken."""
-    fate = share(f"{released.fulfillment_order_id} pick", 1000)
-    unlucky = released.lines[share(f"{released.fulfillment_order_id} line", len(released.lines))]
-    picks = []
-    for units in released.lines:
-        short = 0
-        if units is unlucky and fate < SHORT_PICKS_PER_MILLE:
-            short = (units.quantity + 1) // 2
-        elif units is unlucky and fate < SHORT_PICKS_PER_MILLE + DAMAGES_PER_MILLE:
-            short = 1
-        picks.append(
-            Pick(
-                line=units.line,
-                picked=units.quantity - short,
-                short=short,
-                short_reason="not_found" if fate < SHORT_PICKS_PER_MILLE else "damaged",
-            )
-        )
-    return tuple(picks)
-
-
-def _parcels(picked: PickConfirmed) -> tuple[Package, ...]:
-    units = sum(line.quantity for line in picked.lines)
-    count = min(PARCELS_MAX, -(-units // PARCEL_UNITS_MAX))
-    grams = max(1, units * UNIT_GRAMS // count)
-    return tuple(
-        Package(package_id=f"{picked.fulfillment_order_id}-P{number}", weight_grams=grams)
-        for number in range(1, count + 1)
-    )
-
-
-def _tracking(package_id: str) -> str:
-    return f"DEMO{share(package_id, 10**12):012}"
 
 
 def _end(shipment_id: str) -> CarrierStatus:
@@ -360,21 +263,34 @@ def _end(shipment_id: str) -> CarrierStatus:
 def _scan(heard: Heard, of: str, shipment_id: str, status: CarrierStatus) -> Order:
     """Its time is that of what was heard, so that a repeat is the same scan."""
     scan = RecordCarrierEvent(order_id=of, shipment_id=shipment_id, status=status, occurred_at=heard.at)
-    return _to("fulfillment", heard, scan, f"{status} {shipment_id}")
+    return to_stage("fulfillment", heard, scan, f"{status} {shipment_id}")
 
 
 def _inspect(authorised: ReturnAuthorised) -> ReceiveReturn:
+    """Some lines are scrapped; of some others a unit was opened, and is set aside."""
     units = []
     for line in authorised.lines:
-        scrapped = share(f"{authorised.rma_id} {line.line} inspection", SCRAPPED_ONE_IN) == 0
-        disposition: Disposition = "scrap" if scrapped else "restock"
-        units.append(InspectedUnits(line=line.line, quantity=line.quantity, disposition=disposition))
+        fate = share(f"{authorised.rma_id} {line.line} inspection", SCRAPPED_ONE_IN * OPENED_ONE_IN)
+        good: dict[str, object] = {"line": line.line, "quantity": line.quantity, "disposition": "restock"}
+        if fate % SCRAPPED_ONE_IN == 0:
+            units.append(good | {"disposition": "scrap", "condition": "damaged"})
+            continue
+        if fate % OPENED_ONE_IN == 0:
+            opened = {"disposition": "quarantine", "condition": "opened", "quantity": 1}
+            units.append(good | opened)
+            good["quantity"] = line.quantity - 1
+        if good["quantity"]:
+            units.append(good)
     return ReceiveReturn(
-        order_id=authorised.order_id, rma_id=authorised.rma_id, node=RETURNS_TO, units=tuple(units)
+        order_id=authorised.order_id,
+        rma_id=authorised.rma_id,
+        node=RETURNS_TO,
+        units=tuple(InspectedUnits.model_validate(one) for one in units),
     )
 
 
-def _by_line(lines: Iterable[LineQuantity]) -> Counter[int]:
+def by_line(lines: Iterable[LineQuantity]) -> Counter[int]:
+    """Units by line."""
     units: Counter[int] = Counter()
     for line in lines:
         units[line.line] += line.quantity

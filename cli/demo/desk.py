@@ -88,6 +88,13 @@ class Desk:
             answer = await self._call("POST", "intake", "/v1/orders/batch", body, headers)
             self._note(answer)
 
+    async def write(self, order_id: str, text: str) -> None:
+        """Write a note on an order, once."""
+        headers = {"idempotency-key": f"note-{order_id}"}
+        await self._call(
+            "POST", "intake", f"/v1/orders/{order_id}/notes", orjson.dumps({"text": text}), headers
+        )
+
     async def define_node(self, node: Node) -> None:
         """Make a node known to routing, and wait until it is."""
         body = {

@@ -5,12 +5,16 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from cli.demo.actors import CHANNEL, Buyer, Carrier, Order, Support, Warehouse
+from cli.demo.actors import CHANNEL, Buyer, Carrier, Order, Support
 from cli.demo.desk import Desk
 from cli.demo.invoices import Sale, Step, StockCount, TakeBack
 from cli.demo.people import order_request, share
 from cli.demo.plan import COUNTS_AT, TRANSIT, Plan, Receipt, plan_stock
+from cli.demo.second_look import SecondLook
+from cli.demo.stockroom import Stockroom
+from cli.demo.warehouse import Warehouse
 from cli.demo.watch import WATCHED, Topics, Watch
 from libs.events.ids import command_id, order_id
 from libs.events.inventory import AdjustStock, ReceiveStock, StockReceived
@@ -46,9 +50,26 @@ class Stage:
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever something was heard: there may be room again."""
 
+    stockroom: Stockroom = field(init=False)
+    second_look: SecondLook = field(init=False)
+
     def __post_init__(self) -> None:
+        self.stockroom = Stockroom(self.tenant)
+        self.second_look = SecondLook(self.tenant)
         self.support = Support(self.tenant)
         self.buyer = Buyer(self.tenant)
+
+    @property
+    def actors(self) -> tuple[Warehouse | Carrier | SecondLook | Support | Buyer | Stockroom, ...]:
+        """Who hears and answers; a second look is taken before support releases a payment."""
+        return (
+            self.warehouse,
+            self.carrier,
+            self.second_look,
+            self.support,
+            self.buyer,
+            self.stockroom,
+        )
 
     @property
     def settled(self) -> bool:
@@ -59,6 +80,8 @@ class Stage:
             and not self.watch.open
             and not self.watch.messages_owed
             and not self.support.returns_open
+            and not self.stockroom.busy
+            and not self.second_look.notes
         )
 
 
@@ -79,7 +102,8 @@ async def play(
 
     Complaint: a stage refuses what it should take, or nothing moves any more.
     """
-    wanted = {*WATCHED, *Warehouse.hears, *Carrier.hears, *Support.hears, *Buyer.hears}
+    actors = (Warehouse, Carrier, SecondLook, Support, Buyer, Stockroom)
+    wanted = {*WATCHED, *(contract for actor in actors for contract in actor.hears)}
     types = frozenset(contract.TYPE for contract in wanted)
     async with Topics(settings, tenant, types) as topics, Desk(settings, tenant) as desk:
         stage = Stage(tenant, steps, plan_stock(steps), topics, desk)
@@ -87,6 +111,7 @@ async def play(
             await desk.define_node(node)
         await desk.define_transit(TRANSIT)
         desk.send(receipts_of(tenant, "opening stock", stage.plan.opening))
+        desk.send(stage.stockroom.open(datetime.now(UTC)))
         await _listen(stage, show, lambda: _opening_is_in(stage))
         replay = asyncio.create_task(_replay(stage))
         try:
@@ -116,9 +141,12 @@ async def _listen(
         before = sum(stage.watch.stages.values())
         for heard in await stage.topics.read(stage.watch):
             stage.watch.fold(heard)
-            for actor in (stage.warehouse, stage.carrier, stage.support, stage.buyer):
+            for actor in stage.actors:
                 if isinstance(heard.body, actor.hears):
                     stage.desk.send(actor.answer(heard))
+        while stage.second_look.notes:
+            note = stage.second_look.notes.pop(0)
+            await stage.desk.write(note.order_id, note.text)
         stage.moved.set()
         stage.desk.check()
         if replay is not None and replay.done():

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from libs.events.backorders import OpenBackorders
 from libs.events.contract import Contract, Count, Name, Sku, SkuEvent, Value
 
 AVAILABILITY_TOPIC = "oms.inventory.availability"
@@ -22,6 +23,8 @@ class ChannelAvailability(Value):
     """Units that an order of this channel would be promised now."""
     shown: Count
     """What the channel may show; 0 is sold out."""
+    backorders: OpenBackorders | None = None
+    """What an order of this channel may still wait for, where the terms limit it."""
 
 
 class SkuAvailability(Contract):
@@ -42,6 +45,8 @@ class SkuAvailability(Contract):
     """The channels that the terms name, each with its own figure."""
     low: bool = False
     """The SKU was told to be low (`oms.inventory.stock_low`), and not to have recovered since."""
+    backorders: OpenBackorders | None = None
+    """What a channel without a figure of its own may still wait for, where the terms limit it."""
 
     @property
     def stream(self) -> str:

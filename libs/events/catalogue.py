@@ -6,6 +6,7 @@ import pydantic_core
 from pydantic import ValidationError
 
 from libs.events.availability import AVAILABILITY_EVENTS, AVAILABILITY_TOPIC, SkuAvailability
+from libs.events.backorders import BACKORDER_EVENTS
 from libs.events.bundles import BUNDLE_COMMANDS, BUNDLE_EVENTS
 from libs.events.changes import (
     CHANGE_COMMANDS,
@@ -15,6 +16,7 @@ from libs.events.changes import (
 )
 from libs.events.contract import Command, Contract, Event
 from libs.events.dates import DATES_EVENTS
+from libs.events.exception_rules import RULE_COMMANDS, RULE_EVENTS
 from libs.events.fulfillment import FULFILLMENT_COMMANDS, FULFILLMENT_EVENTS
 from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
 from libs.events.inventory import INVENTORY_COMMANDS, INVENTORY_EVENTS
@@ -25,14 +27,17 @@ from libs.events.promise import PROMISE_COMMANDS, PROMISE_EVENTS
 from libs.events.refusal import CommandRefused
 from libs.events.returns import RETURNS_COMMANDS, RETURNS_EVENTS
 from libs.events.routing import ROUTING_COMMANDS, ROUTING_EVENTS
+from libs.events.set_aside import SET_ASIDE_EVENTS
+from libs.events.substitutes import SUBSTITUTE_COMMANDS, SUBSTITUTE_EVENTS
 from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
-    "intake": (*INTAKE_COMMANDS, *CHANGE_COMMANDS),
+    "intake": (*INTAKE_COMMANDS, *CHANGE_COMMANDS, *RULE_COMMANDS),
     "inventory": (
         *INVENTORY_COMMANDS,
         *PROMISE_COMMANDS,
         *POLICY_COMMANDS,
+        *SUBSTITUTE_COMMANDS,
         *OUTSIDE_COMMANDS,
         *BUNDLE_COMMANDS,
     ),
@@ -42,16 +47,19 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
     "returns": RETURNS_COMMANDS,
 }
 EVENTS: dict[str, tuple[type[Event], ...]] = {
-    "intake": (*INTAKE_EVENTS, *INTAKE_CHANGES, CommandRefused),
+    "intake": (*INTAKE_EVENTS, *INTAKE_CHANGES, *RULE_EVENTS, CommandRefused),
     "inventory": (
         *INVENTORY_EVENTS,
         *PROMISE_EVENTS,
         *POLICY_EVENTS,
+        *BACKORDER_EVENTS,
+        *SUBSTITUTE_EVENTS,
         *OUTSIDE_EVENTS,
         *AVAILABILITY_EVENTS,
         *BUNDLE_EVENTS,
         *INVENTORY_CHANGES,
         *DATES_EVENTS,
+        *SET_ASIDE_EVENTS,
         CommandRefused,
     ),
     "routing": (*ROUTING_EVENTS, CommandRefused),

@@ -161,6 +161,20 @@ class OrderCancellationRequested(OrderEvent):
     """All lines as ordered, for a stage that has not met the order yet."""
 
 
+class HeldOrderCancelled(OrderEvent):
+    """Cancelled before it was accepted, and so before any other stage knew it: what it would have cost."""
+
+    TYPE: ClassVar[str] = "oms.intake.held_order_cancelled"
+
+    currency: Currency
+    lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=1000)]
+    charges: Annotated[tuple[Charge, ...], Field(max_length=100)] = ()
+    total_minor: AmountMinor | None = None
+    """What the channel said that the customer pays; else lines and charges."""
+    payment: PaymentState
+    """As it stood then: `pending` until the hold on its payment is released, `paid` from then on."""
+
+
 class OrderClosed(OrderEvent):
     """The one terminal state of an order. A return afterwards has a life of its own."""
 
@@ -202,6 +216,7 @@ INTAKE_EVENTS = (
     OrderRejected,
     HoldReleased,
     OrderCancellationRequested,
+    HeldOrderCancelled,
     OrderClosed,
     ExceptionAssigned,
     ExceptionSnoozed,

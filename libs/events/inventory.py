@@ -171,6 +171,8 @@ class ReservationBroken(SkuEvent):
 
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
     cause: Literal["reallocated"] | None = None
+    supplied: Literal[True] | None = None
+    """More of it is to come, so that who lost units can be told a date."""
     movements: tuple[Movement, ...]
 
 

@@ -70,8 +70,11 @@ class UnpackedLine(LineQuantity):
     no ordered line's. Of a part with very many units there may be several."""
 
     bundle_version: Annotated[int, Field(strict=True, ge=1)]
-    """By which definition of the bundle (`oms.inventory.bundle_defined`)."""
+    """By which definition of the bundle (`oms.inventory.bundle_defined`), or of the SKU's substitutes."""
     parts: Annotated[tuple[PartLine, ...], Field(min_length=1)]
+    substituted: Literal["lacks"] | None = None
+    """It is no bundle: its part is sent in its place, unit for unit, by `oms.inventory.substitutes_defined`.
+    `lacks`: because not all of it was there."""
 
 
 Unpacked = tuple[UnpackedLine, ...]

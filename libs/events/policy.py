@@ -18,6 +18,8 @@ STANDARD_RANK = 50
 
 Rank = Annotated[int, Field(strict=True, ge=1, le=99)]
 """Place of a class: a smaller one is served first."""
+StepDays = Annotated[int, Field(strict=True, ge=1, le=365)]
+"""Days of waiting after which an order stands one rank higher."""
 Version = Annotated[int, Field(strict=True, ge=1)]
 PolicyName = Literal[
     "together",  # what is there is held, and nothing ships before all is there
@@ -31,6 +33,10 @@ class PriorityClass(Value):
 
     name: Name
     rank: Rank
+    step_days: StepDays | None = None
+    """With each so many days of waiting its orders move up a rank, among all that do and orders of rank 50:
+    they stand where one of rank 50 would that was accepted (rank − 50) × `step_days` days later, or earlier.
+    None: they stay at their rank."""
 
 
 class PolicyRule(Value):
@@ -46,6 +52,8 @@ class PolicyRule(Value):
     """After so many days since acceptance the wait ends; without it, never."""
     then: Literal["cancel", "ship"] = "cancel"
     """What happens then: what lacks is cancelled, or what is there ships and the rest waits on."""
+    substitutes: Literal[True] | None = None
+    """A line that lacks is replaced as a whole by a substitute of the SKU, where all of it is there."""
     reallocates: bool = False
     """Whether, where units lack, it is given those that orders behind it in the queue were promised, as long
     as these are not allocated."""
@@ -89,6 +97,14 @@ class OrderPolicy(Value):
     wait_days: int | None = None
     then: Literal["cancel", "ship"] = "cancel"
     reallocates: bool = False
+    substitutes: Literal[True] | None = None
+    step_days: StepDays | None = None
+    """As its class has it."""
+
+    @property
+    def stands_at(self) -> int:
+        """The rank at which it is served: with age, that of orders without a class."""
+        return self.rank if self.step_days is None else STANDARD_RANK
 
 
 class BackorderLapsed(OrderEvent):

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
+from libs.events.backorders import Backorders
 from libs.events.contract import (
     Command,
     Count,
@@ -121,6 +122,8 @@ class PromiseTerms(Value):
     recovered_at: Count | None = None
     """With so many it is not low any more; without it, with a tenth more than `low_at`, one at least."""
     reorder: ReorderHold | None = None
+    backorders: Backorders | None = None
+    """How many units may be waited for, and when; without it, any number, always."""
 
 
 class DefinePromiseTerms(PromiseTerms, SkuCommand):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from libs.events.contract import (
     AmountMinor,
@@ -20,7 +20,10 @@ from libs.events.contract import (
 from libs.events.measure import SerialNumber, SerialNumbers
 from libs.events.order import LineQuantity, LineSerials, Unpacked
 
-Disposition = Literal["restock", "scrap"]
+Disposition = Literal["restock", "scrap", "quarantine"]
+"""What becomes of a unit: on the shelf again, thrown away, or set aside until somebody has looked at it."""
+Condition = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+"""In what condition it came, in the house's own words: `unopened`, `damaged`, …"""
 
 
 class ReturnLine(Value):
@@ -47,6 +50,7 @@ class InspectedUnits(Value):
     disposition: Disposition
     serials: SerialNumbers | None = None
     """Of each unit, where the SKU has serial numbers."""
+    condition: Condition | None = None
 
 
 class ReceiveReturn(OrderCommand):
@@ -96,12 +100,14 @@ class ReturnedUnits(Value):
     disposition: Disposition
     serials: tuple[SerialNumber, ...] | None = None
     """Of each unit, where the SKU has serial numbers."""
+    condition: Condition | None = None
 
 
 class ReturnReceived(OrderEvent):
     """Units came back at a node, disposed unit by unit."""
 
     TYPE: ClassVar[str] = "oms.returns.return_received"
+    VERSION: ClassVar[int] = 2
 
     rma_id: Name
     node: NodeId
@@ -121,6 +127,18 @@ class RefundRequested(OrderEvent):
     lines: tuple[LineQuantity, ...]
 
 
+class VoidRequested(OrderEvent):
+    """The order will never be charged: whoever holds the payment lets its authorisation go, where there is
+    one, once per `void_id`. Money that arrives in spite of it goes back."""
+
+    TYPE: ClassVar[str] = "oms.returns.void_requested"
+
+    void_id: Name
+    amount_minor: AmountMinor
+    """What the customer would have paid."""
+    currency: Currency
+
+
 class ReturnClosed(OrderEvent):
     """Everything under the RMA has come back and been disposed of."""
 
@@ -130,4 +148,11 @@ class ReturnClosed(OrderEvent):
 
 
 RETURNS_COMMANDS = (AuthoriseReturn, ReceiveReturn)
-RETURNS_EVENTS = (ReturnWindowOpened, ReturnAuthorised, ReturnReceived, RefundRequested, ReturnClosed)
+RETURNS_EVENTS = (
+    ReturnWindowOpened,
+    ReturnAuthorised,
+    ReturnReceived,
+    RefundRequested,
+    VoidRequested,
+    ReturnClosed,
+)

@@ -13,7 +13,13 @@ def _shipment_dispatched_1_to_2(old: Payload) -> Payload:
     return new
 
 
+def _return_received_1_to_2(old: Payload) -> Payload:
+    """Units may be put in quarantine, too; those of before were restocked or scrapped."""
+    return dict(old)
+
+
 UPCASTS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("oms.fulfillment.shipment_dispatched", 1): _shipment_dispatched_1_to_2,
+    ("oms.returns.return_received", 1): _return_received_1_to_2,
 }
 """(type, from version) → the step to the next version."""

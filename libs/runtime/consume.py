@@ -7,7 +7,7 @@ and decoder leave the bytes alone, and it does not sleep after a poll that broug
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
@@ -90,8 +90,11 @@ class Subscription:
         first: Collection[str] = (),
         others: Collection[str] = (),
         health: Health | None = None,
+        awaited: Callable[[], bool] = lambda: False,
     ) -> None:
-        """While `first` topics have a backlog, the `others` are not read."""
+        """While `first` topics have a backlog, the `others` are not read. `awaited` says whether somebody
+        waits for what comes: it is gathered for a shorter time then."""
+        self._awaited = awaited
         self._settings, self._taker, self._tracer, self._group = settings, taker, tracer, group
         self._listener = _Listener(self)
         self._told: dict[tuple[str, int], int] = {}
@@ -166,11 +169,12 @@ class Subscription:
             consumer.resume(*(place for place in giving if place.partition not in self._halted))
 
     def _rest(self, now: float) -> float:
-        """Seconds to wait, so that polls come no oftener than every `gather_seconds`, but for a few at once.
+        """Seconds to wait, so that polls come no oftener than the settings say, but for a few at once.
 
         Virtual scheduling, as in ITU-T I.371, appendix I.
         """
-        every = self._settings.gather_seconds
+        chosen = self._settings
+        every = chosen.gather_awaited_seconds if self._awaited() else chosen.gather_seconds
         self._poll_due = max(self._poll_due, now - (_POLLS_AT_ONCE - 1) * every)
         rest, self._poll_due = self._poll_due - now, self._poll_due + every
         return rest

@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import unquote
 from uuid import UUID, uuid4
 
@@ -20,14 +20,14 @@ from fastapi import Request
 from fastapi.responses import Response
 from opentelemetry.propagate import inject
 
-from libs.events.catalogue import encode
-from libs.events.contract import Command
+from libs.events.catalogue import decode, encode
+from libs.events.contract import Command, Event
 from libs.events.envelope import Envelope
 from libs.events.ids import command_id, partition_key
 from libs.events.order import Sealed
 from libs.events.refusal import CommandRefused
 from libs.runtime import wire
-from libs.runtime.answers import Answers
+from libs.runtime.answers import Answer, Answers
 from libs.runtime.kafka import KafkaPublisher
 from libs.runtime.keyring import Keyring, Unsealed
 from libs.runtime.load import Load
@@ -98,6 +98,16 @@ class Edge:
 
         return parts
 
+    async def first(self, tenant: str, stream: str, types: Sequence[type[Event]]) -> Event | None:
+        """The first event of these types that the stage decided or heard of a stream. It raises Problem 503
+        where the database does not answer."""
+        assert self._log is not None, f"{self._stage} opened no log"
+        try:
+            row = await self._log.first(tenant, stream, [event.TYPE for event in types])
+        except Unavailable as error:
+            raise self._load.store_failed(str(error)) from error
+        return None if row is None else cast(Event, decode(row.type, row.version, row.payload))
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Any]:
         """One moment of the stage's database, to be read. Half of the pool's connections at most: the others
@@ -129,15 +139,15 @@ class Edge:
     async def submit(self, request: Request, claims: Claims, command: Command) -> Response:
         """Publish one command; 202, or its outcome when the request prefers to wait."""
         seconds = self._patience(request)
-        envelope = self._envelope(request, claims, command, self._id(request, claims))
-        key = partition_key(claims.tenant, command.stream)
-        message = _message(envelope)
-        with self._patient(seconds):
+        envelope = _envelope(claims, command, self._id(request, claims), *_told(request))
+        lane, message = self._lane_of(partition_key(claims.tenant, command.stream)), _message(envelope)
+        expected = [_command(envelope, message)] if seconds else []
+        with self._patient(seconds), self._answers.expecting(claims.tenant, expected) as answers:
             with self._load.publishing(1, _size(message)):
-                await self._send(
-                    self._publisher.send(commands_topic(self._stage), self._lane_of(key), message)
-                )
-            rows = await self._wait(envelope, message, seconds) if seconds else None
+                await self._send(self._publisher.send(commands_topic(self._stage), lane, message))
+            rows = (
+                await self._wait(answers[0], claims.tenant, expected[0], lane, seconds) if seconds else None
+            )
         if rows is not None:
             return _outcome_response(envelope.id, command.stream, rows)
         return _json(202, _pending(envelope.id, command.stream), {"Location": f"/v1/commands/{envelope.id}"})
@@ -150,6 +160,7 @@ class Edge:
         ids: Sequence[UUID | None] = (),
     ) -> Response:
         """Publish many commands at once; one result per row, in order. A Problem in a row is its result.
+        With `Prefer: return=minimal` (RFC 7240) the results of rows that were taken are without their events.
 
         The Idempotency-Key, where given, names the whole request: row n has the key `<key>/n`.
         """
@@ -161,53 +172,55 @@ class Edge:
                 f"The request has {len(commands)} rows; 1 to {MANY_MAX} are allowed.",
                 "Split it into several requests.",
             )
-        seconds = self._patience(request)
+        seconds, told = self._patience(request), _told(request)
         results: list[dict[str, Any]] = []
-        waiting: list[tuple[int, Envelope[Command], Message]] = []
+        waiting: list[tuple[int, int, Envelope[Command], Message]] = []
         by_lane: dict[int, list[Message]] = {}
         for row, command in enumerate(commands):
             if isinstance(command, Problem):
                 results.append({"status": command.status, "problem": command.document()})
                 continue
             id_ = (ids[row] if ids else None) or self._id(request, claims, f"/{row}")
-            envelope = self._envelope(request, claims, command, id_)
+            envelope = _envelope(claims, command, id_, *told)
             lane = self._lane_of(partition_key(claims.tenant, command.stream))
             message = _message(envelope)
             by_lane.setdefault(lane, []).append(message)
-            waiting.append((row, envelope, message))
+            waiting.append((row, lane, envelope, message))
             results.append({"status": 202} | _pending(id_, command.stream))
         size = sum(_size(message) for messages in by_lane.values() for message in messages)
-        expected = [
-            (envelope.id, command_digest(envelope.body.TYPE, message[1]))
-            for _, envelope, message in (waiting if seconds else ())
-        ]
+        expected = [_command(envelope, message) for *_, envelope, message in (waiting if seconds else ())]
         with self._patient(seconds), self._answers.expecting(claims.tenant, expected) as answers:
             with self._load.publishing(len(waiting), size):
-                for lane, messages in by_lane.items():
-                    await self._send(self._publisher.publish(commands_topic(self._stage), lane, messages))
+                await self._send(self._publish(by_lane))
             if seconds:
-                await self._collect(waiting, seconds, results, answers)
+                whole = "return=minimal" not in request.headers.get("prefer", "")
+                await self._collect(waiting, seconds, results, answers, whole)
         return _json(207, {"results": results})
 
     async def _collect(
         self,
-        waiting: Sequence[tuple[int, Envelope[Command], Message]],
+        waiting: Sequence[tuple[int, int, Envelope[Command], Message]],
         seconds: float,
         results: list[dict[str, Any]],
-        answers: Sequence[asyncio.Future[list[LogRow]]],
+        answers: Sequence[Answer],
+        whole: bool,
     ) -> None:
-        """Replace the results of rows that are decided in time by their outcomes."""
+        """Replace the results of rows that are decided in time by their outcomes; unless `whole`, without the
+        events of those that were taken."""
         deadline = datetime.now(UTC).timestamp() + seconds
-        for (row, envelope, message), answer in zip(waiting, answers, strict=True):
+        for (row, lane, envelope, message), answer in zip(waiting, answers, strict=True):
             left = max(0.0, deadline - datetime.now(UTC).timestamp())
-            rows = answer.result() if answer.done() else await self._wait(envelope, message, left)
+            rows = answer.result() if answer.done() else None
+            if rows is None:
+                command = _command(envelope, message)
+                rows = await self._wait(answer, envelope.tenant, command, lane, left)
             if rows is not None:
-                status, document = outcome(envelope.id, envelope.stream, rows)
+                status, document = outcome(envelope.id, envelope.stream, rows, whole)
                 results[row] = {"status": status} | ({"problem": document} if status >= 400 else document)
 
     async def look_up(self, claims: Claims, id_: UUID) -> Response:
         """What became of a command."""
-        rows = await self._answers.wait(claims.tenant, id_, 0)
+        rows = await self._answers.known(claims.tenant, id_)
         if rows is None:
             raise Problem(
                 404,
@@ -217,25 +230,6 @@ class Edge:
                 "Ask again shortly; if it was never accepted, send it with the same Idempotency-Key.",
             )
         return _outcome_response(id_, rows[0].stream if rows else "", rows)
-
-    def _envelope(self, request: Request, claims: Claims, command: Command, id_: UUID) -> Envelope[Command]:
-        carrier: dict[str, str] = {}
-        inject(carrier)
-        reason = _reason(request.headers.get("x-reason", ""))
-        traceparent = request.headers.get("traceparent") or carrier.get("traceparent", "")
-        return Envelope(
-            id_,
-            claims.tenant,
-            command.stream,
-            command,
-            datetime.now(UTC),
-            claims.actor,
-            reason,
-            id_,
-            id_,
-            "orderlog/edge",
-            traceparent=traceparent[:55],
-        )
 
     def _id(self, request: Request, claims: Claims, suffix: str = "") -> UUID:
         key = request.headers.get("idempotency-key")
@@ -263,15 +257,18 @@ class Edge:
         return held
 
     async def _wait(
-        self, envelope: Envelope[Command], message: Message, seconds: float
+        self, answer: Answer, tenant: str, command: tuple[UUID, bytes], lane: int, seconds: float
     ) -> list[LogRow] | None:
         """The outcome, or None when it is not there in time. The command is stored: that is no failure."""
         try:
-            digest = command_digest(envelope.body.TYPE, message[1])
-            return await self._answers.wait(envelope.tenant, envelope.id, seconds, digest)
+            return await self._answers.outcome(answer, tenant, command, lane, seconds)
         except Unavailable as error:
-            logger.warning("nobody can tell the outcome", command=str(envelope.id), error=str(error))
+            logger.warning("nobody can tell the outcome", command=str(command[0]), error=str(error))
             return None
+
+    async def _publish(self, by_lane: Mapping[int, Sequence[Message]]) -> None:
+        topic = commands_topic(self._stage)
+        await asyncio.gather(*(self._publisher.publish(topic, *lane) for lane in by_lane.items()))
 
     async def _send(self, publishing: Awaitable[None]) -> None:
         try:
@@ -316,8 +313,8 @@ def authenticate(request: Request, settings: Settings) -> Claims:
     )
 
 
-def outcome(id_: UUID, stream: str, rows: Sequence[LogRow]) -> tuple[int, dict[str, Any]]:
-    """HTTP status and document of a decided command: its events, or the refusal as a problem."""
+def outcome(id_: UUID, stream: str, rows: Sequence[LogRow], whole: bool = True) -> tuple[int, dict[str, Any]]:
+    """HTTP status and document of a decided command: its events, if `whole`, or the refusal as a problem."""
     for row in rows:
         if row.type == CommandRefused.TYPE:
             refused = CommandRefused.model_validate_json(row.payload)
@@ -326,6 +323,9 @@ def outcome(id_: UUID, stream: str, rows: Sequence[LogRow]) -> tuple[int, dict[s
                 status, refused.code, "The command was refused", refused.message, refused.next_step
             )
             return status, problem.document() | {"command_id": str(id_), "stream": stream}
+    decided = {"command_id": str(id_), "stream": stream, "decided": True}
+    if not whole:
+        return 200, decided
     events = [
         {
             "type": row.type,
@@ -337,7 +337,7 @@ def outcome(id_: UUID, stream: str, rows: Sequence[LogRow]) -> tuple[int, dict[s
         | {"data": orjson.loads(row.payload)}
         for row in rows
     ]
-    return 200, {"command_id": str(id_), "stream": stream, "decided": True, "events": events}
+    return 200, decided | {"events": events}
 
 
 def _outcome_response(id_: UUID, stream: str, rows: Sequence[LogRow]) -> Response:
@@ -372,6 +372,28 @@ def _reason(header: str) -> str:
 def _message(envelope: Envelope[Command]) -> Message:
     key = partition_key(envelope.tenant, envelope.stream).encode()
     return key, encode(envelope.body), wire.headers(envelope), int(envelope.at.timestamp() * 1000)
+
+
+def _told(request: Request) -> tuple[str, str]:
+    """What a request says about all of its commands: the reason, and the trace that it belongs to. Raises
+    Problem 400."""
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    reason = _reason(request.headers.get("x-reason", ""))
+    return reason, (request.headers.get("traceparent") or carrier.get("traceparent", ""))[:55]
+
+
+def _envelope(
+    claims: Claims, command: Command, id_: UUID, reason: str, traceparent: str
+) -> Envelope[Command]:
+    now, stream = datetime.now(UTC), command.stream
+    about = (claims.actor, reason, id_, id_, "orderlog/edge")
+    return Envelope(id_, claims.tenant, stream, command, now, *about, traceparent=traceparent)
+
+
+def _command(envelope: Envelope[Command], message: Message) -> tuple[UUID, bytes]:
+    """What tells a command from every other: its id and its digest."""
+    return envelope.id, command_digest(envelope.body.TYPE, message[1])
 
 
 def _size(message: Message) -> int:

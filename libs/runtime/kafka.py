@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache
+from struct import unpack_from
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from libs.runtime.log import Unavailable
 from libs.runtime.relay import Message, PublishFailed
@@ -23,9 +23,26 @@ _FLUSH_SECONDS = 1.0
 """What a producer that is given up for one partition's sake may still be given for the others."""
 
 
+_MIX, _SEED, _32_BITS = 0x5BD1E995, 0x9747B28C, 0xFFFFFFFF
+
+
 @lru_cache(maxsize=20_000)
-def _murmur2(key: str) -> int:
-    return int(murmur2(key.encode())) & 0x7FFFFFFF
+def murmur2(key: str) -> int:
+    """The hash by which Kafka's default partitioner spreads keys: 31 bits.
+
+    As aiokafka's (`aiokafka.partitioner.murmur2`), which goes byte by byte and takes twice as long; it is of
+    each record. Source: Austin Appleby's MurmurHash2, and org.apache.kafka.common.utils.Utils.
+    """
+    text = key.encode()
+    words, rest = divmod(len(text), 4)
+    found = _SEED ^ len(text)
+    for word in unpack_from(f"<{words}I", text):
+        mixed = word * _MIX & _32_BITS
+        found = found * _MIX & _32_BITS ^ (mixed ^ mixed >> 24) * _MIX & _32_BITS
+    if rest:
+        found = (found ^ int.from_bytes(text[-rest:], "little")) * _MIX & _32_BITS
+    found = (found ^ found >> 13) * _MIX & _32_BITS
+    return (found ^ found >> 15) & 0x7FFFFFFF
 
 
 def request_timeout_ms(settings: Settings, *, group: bool = False) -> int:
@@ -42,7 +59,7 @@ class Lanes:
         self._partitions = partitions
 
     def __call__(self, key: str) -> int:
-        return _murmur2(key) % self._partitions
+        return murmur2(key) % self._partitions
 
 
 def record_of(found: "ConsumerRecord[bytes, bytes]") -> Record:

@@ -150,6 +150,8 @@ class Writes:
     new_parts: dict[str, tuple[int, Snapshot]] = field(default_factory=dict)
     """Those of `parts` whose key has none yet, which is cheaper to write."""
     handled: list[Handled] = field(default_factory=list)
+    repeated: list[tuple[str, UUID]] = field(default_factory=list)
+    """(tenant, id) of commands that had been decided before; nothing is written of them."""
     high_water: dict[tuple[str, int], int] = field(default_factory=dict)
     """(source, its lane) → the last sequence heard."""
     timers_done: list[TimerRow] = field(default_factory=list)
@@ -237,6 +239,9 @@ class Log(Protocol):
 
         `digest` says which command is meant, where the id may have been used for another one.
         """
+
+    async def first(self, tenant: str, stream: str, types: Sequence[str]) -> LogRow | None:
+        """The first event of a stream that is of one of these types, of either origin."""
 
     async def snapshots(
         self, keys: Sequence[str], known: Mapping[str, int] | None = None

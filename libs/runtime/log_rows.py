@@ -1,11 +1,11 @@
 """Rows of the PostgreSQL log as the runtime's own, and back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
 
-from libs.runtime.log import LogRow, Parked
+from libs.runtime.log import LogRow, Parked, Snapshot
 
 
 def log_row(row: Any) -> LogRow:
@@ -72,3 +72,13 @@ def lane_ends(rows: Iterable[LogRow]) -> tuple[list[int], list[int], list[int]]:
         (decided if row.origin == "decided" else heard)[row.lane] = row.seq + 1
     lanes = sorted(decided.keys() | heard.keys())
     return lanes, [decided.get(lane, 0) for lane in lanes], [heard.get(lane, 0) for lane in lanes]
+
+
+def snapshot(row: Any) -> Snapshot:
+    """A row of the part table, as the statements that load parts return it."""
+    return Snapshot(row["version"], None if row["unchanged"] else (row["part"] or "").encode())
+
+
+def columns_of(rows: Sequence[tuple[tuple[str, ...], Sequence[int]]]) -> list[list[Any]]:
+    """Rows of (key, quantities) as one list a column."""
+    return [list(column) for column in zip(*((*key, *quantities) for key, quantities in rows), strict=True)]

@@ -65,7 +65,7 @@ LOAD = """
 LOAD_LOCKED = LOAD + " ORDER BY key FOR UPDATE OF part"
 CREATE_PARTS = """
     INSERT INTO part (key, lane, version) SELECT k, -1, 0 FROM unnest($1::text[]) AS k ORDER BY k
-    ON CONFLICT DO NOTHING"""
+    ON CONFLICT DO NOTHING RETURNING key"""
 SAVE_PARTS = """
     INSERT INTO part (key, lane, version, part)
     SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::json[])
@@ -75,6 +75,10 @@ PUBLISHED = "SELECT lane, published, chained, head FROM relay WHERE lane = ANY($
 UNPUBLISHED = f"""
     SELECT {", ".join(LOG_COLUMNS)} FROM log
     WHERE lane = $1 AND origin = 'decided' AND seq > $2 ORDER BY seq LIMIT $3"""  # noqa: S608 - column names
+FIRST = f"""
+    SELECT {", ".join(LOG_COLUMNS)} FROM log
+    WHERE tenant = $1 AND stream = $2 AND type = ANY($3::text[])
+    ORDER BY stream_version LIMIT 1"""  # noqa: S608 - column names
 MARK_PUBLISHED = """
     WITH soon AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
     INSERT INTO relay (lane, published, chained, head) SELECT n.*
@@ -90,7 +94,9 @@ ANCHOR = """
 DUE = """
     SELECT lane, key, name, due_at FROM timer WHERE lane = ANY($1::int[]) AND due_at <= $2
     ORDER BY due_at, key, name LIMIT $3"""
-NEXT_DUE = "SELECT min(due_at) AS due_at FROM timer WHERE lane = ANY($1::int[])"
+NEXT_DUE = """
+    SELECT min(first.due_at) AS due_at FROM unnest($1::int[]) AS of (number),
+    LATERAL (SELECT due_at FROM timer WHERE lane = of.number ORDER BY due_at LIMIT 1) AS first"""
 END_TIMERS = """
     DELETE FROM timer USING unnest($1::text[], $2::text[]) AS d(key, name)
     WHERE timer.key = d.key AND timer.name = d.name"""

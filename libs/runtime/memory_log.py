@@ -115,6 +115,15 @@ class MemoryLog:
             return None
         return await self.unpublished(found.lane, found.first_seq - 1, found.rows)
 
+    async def first(self, tenant: str, stream: str, types: Sequence[str]) -> LogRow | None:
+        found = [
+            row
+            for rows in self.rows.values()
+            for row in rows
+            if (row.tenant, row.stream) == (tenant, stream) and row.type in types
+        ]
+        return min(found, key=lambda row: row.stream_version, default=None)
+
     async def snapshots(
         self, keys: Sequence[str], known: Mapping[str, int] | None = None
     ) -> dict[str, Snapshot]:

@@ -283,6 +283,7 @@ class Planner:
             return False
         if before != digest:
             self._answer_reuse(heard, digest, lane)
+        self.writes.repeated.append((heard.tenant, heard.id))
         return True
 
     def _answer_reuse(self, heard: Envelope[Contract], digest: bytes, lane: int) -> None:

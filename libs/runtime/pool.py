@@ -86,3 +86,12 @@ async def transaction(pool: asyncpg.Pool, **options: Any) -> AsyncIterator[Any]:
             if cut is not None:  # what the transaction says of a connection that is cut is no news
                 raise cut from None
             raise
+
+
+async def close_pool(pool: asyncpg.Pool, seconds: float) -> None:
+    """Close a pool; its connections are cut where a database does not let go of them for so long."""
+    try:
+        async with asyncio.timeout(seconds):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()

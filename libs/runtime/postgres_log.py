@@ -28,7 +28,7 @@ from libs.runtime.log import (
     Unavailable,
     Writes,
 )
-from libs.runtime.log_rows import lane_ends, log_record, log_row, parked_row
+from libs.runtime.log_rows import columns_of, lane_ends, log_record, log_row, parked_row, snapshot
 from libs.runtime.pool import bounded_pool, transaction
 from libs.runtime.refusals import reused_id
 from libs.runtime.settings import Settings
@@ -176,18 +176,18 @@ class PostgresLog:
         if not rows:
             return None
         lane, first, count = rows[0]["lane"], rows[0]["first_seq"], rows[0]["rows"]
-        return (
-            [log_row(row) for row in await self._fetch(sql.UNPUBLISHED, lane, first - 1, count)]
-            if count
-            else []
-        )
+        return await self.unpublished(lane, first - 1, count) if count else []
+
+    async def first(self, tenant: str, stream: str, types: Sequence[str]) -> LogRow | None:
+        rows = await self._fetch(sql.FIRST, tenant, stream, list(types))
+        return log_row(rows[0]) if rows else None
 
     async def snapshots(
         self, keys: Sequence[str], known: Mapping[str, int] | None = None
     ) -> dict[str, Snapshot]:
         held = known or {}
         rows = await self._fetch(sql.LOAD, list(keys), [held.get(key, -1) for key in keys])
-        return {row["key"]: _snapshot(row) for row in rows}
+        return {row["key"]: snapshot(row) for row in rows}
 
     async def claim_effects(
         self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int
@@ -254,11 +254,18 @@ class PostgresBatch:
         wanted, held = sorted(keys), known or {}
         versions = [held.get(key, -1) for key in wanted]
         rows = await self._connection.fetch(sql.LOAD_LOCKED if lock else sql.LOAD, wanted, versions)
-        if lock and len(rows) < len(keys):
-            missing = sorted(set(keys) - {row["key"] for row in rows})
-            await self._connection.execute(sql.CREATE_PARTS, missing)
-            rows = await self._connection.fetch(sql.LOAD_LOCKED, wanted, versions)
-        return {row["key"]: _snapshot(row) for row in rows}
+        found = {row["key"]: snapshot(row) for row in rows}
+        if lock and len(found) < len(keys):
+            missing = [key for key in wanted if key not in found]
+            # What we create is ours until we commit; what others created meanwhile is yet to be locked.
+            created = {row["key"] for row in await self._connection.fetch(sql.CREATE_PARTS, missing)}
+            found |= dict.fromkeys(created, Snapshot(0, b""))
+            if len(found) < len(keys):
+                rest = [key for key in missing if key not in created]
+                versions = [held.get(key, -1) for key in rest]
+                rows = await self._connection.fetch(sql.LOAD_LOCKED, rest, versions)
+                found |= {row["key"]: snapshot(row) for row in rows}
+        return found
 
     async def write(self, writes: Writes) -> None:
         connection = self._connection
@@ -328,7 +335,7 @@ class PostgresBatch:
     async def _add(self, table: str, sums: Mapping[tuple[str, ...], Sequence[int]]) -> None:
         update, known, insert = self._sums[table]
         ordered = sorted(sums.items())
-        columns = _columns(ordered)
+        columns = columns_of(ordered)
         status: str = await self._connection.execute(update, *columns)
         if _count(status) == len(ordered):
             return
@@ -336,7 +343,7 @@ class PostgresBatch:
         found = {tuple(row) for row in await self._connection.fetch(known, *keys)}
         missing = [(key, deltas) for key, deltas in ordered if key not in found]
         if missing:
-            await self._connection.execute(insert, *_columns(missing))
+            await self._connection.execute(insert, *columns_of(missing))
 
     async def _write_side(self, writes: Writes) -> None:
         """Timers, effects and parked records: rarely many."""
@@ -388,12 +395,3 @@ class PostgresBatch:
 def _count(status: str) -> int:
     """How many rows a statement changed, from what the server says: `UPDATE 3`."""
     return int(status.rpartition(" ")[2])
-
-
-def _columns(rows: Sequence[tuple[tuple[str, ...], Sequence[int]]]) -> list[list[Any]]:
-    """Rows of (key, quantities) as one list a column."""
-    return [list(column) for column in zip(*((*key, *quantities) for key, quantities in rows), strict=True)]
-
-
-def _snapshot(row: asyncpg.Record) -> Snapshot:
-    return Snapshot(row["version"], None if row["unchanged"] else (row["part"] or "").encode())

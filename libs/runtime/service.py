@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -25,6 +25,7 @@ from libs.runtime.keyring import PostgresKeyring, open_keyring
 from libs.runtime.load import RequestLimit
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
 from libs.runtime.loop import Limits, StageLoop
+from libs.runtime.pool import close_pool
 from libs.runtime.postgres_log import PostgresLog, open_pool, reachable
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.relay import PublishFailed, Relay
@@ -38,6 +39,7 @@ from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
 _POLL_SECONDS = 1.0
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _UPKEEP_SECONDS = 10.0
 _UPKEEP_REST = 19
 """Upkeep rests so many times as long as it worked: it takes a twentieth of one core at most."""
@@ -67,7 +69,7 @@ class StageService:
         self._settings, self._tracer = config, tracer
         self._broker = broker_of(config, stage.name)
         self._faststream = FastStream(self._broker, logger=None)
-        self._work = asyncio.Event()
+        self._work, self._looks_at = asyncio.Event(), _NEVER
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._settle = asyncio.Event()
         self._health = Health(config.stuck_seconds_max)
@@ -96,14 +98,14 @@ class StageService:
     async def _start(self, app: FastAPI, stack: AsyncExitStack) -> None:
         stage, config = self._stage, self._settings
         self._pool = await open_pool(config.dsn(stage.name), config, stage.name)
-        stack.push_async_callback(_close, self._pool)
+        stack.push_async_callback(close_pool, self._pool, _LEAVE_SECONDS)
         self._settled = SettledOffsets(self._pool)
         keyring = await stack.enter_async_context(open_keyring(config))
         lanes = Lanes(config.partitions)
         log = self._log = PostgresLog(self._pool, stage)
         self._publisher = KafkaPublisher(config, stage.name)
         stack.push_async_callback(_in_time, self._publisher.stop)
-        self._answers = Answers(log)
+        self._answers = Answers(log, lambda lane: lane in self._loop.lanes)
         self._relay = _WatchedRelay(
             stage.name,
             stage.topic,
@@ -113,7 +115,6 @@ class StageService:
             health=self._health,
         )
         self._relay.on_published = telemetry.PUBLISHED.labels(stage.name).inc
-        limits = Limits(config.batch_records_max, config.record_bytes_max, config.parked_keys_max)
         self._loop = StageLoop(
             stage,
             log,
@@ -121,7 +122,7 @@ class StageService:
             clock=lambda: datetime.now(UTC),
             observer=self,
             fetch=RecordReader(config),
-            limits=limits,
+            limits=Limits(config.batch_records_max, config.record_bytes_max, config.parked_keys_max),
         )
         self._subscription = Subscription(
             self._broker,
@@ -133,6 +134,7 @@ class StageService:
             first=[events_topic(source) for source in stage.finishes],
             others=[events_topic(source) for source in stage.sources if source not in stage.finishes],
             health=self._health,
+            awaited=self._answers.awaited,
         )
         self._follower, self._outlets = None, list[Relay | Follower]([self._relay])
         if stage.states is not None:
@@ -231,7 +233,7 @@ class StageService:
         if self._follower is not None:
             self._follower.committed(writes)
         self._answers.committed(writes)
-        if writes.timers:
+        if any(timer.due_at < self._looks_at for timer in writes.timers.values()):
             self._work.set()
         if writes.owed and self._sender is not None:
             self._sender.wake.set()
@@ -261,7 +263,7 @@ class StageService:
         """Timers and replays: when woken, when the next is due, and every second for what others left."""
         fenced = 0
         while not self._health.stopping:
-            pause = _POLL_SECONDS
+            pause, self._looks_at = _POLL_SECONDS, _NEVER
             try:
                 while await self._loop.work() and not self._health.stopping:
                     pass
@@ -279,6 +281,7 @@ class StageService:
             except Exception as error:
                 logger.error("timers wait", exc_info=error)
                 self._health.failing("timers", error)
+            self._looks_at = datetime.now(UTC) + timedelta(seconds=pause)
             await _woken(self._work, pause)
 
     async def _keep_trying_halted(self) -> None:
@@ -375,15 +378,6 @@ async def _in_time(closing: Callable[[], Awaitable[None]]) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LEAVE_SECONDS):
             await closing()
-
-
-async def _close(pool: asyncpg.Pool) -> None:
-    """Close a pool; its connections are cut where a database does not let go of them."""
-    try:
-        async with asyncio.timeout(_LEAVE_SECONDS):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()
 
 
 def run(

@@ -161,6 +161,8 @@ class Settings(BaseSettings):
     gather_seconds: float = Field(default=0.04, ge=0, le=1)
     """Polls of a busy stage come no oftener, on average: a batch of one costs nearly what one of fifty does.
     0: as soon as there is anything."""
+    gather_awaited_seconds: float = Field(default=0.005, ge=0, le=1)
+    """The same while somebody, and not a hundred, waits for an outcome at this process's edge."""
     fetch_bytes_max: int = Field(default=8 * 1_048_576, ge=1_048_576)
     """What is fetched ahead of all topics together, and so kept in memory while the stage is busy."""
     relay_bytes_max: int = Field(default=16 * 1_048_576, ge=1)

@@ -40,7 +40,8 @@ def announcement(changes: Changes) -> str | None:
     by_tenant: dict[str, Change] = {}
     for key in changes.states:
         by_tenant.setdefault(key.tenant, Change()).add(Change({key.order_id}))
-    for tenant in {balance[0] for balance in changes.balances}:
+    tenants = {key.tenant for key in changes.balances} | {key.tenant for key in changes.stock_items}
+    for tenant in tenants | {change.tenant for change in changes.rules}:
         by_tenant.setdefault(tenant, Change()).stock = True
     if not by_tenant:
         return None

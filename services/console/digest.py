@@ -17,6 +17,8 @@ _TABLES = {
     "stock": "SELECT * FROM stock ORDER BY tenant, sku, node, bucket",
     "reservations": "SELECT * FROM reservations ORDER BY tenant, order_id, sku",
     "exceptions": "SELECT * FROM exceptions ORDER BY tenant, order_id, item",
+    "stock_items": "SELECT * FROM stock_items ORDER BY tenant, sku, item",
+    "exception_rules": "SELECT * FROM exception_rules ORDER BY tenant, version",
     "at_work": "SELECT * FROM at_work ORDER BY tenant, order_id, node, sku",
     "unreadable": "SELECT * FROM unreadable ORDER BY topic, partition, record_offset",
 }

@@ -137,6 +137,8 @@ class PartOf:
     """Units of the bundle that were ordered."""
     sku: str
     quantity: int
+    instead: bool = False
+    """It is no bundle: this is sent in place of what was ordered."""
 
 
 @record

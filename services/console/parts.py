@@ -16,7 +16,14 @@ ByState = Mapping[str, int]
 def unpacked(event: BundlesUnpacked) -> dict[int, PartOf]:
     """The part lines of an order, by number."""
     return {
-        part.line: PartOf(bundle.line, bundle.sku, bundle.quantity, part.sku, part.quantity)
+        part.line: PartOf(
+            bundle.line,
+            bundle.sku,
+            bundle.quantity,
+            part.sku,
+            part.quantity,
+            instead=bundle.substituted is not None,
+        )
         for bundle in event.bundles
         for part in bundle.parts
     }

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
+from libs.events.exception_rules import RULE_EVENTS
 from libs.events.intake import OrderAccepted, OrderHeld
 from libs.events.inventory import ReservationBroken, StockPegged
 from services.console.costs import carriage
@@ -16,6 +17,7 @@ from services.console.facts import INITIAL, State
 from services.console.orders import evolve
 from services.console.origin import order_of, stage_of
 from services.console.promises import due
+from services.console.rules import RuleChange, rule_change
 from services.console.segments import broken, delays, waiting
 from services.console.sentences import claim_sentence, sentence
 from services.console.standing import line_standings, milestones, nodes, status_of
@@ -26,9 +28,17 @@ from services.console.stock import (
     balance_changes,
     reservation_changes,
 )
+from services.console.stock_items import (
+    STOCK_ITEM_EVENTS,
+    StockItemChange,
+    StockItemKey,
+    joined,
+    stock_item_changes,
+)
 from services.console.stored import Written
 
 _WITH_TERMS = (OrderAccepted.TYPE, OrderHeld.TYPE)
+_OF_RULES = frozenset(event.TYPE for event in RULE_EVENTS)
 
 
 class OrderKey(NamedTuple):
@@ -125,6 +135,8 @@ class Changes:
     skus: set[SkuOfOrder] = field(default_factory=set)
     balances: dict[BalanceKey, int] = field(default_factory=dict)
     reservations: dict[ReservationKey, ReservationUnits] = field(default_factory=dict)
+    stock_items: dict[StockItemKey, StockItemChange] = field(default_factory=dict)
+    rules: list[RuleChange] = field(default_factory=list)
 
 
 def unheard(
@@ -171,8 +183,13 @@ def fold(
         elif isinstance(event, StockPegged | ReservationBroken):
             for named in sorted({claim.order_id for claim in event.claims}):
                 changes.timeline.append(_timeline_row(envelope, named, claim_sentence(event, named)))
+        elif event.TYPE in _OF_RULES:
+            changes.rules.append(rule_change(envelope))
         for balance, units in balance_changes(envelope):
             balances[balance] = balances.get(balance, 0) + units
+        if event.TYPE in STOCK_ITEM_EVENTS:
+            for item, change in stock_item_changes(envelope):
+                changes.stock_items[item] = joined(changes.stock_items.get(item), change)
         for claim, delta in reservation_changes(envelope):
             known = reservations.get(claim)
             reservations[claim] = delta if known is None else _added(known, delta)

@@ -45,6 +45,8 @@ class Rebuilt:
     fold_seconds: float
     swapped: bool = False
     search_match: bool | None = None
+    record: int = 0
+    """Its number among those that the platform page shows."""
 
 
 async def rebuild(
@@ -54,8 +56,10 @@ async def rebuild(
     in_bulk: InBulk | None = None,
     swap: bool = False,
     progress: Progress = lambda done, total: None,
+    record_id: int | None = None,
 ) -> Rebuilt:
-    """Rebuild, compare, and with `swap` put the rebuilt tables in the live ones' place.
+    """Rebuild, compare, and with `swap` put the rebuilt tables in the live ones' place. `record_id`: its
+    number, if it has one already.
 
     The rebuilt schema is dropped unless it was swapped in. Complaint: another rebuild is running, or the
     topics do not hold what the live tables were made from.
@@ -68,7 +72,7 @@ async def rebuild(
         record.progress(done, total)
         progress(done, total)
 
-    async with _alone(pool) as guard, recorded(pool) as record, _live(pool) as (ends, live):
+    async with _alone(pool) as guard, recorded(pool, record_id) as record, _live(pool) as (ends, live):
         await _fold(pool, read, in_bulk, ends, told, logged=swap)
         folded = clock()
         before = await live
@@ -79,7 +83,16 @@ async def rebuild(
             await _swap(connection) if swap else await connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
         record.live_digest, record.rebuilt_digest, record.swapped = before, rebuilt, swap
     seconds, fold_seconds = round(clock() - started, 3), round(folded - started, 3)
-    return Rebuilt(before == rebuilt, before, rebuilt, sum(ends.values()), seconds, fold_seconds, swap)
+    return Rebuilt(
+        before == rebuilt,
+        before,
+        rebuilt,
+        sum(ends.values()),
+        seconds,
+        fold_seconds,
+        swap,
+        record=record.id,
+    )
 
 
 async def _fold(

@@ -11,16 +11,19 @@ import structlog
 logger = structlog.get_logger()
 
 _TELL_SECONDS = 1.0
+_STOPPED = "It was stopped: whoever began it has ended."
 _BEGIN = "INSERT INTO access.rebuilds DEFAULT VALUES RETURNING id"
 _TELL = "UPDATE access.rebuilds SET told_at = now(), done = $2, total = $3 WHERE id = $1"
+_SEARCH = "UPDATE access.rebuilds SET search_match = $2 WHERE id = $1"
 _END = """UPDATE access.rebuilds SET told_at = now(), ended_at = now(), done = $2, total = $3, failed = $4,
     live_digest = $5, rebuilt_digest = $6, swapped = $7 WHERE id = $1"""
 
 
 @dataclass(slots=True)
 class RebuildRecord:
-    """How far a rebuild is, and what came of it."""
+    """How far a rebuild is, and what came of it; `id`: its number in `access.rebuilds`."""
 
+    id: int
     done: int = 0
     total: int = 0
     live_digest: str | None = None
@@ -33,9 +36,12 @@ class RebuildRecord:
 
 
 @asynccontextmanager
-async def recorded(pool: asyncpg.Pool) -> AsyncIterator[RebuildRecord]:
-    """A rebuild under way, told every second. That it cannot be told does not stop it."""
-    record, id_ = RebuildRecord(), await pool.fetchval(_BEGIN)
+async def recorded(pool: asyncpg.Pool, id_: int | None = None) -> AsyncIterator[RebuildRecord]:
+    """A rebuild under way, told every second. That it cannot be told does not stop it. `id_`: its number, if
+    somebody who asked for it has written it down already."""
+    if id_ is None:
+        id_ = await pool.fetchval(_BEGIN)
+    record = RebuildRecord(id_)
 
     async def keep_telling() -> None:
         while True:
@@ -48,6 +54,9 @@ async def recorded(pool: asyncpg.Pool) -> AsyncIterator[RebuildRecord]:
     telling, failed = asyncio.create_task(keep_telling()), None
     try:
         yield record
+    except asyncio.CancelledError:
+        failed = _STOPPED
+        raise
     except BaseException as error:
         failed = f"{type(error).__name__}: {error}"[:500]
         raise
@@ -58,3 +67,8 @@ async def recorded(pool: asyncpg.Pool) -> AsyncIterator[RebuildRecord]:
         digests = record.live_digest, record.rebuilt_digest
         with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await pool.execute(_END, id_, record.done, record.total, failed, *digests, record.swapped)
+
+
+async def record_search(pool: asyncpg.Pool, id_: int, *, match: bool) -> None:
+    """Whether the search index was the same too, of a rebuild that has ended."""
+    await pool.execute(_SEARCH, id_, match)

@@ -193,6 +193,7 @@ class Refold:
         fresh = {key: order for key, order in written.states.items() if key not in self._stored}
         again = {key: order for key, order in written.states.items() if key in self._stored}
         new, known = _split(written, fresh)
+        new.stock_items, new.rules = written.stock_items, written.rules
         async with self._projector.transaction() as connection:
             first = {key: write_state(state) for key, state in fresh.items()}
             rows = table_rows(new, first)
@@ -203,7 +204,8 @@ class Refold:
                 await connection.copy_records_to_table(
                     _NAMED, records=[(*key, *units) for key, units in named.items()]
                 )
-            await self._projector.put(connection, "exceptions", rows["exceptions"])
+            for table in ("exceptions", "stock_items", "exception_rules"):
+                await self._projector.put(connection, table, rows[table])
             await self._projector.put(connection, "at_work", work_rows(first))
             known.balances = written.balances
             stored = {key: self._stored.pop(key) for key in again}
@@ -214,7 +216,12 @@ class Refold:
     def _take_out(self, count: int) -> tuple[Changes, dict[ReservationKey, ReservationUnits]]:
         """So many orders with all that is theirs, and claims of orders that are not in memory."""
         held = self._changes
-        out = Changes(dict(islice(held.states.items(), count)), balances=held.balances)
+        out = Changes(
+            dict(islice(held.states.items(), count)),
+            balances=held.balances,
+            stock_items=held.stock_items,
+            rules=held.rules,
+        )
         stay = Changes(dict(islice(held.states.items(), count, None)), held.timeline)
         named: dict[ReservationKey, ReservationUnits] = {}
         for sku in held.skus:

@@ -1,10 +1,12 @@
 """The rebuild on a running stack: the six event topics through a plain consumer, without a group.
 
-    python -m services.console.replay [--swap]
+    python -m services.console.replay [--swap] [--asked NUMBER]
 
-`rebuild_console` is what the command line calls.
+`rebuild_console` is what the command line calls. With `--asked` it is that rebuild of `access.rebuilds`, and
+stops when its standard input does: when whoever began it is gone.
 """
 
+import argparse
 import asyncio
 import os
 import sys
@@ -29,6 +31,7 @@ from services.console.in_step import InStep
 from services.console.lanes import Done, Ends, fold_in_bulk
 from services.console.processes import PROCESSES_MAX, Share, in_processes, no_search_for_cycles, shares
 from services.console.rebuild import Progress, Rebuilt, rebuild
+from services.console.rebuild_record import record_search
 from services.console.refold import Undone
 from services.console.search.rebuild import rebuild_search
 
@@ -51,7 +54,11 @@ _UNREACHABLE = (
 
 
 async def rebuild_console(
-    config: Settings, *, swap: bool = False, progress: Progress = lambda done, total: None
+    config: Settings,
+    *,
+    swap: bool = False,
+    progress: Progress = lambda done, total: None,
+    record_id: int | None = None,
 ) -> Rebuilt:
     """Rebuild read models and search index from Kafka beside the live ones, and compare; see
     `services.console.rebuild`.
@@ -71,9 +78,12 @@ async def rebuild_console(
     with _told(config):
         async with _pool(config, _CONNECTIONS) as pool:
             with no_search_for_cycles():
-                rebuilt = await rebuild(pool, topics.read, in_bulk=in_bulk, swap=swap, progress=progress)
+                rebuilt = await rebuild(
+                    pool, topics.read, in_bulk=in_bulk, swap=swap, progress=progress, record_id=record_id
+                )
             async with open_keyring(config) as keyring:
                 search = await rebuild_search(pool, keyring, topics.read, swap=swap)
+            await record_search(pool, rebuilt.record, match=search.match)
             return replace(rebuilt, search_match=search.match)
 
 
@@ -187,12 +197,34 @@ async def _in_step(consumer: AIOKafkaConsumer, step: InStep) -> AsyncIterator[li
         paused -= ready
 
 
+async def _asked(config: Settings, number: int) -> Rebuilt:
+    """The rebuild that the platform page asked for, as long as who began it is there to tell of it."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    work = asyncio.create_task(rebuild_console(config, record_id=number))
+    gone = asyncio.create_task(reader.read())
+    await asyncio.wait([work, gone], return_when=asyncio.FIRST_COMPLETED)
+    work.cancel()
+    gone.cancel()
+    return await work
+
+
 def main() -> None:
     """Rebuild, print the outcome as JSON; exit 1 when the digests differ."""
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--swap", action="store_true")
+    arguments.add_argument("--asked", type=int)
+    given = arguments.parse_args()
+    config = settings()
     try:
-        rebuilt = asyncio.run(rebuild_console(settings(), swap="--swap" in sys.argv[1:]))
+        rebuilt = asyncio.run(
+            rebuild_console(config, swap=given.swap) if given.asked is None else _asked(config, given.asked)
+        )
     except Complaint as complaint:
         raise SystemExit(f"{complaint.sentence}\n{complaint.next_step}") from None
+    except asyncio.CancelledError:
+        raise SystemExit("Whoever began the rebuild is gone.") from None
     sys.stdout.buffer.write(orjson.dumps(asdict(rebuilt)) + b"\n")
     raise SystemExit(0 if rebuilt.match and rebuilt.search_match else 1)
 

@@ -5,6 +5,7 @@ from functools import cache
 
 from babel.numbers import get_currency_precision
 
+from libs.events.backorders import BackorderRefused, why_refused
 from libs.events.bundles import BundlesUnpacked
 from libs.events.contract import Event
 from libs.events.dates import BackorderDated
@@ -26,6 +27,7 @@ from libs.events.intake import (
     ExceptionAssigned,
     ExceptionResolved,
     ExceptionSnoozed,
+    HeldOrderCancelled,
     HoldReleased,
     OrderAccepted,
     OrderCancellationRequested,
@@ -59,8 +61,11 @@ from libs.events.returns import (
     ReturnedUnits,
     ReturnReceived,
     ReturnWindowOpened,
+    VoidRequested,
 )
 from libs.events.routing import OrderRouted, OrderUnroutable
+from libs.events.set_aside import ReturnQuarantined
+from libs.events.substitutes import SubstitutesSought
 from services.console.change_sentences import change_sentence
 from services.console.origin import STAGE_OF
 
@@ -101,6 +106,8 @@ def _of_intake(event: Event) -> str:
             return f"Hold {event.hold} released{_because(event.note)}.{left}"
         case OrderCancellationRequested():
             return f"Cancellation requested{_because(event.reason)}."
+        case HeldOrderCancelled():
+            return "Cancelled before it was accepted: nothing of it had been promised."
         case OrderClosed():
             return f"Closed as {_words(event.outcome)}{_because(event.reason)}."
         case ExceptionAssigned():
@@ -126,6 +133,14 @@ def _of_refusal(event: Event) -> str:
 
 def _of_inventory(event: Event) -> str:
     match event:
+        case SubstitutesSought():
+            return f"Not all is there; looks for {', '.join(event.candidates[:5])} in place of it."
+        case BundlesUnpacked() if event.bundles[0].substituted:
+            pairs = ", ".join(
+                f"{line.quantity} of {line.sku} by {line.parts[0].sku}" for line in event.bundles[:5]
+            )
+            more = f" and {len(event.bundles) - 5} more lines" if len(event.bundles) > 5 else ""
+            return f"Replaced {pairs}{more}: not all of it was there."
         case BundlesUnpacked():
             bundles = ", ".join(f"{line.quantity} of {line.sku}" for line in event.bundles[:5])
             more = f" and {len(event.bundles) - 5} more lines" if len(event.bundles) > 5 else ""
@@ -137,6 +152,8 @@ def _of_inventory(event: Event) -> str:
             short = ", ".join(f"{item.quantity} of {item.sku}" for item in event.short[:5])
             more = f" and {len(event.short) - 5} more SKUs" if len(event.short) > 5 else ""
             return f"Backordered{_round(event.round)}: waits for {short}{more}."
+        case BackorderRefused():
+            return f"Refused {_units(event.lines)}. {why_refused(event)}"
         case BackorderLapsed():
             return f"Waited {_count(event.wait_days, 'day')} in vain: gives up {_units(event.lines)}."
         case StockAllocated():
@@ -155,6 +172,9 @@ def _of_inventory(event: Event) -> str:
         case StockReturned():
             back = sum(move.quantity for move in event.movements)
             return f"Booked {_count(back, 'returned unit')} of {event.rma_id} into stock."
+        case ReturnQuarantined():
+            back = sum(move.quantity for move in event.movements if move.target == "quarantine")
+            return f"Set {_count(back, 'returned unit')} of {event.rma_id} aside, to be looked at."
         case PromiseConfirmed():
             taken = sum(move.quantity for move in event.movements)
             what = f"Took over {_count(taken, 'unit')} that were held as promise {event.promise_id}."
@@ -247,13 +267,18 @@ def _of_return(event: Event) -> str:
         case ReturnAuthorised():
             return f"Return {event.rma_id} authorised for {_units(event.lines)}."
         case ReturnReceived():
-            kept = sum(unit.quantity for unit in event.units if unit.disposition == "restock")
+            became: dict[str, int] = {"restock": 0, "scrap": 0}
+            for unit in event.units:
+                became[unit.disposition] = became.get(unit.disposition, 0) + unit.quantity
+            aside = f", {became['quarantine']} set aside" if "quarantine" in became else ""
             return (
                 f"{_units(event.units)} of return {event.rma_id} received at {event.node}: "
-                f"{kept} restocked, {sum(unit.quantity for unit in event.units) - kept} scrapped."
+                f"{became['restock']} restocked, {became['scrap']} scrapped{aside}."
             )
         case RefundRequested():
             return f"Refund of {money(event.amount_minor, event.currency)} requested: {event.cause}."
+        case VoidRequested():
+            return f"Void of {money(event.amount_minor, event.currency)} requested, which was never paid."
         case ReturnClosed():
             return f"Return {event.rma_id} closed."
         case _:

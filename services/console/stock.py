@@ -35,6 +35,7 @@ from libs.events.promise import (
     PromiseHeld,
     PromiseReleased,
 )
+from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from services.console.origin import order_of
 
 OfOrder: TypeAlias = (
@@ -46,6 +47,7 @@ OfOrder: TypeAlias = (
     | StockIssued
     | StockShorted
     | StockReturned
+    | ReturnQuarantined
     | PromiseConfirmed
 )
 """Every event of an order that moves stock."""
@@ -65,7 +67,8 @@ Moved: TypeAlias = (
 """Every event that moves stock, but for those of supply."""
 _OF_ORDERS = frozenset(moved.TYPE for moved in get_args(OfOrder))
 _SUPPLY = frozenset(event.TYPE for event in OUTSIDE_EVENTS if "movements" in event.model_fields)
-_MOVED = frozenset(moved.TYPE for moved in get_args(Moved)) | _SUPPLY
+MOVED = frozenset(moved.TYPE for moved in get_args(Moved)) | _SUPPLY
+"""Types of all events that have movements."""
 _NAMING = frozenset((OrderAccepted.TYPE, BundlesUnpacked.TYPE, StockPegged.TYPE, ReservationBroken.TYPE))
 """Events that name the orders whose claims they change, or what an order wants."""
 
@@ -105,7 +108,7 @@ class ReservationUnits(NamedTuple):
 
 def balance_changes(envelope: Envelope[Event]) -> Iterable[tuple[BalanceKey, int]]:
     """Signed units by bucket: each movement takes from one and gives to another."""
-    return _balances(envelope) if envelope.body.TYPE in _MOVED else ()
+    return _balances(envelope) if envelope.body.TYPE in MOVED else ()
 
 
 def reservation_changes(envelope: Envelope[Event]) -> Iterable[tuple[ReservationKey, ReservationUnits]]:
@@ -154,7 +157,7 @@ def _claims_of_order(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey
         yield ReservationKey(envelope.tenant, order_id, move.sku), _units(move, released)
 
 
-def _units(move: Movement | HoldMovement, released: bool) -> ReservationUnits:
+def _units(move: Movement | HoldMovement | ReturnMovement, released: bool) -> ReservationUnits:
     """What one movement of an order's event does to its claim."""
     quantity, source, target = move.quantity, move.source, move.target
     return ReservationUnits(

@@ -22,7 +22,9 @@ from services.console.items import ItemRow, item_rows
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow, order_row
 from services.console.recent import LaneOrders, RecentOrders, Stand
 from services.console.records import UnreadableEvent
+from services.console.rules import RuleChange
 from services.console.stock import ReservationUnits
+from services.console.stock_items import STOCK_ITEMS_JOINED, StockItemChange, StockItemKey
 from services.console.stored import UNWRITTEN, Written, read_written, write_state
 
 LIVE = "live"
@@ -37,8 +39,8 @@ _TYPES = {
     "source": "text", "event_id": "uuid", "causation_id": "uuid", "line_count": "int", "events": "int",
     "lane": "int", "partition": "int", "code": "text", "nodes": "text", "waiting_in": "text",
     "segments": "text", "last_node": "text", "last_carrier": "text", "broken": "text", "item": "text",
-    "kind": "text", "why": "text", "assignee": "text", "snoozed_why": "text", "note": "text",
-    "promised_on": "date", "carriage_currency": "text",
+    "kind": "text", "why": "text", "assignee": "text", "snoozed_why": "text", "note": "text", "which": "text",
+    "owner": "text", "next_step": "text", "promised_on": "date", "carriage_currency": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 
@@ -61,6 +63,8 @@ class _Write(NamedTuple):
     key: tuple[str, ...]
     rest: tuple[str, ...]
     adds: bool = False
+    moved: str = ""
+    """What becomes of a row that is there, where it is neither."""
 
     def sql(self) -> str:
         columns = self.key + self.rest
@@ -68,7 +72,7 @@ class _Write(NamedTuple):
         named = ", ".join(columns)
         insert = f"INSERT INTO {self.table} AS known ({named}) SELECT * FROM unnest({arrays})"  # noqa: S608
         before = {name: f"known.{name} + " if self.adds else "" for name in self.rest}
-        moved = ", ".join(f"{name} = {before[name]}excluded.{name}" for name in self.rest)
+        moved = self.moved or ", ".join(f"{name} = {before[name]}excluded.{name}" for name in self.rest)
         action = f"DO UPDATE SET {moved}" if moved else "DO NOTHING"
         return f"{insert} ON CONFLICT ({', '.join(self.key)}) {action}"
 
@@ -82,6 +86,8 @@ _SKUS = _Write("order_skus", projection.SkuOfOrder._fields, ())
 _STOCK = _Write("stock", ("tenant", "sku", "node", "bucket"), ("quantity",), adds=True)
 _RESERVATIONS = _Write("reservations", ("tenant", "order_id", "sku"), ReservationUnits._fields, adds=True)
 _EXCEPTIONS = _Write("exceptions", ItemRow._fields[:3], ItemRow._fields[3:])
+_STOCK_ITEMS = _Write("stock_items", StockItemKey._fields, StockItemChange._fields, moved=STOCK_ITEMS_JOINED)
+_RULES = _Write("exception_rules", RuleChange._fields[:2], RuleChange._fields[2:])
 _AT_WORK = _Write("at_work", InHand._fields[:4], InHand._fields[4:])
 _UNREADABLE = _Write("unreadable", UnreadableEvent._fields[:3], UnreadableEvent._fields[3:])
 _HIGH_WATER = _Write("high_water", LaneKey._fields, Heard._fields)
@@ -94,6 +100,8 @@ _SQL = {
         _STOCK,
         _RESERVATIONS,
         _EXCEPTIONS,
+        _STOCK_ITEMS,
+        _RULES,
         _AT_WORK,
         _UNREADABLE,
         _HIGH_WATER,
@@ -271,6 +279,8 @@ def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[st
             for key, order in sorted(written.items(), key=itemgetter(0))
             for row in item_rows(*key, order.state)
         ],
+        "stock_items": [(*key, *change) for key, change in sorted(changes.stock_items.items())],
+        "exception_rules": sorted(changes.rules, key=itemgetter(0, 1)),
     }
 
 

@@ -17,7 +17,11 @@ from services.console.pages import (
     order,
     orders,
     platform,
+    rebuild,
+    returns,
+    rules,
     stock,
+    stock_exceptions,
     today,
 )
 from services.console.queries import Queries
@@ -27,6 +31,7 @@ from services.console.web.feed import Feed
 from services.console.web.freshness import Freshness, Positions
 from services.console.web.guard import Guard
 from services.console.web.issuer import PATH, DevelopmentIssuer
+from services.console.web.rebuilds import Rebuilds
 from services.console.web.sessions import Sessions
 from services.console.web.shell import Shell
 from services.console.web.site import AboutOrders, Site
@@ -38,11 +43,15 @@ PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     orders.routes,
     order.routes,
     change.routes,
+    returns.routes,
     customer.routes,
     stock.routes,
     exceptions.routes,
+    rules.routes,
+    stock_exceptions.routes,
     insight.routes,
     platform.routes,
+    rebuild.routes,
 )
 """Each page's routes. The navigation (`services.console.web.shell.PLACES`) shows those that are here."""
 
@@ -63,6 +72,8 @@ async def open_site(
     freshness = Freshness(ends, queries.positions)
     stages = Stages(config, http)
     stack.push_async_callback(stages.close)
+    rebuilds = Rebuilds(pool)
+    stack.push_async_callback(rebuilds.close)
     guard = Guard(Sessions(pool, config.session_seconds, config.session_idle_seconds), own_url(config))
 
     return Site(
@@ -76,6 +87,7 @@ async def open_site(
         about,
         stages,
         Unmaskings(pool),
+        rebuilds,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias, assert_never, cast
 
+from libs.events.backorders import BackorderRefused, why_refused
 from libs.events.changes import (
     HoldDeclined,
     HoldPlaced,
@@ -52,6 +53,7 @@ from services.fulfillment.work import STOPPABLE, NodeReport, refuse, report, sca
 
 HEARS: tuple[type[Event], ...] = (
     StockAllocated,
+    BackorderRefused,
     BackorderLapsed,
     OrderUnroutable,
     OrderCancellationRequested,
@@ -67,6 +69,7 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
 
 Heard: TypeAlias = (
     StockAllocated
+    | BackorderRefused
     | BackorderLapsed
     | OrderUnroutable
     | OrderCancellationRequested
@@ -92,6 +95,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case BackorderLapsed():
             why = f"Not in stock {body.wait_days} days after the order was accepted."
             return _give_up(state, body, why, body.rest or None)
+        case BackorderRefused():
+            return _give_up(state, body, why_refused(body), body.rest or None)
         case OrderCancellationRequested():
             return _cancel(state, body)
         case LineCancellationRequested():
@@ -162,7 +167,7 @@ def _resume(state: State) -> list[Event]:
 
 def _give_up(
     state: State,
-    body: OrderUnroutable | BackorderLapsed,
+    body: OrderUnroutable | BackorderLapsed | BackorderRefused,
     why: str,
     more: tuple[LineQuantity, ...] | None,
 ) -> list[Event]:

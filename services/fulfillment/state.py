@@ -3,6 +3,7 @@
 from dataclasses import field, replace
 from typing import assert_never
 
+from libs.events.backorders import BackorderRefused
 from libs.events.changes import (
     AllocationDeclined,
     HoldPlaced,
@@ -82,7 +83,7 @@ def evolve(state: State, event: Event) -> State:
             if not held(state) or state.cancelled or event.round <= state.round:
                 return state
             return _supported(state, withheld=(*withheld(state), changes.withheld(event)))
-        case OrderUnroutable() | BackorderLapsed():
+        case OrderUnroutable() | BackorderLapsed() | BackorderRefused():
             return _in_parts(state, event.bundles)
         case PickConfirmed():
             return _with(

@@ -2,5 +2,5 @@
 
 Owns: an order's terms and its one terminal state. Hears: fulfillment's FulfillmentCompleted and
 CancellationDeclined. Publishes: OrderAccepted, OrderHeld, OrderRejected, HoldReleased,
-OrderCancellationRequested, OrderClosed.
+OrderCancellationRequested, HeldOrderCancelled, OrderClosed.
 """

@@ -2,7 +2,8 @@
 
 An order enters once. What cannot be fulfilled is rejected for good, what a person must look at is held under
 named holds, the rest is accepted. An accepted order closes when fulfillment says that its last unit is
-delivered, lost or cancelled; a held one may be cancelled here, as nobody else knows it yet.
+delivered, lost or cancelled; a held one may be cancelled here, as nobody else knows it yet, and its terms are
+told with that: its customer may have paid.
 """
 
 import hashlib
@@ -24,6 +25,12 @@ from libs.events.changes import (
 )
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
+from libs.events.exception_rules import (
+    ChangeExceptionRule,
+    DropExceptionRule,
+    ExceptionRuleChanged,
+    ExceptionRuleDropped,
+)
 from libs.events.fulfillment import CancellationDeclined, FulfillmentCompleted
 from libs.events.ids import order_id
 from libs.events.intake import (
@@ -32,6 +39,7 @@ from libs.events.intake import (
     ExceptionAssigned,
     ExceptionResolved,
     ExceptionSnoozed,
+    HeldOrderCancelled,
     HoldReleased,
     OrderAccepted,
     OrderCancellationRequested,
@@ -50,6 +58,7 @@ from libs.events.record import record
 from libs.events.refusal import CommandRefused
 from services.intake import changes
 from services.intake.changes import UNCHANGED, Changes
+from services.intake.exception_rules import NO_RULES, OwnRules, change_rule, changed_rules
 from services.intake.geography import located
 from services.intake.queue import Care, Told, settle, taken_care
 from services.intake.rules import holds, rejections
@@ -65,7 +74,8 @@ HEARS: tuple[type[Event], ...] = (
 OnExceptions = AssignException | SnoozeException | ResolveException
 Change = CancelOrder | CancelLines | PlaceHold | AddNote
 Declined = CancellationDeclined | LineCancellationDeclined | HoldDeclined
-Heard = SubmitOrder | Change | ReleaseHold | OnExceptions | FulfillmentCompleted | Declined
+OnRules = ChangeExceptionRule | DropExceptionRule
+Heard = SubmitOrder | Change | ReleaseHold | OnExceptions | OnRules | FulfillmentCompleted | Declined
 
 # --- state -----------------------------------------------------------------------------------------------
 
@@ -97,6 +107,8 @@ class State:
     """What people have done about exceptions of the order, by item."""
     changes: Changes | None = None
     """What people have done to the order, if they did."""
+    rules: OwnRules | None = None
+    """Of the stream of a tenant's exception rules: those."""
 
 
 INITIAL = State()
@@ -143,6 +155,8 @@ def evolve(state: State, event: Event) -> State:
             )
         case ExceptionAssigned() | ExceptionSnoozed() | ExceptionResolved():
             return replace(state, care=taken_care(state.care, event))
+        case ExceptionRuleChanged() | ExceptionRuleDropped():
+            return replace(state, rules=changed_rules(state.rules or NO_RULES, event))
         case _:
             return state
 
@@ -171,6 +185,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
                 return _unknown_order(heard)
             told = settle(state.care, body, at)
             return _refused(heard, *told) if isinstance(told, Told) else told
+        case ChangeExceptionRule() | DropExceptionRule():
+            changed = change_rule(state.rules or NO_RULES, body)
+            return _refused(heard, *changed) if isinstance(changed, Told) else changed
         case FulfillmentCompleted():
             return _complete(state, body)
         case CancellationDeclined() | LineCancellationDeclined() | HoldDeclined():
@@ -223,7 +240,10 @@ def _submit(state: State, heard: Envelope[Contract], order: SubmitOrder, at: dat
 def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> list[Event]:
     match state.status:
         case "held":
-            return [OrderClosed(order_id=command.order_id, outcome="cancelled", reason=command.reason)]
+            return [
+                _withdrawn(state),
+                OrderClosed(order_id=command.order_id, outcome="cancelled", reason=command.reason),
+            ]
         case "accepted":
             lines = tuple(
                 LineQuantity(line=line.line, sku=line.sku, quantity=line.quantity) for line in state.lines
@@ -250,6 +270,21 @@ def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> li
             )
         case _:
             assert_never(state.status)
+
+
+def _withdrawn(state: State) -> HeldOrderCancelled:
+    """What a held order would have cost, and whether its payment had been confirmed."""
+    held = state.held
+    assert held is not None, "an order is held without its terms"
+    confirmed = held.payment == "pending" and "payment" in state.released
+    return HeldOrderCancelled(
+        order_id=held.order_id,
+        currency=held.currency,
+        lines=held.lines,
+        charges=held.charges,
+        total_minor=held.total_minor,
+        payment="paid" if confirmed else held.payment,
+    )
 
 
 def _change(

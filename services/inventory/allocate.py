@@ -1,10 +1,4 @@
-"""Units at nodes: a plan becomes hard claims, which then leave, prove missing, or are given back.
-
-Returned units leave `issued` of the node that shipped them. Where another node received them, they pass
-through the contra bucket `transfer`: from `issued` to `transfer` at the shipping node, from `transfer` to
-`on_hand` or `scrapped` at the receiving one. So each movement stays at one node, `issued` never falls below
-zero, and `transfer` is zero over the nodes of a SKU after each event.
-"""
+"""Units at nodes: a plan becomes hard claims, which then leave, prove missing, or are given back."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -19,7 +13,6 @@ from libs.events.inventory import (
     StockAllocated,
     StockIssued,
     StockReleased,
-    StockReturned,
     StockShorted,
     Unnamed,
 )
@@ -123,7 +116,7 @@ def issue(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched, numbers:
                 posting.post(sku, dispatched.node, "allocated", "issued", len(known), serials=known)
             quantity -= len(known)
             if quantity:
-                amiss = tuple(one for one in dict.fromkeys(told) if one not in known)
+                amiss = tuple([one for one in dict.fromkeys(told) if one not in known][:quantity])
                 unnamed.append(Unnamed(sku=sku, quantity=quantity, serials=amiss))
         posting.post(sku, dispatched.node, "allocated", "issued", quantity)
     return StockIssued(
@@ -163,60 +156,6 @@ def covers(order: OrderPart, received: ReturnReceived) -> bool:
         for sku, quantity in quantities.items():
             left[sku] = left.get(sku, 0) + quantity
     return all(quantity <= left.get(sku, 0) for sku, quantity in came.items())
-
-
-def take_back(order: OrderPart, skus: Skus, received: ReturnReceived, numbers: Numbers) -> StockReturned:
-    """Put returned units on hand at the node that received them, or scrap them there. A unit comes back with
-    its serial number where the order was sent it, or where nobody has heard of it before."""
-    posting = Posting(skus, order.lots or {})
-    issued = {node: dict(quantities) for node, quantities in order.issued.items()}
-    nodes = sorted(issued, key=lambda node: (node != received.node, node))
-    sent, unnamed = Sent(numbers), list[Unnamed]()
-    for unit in received.units:
-        sku, left, told = unit.sku, unit.quantity, unit.serials or ()
-        target: Bucket = "on_hand" if unit.disposition == "restock" else "scrapped"
-        serialised = skus.get(sku, EMPTY_SKU).astray is not None
-        for node in nodes if serialised else ():
-            own = sent.issued(sku, node, received.order_id, told)
-            issued[node][sku] = issued[node].get(sku, 0) - len(own)
-            left -= len(own)
-            _back(posting, sku, node, received.node, target, len(own), own)
-        fresh = sent.new(sku, told) if serialised else ()
-        for node in nodes:
-            quantity = min(left, issued[node].get(sku, 0))
-            if not quantity:
-                continue
-            issued[node][sku] -= quantity
-            left -= quantity
-            named, fresh = fresh[:quantity], fresh[quantity:]
-            _back(posting, sku, node, received.node, target, len(named), named)
-            _back(posting, sku, node, received.node, target, quantity - len(named))
-            if serialised and quantity > len(named):
-                unnamed.append(Unnamed(sku=sku, quantity=quantity - len(named), serials=told))
-        assert not left, f"{received.order_id}: {left} units of {sku} came back that never left"
-    return StockReturned(
-        order_id=received.order_id,
-        rma_id=received.rma_id,
-        movements=posting.movements(),
-        unnamed=tuple(unnamed) or None,
-    )
-
-
-def _back(
-    posting: Posting,
-    sku: str,
-    node: str,
-    received_at: str,
-    target: Bucket,
-    quantity: int,
-    serials: tuple[str, ...] | None = None,
-) -> None:
-    """Units that a node had shipped are back, there or at another."""
-    if node == received_at:
-        posting.post(sku, node, "issued", target, quantity, serials=serials)
-    else:
-        posting.post(sku, node, "issued", "transfer", quantity, serials=serials)
-        posting.post(sku, received_at, "transfer", target, quantity, serials=serials)
 
 
 def _picks(skus: Skus, moves: Iterable[Movement]) -> tuple[PickFrom, ...] | None:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
+from libs.events.backorders import Backorders
 from libs.events.catalogue import problems
 from libs.events.contract import Command, Count, Name, NodeId, Sku
 from libs.events.inventory import AdjustStock, ReceiveStock
@@ -21,7 +22,7 @@ from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import past, store
-from services.inventory.basket_api import as_json, basket_routes
+from services.inventory.basket_api import as_json
 from services.inventory.past import Asked, Stood
 
 LIMIT_MAX = 200
@@ -84,6 +85,27 @@ class ReorderRequest(BaseModel):
     rank_max: Rank
 
 
+class ChannelBackordersRequest(BaseModel):
+    """Units that orders of one channel may wait for at most."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: Name
+    units_max: Count
+
+
+class BackordersRequest(BaseModel):
+    """How many units may be waited for beyond the stock, and when; what is left out does not limit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    units_max: Count | None = None
+    inbound: bool = False
+    channels: Annotated[list[ChannelBackordersRequest], Field(max_length=100)] = []
+    opens_at: AwareDatetime | None = None
+    closes_at: AwareDatetime | None = None
+
+
 class TermsRequest(BaseModel):
     """The whole of a SKU's terms; what is left out is not kept."""
 
@@ -95,13 +117,13 @@ class TermsRequest(BaseModel):
     low_at: Count | None = None
     recovered_at: Count | None = None
     reorder: ReorderRequest | None = None
+    backorders: BackordersRequest | None = None
 
 
 def routes(edge: Edge) -> APIRouter:
     """What inventory answers under /v1."""
     router = APIRouter()
     router.include_router(_stock(edge))
-    router.include_router(basket_routes(edge))
     router.include_router(_terms(edge))
     return router
 
@@ -124,6 +146,7 @@ def _terms(edge: Edge) -> APIRouter:
             low_at=body.low_at,
             recovered_at=body.recovered_at,
             reorder=held,
+            backorders=body.backorders and Backorders.model_validate(body.backorders.model_dump()),
         )
         return await edge.submit(request, claims, command)
 

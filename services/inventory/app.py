@@ -12,6 +12,7 @@ from services.inventory import domain, ledger
 from services.inventory.api import routes
 from services.inventory.availability import state, touched
 from services.inventory.backdating import dated
+from services.inventory.basket_api import basket_routes
 from services.inventory.bundle_api import bundle_routes
 from services.inventory.hears import HEARS, PASSES_OVER
 from services.inventory.places import CONFIGURED
@@ -19,6 +20,7 @@ from services.inventory.policies import POLICIES
 from services.inventory.policy_api import policy_routes
 from services.inventory.stock import HOLDER
 from services.inventory.store import make_snapshots
+from services.inventory.substitute_api import substitute_routes
 from services.inventory.supply_api import supply_routes
 
 STAGE = many_streams(
@@ -48,12 +50,14 @@ STAGE = many_streams(
 
 
 def all_routes(edge: Edge) -> APIRouter:
-    """Everything that inventory answers. What has a name of its own, as /v1/stock/needs, comes before the SKU
-    that might have that name."""
+    """Everything that inventory answers. Baskets come first: they are many, and routes are tried in order.
+    What has a name of its own, as /v1/stock/needs, comes before the SKU that might have that name."""
     router = APIRouter()
+    router.include_router(basket_routes(edge))
     router.include_router(policy_routes(edge))
     router.include_router(supply_routes(edge))
     router.include_router(bundle_routes(edge))
+    router.include_router(substitute_routes(edge))
     router.include_router(routes(edge))
     return router
 

@@ -11,10 +11,11 @@ import orjson
 from pydantic import TypeAdapter
 
 from libs.events.availability import ChannelAvailability, SkuAvailability
+from libs.events.backorders import Backorders
 from libs.events.contract import Event
 from libs.events.places import Delivery
 from libs.events.promise import Wanted
-from services.inventory import dates
+from services.inventory import caps, dates
 from services.inventory.bundles import in_parts
 from services.inventory.dates import Question
 from services.inventory.holds import summed
@@ -22,7 +23,7 @@ from services.inventory.ledger import positions
 from services.inventory.places import PlacesPart
 from services.inventory.queue import Turn
 from services.inventory.recipes import Recipe
-from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart
+from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart, SubstitutesOf
 from services.inventory.supplies import SupplyPart
 from services.inventory.terms import LEVEL, Terms
 from services.inventory.touched import named_skus
@@ -47,11 +48,25 @@ def read_sku(part: bytes) -> SkuPart:
         raw["reserved"],
         raw["wanted"],
         claims,
-        None if terms is None else Terms(**terms),
+        None if terms is None else _terms(terms),
         turns,
         None if (recipe := raw.get("recipe")) is None else Recipe(**recipe),
-        raw.get("supplied", False),
+        int(raw.get("supplied", 0)),
+        substitutes=None
+        if (named := raw.get("substitutes")) is None
+        else SubstitutesOf(named["version"], tuple(named["skus"])),
     )
+
+
+def _terms(raw: dict[str, Any]) -> Terms:
+    capped = raw.get("backorders")
+    return Terms(**raw if capped is None else {**raw, "backorders": Backorders.model_validate(capped)})
+
+
+def read_recipe(part: bytes) -> SkuPart:
+    """A SKU's part, for what it is made of alone. Hardly any is made of something, which is seen without
+    decoding the claims of who waits: a text has no quotes but escaped ones."""
+    return read_sku(part) if part.rfind(b'"recipe":null') < 0 else EMPTY_SKU
 
 
 read_supply = TypeAdapter(SupplyPart).validate_json
@@ -129,7 +144,9 @@ def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tupl
     if terms is not None:
         figures = ((channel, *figure(known, channel)) for channel in terms.named())
         told = tuple(
-            ChannelAvailability(channel=channel, available=available, shown=shown)
+            ChannelAvailability(
+                channel=channel, available=available, shown=shown, backorders=caps.told(known, channel)
+            )
             for channel, available, shown in figures
         )
     availability = SkuAvailability(
@@ -140,6 +157,7 @@ def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tupl
         available=figure(known, None)[0],
         channels=told,
         low=terms is not None and terms.low,
+        backorders=caps.told(known, None),
     )
     return availability, (LEVEL,) if terms is not None and terms.changes_level(known.free) else ()
 
@@ -179,6 +197,7 @@ def _figures(sku: str, quantity: int, channel: str | None, part: SkuPart, others
     there, shown = [max(0, units - others) for units in figure(part, channel)]
     terms = part.terms or Terms(0)
     buffer = 0 if channel is None else terms.buffers.get(channel, 0)
+    capped = caps.told(part, channel)
     return {
         "sku": sku,
         "quantity": quantity,
@@ -192,5 +211,6 @@ def _figures(sku: str, quantity: int, channel: str | None, part: SkuPart, others
         "buffer": buffer,
         "kept_for_others": terms.withheld(channel) - terms.safety_stock - buffer,
         "terms_version": None if part.terms is None else part.terms.version,
+        **({} if capped is None else {"backorders": capped.model_dump()}),
         "nodes": [{"node": node, "on_hand": units} for node, units in sorted(part.on_hand.items())],
     }

@@ -29,6 +29,7 @@ from services.inventory.availability import (
     answer_dated,
     parts_named,
     read_places,
+    read_recipe,
     read_sku,
     read_supply,
 )
@@ -95,9 +96,9 @@ class ReleaseRequest(BaseModel):
 
 def basket_routes(edge: Edge) -> APIRouter:
     """What inventory answers under /v1/promises and /v1/availability."""
-    router, parts_of = APIRouter(), edge.reader(read_sku)
-    router.include_router(_promises(edge, parts_of))
-    router.include_router(_availability(edge, parts_of))
+    router = APIRouter()
+    router.include_router(_promises(edge, edge.reader(read_recipe)))
+    router.include_router(_availability(edge, edge.reader(read_sku)))
     return router
 
 

@@ -83,7 +83,7 @@ def timers(event: Event, at: datetime) -> list[Timer]:
     """Reminders: to promise what was unpacked, and to serve who waits for what became free."""
     match event:
         case BundlesUnpacked():
-            return [Timer(event.order_id, UNPACKED, at)]
+            return [] if event.bundles[0].substituted else [Timer(event.order_id, UNPACKED, at)]
         case KitTakenApart():
             freed = dict.fromkeys(move.sku for move in event.movements if move.target == "on_hand")
             return [Timer(f"sku/{sku}", "free", at) for sku in freed]
@@ -141,7 +141,7 @@ def unpack(
     recipes = {sku: part.recipe for sku, part in skus.items() if part.recipe and part.recipe.unpacked}
     if not recipes:
         return None
-    numbers = _unused({line.line for line in order.lines})
+    numbers = unused_lines({line.line for line in order.lines})
     bundles, others, count = list[UnpackedLine](), list[LineQuantity](), 0
     for line in order.lines:
         recipe = recipes.get(line.sku)
@@ -271,7 +271,7 @@ def _shares(units: int) -> Iterator[int]:
     yield units
 
 
-def _unused(numbers: set[int]) -> Iterator[int]:
+def unused_lines(numbers: set[int]) -> Iterator[int]:
     """Line numbers that the order does not use: from behind its last on, then from the first."""
     last = max(numbers)
     return (

@@ -14,15 +14,15 @@ from datetime import datetime
 from typing import cast
 
 from libs.events.availability import StockLow, StockRecovered
-from libs.events.bundles import BUNDLE_EVENTS, BundleCommand, BundleEvent, BundlesUnpacked
-from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
+from libs.events.backorders import BackorderRefused
+from libs.events.bundles import BundleCommand, BundleEvent, BundlesUnpacked
+from libs.events.changes import AllocationDeclined, LinesCancelled
 from libs.events.contract import Contract, Event
-from libs.events.dates import DATES_EVENTS, BackorderDated, NodeDaysFull
+from libs.events.dates import BackorderDated, NodeDaysFull
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
-    INVENTORY_EVENTS,
     AdjustStock,
     AllocationFailed,
     ReceiveStock,
@@ -31,17 +31,14 @@ from libs.events.inventory import (
     StockPegged,
     StockReceived,
 )
-from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import (
     POLICIES_STREAM,
-    POLICY_EVENTS,
     BackorderLapsed,
     BackordersCalled,
     DefineReservationPolicies,
     ReservationPoliciesDefined,
 )
 from libs.events.promise import (
-    PROMISE_EVENTS,
     DefinePromiseTerms,
     HoldsBroken,
     HoldStock,
@@ -52,6 +49,11 @@ from libs.events.promise import (
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
+from libs.events.substitutes import (
+    DefineSubstitutes,
+    SubstitutesDefined,
+    SubstitutesSought,
+)
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
 from services.inventory import (
@@ -65,15 +67,17 @@ from services.inventory import (
     reminders,
     serials,
     shelf,
+    substitutes,
 )
-from services.inventory.allocate import covers, take_back
+from services.inventory.acceptance import accept, promise_after
+from services.inventory.allocate import covers
 from services.inventory.desk import Desk
-from services.inventory.fewer import Fewer
 from services.inventory.giving import peg
+from services.inventory.hears import FOLDED, Heard
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
 from services.inventory.loads import LOAD_STREAM, NO_LOAD, LoadPart, loaded
-from services.inventory.order import NEW_ORDER, Moving, OrderPart, as_ordered, evolve_order, units
+from services.inventory.order import NEW_ORDER, Moving, OrderPart, evolve_order
 from services.inventory.places import CONFIGURED, NO_PLACES, PlacesPart, evolve_places
 from services.inventory.policies import (
     NO_POLICIES,
@@ -81,10 +85,10 @@ from services.inventory.policies import (
     PoliciesPart,
     decide_policies,
     evolve_policies,
-    policy_of,
 )
-from services.inventory.reserve import define_terms, promise
-from services.inventory.rules import NO_RULES, RulesInput, RulesPart, decide_rules, evolve_rules
+from services.inventory.reserve import define_terms
+from services.inventory.returned import take_back
+from services.inventory.rules import NO_RULES, RulesPart, decide_rules, evolve_rules
 from services.inventory.serials import NAMES, NO_SERIAL, SERIAL_STREAM, SerialPart, evolve_serials
 from services.inventory.stock import (
     EMPTY_SKU,
@@ -96,31 +100,6 @@ from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, ev
 from services.inventory.terms import LEVEL, look_at_level
 from services.inventory.touched import SKU_STREAM, moved_skus, streams_of_order, streams_of_sku
 
-Heard = (
-    ReceiveStock
-    | AdjustStock
-    | HoldStock
-    | ReleasePromise
-    | DefinePromiseTerms
-    | OrderAccepted
-    | OrderRouted
-    | FulfillmentCancelled
-    | Fewer
-    | ShipmentDispatched
-    | PickShorted
-    | ReturnReceived
-    | NodeDefined
-    | TransitDefined
-    | TimerDue
-    | outside.Told
-    | RulesInput
-    | DefineReservationPolicies
-    | BundleCommand
-)
-_FOLDED = frozenset(
-    {StockLow, StockRecovered, LinesReleased, ReturnReceived, NodeDefined, TransitDefined}
-).union(INVENTORY_EVENTS, PROMISE_EVENTS, POLICY_EVENTS, OUTSIDE_EVENTS, BUNDLE_EVENTS, DATES_EVENTS)
-"""What `evolve` folds; most of what is heard tells nothing that is not in the event that answers it."""
 _CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
 
@@ -253,7 +232,7 @@ def decompose(state: State) -> Mapping[str, Part]:
 
 def evolve(state: State, event: Event) -> State:
     """The state after one event, inventory's own or heard."""
-    if type(event) not in _FOLDED:
+    if type(event) not in FOLDED:
         return state
     after = _evolve(state, event)
     if after is state or not state.numbers:
@@ -286,7 +265,9 @@ def _evolve(state: State, event: Event) -> State:
         ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
-        case AllocationFailed() | BackorderLapsed() | BundlesUnpacked() | BackorderDated():
+        case (
+            AllocationFailed() | BackorderRefused() | BackorderLapsed() | BundlesUnpacked() | BackorderDated()
+        ):
             order = evolve_order(state.order, event)
             return replace(state, home=state.home or event.stream, order=order)
         case BundleEvent():
@@ -302,6 +283,11 @@ def _evolve(state: State, event: Event) -> State:
             return state if places is known else State(home=NODES_STREAM, places=places, loads=state.loads)
         case RulesEvent():
             return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
+        case SubstitutesDefined():
+            part = substitutes.evolve(state.skus.get(event.sku, EMPTY_SKU), event)
+            return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
+        case SubstitutesSought():
+            return replace(state, home=state.home or event.stream, order=substitutes.evolve_order(event))
         case BackordersCalled():
             return replace(state, home=state.home or event.stream)
         case ReservationPoliciesDefined():
@@ -320,7 +306,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
     body = cast(Heard, heard.body)
     match body:
         case OrderAccepted():
-            return _accept(state, body, at)
+            basket = None if state.promise is None else state.promise[1]
+            policies = state.policies or NO_POLICIES
+            return accept(state.order, state.skus, basket, policies, body, at)
         case OrderRouted():
             return capacity.booked(progress.route(state.order, state.skus, body, at), body, state.loads)
         case ReceiveStock():
@@ -338,7 +326,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case ReturnReceived():
             if state.order.early_returns:
                 return []  # answered with the shipment that it returns
-            return [take_back(state.order, state.skus, body, state.numbers)]
+            return [*take_back(state.order, state.skus, body, state.numbers)]
         case TimerDue():
             if body.name in pegging.REMINDERS:
                 places = state.places or NO_PLACES
@@ -357,6 +345,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return holds.answer_release(_held(state), state.skus, heard, body)
         case DefineReservationPolicies():
             return decide_policies(state.policies or NO_POLICIES, heard, body)
+        case DefineSubstitutes():
+            return substitutes.define(state.skus.get(body.sku, EMPTY_SKU), heard, body)
         case BundleCommand():
             return kits.answer(_desk(state, heard, at), state.skus, body)
         case NodeDefined():
@@ -381,31 +371,6 @@ def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
     return Desk(heard, at, sku, stock, supply, state.rules or NO_RULES, state.numbers)
 
 
-def _accept(state: State, accepted: OrderAccepted, at: datetime) -> list[Event]:
-    if state.order.status != "new" or not (lines := as_ordered(accepted, state.order.cut)):
-        return []  # a repeat, or cancelled before it was heard of
-    policy = policy_of(state.policies or NO_POLICIES, accepted)
-    if (unpacked := bundles.unpack(accepted, state.skus, at, policy)) is not None:
-        return [unpacked]
-    order = OrderPart(
-        pending=lines,
-        since=at,
-        destination=accepted.destination,
-        contact=accepted.contact,
-        channel=accepted.channel,
-        policy=policy,
-        service=accepted.service,
-    )
-    return _first_promise(state, accepted.order_id, order, accepted.promise_id)
-
-
-def _first_promise(state: State, order_id: str, order: OrderPart, promise_id: str | None) -> list[Event]:
-    if promise_id is None:
-        return [promise(order_id, order, state.skus, 1)]
-    found = holds.confirm(order_id, units(order.pending), promise_id, _held(state), state.skus)
-    return [found, promise(order_id, order, evolve(state, found).skus, 1)]
-
-
 def _held(state: State) -> PromisePart:
     """The held promise that the input is about."""
     assert state.promise is not None, f"{state.home} was given no promise"
@@ -422,6 +387,6 @@ def _remember(state: State, due: TimerDue) -> list[Event]:
         answer = holds.expire if due.name == "expire" else holds.settle
         return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)
     if due.name == bundles.UNPACKED:
-        waits = state.order.status == "unpacked"  # else it was cancelled since
-        return _first_promise(state, due.stream, state.order, state.order.promise_id) if waits else []
+        basket = None if state.promise is None else state.promise[1]
+        return promise_after(due.stream, state.order, state.skus, basket)
     return progress.remember(due.name, due.stream, state.order, state.skus)

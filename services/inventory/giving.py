@@ -54,7 +54,7 @@ def _pegged(
             claims=claims,
             terms_version=version,
             cause=cause,
-            supplied=part.supplied or None,
+            supplied=True if part.supplied else None,
             movements=posting.movements(),
         )
     ]
@@ -66,9 +66,7 @@ def _reallocated(sku: str, part: SkuPart) -> list[Event]:
     if not won:
         return []
     claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in lost)
-    posting = Posting({sku: part})
-    posting.post(sku, NETWORK, "reserved", "unreserved", sum(claim.quantity for claim in claims))
-    broken = ReservationBroken(sku=sku, claims=claims, cause="reallocated", movements=posting.movements())
+    broken = _broken(sku, part, claims, "reallocated")
     return [broken, *_pegged(sku, evolve_sku(part, broken), won, "reallocated")]
 
 
@@ -108,9 +106,18 @@ def _break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken
     )
     lost = tuple(Claim(order_id=taker, quantity=units) for taker, units in _shares(quantity, takers))
     assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
+    return _broken(sku, part, lost)
+
+
+def _broken(
+    sku: str, part: SkuPart, lost: tuple[Claim, ...], cause: Literal["reallocated"] | None = None
+) -> ReservationBroken:
     posting = Posting({sku: part})
-    posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
-    return ReservationBroken(sku=sku, claims=lost, movements=posting.movements())
+    posting.post(sku, NETWORK, "reserved", "unreserved", sum(claim.quantity for claim in lost))
+    supplied = True if part.supplied else None
+    return ReservationBroken(
+        sku=sku, claims=lost, cause=cause, supplied=supplied, movements=posting.movements()
+    )
 
 
 def _shares(units: int, takers: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:

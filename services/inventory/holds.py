@@ -40,6 +40,8 @@ Status = Literal["new", "held", "confirmed", "expired", "released", "void"]
 OfPromise = PromiseHeld | PromiseExpired | PromiseReleased
 """Events of a promise's own stream."""
 SHORT_NAMED_MAX = 5
+ENDS_EVERY = timedelta(milliseconds=200)
+"""How far apart moments are at which baskets end."""
 
 
 @record
@@ -277,7 +279,7 @@ def timers(event: Event, at: datetime) -> list[Timer]:
     """Reminders of a held promise: its end, and what others have to look after when it changes."""
     match event:
         case PromiseHeld():
-            return [Timer(event.stream, "expire", at + timedelta(seconds=event.ttl_seconds))]
+            return [Timer(event.stream, "expire", _together(at + timedelta(seconds=event.ttl_seconds)))]
         case PromiseExpired() | PromiseReleased():
             return [Timer(f"sku/{move.sku}", "free", at) for move in event.movements]
         case PromiseConfirmed() if event.left:
@@ -285,6 +287,12 @@ def timers(event: Event, at: datetime) -> list[Timer]:
         case HoldsBroken():
             return [Timer(promise_stream(hold.promise_id), "settle", at) for hold in event.holds]
     return []
+
+
+def _together(at: datetime) -> datetime:
+    """The next of the moments at which baskets end: those of some time are one batch, and who waits for their
+    units is looked for once."""
+    return at + -(at - datetime.min.replace(tzinfo=at.tzinfo)) % ENDS_EVERY
 
 
 def _freed(promise_id: str, part: PromisePart, skus: Skus) -> Posting:

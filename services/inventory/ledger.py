@@ -35,6 +35,7 @@ from libs.events.promise import (
     PromiseReleased,
     promise_stream,
 )
+from libs.events.set_aside import ReturnQuarantined
 from services.inventory.stock import AnyMovement
 
 ROW_TABLES: dict[str, tuple[str, ...]] = {
@@ -80,6 +81,7 @@ _MOVES: frozenset[type[Event]] = frozenset(
         StockIssued,
         StockShorted,
         StockReturned,
+        ReturnQuarantined,
         PromiseHeld,
         PromiseExpired,
         PromiseReleased,

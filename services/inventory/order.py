@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from libs.events.backorders import BackorderRefused
 from libs.events.bundles import BundlesUnpacked
 from libs.events.changes import LinesReleased
 from libs.events.dates import BackorderDated
@@ -30,8 +31,10 @@ from libs.events.order import Destination, LineQuantity, Sealed, Unpacked, in_pa
 from libs.events.policy import BackorderLapsed, OrderPolicy
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
+from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from services.inventory.loads import Booked, rebooked, shipped
 from services.inventory.lots import LotUnits, lots_of_order
+from services.inventory.serials import unbelieved_after
 from services.inventory.stock import added
 
 Status = Literal[
@@ -54,9 +57,10 @@ Moving = (
     | StockIssued
     | StockShorted
     | StockReturned
+    | ReturnQuarantined
 )
 """Inventory's events of an order's stream that move units."""
-StockEvent = Moving | AllocationFailed | BackorderLapsed | BundlesUnpacked | BackorderDated
+StockEvent = Moving | AllocationFailed | BackorderRefused | BackorderLapsed | BundlesUnpacked | BackorderDated
 """Inventory's events of an order's stream."""
 
 
@@ -103,6 +107,8 @@ class OrderPart:
     """Of the days of nodes that state a capacity, for what has not left."""
     lots: LotUnits | None = None
     """Units that it has, and was sent, of SKUs that have lots: by bucket/node/SKU, then by lot."""
+    unbelieved: tuple[str, ...] | None = None
+    """Serial numbers, as node/SKU/number, that were told of units that left, and were not on the shelf."""
 
     @property
     def asked(self) -> tuple[LineQuantity, ...]:
@@ -172,6 +178,8 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             return _promised(order, event, "waiting")
         case AllocationFailed():
             return replace(order, round=event.round)
+        case BackorderRefused():
+            return replace(order, status="settled", pending=event.rest, promise_id=None)
         case BackorderLapsed():
             return replace(order, status="lapsing")
         case BackorderDated():
@@ -198,6 +206,7 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 lots=lots_of_order(order.lots, event.movements),
                 booked=shipped(order.booked, event.movements),
                 shipments=(*order.shipments, event.shipment_id),
+                unbelieved=unbelieved_after(order.unbelieved, event),
             )
         case StockReturned():
             return replace(
@@ -205,6 +214,13 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 issued=_after(order.issued, "issued", event.movements),
                 lots=lots_of_order(order.lots, event.movements),
                 early_returns=order.early_returns[1:],
+                unbelieved=unbelieved_after(order.unbelieved, event),
+            )
+        case ReturnQuarantined():
+            return replace(
+                order,
+                issued=_after(order.issued, "issued", event.movements),
+                lots=lots_of_order(order.lots, event.movements),
             )
 
 
@@ -253,6 +269,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         booked=order.booked,
         dated=order.dated,
         lots=order.lots,
+        unbelieved=order.unbelieved,
     )
 
 
@@ -278,6 +295,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         booked=rebooked(order.booked, event.loads),
         dated=order.dated,
         lots=lots_of_order(order.lots, event.movements),
+        unbelieved=order.unbelieved,
     )
 
 
@@ -300,7 +318,7 @@ def _released(order: OrderPart, event: StockReleased | LinesReleased) -> OrderPa
     )
 
 
-def _after(sums: ByNode, bucket: str, movements: Iterable[Movement]) -> ByNode:
+def _after(sums: ByNode, bucket: str, movements: Iterable[Movement | ReturnMovement]) -> ByNode:
     """What is in a bucket, by node and SKU, after the movements."""
     after = dict(sums)
     for movement in movements:

@@ -6,13 +6,13 @@ only whom it concerns is told. Units that are late serve nobody: whose date stoo
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from libs.events.changes import LinesReleased
 from libs.events.contract import Event
 from libs.events.dates import PEGS_MAX, BackorderDated, Due, Pegged, SupplyPegged
 from libs.events.delivery import delivery, unknown
-from libs.events.inventory import StockBackordered, StockPegged, StockReleased
+from libs.events.inventory import ReservationBroken, StockBackordered, StockPegged, StockReleased
 from libs.events.order import Reason
 from libs.events.places import STANDARD, Delivery
 from libs.events.routing import NODES_STREAM
@@ -53,7 +53,7 @@ _MOVES_SUPPLY: frozenset[type[Event]] = frozenset(
     }
 )
 _MOVES_QUEUE: frozenset[type[Event]] = frozenset(
-    {StockBackordered, StockPegged, StockReleased, LinesReleased, SupplyPegged}
+    {StockBackordered, StockPegged, ReservationBroken, StockReleased, LinesReleased, SupplyPegged}
 )
 REMINDS = _MOVES_SUPPLY | _MOVES_QUEUE
 
@@ -73,6 +73,11 @@ def timers(event: Event, at: datetime) -> list[Timer]:
             return [Timer(SKU_STREAM + sku, "pegs", at) for sku in event.supplied or ()]
         case StockPegged():
             return [Timer(event.stream, "pegs", at)] if event.supplied else []
+        case ReservationBroken():
+            # who waits for other units already says nothing of these: its date may be gone, or a later one
+            look_at = at + timedelta(seconds=1) if event.supplied else at  # once the queue was walked
+            told = [Timer(claim.order_id, "date", look_at) for claim in event.claims]
+            return [*told, Timer(event.stream, "pegs", at)] if event.supplied else told
         case StockReleased() | LinesReleased():
             return [Timer(SKU_STREAM + sku, "pegs", at) for sku in _given_up(event)]
         case SupplyPegged():
@@ -214,7 +219,7 @@ def _only_looks(order_id: str, order: OrderPart, part: SkuPart, missing: int) ->
     policy = order.policy
     if policy is None or policy.policy != WHOLE:
         return False
-    return part.claimable(order.channel, policy.rank, order_id) >= missing
+    return part.claimable(order.channel, policy.rank, order_id, policy.stands_at) >= missing
 
 
 def _delivery(sku: str, peg: Peg, question: Question) -> Delivery:

@@ -41,14 +41,16 @@ def policy_of(part: PoliciesPart, accepted: OrderAccepted) -> OrderPolicy | None
     """What an order goes by; None where no rule is for it: it is served as ever."""
     for rule in part.rules:
         if _fits(rule, accepted):
-            ranks = {one.name: one.rank for one in part.classes}
+            served = next((one for one in part.classes if one.name == rule.priority), None)
             return OrderPolicy(
                 version=part.version,
                 policy=rule.policy,
-                rank=STANDARD_RANK if rule.priority is None else ranks[rule.priority],
+                rank=STANDARD_RANK if served is None else served.rank,
                 wait_days=rule.wait_days,
                 then=rule.then,
                 reallocates=rule.reallocates,
+                substitutes=rule.substitutes,
+                step_days=None if served is None else served.step_days,
             )
     return None
 

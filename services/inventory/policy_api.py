@@ -1,6 +1,6 @@
 """Inventory's HTTP edge for who gets what is scarce: a tenant's reservation policies."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,6 +14,7 @@ from libs.events.policy import (
     PolicyRule,
     PriorityClass,
     Rank,
+    StepDays,
 )
 from libs.runtime.edge import Edge
 from libs.runtime.tokens import Claims
@@ -26,6 +27,7 @@ class ClassRequest(BaseModel):
 
     name: Name
     rank: Rank
+    step_days: StepDays | None = None
 
 
 class RuleRequest(BaseModel):
@@ -42,6 +44,8 @@ class RuleRequest(BaseModel):
     wait_days: Annotated[int, Field(strict=True, ge=1, le=3650)] | None = None
     then: Annotated[str, Field(pattern="^(cancel|ship)$")] = "cancel"
     reallocates: bool = False
+    substitutes: Literal[True] | None = None
+    """Whether a line that lacks may be replaced by a substitute of its SKU."""
 
 
 class PoliciesRequest(BaseModel):
@@ -65,7 +69,7 @@ def policy_routes(edge: Edge) -> APIRouter:
         body: PoliciesRequest,
     ) -> Response:
         command = DefineReservationPolicies(
-            classes=tuple(PriorityClass(name=one.name, rank=one.rank) for one in body.classes),
+            classes=tuple(PriorityClass(**one.model_dump()) for one in body.classes),
             rules=tuple(PolicyRule.model_validate(one.model_dump()) for one in body.rules),
         )
         return await edge.submit(request, claims, command)

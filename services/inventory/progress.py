@@ -8,10 +8,11 @@ from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentD
 from libs.events.inventory import StockAllocated, StockReleased
 from libs.events.routing import OrderRouted
 from services.inventory import waiting
-from services.inventory.allocate import allocate, covers, issue, release, take_back, write_short
+from services.inventory.allocate import allocate, covers, issue, release, write_short
 from services.inventory.fewer import Fewer, release_lines
 from services.inventory.order import Moving, OrderPart, evolve_order
 from services.inventory.reserve import complete, promise
+from services.inventory.returned import take_back
 from services.inventory.serials import Numbers, evolve_serials
 from services.inventory.stock import Skus
 from services.inventory.touched import moved_skus
@@ -60,10 +61,10 @@ def dispatch(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched, numbe
     order, skus = _folded(order, skus, issued)
     numbers = evolve_serials(numbers, issued)
     while order.early_returns and covers(order, order.early_returns[0]):
-        returned = take_back(order, skus, order.early_returns[0], numbers)
-        events.append(returned)
-        order, skus = _folded(order, skus, returned)
-        numbers = evolve_serials(numbers, returned)
+        for returned in take_back(order, skus, order.early_returns[0], numbers):
+            events.append(returned)
+            order, skus = _folded(order, skus, returned)
+            numbers = evolve_serials(numbers, returned)
     return events
 
 

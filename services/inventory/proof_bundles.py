@@ -6,11 +6,13 @@ later lane than what was decided by it; what names one that was not read yet is 
 
 from collections.abc import Iterable
 
+from libs.events.backorders import BackorderRefused
 from libs.events.bundles import BundleDefined, BundlesUnpacked, KitAssembled, KitTakenApart
 from libs.events.changes import LinesReleased
 from libs.events.contract import Event
 from libs.events.inventory import StockBackordered, StockReleased, StockReserved
 from libs.events.order import LineQuantity, UnpackedLine, in_parts
+from libs.events.substitutes import SubstitutesDefined
 from services.inventory.proof_rows import LogRow
 from services.inventory.stock import AnyMovement
 
@@ -31,6 +33,8 @@ class Bundles:
         self._waiting: dict[_Recipe, list[tuple[bool, _Told]]] = {}
         self._unpacked: dict[tuple[str, str], _Lines] = {}
         """Lines that an order must be promised next, by tenant and order."""
+        self._substitutes: dict[_Recipe, tuple[str, ...]] = {}
+        """By what a SKU may be replaced, by version."""
         self._cut: dict[tuple[str, str], tuple[LineQuantity, ...]] = {}
         """Lines of orders that gave them up before they were met."""
 
@@ -46,17 +50,26 @@ class Bundles:
                 self._recipes[version] = (event.kept == "assembled", recipe)
                 told = self._waiting.pop(version, [])
                 return next((wrong for one in told if (wrong := self._amiss(version, *one))), "")
+            case SubstitutesDefined():
+                self._substitutes[tenant, event.sku, event.version] = event.substitutes
             case BundlesUnpacked():
                 parts = [part for line in event.bundles for part in line.parts]
                 cut = in_parts(event.bundles, self._cut.pop((tenant, event.order_id), ()))
                 self._unpacked[tenant, event.order_id] = _less(_lines((*event.others, *parts)), cut)
                 wrongs = (self._unpacks(row, line) for line in event.bundles)
                 return next((wrong for wrong in wrongs if wrong), "")
+            case BackorderRefused():
+                rest, key = _lines(event.rest), (tenant, event.order_id)
+                unpacked = self._unpacked.pop(key, None)
+                if unpacked is not None and _less(unpacked, event.lines) != rest:
+                    return f"refuses and keeps other lines than order {event.order_id} was unpacked into"
+                if rest:
+                    self._unpacked[key] = rest
             case StockReserved() | StockBackordered() if self._unpacked:
                 lines = self._unpacked.pop((tenant, event.order_id), None)
                 later = event.later if isinstance(event, StockReserved) else None
                 if lines is not None and lines != _lines((*event.lines, *(later or ()))):
-                    return f"is of other lines than order {event.order_id} was unpacked into"
+                    return f"is of other lines than order {event.order_id} was unpacked into, or left with"
             case LinesReleased():
                 key = tenant, event.order_id
                 if key in self._unpacked:
@@ -77,10 +90,23 @@ class Bundles:
         return None
 
     def _unpacks(self, row: LogRow, line: UnpackedLine) -> str:
+        if line.substituted:
+            return self._replaces(row, line)
         parts: dict[str, int] = {}
         for part in line.parts:
             parts[part.sku] = parts.get(part.sku, 0) + part.quantity
         return self._check((row.tenant, line.sku, line.bundle_version), False, (row, line.quantity, parts))
+
+    def _replaces(self, row: LogRow, line: UnpackedLine) -> str:
+        """One of the SKU's substitutes must be sent, as many as were ordered. A definition that is read later
+        is not held against it: its lane may be far behind."""
+        where = f"{line.quantity} units of {line.sku} are replaced"
+        if sum(part.quantity for part in line.parts) != line.quantity or len(line.parts) != 1:
+            return f"{where} by {sum(part.quantity for part in line.parts)}"
+        known = self._substitutes.get((row.tenant, line.sku, line.bundle_version))
+        if known is not None and line.parts[0].sku not in known:
+            return f"{where} by {line.parts[0].sku}, which version {line.bundle_version} does not name"
+        return ""
 
     def _makes(self, row: LogRow, event: KitAssembled | KitTakenApart, moves: Iterable[AnyMovement]) -> str:
         """Kits and parts must change places at the kit's node, as many as the definition says."""

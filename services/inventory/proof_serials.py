@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from libs.events.contract import Event, OrderEvent
 from libs.events.inventory import NETWORK, StockIssued, StockReturned
 from libs.events.items import ItemDefined
+from libs.events.set_aside import ReturnQuarantined
 from services.inventory.proof_rows import LogRow
 from services.inventory.serials import IN_HOUSE, SHELF, place_of
 from services.inventory.stock import AnyMovement
@@ -27,8 +28,8 @@ class SerialsSoFar:
         self._serialised: set[tuple[str, str]] = set()
         self._where: dict[tuple[str, str, str], _Place] = {}
         """By tenant, SKU and number."""
-        self._unnamed_issued: dict[tuple[str, str, str, str], int] = {}
-        """Units that left without a number, by tenant, SKU, node and order."""
+        self._told: set[tuple[str, str, str, str]] = set()
+        """(Tenant, order, SKU, number) that was told of a unit that left, and was not on the shelf."""
 
     def take(self, row: LogRow, event: Event, moves: Iterable[AnyMovement]) -> str:
         """Apply an event; what is wrong with it, if anything is."""
@@ -47,8 +48,11 @@ class SerialsSoFar:
             if move.serials is None and "issued" in (move.source, move.target):
                 untold[move.sku] = untold.get(move.sku, 0) + move.quantity
         told: dict[str, int] = {}
-        for one in (event.unnamed or ()) if isinstance(event, StockIssued | StockReturned) else ():
+        without = event.unnamed if isinstance(event, StockIssued | StockReturned | ReturnQuarantined) else ()
+        for one in without or ():
             told[one.sku] = told.get(one.sku, 0) + one.quantity
+            if isinstance(event, StockIssued):
+                self._told.update((row.tenant, order_id, one.sku, serial) for serial in one.serials)
         for sku in sorted({*untold, *told}):
             if untold.get(sku, 0) != told.get(sku, 0):
                 return (
@@ -62,20 +66,21 @@ class SerialsSoFar:
         if move.serials is None:
             if source in {"supplier", "inbound"} and target in IN_HOUSE:
                 return f"brings units of {move.sku} to {move.node} without their serial numbers"
-            self._without(row, order_id, move)
             return ""
         if len(set(move.serials)) != move.quantity or len(move.serials) != move.quantity:
             return f"moves {move.quantity} units of {move.sku} with {len(set(move.serials))} serial numbers"
         for serial in move.serials:
             key = (row.tenant, move.sku, serial)
             there = self._where.get(key, _NOWHERE)
-            if says := self._not_from(row, there, order_id, move):
+            if says := self._not_from(there, order_id, move, (row.tenant, order_id, move.sku, serial)):
                 return f"moves serial number {serial} of {move.sku} {says}"
             owner = order_id if target == "issued" else ""
             self._where[key] = (target, move.node, owner)
         return ""
 
-    def _not_from(self, row: LogRow, there: _Place, order_id: str, move: AnyMovement) -> str:
+    def _not_from(
+        self, there: _Place, order_id: str, move: AnyMovement, told: tuple[str, str, str, str]
+    ) -> str:
         """Why a unit that is `there` cannot be moved so; nothing when it can."""
         place = place_of(move.source)
         if place == "transfer":
@@ -85,21 +90,11 @@ class SerialsSoFar:
             return f"into {move.node}, and {_said(there)}" if ours else ""
         if there == (place, move.node, order_id if place == "issued" else ""):
             return ""
-        if place == "issued" and there[0] not in IN_HOUSE and there[0] != "issued":
-            key = (row.tenant, move.sku, move.node, order_id)
-            left = self._unnamed_issued.get(key, 0) - 1
-            if left >= 0:  # it left without a number, and comes back with one that nobody has heard of
-                self._unnamed_issued[key] = left
-                return ""
+        if place == "issued" and there[0] not in IN_HOUSE and there[0] != "issued" and told in self._told:
+            self._told.discard(told)  # it was not believed when it left
+            return ""
         at = "the shelf" if place == SHELF else place
         return f"out of {at} of {move.node}, and {_said(there)}"
-
-    def _without(self, row: LogRow, order_id: str, move: AnyMovement) -> None:
-        """Units that left, or came back, without their numbers."""
-        key = (row.tenant, move.sku, move.node, order_id)
-        for bucket, delta in ((move.source, -move.quantity), (move.target, move.quantity)):
-            if bucket == "issued":
-                self._unnamed_issued[key] = self._unnamed_issued.get(key, 0) + delta
 
 
 def _said(there: _Place) -> str:

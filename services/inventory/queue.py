@@ -5,7 +5,7 @@ beside their claims, so that a SKU whose orders have no policies carries nothing
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
 from libs.events.policy import STANDARD_RANK
@@ -25,6 +25,8 @@ class Turn:
     these again before it has looked once more."""
     takes: bool = False
     """Whether it is given what orders behind it were promised."""
+    step_days: int = 0
+    """After each so many days it stands a rank higher; 0, never."""
 
 
 class Claimed(Protocol):
@@ -54,7 +56,11 @@ Units = list[tuple[str, int]]
 def place(holder: str, claim: Claimed, turns: Turns) -> tuple[int, datetime, str]:
     """Where a claim stands: a smaller place is served first."""
     assert claim.since is not None, f"nobody knows since when {holder} waits"
-    return turns.get(holder, NO_TURN).rank, datetime.fromisoformat(claim.since), holder
+    turn, since = turns.get(holder, NO_TURN), datetime.fromisoformat(claim.since)
+    if not turn.step_days:
+        return turn.rank, since, holder
+    # All that move up do so alike, so who is before whom never changes: a rank is worth so many days of age.
+    return STANDARD_RANK, since + timedelta(days=(turn.rank - STANDARD_RANK) * turn.step_days), holder
 
 
 def in_line(claims: Iterable[tuple[str, Claim]], turns: Turns) -> Sequence[tuple[str, Claim]]:

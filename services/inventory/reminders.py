@@ -15,6 +15,7 @@ from libs.events.inventory import (
 )
 from libs.events.policy import BackordersCalled
 from libs.events.promise import PROMISE_EVENTS
+from libs.events.substitutes import SubstitutesSought
 from libs.events.timer import Timer
 from services.inventory import bundles, capacity, holds, outside, pegging, waiting
 from services.inventory.touched import SKU_STREAM, freed
@@ -28,6 +29,7 @@ _CLAIMS: frozenset[type[Event]] = frozenset(
         StockReturned,
         StockBackordered,
         BackordersCalled,
+        SubstitutesSought,
         *PROMISE_EVENTS,
         *outside.REMINDS,
         *bundles.REMINDS,
@@ -60,6 +62,8 @@ def _of_claims(event: Event, at: datetime) -> list[Timer]:
             return [Timer(SKU_STREAM + sku, name, at) for sku, name in found.items()]
         case StockBackordered() | BackordersCalled():
             return waiting.timers(event, at)
+        case SubstitutesSought():
+            return [Timer(event.order_id, bundles.UNPACKED, at)]
         case BundleEvent() | BundlesUnpacked():
             return bundles.timers(event, at)
         case _ if type(event) in outside.REMINDS:

@@ -26,6 +26,7 @@ from libs.events.inventory import (
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.serials import CorrectSerials, SerialsCorrected
+from libs.events.set_aside import ReturnQuarantined
 from libs.events.stocktaking import CountRecorded, RecordCount
 from libs.events.supply import (
     CloseTransfer,
@@ -94,6 +95,7 @@ _MOVED: frozenset[type[Contract]] = frozenset(
         SerialsCorrected,
         StockIssued,
         StockReturned,
+        ReturnQuarantined,
         StockShorted,
     }
 )
@@ -178,6 +180,23 @@ def astray_after(astray: dict[str, int], moves: Iterable[AnyMove]) -> dict[str, 
     return after
 
 
+def unbelieved_after(
+    unbelieved: tuple[str, ...] | None, event: StockIssued | StockReturned
+) -> tuple[str, ...] | None:
+    """Numbers of an order, as node/SKU/number, that were told of units that left, and were not on the shelf;
+    without those with which units came back. None while there are none."""
+    if isinstance(event, StockIssued):
+        if event.unnamed is None:
+            return unbelieved
+        node = event.movements[0].node
+        told = [f"{node}/{key_of(one.sku, serial)}" for one in event.unnamed for serial in one.serials]
+        return (*(unbelieved or ()), *told) or None
+    if unbelieved is None:
+        return None
+    back = {f"{move.node}/{key_of(move.sku, one)}" for move in event.movements for one in move.serials or ()}
+    return tuple(key for key in unbelieved if key not in back) or None
+
+
 class Sent:
     """The serial numbers of a shipment or a return, by SKU, as far as they can be believed."""
 
@@ -203,11 +222,17 @@ class Sent:
             and (part.node, part.order_id) == (node, order_id)
         )
 
-    def new(self, sku: str, told: Iterable[str]) -> tuple[str, ...]:
-        """Those of `told` that are nowhere: they may be of units that left without a number."""
+    def new(
+        self, sku: str, node: str, unbelieved: tuple[str, ...] | None, told: Iterable[str]
+    ) -> tuple[str, ...]:
+        """Those of `told` that were told when units left a node, and are nowhere else: the order was sent
+        them, whatever was read when they came."""
+        if unbelieved is None:
+            return ()
         return tuple(
             serial
             for serial in dict.fromkeys(told)
             if not (part := self._numbers.get(key_of(sku, serial), NO_SERIAL)).in_house
             and part.place != "issued"
+            and f"{node}/{key_of(sku, serial)}" in unbelieved
         )

@@ -29,6 +29,7 @@ from libs.events.inventory import (
 from libs.events.policy import STANDARD_RANK
 from libs.events.promise import HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
 from libs.events.record import record
+from libs.events.set_aside import ReturnMovement
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory import queue
 from services.inventory.lots import LotPicks, Lots, LotUnits, moved_lots
@@ -57,6 +58,14 @@ NO_CLAIM = OrderClaim()
 
 
 @record
+class SubstitutesOf:
+    """By what a SKU may be replaced, the first to try in front, and the version of that."""
+
+    version: int
+    skus: tuple[str, ...] = ()
+
+
+@record
 class SkuPart:
     """State of a stream `sku/…`: the sum of the SKU's movements, from whatever lane they came.
 
@@ -81,30 +90,39 @@ class SkuPart:
     """Of claims of orders that have policies."""
     recipe: Recipe | None = None
     """Where it is made of other SKUs, or others are made of it."""
-    supplied: bool = False
-    """Units of it are to come: who waits can be told a date."""
+    supplied: int = 0
+    """Units of it that are to come: who waits can be told a date, and may have to be no more than these."""
     lots: Lots | None = None
     """Where it has some."""
     bins: dict[str, str] | None = None
     """By node, where somebody said so."""
     astray: dict[str, int] | None = None
     """Where each unit has a serial number: units that left a place without it, by place/node."""
+    substitutes: SubstitutesOf | None = None
+    """Where somebody ever named some."""
 
     @property
     def free(self) -> int:
         """Units on hand that no order was promised."""
         return sum(self.on_hand.values()) - self.reserved
 
-    def claimable(self, channel: str | None, rank: int = STANDARD_RANK, order_id: str | None = None) -> int:
+    def claimable(
+        self,
+        channel: str | None,
+        rank: int = STANDARD_RANK,
+        order_id: str | None = None,
+        stands_at: int | None = None,
+    ) -> int:
         """Units that a new claim of a channel may take, or one of an order that waits: none that others of
         its class or a higher one wait for, who are served first, and where there are terms, none that are
-        kept from it."""
+        kept from it. `stands_at` is the rank at which it is served, where that is not its own."""
+        place = rank if stands_at is None else stands_at
         waiting = self.wanted > self.reserved
-        if self.terms is None and not self.turns and rank >= STANDARD_RANK:
+        if self.terms is None and not self.turns and place >= STANDARD_RANK:
             return 0 if waiting else self.free
         free = self.free
         if waiting or self.turns:
-            free -= queue.kept(shares_now(self), self.claims, self.turns, rank, order_id)
+            free -= queue.kept(shares_now(self), self.claims, self.turns, place, order_id)
         return max(0, free if self.terms is None else free - self.terms.withheld(channel, rank))
 
 
@@ -117,7 +135,7 @@ _MOVEMENTS = TypeAdapter(tuple[Movement, ...])
 _HOLD_MOVEMENTS = TypeAdapter(tuple[HoldMovement, ...])
 _AVAILABILITY = TypeAdapter(tuple[Availability, ...])
 
-AnyMovement = Movement | HoldMovement | SupplyMovement | KitMovement
+AnyMovement = Movement | HoldMovement | SupplyMovement | KitMovement | ReturnMovement
 AnyBucket = Bucket | SoftBucket | SupplyBucket | KitBucket
 HOLDER = "promise/"
 """A claim of this prefix is a held basket's, by the name of its stream; any other is an order's. An order id
@@ -251,6 +269,7 @@ def _again(
         lots=lots,
         bins=part.bins,
         astray=astray,
+        substitutes=part.substitutes,
     )
 
 
@@ -290,7 +309,7 @@ def reclaimed(
 
 def asked(
     part: SkuPart,
-    movements: Iterable[Movement],
+    movements: Iterable[AnyMovement],
     order_id: str,
     wanted: int,
     since: str | None,

@@ -137,9 +137,9 @@ class SupplyPart:
         return self.held.get(bucket, {}).get(node, 0)
 
     @property
-    def to_come(self) -> bool:
-        """Whether units are expected, or on their way."""
-        return bool(self.held.get("inbound") or self.held.get("in_transit"))
+    def to_come(self) -> int:
+        """Units that are expected, or on their way."""
+        return sum(sum(self.held.get(bucket, {}).values()) for bucket in ("inbound", "in_transit"))
 
     @property
     def all_units(self) -> int:

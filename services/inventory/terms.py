@@ -9,6 +9,7 @@ has none. A share may be lent: a channel that it lends to may take from it.
 from dataclasses import field, replace
 
 from libs.events.availability import StockLow, StockRecovered
+from libs.events.backorders import Backorders
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.policy import STANDARD_RANK
@@ -42,6 +43,8 @@ class Terms:
     reorder_point: int = 0
     """Free units below which only orders up to the rank get any."""
     reorder_rank: int = 0
+    backorders: Backorders | None = None
+    """How many units may be waited for, and when."""
 
     def withheld(self, channel: str | None, rank: int = STANDARD_RANK) -> int:
         """Free units that an order of this channel and class may not have."""
@@ -67,7 +70,8 @@ class Terms:
     def named(self) -> list[str]:
         """Channels with a figure of their own, in order."""
         borrowers = (channel for lent in self.lends_to.values() for channel in lent)
-        return sorted({*self.shares, *self.buffers, *self.sold_out_at, *self.shown_max, *borrowers})
+        capped = () if self.backorders is None else [one.channel for one in self.backorders.channels]
+        return sorted({*self.shares, *self.buffers, *self.sold_out_at, *self.shown_max, *borrowers, *capped})
 
     def changes_level(self, free: int) -> bool:
         """Whether the SKU, with so many free units, becomes low or has recovered. Between the two levels it
@@ -82,6 +86,7 @@ def define(known: Terms | None, heard: Envelope[Contract], command: DefinePromis
     for channels, what in (
         ([share.channel for share in command.shares], "share of"),
         ([one.channel for one in command.channels], "way of selling"),
+        ([one.channel for one in (command.backorders or Backorders()).channels], "cap on backorders of"),
     ):
         if twice := sorted({channel for channel in channels if channels.count(channel) > 1}):
             return [
@@ -102,6 +107,8 @@ def define(known: Terms | None, heard: Envelope[Contract], command: DefinePromis
                 "Send a recovered_at above low_at, or none.",
             )
         ]
+    if refusal := _never_open(heard, command):
+        return [refusal]
     defined = PromiseTermsDefined(
         sku=command.sku,
         terms_version=1 if known is None else known.version + 1,
@@ -111,10 +118,26 @@ def define(known: Terms | None, heard: Envelope[Contract], command: DefinePromis
         low_at=command.low_at,
         recovered_at=command.recovered_at,
         reorder=command.reorder,
+        backorders=command.backorders,
     )
     if known is not None and replace(terms_of(defined, known), version=known.version) == known:
         return []
     return [defined]
+
+
+def _never_open(heard: Envelope[Contract], command: DefinePromiseTerms) -> Event | None:
+    backorders = command.backorders
+    if backorders is None or backorders.opens_at is None or backorders.closes_at is None:
+        return None
+    if backorders.opens_at < backorders.closes_at:
+        return None
+    return refused(
+        heard,
+        "closes_before_it_opens",
+        f"{command.sku} could be waited for from {backorders.opens_at:%Y-%m-%d %H:%M %Z} until "
+        f"{backorders.closes_at:%Y-%m-%d %H:%M %Z}: never.",
+        "Send a closes_at after opens_at, or leave one out; a units_max of 0 lets nobody wait.",
+    )
 
 
 def look_at_level(sku: str, terms: Terms | None, free: int) -> list[Event]:
@@ -143,4 +166,5 @@ def terms_of(event: PromiseTermsDefined, before: Terms | None) -> Terms:
         before is not None and before.low,
         0 if event.reorder is None else event.reorder.point,
         0 if event.reorder is None else event.reorder.rank_max,
+        event.backorders,
     )

@@ -1,6 +1,6 @@
 """Which streams an input of an order, a promise or a SKU touches, and what an order's events do to SKUs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 from libs.events.bundles import BundleCommand, BundleEvent
@@ -30,12 +30,14 @@ from libs.events.promise import (
 )
 from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, OrderRouted
+from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from libs.events.timer import TimerDue
 from services.inventory import bundles, outside
 from services.inventory.holds import PromisePart
 from services.inventory.order import Moving, OrderPart, units
 from services.inventory.queue import NO_TURN
 from services.inventory.stock import EMPTY_SKU, SkuPart, Skus, asked, moved
+from services.inventory.supplies import SUPPLY_STREAM
 from services.inventory.waiting import turn_of
 
 SKU_STREAM = "sku/"
@@ -51,6 +53,8 @@ def streams_of_order(body: Contract, home: OrderPart | PromisePart) -> tuple[str
         if type(body) is OrderAccepted:
             named = (*named, POLICIES_STREAM)
         return named if promise_id is None else (*named, promise_stream(promise_id))
+    if isinstance(body, ReturnReceived | ReturnQuarantined | ShipmentDispatched):
+        return (*named, *[SUPPLY_STREAM + sku for sku in dict.fromkeys(_set_aside(body, home))])
     if isinstance(body, HoldStock) and body.destination is not None:
         return (*named, NODES_STREAM)
     if isinstance(body, PickShorted | StockShorted):
@@ -58,6 +62,18 @@ def streams_of_order(body: Contract, home: OrderPart | PromisePart) -> tuple[str
     if isinstance(body, TimerDue) and isinstance(home, OrderPart) and home.promise_id is not None:
         return (*named, promise_stream(home.promise_id))
     return named
+
+
+def _set_aside(
+    body: ReturnReceived | ReturnQuarantined | ShipmentDispatched, home: OrderPart | PromisePart
+) -> Iterator[str]:
+    """SKUs of which an input sets returned units aside, which changes their supply."""
+    if isinstance(body, ReturnQuarantined):
+        yield from (move.sku for move in body.movements)
+        return
+    early = home.early_returns if isinstance(home, OrderPart) else ()
+    for received in (body,) if isinstance(body, ReturnReceived) else early:
+        yield from (unit.sku for unit in received.units if unit.disposition == "quarantine")
 
 
 def streams_of_sku(body: Contract, home: SkuPart) -> tuple[str, ...]:
@@ -78,7 +94,7 @@ def named_skus(body: Contract) -> Iterable[str]:
             return [line.sku for node in body.nodes for line in node.lines]
         case ReturnReceived():
             return [unit.sku for unit in body.units]
-        case StockIssued() | StockReturned():
+        case StockIssued() | StockReturned() | ReturnQuarantined():
             return [movement.sku for movement in body.movements]
         case StockReleased() | LinesReleased() | StockShorted():
             return [*(line.sku for line in body.lines), *(movement.sku for movement in body.movements)]
@@ -95,7 +111,7 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
     """The SKUs after an event of an order, `order` being the order after it."""
     if order.status == "unpacked":
         return dict(skus)  # nothing was asked for it yet
-    by_sku: dict[str, list[Movement]] = {}
+    by_sku: dict[str, list[Movement | ReturnMovement]] = {}
     for movement in event.movements:
         by_sku.setdefault(movement.sku, []).append(movement)
     since = None  # as the claims have it

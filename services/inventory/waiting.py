@@ -30,7 +30,7 @@ def promise_by_policy(
     for sku, quantity in wanted.items():
         held = skus[sku].claims.get(order_id, NO_CLAIM).held
         missing = quantity - held
-        taken = min(missing, skus[sku].claimable(order.channel, policy.rank, order_id))
+        taken = min(missing, skus[sku].claimable(order.channel, policy.rank, order_id, policy.stands_at))
         there[sku] = held + taken
         if missing > taken:
             short.append(shortage(sku, skus[sku], missing - taken, order.channel, policy.rank))
@@ -156,7 +156,7 @@ def turn_of(order: OrderPart, quantity: int, passed: bool) -> Turn | None:
     if policy is None or not quantity:
         return None
     whole = quantity if _waits_whole(order) else 0
-    return Turn(policy.rank, whole, passed and bool(whole), policy.reallocates)
+    return Turn(policy.rank, whole, passed and bool(whole), policy.reallocates, policy.step_days or 0)
 
 
 def waited(order: OrderPart) -> tuple[str, ...] | None:

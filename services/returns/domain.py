@@ -2,8 +2,9 @@
 
 Units may be returned once they were delivered, each unit once. A refund is owed for returned units, and, when
 the order was paid, for units lost, cancelled or unroutable. Prices come with `OrderAccepted`; what is owed
-before it is heard is remembered, and requested when it comes. Ids: RMAs `{order_id}-R{n}`, refunds
-`{rma_id}-refund-{n}` and `{order_id}-refund-{cause}`.
+before it is heard is remembered, and requested when it comes. Of an order that was cancelled before it was
+accepted all that was paid goes back; where nothing was, the authorisation is to be voided. Ids: RMAs
+`{order_id}-R{n}`, refunds `{rma_id}-refund-{n}` and `{order_id}-refund-{cause}`, voids `{order_id}-void`.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from libs.events.changes import LinesCancelled
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCompleted, ShipmentDelivered
-from libs.events.intake import OrderAccepted
+from libs.events.intake import HeldOrderCancelled, OrderAccepted
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
     AuthorisedLine,
@@ -26,14 +27,21 @@ from libs.events.returns import (
     ReturnedUnits,
     ReturnReceived,
     ReturnWindowOpened,
+    VoidRequested,
 )
 from services.returns.numbers import Came
 from services.returns.parts import as_parts
-from services.returns.state import State, cut_off, lost, owed_for, plus, refunds
+from services.returns.state import State, cut_off, lost, owed_for, plus, refunds, withdrawn
 
 # What it hears ------------------------------------------------------------------------------------------
 
-HEARS: tuple[type[Event], ...] = (OrderAccepted, ShipmentDelivered, LinesCancelled, FulfillmentCompleted)
+HEARS: tuple[type[Event], ...] = (
+    OrderAccepted,
+    HeldOrderCancelled,
+    ShipmentDelivered,
+    LinesCancelled,
+    FulfillmentCompleted,
+)
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     OrderAccepted: (
         "channel",
@@ -49,6 +57,7 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
 
 Heard: TypeAlias = (
     OrderAccepted
+    | HeldOrderCancelled
     | ShipmentDelivered
     | LinesCancelled
     | FulfillmentCompleted
@@ -64,6 +73,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
     match body:
         case OrderAccepted():
             return refunds(state, body.order_id, state.owed) if state.owed else []
+        case HeldOrderCancelled():
+            return _withdraw(state, body)
         case FulfillmentCompleted():
             return refunds(state, body.order_id, lost(state, body)) if state.terms else []
         case LinesCancelled():
@@ -85,6 +96,23 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _receive(state, heard, body)
         case _:
             assert_never(body)
+
+
+def _withdraw(state: State, cancelled: HeldOrderCancelled) -> list[Event]:
+    """Money that was paid goes back; what was only authorised is let go; on account there is neither."""
+    terms = state.terms
+    assert terms is not None, f"{cancelled.order_id} is cancelled and its prices are not known"
+    if cancelled.payment != "pending":
+        return refunds(state, cancelled.order_id, [*state.owed, withdrawn(state, cancelled)])
+    if state.void_requested or terms.total_minor <= 0:
+        return []
+    void = VoidRequested(
+        order_id=cancelled.order_id,
+        void_id=f"{cancelled.order_id}-void",
+        amount_minor=terms.total_minor,
+        currency=terms.currency,
+    )
+    return [void]
 
 
 def _refuse(heard: Envelope[Contract], code: str, message: str, next_step: str) -> list[Event]:
@@ -139,7 +167,7 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
         message = f"Order {body.order_id} has no return {body.rma_id}."
         next_step = f"Authorised so far: {known}. Authorise the return first."
         return _refuse(heard, "unknown_rma", message, next_step)
-    came: dict[tuple[int, Disposition], int] = {}
+    came: dict[tuple[int, Disposition, str | None], int] = {}
     by_line: dict[int, int] = {}
     numbers = Came(state.serials)
     for units in body.units:
@@ -149,7 +177,8 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
             return _refuse(heard, *wrong)
         for number, quantity in lines.items():
             by_line[number] = by_line.get(number, 0) + quantity
-            came[number, units.disposition] = came.get((number, units.disposition), 0) + quantity
+            kind = (number, units.disposition, units.condition)
+            came[kind] = came.get(kind, 0) + quantity
     for number, quantity in by_line.items():
         authorised, received = rma.authorised.get(number, 0), rma.received.get(number, 0)
         if quantity > authorised - received:
@@ -165,9 +194,10 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
             sku=state.skus[line],
             quantity=quantity,
             disposition=disposition,
-            serials=numbers.of(line, disposition),
+            serials=numbers.of(line, disposition, condition),
+            condition=condition,
         )
-        for (line, disposition), quantity in came.items()
+        for (line, disposition, condition), quantity in came.items()
     )
     received_now = ReturnReceived(order_id=body.order_id, rma_id=body.rma_id, node=body.node, units=returned)
     events: list[Event] = [received_now]

@@ -33,16 +33,16 @@ def kept(sent: Sent, units: Iterable[ReturnedUnits]) -> dict[int, tuple[str, ...
 
 
 class Came:
-    """The numbers of one receipt, by line and disposition."""
+    """The numbers of one receipt, by line, disposition and condition."""
 
     def __init__(self, sent: Sent) -> None:
         self._sent = sent
-        self._found: dict[tuple[int, Disposition], tuple[str, ...]] = {}
+        self._found: dict[tuple[int, Disposition, str | None], tuple[str, ...]] = {}
         self._seen: set[str] = set()
 
-    def of(self, line: int, disposition: Disposition) -> tuple[str, ...] | None:
+    def of(self, line: int, disposition: Disposition, condition: str | None) -> tuple[str, ...] | None:
         """Those of a line; None where none were told."""
-        return self._found.get((line, disposition))
+        return self._found.get((line, disposition, condition))
 
     def take(self, units: InspectedUnits, lines: Mapping[int, int]) -> Wrong | None:
         """The numbers of units, which stand for so many of these lines (several, of a bundle); what is wrong
@@ -72,7 +72,7 @@ class Came:
                     "Name the number of each unit once.",
                 )
             self._seen.add(serial)
-            key = (line, units.disposition)
+            key = (line, units.disposition, units.condition)
             self._found[key] = (*self._found.get(key, ()), serial)
         return self._too_few(units, {line: lines[line] for line in asked})
 
@@ -86,7 +86,7 @@ class Came:
                     f"Line {line}: {len(told)} serial numbers are named for {quantity} units.",
                     "Name one a unit.",
                 )
-            if len(told) < quantity and (told or units.disposition == "restock"):
+            if len(told) < quantity and (told or units.disposition != "scrap"):
                 return (
                     "serials_required",
                     f"Line {line}: each unit was sent with a serial number: {quantity} units, {len(told)} "

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from libs.events.changes import LinesCancelled
 from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentCompleted
-from libs.events.intake import OrderAccepted
+from libs.events.intake import HeldOrderCancelled, OrderAccepted
 from libs.events.order import LineQuantity, Unpacked
 from libs.events.record import record
 from libs.events.returns import (
@@ -16,6 +16,7 @@ from libs.events.returns import (
     ReturnedUnits,
     ReturnReceived,
     ReturnWindowOpened,
+    VoidRequested,
 )
 from services.returns.numbers import delivered, kept
 from services.returns.parts import worth_minor
@@ -49,6 +50,8 @@ class Owed:
     rma_id: str | None = None
     whole_order: bool = False
     """Nothing of the order arrived: its charges (postage) are owed too."""
+    all_paid: bool = False
+    """Whatever was paid and not refunded, whether lines and charges make it or not."""
 
 
 @record
@@ -83,6 +86,7 @@ class State:
     """Units by line that were cancelled while the rest went on, by cancellation."""
     serials: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """Serial numbers that the customer has, by line."""
+    void_requested: bool = False
 
 
 INITIAL = State()
@@ -92,7 +96,7 @@ INITIAL = State()
 
 def evolve(state: State, event: Event) -> State:
     match event:
-        case OrderAccepted():
+        case OrderAccepted() | HeldOrderCancelled():
             return state if state.terms else _priced(state, event)
         case FulfillmentCompleted():
             # Its answer needs the prices. With them it is an event of our own; without, it is remembered.
@@ -128,11 +132,13 @@ def evolve(state: State, event: Event) -> State:
                 refunds_minor={**state.refunds_minor, event.refund_id: event.amount_minor},
                 refunded=plus(state.refunded, event.lines) if state.bundles else state.refunded,
             )
+        case VoidRequested():
+            return replace(state, void_requested=True)
         case _:
             return state
 
 
-def _priced(state: State, order: OrderAccepted) -> State:
+def _priced(state: State, order: OrderAccepted | HeldOrderCancelled) -> State:
     """With the prices known, only what will be paid back is owed, as if they had been known before."""
     after = State(
         _terms(order),
@@ -157,7 +163,7 @@ def _priced(state: State, order: OrderAccepted) -> State:
     return replace(after, owed=tuple(owed for owed in after.owed if owed.refund_id in paid_back))
 
 
-def _terms(order: OrderAccepted) -> Terms:
+def _terms(order: OrderAccepted | HeldOrderCancelled) -> Terms:
     charges = goods = 0
     unit_prices_minor: dict[int, int] = {}
     for charge in order.charges:
@@ -168,7 +174,7 @@ def _terms(order: OrderAccepted) -> Terms:
     return Terms(
         currency=order.currency,
         # Pending when submitted, accepted now: the hold on its payment was released.
-        paid=order.payment != "on_account",
+        paid=order.payment == "paid" or (order.payment == "pending" and isinstance(order, OrderAccepted)),
         unit_prices_minor=unit_prices_minor,
         charges_minor=charges,
         total_minor=goods + charges if order.total_minor is None else order.total_minor,
@@ -187,6 +193,16 @@ def cut_off(cancelled: LinesCancelled) -> Owed:
     """What cancelled lines owe to one who paid."""
     number = cancelled.cancellation_id.removeprefix(f"{cancelled.order_id}-")
     return Owed(f"{cancelled.order_id}-refund-{number}", "cancelled", cancelled.lines)
+
+
+def withdrawn(state: State, cancelled: HeldOrderCancelled) -> Owed:
+    """What an order that was never accepted owes to one who paid: all of it, but for units of lines that were
+    cancelled before and are owed by themselves."""
+    lines = tuple(
+        LineQuantity(line=line.line, sku=line.sku, quantity=line.quantity) for line in cancelled.lines
+    )
+    refund_id = f"{cancelled.order_id}-refund-cancelled"
+    return Owed(refund_id, "cancelled", _uncut(lines, state.cut), all_paid=True)
 
 
 def lost(state: State, completed: FulfillmentCompleted) -> tuple[Owed, ...]:
@@ -255,6 +271,8 @@ def refunds(state: State, order_id: str, owed: Iterable[Owed]) -> list[Event]:
             for units in due.lines
         )
         amount = min(amount + (terms.charges_minor if due.whole_order else 0), left_minor)
+        if due.all_paid:
+            amount = left_minor
         if amount <= 0:
             continue
         left_minor -= amount

@@ -8,8 +8,7 @@ from unittest.mock import patch
 
 from libs.runtime import service
 from libs.runtime.consume import Subscription
-from services.inventory.api import routes
-from services.inventory.app import STAGE
+from services.inventory.app import STAGE, all_routes
 
 
 def elsewhere(*arguments: Any, group: str, **named: Any) -> Subscription:
@@ -19,4 +18,4 @@ def elsewhere(*arguments: Any, group: str, **named: Any) -> Subscription:
 
 if __name__ == "__main__":
     with patch.object(service, "Subscription", elsewhere):
-        service.run(STAGE, routes)
+        service.run(STAGE, all_routes)

@@ -64,6 +64,27 @@ async def test_an_exception_is_taken_put_off_and_settled(troubled: Desk) -> None
         await expect(page.get_by_text("Nothing here needs anybody.")).to_be_visible()
 
 
+async def test_a_rule_is_shown_before_it_is_changed(troubled: Desk) -> None:
+    async with troubled.person("admin") as page:
+        await page.goto("/exceptions")
+        await page.get_by_role("link", name="The rules").click()
+        row = page.locator("[data-rule='hold/payment']")
+        await expect(row).to_contain_text("support")
+        await check(page)
+        await row.get_by_role("link", name="Change").click()
+        await page.get_by_label("Owner").select_option("purchasing")
+        await page.get_by_role("button", name="Preview").click()
+        await expect(page.locator("[data-moves='support purchasing']")).to_be_visible()
+        await check(page)
+        await picture(page, "rule")
+        await page.get_by_label("Why").fill("They know the banks.")
+        await page.get_by_role("button", name="Change the rule").click()
+        await expect(row).to_contain_text("purchasing", timeout=PATIENCE_MS)
+        await expect(row).to_contain_text("They know the banks.")
+        await page.goto("/exceptions?owner=purchasing")
+        await expect(page.locator("tr", has_text="web/H-2")).to_be_visible()
+
+
 async def test_a_viewer_sees_the_queue_and_can_do_nothing(troubled: Desk) -> None:
     async with troubled.person("viewer") as page:
         await page.goto("/exceptions")

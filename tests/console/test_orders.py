@@ -109,6 +109,27 @@ async def test_an_order_is_found_by_part_of_a_name_released_and_watched_while_it
         await expect(page.get_by_text(f"{order_id}-R1").first).to_be_visible()
         row = page.locator(".timeline tr", has_text="authorised for 1 unit")
         await expect(row).to_contain_text("customer")
+        assert await page.get_by_role("link", name="Receive R1 …").count() == 0
+    async with desk.person("operator") as page:
+        await the_return_is_received(page, order_id)
+
+
+async def the_return_is_received(page: Page, order_id: str) -> None:
+    await page.goto(f"/orders/{order_id}")
+    await page.get_by_role("link", name="Receive R1 …").click()
+    await check(page)
+    await picture(page, "return")
+    await page.get_by_label("Set aside: units of line 1").fill("1")
+    await page.get_by_label("Condition of line 1").select_option("Damaged")
+    await page.get_by_label("Remark").fill("handle is loose")
+    await page.get_by_role("button", name="Preview …").click()
+    await expect(page.locator(".message")).to_contain_text("the return is closed")
+    await expect(page.locator(".message")).to_contain_text("damaged: set aside")
+    await check(page)
+    await page.get_by_role("button", name="Receive these units").click()
+    row = page.locator(".timeline tr", has_text="0 restocked, 0 scrapped, 1 set aside")
+    await expect(row).to_contain_text("operator")
+    await expect(page.locator("main")).to_contain_text("Refund of")
 
 
 async def the_customer_asks_for_a_return(desk: Desk, url: str, external_id: str) -> None:

@@ -80,8 +80,16 @@ async def test_who_only_looks_has_no_buttons(desk: Desk) -> None:
 
 
 async def test_a_rebuild_shows(desk: Desk, orders: Orders) -> None:
+    """Begun by a button, and on the command line."""
     async with desk.person("admin") as page:
         await page.goto("/platform")
+        await page.get_by_role("link", name="Rebuild and compare").click()
+        await check(page)
+        await page.get_by_label("Why").fill("To see that they say the same.")
+        await page.get_by_role("button", name="Begin the rebuild").click()
+        begun = page.get_by_role("row").filter(has_text="To see that they say the same.")
+        await expect(begun).to_contain_text("search index too", timeout=3 * SECONDS * 1000)
+        await expect(begun).to_contain_text("the same")
         rebuilt = await asyncio.to_thread(orders.stack.json, "rebuild", "console", "--verify")
         row = page.get_by_role("row").filter(has_text=rebuilt["rebuilt_digest"][:16]).first
         await expect(row).to_contain_text("the same")

@@ -66,7 +66,14 @@ BUNDLES: Pairs = (
             service="express",
             promise_id="basket-7731",
             policy=OrderPolicy(
-                version=3, policy="partial", rank=10, wait_days=14, then="cancel", reallocates=True
+                version=3,
+                policy="partial",
+                rank=10,
+                wait_days=14,
+                then="cancel",
+                reallocates=True,
+                substitutes=True,
+                step_days=2,
             ),
         ),
         b.BundlesUnpacked(order_id=ORDER, bundles=UNPACKED, since=PLACED_AT, destination=GB),

@@ -8,6 +8,7 @@ from libs.events import routing as s
 from libs.events.contract import Contract
 from libs.events.order import Reason
 from libs.events.refusal import CommandRefused
+from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from tests.contract.example_parts import (
     AT_LONDON,
     BOTH,
@@ -48,6 +49,11 @@ def _same(contract: Contract) -> tuple[Contract, Contract]:
     return contract, contract
 
 
+_ASIDE = ReturnMovement(sku=HEART, node="LON", source="issued", target="quarantine", quantity=1, position=9)
+_NAMED = _ASIDE.model_copy(update={"lot": "L-1", "serials": ("SN-1",)})
+_UNNAMED = (v.Unnamed(sku=HEART, quantity=1, serials=("SN-7",)),)
+
+
 INTAKE: Pairs = (
     (i.SubmitOrder(**FULL_TERMS), i.SubmitOrder(**MINIMAL_TERMS)),
     (i.CancelOrder(order_id=ORDER, reason="Ordered by mistake."), i.CancelOrder(order_id=ORDER)),
@@ -82,6 +88,17 @@ INTAKE: Pairs = (
     (
         i.OrderCancellationRequested(order_id=ORDER, reason="Ordered by mistake.", lines=BOTH),
         i.OrderCancellationRequested(order_id=ORDER, lines=ONE),
+    ),
+    (
+        i.HeldOrderCancelled(
+            order_id=ORDER,
+            currency="GBP",
+            lines=FULL_TERMS["lines"],
+            charges=FULL_TERMS["charges"],
+            total_minor=FULL_TERMS["total_minor"],
+            payment="pending",
+        ),
+        i.HeldOrderCancelled(order_id=ORDER, currency="GBP", lines=MINIMAL_TERMS["lines"], payment="paid"),
     ),
     (
         i.OrderClosed(order_id=ORDER, outcome="partly_delivered", reason="One parcel was lost."),
@@ -245,6 +262,10 @@ PROMISES: Pairs = (
     (
         v.StockReturned(order_id=ORDER, rma_id=RMA, movements=move("issued", "on_hand")),
         v.StockReturned(order_id=ORDER, rma_id=RMA, movements=()),
+    ),
+    (
+        ReturnQuarantined(order_id=ORDER, rma_id=RMA, movements=(_NAMED,), unnamed=_UNNAMED),
+        ReturnQuarantined(order_id=ORDER, rma_id=RMA, movements=(_ASIDE,)),
     ),
 )
 

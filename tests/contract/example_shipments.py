@@ -247,7 +247,7 @@ RETURNS: Pairs = (
             node="LON",
             units=(
                 r.ReturnedUnits(line=1, sku=HEART, quantity=1, disposition="restock"),
-                r.ReturnedUnits(line=1, sku=HEART, quantity=1, disposition="scrap"),
+                r.ReturnedUnits(line=1, sku=HEART, quantity=1, disposition="quarantine", condition="opened"),
             ),
         ),
         r.ReturnReceived(
@@ -275,6 +275,10 @@ RETURNS: Pairs = (
             cause="lost",
             lines=(),
         ),
+    ),
+    (
+        r.VoidRequested(order_id=ORDER, void_id=f"{ORDER}-void", amount_minor=3525, currency="GBP"),
+        r.VoidRequested(order_id=ORDER, void_id=f"{ORDER}-void", amount_minor=510, currency="GBP"),
     ),
     (r.ReturnClosed(order_id=ORDER, rma_id=RMA), r.ReturnClosed(order_id=ORDER, rma_id=RMA)),
 )

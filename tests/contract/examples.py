@@ -5,6 +5,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 """
 
 from libs.events.contract import Contract
+from tests.contract.example_backorders import BACKORDERS
 from tests.contract.example_bundles import BUNDLES
 from tests.contract.example_changes import CHANGES
 from tests.contract.example_dates import DATES
@@ -13,18 +14,23 @@ from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, ST
 from tests.contract.example_parts import Pairs
 from tests.contract.example_policies import POLICIES
 from tests.contract.example_promises import HELD
+from tests.contract.example_rules import RULES
 from tests.contract.example_shipments import DELIVERY, NOTIFICATIONS, RETURNS, WORK
+from tests.contract.example_substitutes import SUBSTITUTES
 from tests.contract.example_supply import SUPPLY
 
 _GROUPS: tuple[Pairs, ...] = (
     INTAKE,
     CHANGES,
+    RULES,
     STOCK,
     PROMISES,
     SUPPLY,
     ITEMS,
     HELD,
     POLICIES,
+    BACKORDERS,
+    SUBSTITUTES,
     BUNDLES,
     ROUTING,
     DATES,

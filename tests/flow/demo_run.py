@@ -3,12 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from cli.demo.actors import Buyer, Carrier, Order, Support, Warehouse
+from cli.demo.actors import Buyer, Carrier, Order, Support
 from cli.demo.invoices import Sale, Step, StockCount, TakeBack
 from cli.demo.people import order_request
 from cli.demo.plan import TRANSIT, UNSERVED, plan_stock
 from cli.demo.play import adjustment, payment, receipts_of
 from cli.demo.run import read_packaged
+from cli.demo.second_look import Note, SecondLook
+from cli.demo.stockroom import Stockroom
+from cli.demo.warehouse import Warehouse
+from libs.events.changes import AddNote
+from libs.events.ids import command_id
 from libs.events.intake import SubmitOrder
 from libs.events.order import Sealed
 from libs.events.routing import DefineNode, DefineTransit
@@ -47,7 +52,15 @@ class Run:
     def __init__(self, world: World, steps: Sequence[Step]) -> None:
         self.world, self.steps = world, steps
         self.support, self.buyer = Support(TENANT), Buyer(TENANT)
-        self.actors = (Warehouse(), Carrier(), self.support, self.buyer)
+        self.second_look, self.stockroom = SecondLook(TENANT), Stockroom(TENANT)
+        self.actors = (
+            Warehouse(),
+            Carrier(),
+            self.second_look,
+            self.support,
+            self.buyer,
+            self.stockroom,
+        )
         self._read: Counter[tuple[str, int]] = Counter()
 
     async def send(self, orders: Iterable[Order]) -> None:
@@ -59,6 +72,8 @@ class Run:
         while True:
             await self.world.settle()
             answers = [answer for record in self._new() for answer in self._answer(record)]
+            answers += [_written(note) for note in self.second_look.notes]
+            self.second_look.notes.clear()
             if not answers:
                 return
             await self.send(answers * repeats)
@@ -90,6 +105,7 @@ class Run:
             await self.world.send(DefineNode(**terms))
         await self.world.send(DefineTransit.model_validate(TRANSIT))
         await self.send(receipts_of(TENANT, "opening stock", plan.opening))
+        await self.send(self.stockroom.open(self.world.clock()))
         await self.world.settle()
         for number, step in enumerate(self.steps):
             match step:
@@ -105,6 +121,14 @@ class Run:
         while bought := self.buyer.buy():
             await self.send(bought)
             await self.settle(repeats)
+
+
+def _written(note: Note) -> Order:
+    """As intake's edge would publish it, sealed with a key that nobody has."""
+    sealed = Sealed(subject=f"o:{note.order_id}", nonce="A" * 16, ciphertext="A" * 24)
+    return Order(
+        "intake", command_id(TENANT, f"note {note.order_id}"), AddNote(order_id=note.order_id, note=sealed)
+    )
 
 
 def _submission(sale: Sale) -> SubmitOrder:

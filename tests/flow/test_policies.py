@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from libs.events.backorders import BackorderRefused, Backorders
 from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentCancelled, FulfillmentCompleted, ShipmentDispatched
 from libs.events.ids import order_id
-from libs.events.intake import CancelOrder, OrderClosed
+from libs.events.intake import CancelOrder, OrderAccepted, OrderClosed
 from libs.events.inventory import ReceiveStock, ReservationBroken, StockBackordered, StockReserved
 from libs.events.notifications import MessageRequested
 from libs.events.policy import (
@@ -18,7 +19,17 @@ from libs.events.policy import (
     PolicyRule,
     PriorityClass,
 )
+from libs.events.promise import DefinePromiseTerms
+from libs.events.returns import (
+    AuthoriseReturn,
+    InspectedUnits,
+    ReceiveReturn,
+    RefundRequested,
+    ReturnAuthorised,
+    ReturnLine,
+)
 from libs.events.routing import DefineNode
+from libs.events.substitutes import DefineSubstitutes
 from libs.runtime.log import Snapshot
 from libs.runtime.memory_log import MemoryBatch
 from tests.flow.life import CONTACT
@@ -147,6 +158,26 @@ async def test_what_lacks_after_the_wait_is_given_up_and_the_rest_is_delivered()
     check(world)
 
 
+async def test_what_nobody_may_wait_for_is_refused_as_it_is_ordered_and_the_rest_is_delivered() -> None:
+    world = await shop(TEA=2)
+    await world.send(DefinePromiseTerms(sku="MUG", backorders=Backorders(units_max=1)))
+    await world.settle()
+    waits = await ordered(world, "1", {"MUG": 1})
+    some = await ordered(world, "2", {"TEA": 1, "MUG": 1})
+    none = await ordered(world, "3", {"MUG": 2})
+    assert {event.stream for event in world.events(BackorderRefused)} == {some, none}
+    [given_up] = told(world, FulfillmentCancelled, some)
+    assert given_up.reason == "Not available: 1 of MUG lack, and no more than 0 may still be waited for."
+    await Warehouse(world).everything()
+    assert parcels(world, some) == [{"TEA": 1}]
+    assert (outcome(world, some), outcome(world, none)) == ("partly_delivered", "unroutable")
+    assert "cancelled" in [asked.milestone for asked in told(world, MessageRequested, none)]
+    await received(world, "MUG", 5)
+    await Warehouse(world).everything()
+    assert (parcels(world, waits), outcome(world, waits)) == ([{"MUG": 1}], "delivered")
+    check(world)
+
+
 async def test_what_is_there_after_the_wait_ships_and_the_rest_waits_on() -> None:
     world = await shop(PolicyRule(wait_days=3, then="ship"), TEA=1)
     of = await ordered(world, "1", {"TEA": 2})
@@ -198,3 +229,27 @@ async def test_policies_are_read_with_the_orders_that_need_them_and_never_by_the
     read = [keys for keys in loads if POLICIES_STREAM in keys]
     assert len(read) >= 3
     assert all(len(keys) > 1 and set(keys) & set(of) for keys in read), read
+
+
+async def test_a_substitute_is_sent_and_comes_back_for_the_price_of_what_was_bought() -> None:
+    world = await shop(PolicyRule(channel="web", substitutes=True), CUP=2, TEA=1)
+    await world.send(DefineSubstitutes(sku="MUG", substitutes=("CUP",)))
+    await world.settle()
+    of = await ordered(world, "1", {"MUG": 2, "TEA": 1})
+    await Warehouse(world).everything()
+    assert parcels(world, of) == [{"TEA": 1, "CUP": 2}]
+    assert outcome(world, of) == "delivered"
+    await world.send(AuthoriseReturn(order_id=of, lines=(ReturnLine(line=1, quantity=2),)))
+    await world.settle()
+    [authorised] = told(world, ReturnAuthorised, of)
+    units = tuple(
+        InspectedUnits(line=one.line, quantity=one.quantity, disposition="restock")
+        for one in authorised.lines
+    )
+    assert [(one.sku, one.quantity) for one in authorised.lines] == [("CUP", 2)]
+    await world.send(ReceiveReturn(order_id=of, rma_id=authorised.rma_id, node="LON", units=units))
+    await world.settle()
+    [refund] = told(world, RefundRequested, of)
+    [bought] = [line for line in told(world, OrderAccepted, of)[0].lines if line.sku == "MUG"]
+    assert refund.amount_minor == 2 * bought.unit_price_minor
+    check(world)

@@ -20,12 +20,21 @@ from libs.events.fulfillment import (
     Pick,
     ShipmentDelivered,
 )
-from libs.events.intake import CancelOrder, OrderAccepted, OrderClosed, OrderHeld, ReleaseHold, SubmitOrder
+from libs.events.intake import (
+    CancelOrder,
+    HeldOrderCancelled,
+    OrderAccepted,
+    OrderClosed,
+    OrderHeld,
+    PaymentState,
+    ReleaseHold,
+    SubmitOrder,
+)
 from libs.events.inventory import ReceiveStock
 from libs.events.notifications import MessageRequested
 from libs.events.order import Charge, Sealed
 from libs.events.refusal import CommandRefused
-from libs.events.returns import RefundRequested
+from libs.events.returns import RefundRequested, VoidRequested
 from tests.flow.oracle import balances, check
 from tests.flow.people import Warehouse, open_shop, order
 from tests.flow.test_lives import issued, on_hand, outcomes, shop
@@ -222,6 +231,25 @@ async def test_a_held_order_takes_another_hold_and_waits_for_both() -> None:
     check(world)
 
 
+@pytest.mark.parametrize(("paid", "confirmed"), [("paid", False), ("pending", True), ("pending", False)])
+async def test_money_of_an_order_cancelled_while_it_was_held_is_let_go_once(
+    paid: PaymentState, confirmed: bool
+) -> None:
+    world = await shop({"LON": {"TEA": 5}})
+    bought = order("1", {"TEA": 2}, charges=POSTAGE, payment=paid, total_minor=2600)
+    await world.send(bought)
+    if confirmed:
+        await world.send(ReleaseHold(order_id=bought.order_id, hold="payment"))
+    stop = CancelOrder(order_id=bought.order_id)
+    await world.send(stop, stop)
+    await world.settle()
+    owed = [("cancelled", 2600)] if paid == "paid" or confirmed else []
+    voids = [e.amount_minor for e in world.events(VoidRequested) if isinstance(e, VoidRequested)]
+    assert (refunds(world), voids) == (owed, [] if owed else [2600])
+    assert outcomes(world) == {bought.order_id: "cancelled"}
+    check(world)
+
+
 @pytest.mark.parametrize("seed", range(25))
 async def test_whatever_support_does_units_money_and_ends_agree(seed: int) -> None:
     """Orders, changes, picks, short picks and parcels in any order; stages take turns at random."""
@@ -303,6 +331,14 @@ def _books_balance(world: World, bought: list[SubmitOrder]) -> None:
     for event in world.events(ShipmentDelivered):
         assert isinstance(event, ShipmentDelivered)
         arrived[event.order_id] += sum(line.quantity for line in event.lines)
+    never = {e.order_id: e for e in world.events(HeldOrderCancelled) if isinstance(e, HeldOrderCancelled)}
+    assert never.keys() == ordered.keys() - accepted
+    voided = Counter(e.order_id for e in world.events(VoidRequested) if isinstance(e, VoidRequested))
+    for id_, cancelled in never.items():
+        total = sum(line.quantity for line in ordered[id_].lines) * 1000 + 500
+        assert back[id_] == (total if cancelled.payment == "paid" else 0), id_
+        assert voided[id_] == (1 if cancelled.payment == "pending" else 0), id_
+    assert voided.keys() <= never.keys()
     for id_ in accepted:
         ends_of = ends[id_]
         total = sum(line.quantity for line in ordered[id_].lines)

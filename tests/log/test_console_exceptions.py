@@ -16,7 +16,7 @@ from libs.events.intake import (
 from libs.events.intake import Hold as PlacedHold
 from services.console.exceptions import NOBODY, QueueFilter, Work, count_queue, place_of, read_queue
 from services.console.queries import Queries
-from services.console.rules import KINDS, OWNERS, RULES
+from services.console.rules import KINDS, OWNERS, SHIPPED
 from services.console.segments import SEGMENTS
 from services.console.store import Projector
 from tests.console_database import by_stage, console_dsn, pool
@@ -39,12 +39,12 @@ async def names(pool: asyncpg.Pool, now: datetime, **wanted: Any) -> list[str]:
 
 
 def test_each_kind_has_its_rule() -> None:
-    assert {rule.kind for rule in RULES if rule.which is None} | {"stuck"} == set(KINDS)
-    stuck = [rule.which for rule in RULES if rule.kind == "stuck"]
+    assert {rule.kind for rule in SHIPPED if rule.which is None} | {"stuck"} == set(KINDS)
+    stuck = [rule.which for rule in SHIPPED if rule.kind == "stuck"]
     assert sorted(set(SEGMENTS) - set(stuck)) == ["hold", "payment"], "a hold is an item of its own"
     assert len(stuck) == len(set(stuck))
-    assert {rule.owner for rule in RULES} == set(OWNERS)
-    assert all(rule.after_minutes <= rule.sla_minutes for rule in RULES)
+    assert {rule.owner for rule in SHIPPED} == set(OWNERS)
+    assert all(rule.after_minutes <= rule.sla_minutes for rule in SHIPPED)
 
 
 async def test_items_come_by_events_and_by_time_the_first_due_before_all(pool: asyncpg.Pool) -> None:

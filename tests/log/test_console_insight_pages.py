@@ -12,11 +12,13 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
+from libs.events.exception_rules import ExceptionRuleChanged
 from libs.runtime import problems
 from services.console.queries import Queries
 from services.console.store import Projector
 from services.console.web import insight_api
 from tests.console_database import console_dsn, pool
+from tests.console_parts import envelopes
 from tests.console_site import People, people
 from tests.log.test_console_api import Api, Gate, published
 from tests.log.test_console_store import feed
@@ -50,6 +52,26 @@ async def test_the_queue_page_by_page(api: Api) -> None:
     assert (failed["order_id"], failed["owner"], failed["overdue"]) == ("o-0", "support", True)
     assert sum(row["open"] for row in whole["counts"]) == len(whole["exceptions"])
     assert (await api.get("/v1/exceptions", tenant="rival"))["exceptions"] == []
+
+
+async def test_the_rules_as_programs_read_them(api: Api, pool: asyncpg.Pool) -> None:
+    told = await api.get("/v1/exceptions/rules")
+    assert (told["version"], told["changes"]) == (0, [])
+    assert {rule["own"] for rule in told["rules"]} == {False}
+    change = ExceptionRuleChanged(
+        kind="lost", owner="platform", after_minutes=1, sla_minutes=2, version=1, note="A while."
+    )
+    known = published()["intake"]
+    told_later = envelopes("intake", [change], first=len(known) + 1)
+    await feed(Projector(pool), {"intake": known + told_later})
+    told = await api.get("/v1/exceptions/rules")
+    [lost] = [rule for rule in told["rules"] if rule["own"]]
+    assert (lost["kind"], lost["owner"], lost["sla_minutes"]) == ("lost", "platform", 2)
+    assert [(row["version"], row["actor"], row["note"]) for row in told["changes"]] == [
+        (1, "ann", "A while.")
+    ]
+    assert (await api.get("/v1/exceptions/rules", tenant="rival"))["version"] == 0
+    await api.get("/v1/exceptions/rules", 422, before="soon")
 
 
 async def test_measures_and_delays_of_a_period(api: Api) -> None:

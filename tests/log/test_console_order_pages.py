@@ -41,7 +41,7 @@ from services.console.web.site import AboutOrders, Site
 from services.console.website import add_pages, open_site
 from tests.console_changes import changed_by_support
 from tests.console_database import by_stage, console_dsn
-from tests.console_lives import LIVES, terms
+from tests.console_lives import LIVES, delivered, terms
 from tests.console_parts import envelopes
 from tests.log.test_console_rebuild import record
 from tests.log.test_console_store import feed
@@ -59,11 +59,13 @@ class Sent:
     commands: list[tuple[str, Command, str]] = field(default_factory=list)
 
     calls: list[tuple[str, str, object]] = field(default_factory=list)
+    ids: list[UUID | None] = field(default_factory=list)
 
     async def send(
         self, session: Session, command: Command, *, reason: str = "", id_: UUID | None = None
     ) -> Outcome:
         self.commands.append((session.actor, command, reason))
+        self.ids.append(id_)
         return self.outcome
 
     async def call(
@@ -101,8 +103,14 @@ class World:
     pool: asyncpg.Pool
     transport: httpx2.ASGITransport
 
-    async def browser(self, role: str = "operator", tenant: str = "acme", actor: str = "ann") -> Browser:
-        secret = await self.site.guard.sessions.start(tenant, actor, actor.title(), role, None)
+    async def browser(
+        self,
+        role: str = "operator",
+        tenant: str = "acme",
+        actor: str = "ann",
+        nodes: Sequence[str] | None = None,
+    ) -> Browser:
+        secret = await self.site.guard.sessions.start(tenant, actor, actor.title(), role, nodes)
         found = await self.site.guard.sessions.find(secret)
         assert found is not None
         client = httpx2.AsyncClient(
@@ -127,6 +135,10 @@ def published() -> dict[str, list[Envelope[Event]]]:
         ("inventory", changed["inventory"]),
         ("fulfillment", changed["fulfillment"][:4]),
     ):
+        topics[stage] += envelopes(stage, events, first=len(topics[stage]) + 1)
+    back = delivered("sent-back")
+    for stage in ("intake", "fulfillment", "returns"):
+        events = back[stage][:2] if stage == "returns" else back[stage]
         topics[stage] += envelopes(stage, events, first=len(topics[stage]) + 1)
     return topics
 
@@ -214,7 +226,7 @@ async def test_a_page_has_a_next_and_the_export_has_all(world: World) -> None:
     answer = await browser.client.get("/orders.csv")
     lines = answer.text.splitlines()
     assert answer.headers["content-type"].startswith("text/csv")
-    assert len(lines) == 1 + 7
+    assert len(lines) == 1 + 8
     assert lines[0].startswith("order_id,status,channel")
     held = await browser.client.get("/orders.csv?status=held")
     assert "HELD-1" in held.text

@@ -99,6 +99,15 @@ async def test_rows_come_back_in_order_and_advance_their_lane(log: Log) -> None:
     assert (lanes[0].next_decided, lanes[0].next_heard, lanes[1].next_decided) == (3, 2, 2)
 
 
+async def test_the_first_event_of_a_stream_is_found_by_its_type(log: Log) -> None:
+    epochs = await log.claim([0, 1])
+    await write(log, Writes(rows=[row(1), row(2), row(1, lane=1)]), epochs)
+    closed = ["oms.intake.order_held", "oms.intake.order_closed"]
+    assert await log.first("acme", "o-0-decided", closed) == row(1)
+    assert await log.first("acme", "o-0-decided", ["oms.intake.order_held"]) is None
+    assert await log.first("other", "o-0-decided", closed) is None
+
+
 async def test_an_offset_moves_only_from_where_its_owner_left_it(log: Log) -> None:
     place = ("oms.intake.commands", 0)
     assert await log.offsets([place]) == {place: 0}

@@ -377,6 +377,10 @@ class Session:
         await self._ask()
         return await self._database.answer(tenant, command_id, digest)
 
+    async def first(self, tenant: str, stream: str, types: Sequence[str]) -> LogRow | None:
+        await self._ask()
+        return await self._database.first(tenant, stream, types)
+
     async def snapshots(
         self, keys: Sequence[str], known: Mapping[str, int] | None = None
     ) -> dict[str, Snapshot]:

@@ -60,7 +60,7 @@ class EdgeClient:
         config = Settings(jwt_key_file=key_file, **chosen)
         self.kept = KeptRecords(config)
         self.keyring = MemoryKeyring()
-        log = MemoryLog()
+        log = self.log = MemoryLog()
         self.answers = Answers(log)
         edge = Edge(stage, config, self.kept, self.answers, self.keyring, Lanes(4), log, pool)
         self.app = FastAPI()

@@ -1,5 +1,6 @@
 """Who publishes many commands at once hears of each from the batch that decides it."""
 
+import asyncio
 from dataclasses import replace
 from uuid import UUID
 
@@ -46,3 +47,42 @@ async def test_two_requests_for_one_command_both_hear_of_it_and_leave_nothing_be
         assert first.done()
     with answers.expecting("acme", [(ONE, b"1")]) as (again,):
         assert not again.done()
+
+
+class Asked(MemoryLog):
+    """A log that counts how often it is asked."""
+
+    asked = 0
+
+    async def answer(self, tenant: str, command_id: UUID, digest: bytes = b"") -> list[LogRow] | None:
+        self.asked += 1
+        return [decided(0, 7)] if self.asked > 1 else None
+
+
+async def test_what_is_decided_here_is_told_without_a_question_to_the_database() -> None:
+    log = Asked()
+    answers = Answers(log, lambda _: True)
+    with answers.expecting("acme", [(ONE, b"1")]) as (answer,):
+        waiting = asyncio.ensure_future(answers.outcome(answer, "acme", (ONE, b"1"), 0, 30))
+        await asyncio.sleep(0)
+        answers.committed(Writes(rows=[decided(0, 1)], handled=[Handled("acme", ONE, b"1", 0, 1, 1)]))
+        assert await waiting == [decided(0, 1)]
+    assert log.asked == 0
+
+
+async def test_a_command_that_was_decided_before_is_looked_up_at_once() -> None:
+    log = Asked()
+    log.asked = 1
+    answers = Answers(log, lambda _: True)
+    with answers.expecting("acme", [(ONE, b"1")]) as (answer,):
+        answers.committed(Writes(repeated=[("acme", ONE)]))
+        async with asyncio.timeout(0.9):  # before the log would be asked anyway
+            assert await answers.outcome(answer, "acme", (ONE, b"1"), 0, 30) == [decided(0, 7)]
+
+
+async def test_what_another_process_decides_is_asked_for_until_it_is_there() -> None:
+    log = Asked()
+    answers = Answers(log)
+    with answers.expecting("acme", [(ONE, b"1")]) as (answer,):
+        assert await answers.outcome(answer, "acme", (ONE, b"1"), 0, 30) == [decided(0, 7)]
+    assert log.asked == 2

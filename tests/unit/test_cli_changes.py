@@ -81,9 +81,9 @@ def test_a_hold_that_was_too_late_says_why_and_ends_with_1(monkeypatch: pytest.M
     assert (held.exit_code, held.json["ok"]) == (0, True)
 
 
-def test_a_note_is_sealed_under_the_orders_customer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_needs_the_order_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeEdges({("console", PATH): an_order(customer_id="77")})
     fake.answers["intake", f"{PATH}/notes"] = decided("oms.intake.note_added")
     ended = run(fake, changes, monkeypatch, ["orders", "note", ID, "rang", "--tenant", "acme"])
     assert ended.exit_code == 0
-    assert fake.bodies(f"{PATH}/notes") == [{"text": "rang", "customer_id": "77"}]
+    assert fake.bodies(f"{PATH}/notes") == [{"text": "rang"}]

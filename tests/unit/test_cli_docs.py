@@ -14,7 +14,19 @@ from libs.runtime.settings import STAGES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 ROOT = get_command(app)
-OURS = ("orders", "stock", "nodes", "parked", "events", "rebuild", "recover", "prove", "erase", "bench")
+OURS = (
+    "orders",
+    "returns",
+    "stock",
+    "nodes",
+    "parked",
+    "events",
+    "rebuild",
+    "recover",
+    "prove",
+    "erase",
+    "bench",
+)
 """Commands whose --help shows an example."""
 
 

@@ -10,14 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.events.availability import AVAILABILITY_EVENTS
+from libs.events.backorders import BACKORDER_EVENTS, BackorderRefused
 from libs.events.catalogue import EVENTS
 from libs.events.contract import Event
 from libs.events.dates import DATES_EVENTS
 from libs.events.envelope import Envelope
+from libs.events.exception_rules import RULE_EVENTS
 from libs.events.inventory import Claim, ReservationBroken, StockPegged
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import POLICY_EVENTS, BackorderLapsed
 from libs.events.refusal import CommandRefused
+from libs.events.substitutes import SubstitutesSought
 from services.console.facts import INITIAL, State
 from services.console.orders import evolve
 from services.console.projection import Changes, LaneKey, OrderKey, fold, order_row, unheard
@@ -28,6 +31,7 @@ from tests.console_bundles import boxed, made
 from tests.console_changes import changed_by_support
 from tests.console_lives import LIVES, Life, cancelled, delivered, receipts, troubled
 from tests.console_parts import at, baskets, envelopes
+from tests.contract.example_backorders import BACKORDERS
 from tests.contract.example_policies import POLICIES
 
 ORDER = "o-1"
@@ -255,6 +259,15 @@ def test_who_waits_under_a_policy_is_told_of() -> None:
     assert "given to the order, from who is behind it" in claim_sentence(won, ORDER)
 
 
+def test_what_nobody_may_wait_for_is_told_with_its_reason() -> None:
+    refused = BACKORDERS[0][0]
+    assert isinstance(refused, BackorderRefused)
+    assert sentence(refused) == (
+        "Refused 6 units. Not available: 4 of 85123A lack, and no more than 3 may still be waited for; "
+        "1 of 71053 lack, and it cannot be waited for any more."
+    )
+
+
 def test_every_event_of_an_order_has_its_sentence() -> None:
     lives: list[Callable[[str], Life]] = [*LIVES.values(), boxed, changed_by_support]
     told = {e.body.TYPE: e.body for life in lives for e in in_order(life(ORDER))}
@@ -262,10 +275,13 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
     outside = {
         event.TYPE
         for event in EVENTS["inventory"]
-        if event in (*OUTSIDE_EVENTS, *AVAILABILITY_EVENTS, *POLICY_EVENTS)
+        if event in (*OUTSIDE_EVENTS, *AVAILABILITY_EVENTS, *POLICY_EVENTS, *BACKORDER_EVENTS)
     }
     elsewhere = {e.TYPE for e in (*receipts(ORDER), *baskets(), *made())} | outside
     elsewhere |= {"oms.routing.node_defined", "oms.routing.transit_defined"}
+    elsewhere |= {SubstitutesSought.TYPE}  # tests/unit/test_inventory_substitutes.py
+    elsewhere |= {"oms.inventory.substitutes_defined"}
+    elsewhere |= {event.TYPE for event in RULE_EVENTS}
     elsewhere |= {event.TYPE for event in DATES_EVENTS}  # tests/unit/test_console_dates.py
     assert of_orders - elsewhere == set(told)
     for event in told.values():

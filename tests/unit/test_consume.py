@@ -132,6 +132,17 @@ async def test_the_first_polls_are_taken_at_once_and_later_ones_gather_what_come
     assert len(await subscription._poll(cast(Any, consumer))) == 1, "after a while with nothing to do"
 
 
+async def test_what_somebody_waits_for_is_gathered_for_a_shorter_time() -> None:
+    subscription, consumer = (
+        Reading(Taker(), gather_seconds=1, gather_awaited_seconds=0).subscription,
+        Trickle(),
+    )
+    subscription._awaited = lambda: True
+    async with asyncio.timeout(0.9):
+        for offset in range(1, 20):
+            assert [record.offset for record in await subscription._poll(cast(Any, consumer))] == [offset]
+
+
 async def test_a_poll_that_brought_as_much_as_one_may_gathers_nothing() -> None:
     subscription, consumer = Reading(Taker(), poll_records_max=1).subscription, Trickle()
     for offset in range(1, 20):

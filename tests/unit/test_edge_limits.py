@@ -105,7 +105,7 @@ async def test_nothing_is_sealed_for_an_order_that_cannot_be_taken(tmp_path: Pat
 async def test_requests_that_wait_are_bounded(tmp_path: Path) -> None:
     edge = client(tmp_path, waiting_max=2)
     waiting = [asyncio.ensure_future(cancel(edge, number, prefer="wait=30")) for number in range(2)]
-    await until(lambda: len(edge.answers._waiting) == 2)
+    await until(lambda: len(edge.answers._expected) == 2)
     check_away(await cancel(edge, 2, prefer="wait=30"), 429, "too_many_waiting")
     assert len(edge.kept.records) == 2, "what was sent away was not published"
     assert (await cancel(edge, 3)).status_code == 202, "who does not wait is taken"

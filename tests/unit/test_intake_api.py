@@ -2,13 +2,18 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from libs.events.catalogue import encode
 from libs.events.changes import AddNote, CancelLines, LineUnits, PlaceHold
 from libs.events.ids import order_id
-from libs.events.intake import CancelOrder, ReleaseHold, SubmitOrder
+from libs.events.intake import CancelOrder, OrderAccepted, ReleaseHold, SubmitOrder
+from libs.events.refusal import CommandRefused
+from libs.runtime.log import LogRow
 from services.intake.api import routes
+from tests.contract.example_parts import MINIMAL_TERMS, PLACED_AT
 from tests.unit.edge_client import TENANT, EdgeClient
 from tests.unit.test_intake_capture import ORDER, SHIP_TO
 
@@ -18,6 +23,25 @@ ID = order_id(TENANT, "web", "536365")
 @pytest.fixture
 def edge(tmp_path: Path) -> EdgeClient:
     return EdgeClient("intake", routes, tmp_path)
+
+
+def captured(edge: EdgeClient, *, customer_id: str | None) -> None:
+    """Intake's log has the order, behind a command that was refused while nobody knew it."""
+    accepted = OrderAccepted.model_validate({**MINIMAL_TERMS, "order_id": ID, "customer_id": customer_id})
+    refused = CommandRefused(
+        refused_stream=ID,
+        command_id=UUID(int=7),
+        command_type=CancelOrder.TYPE,
+        code="unknown_order",
+        message="It was not submitted.",
+        next_step="Submit it.",
+    )
+    edge.log.rows[0, "decided"] = [
+        LogRow(
+            0, "decided", n, UUID(int=n), TENANT, ID, n, body.TYPE, 1, encode(body), {}, PLACED_AT, PLACED_AT
+        )
+        for n, body in enumerate((refused, accepted), 1)
+    ]
 
 
 async def test_an_order_is_published_sealed_and_its_customer_can_be_read_only_through_the_keyring(
@@ -116,7 +140,8 @@ async def test_what_support_does_to_an_order_becomes_commands(edge: EdgeClient) 
     assert (await edge.call("POST", f"{path}/cancel-lines", lines, role="support")).status_code == 202
     hold = {"hold": "fraud_review", "message": "Ask the bank."}
     assert (await edge.call("POST", f"{path}/holds", hold, role="operator")).status_code == 202
-    note = {"text": "Ada rang: <b>the blue one</b>\u202e", "customer_id": "7"}
+    note = {"text": "Ada rang: <b>the blue one</b>\u202e"}
+    captured(edge, customer_id="7")
     assert (await edge.call("POST", f"{path}/notes", note, role="support")).status_code == 202
     cancel, place, written = edge.kept.commands()
     assert cancel == CancelLines(order_id=ID, lines=(LineUnits(line=2, quantity=1),), reason="too many")
@@ -125,6 +150,19 @@ async def test_what_support_does_to_an_order_becomes_commands(edge: EdgeClient) 
     assert written.note.subject == "c:7"
     assert await edge.keyring.open(TENANT, ID, written.note) == {"note": note["text"]}
     assert b"Ada" not in repr(edge.kept.records).encode()
+
+
+async def test_a_note_is_sealed_for_the_orders_customer_whoever_is_named(edge: EdgeClient) -> None:
+    path, text = f"/v1/orders/{ID}/notes", {"text": "rang"}
+    early = await edge.call("POST", path, text, role="support")
+    assert (early.status_code, early.json()["type"]) == (404, "urn:orderlog:problem:unknown_order")
+    captured(edge, customer_id=None)
+    assert (await edge.call("POST", path, text, role="support")).status_code == 202
+    wrong = await edge.call("POST", path, {**text, "customer_id": "8"}, role="support")
+    assert (wrong.status_code, wrong.json()["type"]) == (422, "urn:orderlog:problem:wrong_customer")
+    [written] = edge.kept.commands()
+    assert isinstance(written, AddNote)
+    assert written.note.subject == f"o:{ID}"
 
 
 @pytest.mark.parametrize("text", ["", "a\x00b", "x" * 2001, 7])

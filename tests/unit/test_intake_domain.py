@@ -11,6 +11,7 @@ from libs.events.fulfillment import CancellationDeclined, FulfillmentCompleted
 from libs.events.ids import order_id
 from libs.events.intake import (
     CancelOrder,
+    HeldOrderCancelled,
     HoldReleased,
     OrderAccepted,
     OrderCancellationRequested,
@@ -200,8 +201,25 @@ def test_the_order_is_accepted_with_its_last_hold() -> None:
 
 def test_a_held_order_is_cancelled_on_the_spot() -> None:
     life = given(domain).heard(held).when(CancelOrder(order_id=ORDER, reason="changed my mind"))
-    life.then(OrderClosed(order_id=ORDER, outcome="cancelled", reason="changed my mind"))
+    life.then(
+        HeldOrderCancelled(
+            order_id=ORDER,
+            currency=held.currency,
+            lines=held.lines,
+            charges=held.charges,
+            total_minor=held.total_minor,
+            payment="pending",
+        ),
+        OrderClosed(order_id=ORDER, outcome="cancelled", reason="changed my mind"),
+    )
     life.spec.when(ReleaseHold(order_id=ORDER, hold="payment")).then_refused("not_held")
+
+
+def test_a_payment_that_was_confirmed_before_the_cancellation_is_told_as_paid() -> None:
+    life = given(domain).heard(held, ReleaseHold(order_id=ORDER, hold="payment"))
+    life.when(CancelOrder(order_id=ORDER)).then_types(HeldOrderCancelled, OrderClosed)
+    assert life.answer is not None
+    assert life.answer.events[0].model_dump()["payment"] == "paid"
 
 
 def test_an_accepted_order_is_asked_to_be_cancelled_once_and_closes_once() -> None:

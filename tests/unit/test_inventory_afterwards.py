@@ -13,9 +13,11 @@ from libs.events.inventory import (
     StockShorted,
 )
 from libs.events.order import NodeLines
+from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from services.inventory.stock import SkuPart
 from tests.spec import NOON, Spec
 from tests.unit.inventory_stage import order, sku, stocked
+from tests.unit.inventory_supply import supply
 from tests.unit.inventory_trade import (
     FRANCE,
     accepted,
@@ -196,6 +198,49 @@ def test_scrapped_units_are_no_stock() -> None:
         StockReturned, movements=(moves("A", 6, 2, "issued", "scrapped", "N1"),)
     )
     assert sku(spec, "A").on_hand == {"N1": 1}
+
+
+def test_units_in_quarantine_are_no_stock_before_somebody_has_looked() -> None:
+    """They came to another node than they left; what of the receipt is good is on the shelf at once."""
+    spec = shipped()
+    both = returned("o1", "N2", line(1, "A", 2), disposition="quarantine")
+    good = both.units[0].model_copy(update={"quantity": 1, "disposition": "restock"})
+    doubted = both.units[0].model_copy(update={"quantity": 1})
+    spec.when(both.model_copy(update={"units": (doubted, good)})).then(
+        StockReturned(
+            order_id="o1",
+            rma_id="o1-R1",
+            movements=(
+                moves("A", 6, 1, "issued", "transfer", "N1"),
+                moves("A", 7, 1, "transfer", "on_hand", "N2"),
+            ),
+        ),
+        ReturnQuarantined(
+            order_id="o1",
+            rma_id="o1-R1",
+            movements=(
+                ReturnMovement(
+                    sku="A", node="N1", source="issued", target="transfer", quantity=1, position=8
+                ),
+                ReturnMovement(
+                    sku="A", node="N2", source="transfer", target="quarantine", quantity=1, position=9
+                ),
+            ),
+        ),
+    )
+    assert sku(spec, "A").on_hand == {"N1": 1, "N2": 1}
+    assert supply(spec, "A").units("quarantine", "N2") == 1
+    assert order(spec, "o1").issued == {}
+
+
+def test_units_set_aside_before_their_shipment_is_heard_of_are_set_aside_with_it() -> None:
+    spec = stocked(A=3).heard(accepted("o1", ("A", 2)), routed("o1", 1, N1=(line(1, "A", 2),)))
+    spec.when(returned("o1", "N1", line(1, "A", 1), disposition="quarantine")).then_nothing()
+    spec.when(dispatched("o1", 1, "N1", line(1, "A", 2))).then_types(
+        StockIssued, StockReturned, ReturnQuarantined
+    )
+    assert supply(spec, "A").units("quarantine", "N1") == 1
+    assert order(spec, "o1").early_returns == ()
 
 
 def test_a_return_that_comes_before_its_shipment_has_the_same_result() -> None:

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
+from libs.events.backorders import Backorders
 from libs.events.contract import Command
 from libs.events.inventory import AdjustStock, ReceiveStock
 from libs.events.order import Destination
@@ -17,7 +18,7 @@ from libs.runtime.edge import Edge
 from libs.runtime.problems import Problem, install
 from libs.runtime.stage import dump_part
 from libs.runtime.tokens import Claims
-from services.inventory.api import routes
+from services.inventory.app import all_routes
 from tests.unit.inventory_dates import FACTS
 from tests.unit.inventory_stage import sku, stocked
 from tests.unit.inventory_supply import expect
@@ -72,7 +73,7 @@ def taken() -> Taken:
 async def client(taken: Taken) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     install(app)
-    app.include_router(routes(cast(Edge, taken)))
+    app.include_router(all_routes(cast(Edge, taken)))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://inventory") as client:
         yield client
@@ -255,5 +256,13 @@ async def test_terms_of_a_sku_are_one_command(client: httpx.AsyncClient, taken: 
     assert (await client.put("/v1/promise-terms/A", json=body)).status_code == 202
     share = Share(channel="web", units=3, lends_to=("pos",))
     assert taken.commands == [DefinePromiseTerms(sku="A", safety_stock=2, shares=(share,))]
-    for wrong in ({"safety_stock": -1}, {"shares": [{"channel": "web", "units": 0}]}, {"safety": 1}):
+    caps: dict[str, Any] = {"units_max": 6, "channels": [{"channel": "pos", "units_max": 2}]}
+    assert (await client.put("/v1/promise-terms/A", json={"backorders": caps})).status_code == 202
+    assert taken.commands[-1] == DefinePromiseTerms(sku="A", backorders=Backorders.model_validate(caps))
+    for wrong in (
+        {"backorders": {"units": 6}},
+        {"safety_stock": -1},
+        {"shares": [{"channel": "web", "units": 0}]},
+        {"safety": 1},
+    ):
         assert (await client.put("/v1/promise-terms/A", json=wrong)).status_code == 422

@@ -12,9 +12,8 @@ from libs.events.promise import HoldStock, Wanted
 from libs.runtime.edge import Edge
 from libs.runtime.problems import install
 from libs.runtime.stage import dump_part
-from services.inventory.api import routes
+from services.inventory.app import all_routes
 from services.inventory.availability import state
-from services.inventory.bundle_api import bundle_routes
 from tests.unit.inventory_trade import accepted
 from tests.unit.test_inventory_api import Taken
 from tests.unit.test_inventory_bundles import boxes, define
@@ -33,8 +32,7 @@ def taken() -> Taken:
 async def client(taken: Taken) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
     install(app)
-    app.include_router(routes(cast(Edge, taken)))
-    app.include_router(bundle_routes(cast(Edge, taken)))
+    app.include_router(all_routes(cast(Edge, taken)))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://inventory") as client:
         yield client

@@ -217,7 +217,9 @@ def test_the_youngest_promises_break_before_the_units_go() -> None:
     assert spec.answer is not None
     spec.answer.then_types(ReservationBroken, StockAdjusted)
     assert spec.answer.events[0] == broken
-    assert domain.timers(broken, NOON) == [Timer("o2", "claims", NOON), Timer("o1", "claims", NOON)]
+    assert domain.timers(broken, NOON) == [
+        Timer(order_id, name, NOON) for name in ("claims", "date") for order_id in ("o2", "o1")
+    ]
 
 
 def test_a_broken_promise_opens_a_new_round_and_voids_the_old_plan() -> None:

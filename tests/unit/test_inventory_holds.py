@@ -187,3 +187,5 @@ def test_an_order_is_first_at_a_broken_basket() -> None:
 def test_the_end_of_a_basket_is_a_reminder_and_not_before_its_time() -> None:
     [held] = stocked(A=3).when(hold("b1", ("A", 1), ttl_seconds=60)).events
     assert domain.timers(held, NOON) == [Timer(BASKET, "expire", NOON + timedelta(seconds=60))]
+    late, together = NOON + timedelta(milliseconds=1), NOON + timedelta(seconds=60, milliseconds=200)
+    assert domain.timers(held, late) == [Timer(BASKET, "expire", together)], "those of some time end as one"

@@ -7,6 +7,7 @@ import pytest
 from libs.events.inventory import StockPegged
 from libs.events.supply import CancelSupply, SupplyCancelled, SupplyExpected, SupplyReceived
 from services.inventory import domain
+from services.inventory.hears import Heard
 from tests.spec import NOON, Spec, given
 from tests.unit.inventory_stage import sku
 from tests.unit.inventory_supply import DUE, arrive, expect, minutes, moves, rules, supply
@@ -143,7 +144,7 @@ too_early = arrive("A", "P", "R", 1).model_copy(update={"effective_at": minutes(
         ),
     ],
 )
-def test_each_refusal_moves_nothing(asked: domain.Heard, receipt: domain.Heard, code: str) -> None:
+def test_each_refusal_moves_nothing(asked: Heard, receipt: Heard, code: str) -> None:
     spec = bought().heard(asked)
     before = spec.parts.get("sku/A")
     spec.when(receipt).then_refused(code)

@@ -2,9 +2,12 @@
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from libs.events.contract import Event
 from libs.events.dates import BackorderDated, SupplyPegged
 from libs.events.fulfillment import FulfillmentCancelled
+from libs.events.policy import DefineReservationPolicies, PolicyRule, PriorityClass
 from libs.events.promise import DefinePromiseTerms
 from libs.events.supply import CancelSupply
 from libs.events.timer import Timer
@@ -13,7 +16,7 @@ from services.inventory.places import NO_PLACES
 from tests.spec import NOON, Spec, given
 from tests.unit.inventory_dates import FACTS, GB, day
 from tests.unit.inventory_supply import arrive, expect, land, send
-from tests.unit.inventory_trade import accepted, receive
+from tests.unit.inventory_trade import accepted, adjust, receive
 from tests.unit.inventory_world import World
 
 TUESDAY, FRIDAY = NOON + timedelta(days=1), NOON + timedelta(days=4)
@@ -163,3 +166,38 @@ def test_who_stands_far_back_is_told_once_it_has_moved_up() -> None:
     told = pegging.peg_supply("A", queue, bought, NO_PLACES, NOON)
     assert [len(event.pegs) for event in told if isinstance(event, SupplyPegged)] == [500] * 4
     assert pegging.timers(told[0], NOON)[-1] == Timer("sku/A", "late", TUESDAY)
+
+
+def test_who_waits_and_loses_other_units_to_a_count_is_told_the_later_date() -> None:
+    shop = world(*FACTS)
+    shop.take(receive("B", 1, "LON"))
+    shop.take(expect("A", "PO-1", 2, expected_at=TUESDAY))
+    shop.take(expect("B", "PO-2", 1, expected_at=FRIDAY))
+    shop.take(accepted("o1", ("A", 2), ("B", 1)))
+    assert orders(settle(shop)) == {"o1": SHELVED}
+    shop.take(adjust("B", -1, "LON"))
+    told = settle(shop, shop.now + timedelta(seconds=1))
+    [dated] = [event for event in told if isinstance(event, BackorderDated)]
+    assert dated.usable_at is not None
+    assert (dated.told_before, dated.usable_at > FRIDAY) == (SHELVED, True)
+    assert [one.supply_id for one in dated.skus] == ["PO-1", "PO-2"]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_who_loses_units_that_nobody_brings_again_has_no_date_any_more(before: bool) -> None:
+    shop = world(*FACTS)
+    shop.take(receive("B", 1, "LON"))
+    shop.take(expect("A", "PO-1", 2, expected_at=TUESDAY))
+    if before:  # what comes is for somebody else
+        express = PolicyRule(service="express", priority="express")
+        classes = (PriorityClass(name="express", rank=10),)
+        shop.take(DefineReservationPolicies(classes=classes, rules=(express,)))
+        shop.take(expect("B", "PO-2", 1, expected_at=FRIDAY))
+    shop.take(accepted("o1", ("A", 2), ("B", 1)))
+    if before:
+        shop.take(accepted("o2", ("B", 1)).model_copy(update={"service": "express"}))
+    assert orders(settle(shop))["o1"] == SHELVED
+    shop.take(adjust("B", -1, "LON"))
+    [dated] = settle(shop, shop.now + timedelta(seconds=1))
+    assert isinstance(dated, BackorderDated)
+    assert (dated.usable_at, dated.told_before) == (None, SHELVED)

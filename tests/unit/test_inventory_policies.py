@@ -422,3 +422,60 @@ def test_called_orders_are_called_by_name() -> None:
     take(shop, accepted("1", ("A", 1)), accepted("2", ("A", 1)))
     _, called = shop.take(receive("A", 1))
     assert called == BackordersCalled(sku="A", orders=("1",))
+
+
+# Age
+
+
+@pytest.mark.parametrize(("after_days", "first"), [(19, "new"), (21, "bulk")])
+def test_a_low_class_moves_up_with_age_and_is_not_passed_over_for_ever(after_days: int, first: str) -> None:
+    """Rank 70, a rank a day: after twenty days it stands where rank 50 does."""
+    shop = World()
+    shop.take(
+        DefineReservationPolicies(
+            classes=(PriorityClass(name="bulk", rank=70, step_days=1),),
+            rules=(PolicyRule(order_type="bulk", priority="bulk"),),
+        )
+    )
+    [waits] = take(shop, accepted("bulk", ("A", 1)).model_copy(update={"order_type": "bulk"}))
+    assert isinstance(waits, StockBackordered)
+    assert waits.policy is not None
+    assert (waits.policy.rank, waits.policy.step_days) == (70, 1)
+    shop.now += timedelta(days=after_days)
+    take(shop, accepted("new", ("A", 1)), receive("A", 1))
+    assert held(shop, "A") == {first: 1}
+    proven(shop)
+
+
+def test_who_moves_up_keeps_its_distance_to_who_moves_up_too_and_stays_behind_who_does_not() -> None:
+    classes = (
+        PriorityClass(name="express", rank=10),
+        PriorityClass(name="gold", rank=40, step_days=2),
+        PriorityClass(name="bulk", rank=70, step_days=2),
+    )
+    shop = World()
+    rules = tuple(PolicyRule(service=one.name, priority=one.name) for one in classes)
+    shop.take(DefineReservationPolicies(classes=classes, rules=rules))
+    take(shop, order("bulk", ("A", 1), service="bulk"))
+    shop.now += timedelta(days=59)
+    take(shop, order("gold", ("A", 1), service="gold"))
+    shop.now += timedelta(days=2)
+    take(shop, order("late-gold", ("A", 1), service="gold"))
+    take(shop, order("express", ("A", 1), service="express"))
+    for served in (["express"], ["express", "gold"], ["express", "gold", "bulk"]):
+        take(shop, receive("A", 1))
+        assert set(held(shop, "A")) == set(served)
+    proven(shop)
+
+
+def test_the_reorder_point_goes_by_the_class_and_not_by_age() -> None:
+    shop = World()
+    bulk = PriorityClass(name="bulk", rank=51, step_days=1)
+    shop.take(
+        DefineReservationPolicies(classes=(bulk,), rules=(PolicyRule(service="bulk", priority="bulk"),))
+    )
+    take(shop, DefinePromiseTerms(sku="A", reorder=ReorderHold(point=2, rank_max=50)), receive("A", 2))
+    take(shop, order("old", ("A", 1), service="bulk"))
+    shop.now += timedelta(days=99)
+    take(shop, accepted("new", ("A", 1)))
+    assert held(shop, "A") == {"new": 1}

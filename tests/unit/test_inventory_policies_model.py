@@ -5,6 +5,7 @@ do is held against a naive reading of the log: who waited for how much, from its
 """
 
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -26,6 +27,7 @@ from libs.events.policy import (
     STANDARD_RANK,
     BackorderLapsed,
     DefineReservationPolicies,
+    OrderPolicy,
     PolicyRule,
     PriorityClass,
 )
@@ -37,11 +39,16 @@ from services.inventory.stock import EMPTY_SKU, SkuPart
 from tests.unit.inventory_trade import accepted, unroutable
 from tests.unit.test_inventory_model import FEW, SKUS, InventoryLife
 
-CLASSES = (PriorityClass(name="high", rank=10), PriorityClass(name="low", rank=70))
+CLASSES = (
+    PriorityClass(name="high", rank=10),
+    PriorityClass(name="low", rank=70),
+    PriorityClass(name="aging", rank=60, step_days=1),
+    PriorityClass(name="older", rank=49, step_days=2),
+)
 RULES = st.builds(
     PolicyRule,
     order_type=st.none() | st.sampled_from(("a", "b")),
-    priority=st.none() | st.sampled_from(("high", "low")),
+    priority=st.none() | st.sampled_from(("high", "low", "aging", "older")),
     policy=st.sampled_from(("together", "all_or_nothing", "partial")),
     wait_days=st.none() | st.integers(1, 3),
     then=st.sampled_from(("cancel", "ship")),
@@ -59,7 +66,7 @@ class PolicyLife(InventoryLife):
         """By order: units without a node, by line, as its events tell."""
         self.claims: Counter[tuple[str, str]] = Counter()
         """Units promised by SKU and order, as all events tell."""
-        self.ranks: dict[str, int] = {}
+        self.served: dict[str, tuple[OrderPolicy, datetime]] = {}
         self.losers: list[str] = []
         """Of the last units that were given to others."""
         self.aloof: set[str] = set()
@@ -140,9 +147,13 @@ class PolicyLife(InventoryLife):
                 if lacks > 0 and order_id not in self.aloof:
                     assert self.place(order_id) >= self.place(claim.order_id), f"{order_id} was passed over"
 
-    def place(self, order_id: str) -> tuple[int, int]:
-        """Class and age: an order's number counts up."""
-        return self.ranks.get(order_id, STANDARD_RANK), int(order_id[1:])
+    def place(self, order_id: str) -> tuple[int, datetime, int]:
+        """Class and age; who moves up is as old as the days of its ranks make it. Numbers count up."""
+        policy, since = self.served[order_id]
+        if policy.step_days is None:
+            return policy.rank, since, int(order_id[1:])
+        older = (STANDARD_RANK - policy.rank) * policy.step_days
+        return STANDARD_RANK, since - timedelta(days=older), int(order_id[1:])
 
     def _count(self, event: Event) -> None:
         if isinstance(event, StockPegged | ReservationBroken):
@@ -163,8 +174,8 @@ class PolicyLife(InventoryLife):
             case StockReserved() | StockBackordered():
                 later = event.later if isinstance(event, StockReserved) else None
                 self.pending[event.order_id] = plus(event.lines, later or ())
+                self.served[event.order_id] = event.policy or OrderPolicy(version=1), event.since
                 if event.policy is not None:
-                    self.ranks[event.order_id] = event.policy.rank
                     whole = event.policy.policy == "all_or_nothing" and isinstance(event, StockBackordered)
                     (self.aloof.add if whole else self.aloof.discard)(event.order_id)
             case StockAllocated():

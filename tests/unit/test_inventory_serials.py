@@ -23,6 +23,7 @@ from libs.events.inventory import (
 from libs.events.items import DefineItem, ItemDefined
 from libs.events.order import PickFrom
 from libs.events.serials import SerialsCorrected
+from libs.events.set_aside import ReturnQuarantined
 from libs.events.stocktaking import CountRecorded
 from libs.events.supply import (
     CloseTransfer,
@@ -259,6 +260,17 @@ def test_a_unit_comes_back_without_a_number_to_be_scrapped() -> None:
     [event] = spec.when(back("o1", units=1, disposition="scrap")).events
     assert isinstance(event, StockReturned)
     assert event.unnamed == (Unnamed(sku=CAM, quantity=1),)
+
+
+def test_a_unit_set_aside_keeps_its_number() -> None:
+    spec = sold(shop("A"), "o1").heard(sent("o1", 1, "A"))
+    answer = spec.when(back("o1", "A", node="N2", disposition="quarantine"))
+    answer.then_types(StockReturned, ReturnQuarantined)
+    assert moved(answer, ReturnQuarantined) == [
+        ("issued", "transfer", ("A",)),
+        ("transfer", "quarantine", ("A",)),
+    ]
+    assert where(spec, "A") == ("quarantine", "N2", "")
 
 
 def test_a_return_that_overtakes_its_shipment_is_answered_with_the_numbers_of_both() -> None:

@@ -28,10 +28,10 @@ from tests.unit.test_cli_promises import decided
 from tests.unit.test_inventory_api import Taken
 
 BODY: dict[str, Any] = {
-    "classes": [{"name": "express", "rank": 10}],
+    "classes": [{"name": "express", "rank": 10, "step_days": 2}],
     "rules": [{"service": "express", "priority": "express", "policy": "partial", "wait_days": 14}],
 }
-CLASSES = (PriorityClass(name="express", rank=10),)
+CLASSES = (PriorityClass(name="express", rank=10, step_days=2),)
 RULES = (PolicyRule(service="express", priority="express", policy="partial", wait_days=14),)
 
 
@@ -98,6 +98,7 @@ def test_policies_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = run(fake, stock_policies, monkeypatch, ["stock", "policies"])
     assert "Version 2" in ended.said
     assert "14 days, then cancel" in ended.said
+    assert "10/2d" in ended.said
 
 
 def test_a_reorder_point_is_sent_with_the_rank_that_is_served_below_it(
@@ -110,3 +111,20 @@ def test_a_reorder_point_is_sent_with_the_rank_that_is_served_below_it(
     assert body["reorder"] == {"point": 24, "rank_max": 20}
     ended = run(FakeEdges(), promises, monkeypatch, [*arguments[:-1], "24"])
     assert isinstance(ended.error, Complaint)
+
+
+def test_what_may_be_waited_for_is_sent_with_the_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/promise-terms/MUG"): decided(terms_version=3)})
+    arguments = ["stock", "promise", "terms", "MUG", "--backorders-max", "6", "--backorders", "marketplace=2"]
+    more = ["--backorders-inbound", "--backorders-from", "2027-05-01T00:00:00Z"]
+    ended = run(fake, promises, monkeypatch, [*arguments, *more])
+    said = "6 units may be waited for, no more may be waited for than is to come, 2 by marketplace, from 2027"
+    assert said in ended.said
+    [body] = fake.bodies("/v1/promise-terms/MUG")
+    assert isinstance(body, dict)
+    assert body["backorders"] == {
+        "opens_at": "2027-05-01T00:00:00Z",
+        "units_max": 6,
+        "inbound": True,
+        "channels": [{"channel": "marketplace", "units_max": 2}],
+    }

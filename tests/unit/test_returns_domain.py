@@ -4,9 +4,10 @@ from itertools import permutations
 
 import pytest
 
+from libs.events.changes import LinesCancelled
 from libs.events.contract import Contract, Event
 from libs.events.fulfillment import FulfillmentCompleted, ShipmentDelivered
-from libs.events.intake import OrderAccepted, PaymentState
+from libs.events.intake import HeldOrderCancelled, OrderAccepted, PaymentState
 from libs.events.order import Charge, Destination, LineQuantity, OrderLine
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
@@ -22,6 +23,7 @@ from libs.events.returns import (
     ReturnLine,
     ReturnReceived,
     ReturnWindowOpened,
+    VoidRequested,
 )
 from services.returns import domain
 from tests.spec import NOON, Spec, given
@@ -54,6 +56,25 @@ def accepted(
         payment=payment,
         destination=Destination(country="GB"),
     )
+
+
+def never_accepted(
+    payment: PaymentState, *, charges: tuple[int, ...] = (), total: int | None = None
+) -> HeldOrderCancelled:
+    terms = accepted(charges=charges)
+    return HeldOrderCancelled(
+        order_id=ORDER,
+        currency=terms.currency,
+        lines=terms.lines,
+        charges=terms.charges,
+        total_minor=total,
+        payment=payment,
+    )
+
+
+def cut(number: int, *lines: tuple[int, int]) -> LinesCancelled:
+    gone = tuple(units(*line) for line in lines)
+    return LinesCancelled(order_id=ORDER, cancellation_id=f"{ORDER}-C{number}", lines=gone)
 
 
 def delivered(*lines: tuple[int, int], shipment: str = f"{ORDER}-S1") -> ShipmentDelivered:
@@ -233,6 +254,36 @@ def test_an_order_on_account_owes_for_returns_only() -> None:
 def test_a_payment_released_from_its_hold_counts_as_paid() -> None:
     end = completed("cancelled", cancelled=(units(1, 3), units(2, 2)))
     assert refunds(accepted("pending"), end) == {"refund-cancelled": 3500}
+
+
+def test_all_that_was_paid_for_an_order_that_was_never_accepted_goes_back_once() -> None:
+    life = given(domain).when(never_accepted("paid", charges=(250,)))
+    life.then(refund("refund-cancelled", 3750, "cancelled", units(1, 3), units(2, 2)))
+    life.spec.when(never_accepted("paid", charges=(250,))).then_nothing()
+
+
+@pytest.mark.parametrize("total", [3000, 4000])
+def test_what_the_customer_paid_goes_back_whether_lines_and_charges_make_it_or_not(total: int) -> None:
+    assert refunds(never_accepted("paid", total=total)) == {"refund-cancelled": total}
+
+
+def test_what_was_only_authorised_is_voided_once_and_never_refunded() -> None:
+    life = given(domain).heard(cut(1, (1, 1))).when(never_accepted("pending", charges=(250,)))
+    life.then(VoidRequested(order_id=ORDER, void_id=f"{ORDER}-void", amount_minor=3750, currency="GBP"))
+    life.spec.when(never_accepted("pending", charges=(250,))).then_nothing()
+    life.spec.when(cut(2, (1, 1))).then_nothing()
+
+
+def test_on_account_there_is_nothing_to_give_back() -> None:
+    given(domain).when(never_accepted("on_account")).then_nothing()
+    given(domain).when(never_accepted("pending", total=0)).then_nothing()
+
+
+def test_lines_cancelled_while_it_was_held_are_given_back_once_whatever_is_heard_first() -> None:
+    early = refunds(cut(1, (1, 2)), never_accepted("paid", charges=(250,)), cut(1, (1, 2)))
+    assert early == {"refund-C1": 1000, "refund-cancelled": 2750}
+    late = refunds(never_accepted("paid", charges=(250,)), cut(1, (1, 2)))
+    assert late == {"refund-cancelled": 3750}
 
 
 def test_nothing_is_refunded_for_what_cost_nothing_or_arrived() -> None:

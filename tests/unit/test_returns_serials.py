@@ -40,6 +40,7 @@ def test_a_unit_comes_back_with_its_number_once() -> None:
         ((1, 1, ("Z",), "restock"), "serial_not_sent"),
         ((1, 1, ("Z",), "scrap"), "serial_not_sent"),
         ((1, 1, None, "restock"), "serials_required"),
+        ((1, 1, None, "quarantine"), "serials_required"),
         ((1, 2, ("A",), "restock"), "serials_required"),
         ((1, 1, ("A", "B"), "restock"), "too_many_serials"),
         ((1, 2, ("A", "A"), "restock"), "serial_twice"),

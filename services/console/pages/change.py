@@ -123,11 +123,8 @@ def _note_routes(router: APIRouter, site: Site) -> None:
         order_id: OrderId,
         text: Annotated[str, Form(min_length=1, max_length=2 * NOTE_MAX)],
     ) -> Response:
-        _, state = await _order(site, session, order_id)
-        body = {
-            "text": text.replace("\x00", " ").replace("\r\n", "\n"),
-            "customer_id": state.intake.customer_id,
-        }
+        await found(site, session, order_id)
+        body = {"text": text.replace("\x00", " ").replace("\r\n", "\n")}
         outcome = await site.actions.call(
             session, "intake", "POST", f"/v1/orders/{order_id}/notes", body=body
         )

@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
 from libs.events.contract import Command, Name, OrderId
+from libs.events.exception_rules import Owner
 from libs.events.intake import (
     AssignException,
     ExceptionItem,
@@ -19,7 +20,7 @@ from libs.events.intake import (
 from libs.runtime.problems import Problem
 from services.console.cursor import CURSOR_LENGTH_MAX, write_cursor
 from services.console.exceptions import NOBODY, QueueFilter, count_queue, place_of, read_place, read_queue
-from services.console.rules import KINDS, OWNERS, Kind, Owner
+from services.console.rules import KINDS, OWNERS, Kind
 from services.console.web.actions import Outcome
 from services.console.web.sessions import Session
 from services.console.web.site import Site
@@ -62,7 +63,7 @@ def routes(site: Site) -> APIRouter:
         why: Reason = "",
         hours: Annotated[int, Form(ge=1, le=24 * 60)] = 24,
     ) -> Response:
-        return await _settle(
+        return await settle(
             site, request, session, _command(verb, order_id, item, why.strip(), hours, session), why
         )
 
@@ -74,17 +75,22 @@ def routes(site: Site) -> APIRouter:
         hold: Annotated[HoldName, Form()],
         why: Reason = "",
     ) -> Response:
-        return await _settle(
+        return await settle(
             site, request, session, ReleaseHold(order_id=order_id, hold=hold, note=why.strip()), why
         )
 
     return router
 
 
-async def _settle(site: Site, request: Request, session: Session, command: Command, why: str) -> Response:
-    """Send it, and back to where they were; or the page with what stands in the way."""
-    queries = site.queries(session)
-    if session.nodes is not None and await queries.order(session.tenant, command.stream, 1) is None:
+async def settle(site: Site, request: Request, session: Session, command: Command, why: str) -> Response:
+    """Send it, and back to where they were; or the page with what stands in the way. Raises Problem 404 where
+    it is about an order that the person may not see."""
+    queries, of_order = site.queries(session), "/" not in command.stream
+    if (
+        of_order
+        and session.nodes is not None
+        and await queries.order(session.tenant, command.stream, 1) is None
+    ):
         raise Problem(
             404,
             "unknown_order",

@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from libs.events.contract import Name, NodeId
+from libs.events.exception_rules import Owner
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.console.answers import answer
@@ -16,7 +17,8 @@ from services.console.cursor import write_cursor
 from services.console.exceptions import QueueFilter, count_queue, place_of, read_place, read_queue
 from services.console.measures import DEFINITIONS, By, DelaysBy, Period, read_delays, read_measures
 from services.console.queries import Queries
-from services.console.rules import Kind, Owner
+from services.console.rule_book import read_changes, read_rules
+from services.console.rules import Kind
 from services.console.today import TODAY, Only, read_today
 
 DAYS = 30
@@ -29,6 +31,8 @@ def routes(gate: Gate, queries: Queries) -> APIRouter:
     """What belongs under /v1; for each role."""
     router = APIRouter(prefix="/v1")
     reader = Annotated[Claims, Depends(gate.require("viewer", "support", "operator", "integrator"))]
+    every = ("viewer", "support", "operator", "rule_editor", "integrator", "auditor")
+    readers = Annotated[Claims, Depends(gate.require(*every))]
 
     @router.get("/exceptions", tags=["exceptions"], summary="What needs a person, what is due first")
     async def exceptions(
@@ -49,6 +53,17 @@ def routes(gate: Gate, queries: Queries) -> APIRouter:
         following = write_cursor("exceptions", place_of(found[limit - 1])) if len(found) > limit else None
         rows = [work.document(now) for work in found[:limit]]
         return _json({"exceptions": rows, "next": following, "counts": counts, "as_of": now})
+
+    @router.get("/exceptions/rules", tags=["exceptions"], summary="Who gets which exception, and by when")
+    async def rules(claims: readers, before: Annotated[int | None, Query(ge=1, lt=2**53)] = None) -> Response:
+        """Rules in force, those for one hold or segment before those for a kind; and the last changes, older
+        than version `before` if it is given. They are changed at intake's edge."""
+        async with queries.reading(claims.tenant) as connection:
+            book = await read_rules(connection, claims.tenant)
+            changes = await read_changes(connection, claims.tenant, before)
+        shown = [rule.model_dump() | {"own": (rule.kind, rule.which) in book.own} for rule in book.rules]
+        told = [{name: value for name, value in row.items() if name != "tenant"} for row in changes]
+        return _json({"version": book.version, "rules": shown, "changes": told})
 
     @router.get("/measures", tags=["measures"], summary="How well orders are fulfilled")
     async def measures(

@@ -13,11 +13,13 @@ Permission = Literal[
     "rules",
     "platform",
     "repair",
+    "rebuild",
     "audit",
 ]
 """`read` orders, stock, exceptions and measures · see `personal` data (each look is logged) · `cancel` and
 amend orders · `release` and place holds · `note` something on an order · `work` on exceptions · `adjust`
-stock · change `rules` · look at the `platform` · `repair` it: parked keys · `audit` who looked at what."""
+stock · change `rules` · look at the `platform` · `repair` it: parked keys · begin a `rebuild` of
+the read models · `audit` who looked at what."""
 
 _LOOK: frozenset[Permission] = frozenset({"read"})
 

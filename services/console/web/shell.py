@@ -55,7 +55,13 @@ class Shell:
             lstrip_blocks=True,
         )
         self._templates.globals |= {"asset": assets.url, "role_names": NAMES}
-        self._templates.filters |= {"when": when, "ago": ago, "number": number, "span": span}
+        self._templates.filters |= {
+            "when": when,
+            "ago": ago,
+            "number": number,
+            "span": span,
+            "minutes": minutes,
+        }
 
     def serve(self, paths: frozenset[str]) -> None:
         """From now on these pages are there."""
@@ -143,3 +149,11 @@ def span(seconds: float) -> str:
 def number(value: int) -> str:
     """`12,345`."""
     return f"{value:,}"
+
+
+def minutes(value: int) -> str:
+    """`0 min`, `90 min`, `8 h`, `3 d`: the largest unit that is exact, so that it can be typed in again."""
+    for size, unit in ((1440, "d"), (60, "h")):
+        if value and value % size == 0:
+            return f"{value // size:,} {unit}"
+    return f"{value:,} min"

@@ -28,6 +28,7 @@ from services.console.web.feed import Feed
 from services.console.web.freshness import Freshness
 from services.console.web.guard import Guard
 from services.console.web.looks import Looks
+from services.console.web.rebuilds import Rebuilds
 from services.console.web.sessions import Session
 from services.console.web.shell import Shell
 from services.console.web.stages import Stages
@@ -60,6 +61,7 @@ class Site:
     about: AboutOrders
     stages: Stages
     unmaskings: Unmaskings
+    rebuilds: Rebuilds
 
     def queries(self, session: Session) -> Queries:
         """The read models as far as this person may see them."""

@@ -1,0 +1,40 @@
+"""Examples of exception rules, and of how they change."""
+
+from typing import Any
+
+from libs.events import exception_rules as r
+from tests.contract.example_parts import Pairs
+
+FULL = r.RuleTerms(
+    kind="hold",
+    which="payment",
+    owner="operations",
+    after_minutes=30,
+    sla_minutes=240,
+    next_step="Ask the bank, then release the hold.",
+)
+MINIMAL: dict[str, Any] = {
+    "kind": "short_picked",
+    "owner": "warehouse",
+    "after_minutes": 0,
+    "sla_minutes": 480,
+}
+WHY = "Support is out at weekends."
+RULES: Pairs = (
+    (
+        r.ChangeExceptionRule(**vars(FULL), based_on=2, note=WHY),
+        r.ChangeExceptionRule(**MINIMAL, based_on=0, note=WHY),
+    ),
+    (
+        r.DropExceptionRule(kind="hold", which="payment", based_on=3, note=WHY),
+        r.DropExceptionRule(kind="hold", based_on=3, note=WHY),
+    ),
+    (
+        r.ExceptionRuleChanged(**vars(FULL), version=3, note=WHY),
+        r.ExceptionRuleChanged(**MINIMAL, version=1, note=WHY),
+    ),
+    (
+        r.ExceptionRuleDropped(kind="hold", which="payment", version=4, note=WHY),
+        r.ExceptionRuleDropped(kind="hold", version=4, note=WHY),
+    ),
+)
