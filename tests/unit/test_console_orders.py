@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from libs.events.availability import AVAILABILITY_EVENTS
 from libs.events.backorders import BACKORDER_EVENTS, BackorderRefused
+from libs.events.bundles import BundlePlanDropped, BundlePlanned
 from libs.events.catalogue import EVENTS
 from libs.events.contract import Event
 from libs.events.dates import DATES_EVENTS
@@ -32,7 +33,9 @@ from tests.console_changes import changed_by_support
 from tests.console_lives import LIVES, Life, cancelled, delivered, receipts, troubled
 from tests.console_parts import at, baskets, envelopes
 from tests.contract.example_backorders import BACKORDERS
+from tests.contract.example_parts import ORDER as EXAMPLE
 from tests.contract.example_policies import POLICIES
+from tests.contract.examples import EXAMPLES
 
 ORDER = "o-1"
 Published = Sequence[Envelope[Event]]
@@ -268,6 +271,20 @@ def test_what_nobody_may_wait_for_is_told_with_its_reason() -> None:
     )
 
 
+AFTERWARDS = {
+    "oms.intake.held_order_cancelled": "Cancelled before it was accepted: nothing of it had been promised.",
+    "oms.inventory.return_quarantined": f"Set 1 returned unit of {EXAMPLE}-R1 aside, to be looked at.",
+    "oms.returns.void_requested": "Void of 35.25 GBP requested, which was never paid.",
+}
+
+
+@pytest.mark.parametrize("type_", AFTERWARDS)
+def test_what_is_let_go_and_set_aside_is_told(type_: str) -> None:
+    event = EXAMPLES[type_]["full"]
+    assert isinstance(event, Event)
+    assert sentence(event) == AFTERWARDS[type_]
+
+
 def test_every_event_of_an_order_has_its_sentence() -> None:
     lives: list[Callable[[str], Life]] = [*LIVES.values(), boxed, changed_by_support]
     told = {e.body.TYPE: e.body for life in lives for e in in_order(life(ORDER))}
@@ -280,7 +297,8 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
     elsewhere = {e.TYPE for e in (*receipts(ORDER), *baskets(), *made())} | outside
     elsewhere |= {"oms.routing.node_defined", "oms.routing.transit_defined"}
     elsewhere |= {SubstitutesSought.TYPE}  # tests/unit/test_inventory_substitutes.py
-    elsewhere |= {"oms.inventory.substitutes_defined"}
+    elsewhere |= {"oms.inventory.substitutes_defined"} | set(AFTERWARDS)
+    elsewhere |= {BundlePlanned.TYPE, BundlePlanDropped.TYPE}  # of the SKU
     elsewhere |= {event.TYPE for event in RULE_EVENTS}
     elsewhere |= {event.TYPE for event in DATES_EVENTS}  # tests/unit/test_console_dates.py
     assert of_orders - elsewhere == set(told)
