@@ -128,7 +128,7 @@ async def the_return_is_received(page: Page, order_id: str) -> None:
     await check(page)
     await page.get_by_role("button", name="Receive these units").click()
     row = page.locator(".timeline tr", has_text="0 restocked, 0 scrapped, 1 set aside")
-    await expect(row).to_contain_text("operator")
+    await expect(row).to_contain_text("olga handle is loose")
     await expect(page.locator("main")).to_contain_text("Refund of")
 
 
