@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 from libs.events.contract import Command, Event, Value
 from libs.events.intake import Why
 
-RULES_STREAM = "rules/exceptions"
+RULES_STREAM = "exception.rules"
 """Stream of a tenant's exception rules."""
 RuleKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}$")]
 RuleWhich = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]

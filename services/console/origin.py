@@ -22,6 +22,6 @@ def stage_of(envelope: Envelope[Event]) -> str:
 
 
 def order_of(envelope: Envelope[Event]) -> str | None:
-    """The order that the event belongs to; none for a SKU's or the nodes' stream."""
+    """The order that the event belongs to; none for a SKU's, the nodes' or a configuration's stream."""
     stream = envelope.stream
-    return None if "/" in stream or stream == "nodes" else stream
+    return None if "/" in stream or "." in stream or stream == "nodes" else stream

@@ -76,7 +76,6 @@ async def test_a_rule_is_shown_before_it_is_changed(troubled: Desk) -> None:
         await page.get_by_role("button", name="Preview").click()
         await expect(page.locator("[data-moves='support purchasing']")).to_be_visible()
         await check(page)
-        await picture(page, "rule")
         await page.get_by_label("Why").fill("They know the banks.")
         await page.get_by_role("button", name="Change the rule").click()
         await expect(row).to_contain_text("purchasing", timeout=PATIENCE_MS)
