@@ -8,11 +8,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from cli.bench.console_rows import NEWEST, TENANT, seed
 from libs.runtime.keyring import MemoryKeyring
 from services.console.queries import OrderFilter, Queries
 from services.console.search.terms import wanted
 from tests.console_database import console_dsn
+from tests.console_rows import NEWEST, TENANT, seed
 
 __all__ = ["console_dsn"]
 ORDERS = 20_000
