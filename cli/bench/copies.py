@@ -15,6 +15,7 @@ import asyncpg
 from cli.bench.month import TENANT, Month
 from cli.demo.people import share
 from libs.runtime.keyring import Keyring, Unsealed
+from services.console.at_work import InHand
 from services.console.items import ItemRow
 from services.console.projection import OrderRow, SkuOfOrder, TimelineRow
 from services.console.refold import begin, finish
@@ -22,7 +23,8 @@ from services.console.search.entries import CONTACT, ORDER
 from services.console.search.index import SearchIndex, write_sealed
 from services.console.search.terms import personal_words, tokens, words_of
 from services.console.stock import BalanceKey, ReservationKey, ReservationUnits
-from services.console.store import LIVE, table_rows
+from services.console.stock_items import StockItemChange, StockItemKey
+from services.console.store import LIVE, table_rows, work_rows
 from services.console.stored import write_state
 
 CUSTOMERS = 20
@@ -39,8 +41,14 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "stock": (*BalanceKey._fields, "quantity"),
     "reservations": (*ReservationKey._fields, *ReservationUnits._fields),
     "exceptions": ItemRow._fields,
+    "at_work": InHand._fields,
+    "stock_items": (*StockItemKey._fields, *StockItemChange._fields),
 }
-_STOCK = "INSERT INTO live.stock SELECT tenant, sku, node, bucket, quantity * $1 FROM month.stock"
+_OF_STOCK = {
+    "stock": "INSERT INTO live.stock SELECT tenant, sku, node, bucket, quantity * $1 FROM month.stock",
+    "stock_items": "INSERT INTO live.stock_items SELECT * FROM month.stock_items WHERE $1 > 0",
+}
+"""SKUs stay what they are; their units are those of all copies."""
 _ID = "md5(m.order_id || '/' || k)::uuid::text"
 _NUMBER = "((m.number - 1) * $1 + k)"
 _OWN = {
@@ -78,7 +86,8 @@ async def _stage(pool: asyncpg.Pool, month: Month) -> Sequence[str]:
     """The month's own rows with the numbers of their orders, in their order, in a schema of theirs."""
     written = {key: write_state(state) for key, state in month.changes.states.items()}
     rows: dict[str, list[Any]] = {**table_rows(month.changes, written)}
-    rows["timeline"] = list(month.changes.timeline)
+    rows |= {"timeline": list(month.changes.timeline), "at_work": work_rows(written)}
+    del rows["exception_rules"]
     placed = _COLUMNS["orders"].index("ordered_at")
     in_time = sorted(rows["orders"], key=lambda row: row[placed])
     numbers = {row[1]: number for number, row in enumerate(in_time, 1)}
@@ -87,7 +96,7 @@ async def _stage(pool: asyncpg.Pool, month: Month) -> Sequence[str]:
         for table, found in rows.items():
             await connection.execute(f"CREATE TABLE month.{table} (LIKE live.{table})")
             columns = _COLUMNS[table]
-            if table != "stock":
+            if table not in _OF_STOCK:
                 await connection.execute(f"ALTER TABLE month.{table} ADD number int")
                 of, columns = columns.index("order_id"), (*columns, "number")
                 found = sorted(
@@ -99,8 +108,8 @@ async def _stage(pool: asyncpg.Pool, month: Month) -> Sequence[str]:
 
 async def _copy(pool: asyncpg.Pool, table: str, month: Month, copies: int) -> None:
     columns, values = _COLUMNS[table], list[object]([copies])
-    statement = _STOCK
-    if table != "stock":
+    statement = _OF_STOCK.get(table, "")
+    if table not in _OF_STOCK:
         made = ", ".join(map(_made, columns))
         statement = f"""INSERT INTO live.{table} ({", ".join(columns)}) SELECT {made}
             FROM month.{table} AS m CROSS JOIN LATERAL generate_series(1, $1::int + 0 * m.number) AS k"""  # noqa: S608 - names of ours

@@ -14,12 +14,13 @@ from uuid import UUID
 
 from cli.bench.drive import message
 from cli.bench.fed import FedStage
-from cli.demo.actors import Buyer, Carrier, Order, Support, Warehouse
+from cli.demo.actors import Buyer, Carrier, Order, Support
 from cli.demo.invoices import Sale, TakeBack
 from cli.demo.people import order_request, share
 from cli.demo.plan import TRANSIT, plan_stock
 from cli.demo.play import payment, receipts_of
 from cli.demo.run import read_packaged
+from cli.demo.warehouse import Warehouse
 from libs.events.catalogue import Unreadable
 from libs.events.contract import Command, Event
 from libs.events.envelope import Envelope
@@ -83,6 +84,7 @@ class _World:
     now: datetime
     broker: MemoryBroker
     stages: list[FedStage]
+    warehouse: Warehouse = field(default_factory=Warehouse)
     support: Support = field(default_factory=lambda: Support(TENANT))
     buyer: Buyer = field(default_factory=lambda: Buyer(TENANT))
     due: list[tuple[datetime, int, Order]] = field(default_factory=list)
@@ -96,7 +98,7 @@ class _World:
             pass
         for envelope in self._new():
             self.events.append(envelope)
-            for actor in (Warehouse(), Carrier(), self.support, self.buyer):
+            for actor in (self.warehouse, Carrier(), self.support, self.buyer):
                 if isinstance(envelope.body, actor.hears):
                     self.later(actor.answer(envelope))
 

@@ -55,7 +55,7 @@ RULES = """(SELECT *, $2::timestamptz - r.after_minutes * interval '1 min' AS si
         after_minutes int, sla_minutes int))"""
 """Rules as `rules_json` writes them, of a parameter. From when on they tell is reckoned here: under row-level
 security, PostgreSQL looks up in no index what it would have to reckon for each row."""
-_FOUND = "WITH rules AS MATERIALIZED " + RULES.format("$3") + ", found AS (" + FOUND.format(rules="rules") + ")"
+_FOUND = f"WITH rules AS MATERIALIZED {RULES.format('$3')}, found AS ({FOUND.format(rules='rules')})"
 _QUEUE = """ SELECT found.*, o.status, o.channel, o.external_id FROM (SELECT * FROM found WHERE {terms}
         ORDER BY found.due_at, found.subject, found.item LIMIT {limit}) AS found
     LEFT JOIN orders o ON o.tenant = $1 AND o.order_id = found.order_id

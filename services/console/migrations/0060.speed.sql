@@ -1,6 +1,6 @@
 -- Lists, Today's and the measures' figures over many orders: each goes by an index of its own, in the order in
 -- which it is shown or with what it counts. The live tables keep their rows.
-ALTER FUNCTION create_read_models(text) RENAME TO create_read_models_of_0040;
+ALTER FUNCTION create_read_models(text) RENAME TO create_read_models_before_speed;
 
 CREATE FUNCTION add_speed(name text) RETURNS void LANGUAGE plpgsql AS $add$
 BEGIN
@@ -31,7 +31,8 @@ BEGIN
     CREATE INDEX orders_shipped ON orders (tenant, shipped_at) INCLUDE (confirmed_at, broken, channel, nodes)
         WHERE shipped_at IS NOT NULL;
     CREATE INDEX orders_delivered ON orders (tenant, delivered_at)
-        INCLUDE (order_id, broken, segments, last_node, last_carrier, channel, nodes) WHERE delivered_at IS NOT NULL;
+        INCLUDE (order_id, broken, segments, last_node, last_carrier, channel, nodes,
+            promise_ends_at, carriage_minor, carriage_currency) WHERE delivered_at IS NOT NULL;
 
     PERFORM set_config('search_path', 'public', true);
 END
@@ -39,7 +40,7 @@ $add$;
 
 CREATE FUNCTION create_read_models(name text) RETURNS void LANGUAGE plpgsql AS $create$
 BEGIN
-    PERFORM create_read_models_of_0040(name);
+    PERFORM create_read_models_before_speed(name);
     PERFORM add_speed(name);
 END
 $create$;
