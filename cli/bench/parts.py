@@ -236,7 +236,8 @@ def console(run: Run) -> Iterator[Reading]:
         yield Reading("console", f"{kind} by hand in SQL, p99", percentile(by_hand, 0.99), "ms")
     yield Reading("console", "pages", found.pages_per_second, "/s")
     yield Reading("console", "processor time a page: console", found.page_ms, "ms")
-    yield Reading("console", "processor time a page: PostgreSQL", found.database_ms, "ms")
+    if found.database_ms:  # where the server is ours to run
+        yield Reading("console", "processor time a page: PostgreSQL", found.database_ms, "ms")
     yield Reading("console", "load average meanwhile", found.load)
     yield Reading("console", "first load", found.first_load_bytes / 1000, "kB", FIRST_LOAD)
 
