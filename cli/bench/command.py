@@ -149,8 +149,8 @@ def run_rebuild(rounds: RoundsOption = 1, json: JsonOption = False) -> None:
 
 @app.command("console")
 def run_console(
-    orders: OrdersOption = 100_000,
-    seconds: SecondsOption = 15.0,
+    orders: OrdersOption = 1_000_000,
+    seconds: SecondsOption = 60.0,
     rounds: RoundsOption = 1,
     json: JsonOption = False,
 ) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -42,9 +42,9 @@ def tenant_name() -> str:
     return f"bench-{time.time_ns() // 1_000_000}"
 
 
-def message(tenant: str, command: Command) -> tuple[str, Message]:
+def message(tenant: str, command: Command, id_: UUID | None = None) -> tuple[str, Message]:
     """A command on the wire, and its key."""
-    now, id_ = datetime.now(UTC), uuid4()
+    now, id_ = datetime.now(UTC), id_ or uuid4()
     envelope = Envelope(id_, tenant, command.stream, command, now, "bench", "", id_, id_, "orderlog/bench")
     key = partition_key(tenant, command.stream)
     headers = [

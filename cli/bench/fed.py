@@ -1,6 +1,6 @@
 """Stages in this process, on databases of their own, fed from memory: what they cost without Kafka."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -21,14 +21,21 @@ from libs.runtime.wire import Record
 class FedStage:
     """One stage's loop and relay over a log, a member of its group at a broker in memory."""
 
-    def __init__(self, stage: Stage, log: Log, broker: MemoryBroker, settings: Settings) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        log: Log,
+        broker: MemoryBroker,
+        settings: Settings,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.stage, self._broker = stage, broker
         self._batch = settings.batch_records_max
         self._loop = StageLoop(
             stage,
             log,
             lane_of=Lanes(settings.partitions),
-            clock=lambda: datetime.now(UTC),
+            clock=clock,
             observer=self,
             fetch=broker.fetch,
             limits=Limits(self._batch, settings.record_bytes_max, settings.parked_keys_max),
@@ -43,6 +50,12 @@ class FedStage:
         """Take one batch; of how many records."""
         assert self._member is not None, "join first"
         return await self._member.poll(self._batch)
+
+    async def turn(self) -> int:
+        """Take a batch and what is due, and relay it; how much happened."""
+        happened = await self.poll() + await self._loop.work()
+        await self.publish()
+        return happened
 
     async def publish(self) -> None:
         """Relay what was committed."""

@@ -8,6 +8,7 @@ import uvloop
 from rich.progress import TaskID
 
 from cli.bench import machine, parts
+from cli.bench.console import THINKING_SECONDS
 from cli.bench.drive import Progress as Told
 from cli.bench.figures import Figure, Reading, figures
 from cli.bench.page import Report
@@ -109,6 +110,8 @@ def everything(run: Run, rounds: int, command: str) -> Report:
         readings += _measured(parts.flash, run)
         readings += _measured(parts.asof, run)
         readings += _measured(parts.feed, run)
+        readings += _measured(parts.console, run)
+        readings += _measured(parts.screen, run)
     counted = "One round" if rounds == 1 else f"{rounds} rounds, the median counts"
     run.notes.append(
         f"{counted}; growth, one order a second and overload once."
@@ -147,10 +150,13 @@ def about(run: Run) -> dict[str, str]:
         "promise": f"{run.baskets:,} such baskets held, {run.held_a_second} a second, each waited for;"
         " they end a minute later, and what comes next waits for that. Processor time is a basket's.",
         "rebuild": "All that is on the topics by then, read models of the console.",
-        "console": f"{run.console_orders:,} orders, fifty people who think for a second before each page,"
-        " in one process; by hand: one query at a time, without a page around it. Event to screen: on the"
-        f" running stack at {EVENTS_A_SECOND} events a second, from an event's own time until"
-        " its order's page shows it, as a browser follows it.",
+        "console": f"{run.console_orders:,} orders: two months of a real retailer's through all stages,"
+        " copied with ids, numbers, names and times of their own. Fifty people who think for"
+        f" {THINKING_SECONDS:.0f} s before each page, in one process, without Kafka and stages; they ask"
+        " for an order five times as often as for a kind of list, and for insight a fifth as often. By hand:"
+        " one query at a time, without a page around it. Event to screen: on the running stack at"
+        f" {EVENTS_A_SECOND} events a second, from an event's own time until its order's page shows it, as a"
+        " browser follows it.",
         "growth": f"{run.orders:,} orders at each size, and the start. Write-ahead logs are not counted.",
         "replicas": "A second process of inventory on the same cores.",
         "overload": f"Three times the rate of the last round, for {run.overload_seconds:.0f} s.",

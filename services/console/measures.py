@@ -59,14 +59,13 @@ REASONS: Mapping[str, str] = {
 _DAY = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
 _NODES = """, LATERAL unnest(CASE o.nodes WHEN '' THEN ARRAY['?'] ELSE string_to_array(o.nodes, ',') END)
         AS n (node)"""
-_ACCEPTED = """SELECT {by} AS slice, count(*) AS accepted, sum(o.units)::bigint AS units,
-        coalesce(sum(x.missing), 0)::bigint AS missing, coalesce(sum(x.items), 0)::bigint AS items
-    FROM orders o {nodes} LEFT JOIN LATERAL (
-        SELECT sum(e.units) FILTER (WHERE e.kind IN ('backordered', 'short_picked')) AS missing,
-            count(*) AS items
-        FROM exceptions e WHERE o.broken <> '' AND e.tenant = o.tenant AND e.order_id = o.order_id
-            AND e.kind <> 'stuck') AS x ON true
-    WHERE o.tenant = $1 AND o.last_at >= $2 AND o.confirmed_at >= $2 AND o.confirmed_at < $3{only}
+_ACCEPTED = """SELECT {by} AS slice, count(*) AS accepted, sum(o.units)::bigint AS units FROM orders o {nodes}
+    WHERE o.tenant = $1 AND o.confirmed_at >= $2 AND o.confirmed_at < $3{only} GROUP BY slice"""
+# Apart from how many there are: PostgreSQL chooses by the period's length how to bring both together.
+_TROUBLED = """SELECT {by} AS slice, count(*)::bigint AS items,
+        coalesce(sum(e.units) FILTER (WHERE e.kind IN ('backordered', 'short_picked')), 0)::bigint AS missing
+    FROM orders o JOIN exceptions e ON e.tenant = $1 AND e.order_id = o.order_id AND e.kind <> 'stuck' {nodes}
+    WHERE o.tenant = $1 AND o.confirmed_at >= $2 AND o.confirmed_at < $3 AND o.broken <> ''{only}
     GROUP BY slice"""
 _SHIPPED = """SELECT {by} AS slice, count(*) AS shipped,
         count(*) FILTER (WHERE 'split' = ANY (string_to_array(o.broken, ' '))) AS split,
@@ -74,7 +73,7 @@ _SHIPPED = """SELECT {by} AS slice, count(*) AS shipped,
         (extract(epoch FROM percentile_disc(0.9) WITHIN GROUP (ORDER BY o.shipped_at - o.confirmed_at))
             / 60)::float8 AS order_to_ship_p90_minutes
     FROM orders o {nodes}
-    WHERE o.tenant = $1 AND o.last_at >= $2 AND o.shipped_at >= $2 AND o.shipped_at < $3
+    WHERE o.tenant = $1 AND o.shipped_at >= $2 AND o.shipped_at < $3
         AND o.confirmed_at IS NOT NULL{only} GROUP BY slice"""
 _DELIVERED = """SELECT {by} AS slice, count(*) AS delivered, count(*) FILTER (WHERE o.broken = '') AS perfect,
         count(o.promise_ends_at) AS promised,
@@ -100,21 +99,21 @@ _BACKORDERS = """SELECT {by} AS slice, count(*) AS backorders,
 _COUNTED = ", ".join(
     f"count(*) FILTER (WHERE '{word}' = ANY (string_to_array(o.broken, ' '))) AS {word}" for word in REASONS
 )
-_SUMMED = ", ".join(
-    f"sum((string_to_array(o.segments, ',')::bigint[])[{place}])::bigint AS {name}"
-    for place, name in enumerate(SEGMENTS, 1)
-)
-_WHOLE = "(SELECT sum(us) FROM unnest(string_to_array(o.segments, ',')::bigint[]) AS us)"
+_SUMMED = ", ".join(f"sum(us[{place}])::bigint AS {name}" for place, name in enumerate(SEGMENTS, 1))
+_WHOLE = "(" + " + ".join(f"us[{place}]" for place in range(1, len(SEGMENTS) + 1)) + ")"
+_SPENT = """(SELECT order_id, delivered_at, last_node, last_carrier{channel},
+            string_to_array(segments, ',')::bigint[] AS us FROM orders
+        WHERE tenant = $1 AND delivered_at >= $2 AND delivered_at < $3 AND segments IS NOT NULL
+        OFFSET 0) AS o"""
+"""Delivered orders, their microseconds read once."""
 _DELAYS = """SELECT {by} AS slice, count(*) AS orders, {summed}, sum({whole})::bigint AS whole
-    FROM orders o WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3
-        AND o.segments IS NOT NULL
-    GROUP BY slice ORDER BY whole DESC, slice"""
-_SLOWEST = """SELECT o.order_id, o.channel, o.external_id, o.last_node, o.last_carrier, o.delivered_at,
-        string_to_array(o.segments, ',')::bigint[] AS us, {whole}::bigint AS whole
-    FROM orders o WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3
-        AND o.segments IS NOT NULL
-        AND ($4::text IS NULL OR {by} = $4)
-    ORDER BY {most} DESC, o.order_id LIMIT $5"""
+    FROM {spent} GROUP BY slice ORDER BY whole DESC, slice"""
+_SLOWEST = """SELECT found.*, o.channel, o.external_id FROM (
+        SELECT o.order_id, o.last_node, o.last_carrier, o.delivered_at, o.us, {whole}::bigint AS whole,
+            {most} AS most
+        FROM {spent} WHERE $4::text IS NULL OR {by} = $4
+        ORDER BY most DESC, o.order_id LIMIT $5) AS found
+    JOIN orders o ON o.tenant = $1 AND o.order_id = found.order_id ORDER BY most DESC, o.order_id"""
 _PILES = """SELECT waiting_in AS segment, nodes, count(*) AS orders, sum(units)::bigint AS units,
         min(waiting_since_at) AS oldest_at,
         percentile_disc(0.5) WITHIN GROUP (ORDER BY waiting_since_at) AS median_at
@@ -138,6 +137,7 @@ async def read_measures(
     slices: dict[str, dict[str, Any]] = {}
     asked = (
         (_ACCEPTED, "o.confirmed_at", ()),
+        (_TROUBLED, "o.confirmed_at", ()),
         (_SHIPPED, "o.shipped_at", ()),
         (_DELIVERED, "o.delivered_at", ()),
         (_BACKORDERS, "e.since_at", (now,)),
@@ -166,7 +166,7 @@ async def read_dearest(connection: Connection, tenant: str, period: Period, limi
 
 async def read_delays(connection: Connection, tenant: str, period: Period, by: DelaysBy) -> Sequence[Row]:
     """One row a slice, the longest first: `orders`, and microseconds of all by segment and `whole`."""
-    text = _DELAYS.format(by=_delays_slice(by), summed=_SUMMED, whole=_WHOLE)
+    text = _DELAYS.format(by=_delays_slice(by), summed=_SUMMED, whole=_WHOLE, spent=_spent(by))
     return [dict(row) for row in await connection.fetch(text, tenant, period.since, period.before)]
 
 
@@ -180,8 +180,8 @@ async def read_slowest(
     limit: int,
 ) -> Sequence[Row]:
     """Orders of a slice (none: of all), those first that spent most in the segment (none: in all)."""
-    most = _WHOLE if segment is None else f"(string_to_array(o.segments, ',')::bigint[])[{_place(segment)}]"
-    text = _SLOWEST.format(by=_delays_slice(by), whole=_WHOLE, most=most)
+    most = _WHOLE if segment is None else f"us[{_place(segment)}]"
+    text = _SLOWEST.format(by=_delays_slice(by), whole=_WHOLE, most=most, spent=_spent(by))
     rows = await connection.fetch(text, tenant, period.since, period.before, slice_, limit)
     return [{**row, "segments": dict(zip(SEGMENTS, row["us"], strict=True))} for row in rows]
 
@@ -204,6 +204,11 @@ def _delays_slice(by: DelaysBy) -> str:
     if by == "node":
         return "o.last_node"
     return "o.last_carrier" if by == "carrier" else _slice(by, "o.delivered_at")
+
+
+def _spent(by: DelaysBy) -> str:
+    """Only with the columns that are asked for: the index of delivered orders has the others."""
+    return _SPENT.format(channel=", channel" if by == "channel" else "")
 
 
 def _place(segment: str) -> int:

@@ -161,7 +161,6 @@ class Queries:
         if wanted.reached is not None and wanted.reached_from is not None:
             assert wanted.reached in MOMENTS
             asked.add(f"{wanted.reached}_at >= {{}}", wanted.reached_from)
-            asked.add("last_at >= {}", wanted.reached_from)
             asked.add(f"{wanted.reached}_at < {{}}", wanted.reached_to)
         if wanted.promise is not None:
             assert wanted.promise_at is not None

@@ -7,6 +7,7 @@ computes them again from the stages' logs. The page and the query API read them 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from libs.events.record import record
@@ -67,19 +68,29 @@ class Only:
 
 
 EVERYTHING = Only()
-_STATUSES = """SELECT o.status, count(*) AS orders, min(o.last_at) AS quiet_since FROM orders o
-    WHERE o.tenant = $1 AND o.status = ANY($2::text[]){only} GROUP BY o.status"""
-_OLDEST = """SELECT o.order_id, o.status, o.channel, o.external_id, o.ordered_at, o.last_at FROM orders o
-    WHERE o.tenant = $1 AND o.status = ANY($2::text[]){only} ORDER BY o.last_at, o.order_id LIMIT $3"""
-# An order is touched when it reaches a moment, so nothing older than the day by its last news is looked at.
-_THROUGH = f"""SELECT date_bin('1 hour', at, 'epoch') AS hour, moment, count(*) AS orders FROM orders o,
-    LATERAL (VALUES {", ".join(f"('{name}', o.{name}_at)" for name in MOMENTS)}) AS reached (moment, at)
-    WHERE o.tenant = $1 AND o.last_at >= $2 AND at >= $2{{only}} GROUP BY hour, moment ORDER BY hour"""  # noqa: S608 - names of ours
-_MISSING = """SELECT sku, count(*) AS orders, sum(missing)::bigint AS units, count(*) OVER () AS skus FROM (
+_OF_UNFINISHED = ", ".join(f"'{name}'" for name in UNFINISHED)
+"""As text, since the index of open orders is found by it."""
+_STATUSES = f"""SELECT o.status, count(*) AS orders, min(o.last_at) AS quiet_since FROM orders o
+    WHERE o.tenant = $1 AND o.status IN ({_OF_UNFINISHED}){{only}} GROUP BY o.status"""  # noqa: S608 - names of ours
+# The oldest of each status, then the oldest of those: a step in the index for each, however many there are.
+_OLDEST = f"""SELECT found.* FROM unnest($2::text[]) AS of (status), LATERAL (
+        SELECT o.order_id, o.status, o.channel, o.external_id, o.ordered_at, o.last_at FROM orders o
+        WHERE o.tenant = $1 AND o.status = of.status AND o.status IN ({_OF_UNFINISHED}){{only}}
+        ORDER BY o.last_at, o.order_id LIMIT $3) AS found
+    ORDER BY last_at, order_id LIMIT $3"""  # noqa: S608 - names of ours
+_THROUGH = " UNION ALL ".join(
+    f"""SELECT date_bin('1 hour', o.{name}_at, 'epoch') AS hour, '{name}' AS moment, count(*) AS orders
+    FROM orders o WHERE o.tenant = $1 AND o.{name}_at >= $2{{only}} GROUP BY hour"""  # noqa: S608 - names of ours
+    for name in MOMENTS
+)
+# By backordered orders, of which there are fewer than claims of all orders ever.
+_MISSING = f"""SELECT sku, count(*) AS orders, sum(missing)::bigint AS units, count(*) OVER () AS skus FROM (
         SELECT r.sku, r.wanted - r.held - r.allocated - r.issued AS missing
-        FROM orders o JOIN reservations r USING (tenant, order_id)
-        WHERE o.tenant = $1 AND o.status = 'backordered'{only}
-    ) AS waiting WHERE missing > 0 GROUP BY sku ORDER BY units DESC, sku LIMIT $2"""
+        FROM (SELECT o.tenant, o.order_id FROM orders o WHERE o.tenant = $1 AND o.status = 'backordered'
+            AND o.status IN ({_OF_UNFINISHED}){{only}} OFFSET 0) AS o,
+            LATERAL (SELECT * FROM reservations r WHERE r.tenant = $1 AND r.order_id = o.order_id
+                OFFSET 0) AS r
+    ) AS waiting WHERE missing > 0 GROUP BY sku ORDER BY units DESC, sku LIMIT $2"""  # noqa: S608 - names of ours
 
 _PROMISES = """SELECT count(*) AS promised, count(*) FILTER (WHERE o.promise_ends_at <= $2) AS late,
         count(*) FILTER (WHERE o.promise_ends_at > $2 AND o.risk_at <= $2) AS at_risk,
@@ -146,9 +157,9 @@ async def read_today(
 
     return Today(
         since,
-        {row["status"]: row for row in await fetch(_STATUSES, list(UNFINISHED))},
+        {row["status"]: row for row in await fetch(_STATUSES)},
         await fetch(_OLDEST, list(UNFINISHED), OLDEST_SHOWN),
-        await fetch(_THROUGH, since),
+        sorted(await fetch(_THROUGH, since), key=itemgetter("hour")),
         await fetch(_MISSING, MISSING_SHOWN),
         (await fetch(_PROMISES, now))[0],
     )

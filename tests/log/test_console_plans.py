@@ -8,11 +8,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from cli.bench.console_rows import NEWEST, TENANT, seed
 from libs.runtime.keyring import MemoryKeyring
 from services.console.queries import OrderFilter, Queries
 from services.console.search.terms import wanted
+from services.console.today import _OLDEST, _STATUSES, _THROUGH, UNFINISHED
 from tests.console_database import console_dsn
+from tests.console_rows import NEWEST, TENANT, seed
 
 __all__ = ["console_dsn"]
 ORDERS = 20_000
@@ -102,6 +103,27 @@ async def test_the_functions_of_a_search_go_by_the_index_of_tokens(pool: asyncpg
                 tokens,
             )
             assert "parts_tokens_idx" in str(plan)
+
+
+async def test_open_orders_are_those_of_their_index(pool: asyncpg.Pool) -> None:
+    definition = await pool.fetchval(
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'live' AND indexname = 'orders_quiet'"
+    )
+    assert set(re.findall(r"'([a-z_]+)'::text", definition)) == set(UNFINISHED)
+
+
+async def test_today_is_counted_without_orders_rows(pool: asyncpg.Pool) -> None:
+    statements = {
+        _STATUSES: ((), "Index Only Scan using orders_quiet"),
+        _OLDEST: ((list(UNFINISHED), 10), "using orders_quiet"),
+        _THROUGH: ((NEWEST,), "Index Only Scan using orders_confirmed"),
+    }
+    async with Queries(pool).reading(TENANT) as connection:
+        for statement, (values, expected) in statements.items():
+            rows = await connection.fetch(f"EXPLAIN {statement.format(only='')}", TENANT, *values)
+            plan = "\n".join(row[0] for row in rows)
+            assert expected in plan, plan
+            assert "Seq Scan" not in plan, plan
 
 
 def _check(plan: str) -> None:

@@ -1,7 +1,9 @@
 """Delays and Measures: where orders' time goes and where work piles up; how well orders are fulfilled."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -24,6 +26,9 @@ from services.console.web.site import Site
 
 SLOWEST = 20
 DEAREST = 20
+KEPT_SECONDS = 30.0
+"""So long people who ask for the same share the answer; a page says up to when its period goes."""
+_KEPT_MAX = 200
 Segment = Literal["hold", "payment", "stock", "routing", "queue", "pick", "pack", "carrier"]
 Since = Annotated[datetime | None, Query(alias="from")]
 Before = Annotated[datetime | None, Query(alias="to")]
@@ -41,10 +46,40 @@ MEANT = {
 """Each segment, as people read it."""
 
 
+Values = dict[str, Any]
+
+
+class Counted:
+    """Figures that were counted lately. One at a time is counted: a period of many orders takes seconds, and
+    whoever looks for an order is not to wait behind it for a connection."""
+
+    def __init__(self) -> None:
+        self._counting = asyncio.Lock()
+        self._kept: dict[Hashable, tuple[datetime, Values]] = {}
+
+    async def get(self, key: Hashable, count: Callable[[datetime], Awaitable[Values]]) -> Values:
+        """What `count` finds of now, or found a moment ago."""
+        if (found := self._fresh(key)) is not None:
+            return found
+        async with self._counting:
+            if (found := self._fresh(key)) is not None:
+                return found
+            found = await count(datetime.now(UTC))
+            if len(self._kept) >= _KEPT_MAX:
+                self._kept.clear()
+            self._kept[key] = (datetime.now(UTC) + timedelta(seconds=KEPT_SECONDS), found)
+            return found
+
+    def _fresh(self, key: Hashable) -> Values | None:
+        until, found = self._kept.get(key, (None, {}))
+        return found if until is not None and datetime.now(UTC) < until else None
+
+
 def routes(site: Site) -> APIRouter:
     """Both pages. They show a period as it was when they were opened; they do not follow the log."""
     router = APIRouter(include_in_schema=False)
     reader = Annotated[Session, Depends(site.guard.require("read"))]
+    counted = Counted()
 
     @router.get("/delays")
     async def delays(
@@ -56,24 +91,28 @@ def routes(site: Site) -> APIRouter:
         since: Since = None,
         before: Before = None,
     ) -> Response:
-        asked = period(since, before, datetime.now(UTC))
-        async with site.queries(session).reading(session.tenant) as connection:
-            rows = await read_delays(connection, session.tenant, asked, by)
-            slowest = await read_slowest(connection, session.tenant, asked, by, of, segment or None, SLOWEST)
-            piles = await read_piles(connection, session.tenant)
+        async def count(now: datetime) -> Values:
+            asked = period(since, before, now)
+            async with site.queries(session).reading(session.tenant) as connection:
+                about = (connection, session.tenant, asked, by)
+                return {
+                    "asked": asked,
+                    "rows": await read_delays(*about),
+                    "slowest": await read_slowest(*about, of, segment or None, SLOWEST),
+                    "piles": await read_piles(connection, session.tenant),
+                }
+
+        key = ("delays", session.tenant, session.nodes, by, of, segment, since, before)
         return await site.page(
             request,
             session,
             "delays.html",
-            rows=rows,
-            slowest=slowest,
-            piles=piles,
+            **await counted.get(key, count),
             by=by,
             of=of,
             segment=segment,
             segments=SEGMENTS,
             meant=MEANT,
-            asked=asked,
             given=(since, before),
         )
 
@@ -81,21 +120,22 @@ def routes(site: Site) -> APIRouter:
     async def measures(
         request: Request, session: reader, by: By = "all", since: Since = None, before: Before = None
     ) -> Response:
-        now = datetime.now(UTC)
-        asked = period(since, before, now)
-        async with site.queries(session).reading(session.tenant) as connection:
-            rows = await read_measures(connection, session.tenant, asked, by, now)
-            dearest = await read_dearest(connection, session.tenant, asked, DEAREST)
+        async def count(now: datetime) -> Values:
+            asked = period(since, before, now)
+            async with site.queries(session).reading(session.tenant) as connection:
+                rows = await read_measures(connection, session.tenant, asked, by, now)
+                dearest = await read_dearest(connection, session.tenant, asked, DEAREST)
+            return {"asked": asked, "rows": rows, "dearest": dearest}
+
+        key = ("measures", session.tenant, session.nodes, by, since, before)
         return await site.page(
             request,
             session,
             "measures.html",
-            rows=rows,
+            **await counted.get(key, count),
             by=by,
-            asked=asked,
             given=(since, before),
             meant=DEFINITIONS,
-            dearest=dearest,
             money=mean_money,
             reasons=REASONS,
         )

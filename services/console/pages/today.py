@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import orjson
+import structlog
 from fastapi import APIRouter, Depends, Request, Response
 
 from services.console.exceptions import Row, count_queue
@@ -16,29 +17,44 @@ from services.console.web.freshness import Stand
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
+logger = structlog.get_logger()
+
 KEPT_SECONDS = 1.0
 """All people of a tenant share the figures for so long: however many look, they are counted once."""
+SLOW_SECONDS = 0.2
+STALE_SECONDS = 10.0
+"""Where counting takes longer than SLOW_SECONDS, the last figures are shown for up to so long while they are
+counted again; the page says how old they are."""
 _HOURS = 24
 _HOUR = timedelta(hours=1)
 _TENANTS_MAX = 200
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Figures:
-    """Of one tenant and scope. `stand`: how fresh the tables were before they were counted."""
+    """`stand`: how fresh the tables were before they were counted."""
 
-    counting: asyncio.Lock
+    found: Today
+    stand: Stand | None
+    queue: Sequence[Row]
     good_until: datetime
-    found: Today | None = None
-    stand: Stand | None = None
-    queue: Sequence[Row] = field(default_factory=tuple)
+    slow: bool
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Of one tenant and scope."""
+
+    counting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    figures: _Figures | None = None
+    again: asyncio.Task[_Figures] | None = None
 
 
 def routes(site: Site) -> APIRouter:
     """The first page, and its part that follows the log."""
     router = APIRouter(include_in_schema=False)
     reader = Annotated[Session, Depends(site.guard.require("read"))]
-    kept: dict[tuple[str, tuple[str, ...] | None], _Figures] = {}
+    kept: dict[tuple[str, tuple[str, ...] | None], _Kept] = {}
 
     @router.get("/")
     async def today(request: Request, session: reader) -> Response:
@@ -51,7 +67,6 @@ def routes(site: Site) -> APIRouter:
     async def draw(request: Request, session: Session, template: str) -> Response:
         figures = await count(session)
         found = figures.found
-        assert found is not None
         return await site.page(
             request,
             session,
@@ -72,19 +87,36 @@ def routes(site: Site) -> APIRouter:
         place = (session.tenant, session.nodes)
         if place not in kept and len(kept) >= _TENANTS_MAX:
             kept.clear()
-        figures = kept.setdefault(place, _Figures(asyncio.Lock(), datetime.min.replace(tzinfo=UTC)))
-        async with figures.counting:
+        mine, now = kept.setdefault(place, _Kept()), datetime.now(UTC)
+        last = mine.figures
+        if last is None or not last.slow or now > last.good_until + timedelta(seconds=STALE_SECONDS):
+            return await recount(session, mine)
+        if now >= last.good_until and (mine.again is None or mine.again.done()):
+            mine.again = asyncio.create_task(recount(session, mine))
+            mine.again.add_done_callback(_told)
+        return last
+
+    async def recount(session: Session, mine: _Kept) -> _Figures:
+        async with mine.counting:
             now = datetime.now(UTC)
-            if now >= figures.good_until:
-                figures.stand = await site.freshness.stand()
-                since = now - _HOURS * _HOUR
+            if mine.figures is None or now >= mine.figures.good_until:
+                stand = await site.freshness.stand()
                 async with site.queries(session).reading(session.tenant) as connection:
-                    figures.found = await read_today(connection, session.tenant, since, now)
-                    figures.queue = await count_queue(connection, session.tenant, now)
-                figures.good_until = datetime.now(UTC) + timedelta(seconds=KEPT_SECONDS)
-        return figures
+                    found = await read_today(connection, session.tenant, now - _HOURS * _HOUR, now)
+                    queue = await count_queue(connection, session.tenant, now)
+                done = datetime.now(UTC)
+                until = done + timedelta(seconds=KEPT_SECONDS)
+                slow = done - now > timedelta(seconds=SLOW_SECONDS)
+                mine.figures = _Figures(found, stand, queue, until, slow)
+            return mine.figures
 
     return router
+
+
+def _told(counted: "asyncio.Task[_Figures]") -> None:
+    """Who asks once they are too old is told why they cannot be counted; until then it is logged."""
+    if not counted.cancelled() and (error := counted.exception()) is not None:
+        logger.warning("Today's figures are not counted", error=repr(error))
 
 
 def plotted(found: Today) -> str:
