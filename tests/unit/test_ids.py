@@ -65,6 +65,6 @@ def test_an_accepted_order_as_stored_reads_and_writes_the_same() -> None:
         b'{"status":"accepted","fingerprint":"cbd6","held":null,"released":[],'
         b'"lines":[{"line":1,"sku":"MUG-1","quantity":2}],"outcome":null}'
     )
-    since = b',"care":{},"changes":null,"rules":null}'  # what came to be known of orders after that, with nothing in it
+    since = b',"care":{},"changes":null,"rules":null}'  # what came to be known later, with nothing in it
     adapter = STAGE.adapter("an order")
     assert adapter.dump_json(adapter.validate_json(stored)) == stored.removesuffix(b"}") + since
