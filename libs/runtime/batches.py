@@ -68,6 +68,10 @@ class Batches:
         """Keep nothing of what was read before: others may have written since."""
         self._parts.forget()
 
+    def age(self, now: float) -> None:
+        """Keep what was needed lately (`KeptParts.age`). To be called between batches."""
+        self._parts.age(now)
+
     async def one(
         self,
         entries: Sequence[Entry],

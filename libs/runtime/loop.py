@@ -166,7 +166,7 @@ class StageLoop:
         self._passed = []
 
     async def work(self) -> int:
-        """Decide due timers and replay parked records; how many there were."""
+        """Decide due timers and replay parked records; how many there were. Called every second at least."""
         async with self._turn:
             lanes = self.lanes
             if not lanes:
@@ -180,6 +180,7 @@ class StageLoop:
             await self._ring(due)
             if self._passed and asyncio.get_running_loop().time() >= self._settle_at:
                 await self._settle()
+            self._batches.age(asyncio.get_running_loop().time())
             return len(due) + len(replays)
 
     async def _ring(self, due: Sequence[TimerRow]) -> None:

@@ -62,4 +62,5 @@ class PartReader(Generic[T]):
             if snapshot.part != b""
         }
         self._kept.remember(fresh)
+        self._kept.age(asyncio.get_running_loop().time())
         return {key: part for key, (_, part) in fresh.items()}
