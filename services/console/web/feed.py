@@ -110,17 +110,20 @@ class Feed:
         self._watchers.add(watcher)
         try:
             yield b"retry: 1000\n\n"
-            stand = await self._freshness.stand()
+            # From here on announcements are heard. What was committed between the page and now is in a stand
+            # that is asked for now; the last one known may be as old as the page's.
+            stand = await self._freshness.stand_now()
             if stand is None or since != stand.position:
                 watcher.tell(None)
             while not self._closing:
+                seen = stand  # a round ago, so that what was committed up to it has been heard of
                 change = watcher.take()
                 stand = await self._freshness.stand()
                 if change is not None:
                     if not names_orders and "orders" in change:
                         change["orders"] = None
-                    yield _event("changed", change, stand)
-                yield _event("stand", _told(stand), stand)
+                    yield _event("changed", change, seen)
+                yield _event("stand", _told(stand), seen)
                 if change is not None:
                     await asyncio.sleep(_TOGETHER_SECONDS)
                 with contextlib.suppress(TimeoutError):
@@ -151,6 +154,6 @@ def _told(stand: Stand | None) -> dict[str, Any]:
     }
 
 
-def _event(name: str, told: dict[str, Any], stand: Stand | None) -> bytes:
-    id_ = f"id: {stand.position}\n" if stand is not None else ""
+def _event(name: str, told: dict[str, Any], seen: Stand | None) -> bytes:
+    id_ = f"id: {seen.position}\n" if seen is not None else ""
     return f"{id_}event: {name}\ndata: {orjson.dumps(told, option=orjson.OPT_UTC_Z).decode()}\n\n".encode()

@@ -58,6 +58,17 @@ class Freshness:
         old = datetime.now(UTC) - self._asked_at > timedelta(seconds=_SILENT_SECONDS)
         return None if old else self._known
 
+    async def stand_now(self) -> Stand | None:
+        """The same, of an answer that is asked for from now on: nothing that was committed before is missing
+        in it. None where there is no answer."""
+        began = datetime.now(UTC)
+        for _ in range(2):  # one that is under way may be too old
+            if self._asked_at < began:
+                if self._asking is None:
+                    self._asking = asyncio.create_task(self._ask_once())
+                await asyncio.wait([self._asking])
+        return None if self._asked_at < began else self._known
+
     async def _ask_once(self) -> None:
         at = datetime.now(UTC)
         try:
