@@ -170,8 +170,10 @@ def _of_inventory(event: Event) -> str:
         case StockShorted():
             return f"Took {_units(event.lines)} that the pick lacks out of stock; they are sourced again."
         case StockReturned():
-            back = sum(move.quantity for move in event.movements)
-            return f"Booked {_count(back, 'returned unit')} of {event.rma_id} into stock."
+            back = sum(move.quantity for move in event.movements if move.target == "on_hand")
+            scrapped = sum(move.quantity for move in event.movements if move.target == "scrapped")
+            told = f"Booked {_count(back, 'returned unit')} of {event.rma_id} into stock"
+            return f"{told}, {scrapped:,} scrapped." if scrapped else f"{told}."
         case ReturnQuarantined():
             back = sum(move.quantity for move in event.movements if move.target == "quarantine")
             return f"Set {_count(back, 'returned unit')} of {event.rma_id} aside, to be looked at."

@@ -17,7 +17,7 @@ from libs.events.contract import Event
 from libs.events.dates import DATES_EVENTS
 from libs.events.envelope import Envelope
 from libs.events.exception_rules import RULE_EVENTS
-from libs.events.inventory import Claim, ReservationBroken, StockPegged
+from libs.events.inventory import Claim, ReservationBroken, StockPegged, StockReturned
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import POLICY_EVENTS, BackorderLapsed
 from libs.events.refusal import CommandRefused
@@ -31,7 +31,7 @@ from services.console.stored import read_state, write_state
 from tests.console_bundles import boxed, made
 from tests.console_changes import changed_by_support
 from tests.console_lives import LIVES, Life, cancelled, delivered, receipts, troubled
-from tests.console_parts import at, baskets, envelopes
+from tests.console_parts import at, baskets, envelopes, move
 from tests.contract.example_backorders import BACKORDERS
 from tests.contract.example_parts import ORDER as EXAMPLE
 from tests.contract.example_policies import POLICIES
@@ -269,6 +269,19 @@ def test_what_nobody_may_wait_for_is_told_with_its_reason() -> None:
         "Refused 6 units. Not available: 4 of 85123A lack, and no more than 3 may still be waited for; "
         "1 of 71053 lack, and it cannot be waited for any more."
     )
+
+
+def test_a_unit_that_came_back_to_another_node_is_one_unit() -> None:
+    """Its movements pass through `transfer` (services.inventory.returned)."""
+    moves = [
+        ("LON", "issued", "transfer", 3),
+        ("MAN", "transfer", "on_hand", 1),
+        ("MAN", "transfer", "scrapped", 2),
+    ]
+    returned = StockReturned(
+        order_id=ORDER, rma_id="R1", movements=tuple(move("MUG", *found) for found in moves)
+    )
+    assert sentence(returned) == "Booked 1 returned unit of R1 into stock, 2 scrapped."
 
 
 AFTERWARDS = {
