@@ -72,9 +72,12 @@ async def world(console_dsn: str) -> AsyncIterator[World]:
         await feed(Projector(pool), topics)
         for events in topics.values():
             await world.take(events)
-        other = OrderAccepted(**{**terms("o-1"), "external_id": "theirs"})
-        await world.take(envelopes("intake", [other], tenant="other", lane=1))
+        await world.take(envelopes("intake", [their_order()], tenant="other", lane=1))
         yield world
+
+
+def their_order() -> OrderAccepted:
+    return OrderAccepted(**{**terms("o-1"), "external_id": "theirs"})
 
 
 async def sealed(keyring: MemoryKeyring, event: Envelope[Event]) -> Envelope[Event]:
@@ -143,6 +146,15 @@ async def test_the_index_holds_no_personal_data_in_the_clear(world: World) -> No
     rows = await world.pool.fetch("SELECT t::text AS all FROM search.parts AS t")
     text = " ".join(row["all"] for row in rows).casefold()
     assert not [word for word in ("muller", "example", "7946") if word in text]
+
+
+async def test_articles_that_a_crash_took_back_are_written_again(world: World) -> None:
+    """Commits of the index are not waited for, so a server that is killed may lose the last of them."""
+    digest, _ = await world.index.digest()
+    await world.pool.execute("DELETE FROM search.articles WHERE tenant = 'other'")
+    await world.index.positions()
+    await world.take(envelopes("intake", [their_order()], tenant="other", lane=1))
+    assert (await world.index.digest())[0] == digest
 
 
 async def test_the_index_made_anew_is_the_same_and_takes_its_place(world: World) -> None:

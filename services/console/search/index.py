@@ -56,7 +56,9 @@ class SearchIndex:
         self._known: dict[Article, None] = {}
 
     async def positions(self) -> dict[TopicPartition, int]:
-        """Where to read on; a partition that was never read is missing."""
+        """Where to read on; a partition that was never read is missing. What was written after that may have
+        gone with a server that crashed, as commits are not waited for."""
+        self._known.clear()
         async with self._transaction() as connection:
             rows = await connection.fetch("SELECT topic, partition, next_offset FROM consumed")
         return {(topic, partition): offset for topic, partition, offset in rows}
