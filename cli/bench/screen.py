@@ -1,7 +1,7 @@
 """How long an event takes to the screen: held orders are released while others keep the stack busy, and their
 pages followed as a browser follows them.
 
-A page is asked for again once it is told that its order changed, a third of a second after the last time at
+A page is asked for again once it is told that its order changed, a fifth of a second after the last time at
 the soonest. An event is on the screen when the answer that shows it is there: what a browser takes to draw it
 is not in it. Its beginning is its own time, when its stage decided it.
 """
@@ -35,7 +35,7 @@ PAGES = 8
 """That are followed at once, one order after the other."""
 _EVENTS_OF_ORDER = 5
 _TICK_SECONDS = 0.05
-_PAUSE_SECONDS = 0.3
+_PAUSE_SECONDS = 0.2
 """As services/console/assets/console.js has it."""
 _PATIENCE_SECONDS = 10.0
 _ROW = re.compile(r'id="e-([0-9a-f-]{36})"[^>]*><td><time datetime="([^"]+)"')
@@ -76,7 +76,8 @@ async def measure(seconds: float) -> OnScreen:
     drive = Drive(chosen, tenant_name())
     rate = EVENTS_A_SECOND / _EVENTS_OF_ORDER
     orders, held = round(rate * seconds), PAGES * max(1, round(seconds))
-    async with open_lag(chosen) as lag, asyncpg.create_pool(chosen.dsn("console"), max_size=2) as pool:
+    readers = asyncpg.create_pool(chosen.dsn("console"), min_size=1, max_size=2)
+    async with open_lag(chosen) as lag, readers as pool:
         try:
             await drive.fill(orders + held)
             ids = await _hold(drive, range(orders, orders + held))
@@ -84,15 +85,22 @@ async def measure(seconds: float) -> OnScreen:
             ready = ready_lots(drive.tenant, orders, size, drive.lane_of)
             await lag.gone()
             async with _signed_in(chosen, pool, drive.tenant) as client:
-                before, began = await pool.fetchval(_PROJECTED, drive.tenant), time.time()
+                before, began = await _projected(pool, drive.tenant), time.time()
                 busy = asyncio.create_task(send(drive, ready, size / rate, {}))
                 turns = [_follow(drive, client, ids[n::PAGES], busy) for n in range(PAGES)]
                 taken = [one for found in await asyncio.gather(*turns) for one in found]
                 await busy
-                after, ended = await pool.fetchval(_PROJECTED, drive.tenant), time.time()
+                after, ended = await _projected(pool, drive.tenant), time.time()
         finally:
             await drive.stop()
     return OnScreen((after - before) / (ended - began), taken)
+
+
+async def _projected(pool: asyncpg.Pool, tenant: str) -> int:
+    """Events of a tenant in the read models, which row-level security shows to the projector alone."""
+    async with pool.acquire() as connection, connection.transaction(readonly=True):
+        await connection.execute("SELECT set_config('orderlog.projector', 'on', true)")
+        return int(await connection.fetchval(_PROJECTED, tenant))
 
 
 async def _hold(drive: Drive, numbers: range) -> list[str]:

@@ -58,7 +58,7 @@ async def test_records_are_held_back_the_longer_the_longer_a_write_takes(
 ) -> None:
     holding = await Holding(pool, topics).start()
     assert set(holding.follower.positions().values()) == {1}, "the first is written at once"
-    await holding.slow(0.05)
+    await holding.slow(0.15)
     at_write = holding.follower.positions()
     holding.projector.now += 0.4
     await holding.rest()

@@ -59,7 +59,7 @@
   const due = new WeakMap();
   const refresh = (part) => {
     if (due.has(part)) return;
-    const pause = 1000 * Number(part.dataset.liveSeconds || 0.3);
+    const pause = 1000 * Number(part.dataset.liveSeconds || 0.2);
     const wait = Math.max(0, (Number(part.dataset.lived) || 0) + pause - Date.now());
     due.set(part, setTimeout(() => {
       due.delete(part);
