@@ -2,7 +2,7 @@
 waits."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -184,8 +184,21 @@ def availability(
         for part in one.get("parts", ()):
             add_row(drawn, f"part: {part['sku']}", *(f"{part[name]:,}" for name in names))
     console.print(drawn)
+    for one in told["skus"]:
+        if (limits := one.get("backorders")) is not None:
+            tell(may_wait(one["sku"], limits))
     if json:
         emit({"ok": True, "tenant": tenant, **told})
+
+
+def may_wait(sku: str, limits: Mapping[str, Any]) -> str:
+    """How many more units may be waited for, and when, of a SKU that limits it
+    (`libs.events.backorders.OpenBackorders`)."""
+    units = limits["units"]
+    many = "Any number of units" if units is None else f"{units:,} more {'unit' if units == 1 else 'units'}"
+    begins, ends = limits["opens_at"], limits["closes_at"]
+    when = f" from {begins}" * bool(begins) + f" until {ends}" * bool(ends)
+    return f"{many} of {sku} may be waited for{when}."
 
 
 def register(parent: typer.Typer) -> None:

@@ -111,4 +111,4 @@ async def picture(page: Page, name: str) -> None:
     """With CONSOLE_PICTURES=keep, the page as docs/pictures/console-<name>.png."""
     if os.environ.get("CONSOLE_PICTURES") == "keep":
         await page.set_viewport_size({"width": WIDE, "height": 800})
-        await page.screenshot(path=PICTURES / f"console-{name}.png", animations="disabled")
+        await page.screenshot(path=PICTURES / f"console-{name}.png", animations="disabled", caret="initial")

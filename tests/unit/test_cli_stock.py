@@ -175,3 +175,18 @@ def test_a_service_is_said_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "3 bands" in ended.said
     mistaken = run(fake, nodes, monkeypatch, ["nodes", "transit", "--band", "GB"])
     assert isinstance(mistaken.error, Complaint)
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"units": 1, "opens_at": None, "closes_at": None}, "1 more unit of MUG may be waited for."),
+        ({"units": 0, "opens_at": None, "closes_at": None}, "0 more units of MUG may be waited for."),
+        (
+            {"units": None, "opens_at": "2026-12-01T00:00Z", "closes_at": "2026-12-24T00:00Z"},
+            "Any number of units of MUG may be waited for from 2026-12-01T00:00Z until 2026-12-24T00:00Z.",
+        ),
+    ],
+)
+def test_how_many_may_wait_is_told(limits: dict[str, Any], told: str) -> None:
+    assert stock.may_wait("MUG", limits) == told
