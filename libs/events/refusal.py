@@ -5,7 +5,8 @@ from uuid import UUID
 
 from pydantic import StringConstraints
 
-from libs.events.contract import Event
+from libs.events.contract import Command, Contract, Event
+from libs.events.envelope import Envelope
 
 
 class CommandRefused(Event):
@@ -24,3 +25,21 @@ class CommandRefused(Event):
     @property
     def stream(self) -> str:
         return self.refused_stream
+
+
+def refused(heard: Envelope[Contract], code: str, message: str, next_step: str) -> CommandRefused:
+    """The command changes nothing; its sender learns why, and what to do."""
+    assert isinstance(heard.body, Command)
+    return CommandRefused(
+        refused_stream=heard.stream,
+        command_id=heard.id,
+        command_type=heard.body.TYPE,
+        code=code,
+        message=message,
+        next_step=next_step,
+    )
+
+
+def refuse(heard: Envelope[Contract], code: str, message: str, next_step: str) -> list[Event]:
+    """The same as all that a decision comes to."""
+    return [refused(heard, code, message, next_step)]

@@ -33,6 +33,7 @@ from libs.events.intake import OrderCancellationRequested
 from libs.events.inventory import StockAllocated
 from libs.events.order import LineQuantity
 from libs.events.policy import BackorderLapsed
+from libs.events.refusal import refuse
 from libs.events.routing import OrderUnroutable
 from services.fulfillment import changes
 from services.fulfillment.accounts import (
@@ -47,7 +48,7 @@ from services.fulfillment.accounts import (
 from services.fulfillment.changes import Withheld
 from services.fulfillment.picks import picks_of
 from services.fulfillment.state import State, evolve, held, withheld
-from services.fulfillment.work import STOPPABLE, NodeReport, refuse, report, scanned
+from services.fulfillment.work import STOPPABLE, NodeReport, report, scanned
 
 # What it hears ------------------------------------------------------------------------------------------
 

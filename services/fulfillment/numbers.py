@@ -11,7 +11,7 @@ from libs.events.envelope import Envelope
 from libs.events.fulfillment import ConfirmPick, DispatchShipment, ShortLine
 from libs.events.order import LineQuantity, LineSerials, PickFrom
 from libs.events.record import record
-from libs.events.refusal import CommandRefused
+from libs.events.refusal import refuse
 
 LENGTH_MAX = 64
 """Characters of a serial number, as inventory keeps it."""
@@ -67,7 +67,7 @@ def misnamed(
         if numbers is None or line.sku not in numbers.skus:
             if serials:
                 next_step = "Leave them out; inventory says which SKUs ask for them (`orderlog stock item`)."
-                return _refuse(
+                return refuse(
                     heard,
                     "no_serials",
                     f"Units of {at} have no serial numbers, and some are named.",
@@ -75,21 +75,21 @@ def misnamed(
                 )
             continue
         if len(serials) < line.quantity and (serials or all_of_them):
-            return _refuse(
+            return refuse(
                 heard,
                 "serials_required",
                 f"Each unit of {at} has a serial number: {line.quantity} units, {len(serials)} numbers.",
                 "Scan the numbers of all its units, and report it again.",
             )
         if len(serials) > line.quantity:
-            return _refuse(
+            return refuse(
                 heard,
                 "too_many_serials",
                 f"{len(serials)} serial numbers are named for {line.quantity} units of {at}.",
                 "Name those of the units that are sent, and no others.",
             )
     if left:
-        return _refuse(
+        return refuse(
             heard,
             "no_such_line",
             f"Serial numbers are named for line {min(left)}, of which nothing is sent.",
@@ -108,14 +108,14 @@ def misnamed_short(
     for line in short:
         serials, at = line.serials or (), f"line {line.line} ({line.sku})"
         if serials and (numbers is None or line.sku not in numbers.skus or line.reason != "damaged"):
-            return _refuse(
+            return refuse(
                 heard,
                 "no_serials",
                 f"Serial numbers are named for units of {at} that are not there, or have none.",
                 "Name those of units that were found damaged, of a SKU that has serial numbers.",
             )
         if len(serials) > line.quantity:
-            return _refuse(
+            return refuse(
                 heard,
                 "too_many_serials",
                 f"{len(serials)} serial numbers are named for {line.quantity} damaged units of {at}.",
@@ -132,14 +132,14 @@ def _unfit(heard: Envelope[Contract], told: Named) -> list[Event]:
     for line in told:
         for serial in line.serials:
             if (line.sku, serial) in seen:
-                return _refuse(
+                return refuse(
                     heard,
                     "serial_twice",
                     f"Serial number {serial} of {line.sku} is named twice.",
                     "Scan each unit once; if two labels have the same number, keep the units apart.",
                 )
             if len(serial) > LENGTH_MAX:
-                return _refuse(
+                return refuse(
                     heard,
                     "serial_too_long",
                     f"Serial number {serial} of {line.sku} has {len(serial)} characters; at most "
@@ -148,15 +148,3 @@ def _unfit(heard: Envelope[Contract], told: Named) -> list[Event]:
                 )
             seen.add((line.sku, serial))
     return []
-
-
-def _refuse(heard: Envelope[Contract], code: str, message: str, next_step: str) -> list[Event]:
-    refused = CommandRefused(
-        refused_stream=heard.stream,
-        command_id=heard.id,
-        command_type=heard.body.TYPE,
-        code=code,
-        message=message,
-        next_step=next_step,
-    )
-    return [refused]

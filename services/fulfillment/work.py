@@ -29,7 +29,7 @@ from libs.events.fulfillment import (
 )
 from libs.events.order import LineQuantity, Unpacked
 from libs.events.record import record
-from libs.events.refusal import CommandRefused
+from libs.events.refusal import refuse
 from services.fulfillment.accounts import both, less, merged
 from services.fulfillment.numbers import Numbers, misnamed, misnamed_short, numbered, told_by
 
@@ -84,19 +84,6 @@ class Work:
         asked = less(self.asked, lines)
         step: Step = self.step if asked else "stopped"
         return replace(self, asked=asked, step=step, taken_off=merged(self.taken_off, lines))
-
-
-def refuse(heard: Envelope[Contract], code: str, message: str, next_step: str) -> list[Event]:
-    """The command changes nothing; its sender learns why and what to do."""
-    refused = CommandRefused(
-        refused_stream=heard.stream,
-        command_id=heard.id,
-        command_type=heard.body.TYPE,
-        code=code,
-        message=message,
-        next_step=next_step,
-    )
-    return [refused]
 
 
 def report(work: Work, heard: Envelope[Contract], body: NodeReport, shipment_number: int) -> list[Event]:

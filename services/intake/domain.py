@@ -54,7 +54,7 @@ from libs.events.intake import (
 )
 from libs.events.order import LineQuantity
 from libs.events.record import record
-from libs.events.refusal import CommandRefused
+from libs.events.refusal import refuse
 from services.intake import changes
 from services.intake.changes import UNCHANGED, Changes
 from services.intake.exception_rules import NO_RULES, OwnRules, change_rule, changed_rules
@@ -183,10 +183,10 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             if state.status == "unknown":
                 return _unknown_order(heard)
             told = settle(state.care, body, at)
-            return _refused(heard, *told) if isinstance(told, Told) else told
+            return refuse(heard, *told) if isinstance(told, Told) else told
         case ChangeExceptionRule() | DropExceptionRule():
             changed = change_rule(state.rules or NO_RULES, body)
-            return _refused(heard, *changed) if isinstance(changed, Told) else changed
+            return refuse(heard, *changed) if isinstance(changed, Told) else changed
         case FulfillmentCompleted():
             return _complete(state, body)
         case CancellationDeclined() | LineCancellationDeclined() | HoldDeclined():
@@ -198,7 +198,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
 def _submit(state: State, heard: Envelope[Contract], order: SubmitOrder, at: datetime) -> list[Event]:
     derived = order_id(heard.tenant, order.channel, order.external_id)
     if order.order_id != derived:
-        return _refused(
+        return refuse(
             heard,
             "wrong_order_id",
             f"order_id {order.order_id} does not belong to channel {order.channel}, external_id "
@@ -209,7 +209,7 @@ def _submit(state: State, heard: Envelope[Contract], order: SubmitOrder, at: dat
     if state.status != "unknown":
         if state.fingerprint == print_:
             return []
-        return _refused(
+        return refuse(
             heard,
             "conflict",
             f"channel {order.channel}, external_id {order.external_id} was submitted before with other "
@@ -253,7 +253,7 @@ def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> li
         case "unknown":
             return _unknown_order(heard)
         case "rejected":
-            return _refused(
+            return refuse(
                 heard,
                 "already_rejected",
                 f"order {command.order_id} was rejected; there is nothing to cancel.",
@@ -261,7 +261,7 @@ def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> li
             )
         case "closed":
             arrived = state.outcome in ("delivered", "partly_delivered")
-            return _refused(
+            return refuse(
                 heard,
                 "already_closed",
                 f"order {command.order_id} is {_described(state)}; nothing of it can be cancelled any more.",
@@ -281,7 +281,7 @@ def _change(
         return [NoteAdded(order_id=command.order_id, note=command.note)]
     if state.status not in ("held", "accepted"):
         arrived = state.outcome in ("delivered", "partly_delivered")
-        return _refused(
+        return refuse(
             heard,
             f"already_{state.status}",
             f"order {command.order_id} is {_described(state)}; it cannot be changed any more.",
@@ -290,13 +290,13 @@ def _change(
     known = state.changes or UNCHANGED
     if isinstance(command, PlaceHold):
         told = changes.place_hold(known, _captured_holds(state), command)
-        return _refused(heard, *told) if isinstance(told, Told) else told
+        return refuse(heard, *told) if isinstance(told, Told) else told
     lines = state.held.lines if state.held is not None else state.lines
     ordered = [LineQuantity(line=line.line, sku=line.sku, quantity=line.quantity) for line in lines]
     asked = changes.cancel_lines(known, ordered, command)
     if asked is None:
         return _cancel(state, heard, CancelOrder(order_id=command.order_id, reason=command.reason))
-    return _refused(heard, *asked) if isinstance(asked, Told) else asked
+    return refuse(heard, *asked) if isinstance(asked, Told) else asked
 
 
 def _captured_holds(state: State) -> tuple[str, ...]:
@@ -312,7 +312,7 @@ def _release(state: State, heard: Envelope[Contract], command: ReleaseHold) -> l
     placed = state.changes or UNCHANGED
     open_ = (*_captured_holds(state), *placed.holds)
     if state.held is None and not open_:
-        return _refused(
+        return refuse(
             heard,
             "not_held",
             f"order {command.order_id} is {_described(state)}; no hold blocks it.",
@@ -320,7 +320,7 @@ def _release(state: State, heard: Envelope[Contract], command: ReleaseHold) -> l
         )
     if command.hold not in open_:
         known = command.hold in state.released
-        return _refused(
+        return refuse(
             heard,
             "already_released" if known else "unknown_hold",
             f"hold {command.hold} of order {command.order_id} "
@@ -365,22 +365,9 @@ def _described(state: State) -> str:
 
 
 def _unknown_order(heard: Envelope[Contract]) -> list[Event]:
-    return _refused(
+    return refuse(
         heard,
         "unknown_order",
         f"order {heard.stream} has not been submitted to this tenant.",
         "Check the order id; it is in the answer to the submitted order.",
     )
-
-
-def _refused(heard: Envelope[Contract], code: str, message: str, next_step: str) -> list[Event]:
-    return [
-        CommandRefused(
-            refused_stream=heard.stream,
-            command_id=heard.id,
-            command_type=heard.body.TYPE,
-            code=code,
-            message=message,
-            next_step=next_step,
-        )
-    ]

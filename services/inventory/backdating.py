@@ -14,8 +14,7 @@ from libs.events.bundles import BundleCommand
 from libs.events.catalogue import COMMANDS
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.refusal import CommandRefused
-from services.inventory.refuse import refused
+from libs.events.refusal import CommandRefused, refused
 
 Decide = Callable[[Any, Envelope[Contract], datetime], list[Event]]
 _STATES = frozenset(

@@ -13,12 +13,11 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.lots import LotExpired, LotQuarantined
 from libs.events.record import changed, record
-from libs.events.refusal import CommandRefused
+from libs.events.refusal import CommandRefused, refused
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory.giving import peg, take_back_promises
 from services.inventory.lot_states import evolve_lots
 from services.inventory.lots import Lots, LotState
-from services.inventory.refuse import refused
 from services.inventory.rules import RulesPart
 from services.inventory.serials import Numbers
 from services.inventory.stock import MOST_UNITS, Posting, SkuPart, moved

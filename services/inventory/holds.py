@@ -29,10 +29,10 @@ from libs.events.promise import (
     promise_stream,
 )
 from libs.events.record import record
+from libs.events.refusal import refused
 from libs.events.timer import Timer
 from services.inventory import dates
 from services.inventory.places import NO_PLACES, PlacesPart
-from services.inventory.refuse import refused
 from services.inventory.stock import EMPTY_SKU, NO_CLAIM, AnyMovement, Posting, SkuPart, Skus, reclaimed
 
 Status = Literal["new", "held", "confirmed", "expired", "released", "void"]

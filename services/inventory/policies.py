@@ -14,7 +14,7 @@ from libs.events.policy import (
     ReservationPoliciesDefined,
 )
 from libs.events.record import record
-from services.inventory.refuse import refused
+from libs.events.refusal import refused
 
 POLICIES = frozenset({POLICIES_STREAM})
 """Read by accepted orders; only its own lane changes it."""

@@ -16,9 +16,8 @@ from libs.events.feeds import (
     OpenFeedRun,
 )
 from libs.events.record import changed, record
-from libs.events.refusal import CommandRefused
+from libs.events.refusal import CommandRefused, refused
 from libs.events.supply import DefineSupplyRules, RulesEvent, SupplyRules, SupplyRulesDefined
-from services.inventory.refuse import refused
 
 
 @record

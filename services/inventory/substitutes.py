@@ -15,10 +15,10 @@ from libs.events.intake import OrderAccepted
 from libs.events.order import LineQuantity, PartLine, UnpackedLine
 from libs.events.policy import OrderPolicy
 from libs.events.record import changed
+from libs.events.refusal import refused
 from libs.events.substitutes import DefineSubstitutes, SubstitutesDefined, SubstitutesSought
 from services.inventory.bundles import unused_lines
 from services.inventory.order import OrderPart, units
-from services.inventory.refuse import refused
 from services.inventory.stock import SkuPart, Skus, SubstitutesOf
 
 

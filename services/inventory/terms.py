@@ -15,7 +15,7 @@ from libs.events.envelope import Envelope
 from libs.events.policy import STANDARD_RANK
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from libs.events.record import record
-from services.inventory.refuse import refused
+from libs.events.refusal import refused
 
 LEVEL = "level"
 """The timer by which a SKU is asked whether it is low: left by who follows its figures (`availability`)."""

@@ -33,7 +33,7 @@ from libs.events.notifications import (
 )
 from libs.events.order import Sealed
 from libs.events.record import record
-from libs.events.refusal import CommandRefused
+from libs.events.refusal import refuse
 from libs.events.returns import RefundRequested, ReturnAuthorised
 from libs.events.routing import OrderRouted
 
@@ -334,12 +334,12 @@ def _settle(state: State, heard: Envelope[Contract], body: RecordMessageOutcome)
     letter = state.letters.get(body.message_id)
     if letter is None:
         message = f"Order {body.order_id} has no message {body.message_id}."
-        return _refuse(heard, "unknown_message", message, "Take the message id from `MessageRequested`.")
+        return refuse(heard, "unknown_message", message, "Take the message id from `MessageRequested`.")
     if letter.outcome == body.outcome:
         return []
     if letter.outcome != "owed":
         message = f"Message {body.message_id} was {letter.outcome}; it cannot be {body.outcome} as well."
-        return _refuse(heard, "already_settled", message, "Nothing to do: the first report stands.")
+        return refuse(heard, "already_settled", message, "Nothing to do: the first report stands.")
     if body.outcome == "sent":
         return [MessageSent(order_id=body.order_id, message_id=body.message_id, milestone=letter.milestone)]
     failed = MessageFailed(
@@ -349,18 +349,6 @@ def _settle(state: State, heard: Envelope[Contract], body: RecordMessageOutcome)
         detail=body.detail,
     )
     return [failed]
-
-
-def _refuse(heard: Envelope[Contract], code: str, message: str, next_step: str) -> list[Event]:
-    refused = CommandRefused(
-        refused_stream=heard.stream,
-        command_id=heard.id,
-        command_type=heard.body.TYPE,
-        code=code,
-        message=message,
-        next_step=next_step,
-    )
-    return [refused]
 
 
 # Effects ------------------------------------------------------------------------------------------------

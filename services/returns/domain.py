@@ -16,7 +16,7 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentCompleted, ShipmentDelivered
 from libs.events.intake import HeldOrderCancelled, OrderAccepted
-from libs.events.refusal import CommandRefused
+from libs.events.refusal import refuse
 from libs.events.returns import (
     AuthorisedLine,
     AuthoriseReturn,
@@ -115,23 +115,11 @@ def _withdraw(state: State, cancelled: HeldOrderCancelled) -> list[Event]:
     return [void]
 
 
-def _refuse(heard: Envelope[Contract], code: str, message: str, next_step: str) -> list[Event]:
-    refused = CommandRefused(
-        refused_stream=heard.stream,
-        command_id=heard.id,
-        command_type=heard.body.TYPE,
-        code=code,
-        message=message,
-        next_step=next_step,
-    )
-    return [refused]
-
-
 def _authorise(state: State, heard: Envelope[Contract], body: AuthoriseReturn) -> list[Event]:
     if not state.delivered:
         message = f"Nothing of order {body.order_id} has been delivered yet."
         next_step = "Wait for its delivery; to stop it before dispatch, cancel the order."
-        return _refuse(heard, "nothing_delivered", message, next_step)
+        return refuse(heard, "nothing_delivered", message, next_step)
     wanted: dict[int, int] = {}
     asked: list[tuple[int, int, str]] = []
     for line in body.lines:
@@ -147,7 +135,7 @@ def _authorise(state: State, heard: Envelope[Contract], body: AuthoriseReturn) -
                 f"returned ({delivered} delivered, {authorised} under a return already)."
             )
             next_step = f"Ask for at most {delivered - authorised}, or leave the line out."
-            return _refuse(heard, "not_returnable", message, next_step)
+            return refuse(heard, "not_returnable", message, next_step)
     lines = tuple(
         AuthorisedLine(line=number, sku=state.skus[number], quantity=quantity, reason=reason)
         for number, quantity, reason in asked
@@ -166,7 +154,7 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
         known = ", ".join(list(state.rmas)[:10]) or "none yet"
         message = f"Order {body.order_id} has no return {body.rma_id}."
         next_step = f"Authorised so far: {known}. Authorise the return first."
-        return _refuse(heard, "unknown_rma", message, next_step)
+        return refuse(heard, "unknown_rma", message, next_step)
     came: dict[tuple[int, Disposition, str | None], int] = {}
     by_line: dict[int, int] = {}
     numbers = Came(state.serials)
@@ -174,7 +162,7 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
         left = {n: one - rma.received.get(n, 0) - by_line.get(n, 0) for n, one in rma.authorised.items()}
         lines = as_parts(state.bundles, units.line, units.quantity, left)
         if wrong := numbers.take(units, lines):
-            return _refuse(heard, *wrong)
+            return refuse(heard, *wrong)
         for number, quantity in lines.items():
             by_line[number] = by_line.get(number, 0) + quantity
             kind = (number, units.disposition, units.condition)
@@ -187,7 +175,7 @@ def _receive(state: State, heard: Envelope[Contract], body: ReceiveReturn) -> li
                 f"expected ({authorised} authorised, {received} received before)."
             )
             next_step = "Report the expected units only, and authorise a return for the others."
-            return _refuse(heard, "not_expected", message, next_step)
+            return refuse(heard, "not_expected", message, next_step)
     returned = tuple(
         ReturnedUnits(
             line=line,

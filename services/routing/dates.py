@@ -9,7 +9,7 @@ from libs.events.delivery import Way, delivery, way, zone_exists
 from libs.events.envelope import Envelope
 from libs.events.order import Destination
 from libs.events.places import STANDARD, Delivery, ShipDay, TransitTerms
-from libs.events.refusal import CommandRefused
+from libs.events.refusal import CommandRefused, refused
 from libs.events.routing import DefineNode, DefineTransit, NodeTerms, TransitDefined
 from services.routing.sourcing import Offer
 
@@ -71,11 +71,9 @@ def unknown_zone(heard: Envelope[Contract], command: DefineNode) -> CommandRefus
     """A refusal of a node whose time zone nobody knows."""
     if command.operations is None or zone_exists(command.operations.time_zone):
         return None
-    return CommandRefused(
-        refused_stream=heard.stream,
-        command_id=heard.id,
-        command_type=command.TYPE,
-        code="unknown_time_zone",
-        message=f"{command.node}: there is no time zone {command.operations.time_zone}.",
-        next_step="Name one of the IANA time zone database, such as Europe/London.",
+    return refused(
+        heard,
+        "unknown_time_zone",
+        f"{command.node}: there is no time zone {command.operations.time_zone}.",
+        "Name one of the IANA time zone database, such as Europe/London.",
     )
