@@ -22,6 +22,8 @@ SerialNumber = Annotated[
 ]
 """Of one unit, as its maker prints it, without blanks around it; of one SKU, and the same wherever it is."""
 
+SERIAL_LENGTH_MAX = 64
+"""Characters of a serial number that are kept; the longest that GS1 prints (AI 21) has 20."""
 SERIALS_MAX = 1000
 """Units whose serial numbers one command names."""
 

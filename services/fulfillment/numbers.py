@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import ConfirmPick, DispatchShipment, ShortLine
+from libs.events.measure import SERIAL_LENGTH_MAX
 from libs.events.order import LineQuantity, LineSerials, PickFrom
 from libs.events.record import record
 from libs.events.refusal import refuse
 
-LENGTH_MAX = 64
-"""Characters of a serial number, as inventory keeps it."""
 Named = tuple[LineSerials, ...]
 
 
@@ -25,6 +24,11 @@ class Numbers:
     skus: tuple[str, ...]
     """Which of its SKUs ask for them."""
     named: Named = ()
+
+    @property
+    def by_line(self) -> dict[int, tuple[str, ...]]:
+        """Those that were told, by line."""
+        return {one.line: one.serials for one in self.named}
 
 
 def asked(picks: Iterable[PickFrom] | None) -> Numbers | None:
@@ -44,8 +48,7 @@ def numbered(
     numbers: Numbers | None, lines: Iterable[LineQuantity], told: Mapping[int, tuple[str, ...]]
 ) -> Named | None:
     """The numbers of these lines, with those that are told; None where there are none."""
-    known = {one.line: one.serials for one in numbers.named} if numbers else {}
-    found = {**known, **told}
+    found = {**(numbers.by_line if numbers else {}), **told}
     units = [line for line in lines if line.line in found]
     return tuple(LineSerials(line=x.line, sku=x.sku, serials=found[x.line]) for x in units) or None
 
@@ -138,12 +141,12 @@ def _unfit(heard: Envelope[Contract], told: Named) -> list[Event]:
                     f"Serial number {serial} of {line.sku} is named twice.",
                     "Scan each unit once; if two labels have the same number, keep the units apart.",
                 )
-            if len(serial) > LENGTH_MAX:
+            if len(serial) > SERIAL_LENGTH_MAX:
                 return refuse(
                     heard,
                     "serial_too_long",
                     f"Serial number {serial} of {line.sku} has {len(serial)} characters; at most "
-                    f"{LENGTH_MAX} are kept.",
+                    f"{SERIAL_LENGTH_MAX} are kept.",
                     "Send the number alone: the scanner may have read a whole label (GS1: what follows 21).",
                 )
             seen.add((line.sku, serial))

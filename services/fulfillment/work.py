@@ -170,7 +170,7 @@ def _pick(work: Work, heard: Envelope[Contract], body: ConfirmPick) -> list[Even
 
 def _same(work: Work, told: Mapping[int, tuple[str, ...]]) -> bool:
     """Whether the serial numbers that a report tells are those that were recorded."""
-    known = {one.line: one.serials for one in work.numbers.named} if work.numbers else {}
+    known = work.numbers.by_line if work.numbers else {}
     return all(known.get(line) == serials for line, serials in told.items())
 
 

@@ -6,7 +6,7 @@ Who changes one says which version they looked at: two who change at once do not
 from collections.abc import Mapping
 from dataclasses import field
 
-from libs.events.contract import Event
+from libs.events.contract import Event, terms_alone
 from libs.events.exception_rules import (
     ChangeExceptionRule,
     DropExceptionRule,
@@ -45,7 +45,8 @@ def change_rule(known: OwnRules, command: ChangeExceptionRule | DropExceptionRul
         return [
             ExceptionRuleDropped(kind=command.kind, which=command.which, version=version, note=command.note)
         ]
-    if before == _terms(command):
+    stated = terms_alone(RuleTerms, command)
+    if before == stated:
         return []
     if stale := _stale(known, command.based_on):
         return stale
@@ -62,30 +63,19 @@ def change_rule(known: OwnRules, command: ChangeExceptionRule | DropExceptionRul
             f"there are {len(known.rules)} rules of the tenant's own, and no more than {RULES_MAX} may be.",
             "Drop one that is not needed.",
         )
-    return [ExceptionRuleChanged(**vars(_terms(command)), version=version, note=command.note)]
+    return [ExceptionRuleChanged(**vars(stated), version=version, note=command.note)]
 
 
 def changed_rules(known: OwnRules, event: ExceptionRuleChanged | ExceptionRuleDropped) -> OwnRules:
     """After one of its events."""
     rules = {place: rule for place, rule in known.rules.items() if place != _place(event)}
     if isinstance(event, ExceptionRuleChanged):
-        rules[_place(event)] = _terms(event)
+        rules[_place(event)] = terms_alone(RuleTerms, event)
     return OwnRules(event.version, rules)
 
 
 def _place(of: RulePlace) -> str:
     return f"{of.kind}/{of.which or ''}"
-
-
-def _terms(of: RuleTerms) -> RuleTerms:
-    return RuleTerms(
-        kind=of.kind,
-        which=of.which,
-        owner=of.owner,
-        after_minutes=of.after_minutes,
-        sla_minutes=of.sla_minutes,
-        next_step=of.next_step,
-    )
 
 
 def _stale(known: OwnRules, based_on: int) -> Told | None:

@@ -23,7 +23,7 @@ from libs.events.refusal import CommandRefused
 from libs.events.supply import RULES_STREAM
 from services.inventory import bundles
 from services.inventory.desk import Desk
-from services.inventory.recipes import NO_RECIPE, Planned
+from services.inventory.recipes import NO_RECIPE, Planned, composition
 from services.inventory.stock import SkuPart, Skus
 from services.inventory.supplies import SUPPLY_STREAM
 
@@ -52,7 +52,7 @@ def define(desk: Desk, skus: Skus, body: DefineBundle) -> list[Event]:
         parts=bundles.merged(body.parts),
     )
     key = told.effective_at.isoformat()
-    if planned.get(key) == (told.kept == "assembled", *_composition(told.parts)):
+    if planned.get(key) == (told.kept == "assembled", *composition(told.parts)):
         return []
     if key not in planned and len(planned) >= PLANS_MAX:
         return desk.refuse(
@@ -108,8 +108,3 @@ def _dropped(sku: str, key: str, why: Reason, check_at: datetime | None = None) 
 
 def _next(planned: dict[str, None] | dict[str, Planned | None]) -> datetime | None:
     return min((datetime.fromisoformat(key) for key in planned), default=None)
-
-
-def _composition(parts: tuple[BundlePart, ...]) -> tuple[dict[str, int], dict[str, int]]:
-    weights = {part.sku: part.price_weight for part in parts if part.price_weight != 1}
-    return {part.sku: part.quantity for part in parts}, weights

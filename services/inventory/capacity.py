@@ -8,7 +8,7 @@ asked for a tenant none of whose nodes states a capacity.
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import cast
+from typing import cast, get_args
 
 from libs.events.changes import LinesReleased
 from libs.events.contract import Contract, Event
@@ -27,7 +27,7 @@ LOOK = "capacity"
 FULL_MAX = 400
 """Full days of a node that are told; later ones count as open."""
 Loading = StockAllocated | StockReleased | LinesReleased
-TELLS: frozenset[type[Event]] = frozenset({StockAllocated, StockReleased, LinesReleased})
+TELLS: frozenset[type[Event]] = frozenset(get_args(Loading))
 """Events that may say what they change of nodes' loads."""
 
 

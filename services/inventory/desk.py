@@ -72,14 +72,10 @@ class SupplyPosting(Posting):
 def after(desk: Desk, event: Event) -> Desk:
     """The desk once an event of the SKU happened."""
     movements: Any = getattr(event, "movements", ())
-    return Desk(
-        desk.heard,
-        desk.at,
-        desk.sku,
-        evolve_lots(moved(desk.stock, movements), event),
-        evolve_supply(desk.supply, desk.sku, event),
-        desk.rules,
-        desk.numbers,
+    return changed(
+        desk,
+        stock=evolve_lots(moved(desk.stock, movements), event),
+        supply=evolve_supply(desk.supply, desk.sku, event),
     )
 
 
@@ -146,7 +142,7 @@ def spared(desk: Desk, units: int) -> tuple[list[Event], Desk]:
     if lacking <= 0:
         return [], desk
     broken, stock = take_back_promises(desk.sku, desk.stock, lacking)
-    return broken, Desk(desk.heard, desk.at, desk.sku, stock, desk.supply, desk.rules, desk.numbers)
+    return broken, changed(desk, stock=stock)
 
 
 def unknown(desk: Desk, *nodes: str) -> list[Event]:

@@ -307,9 +307,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
     body = cast(Heard, heard.body)
     match body:
         case OrderAccepted():
-            basket = None if state.promise is None else state.promise[1]
             policies = state.policies or NO_POLICIES
-            return accept(state.order, state.skus, basket, policies, body, at)
+            return accept(state.order, state.skus, _basket(state), policies, body, at)
         case OrderRouted():
             return capacity.booked(progress.route(state.order, state.skus, body, at), body, state.loads)
         case ReceiveStock():
@@ -374,6 +373,11 @@ def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
     return Desk(heard, at, sku, stock, supply, state.rules or NO_RULES, state.numbers)
 
 
+def _basket(state: State) -> PromisePart | None:
+    """The held promise that an order's input names, if it names one."""
+    return None if state.promise is None else state.promise[1]
+
+
 def _held(state: State) -> PromisePart:
     """The held promise that the input is about."""
     assert state.promise is not None, f"{state.home} was given no promise"
@@ -390,6 +394,5 @@ def _remember(state: State, due: TimerDue) -> list[Event]:
         answer = holds.expire if due.name == "expire" else holds.settle
         return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)
     if due.name == bundles.UNPACKED:
-        basket = None if state.promise is None else state.promise[1]
-        return promise_after(due.stream, state.order, state.skus, basket)
+        return promise_after(due.stream, state.order, state.skus, _basket(state))
     return progress.remember(due.name, due.stream, state.order, state.skus)

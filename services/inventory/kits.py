@@ -56,7 +56,7 @@ def assemble(desk: Desk, skus: Skus, command: AssembleKit) -> list[Event]:
         return refusal
     if recipe is None or not recipe.assembled:
         return _no_kit(desk)
-    if refusal := _of_lots(desk, recipe, skus):
+    if refusal := _of_lots(desk, recipe, skus) or _of_serials(desk, recipe, skus):
         return refusal
     lacking = [
         f"{sku}: {each * quantity} needed, {there} on hand there and promised to nobody"
@@ -91,7 +91,7 @@ def take_apart(desk: Desk, skus: Skus, command: TakeKitApart) -> list[Event]:
         return refusal
     if recipe is None or not recipe.assembled:
         return _no_kit(desk)
-    if refusal := _of_lots(desk, recipe, skus):
+    if refusal := _of_lots(desk, recipe, skus) or _of_serials(desk, recipe, skus):
         return refusal
     there = _usable(desk.stock, node)
     if quantity > there:
@@ -142,7 +142,7 @@ def _of_lots(desk: Desk, recipe: Recipe, skus: Skus) -> list[Event]:
     parts = [sku for sku in recipe.parts if skus.get(sku, EMPTY_SKU).lots is not None]
     named = [desk.sku, *parts] if desk.stock.lots is not None else parts
     if not named:
-        return _of_serials(desk, recipe, skus)
+        return []
     return desk.refuse(
         "kit_of_lots",
         f"{desk.sku} is neither put together nor taken apart: kept by lots: {', '.join(named)}.",

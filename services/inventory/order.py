@@ -208,19 +208,13 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
                 shipments=(*order.shipments, event.shipment_id),
                 unbelieved=unbelieved_after(order.unbelieved, event),
             )
-        case StockReturned():
+        case StockReturned() | ReturnQuarantined():
+            answered = 1 if isinstance(event, StockReturned) else 0  # what is set aside comes with that
             return replace(
                 order,
                 issued=_after(order.issued, "issued", event.movements),
                 lots=lots_of_order(order.lots, event.movements),
-                early_returns=order.early_returns[1:],
-                unbelieved=unbelieved_after(order.unbelieved, event),
-            )
-        case ReturnQuarantined():
-            return replace(
-                order,
-                issued=_after(order.issued, "issued", event.movements),
-                lots=lots_of_order(order.lots, event.movements),
+                early_returns=order.early_returns[answered:],
                 unbelieved=unbelieved_after(order.unbelieved, event),
             )
 

@@ -1,10 +1,10 @@
 """Of what a SKU is made, as its part keeps it: so an order's decision knows a bundle when it meets one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from datetime import UTC
 
-from libs.events.bundles import BundleDefined, BundlePlanDropped, BundlePlanned, BundleRemoved
+from libs.events.bundles import BundleDefined, BundlePart, BundlePlanDropped, BundlePlanned, BundleRemoved
 from libs.events.record import changed, record
 
 Planned = tuple[bool, dict[str, int], dict[str, int]]
@@ -51,15 +51,19 @@ def redefined(recipe: Recipe | None, event: OfRecipe) -> Recipe:
     planned = {key: plan for key, plan in known.planned.items() if key != moment}
     if isinstance(event, BundlePlanDropped):
         return changed(known, planned=planned)
-    made = (
-        {part.sku: part.quantity for part in event.parts},
-        {part.sku: part.price_weight for part in event.parts if part.price_weight != 1},
-    )
+    made = composition(event.parts)
     assembled = event.kept == "assembled"
     if isinstance(event, BundlePlanned):
         assert moment is not None, "a plan has its moment"
         return changed(known, planned={**planned, moment: (assembled, *made)})
     return Recipe(event.bundle_version, *made, assembled, known.within, planned)
+
+
+def composition(parts: Iterable[BundlePart]) -> tuple[dict[str, int], dict[str, int]]:
+    """Units of each part, and the price weights that are not 1."""
+    named = tuple(parts)
+    weights = {part.sku: part.price_weight for part in named if part.price_weight != 1}
+    return {part.sku: part.quantity for part in named}, weights
 
 
 def used(recipe: Recipe | None, bundle: str, more: int) -> Recipe | None:

@@ -7,13 +7,11 @@ from collections.abc import Callable
 
 from libs.events.conditions import MoveStock
 from libs.events.contract import Event
-from libs.events.measure import SERIALS_MAX
+from libs.events.measure import SERIAL_LENGTH_MAX, SERIALS_MAX
 from libs.events.serials import CorrectSerials, SerialsCorrected
 from services.inventory.desk import Desk, SupplyPosting, served, unknown
 from services.inventory.serials import NO_SERIAL, SHELF, SerialPart, key_of, place_of
 
-LENGTH_MAX = 64
-"""Characters of a serial number; the longest that GS1 prints (AI 21) has 20."""
 Told = tuple[str, ...] | None
 
 
@@ -127,10 +125,11 @@ def _miscounted(desk: Desk, serials: Told, units: int, *more: str) -> list[Event
             f"Serial number {twice} of {sku} is named twice.",
             "Name the number of each unit once; if two labels have the same one, keep the units apart.",
         )
-    if long := next((serial for serial in told if len(serial) > LENGTH_MAX), None):
+    if long := next((serial for serial in told if len(serial) > SERIAL_LENGTH_MAX), None):
         return desk.refuse(
             "serial_too_long",
-            f"Serial number {long} of {sku} has {len(long)} characters; at most {LENGTH_MAX} are kept.",
+            f"Serial number {long} of {sku} has {len(long)} characters; at most "
+            f"{SERIAL_LENGTH_MAX} are kept.",
             "Send the serial number alone: the scanner may have read a whole label (GS1: what follows 21).",
         )
     return []
