@@ -40,7 +40,7 @@ def cancel_lines(
 
     Example: orderlog orders cancel-lines retail/536365 --line 2=1 --reason "one is enough"
     """
-    lines = [_units(text) for text in line]
+    lines = [line_units(text) for text in line]
     with connect(tenant) as edges:
         id_ = resolve(edges, id_, channel)
         body = {"lines": lines, "reason": reason}
@@ -112,7 +112,7 @@ def register(orders: typer.Typer) -> None:
     orders.command("note")(add_note)
 
 
-def _units(text: str) -> dict[str, int]:
+def line_units(text: str) -> dict[str, int]:
     """`2=1` as a line's units. Complaint: it is nothing of the kind."""
     found = _LINE.fullmatch(text.strip())
     if found is None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.changes import line_units
 from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.order_page import money
 from cli.orders import ChannelOption, IdArgument, find, resolve
@@ -18,7 +19,6 @@ RmaArgument = Annotated[
     str, typer.Argument(metavar="RMA", help="The return, as `returns authorise` named it: ORDER_ID-R1.")
 ]
 _RMA = re.compile(r"[A-Za-z0-9-]{1,64}-R[0-9]{1,6}")
-_LINE = re.compile(r"(\d{1,7})=(\d{1,7})")
 _UNITS = re.compile(
     r"(\d{1,7})=(\d{1,7}):(restock|scrap|quarantine)(?::([a-z][a-z0-9_]{0,31})?)?(?::([^:]+))?"
 )
@@ -37,12 +37,13 @@ def authorise(
 
     Example: orderlog returns authorise retail/536365 --line 2=1 --reason "too small"
     """
-    lines = [_line(text) | {"reason": reason} for text in line]
+    asked = [line_units(text) for text in line]
+    lines = [{**one, "reason": reason} for one in asked]
     with connect(tenant) as edges:
         id_ = resolve(edges, id_, channel)
         answer = edges.decided("returns", f"/v1/orders/{id_}/returns", {"lines": lines})
     rma_id = _event(answer, "oms.returns.return_authorised")["rma_id"]
-    units = sum(one["quantity"] for one in lines)
+    units = sum(one["quantity"] for one in asked)
     tell(f"Return {rma_id} is authorised for {count(units, 'unit')}.", "green")
     if json:
         emit({"ok": True, "order_id": id_, "rma_id": rma_id})
@@ -127,17 +128,6 @@ def _became(rma: dict[str, Any], line: int) -> str:
         f"{unit['quantity']} {unit['disposition']} at {unit['node']}"
         for unit in rma["received"]
         if unit["line"] == line
-    )
-
-
-def _line(text: str) -> dict[str, Any]:
-    """`2=1` as a line's units. Complaint: it is nothing of the kind."""
-    if found := _LINE.fullmatch(text.strip()):
-        return {"line": int(found[1]), "quantity": int(found[2])}
-    raise Complaint(
-        f"--line {text}: what is meant?",
-        "Write LINE=UNITS: --line 2=1 is one unit of line 2.",
-        exit_code=2,
     )
 
 

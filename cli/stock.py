@@ -195,7 +195,7 @@ def may_wait(sku: str, limits: Mapping[str, Any]) -> str:
     """How many more units may be waited for, and when, of a SKU that limits it
     (`libs.events.backorders.OpenBackorders`)."""
     units = limits["units"]
-    many = "Any number of units" if units is None else f"{units:,} more {'unit' if units == 1 else 'units'}"
+    many = "Any number of units" if units is None else count(units, "more unit")
     begins, ends = limits["opens_at"], limits["closes_at"]
     when = f" from {begins}" * bool(begins) + f" until {ends}" * bool(ends)
     return f"{many} of {sku} may be waited for{when}."

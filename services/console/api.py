@@ -12,7 +12,7 @@ from libs.events.contract import Name, NodeId, OrderId, Sku
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.console.answers import Fields, answer, selected
-from services.console.at_work import STEPS
+from services.console.at_work import steps_of
 from services.console.contacts import Contacts
 from services.console.cursor import CURSOR_LENGTH_MAX, Part, read_cursor, write_cursor
 from services.console.documents import order_document, order_row, timeline_entry
@@ -240,8 +240,8 @@ def _sku(sku: str, rows: Sequence[Row]) -> dict[str, Any]:
     works: dict[str, dict[str, int]] = {}
     for row in rows:
         nodes.setdefault(row["node"], {})[row["bucket"]] = row["quantity"]
-        if row["to_pick"] is not None:
-            works[row["node"]] = {step: row[step] for step in STEPS}
+        if (work := steps_of(row)) is not None:
+            works[row["node"]] = work
         totals[row["bucket"]] = totals.get(row["bucket"], 0) + row["quantity"]
     network = nodes.pop("*", {})
     on_hand, reserved, held = totals.get("on_hand", 0), network.get("reserved", 0), network.get("held", 0)
@@ -263,9 +263,8 @@ def _sku(sku: str, rows: Sequence[Row]) -> dict[str, Any]:
 def _balance(row: Row) -> dict[str, Any]:
     """A balance; of what is allocated, how far the node's work is where there is any."""
     balance = {name: row[name] for name in ("sku", "node", "bucket", "quantity")}
-    if row["to_pick"] is None:
-        return balance
-    return balance | {"at_work": {step: row[step] for step in STEPS}}
+    work = steps_of(row)
+    return balance if work is None else balance | {"at_work": work}
 
 
 def _status(text: str | None) -> str | None:

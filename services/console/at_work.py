@@ -4,8 +4,8 @@ A pure reading of `State`, so that it cannot depend on whose news came first: fu
 number, and a line counts once intake or inventory has said which SKU it is of.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from services.console.facts import NodeWork, State
 from services.console.standing import work_state
@@ -52,6 +52,11 @@ def _steps(work: NodeWork) -> Iterable[tuple[int, tuple[int, int, int]]]:
         picked = work.picked.get(line, 0)
         to_pick = max(0, wanted - picked - work.short.get(line, 0))
         yield line, (to_pick, 0 if packed else picked, picked if packed else 0)
+
+
+def steps_of(row: Mapping[str, Any]) -> dict[str, int] | None:
+    """How far a node's work is with a balance (`Queries.stock`); None where it has none."""
+    return None if row["to_pick"] is None else {step: row[step] for step in STEPS}
 
 
 def changed_in_hand(

@@ -11,12 +11,12 @@ all open items at once, whoever has taken one, and nothing is folded anew.
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from libs.events.envelope import Envelope
-from libs.events.exception_rules import ExceptionRuleChanged, ExceptionRuleDropped, Owner
+from libs.events.exception_rules import ExceptionRuleChanged, ExceptionRuleDropped, Minutes, Owner
 
 OWNERS: tuple[Owner, ...] = get_args(Owner)
 Kind = Literal[
@@ -36,7 +36,6 @@ Kind = Literal[
     "lot_recalled",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Minutes = Annotated[int, Field(ge=0, le=525_600)]
 
 
 class Rule(BaseModel):

@@ -14,7 +14,7 @@ from libs.events.intake import HoldName
 from libs.runtime.problems import Problem
 from services.console.change_view import HOLDS, changeable, choices, preview_hold, preview_lines
 from services.console.facts import State
-from services.console.pages.one_order import found, one_line, told
+from services.console.pages.one_order import found, one_line, told, units_of
 from services.console.queries import Row
 from services.console.stored import read_state
 from services.console.web.sessions import Session
@@ -144,10 +144,9 @@ def _asked(units: Iterable[str]) -> dict[int, int]:
         line, _, count = text.partition(":")
         if not (line.isascii() and line.isdigit() and len(line) < 8):
             raise _no_units()
-        count = count.strip() or "0"
-        if not (count.isascii() and count.isdigit() and len(count) < 8):
+        if (number := units_of(count)) is None:
             raise _no_units()
-        asked[int(line)] = asked.get(int(line), 0) + int(count)
+        asked[int(line)] = asked.get(int(line), 0) + number
     return asked
 
 

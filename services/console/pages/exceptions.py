@@ -20,6 +20,7 @@ from libs.events.intake import (
 from libs.runtime.problems import Problem
 from services.console.cursor import CURSOR_LENGTH_MAX, write_cursor
 from services.console.exceptions import NOBODY, QueueFilter, count_queue, place_of, read_place, read_queue
+from services.console.pages.reasons import as_header, missing
 from services.console.rules import KINDS, OWNERS, Kind
 from services.console.web.actions import Outcome
 from services.console.web.sessions import Session
@@ -98,8 +99,7 @@ async def settle(site: Site, request: Request, session: Session, command: Comman
             "You see no order of that id.",
             "Go back to Exceptions.",
         )
-    reason = why.strip()[:200]
-    outcome = await site.actions.send(session, command, reason=reason if reason.isprintable() else "")
+    outcome = await site.actions.send(session, command, reason=as_header(why))
     if outcome.ok:
         return RedirectResponse("/exceptions", 303)
     return await _draw(site, request, session, QueueFilter(), "anybody", None, outcome=outcome, status=409)
@@ -154,10 +154,4 @@ def _command(verb: str, order_id: str, item: str, why: str, hours: int, session:
             case _:
                 return ResolveException(order_id=order_id, item=item, note=why)
     except ValidationError:
-        raise Problem(
-            422,
-            "no_reason",
-            "A reason is missing",
-            "Whoever looks at this order later wants to know why; nothing was changed.",
-            "Go back, and say why in up to 500 characters.",
-        ) from None
+        raise missing("Whoever looks at this order later wants to know why; nothing was changed.") from None

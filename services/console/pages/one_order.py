@@ -45,6 +45,12 @@ async def told(site: Site, request: Request, session: Session, order_id: str, ou
     )
 
 
+def units_of(text: str) -> int | None:
+    """Units as a form sends them, seven digits at most, nothing for none; None where it is no such number."""
+    written = text.strip() or "0"
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 8 else None
+
+
 def one_line(text: str) -> str:
     """A person's words without line breaks and control characters."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from libs.runtime.problems import Problem
+from services.console.pages.reasons import needed
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -26,15 +26,8 @@ def routes(site: Site) -> APIRouter:
 
     @router.post("/platform/rebuild")
     async def begin(session: begins, why: Why = "") -> Response:
-        if not why.strip():
-            raise Problem(
-                422,
-                "no_reason",
-                "A reason is missing",
-                "Whoever sees the rebuild wants to know what it is for; nothing was begun.",
-                "Go back, and say why in up to 500 characters.",
-            )
-        await site.rebuilds.begin(session, why.strip())
+        wanted = "Whoever sees the rebuild wants to know what it is for; nothing was begun."
+        await site.rebuilds.begin(session, needed(why, wanted))
         return RedirectResponse("/platform", 303)
 
     return router

@@ -13,7 +13,7 @@ from libs.events.contract import NodeId, OrderId
 from libs.events.returns import Disposition, InspectedUnits, ReceiveReturn
 from libs.runtime.problems import Problem
 from services.console.facts import State
-from services.console.pages.one_order import found, one_line, told
+from services.console.pages.one_order import found, one_line, told, units_of
 from services.console.return_view import (
     CONDITIONS,
     DISPOSITIONS,
@@ -192,10 +192,9 @@ def _inspected(text: str) -> InspectedUnits:
 
 
 def _number(text: str) -> int:
-    text = text.strip() or "0"
-    if not (text.isascii() and text.isdigit() and len(text) < 8):
+    if (number := units_of(text)) is None:
         raise _no_units()
-    return int(text)
+    return number
 
 
 def _no_units() -> Problem:

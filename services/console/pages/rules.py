@@ -14,6 +14,7 @@ from libs.events.exception_rules import (
     Owner,
 )
 from libs.runtime.problems import Problem
+from services.console.pages.reasons import as_header, needed
 from services.console.rule_book import RuleBook, read_changes, read_rules
 from services.console.rule_preview import would_move
 from services.console.rules import OWNERS, SHIPPED, Kind, Rule, applied, replaced, shipped
@@ -25,6 +26,7 @@ Which = Annotated[str, Form(max_length=64, pattern=r"^([a-z][a-z0-9_]{0,63})?$")
 Step = Annotated[str, Form(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Version = Annotated[int, Form(ge=0, lt=2**53)]
 Reason = Annotated[str, Form(max_length=500, pattern=r"^[^\x00]*$")]
+_WANTED = "Who looks at the rules later wants to know why; nothing was changed."
 FormMinutes = Annotated[int, Form(ge=0, le=525_600)]
 
 
@@ -76,7 +78,7 @@ def routes(site: Site) -> APIRouter:
             sla_minutes=sla_minutes,
             next_step=next_step.strip() or None,
             based_on=based_on,
-            note=_reason(why),
+            note=needed(why, _WANTED),
         )
         return await _send(site, request, session, command, why, asked)
 
@@ -90,32 +92,18 @@ def routes(site: Site) -> APIRouter:
         which: Which = "",
         why: Reason = "",
     ) -> Response:
-        command = DropExceptionRule(kind=kind, which=which or None, based_on=based_on, note=_reason(why))
+        command = DropExceptionRule(
+            kind=kind, which=which or None, based_on=based_on, note=needed(why, _WANTED)
+        )
         return await _send(site, request, session, command, why, asked)
 
     return router
 
 
-def _reason(why: str) -> str:
-    """Raises Problem 422 where there is none."""
-    if not why.strip():
-        raise Problem(
-            422,
-            "no_reason",
-            "A reason is missing",
-            "Who looks at the rules later wants to know why; nothing was changed.",
-            "Go back, and say why in up to 500 characters.",
-        )
-    return why.strip()
-
-
 async def _send(
     site: Site, request: Request, session: Session, command: Command, why: str, asked: UUID
 ) -> Response:
-    reason = why.strip()[:200]
-    outcome = await site.actions.send(
-        session, command, reason=reason if reason.isprintable() else "", id_=asked
-    )
+    outcome = await site.actions.send(session, command, reason=as_header(why), id_=asked)
     if outcome.ok:
         return RedirectResponse("/exceptions/rules", 303)
     return await _draw(site, request, session, None, outcome, 409)

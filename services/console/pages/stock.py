@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from libs.events.contract import Sku
 from libs.runtime.problems import Problem
-from services.console.at_work import STEPS
+from services.console.at_work import STEPS, steps_of
 from services.console.claims import read_holding, read_waiting
 from services.console.cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
 from services.console.queries import key_of
@@ -106,8 +106,9 @@ def _at_work(rows: Sequence[Any]) -> dict[str, dict[str, int]]:
     """By node, how far its work is with what is allocated there; nodes that have something allocated."""
     found = {}
     for row in rows:
-        if row["bucket"] == "allocated" and (row["quantity"] or row["to_pick"] is not None):
-            steps = {step: row[step] or 0 for step in STEPS}
+        work = steps_of(row)
+        if row["bucket"] == "allocated" and (row["quantity"] or work is not None):
+            steps = work or dict.fromkeys(STEPS, 0)
             rest = max(0, row["quantity"] - sum(steps.values()))
             found[row["node"]] = {"allocated": row["quantity"], "rest": rest, **steps}
     return found

@@ -10,6 +10,7 @@ from libs.events.lots import ReleaseLot
 from libs.events.stocktaking import SettleDifference
 from libs.runtime.problems import Problem
 from services.console.pages.exceptions import Reason, settle
+from services.console.pages.reasons import needed
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -43,7 +44,7 @@ def routes(site: Site) -> APIRouter:
                 f"There is no such thing to {verb} about this SKU, or you may not see it.",
                 "Go back to Exceptions.",
             )
-        return await settle(site, request, session, _command(verb, sku, item, why.strip()), why)
+        return await settle(site, request, session, _command(verb, sku, item, why), why)
 
     return router
 
@@ -51,14 +52,7 @@ def routes(site: Site) -> APIRouter:
 def _command(verb: str, sku: str, item: str, why: str) -> Command:
     """Raises Problem 422 where a reason is missing."""
     which = item.partition("/")[2]
-    if not why:
-        raise Problem(
-            422,
-            "no_reason",
-            "A reason is missing",
-            "It is kept with the SKU's events; nothing was changed.",
-            "Go back, and say why in up to 500 characters.",
-        )
+    why = needed(why, "It is kept with the SKU's events; nothing was changed.")
     if verb == "release":
         return ReleaseLot(sku=sku, lot=which, reason=why)
     return SettleDifference(sku=sku, proposal_id=which, approve=verb == "approve", note=why)
