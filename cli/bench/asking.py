@@ -17,7 +17,7 @@ import orjson
 
 from cli.bench.drive import Drive, Progress, tenant_name
 from cli.bench.figures import percentile
-from cli.bench.lag import open_lag
+from cli.bench.lag import come_to_nothing, open_lag
 from cli.bench.orders import LINES, sku, zipf
 from cli.bench.processor import micros_per_order, seconds_by_program
 from cli.client import user
@@ -28,7 +28,6 @@ from libs.runtime.tokens import mint
 _CONNECTIONS = 64
 _TOKEN_SECONDS = 3_600
 _TTL_SECONDS = 60
-_STILL_SECONDS = 120.0
 _LOOK_SECONDS = 0.5
 _TIMERS = "SELECT count(*) FROM timer WHERE starts_with(key, $1)"
 
@@ -108,22 +107,27 @@ async def _ended(
     """Wait until no reminder of the tenant's is left: all that was held is free, and who waits was served.
     `begun` is called as the first ends."""
     connection = await asyncpg.connect(chosen.dsn("inventory"))
-    least, less_at = await connection.fetchval(_TIMERS, f"{tenant}/"), time.monotonic()
-    ends = False
+    held, ends = 0, False
+
+    async def count() -> int:
+        return int(await connection.fetchval(_TIMERS, f"{tenant}/"))
+
+    def seen(left: int) -> None:
+        nonlocal ends
+        progress(max(0, baskets - left), baskets)
+        if left < held and not ends:
+            ends = True
+            begun()
+
+    def stands_still(left: int) -> Complaint:
+        return Complaint(
+            f"{left:,} held baskets have not ended, and it does not become less.",
+            "See `orderlog status`, and `orderlog logs inventory`.",
+        )
+
     try:
-        while left := await connection.fetchval(_TIMERS, f"{tenant}/"):
-            progress(max(0, baskets - left), baskets)
-            if left < least:
-                if not ends:
-                    begun()
-                ends = True
-                least, less_at = left, time.monotonic()
-            if time.monotonic() - less_at > _STILL_SECONDS:
-                raise Complaint(
-                    f"{left:,} held baskets have not ended, and it does not become less.",
-                    "See `orderlog status`, and `orderlog logs inventory`.",
-                )
-            await asyncio.sleep(_LOOK_SECONDS)
+        held = await count()
+        await come_to_nothing(count, stands_still, _LOOK_SECONDS, seen)
         progress(baskets, baskets)
         if not ends:
             begun()

@@ -5,7 +5,7 @@ Asked of the services' own databases, not of Kafka's copy of their offsets, whic
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
@@ -49,19 +49,33 @@ class Lag:
 
         Complaint: two minutes long it did not become less.
         """
-        least, less_at = None, time.monotonic()
-        while True:
-            count = await self.count()
-            if not count:
-                return time.time()
-            if least is None or count < least:
-                least, less_at = count, time.monotonic()
-            if time.monotonic() - less_at > _STILL_SECONDS:
-                raise Complaint(
-                    f"The services still have {count:,} records before them, and it does not become less.",
-                    "See `orderlog status`: is a service halted, or does something else send orders?",
-                )
-            await asyncio.sleep(_EVERY_SECONDS)
+
+        def stands_still(left: int) -> Complaint:
+            return Complaint(
+                f"The services still have {left:,} records before them, and it does not become less.",
+                "See `orderlog status`: is a service halted, or does something else send orders?",
+            )
+
+        await come_to_nothing(self.count, stands_still, _EVERY_SECONDS)
+        return time.time()
+
+
+async def come_to_nothing(
+    count: Callable[[], Awaitable[int]],
+    stands_still: Callable[[int], Complaint],
+    every_seconds: float,
+    seen: Callable[[int], None] = lambda left: None,
+) -> None:
+    """Wait until nothing is left; `seen` hears of each count before. Raises what `stands_still` makes of a
+    count that did not become less for two minutes."""
+    least, less_at = None, time.monotonic()
+    while left := await count():
+        seen(left)
+        if least is None or left < least:
+            least, less_at = left, time.monotonic()
+        if time.monotonic() - less_at > _STILL_SECONDS:
+            raise stands_still(left)
+        await asyncio.sleep(every_seconds)
 
 
 @asynccontextmanager
