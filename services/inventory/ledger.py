@@ -13,6 +13,7 @@ from libs.events.changes import LinesReleased
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import (
+    SOURCES,
     ReservationBroken,
     StockAdjusted,
     StockAllocated,
@@ -172,27 +173,31 @@ def stated(event: Event) -> datetime | None:
 
 
 def add_balances(envelope: Envelope[Event], sums: Sums) -> None:
-    """Add both sides of each of an event's movements to the sums of a batch, by table and key."""
+    """Add both sides of each of an event's movements to the sums of a batch, by table and key. What `SOURCES`
+    gave is no stock of anybody: it is in the ledger, and no sum is kept of it."""
     balance, promise = sums.setdefault("balance", {}), sums.setdefault("promise", {})
     tenant = envelope.tenant
     for move in movements(envelope.body):
         sku, node, quantity, source, target = move.sku, move.node, move.quantity, move.source, move.target
-        key = (tenant, sku, node, source)
-        found = balance.get(key)
-        if found is None:
-            balance[key] = [-quantity]
-        else:
-            found[0] -= quantity
-        key = (tenant, sku, node, target)
-        found = balance.get(key)
-        if found is None:
-            balance[key] = [quantity]
-        else:
-            found[0] += quantity
+        if source not in SOURCES:
+            key = (tenant, sku, node, source)
+            found = balance.get(key)
+            if found is None:
+                balance[key] = [-quantity]
+            else:
+                found[0] -= quantity
+        if target not in SOURCES:
+            key = (tenant, sku, node, target)
+            found = balance.get(key)
+            if found is None:
+                balance[key] = [quantity]
+            else:
+                found[0] += quantity
         if move.lot is not None:
             by_lot = sums.setdefault("lot_balance", {})
             for bucket, delta in ((source, -quantity), (target, quantity)):
-                by_lot.setdefault((tenant, sku, move.lot, node, bucket), [0])[0] += delta
+                if bucket not in SOURCES:
+                    by_lot.setdefault((tenant, sku, move.lot, node, bucket), [0])[0] += delta
         if source in PROMISED or target in PROMISED:
             found = promise.setdefault((tenant, sku), [0, 0])
             if source in PROMISED:

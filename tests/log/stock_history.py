@@ -13,7 +13,7 @@ import asyncpg
 from libs.events.catalogue import encode
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.inventory import AdjustStock, ReceiveStock
+from libs.events.inventory import SOURCES, AdjustStock, ReceiveStock
 from libs.runtime import log_sql
 from services.inventory import ledger
 from services.inventory.past import Asked
@@ -74,7 +74,9 @@ class History(World):
             placed = Envelope(**{**_fields(out), "tenant": tenant, "lane": row.lane, "sequence": seq})
             for table, values in ledger.ledger_rows(placed):
                 tables.setdefault(table, []).append(values)
-        balance = [(tenant, *place, quantity) for place, quantity in self.balance.items()]
+        balance = [
+            (tenant, *place, quantity) for place, quantity in self.balance.items() if place[2] not in SOURCES
+        ]
         async with pool.acquire() as connection, connection.transaction():
             await connection.copy_records_to_table("log", records=rows, columns=log_sql.LOG_COLUMNS)
             for table, records in tables.items():

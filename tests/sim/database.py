@@ -11,7 +11,6 @@ from datetime import datetime
 from types import TracebackType
 from uuid import UUID
 
-from libs.events.inventory import SOURCES
 from libs.runtime.log import (
     Anchor,
     EffectRow,
@@ -150,7 +149,7 @@ class Database(MemoryLog):
                 raise ConstraintBroken(f"ledger_pkey: {moved[:3]}")
         for key, (delta, *_) in writes.table_sums.get("balance", {}).items():
             held = self.table_sums.get("balance", {}).get(key, [0])
-            if held[0] + delta < 0 and key[3] not in SOURCES:
+            if held[0] + delta < 0:
                 raise ConstraintBroken(f"balance_not_below_zero: {key}")
         for key, deltas in writes.table_sums.get("promise", {}).items():
             before = self.table_sums.get("promise", {}).get(key, [0, 0])
