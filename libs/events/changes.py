@@ -20,7 +20,7 @@ from libs.events.contract import (
     Value,
 )
 from libs.events.intake import HoldName
-from libs.events.inventory import Movement
+from libs.events.inventory import Movement, QueueChange
 from libs.events.order import LineQuantity, NodeLines, Sealed
 from libs.events.places import DayLoad
 
@@ -173,6 +173,8 @@ class LinesReleased(OrderEvent):
     lines: tuple[LineQuantity, ...] = ()
     loads: tuple[DayLoad, ...] | None = None
     """What it gives back of the days of nodes that state a capacity."""
+    queue: tuple[QueueChange, ...] | None = None
+    """What it changes of the queues of SKUs."""
     movements: tuple[Movement, ...]
 
 

@@ -67,6 +67,17 @@ class Movement(Value):
     """Of each unit that comes, leaves or changes its place, where the SKU has serial numbers."""
 
 
+class QueueChange(Value):
+    """What an event does to who waits for a SKU, and who is served before whom: somebody joins its queue or
+    leaves it, is given units while others wait, loses some, or the terms are new."""
+
+    sku: Sku
+    number: Annotated[int, Field(strict=True, ge=1)]
+    """Counts such changes of the SKU from 1, without a gap."""
+    up_to: Annotated[int, Field(strict=True, ge=0)] | None = None
+    """The last movement of the SKU before it, where the event moves none of its units itself."""
+
+
 class ReceiveStock(SkuCommand):
     """Units arrived at a node and are sellable."""
 
@@ -156,6 +167,8 @@ class StockPegged(SkuEvent):
     """`reallocated`: the units are those that orders behind these have just lost."""
     supplied: Literal[True] | None = None
     """More of it is to come, so that the date of who still waits may change."""
+    queue: tuple[QueueChange, ...] | None = None
+    """What it changes of the queues of SKUs."""
     movements: tuple[Movement, ...]
 
 
@@ -173,6 +186,8 @@ class ReservationBroken(SkuEvent):
     cause: Literal["reallocated"] | None = None
     supplied: Literal[True] | None = None
     """More of it is to come, so that who lost units can be told a date."""
+    queue: tuple[QueueChange, ...] | None = None
+    """What it changes of the queues of SKUs."""
     movements: tuple[Movement, ...]
 
 
@@ -230,6 +245,8 @@ class StockReserved(OrderEvent):
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
     service: Name | None = None
     """By which service of the carriers, where the order names one."""
+    queue: tuple[QueueChange, ...] | None = None
+    """What it changes of the queues of SKUs."""
     movements: tuple[Movement, ...]
 
 
@@ -255,6 +272,8 @@ class StockBackordered(OrderEvent):
     """Those of `short` of which units are to come, so that the order can be told a date."""
     service: Name | None = None
     """By which service of the carriers, where the order names one."""
+    queue: tuple[QueueChange, ...] | None = None
+    """What it changes of the queues of SKUs."""
     movements: tuple[Movement, ...]
 
 
@@ -316,6 +335,8 @@ class StockReleased(OrderEvent):
     """SKUs of which units may have been kept for it while it waited for all or nothing."""
     loads: tuple[DayLoad, ...] | None = None
     """What it gives back of the days of nodes that state a capacity."""
+    queue: tuple[QueueChange, ...] | None = None
+    """What it changes of the queues of SKUs."""
     movements: tuple[Movement, ...]
 
 

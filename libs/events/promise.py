@@ -24,7 +24,7 @@ from libs.events.contract import (
     SkuEvent,
     Value,
 )
-from libs.events.inventory import TermsUsed, Units
+from libs.events.inventory import QueueChange, TermsUsed, Units
 from libs.events.order import Destination
 from libs.events.places import Delivery
 from libs.events.policy import Rank
@@ -138,6 +138,8 @@ class PromiseTermsDefined(PromiseTerms, SkuEvent):
     TYPE: ClassVar[str] = "oms.inventory.promise_terms_defined"
 
     terms_version: Place
+    queue: tuple[QueueChange, ...] | None = None
+    """What it changes of the queues of SKUs."""
 
 
 class HoldStock(PromiseCommand):
@@ -179,6 +181,8 @@ class PromiseHeld(PromiseEvent):
     """By which terms, where its SKUs have any."""
     delivery: Delivery | None = None
     """The date that goes with it, where it was asked with a destination."""
+    queue: tuple[QueueChange, ...] | None = None
+    """What it changes of the queues of SKUs."""
     movements: tuple[HoldMovement, ...]
 
 

@@ -44,7 +44,9 @@ _DIFFERENCES = """
 _IDLE = """
     SELECT sku, node, quantity AS units FROM balance AS b
     WHERE tenant = $1 AND bucket = 'on_hand' AND quantity > 0 AND (sku, node) > ($2, $3) AND NOT EXISTS (
-        SELECT FROM ledger AS l WHERE l.tenant = $1 AND l.sku = b.sku AND l.node = b.node AND l.at >= $4)
+        SELECT FROM ledger AS l LEFT JOIN ledger_stated AS s USING (tenant, sku, position)
+        WHERE l.tenant = $1 AND l.sku = b.sku AND l.node = b.node AND l.at >= $4
+            AND coalesce(s.effective_at >= $4, true))
     ORDER BY sku, node LIMIT $5"""
 _DEMAND = """
     WITH chosen AS (SELECT DISTINCT sku FROM balance WHERE tenant = $1 AND sku > $2 ORDER BY sku LIMIT $3),
@@ -129,7 +131,8 @@ async def on_the_way(
 async def idle(
     connection: Connection, tenant: str, since: datetime, after: Place, limit: int
 ) -> list[dict[str, Any]]:
-    """Shelves with units on hand on which nothing has moved since then, behind `after`, by SKU and node."""
+    """Shelves with units on hand on which nothing has moved since then, behind `after`, by SKU and node. What
+    is told late has moved when it was true: that somebody booked it now says nothing of the shelf."""
     return [dict(row) for row in await connection.fetch(_IDLE, tenant, *after, since, limit)]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from libs.events.contract import Event
-from libs.events.inventory import NETWORK, Claim, ReservationBroken, StockPegged
+from libs.events.inventory import NETWORK, Claim, QueueChange, ReservationBroken, StockPegged
 from libs.events.policy import BackordersCalled
 from libs.events.promise import HeldUnits, HoldsBroken
 from services.inventory import queue
@@ -55,6 +55,7 @@ def _pegged(
             terms_version=version,
             cause=cause,
             supplied=True if part.supplied else None,
+            queue=(QueueChange(sku=sku, number=part.queued + 1),),
             movements=posting.movements(),
         )
     ]
@@ -114,9 +115,13 @@ def _broken(
 ) -> ReservationBroken:
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "reserved", "unreserved", sum(claim.quantity for claim in lost))
-    supplied = True if part.supplied else None
     return ReservationBroken(
-        sku=sku, claims=lost, cause=cause, supplied=supplied, movements=posting.movements()
+        sku=sku,
+        claims=lost,
+        cause=cause,
+        supplied=True if part.supplied else None,
+        queue=(QueueChange(sku=sku, number=part.queued + 1),),
+        movements=posting.movements(),
     )
 
 

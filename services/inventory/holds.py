@@ -33,6 +33,7 @@ from libs.events.refusal import refused
 from libs.events.timer import Timer
 from services.inventory import dates
 from services.inventory.places import NO_PLACES, PlacesPart
+from services.inventory.queue_changes import counted, of_promise
 from services.inventory.stock import EMPTY_SKU, NO_CLAIM, AnyMovement, Posting, SkuPart, Skus, reclaimed
 
 Status = Literal["new", "held", "confirmed", "expired", "released", "void"]
@@ -76,6 +77,7 @@ def hold(command: HoldStock, skus: Skus, at: datetime, places: PlacesPart) -> Pr
         terms = skus[sku].terms
         if terms is not None:
             used.append(TermsUsed(sku=sku, version=terms.version))
+    movements = posting.hold_movements()
     return PromiseHeld(
         promise_id=command.promise_id,
         position=1,
@@ -85,7 +87,8 @@ def hold(command: HoldStock, skus: Skus, at: datetime, places: PlacesPart) -> Pr
         channel=command.channel,
         terms=tuple(used) or None,
         delivery=_delivery(command, wanted, skus, at, places),
-        movements=posting.hold_movements(),
+        queue=of_promise(promise_stream(command.promise_id), skus, wanted, {}, movements),
+        movements=movements,
     )
 
 
@@ -258,7 +261,7 @@ def evolve_skus(skus: Skus, event: OfPromise | PromiseConfirmed | PromiseMissed)
             if isinstance(event, PromiseConfirmed):
                 changes.append((event.order_id, _signed(moved, "reserved"), None))
         after[sku] = reclaimed(after.get(sku, EMPTY_SKU), moves, changes)
-    return after
+    return counted(after, event.queue) if isinstance(event, PromiseHeld) else after
 
 
 def summed(lines: Iterable[Wanted]) -> dict[str, int]:

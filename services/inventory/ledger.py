@@ -34,6 +34,7 @@ from libs.events.promise import (
     PromiseHeld,
     PromiseMissed,
     PromiseReleased,
+    PromiseTermsDefined,
     promise_stream,
 )
 from libs.events.set_aside import ReturnQuarantined
@@ -97,6 +98,13 @@ _MOVES: frozenset[type[Event]] = frozenset(
 _STATES = frozenset(event for event in _MOVES if "effective_at" in event.model_fields)
 """Events that may say when they were true."""
 
+_QUEUES: frozenset[type[Event]] = frozenset({PromiseTermsDefined}) | {
+    event for event in _MOVES if "queue" in event.model_fields
+}
+"""Events that may change who waits for a SKU, and who is served first."""
+QUEUE_STREAM = "queue/"
+"""A SKU's queue as `positions` names it; no event has this stream."""
+
 PROMISED = {"on_hand": 0, "reserved": 1, "held": 1}
 """Buckets that the promise table sums over a SKU's nodes, and the column of each."""
 
@@ -113,11 +121,16 @@ def movements(event: Event) -> tuple[AnyMovement, ...]:
 
 
 def positions(event: Event) -> Iterator[tuple[str, int]]:
-    """(stream, position) of each movement of an event: SKUs' streams are changed from several lanes."""
+    """(stream, position) of each movement of an event, and of each change of a held promise or of a SKU's
+    queue: what is changed from several lanes."""
     for move in movements(event):
         yield f"sku/{move.sku}", move.position
-    if type(event) in _PLACED:
+    kind = type(event)
+    if kind in _PLACED:
         yield from _place(cast(Placed, event))
+    if kind in _QUEUES:
+        for change in event.queue or ():  # type: ignore[attr-defined]
+            yield QUEUE_STREAM + change.sku, change.number
 
 
 def _place(event: Placed) -> Iterator[tuple[str, int]]:

@@ -11,6 +11,7 @@ from services.inventory import waiting
 from services.inventory.allocate import allocate, covers, issue, release, write_short
 from services.inventory.fewer import Fewer, release_lines
 from services.inventory.order import Moving, OrderPart, evolve_order
+from services.inventory.queue_changes import with_queue
 from services.inventory.reserve import complete, promise
 from services.inventory.returned import take_back
 from services.inventory.serials import Numbers, evolve_serials
@@ -40,7 +41,7 @@ def cancel(order: OrderPart, skus: Skus, cancelled: FulfillmentCancelled) -> lis
     """Fulfillment gave up the order, or lines of it."""
     if order.status == "closed":
         return []
-    released = release(cancelled.order_id, order, skus, cancelled)
+    released = with_queue(skus, release(cancelled.order_id, order, skus, cancelled))
     if cancelled.cause == "unroutable" and not (released.lines or released.movements):
         return []
     return [released, *_asked_again(order, skus, released)]
@@ -48,8 +49,10 @@ def cancel(order: OrderPart, skus: Skus, cancelled: FulfillmentCancelled) -> lis
 
 def give_back(order: OrderPart, skus: Skus, fewer: Fewer) -> list[Event]:
     """The order wants fewer units: their stock, and the round that this opens for what it still waits for."""
-    released = release_lines(order, skus, fewer)
-    return [released, *_asked_again(order, skus, released)] if released else []
+    if (released := release_lines(order, skus, fewer)) is None:
+        return []
+    released = with_queue(skus, released)
+    return [released, *_asked_again(order, skus, released)]
 
 
 def dispatch(order: OrderPart, skus: Skus, dispatched: ShipmentDispatched, numbers: Numbers) -> list[Event]:

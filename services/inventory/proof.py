@@ -16,9 +16,11 @@ their movements. After each event it holds that
   ships the lots that were allocated to it, and nothing is allocated of a lot after it was stopped; a unit
   with a serial number is in one place at a time, and is issued again only once it came back;
 - a held promise is held once and resolved once (confirmed by an order, released, or expired), with all of its
-  units, and what the promises have open adds up to what is held.
+  units, and what the promises have open adds up to what is held;
+- who waits for a SKU is served by class, then by age, as `proof_queue` says.
 
-Movements of one SKU stand in several lanes; `position` says in which order they became known. Rows may come
+Movements of one SKU stand in several lanes; `position` says in which order they became known, and a number
+what changed of its queue before what. Rows may come
 lane by lane or mixed: an event waits until its SKUs have reached its positions. What holds after each holds
 for every answer about a past moment as was known by then. Memory is what is open (SKUs, orders), and rows
 that came ahead of their turn: few, when they come in the order of recording.
@@ -26,20 +28,22 @@ that came ahead of their turn: few, when they come in the order of recording.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from libs.events.catalogue import Unreadable, decode
 from libs.events.contract import Event, OrderEvent
-from libs.events.inventory import NETWORK, SOURCES, ReservationBroken, StockPegged
+from libs.events.inventory import ReservationBroken, StockPegged
 from libs.events.promise import HoldsBroken, promise_stream
 from services.inventory.hindsight import Finding
 from services.inventory.ledger import movements, positions, stated
 from services.inventory.proof_bundles import Bundles
 from services.inventory.proof_documents import OnTheWay
 from services.inventory.proof_lots import LotsSoFar
-from services.inventory.proof_promises import HeldPromises, holder_of, soft
+from services.inventory.proof_promises import HeldPromises, holder_of
+from services.inventory.proof_queue import Queues
 from services.inventory.proof_rows import LogRow
 from services.inventory.proof_serials import SerialsSoFar
+from services.inventory.proof_stock import Broken, SkuKey, StockSoFar, must_hold, post
 from services.inventory.stock import AnyMovement
 
 AHEAD_MAX = 1_000_000
@@ -83,25 +87,6 @@ class RowsTooFarApart(Exception):
     """The rows came so unlike their order of recording that the walk would need too much memory."""
 
 
-class _Broken(Exception):
-    def __init__(self, message: str, oversold_units: int = 0) -> None:
-        super().__init__(message)
-        self.oversold_units = oversold_units
-
-
-@dataclass(slots=True)
-class _Sku:
-    """What the log says of one SKU so far."""
-
-    position: int = 0
-    buckets: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Units by node and bucket; zero is left out."""
-    on_hand: int = 0
-    reserved: int = 0
-
-
-_Key = tuple[str, str]
-"""Tenant and SKU; or tenant and stream of a held promise."""
 _SKU = "sku/"
 
 
@@ -116,7 +101,7 @@ def prove(rows: Iterable[LogRow], ahead_max: int = AHEAD_MAX) -> Proof:
         for row in rows:
             walk.take(row)
         walk.finish()
-    except _Broken as broken:
+    except Broken as broken:
         at = walk.at
         assert at is not None, "nothing was read, so nothing can be wrong"
         violation = Violation(at.lane, at.seq, str(at.event_id), at.type, str(broken))
@@ -126,7 +111,7 @@ def prove(rows: Iterable[LogRow], ahead_max: int = AHEAD_MAX) -> Proof:
         events=walk.events,
         movements=walk.movements,
         skus=sum("/" not in name for _, name in walk.skus),
-        open_units=sum(walk.promised.values()) + sum(walk.allocated.values()),
+        open_units=sum(sum(held.values()) for held in walk.promised.values()) + sum(walk.allocated.values()),
         oversold_units=oversold,
         held_up_to=dict(sorted(walk.held_up_to.items())),
         violation=violation,
@@ -142,21 +127,22 @@ class _Walk:
         self._ahead_max, self._ahead = ahead_max, 0
         self._lanes: dict[int, deque[tuple[LogRow, Event]]] = {}
         self._read_up_to: dict[int, int] = {}
-        self._waits_for: dict[tuple[_Key, int], int] = {}
+        self._waits_for: dict[tuple[SkuKey, int], int] = {}
         self.held_up_to: dict[int, int] = {}
         self.events = self.movements = self.backdated = 0
-        self.skus: dict[_Key, _Sku] = {}
+        self.skus: dict[SkuKey, StockSoFar] = {}
         """What was read of each SKU, and by its stream of each held promise, which has a position alone."""
-        self.promised: dict[tuple[_Key, str], int] = {}
-        """Open promised units by SKU and order, or stream of a held promise."""
-        self.allocated: dict[tuple[_Key, str, str], int] = {}
+        self.promised: dict[SkuKey, dict[str, int]] = {}
+        """Open promised units by SKU, then by order, or stream of a held promise."""
+        self.allocated: dict[tuple[SkuKey, str, str], int] = {}
         """Open allocated units by SKU, order and node."""
         self._held = HeldPromises()
         self._on_the_way = OnTheWay()
         self._bundles = Bundles()
         self._lots = LotsSoFar()
         self._serials = SerialsSoFar()
-        self.told_late: set[_Key] = set()
+        self._queues = Queues()
+        self.told_late: set[SkuKey] = set()
         self.at: LogRow | None = None
 
     def take(self, row: LogRow) -> None:
@@ -164,14 +150,14 @@ class _Walk:
         self.at = row
         expected = self._read_up_to.get(row.lane, 0) + 1
         if row.seq != expected:
-            raise _Broken(f"lane {row.lane} goes on with sequence {row.seq} instead of {expected}")
+            raise Broken(f"lane {row.lane} goes on with sequence {row.seq} instead of {expected}")
         self._read_up_to[row.lane] = row.seq
         try:
             event = decode(row.type, row.version, row.payload)
         except Unreadable as error:
-            raise _Broken(f"cannot be read: {error}") from None
+            raise Broken(f"cannot be read: {error}") from None
         if not isinstance(event, Event):
-            raise _Broken(f"{row.type} is no event")
+            raise Broken(f"{row.type} is no event")
         queue = self._lanes.setdefault(row.lane, deque())
         queue.append((row, event))
         self._ahead += 1
@@ -203,11 +189,11 @@ class _Walk:
             blamed.append(((key, before) in to_come, row, says))
         if blamed:
             _, self.at, says = min(blamed, key=lambda item: item[0])
-            raise _Broken(says)
+            raise Broken(says)
         self._must_add_up()
-        for row, says in self._lots.amiss():
+        for row, says in (*self._lots.amiss(), *self._queues.amiss()):
             self.at = row
-            raise _Broken(says)
+            raise Broken(says)
 
     def _advance(self, lane: int) -> None:
         """Walk a lane, and every lane that waited for it, until each waits or is read."""
@@ -231,20 +217,18 @@ class _Walk:
                     if woken is not None:
                         ready.append(woken)
 
-    def _wait(self, missing: tuple[_Key, int], lane: int) -> None:
+    def _wait(self, missing: tuple[SkuKey, int], lane: int) -> None:
         other = self._waits_for.setdefault(missing, lane)
         if other != lane:
             (_, sku), position = missing
-            raise _Broken(
-                f"takes position {position} of {sku}, which another event of lane {other} takes too"
-            )
+            raise Broken(f"takes position {position} of {sku}, which another event of lane {other} takes too")
 
-    def _missing(self, row: LogRow, event: Event) -> tuple[_Key, int] | None:
+    def _missing(self, row: LogRow, event: Event) -> tuple[SkuKey, int] | None:
         """The position that has to come first: (SKU, the event's own position of it)."""
         for key, position in _first_positions(row, event):
-            there = self.skus.get(key, _Sku()).position
+            there = self.skus.get(key, StockSoFar()).position
             if position <= there:
-                raise _Broken(f"takes position {position} of {key[1]}, which an earlier event took")
+                raise Broken(f"takes position {position} of {key[1]}, which an earlier event took")
             if position > there + 1:
                 return key, position
         return None
@@ -252,29 +236,32 @@ class _Walk:
     def _hold(self, row: LogRow, event: Event) -> None:
         """Apply an event whose turn it is, and hold it to everything that the module promises."""
         moves = movements(event)
-        touched: dict[_Key, _Sku] = {}
+        touched: dict[SkuKey, StockSoFar] = {}
         for move in moves:
             key = (row.tenant, move.sku)
-            touched[key] = sku = self.skus.setdefault(key, _Sku())
+            touched[key] = sku = self.skus.setdefault(key, StockSoFar())
             if move.position != sku.position + 1:
-                raise _Broken(f"jumps from position {sku.position} to {move.position} of {move.sku}")
+                raise Broken(f"jumps from position {sku.position} to {move.position} of {move.sku}")
             sku.position = move.position
-            _post(sku, move)
+            post(sku, move)
         for (_, name), sku in touched.items():
-            _must_hold(name, sku)
+            must_hold(name, sku)
         for stream, position in positions(event):
             if stream.startswith(_SKU):
                 continue
-            self.skus.setdefault((row.tenant, stream), _Sku()).position = position
+            self.skus.setdefault((row.tenant, stream), StockSoFar()).position = position
         self._resolve(row.tenant, event, moves)
         if isinstance(event, StockPegged | ReservationBroken | HoldsBroken):
             self._peg(row.tenant, event)
         if wrong := self._held.take(row.tenant, event) or self._on_the_way.take(row.tenant, event, moves):
-            raise _Broken(wrong)
+            raise Broken(wrong)
         if wrong := self._bundles.take(row, event, moves) or self._lots.take(row, event, moves):
-            raise _Broken(wrong)
+            raise Broken(wrong)
         if wrong := self._serials.take(row, event, moves):
-            raise _Broken(wrong)
+            raise Broken(wrong)
+        if told := self._queues.take(row, event, moves, self.skus, self.promised):
+            self.at, wrong = told
+            raise Broken(wrong)
         if stated(event) is not None:
             self.backdated += len(moves)
             self.told_late.update(touched)
@@ -296,7 +283,7 @@ class _Walk:
                     place = (key, order_id, move.node)
                     left = self.allocated.pop(place, 0) + delta
                     if left < 0:
-                        raise _Broken(
+                        raise Broken(
                             f"order {order_id} uses {-left} units of {move.sku} at {move.node} that were not "
                             "allocated to it",
                             -left,
@@ -310,50 +297,49 @@ class _Walk:
         named = sum(quantity for _, quantity in changes)
         moved = sum(move.quantity for move in event.movements)
         if named != moved:
-            raise _Broken(f"names {named} units of {event.sku} and moves {moved}")
+            raise Broken(f"names {named} units of {event.sku} and moves {moved}")
         for holder, quantity in changes:
             self._promise((tenant, event.sku), holder, sign * quantity)
             if isinstance(event, HoldsBroken):
                 self._held.move(tenant, holder, sign * quantity)
 
-    def _promise(self, key: _Key, order_id: str, delta: int) -> None:
-        left = self.promised.pop((key, order_id), 0) + delta
+    def _promise(self, key: SkuKey, order_id: str, delta: int) -> None:
+        holders = self.promised.setdefault(key, {})
+        left = holders.pop(order_id, 0) + delta
         if left < 0:
-            raise _Broken(
+            raise Broken(
                 f"{_whose(order_id)} resolves {-left} units of {key[1]} that were not promised to it", -left
             )
         if left:
-            self.promised[key, order_id] = left
+            holders[order_id] = left
 
     def _must_add_up(self) -> None:
         """What orders and documents have open is what the SKUs' buckets hold for them."""
         buckets = {key: sku.buckets for key, sku in self.skus.items()}
         if nowhere := self._bundles.amiss():
             self.at, says = nowhere
-            raise _Broken(says)
+            raise Broken(says)
         if amiss := self._held.left() or self._on_the_way.amiss(buckets):
-            raise _Broken(amiss)
-        promised: dict[_Key, int] = {}
-        for (key, _), quantity in self.promised.items():
-            promised[key] = promised.get(key, 0) + quantity
-        allocated: dict[tuple[_Key, str], int] = {}
+            raise Broken(amiss)
+        promised = {key: sum(holders.values()) for key, holders in self.promised.items()}
+        allocated: dict[tuple[SkuKey, str], int] = {}
         for (key, _, node), quantity in self.allocated.items():
             allocated[key, node] = allocated.get((key, node), 0) + quantity
         for key, sku in self.skus.items():
             if promised.get(key, 0) != sku.reserved:
-                raise _Broken(
+                raise Broken(
                     f"{sku.reserved} units of {key[1]} are promised and {promised.get(key, 0)} have an order "
                     "or a held basket"
                 )
             for (node, bucket), quantity in sku.buckets.items():
                 if bucket == "allocated" and quantity != allocated.get((key, node), 0):
-                    raise _Broken(
+                    raise Broken(
                         f"{quantity} units of {key[1]} are allocated at {node}, of which "
                         f"{allocated.get((key, node), 0)} have an order"
                     )
 
 
-def _first_positions(row: LogRow, event: Event) -> Iterator[tuple[_Key, int]]:
+def _first_positions(row: LogRow, event: Event) -> Iterator[tuple[SkuKey, int]]:
     """Where the event begins in each of its SKUs, and in the held promise that it changes."""
     seen: set[str] = set()
     for stream, position in positions(event):
@@ -372,29 +358,3 @@ def _changes(event: StockPegged | ReservationBroken | HoldsBroken) -> list[tuple
 
 def _whose(holder: str) -> str:
     return f"promise {holder}" if "/" in holder else f"order {holder}"
-
-
-def _post(sku: _Sku, move: AnyMovement) -> None:
-    """Both sides of one movement."""
-    if soft(move) != (move.node == NETWORK):
-        raise _Broken(f"moves {move.source} to {move.target} of {move.sku} at {move.node}")
-    if move.source == move.target:
-        raise _Broken(f"moves {move.source} of {move.sku} onto itself")
-    for bucket, delta in ((move.source, -move.quantity), (move.target, move.quantity)):
-        left = sku.buckets.pop((move.node, bucket), 0) + delta
-        if left < 0 and bucket not in SOURCES:
-            raise _Broken(f"{bucket} of {move.sku} at {move.node} falls to {left}", -left)
-        if left:
-            sku.buckets[move.node, bucket] = left
-        if bucket == "on_hand":
-            sku.on_hand += delta
-        elif bucket == "reserved" or bucket == "held":
-            sku.reserved += delta
-
-
-def _must_hold(name: str, sku: _Sku) -> None:
-    if sku.reserved > sku.on_hand:
-        over = sku.reserved - sku.on_hand
-        raise _Broken(f"{sku.reserved} units of {name} are promised and {sku.on_hand} are on hand", over)
-    if lost := sum(units for (_, bucket), units in sku.buckets.items() if bucket == "transfer"):
-        raise _Broken(f"{lost} units of {name} are between nodes")

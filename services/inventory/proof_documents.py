@@ -14,6 +14,7 @@ from libs.events.supply import (
     TransferDispatched,
     TransferReceived,
 )
+from services.inventory.proof_stock import SkuKey
 from services.inventory.stock import AnyMovement
 
 _DOCUMENT: dict[type[Event], tuple[str, str]] = {
@@ -22,8 +23,6 @@ _DOCUMENT: dict[type[Event], tuple[str, str]] = {
 }
 """Events of documents, the bucket of what is on its way under them, and the field of the document's name."""
 BUCKETS = ("inbound", "in_transit")
-SkuKey = tuple[str, str]
-"""Tenant and SKU."""
 
 
 class OnTheWay:

@@ -6,7 +6,7 @@ it goes on to routing only when every pending unit is promised.
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.inventory import NETWORK, Shortage, StockBackordered, StockReserved, TermsUsed
+from libs.events.inventory import NETWORK, QueueChange, Shortage, StockBackordered, StockReserved, TermsUsed
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from services.inventory import terms
 from services.inventory.giving import peg
@@ -56,6 +56,8 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
 def define_terms(part: SkuPart, heard: Envelope[Contract], command: DefinePromiseTerms) -> list[Event]:
     """The SKU's new terms; who waits is served at once, where they now allow it."""
     events = terms.define(part.terms, heard, command)
-    if events and isinstance(events[0], PromiseTermsDefined):
-        events += peg(command.sku, evolve_sku(part, events[0]))
-    return events
+    if not events or not isinstance(events[0], PromiseTermsDefined):
+        return events
+    change = QueueChange(sku=command.sku, number=part.queued + 1, up_to=part.position)
+    defined = events[0].model_copy(update={"queue": (change,)})
+    return [defined, *peg(command.sku, evolve_sku(part, defined))]

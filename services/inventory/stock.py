@@ -20,6 +20,7 @@ from libs.events.inventory import (
     Availability,
     Bucket,
     Movement,
+    QueueChange,
     ReservationBroken,
     Shortage,
     StockAdjusted,
@@ -100,6 +101,8 @@ class SkuPart:
     """Where each unit has a serial number: units that left a place without it, by place/node."""
     substitutes: SubstitutesOf | None = None
     """Where somebody ever named some."""
+    queued: int = 0
+    """How often its queue has changed, as its events number it (`queue_changes`)."""
 
     @property
     def free(self) -> int:
@@ -270,6 +273,7 @@ def _again(
         bins=part.bins,
         astray=astray,
         substitutes=part.substitutes,
+        queued=part.queued,
     )
 
 
@@ -346,7 +350,7 @@ def evolve_sku(
 ) -> SkuPart:
     """The SKU after an event of its own stream."""
     if isinstance(event, PromiseTermsDefined):
-        return replace(part, terms=terms_of(event, part.terms))
+        return replace(part, terms=terms_of(event, part.terms), queued=_queued(part, event.queue))
     if isinstance(event, StockLow | StockRecovered):
         assert part.terms is not None, f"{event.sku} has no terms by which it is low"
         return replace(part, terms=replace(part.terms, low=isinstance(event, StockLow)))
@@ -354,12 +358,15 @@ def evolve_sku(
         lost = [(HOLDER + hold.promise_id, -hold.quantity, None) for hold in event.holds]
         return reclaimed(part, event.movements, lost)
     after = moved(part, event.movements)
-    match event:
-        case StockPegged():
-            return claimed(after, [(claim.order_id, claim.quantity) for claim in event.claims])
-        case ReservationBroken():
-            return claimed(after, [(claim.order_id, -claim.quantity) for claim in event.claims])
+    if isinstance(event, StockPegged | ReservationBroken):
+        sign = 1 if isinstance(event, StockPegged) else -1
+        after = claimed(after, [(claim.order_id, sign * claim.quantity) for claim in event.claims])
+        return replace(after, queued=_queued(part, event.queue))
     return after
+
+
+def _queued(part: SkuPart, changes: tuple[QueueChange, ...] | None) -> int:
+    return part.queued if changes is None else max(part.queued, changes[0].number)
 
 
 def availability(skus: Iterable[str], parts: Skus) -> tuple[Availability, ...]:

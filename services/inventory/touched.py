@@ -36,6 +36,7 @@ from services.inventory import bundle_plans, bundles, outside
 from services.inventory.holds import PromisePart
 from services.inventory.order import Moving, OrderPart, units
 from services.inventory.queue import NO_TURN
+from services.inventory.queue_changes import counted
 from services.inventory.stock import EMPTY_SKU, SkuPart, Skus, asked, moved
 from services.inventory.supplies import SUPPLY_STREAM
 from services.inventory.waiting import turn_of
@@ -116,16 +117,17 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
     by_sku: dict[str, list[Movement | ReturnMovement]] = {}
     for movement in event.movements:
         by_sku.setdefault(movement.sku, []).append(movement)
-    since = None  # as the claims have it
+    since, queue = None, None  # as the claims have it
     match event:
         case StockAllocated():
             pass
         case StockReserved() | StockBackordered():
-            since = event.since.isoformat().replace("+00:00", "Z")
+            since, queue = event.since.isoformat().replace("+00:00", "Z"), event.queue
             later = event.later if isinstance(event, StockReserved) else None
             for line in event.lines if later is None else (*event.lines, *later):
                 by_sku.setdefault(line.sku, [])
         case StockReleased() | LinesReleased():
+            queue = event.queue
             for line in event.lines:
                 by_sku.setdefault(line.sku, [])
         case _:  # at nodes alone: claims stay as they are
@@ -137,7 +139,7 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
             passed = _passed(event, part, sku)
             turn = turn_of(order, wants, passed)
         after[sku] = asked(part, movements, order_id, wants, since, order.channel, turn)
-    return after
+    return counted(after, queue)
 
 
 def _passed(event: Moving, part: SkuPart, sku: str) -> bool:

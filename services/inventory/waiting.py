@@ -14,6 +14,7 @@ from libs.events.record import changed
 from libs.events.timer import Timer
 from services.inventory.order import OrderPart, minus, units
 from services.inventory.queue import Turn
+from services.inventory.queue_changes import of_promise
 from services.inventory.stock import NO_CLAIM, Posting, Skus, availability, shortage
 
 WHOLE = "all_or_nothing"
@@ -59,12 +60,14 @@ def reserved(
     """These of the order's pending lines are promised, and routing is asked about them; the others wait."""
     assert order.since is not None, f"{order_id} was never accepted"
     assert order.destination is not None, f"{order_id} has no destination"
+    asked, later = units(ready), None if ready is order.pending else minus(order.pending, ready) or None
+    waited_for = {} if later is None else units(later)
     return StockReserved(
         order_id=order_id,
         round=round_,
         lines=ready,
-        later=None if ready is order.pending else minus(order.pending, ready) or None,
-        availability=availability(units(ready), skus),
+        later=later,
+        availability=availability(asked, skus),
         since=order.since,
         destination=order.destination,
         contact=order.contact,
@@ -73,6 +76,7 @@ def reserved(
         policy=order.policy,
         bundles=order.bundles,
         service=order.service,
+        queue=of_promise(order_id, skus, {**asked, **waited_for}, waited_for, movements),
         movements=movements,
     )
 
@@ -89,6 +93,9 @@ def backordered(
     """The order waits: these units lack."""
     assert order.since is not None, f"{order_id} was never accepted"
     assert order.destination is not None, f"{order_id} has no destination"
+    wanted = units(order.pending)
+    whole = order.policy is not None and order.policy.policy == WHOLE
+    lacks = wanted if whole else {one.sku: one.quantity for one in short}
     return StockBackordered(
         order_id=order_id,
         round=round_,
@@ -102,6 +109,7 @@ def backordered(
         policy=order.policy,
         service=order.service,
         supplied=tuple([one.sku for one in short if skus[one.sku].supplied]) or None,
+        queue=of_promise(order_id, skus, wanted, lacks, movements),
         movements=movements,
     )
 

@@ -3,6 +3,7 @@
 from datetime import date
 
 from libs.events import changes as c
+from libs.events.inventory import QueueChange
 from libs.events.order import LineQuantity, NodeLines, Sealed
 from libs.events.places import DayLoad
 from tests.contract.example_parts import BOTH, FO, HEART, ONE, ORDER, Pairs, move
@@ -40,7 +41,11 @@ CHANGES: Pairs = (
     (c.AllocationDeclined(order_id=ORDER, round=1, nodes=BACK),) * 2,
     (
         c.LinesReleased(
-            order_id=ORDER, lines=ONE, loads=LOADS, movements=move("allocated", "on_hand", position=5)
+            order_id=ORDER,
+            lines=ONE,
+            loads=LOADS,
+            queue=(QueueChange(sku=HEART, number=2, up_to=4),),
+            movements=move("allocated", "on_hand", position=5),
         ),
         c.LinesReleased(order_id=ORDER, movements=()),
     ),

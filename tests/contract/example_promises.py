@@ -5,7 +5,7 @@ from typing import Any
 
 from libs.events import availability as a
 from libs.events import promise as p
-from libs.events.inventory import TermsUsed
+from libs.events.inventory import QueueChange, TermsUsed
 from tests.contract.example_dates import DELIVERY
 from tests.contract.example_parts import DESTINATION, HEART, LANTERN, ORDER, PLACED_AT, Pairs
 
@@ -80,6 +80,7 @@ HELD: Pairs = (
             channel="web",
             terms=(TermsUsed(sku=HEART, version=3),),
             delivery=DELIVERY,
+            queue=(QueueChange(sku=HEART, number=2),),
             movements=soft("unreserved", "held"),
         ),
         p.PromiseHeld(

@@ -24,15 +24,19 @@ GAINED: Mapping[str, frozenset[str]] = {
     f"oms.intake.{name}": frozenset({"promise_id", "order_type", "service"})
     for name in ("submit_order", "order_accepted", "order_held")
 } | {
-    "oms.inventory.stock_reserved": frozenset({"channel", "terms", "policy", "later", "bundles", "service"}),
-    "oms.inventory.stock_backordered": frozenset({"channel", "terms", "policy", "supplied", "service"}),
-    "oms.inventory.stock_pegged": frozenset({"terms_version", "cause", "supplied"}),
-    "oms.inventory.reservation_broken": frozenset({"cause", "supplied"}),
+    "oms.inventory.stock_reserved": frozenset(
+        {"channel", "terms", "policy", "later", "bundles", "service", "queue"}
+    ),
+    "oms.inventory.stock_backordered": frozenset(
+        {"channel", "terms", "policy", "supplied", "service", "queue"}
+    ),
+    "oms.inventory.stock_pegged": frozenset({"terms_version", "cause", "supplied", "queue"}),
+    "oms.inventory.reservation_broken": frozenset({"cause", "supplied", "queue"}),
     "oms.inventory.stock_allocated": frozenset({"later", "bundles", "picks", "service", "loads"}),
     "oms.inventory.allocation_failed": frozenset({"later", "bundles", "service"}),
-    "oms.inventory.stock_released": frozenset({"waited", "loads"}),
+    "oms.inventory.stock_released": frozenset({"waited", "loads", "queue"}),
     "oms.inventory.define_promise_terms": frozenset({"reorder", "backorders"}),
-    "oms.inventory.promise_terms_defined": frozenset({"reorder", "backorders"}),
+    "oms.inventory.promise_terms_defined": frozenset({"reorder", "backorders", "queue"}),
     "oms.inventory.availability": frozenset({"backorders"}),
     "oms.routing.order_unroutable": frozenset({"later", "bundles"}),
     "oms.fulfillment.fulfillment_released": frozenset({"awaiting", "bundles", "picks", "service"}),

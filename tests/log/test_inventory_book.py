@@ -202,6 +202,17 @@ async def test_shelves_on_which_nothing_moves_are_found(pool: asyncpg.Pool, inve
         assert await book.idle(connection, TENANT, minutes(0), ("", ""), 9) == []
 
 
+async def test_what_is_told_late_has_moved_when_it_was_true(pool: asyncpg.Pool, inventory: Inventory) -> None:
+    late = receive("A", 4).model_copy(update={"effective_at": minutes(5)})
+    await inventory.hear(receive("A", 10), receive("B", 1))
+    await inventory.hear(late, minute=20)
+    async with pool.acquire() as connection:
+        found = await book.idle(connection, TENANT, minutes(10), ("", ""), 10)
+        assert [tuple(one.values()) for one in found] == [("A", "N1", 14), ("B", "N1", 1)]
+        found = await book.idle(connection, TENANT, minutes(4), ("", ""), 10)
+        assert [tuple(one.values()) for one in found] == [("B", "N1", 1)]
+
+
 async def test_what_left_is_told_by_day(pool: asyncpg.Pool, inventory: Inventory) -> None:
     day = 24 * 60
     await inventory.hear(receive("A", 10), expect("A", "P", 6), receive("B", 1))

@@ -15,6 +15,7 @@ from libs.events.inventory import (
     Availability,
     Bucket,
     Movement,
+    QueueChange,
     ReceiveStock,
     Shortage,
 )
@@ -143,6 +144,11 @@ def promised(sku: str, position: int, quantity: int) -> Movement:
 
 def unpromised(sku: str, position: int, quantity: int) -> Movement:
     return moves(sku, position, quantity, "reserved", "unreserved", NETWORK)
+
+
+def changes(sku: str, number: int, up_to: int | None = None) -> tuple[QueueChange, ...]:
+    """The nth change of a SKU's queue, which moves none of its units where `up_to` is given."""
+    return (QueueChange(sku=sku, number=number, up_to=up_to),)
 
 
 def there(sku: str, quantity: int, node: str = "N1") -> Availability:

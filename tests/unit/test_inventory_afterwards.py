@@ -55,8 +55,8 @@ def test_cancelled_while_it_waits_it_leaves_the_queue() -> None:
     spec.when(cancelled("o1", *lines(("A", 2), ("B", 1)))).then_one(
         StockReleased, lines=lines(("A", 2), ("B", 1)), movements=(unpromised("A", 3, 1),)
     )
-    assert sku(spec, "A") == SkuPart(position=3, on_hand={"N1": 1})
-    assert sku(spec, "B") == SkuPart()
+    assert sku(spec, "A") == SkuPart(position=3, on_hand={"N1": 1}, queued=2)
+    assert sku(spec, "B") == SkuPart(queued=2)
     spec.when(due("o1", "claims")).then_nothing()
     spec.when(receive("B", 5)).then_types(StockReceived)
 

@@ -26,6 +26,7 @@ from tests.unit.inventory_trade import (
     accepted,
     adjust,
     cancelled,
+    changes,
     due,
     lacks,
     line,
@@ -79,6 +80,7 @@ def test_an_order_that_lacks_one_unit_waits_and_holds_what_exists() -> None:
             short=(lacks("B", 1),),
             since=NOON,
             destination=FRANCE,
+            queue=changes("B", 1),
             movements=(promised("A", 2, 3), promised("B", 2, 1)),
         )
     )
@@ -92,7 +94,7 @@ def test_a_receipt_goes_to_the_oldest_first_and_wakes_them() -> None:
     spec = given(domain).heard(accepted("late", ("A", 2)), at=NOON + timedelta(hours=1))
     spec.heard(accepted("early", ("A", 2)))
     won = (Claim(order_id="early", quantity=2), Claim(order_id="late", quantity=1))
-    pegged = StockPegged(sku="A", claims=won, movements=(promised("A", 2, 3),))
+    pegged = StockPegged(sku="A", claims=won, queue=changes("A", 3), movements=(promised("A", 2, 3),))
     spec.when(receive("A", 3)).then(
         StockReceived(
             sku="A", node="N1", quantity=3, movements=(moves("A", 1, 3, "supplier", "on_hand", "N1"),)
@@ -126,7 +128,12 @@ def test_nobody_overtakes_the_queue_for_units_that_became_free_in_an_orders_lane
         StockBackordered, short=(lacks("A", 1),), movements=()
     )
     spec.when(due("sku/A", "free")).then(
-        StockPegged(sku="A", claims=(Claim(order_id="second", quantity=2),), movements=(promised("A", 4, 2),))
+        StockPegged(
+            sku="A",
+            claims=(Claim(order_id="second", quantity=2),),
+            queue=changes("A", 3),
+            movements=(promised("A", 4, 2),),
+        )
     )
     spec.when(due("sku/A", "free")).then_nothing()
     spec.when(due("second", "claims")).then_types(StockReserved)
@@ -213,7 +220,9 @@ def broken_order() -> Spec:
 def test_the_youngest_promises_break_before_the_units_go() -> None:
     spec = broken_order()
     lost = (Claim(order_id="o2", quantity=2), Claim(order_id="o1", quantity=1))
-    broken = ReservationBroken(sku="A", claims=lost, movements=(unpromised("A", 4, 3),))
+    broken = ReservationBroken(
+        sku="A", claims=lost, queue=changes("A", 1), movements=(unpromised("A", 4, 3),)
+    )
     assert spec.answer is not None
     spec.answer.then_types(ReservationBroken, StockAdjusted)
     assert spec.answer.events[0] == broken

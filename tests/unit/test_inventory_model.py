@@ -320,7 +320,9 @@ class InventoryLife(RuleBasedStateMachine):
         assert not self.world.timers, "reminders remind of each other for ever"
         assert not any(self.world.balance[sku, NETWORK, "held"] for sku in ("A", "B")), "held for ever"
         self.nobody_is_forgotten()
-        for rows in (self.world.log, sorted(self.world.log, key=lambda row: (row.lane, row.seq))):
+        by_lane = sorted(self.world.log, key=lambda row: (row.lane, row.seq))
+        backwards = sorted(self.world.log, key=lambda row: (-row.lane, row.seq))
+        for rows in (self.world.log, by_lane, backwards):
             proof = prove(rows)
             assert proof.holds, proof.violation
             assert proof.events == len(self.world.log)

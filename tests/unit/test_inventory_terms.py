@@ -6,7 +6,7 @@ from libs.events.promise import DefinePromiseTerms, HoldStock, PromiseHeld, Prom
 from services.inventory import domain
 from tests.spec import given
 from tests.unit.inventory_stage import sku, stocked
-from tests.unit.inventory_trade import accepted, due, lacks, receive
+from tests.unit.inventory_trade import accepted, changes, due, lacks, receive
 
 WEB = Share(channel="web", units=3)
 LENT = Share(channel="web", units=3, lends_to=("marketplace",))
@@ -27,7 +27,9 @@ def basket(promise_id: str, units: int, channel: str | None) -> HoldStock:
 def test_terms_are_an_event_with_a_version_and_the_same_again_is_none() -> None:
     spec = stocked(A=5)
     spec.when(terms(WEB, safety_stock=1)).then(
-        PromiseTermsDefined(sku="A", terms_version=1, safety_stock=1, shares=(WEB,))
+        PromiseTermsDefined(
+            sku="A", terms_version=1, safety_stock=1, shares=(WEB,), queue=changes("A", 1, up_to=1)
+        )
     )
     spec.when(terms(WEB, safety_stock=1)).then_nothing()
     spec.when(terms()).then_one(PromiseTermsDefined, terms_version=2, shares=())

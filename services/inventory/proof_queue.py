@@ -1,0 +1,367 @@
+"""The part of the proof that is about queues: who waits for a SKU is served by class, then by age.
+
+For `services.inventory.proof`, which walks the log in the order of what happened to each SKU and each queue.
+Who waits it knows from the numbered changes (`QueueChange`) alone; what an older log says without a number is
+not held against it. Of each queue it holds that
+
+- units that are given to those who wait, or that somebody takes for himself, are none that an order before
+  him in the queue lacks and could have had: by the SKU's terms that the event names, and where it wants all
+  or nothing, unless it has looked, and others lacked;
+- who waits is given no more than it lacks;
+- nobody takes units as though nobody waited, while somebody does;
+- promised units that do not exist are lost by the last in the queue; those that go to others (`reallocated`)
+  go to whose policy lets it have them, and from who stands behind it.
+
+The queue's order is reckoned here from the class, age and policy that events tell, and not by `queue`, which
+inventory decides with.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from libs.events.bundles import BundlesUnpacked
+from libs.events.changes import LinesReleased
+from libs.events.contract import Event
+from libs.events.inventory import (
+    ReservationBroken,
+    StockAllocated,
+    StockBackordered,
+    StockPegged,
+    StockReleased,
+    StockReserved,
+)
+from libs.events.order import LineQuantity
+from libs.events.policy import STANDARD_RANK, OrderPolicy
+from libs.events.promise import PromiseHeld, PromiseTermsDefined
+from libs.events.record import changed, record
+from libs.events.substitutes import SubstitutesSought
+from services.inventory.proof_rows import LogRow
+from services.inventory.proof_stock import SkuKey, StockSoFar
+from services.inventory.stock import AnyMovement
+from services.inventory.terms import Terms, terms_of
+
+_Place = tuple[int, datetime, str]
+"""A smaller place is served first."""
+_BEHIND_ITS_CLASS = datetime.max.replace(tzinfo=UTC)
+_STANDARD = OrderPolicy(version=1)
+_Told = tuple[LogRow, str]
+"""The event that is wrong, and what is."""
+_Promise = StockReserved | StockBackordered
+_Stock = Mapping[SkuKey, StockSoFar]
+_Promised = Mapping[SkuKey, Mapping[str, int]]
+"""Units promised to each order or basket, by SKU."""
+
+
+@record
+class _Order:
+    """What an order's place depends on, and what it may have."""
+
+    since: datetime
+    policy: OrderPolicy
+    channel: str | None
+    channel_known: bool
+
+    def place(self, order_id: str) -> _Place:
+        """An order that moves up with age stands where one of rank 50 would that is so much older."""
+        policy = self.policy
+        if policy.step_days is None:
+            return policy.rank, self.since, order_id
+        days = (policy.rank - STANDARD_RANK) * policy.step_days
+        return STANDARD_RANK, self.since + timedelta(days=days), order_id
+
+
+@record
+class _Wait:
+    """Units that an order waits for."""
+
+    units: int
+    seen: int
+    """The SKU's position up to which nobody has taken units as though it did not wait."""
+    whole: bool = False
+    """All of them, or none."""
+    passed: bool = False
+    """They were there when it looked, and units of other SKUs lacked."""
+
+
+class Queues:
+    """Who waits for each SKU, as far as the log numbers it."""
+
+    def __init__(self) -> None:
+        self._orders: dict[tuple[str, str], _Order] = {}
+        """Those with promised units or a wait, by tenant and order."""
+        self._waits: dict[SkuKey, dict[str, _Wait]] = {}
+        self._terms: dict[SkuKey, dict[int, Terms]] = {}
+        """By their version."""
+        self._taken: dict[SkuKey, tuple[int, LogRow]] = {}
+        """The last event by which units were taken as though nobody waited, and its position."""
+        self._losers: dict[SkuKey, list[_Place]] = {}
+        """Of units that are to go to others next."""
+
+    def take(
+        self, row: LogRow, event: Event, moves: Iterable[AnyMovement], stock: _Stock, promised: _Promised
+    ) -> _Told | None:
+        """Apply an event whose movements were counted; what is wrong, if anything is."""
+        match event:
+            case StockReserved() | StockBackordered():
+                return self._of_order(row, event, moves, stock)
+            case StockAllocated() if not event.later:
+                self._orders.pop((row.tenant, event.order_id), None)
+            case BundlesUnpacked() | SubstitutesSought():
+                policy = event.policy or _STANDARD
+                met = _Order(event.since, policy, event.channel, channel_known=True)
+                self._orders[row.tenant, event.order_id] = met
+            case StockPegged() if event.queue:
+                return self._pegged(row, event, stock)
+            case ReservationBroken() if event.queue:
+                return self._broken(row, event, promised)
+            case PromiseHeld():
+                return self._of_basket(row, event, moves, stock)
+            case StockReleased() | LinesReleased():
+                return self._released(row, event)
+            case PromiseTermsDefined():
+                known = self._terms.setdefault((row.tenant, event.sku), {})
+                known[event.terms_version] = terms_of(event, None)
+        return None
+
+    def amiss(self) -> Iterator[_Told]:
+        """At the end: units that were taken as though nobody waited, while somebody did who waits still."""
+        for key, waits in self._waits.items():
+            for order_id, wait in waits.items():
+                if key in self._taken and self._taken[key][0] > wait.seen:
+                    yield self._unseen(key, order_id, wait)
+
+    # What events tell
+
+    def _of_order(
+        self, row: LogRow, event: _Promise, moves: Iterable[AnyMovement], stock: _Stock
+    ) -> _Told | None:
+        tenant, order_id = row.tenant, event.order_id
+        order = _met(event, self._orders.get((tenant, order_id)))
+        self._orders[tenant, order_id] = order
+        numbered = {change.sku: change.up_to for change in event.queue or ()}
+        won = dict[str, int]()
+        for move in moves:
+            takes = move.source == "unreserved"
+            if move.sku in numbered:
+                numbered[move.sku] = move.position
+                won[move.sku] = move.quantity if takes else 0
+            elif takes:
+                self._taken[tenant, move.sku] = (move.position, row)
+        if not numbered:
+            return None
+        versions = {used.sku: used.version for used in event.terms or ()}
+        for sku, position in numbered.items():
+            key, quantity = (tenant, sku), won.get(sku, 0)
+            if position is None:
+                return row, f"changes the queue of {sku} at no position of it"
+            if told := self._look(key, order_id, position):
+                return told
+            place, version = order.place(order_id), versions.get(sku)
+            if quantity and (says := self._overtaken(key, quantity, place, version, stock)):
+                return row, f"promises {quantity} units of {sku} to order {order_id} {says}"
+            self._wait(key, order_id, _lacks(event, sku, position))
+        return None
+
+    def _of_basket(
+        self, row: LogRow, event: PromiseHeld, moves: Iterable[AnyMovement], stock: _Stock
+    ) -> _Told | None:
+        numbered = {change.sku for change in event.queue or ()}
+        versions = {used.sku: used.version for used in event.terms or ()}
+        for move in moves:
+            key, place = (row.tenant, move.sku), (STANDARD_RANK, _BEHIND_ITS_CLASS, "")
+            if move.sku not in numbered:
+                self._taken[key] = (move.position, row)
+            elif says := self._overtaken(key, move.quantity, place, versions.get(move.sku), stock):
+                return row, f"holds {move.quantity} units of {move.sku} for a basket {says}"
+        return None
+
+    def _released(self, row: LogRow, event: StockReleased | LinesReleased) -> _Told | None:
+        """What is left of its wait, the next event of the order says."""
+        for change in event.queue or ():
+            key, position = (row.tenant, change.sku), change.up_to
+            if position is None:
+                position = max((one.position for one in event.movements if one.sku == change.sku), default=0)
+            if told := self._look(key, event.order_id, position):
+                return told
+            self._wait(key, event.order_id, None)
+        if isinstance(event, StockReleased) and event.cause == "cancelled":
+            self._orders.pop((row.tenant, event.order_id), None)
+        return None
+
+    def _pegged(self, row: LogRow, event: StockPegged, stock: _Stock) -> _Told | None:
+        key, given = (row.tenant, event.sku), {one.order_id: one.quantity for one in event.claims}
+        line = self._line(key)
+        if given.keys() <= {order_id for order_id, _, _ in line}:  # else somebody's wait is of an older log
+            if event.cause is None:
+                says = self._misgiven(key, line, given, event.terms_version, stock)
+            else:
+                says = self._misallotted(key, line, given)
+            if says:
+                return row, says
+        waits, position = self._waits.get(key, {}), event.movements[-1].position
+        for order_id in given.keys() & waits.keys():
+            if told := self._look(key, order_id, position):
+                return told
+            left = waits[order_id].units - given[order_id]
+            self._wait(key, order_id, changed(waits[order_id], units=left) if left else None)
+        return None
+
+    def _broken(self, row: LogRow, event: ReservationBroken, promised: _Promised) -> _Told | None:
+        key, position = (row.tenant, event.sku), event.movements[-1].position
+        losers = sorted(self._places(key, (one.order_id for one in event.claims)))
+        keeps = max(self._places(key, promised.get(key, ())), default=None)
+        if losers and keeps is not None and keeps > losers[0]:
+            return row, (
+                f"takes units of {event.sku} from order {losers[0][2]}; order {keeps[2]}, behind it in the "
+                "queue, keeps its own"
+            )
+        if event.cause is not None:
+            self._losers[key] = losers
+        for one in event.claims:
+            before = self._waits.get(key, {}).get(one.order_id) or _Wait(0, position)
+            self._wait(key, one.order_id, changed(before, units=before.units + one.quantity))
+        return None
+
+    # The laws
+
+    def _misgiven(
+        self,
+        key: SkuKey,
+        line: Iterable[tuple[str, _Order, _Wait]],
+        given: Mapping[str, int],
+        version: int | None,
+        stock: _Stock,
+    ) -> str:
+        """Free units that were given, held against the queue from its front."""
+        left = stock[key].on_hand - stock[key].reserved + sum(given.values())
+        passed_over = kept_for = ""
+        for order_id, order, wait in line:
+            got, due = given.get(order_id, 0), self._due(key, order, wait, left, version)
+            gives = f"gives {got} units of {key[1]} to order {order_id}"
+            if got > wait.units:
+                return f"{gives}, which lacks {wait.units}"
+            if got and passed_over:
+                return f"{gives} before order {passed_over}"
+            if got > left:
+                return f"{gives}, which are kept for order {kept_for}"
+            if wait.whole:
+                left, kept_for = left - due, order_id if due else kept_for
+                continue
+            left -= got
+            if got < due:
+                passed_over = f"{order_id}, which lacks {wait.units - got} and could have had {due - got}"
+        return ""
+
+    def _overtaken(
+        self, key: SkuKey, quantity: int, place: _Place, version: int | None, stock: _Stock
+    ) -> str:
+        """Units that somebody takes for himself, held against those who stand before him."""
+        left = stock[key].on_hand - stock[key].reserved + quantity
+        for order_id, order, wait in self._line(key):
+            if order.place(order_id) >= place:
+                break
+            due = self._due(key, order, wait, left, version)
+            left -= due
+            if due and quantity > left:
+                return f"before order {order_id}, which lacks {wait.units} and could have had {due}"
+        return ""
+
+    def _misallotted(
+        self, key: SkuKey, line: Iterable[tuple[str, _Order, _Wait]], given: Mapping[str, int]
+    ) -> str:
+        """Units that others have just lost, held against who may have them."""
+        losers, winners = self._losers.pop(key, []), list[_Place]()
+        for order_id, order, wait in reversed([*line]):
+            place, got = order.place(order_id), given.get(order_id, 0)
+            gives = f"gives {got} promised units of {key[1]} to order {order_id}"
+            if got > wait.units:
+                return f"{gives}, which lacks {wait.units}"
+            if got and not order.policy.reallocates:
+                return f"{gives}, whose policy does not let it have them"
+            if got and losers and losers[-1] < place:
+                return f"{gives}, none of which stood behind it"
+            if winners and order.policy.reallocates and not wait.whole and wait.units > got:
+                return (
+                    f"gives promised units of {key[1]} to order {winners[-1][2]} before order {order_id}, "
+                    f"which lacks {wait.units - got} and may have them too"
+                )
+            if got:
+                winners.append(place)
+        if winners and losers and losers[0] < winners[-1]:
+            return f"gives units of order {losers[0][2]} to others, all of which stand behind it"
+        return ""
+
+    def _due(self, key: SkuKey, order: _Order, wait: _Wait, left: int, version: int | None) -> int:
+        """Of so many units, those that an order could have; none where the log does not tell."""
+        if version is not None:
+            terms = self._terms.get(key, {}).get(version)
+            if terms is None or not order.channel_known:
+                return 0
+            left -= terms.withheld(order.channel, order.policy.rank)
+        if wait.whole:
+            return 0 if wait.passed or left < wait.units else wait.units
+        return max(0, min(wait.units, left))
+
+    # Who waits
+
+    def _line(self, key: SkuKey) -> list[tuple[str, _Order, _Wait]]:
+        """Those who wait, who is to be served first in front."""
+        known = [
+            (order_id, order, wait)
+            for order_id, wait in self._waits.get(key, {}).items()
+            if (order := self._orders.get((key[0], order_id))) is not None
+        ]
+        return sorted(known, key=lambda one: one[1].place(one[0]))
+
+    def _places(self, key: SkuKey, orders: Iterable[str]) -> Iterator[_Place]:
+        for order_id in orders:
+            if (order := self._orders.get((key[0], order_id))) is not None:
+                yield order.place(order_id)
+
+    def _wait(self, key: SkuKey, order_id: str, wait: _Wait | None) -> None:
+        waits = self._waits.setdefault(key, {})
+        if wait is not None:
+            waits[order_id] = wait
+        else:
+            waits.pop(order_id, None)
+        if not waits:
+            del self._waits[key]
+
+    def _look(self, key: SkuKey, order_id: str, position: int) -> _Told | None:
+        """Up to this position of the SKU nobody may have taken units as though the order did not wait. Where
+        events behind it were read already, what they hide is left out."""
+        wait = self._waits.get(key, {}).get(order_id)
+        if wait is None:
+            return None
+        if wait.seen < self._taken.get(key, (0,))[0] <= position:
+            return self._unseen(key, order_id, wait)
+        self._waits[key][order_id] = changed(wait, seen=position)
+        return None
+
+    def _unseen(self, key: SkuKey, order_id: str, wait: _Wait) -> _Told:
+        _, row = self._taken[key]
+        return row, f"takes units of {key[1]} as though nobody waited; order {order_id} lacks {wait.units}"
+
+
+def _met(event: _Promise, before: _Order | None) -> _Order:
+    """The order as its promise tells of it. Without terms it does not tell the channel: what was told once
+    holds on, as long as the order was followed."""
+    channel = event.channel or (None if before is None else before.channel)
+    known = channel is not None or event.round == 1 or (before is not None and before.channel_known)
+    policy = event.policy or (_STANDARD if before is None else before.policy)
+    return _Order(event.since, policy, channel, known)
+
+
+def _lacks(event: _Promise, sku: str, position: int) -> _Wait | None:
+    """What the order waits for of a SKU once it was promised what there was."""
+    if isinstance(event, StockReserved):
+        units = _units(event.later or (), sku)
+        return _Wait(units, position) if units else None
+    short = sum(one.quantity for one in event.short if one.sku == sku)
+    if event.policy is not None and event.policy.policy == "all_or_nothing":
+        return _Wait(_units(event.lines, sku), position, whole=True, passed=not short)
+    return _Wait(short, position) if short else None
+
+
+def _units(lines: Iterable[LineQuantity], sku: str) -> int:
+    return sum(line.quantity for line in lines if line.sku == sku)
