@@ -16,6 +16,7 @@ from services.inventory.basket_api import basket_routes
 from services.inventory.bundle_api import bundle_routes
 from services.inventory.bundles import PLANNED
 from services.inventory.hears import HEARS, PASSES_OVER
+from services.inventory.old_parts import stored
 from services.inventory.places import CONFIGURED
 from services.inventory.policies import POLICIES
 from services.inventory.policy_api import policy_routes
@@ -29,7 +30,7 @@ STAGE = many_streams(
     hears_types=HEARS,
     finishes=("routing", "fulfillment", "returns"),
     passes_over=PASSES_OVER,
-    part_type=lambda stream: type(domain.empty(stream)),
+    part_type=lambda stream: stored(type(domain.empty(stream))),
     empty=domain.empty,
     more_streams=domain.more_streams,
     compose=domain.compose,

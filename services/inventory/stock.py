@@ -79,11 +79,11 @@ class SkuPart:
     allocated: dict[str, int] = field(default_factory=dict)
     """Units by node."""
     reserved: int = 0
-    """Sum of what the claims hold: the buckets `reserved` and `held`."""
+    """Sum of what the claims and the baskets hold: the buckets `reserved` and `held`."""
     wanted: int = 0
-    """Sum of what the claims want."""
+    """Sum of what the claims want, and the baskets hold."""
     claims: dict[str, OrderClaim] = field(default_factory=dict)
-    """By order id, or by the stream of a held basket; that holds all it wants, always."""
+    """By order id."""
 
     terms: Terms | None = None
     turns: dict[str, Turn] = field(default_factory=dict)
@@ -100,6 +100,9 @@ class SkuPart:
     """Where each unit has a serial number: units that left a place without it, by place/node."""
     substitutes: SubstitutesOf | None = None
     """Where somebody ever named some."""
+    baskets: dict[str, int] = field(default_factory=dict)
+    """Units that held baskets hold, all that they want, by promise id, the youngest last. Each change of the
+    SKU writes all of them down, so nothing else is said of them."""
 
     @property
     def free(self) -> int:
@@ -138,8 +141,7 @@ _AVAILABILITY = TypeAdapter(tuple[Availability, ...])
 AnyMovement = Movement | HoldMovement | SupplyMovement | KitMovement | ReturnMovement
 AnyBucket = Bucket | SoftBucket | SupplyBucket | KitBucket
 HOLDER = "promise/"
-"""A claim of this prefix is a held basket's, by the name of its stream; any other is an order's. An order id
-has no slash."""
+"""Streams of held baskets."""
 
 
 class Posting:
@@ -255,6 +257,7 @@ def _again(
     turns: dict[str, Turn],
     lots: Lots | None,
     astray: dict[str, int] | None,
+    baskets: dict[str, int],
 ) -> SkuPart:
     """The SKU with other figures: spelt out, as each line of each order comes here, and `changed` takes twice
     as long."""
@@ -270,13 +273,15 @@ def _again(
         bins=part.bins,
         astray=astray,
         substitutes=part.substitutes,
+        baskets=baskets,
     )
 
 
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
     sums, lots = _sums(part, movements), _lots(part, movements)
-    return _again(part, sums, part.wanted, part.claims, part.turns, lots, _astray(part, movements))
+    astray = _astray(part, movements)
+    return _again(part, sums, part.wanted, part.claims, part.turns, lots, astray, part.baskets)
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -288,23 +293,31 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held or order_id in part.turns:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return _again(part, sums, part.wanted, claims, part.turns, part.lots, part.astray)
+    return _again(part, sums, part.wanted, claims, part.turns, part.lots, part.astray, part.baskets)
 
 
-def reclaimed(
-    part: SkuPart, movements: Iterable[AnyMovement], changes: Iterable[tuple[str, int, str | None]]
+def held(
+    part: SkuPart,
+    movements: Iterable[AnyMovement],
+    baskets: Iterable[tuple[str, int]],
+    order: tuple[str, int] | None = None,
 ) -> SkuPart:
-    """The SKU after these movements of it by which each claim (holder, units, since) wants and holds so many
-    more, or less. Sums again: another lane's part of it may be folded before or after."""
-    claims, wanted = dict(part.claims), part.wanted
-    for holder, won, since in changes:
-        before = claims.pop(holder, NO_CLAIM)
-        sums = (before.wanted + won, before.held + won)
-        after = OrderClaim(*sums, before.since or since, before.channel)
+    """The SKU after these movements of it by which each basket (promise id, units) holds so many more, or
+    less, and an order wants and holds so many more. Sums again: lanes may be folded in any order."""
+    holding, wanted, claims = dict(part.baskets), part.wanted, part.claims
+    for promise_id, won in baskets:
         wanted += won
-        if after.wanted or after.held or holder in part.turns:
-            claims[holder] = after
-    return _again(part, _sums(part, movements), wanted, claims, part.turns, part.lots, part.astray)
+        holding[promise_id] = holding.get(promise_id, 0) + won  # in its place: it becomes no younger
+        if not holding[promise_id]:
+            del holding[promise_id]
+    if order is not None:
+        order_id, won = order
+        before = claims.get(order_id, NO_CLAIM)
+        after = OrderClaim(before.wanted + won, before.held + won, before.since, before.channel)
+        claims = {**claims, order_id: after}
+        wanted += won
+    sums = _sums(part, movements)
+    return _again(part, sums, wanted, claims, part.turns, part.lots, part.astray, holding)
 
 
 def asked(
@@ -330,7 +343,8 @@ def asked(
     if wanted or held or turn is not None:
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
-    return _again(part, sums, total, claims, turns, _lots(part, movements), _astray(part, movements))
+    lots, astray = _lots(part, movements), _astray(part, movements)
+    return _again(part, sums, total, claims, turns, lots, astray, part.baskets)
 
 
 def evolve_sku(
@@ -351,8 +365,7 @@ def evolve_sku(
         assert part.terms is not None, f"{event.sku} has no terms by which it is low"
         return replace(part, terms=replace(part.terms, low=isinstance(event, StockLow)))
     if isinstance(event, HoldsBroken):
-        lost = [(HOLDER + hold.promise_id, -hold.quantity, None) for hold in event.holds]
-        return reclaimed(part, event.movements, lost)
+        return held(part, event.movements, [(hold.promise_id, -hold.quantity) for hold in event.holds])
     after = moved(part, event.movements)
     match event:
         case StockPegged():
