@@ -78,16 +78,22 @@ class Edge:
         self._stage, self.settings, self._publisher = stage, settings, publisher
         self._answers, self._keyring, self._lane_of = answers, keyring, lane_of
         self._load = Load(stage, settings)
+        self._fresh: list[Callable[[Iterable[str]], None]] = []
 
     def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
         """A dependency that lets these roles through (`admin` always) and returns who asks."""
         return require(self.settings, *roles)
 
-    def reader(self, read: Callable[[bytes], T]) -> Callable[[str, Iterable[str]], Awaitable[dict[str, T]]]:
-        """What reads parts of a tenant's streams, by stream, as `read` makes of their JSON. It raises Problem
-        503 where the database does not answer."""
+    def reader(
+        self, read: Callable[[bytes], T], fresh_seconds: float = 0.0
+    ) -> Callable[[str, Iterable[str]], Awaitable[dict[str, T]]]:
+        """What reads parts of a tenant's streams, by stream, as `read` makes of their JSON; with
+        `fresh_seconds` perhaps as they were so long ago, but for what events of their own changed here. It
+        raises Problem 503 where the database does not answer."""
         assert self._log is not None, f"{self._stage} opened no log"
-        reading = PartReader(self._log.snapshots, read, _PARTS_KEPT_MAX)
+        reading = PartReader(self._log.snapshots, read, _PARTS_KEPT_MAX, fresh_seconds)
+        if fresh_seconds:
+            self._fresh.append(reading.forget)
 
         async def parts(tenant: str, streams: Iterable[str]) -> dict[str, T]:
             try:
@@ -97,6 +103,13 @@ class Edge:
             return {key.partition("/")[2]: part for key, part in found.items()}
 
         return parts
+
+    def committed(self, rows: Iterable[LogRow]) -> None:
+        """Streams have changed here by events of their own."""
+        if self._fresh:
+            keys = {partition_key(row.tenant, row.stream) for row in rows}
+            for forget in self._fresh:
+                forget(keys)
 
     async def first(self, tenant: str, stream: str, types: Sequence[type[Event]]) -> Event | None:
         """The first event of these types that the stage decided or heard of a stream. It raises Problem 503

@@ -79,6 +79,7 @@ class StageService:
             lifespan=self._lifespan,
             docs_url=None,
             redoc_url=None,
+            telemetry=telemetry.of_requests(config),
         )
         problems.install(self.app, config.retry_after_seconds)
         self.app.add_middleware(BodyLimit, bytes_max=config.body_bytes_max)
@@ -146,7 +147,9 @@ class StageService:
             performer = self._make_performer(config, keyring)
             stack.push_async_callback(performer.close)
             self._sender = Sender(stage, log, self._publisher, performer, lambda: self._loop.lanes, lanes)
-        edge = Edge(stage.name, config, self._publisher, self._answers, keyring, lanes, log, self._pool)
+        edge = self._edge = Edge(
+            stage.name, config, self._publisher, self._answers, keyring, lanes, log, self._pool
+        )
         app.include_router(self._routes(edge))
         app.include_router(platform_api.routes(stage.name, edge, log, {"work": self._try_halted}))
         await self._publisher.start()
@@ -232,6 +235,7 @@ class StageService:
         self._relay.committed(writes.rows)
         if self._follower is not None:
             self._follower.committed(writes)
+        self._edge.committed(writes.rows)
         self._answers.committed(writes)
         if any(timer.due_at < self._looks_at for timer in writes.timers.values()):
             self._work.set()

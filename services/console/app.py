@@ -67,7 +67,12 @@ class Console:
         self._broker = broker_of(config, NAME)
         self._faststream = FastStream(self._broker, logger=None)
         self.app = FastAPI(
-            title="Orderlog console", version="1", lifespan=self._lifespan, docs_url=None, redoc_url=None
+            title="Orderlog console",
+            version="1",
+            lifespan=self._lifespan,
+            docs_url=None,
+            redoc_url=None,
+            telemetry=telemetry.of_requests(config),
         )
         problems.install(self.app, config.retry_after_seconds)
         self._shell = Shell(config, assets := Assets())

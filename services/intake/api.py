@@ -16,6 +16,7 @@ from libs.events.intake import CancelOrder, HoldName, OrderAccepted, OrderHeld, 
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.keyring import Unsealed
 from libs.runtime.problems import Problem
+from libs.runtime.routers import joined
 from libs.runtime.tokens import Claims
 from services.intake.capture import Captured, OrderRequest, capture, command
 from services.intake.rules_api import routes as rule_routes
@@ -80,7 +81,7 @@ class NoteRequest(BaseModel):
 
 def routes(edge: Edge) -> APIRouter:
     """What intake answers under /v1/orders and /v1/exception-rules."""
-    whole, router = APIRouter(), APIRouter(prefix="/v1/orders", tags=["orders"])
+    router = APIRouter(prefix="/v1/orders", tags=["orders"])
     channels = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
     cancellers = Annotated[Claims, Depends(edge.require("integrator", "operator", "support"))]
     releasers = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
@@ -124,9 +125,7 @@ def routes(edge: Edge) -> APIRouter:
         return await edge.submit(request, claims, ReleaseHold(order_id=order_id, hold=hold, note=note))
 
     _change_routes(router, edge)
-    whole.include_router(router)
-    whole.include_router(rule_routes(edge))
-    return whole
+    return joined(router, rule_routes(edge))
 
 
 def _change_routes(router: APIRouter, edge: Edge) -> None:

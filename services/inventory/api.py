@@ -20,6 +20,7 @@ from libs.events.promise import (
 )
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
+from libs.runtime.routers import joined
 from libs.runtime.tokens import Claims
 from services.inventory import past, store
 from services.inventory.basket_api import as_json
@@ -122,10 +123,7 @@ class TermsRequest(BaseModel):
 
 def routes(edge: Edge) -> APIRouter:
     """What inventory answers under /v1."""
-    router = APIRouter()
-    router.include_router(_stock(edge))
-    router.include_router(_terms(edge))
-    return router
+    return joined(_stock(edge), _terms(edge))
 
 
 def _terms(edge: Edge) -> APIRouter:

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from libs.events.availability import AVAILABILITY_TOPIC
 from libs.events.bundles import BUNDLE_COMMANDS
 from libs.runtime.edge import Edge
+from libs.runtime.routers import joined
 from libs.runtime.service import run
 from libs.runtime.settings import settings
 from libs.runtime.stage import StateTopic, many_streams
@@ -16,6 +17,7 @@ from services.inventory.basket_api import basket_routes
 from services.inventory.bundle_api import bundle_routes
 from services.inventory.bundles import PLANNED
 from services.inventory.hears import HEARS, PASSES_OVER
+from services.inventory.old_parts import stored
 from services.inventory.places import CONFIGURED
 from services.inventory.policies import POLICIES
 from services.inventory.policy_api import policy_routes
@@ -29,7 +31,7 @@ STAGE = many_streams(
     hears_types=HEARS,
     finishes=("routing", "fulfillment", "returns"),
     passes_over=PASSES_OVER,
-    part_type=lambda stream: type(domain.empty(stream)),
+    part_type=lambda stream: stored(type(domain.empty(stream))),
     empty=domain.empty,
     more_streams=domain.more_streams,
     compose=domain.compose,
@@ -54,14 +56,14 @@ STAGE = many_streams(
 def all_routes(edge: Edge) -> APIRouter:
     """Everything that inventory answers. Baskets come first: they are many, and routes are tried in order.
     What has a name of its own, as /v1/stock/needs, comes before the SKU that might have that name."""
-    router = APIRouter()
-    router.include_router(basket_routes(edge))
-    router.include_router(policy_routes(edge))
-    router.include_router(supply_routes(edge))
-    router.include_router(bundle_routes(edge))
-    router.include_router(substitute_routes(edge))
-    router.include_router(routes(edge))
-    return router
+    return joined(
+        basket_routes(edge),
+        policy_routes(edge),
+        supply_routes(edge),
+        bundle_routes(edge),
+        substitute_routes(edge),
+        routes(edge),
+    )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from libs.events.promise import (
 from libs.events.routing import NODES_STREAM
 from libs.runtime.edge import Edge
 from libs.runtime.problems import Problem
+from libs.runtime.routers import joined
 from libs.runtime.tokens import Claims
 from services.inventory.availability import (
     answer,
@@ -41,6 +42,8 @@ from services.inventory.stock import SkuPart
 from services.inventory.supplies import SUPPLY_STREAM
 
 BASKET_LINES_MAX = 1000
+_RECIPE_SECONDS = 1.0
+"""How old a recipe may be that another process changed. The decision refuses a bundle that was not known."""
 PartsOf = Callable[[str, Iterable[str]], Awaitable[dict[str, SkuPart]]]
 """Parts of a tenant's SKUs as they are committed now, by stream."""
 
@@ -96,10 +99,8 @@ class ReleaseRequest(BaseModel):
 
 def basket_routes(edge: Edge) -> APIRouter:
     """What inventory answers under /v1/promises and /v1/availability."""
-    router = APIRouter()
-    router.include_router(_promises(edge, edge.reader(read_recipe)))
-    router.include_router(_availability(edge, edge.reader(read_sku)))
-    return router
+    recipes = edge.reader(read_recipe, _RECIPE_SECONDS)
+    return joined(_promises(edge, recipes), _availability(edge, edge.reader(read_sku)))
 
 
 def _promises(edge: Edge, parts_of: PartsOf) -> APIRouter:

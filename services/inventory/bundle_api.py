@@ -11,6 +11,7 @@ from libs.events.bundles import AssembleKit, BundlePart, DefineBundle, RemoveBun
 from libs.events.contract import Name, NodeId, Note, Quantity, Sku
 from libs.runtime.edge import Edge
 from libs.runtime.problems import Problem
+from libs.runtime.routers import joined
 from libs.runtime.tokens import Claims
 from services.inventory.availability import read_sku
 
@@ -56,10 +57,7 @@ class KitRequest(BaseModel):
 
 def bundle_routes(edge: Edge) -> APIRouter:
     """What inventory answers under /v1/bundles and /v1/kits."""
-    router = APIRouter()
-    router.include_router(_bundles(edge))
-    router.include_router(_kits(edge))
-    return router
+    return joined(_bundles(edge), _kits(edge))
 
 
 def _bundles(edge: Edge) -> APIRouter:

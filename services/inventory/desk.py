@@ -18,9 +18,10 @@ from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory.giving import peg, take_back_promises
 from services.inventory.lot_states import evolve_lots
 from services.inventory.lots import Lots, LotState
+from services.inventory.posting import Posting
 from services.inventory.rules import RulesPart
 from services.inventory.serials import Numbers
-from services.inventory.stock import MOST_UNITS, Posting, SkuPart, moved
+from services.inventory.stock import MOST_UNITS, SkuPart, moved
 from services.inventory.supplies import SupplyPart, evolve_supply
 
 _MOVEMENTS = TypeAdapter(tuple[SupplyMovement, ...])

@@ -11,7 +11,8 @@ from libs.events.inventory import NETWORK
 from libs.events.order import LineQuantity, NodeLines, in_parts
 from services.inventory.allocate import among, must_hold
 from services.inventory.order import OrderPart, minus, plus, units
-from services.inventory.stock import NO_CLAIM, Posting, Skus
+from services.inventory.posting import Posting
+from services.inventory.stock import NO_CLAIM, Skus
 
 Fewer = LinesCancelled | AllocationDeclined
 

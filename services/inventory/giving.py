@@ -1,6 +1,6 @@
 """Who is given free units of a SKU, and who loses promised ones: by class and age, as `queue` has them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from libs.events.contract import Event
@@ -8,7 +8,8 @@ from libs.events.inventory import NETWORK, Claim, QueueChange, ReservationBroken
 from libs.events.policy import BackordersCalled
 from libs.events.promise import HeldUnits, HoldsBroken
 from services.inventory import queue
-from services.inventory.stock import HOLDER, OrderClaim, Posting, SkuPart, evolve_sku, shares_now
+from services.inventory.posting import Posting
+from services.inventory.stock import SkuPart, evolve_sku, shares_now
 
 
 def peg(sku: str, part: SkuPart) -> list[Event]:
@@ -75,9 +76,8 @@ def take_back_promises(sku: str, part: SkuPart, quantity: int) -> tuple[list[Eve
     """Take `quantity` promised units back: from held baskets first, then from orders, the youngest first.
     The events, and the SKU after them."""
     events: list[Event] = []
-    holds = [(holder, claim) for holder, claim in part.claims.items() if holder.startswith(HOLDER)]
-    if holds:
-        broken = _break_holds(sku, part, dict(holds), quantity)
+    if part.baskets:
+        broken = _break_holds(sku, part, quantity)
         part = evolve_sku(part, broken)
         quantity -= sum(hold.quantity for hold in broken.holds)
         events.append(broken)
@@ -88,11 +88,10 @@ def take_back_promises(sku: str, part: SkuPart, quantity: int) -> tuple[list[Eve
     return events, part
 
 
-def _break_holds(sku: str, part: SkuPart, holds: Mapping[str, OrderClaim], quantity: int) -> HoldsBroken:
-    takers = ((holder, claim.held) for holder, claim in reversed(queue.in_line(holds.items(), part.turns)))
+def _break_holds(sku: str, part: SkuPart, quantity: int) -> HoldsBroken:
     lost = tuple(
-        HeldUnits(promise_id=holder.removeprefix(HOLDER), quantity=units)
-        for holder, units in _shares(quantity, takers)
+        HeldUnits(promise_id=promise_id, quantity=units)
+        for promise_id, units in _shares(quantity, reversed(part.baskets.items()))
     )
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
@@ -103,7 +102,7 @@ def _break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken
     takers = (
         (holder, claim.held)
         for holder, claim in reversed(queue.in_line(part.claims.items(), part.turns))
-        if claim.held and not holder.startswith(HOLDER)
+        if claim.held
     )
     lost = tuple(Claim(order_id=taker, quantity=units) for taker, units in _shares(quantity, takers))
     assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"

@@ -2,8 +2,8 @@
 
 For shops, which would rather tell a customer "sold out" before the payment than after it. A held promise is
 resolved once: its stream's part is locked by whoever confirms it (in the order's lane) and by whoever lets it
-expire (in its own), and the first of them changes its status. What it holds stands in the claims of the SKU
-parts alone, as with an order. It is all or nothing, takes no unit that others wait for, and never waits.
+expire (in its own), and the first of them changes its status. What it holds stands in the SKU parts alone, as
+with an order. It is all or nothing, takes no unit that others wait for, and never waits.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,8 +33,9 @@ from libs.events.refusal import refused
 from libs.events.timer import Timer
 from services.inventory import dates
 from services.inventory.places import NO_PLACES, PlacesPart
+from services.inventory.posting import Posting
 from services.inventory.queue_changes import counted, of_promise
-from services.inventory.stock import EMPTY_SKU, NO_CLAIM, AnyMovement, Posting, SkuPart, Skus, reclaimed
+from services.inventory.stock import EMPTY_SKU, AnyMovement, SkuPart, Skus, held
 
 Status = Literal["new", "held", "confirmed", "expired", "released", "void"]
 """`void`: an order named it before it was held; it never will be."""
@@ -117,11 +118,11 @@ def confirm(
             return PromiseMissed(order_id=order_id, promise_id=promise_id, cause="used")
         case _:
             assert_never(part.status)
-    holder, posting = promise_stream(promise_id), Posting(skus)
+    posting = Posting(skus)
     left = any(quantity > wanted.get(sku, 0) for sku, quantity in part.units.items())
     for sku, quantity in wanted.items():
-        held = skus[sku].claims.get(holder, NO_CLAIM).held
-        posting.post(sku, NETWORK, "held", "reserved", min(quantity, held))
+        there = skus[sku].baskets.get(promise_id, 0)
+        posting.post(sku, NETWORK, "held", "reserved", min(quantity, there))
     return PromiseConfirmed(
         order_id=order_id,
         promise_id=promise_id,
@@ -159,10 +160,10 @@ def give_back(
 
 def settle(promise_id: str, part: PromisePart, skus: Skus) -> list[Event]:
     """After an order confirmed it or a count broke it: give back what is held and no use any more."""
-    held = {sku: skus[sku].claims.get(promise_stream(promise_id), NO_CLAIM).held for sku in part.units}
-    if part.status == "confirmed" and any(held.values()):
+    there = {sku: skus[sku].baskets.get(promise_id, 0) for sku in part.units}
+    if part.status == "confirmed" and any(there.values()):
         return [give_back(promise_id, part, skus, "not_ordered")]
-    if part.status == "held" and held != part.units:
+    if part.status == "held" and there != part.units:
         return [give_back(promise_id, part, skus, "broken")]
     return []
 
@@ -229,8 +230,8 @@ def evolve_promise(part: PromisePart, event: OfPromise | PromiseConfirmed | Prom
     """The promise after an event of its own stream, or of an order that names it."""
     match event:
         case PromiseHeld():
-            held = {line.sku: line.quantity for line in event.lines}
-            return PromisePart("held", event.position, held, event.delivery)
+            units = {line.sku: line.quantity for line in event.lines}
+            return PromisePart("held", event.position, units, event.delivery)
         case PromiseConfirmed():
             return replace(part, status="confirmed", position=event.position)
         case PromiseMissed():
@@ -246,21 +247,16 @@ def evolve_promise(part: PromisePart, event: OfPromise | PromiseConfirmed | Prom
 
 def evolve_skus(skus: Skus, event: OfPromise | PromiseConfirmed | PromiseMissed) -> dict[str, SkuPart]:
     """The SKUs after units were held, handed to an order, or freed."""
-    after, holder, since = dict(skus), promise_stream(event.promise_id), None
+    after, by_sku = dict(skus), dict[str, list[AnyMovement]]()
     if isinstance(event, PromiseMissed):
         return after
-    if isinstance(event, PromiseHeld):
-        since = (event.expires_at - timedelta(seconds=event.ttl_seconds)).isoformat()
-    by_sku: dict[str, list[AnyMovement]] = {}
     for move in event.movements:
         by_sku.setdefault(move.sku, []).append(move)
+    order_id = event.order_id if isinstance(event, PromiseConfirmed) else None
     for sku, moves in by_sku.items():
-        changes: list[tuple[str, int, str | None]] = []
-        for moved in moves:
-            changes.append((holder, _signed(moved, "held"), since))
-            if isinstance(event, PromiseConfirmed):
-                changes.append((event.order_id, _signed(moved, "reserved"), None))
-        after[sku] = reclaimed(after.get(sku, EMPTY_SKU), moves, changes)
+        order = None if order_id is None else (order_id, sum(_signed(move, "reserved") for move in moves))
+        baskets = [(event.promise_id, sum(_signed(move, "held") for move in moves))]
+        after[sku] = held(after.get(sku, EMPTY_SKU), moves, baskets, order)
     return counted(after, event.queue) if isinstance(event, PromiseHeld) else after
 
 
@@ -299,9 +295,9 @@ def _together(at: datetime) -> datetime:
 
 
 def _freed(promise_id: str, part: PromisePart, skus: Skus) -> Posting:
-    posting, holder = Posting(skus), promise_stream(promise_id)
+    posting = Posting(skus)
     for sku in part.units:
-        posting.post(sku, NETWORK, "held", "unreserved", skus[sku].claims.get(holder, NO_CLAIM).held)
+        posting.post(sku, NETWORK, "held", "unreserved", skus[sku].baskets.get(promise_id, 0))
     return posting
 
 

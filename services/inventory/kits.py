@@ -22,8 +22,9 @@ from services.inventory import bundle_plans
 from services.inventory.bundles import evolve_skus
 from services.inventory.desk import Desk, too_many, unknown
 from services.inventory.giving import grants, peg
+from services.inventory.posting import Posting
 from services.inventory.recipes import Recipe
-from services.inventory.stock import EMPTY_SKU, MOST_UNITS, Posting, SkuPart, Skus
+from services.inventory.stock import EMPTY_SKU, MOST_UNITS, SkuPart, Skus
 
 _MOVEMENTS = TypeAdapter(tuple[KitMovement, ...])
 

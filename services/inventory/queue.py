@@ -112,9 +112,8 @@ def kept(
 
 def reallocated(claims: Mapping[str, Claimed], turns: Turns) -> tuple[Units, Units]:
     """Who wins units that others were promised, and who loses them: the last in line first. Baskets, which
-    are no orders, and what is allocated already, which is no claim any more, are left alone."""
-    orders = [(holder, claim) for holder, claim in claims.items() if "/" not in holder]
-    line = in_line([item for item in orders if item[1].held or item[1].wanted], turns)
+    are no claims, and what is allocated already, which is none any more, are left alone."""
+    line = in_line([item for item in claims.items() if item[1].held or item[1].wanted], turns)
     held = {holder: claim.held for holder, claim in line}
     won, lost = dict[str, int](), dict[str, int]()
     for number, (taker, claim) in enumerate(line):

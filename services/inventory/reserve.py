@@ -11,14 +11,8 @@ from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from services.inventory import terms
 from services.inventory.giving import peg
 from services.inventory.order import OrderPart, units
-from services.inventory.stock import (
-    NO_CLAIM,
-    Posting,
-    SkuPart,
-    Skus,
-    evolve_sku,
-    shortage,
-)
+from services.inventory.posting import Posting
+from services.inventory.stock import NO_CLAIM, SkuPart, Skus, evolve_sku, shortage
 from services.inventory.waiting import backordered, promise_by_policy, reserved
 
 

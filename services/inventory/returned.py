@@ -15,8 +15,9 @@ from libs.events.inventory import StockReturned, Unnamed
 from libs.events.returns import ReturnedUnits, ReturnReceived
 from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from services.inventory.order import OrderPart, evolve_order
+from services.inventory.posting import Posting
 from services.inventory.serials import Numbers, Sent, evolve_serials
-from services.inventory.stock import EMPTY_SKU, AnyBucket, Posting, Skus
+from services.inventory.stock import EMPTY_SKU, AnyBucket, Skus
 from services.inventory.touched import moved_skus
 
 _MOVEMENTS = TypeAdapter(tuple[ReturnMovement, ...])

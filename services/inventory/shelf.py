@@ -5,8 +5,9 @@ from libs.events.inventory import AdjustStock, ReceiveStock, StockAdjusted, Stoc
 from services.inventory.desk import Desk, served, spared, too_many, unknown
 from services.inventory.lot_control import arrived, miscorrected
 from services.inventory.measure import measured
+from services.inventory.posting import Posting
 from services.inventory.serial_control import arriving, leaving
-from services.inventory.stock import Posting, SkuPart
+from services.inventory.stock import SkuPart
 
 
 def take_in(desk: Desk, command: ReceiveStock) -> list[Event]:

@@ -8,15 +8,12 @@ whenever the queue is not empty and units are free, such a timer is due; until t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
-from datetime import datetime
-from typing import Any
 
 from pydantic import TypeAdapter
 
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.bundles import KitBucket, KitMovement
 from libs.events.inventory import (
-    NETWORK,
     Availability,
     Bucket,
     Movement,
@@ -33,7 +30,7 @@ from libs.events.record import record
 from libs.events.set_aside import ReturnMovement
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory import queue
-from services.inventory.lots import LotPicks, Lots, LotUnits, moved_lots
+from services.inventory.lots import Lots, moved_lots
 from services.inventory.queue import Turn
 from services.inventory.recipes import Recipe
 from services.inventory.serials import astray_after
@@ -80,11 +77,11 @@ class SkuPart:
     allocated: dict[str, int] = field(default_factory=dict)
     """Units by node."""
     reserved: int = 0
-    """Sum of what the claims hold: the buckets `reserved` and `held`."""
+    """Sum of what the claims and the baskets hold: the buckets `reserved` and `held`."""
     wanted: int = 0
-    """Sum of what the claims want."""
+    """Sum of what the claims want, and the baskets hold."""
     claims: dict[str, OrderClaim] = field(default_factory=dict)
-    """By order id, or by the stream of a held basket; that holds all it wants, always."""
+    """By order id."""
 
     terms: Terms | None = None
     turns: dict[str, Turn] = field(default_factory=dict)
@@ -103,6 +100,9 @@ class SkuPart:
     """Where somebody ever named some."""
     queued: int = 0
     """How often its queue has changed, as its events number it (`queue_changes`)."""
+    baskets: dict[str, int] = field(default_factory=dict)
+    """Units that held baskets hold, all that they want, by promise id, the youngest last. Each change of the
+    SKU writes all of them down, so nothing else is said of them."""
 
     @property
     def free(self) -> int:
@@ -133,81 +133,12 @@ EMPTY_SKU = SkuPart()
 Skus = Mapping[str, SkuPart]
 """The SKU parts that a decision has before it, by SKU."""
 
-# Parts of an event are validated all at once: a constructor each costs half as much again.
-_MOVEMENTS = TypeAdapter(tuple[Movement, ...])
-_HOLD_MOVEMENTS = TypeAdapter(tuple[HoldMovement, ...])
 _AVAILABILITY = TypeAdapter(tuple[Availability, ...])
 
 AnyMovement = Movement | HoldMovement | SupplyMovement | KitMovement | ReturnMovement
 AnyBucket = Bucket | SoftBucket | SupplyBucket | KitBucket
 HOLDER = "promise/"
-"""A claim of this prefix is a held basket's, by the name of its stream; any other is an order's. An order id
-has no slash."""
-
-
-class Posting:
-    """The movements of one event, numbered on from where each SKU stands; where it has lots, split by lot."""
-
-    def __init__(self, skus: Skus, of_order: LotUnits | None = None, at: datetime | None = None) -> None:
-        """`of_order` and `at` as `LotPicks` has them."""
-        self._skus, self._of_order, self._at = skus, of_order, at
-        self._picks: dict[str, LotPicks] = {}
-        self._positions: dict[str, int] = {}
-        self._posted: list[dict[str, Any]] = []
-
-    def movements(self) -> tuple[Movement, ...]:
-        """What was posted, validated."""
-        return _MOVEMENTS.validate_python(self._posted)
-
-    def hold_movements(self) -> tuple[HoldMovement, ...]:
-        """What was posted between soft buckets alone, validated."""
-        return _HOLD_MOVEMENTS.validate_python(self._posted)
-
-    def post(
-        self,
-        sku: str,
-        node: str,
-        source: AnyBucket,
-        target: AnyBucket,
-        quantity: int,
-        lot: str | None = None,
-        serials: tuple[str, ...] | None = None,
-    ) -> None:
-        """Take `quantity` units from `source` to `target`, of a lot if one is named, or those of so many
-        serial numbers; none is no movement."""
-        assert quantity >= 0, f"{quantity} units of {sku} from {source} to {target}"
-        if not quantity:
-            return
-        position = self._positions.get(sku)
-        if position is None:
-            part = self._skus.get(sku, EMPTY_SKU)
-            position = part.position
-            if part.lots is not None:
-                self._picks[sku] = LotPicks(sku, part.lots, self._of_order, self._at)
-        if self._picks and node != NETWORK and sku in self._picks:
-            self._positions[sku] = position
-            for name, units in self._picks[sku].split(node, source, target, quantity, lot):
-                self._append(sku, node, source, target, units)
-                self._posted[-1]["lot"] = name
-            return
-        self._positions[sku] = position
-        self._append(sku, node, source, target, quantity)
-        if serials is not None:
-            assert len(serials) == quantity, f"{quantity} units of {sku} with {len(serials)} serial numbers"
-            self._posted[-1]["serials"] = serials
-
-    def _append(self, sku: str, node: str, source: AnyBucket, target: AnyBucket, quantity: int) -> None:
-        self._positions[sku] = position = self._positions[sku] + 1
-        self._posted.append(
-            {
-                "sku": sku,
-                "node": node,
-                "source": source,
-                "target": target,
-                "quantity": quantity,
-                "position": position,
-            }
-        )
+"""Streams of held baskets."""
 
 
 def added(sums: Mapping[str, int], key: str, delta: int) -> dict[str, int]:
@@ -258,6 +189,7 @@ def _again(
     turns: dict[str, Turn],
     lots: Lots | None,
     astray: dict[str, int] | None,
+    baskets: dict[str, int],
 ) -> SkuPart:
     """The SKU with other figures: spelt out, as each line of each order comes here, and `changed` takes twice
     as long."""
@@ -274,13 +206,15 @@ def _again(
         astray=astray,
         substitutes=part.substitutes,
         queued=part.queued,
+        baskets=baskets,
     )
 
 
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
     sums, lots = _sums(part, movements), _lots(part, movements)
-    return _again(part, sums, part.wanted, part.claims, part.turns, lots, _astray(part, movements))
+    astray = _astray(part, movements)
+    return _again(part, sums, part.wanted, part.claims, part.turns, lots, astray, part.baskets)
 
 
 def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
@@ -292,23 +226,31 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
         if wanted or held or order_id in part.turns:
             claims[order_id] = OrderClaim(wanted, held, before.since, before.channel)
     sums = (part.position, part.on_hand, part.allocated, part.reserved)
-    return _again(part, sums, part.wanted, claims, part.turns, part.lots, part.astray)
+    return _again(part, sums, part.wanted, claims, part.turns, part.lots, part.astray, part.baskets)
 
 
-def reclaimed(
-    part: SkuPart, movements: Iterable[AnyMovement], changes: Iterable[tuple[str, int, str | None]]
+def held(
+    part: SkuPart,
+    movements: Iterable[AnyMovement],
+    baskets: Iterable[tuple[str, int]],
+    order: tuple[str, int] | None = None,
 ) -> SkuPart:
-    """The SKU after these movements of it by which each claim (holder, units, since) wants and holds so many
-    more, or less. Sums again: another lane's part of it may be folded before or after."""
-    claims, wanted = dict(part.claims), part.wanted
-    for holder, won, since in changes:
-        before = claims.pop(holder, NO_CLAIM)
-        sums = (before.wanted + won, before.held + won)
-        after = OrderClaim(*sums, before.since or since, before.channel)
+    """The SKU after these movements of it by which each basket (promise id, units) holds so many more, or
+    less, and an order wants and holds so many more. Sums again: lanes may be folded in any order."""
+    holding, wanted, claims = dict(part.baskets), part.wanted, part.claims
+    for promise_id, won in baskets:
         wanted += won
-        if after.wanted or after.held or holder in part.turns:
-            claims[holder] = after
-    return _again(part, _sums(part, movements), wanted, claims, part.turns, part.lots, part.astray)
+        holding[promise_id] = holding.get(promise_id, 0) + won  # in its place: it becomes no younger
+        if not holding[promise_id]:
+            del holding[promise_id]
+    if order is not None:
+        order_id, won = order
+        before = claims.get(order_id, NO_CLAIM)
+        after = OrderClaim(before.wanted + won, before.held + won, before.since, before.channel)
+        claims = {**claims, order_id: after}
+        wanted += won
+    sums = _sums(part, movements)
+    return _again(part, sums, wanted, claims, part.turns, part.lots, part.astray, holding)
 
 
 def asked(
@@ -334,7 +276,8 @@ def asked(
     if wanted or held or turn is not None:
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
-    return _again(part, sums, total, claims, turns, _lots(part, movements), _astray(part, movements))
+    lots, astray = _lots(part, movements), _astray(part, movements)
+    return _again(part, sums, total, claims, turns, lots, astray, part.baskets)
 
 
 def evolve_sku(
@@ -355,8 +298,7 @@ def evolve_sku(
         assert part.terms is not None, f"{event.sku} has no terms by which it is low"
         return replace(part, terms=replace(part.terms, low=isinstance(event, StockLow)))
     if isinstance(event, HoldsBroken):
-        lost = [(HOLDER + hold.promise_id, -hold.quantity, None) for hold in event.holds]
-        return reclaimed(part, event.movements, lost)
+        return held(part, event.movements, [(hold.promise_id, -hold.quantity) for hold in event.holds])
     after = moved(part, event.movements)
     if isinstance(event, StockPegged | ReservationBroken):
         sign = 1 if isinstance(event, StockPegged) else -1

@@ -13,9 +13,10 @@ from libs.events.policy import BackorderLapsed, BackordersCalled
 from libs.events.record import changed
 from libs.events.timer import Timer
 from services.inventory.order import OrderPart, minus, units
+from services.inventory.posting import Posting
 from services.inventory.queue import Turn
 from services.inventory.queue_changes import of_promise
-from services.inventory.stock import NO_CLAIM, Posting, Skus, availability, shortage
+from services.inventory.stock import NO_CLAIM, Skus, availability, shortage
 
 WHOLE = "all_or_nothing"
 

@@ -38,7 +38,7 @@ class Taken:
         self.parts: dict[str, bytes] = {}
 
     def reader(
-        self, read: Callable[[bytes], Any]
+        self, read: Callable[[bytes], Any], fresh_seconds: float = 0.0
     ) -> Callable[[str, Iterable[str]], Awaitable[dict[str, Any]]]:
         async def parts(tenant: str, streams: Iterable[str]) -> dict[str, Any]:
             assert tenant == "acme"

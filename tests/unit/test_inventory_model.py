@@ -19,7 +19,14 @@ from libs.events.inventory import (
     StockReserved,
 )
 from libs.events.order import LineQuantity
-from libs.events.promise import DefinePromiseTerms, PromiseConfirmed, PromiseHeld, ReleasePromise, Share
+from libs.events.promise import (
+    DefinePromiseTerms,
+    PromiseConfirmed,
+    PromiseHeld,
+    ReleasePromise,
+    Share,
+    promise_stream,
+)
 from libs.events.refusal import CommandRefused
 from libs.events.returns import Disposition
 from services.inventory.giving import grants
@@ -282,10 +289,11 @@ class InventoryLife(RuleBasedStateMachine):
                 assert sums == self._units(sku, bucket)
             soft = {bucket: self.world.balance[sku, NETWORK, bucket] for bucket in ("reserved", "held")}
             assert part.reserved == sum(soft.values())
-            held = sum(claim.held for holder, claim in part.claims.items() if holder.startswith("promise/"))
+            held = sum(part.baskets.values())
             assert held == soft["held"]
-            assert part.reserved == sum(claim.held for claim in part.claims.values())
-            assert part.wanted == sum(claim.wanted for claim in part.claims.values())
+            assert all(units > 0 for units in part.baskets.values())
+            assert part.reserved == held + sum(claim.held for claim in part.claims.values())
+            assert part.wanted == held + sum(claim.wanted for claim in part.claims.values())
             assert all(0 <= claim.held <= claim.wanted for claim in part.claims.values())
             assert sum(self._units(sku, "transfer").values()) == 0
 
@@ -300,8 +308,10 @@ class InventoryLife(RuleBasedStateMachine):
         claims: dict[str, dict[str, int]] = {}
         for stream, part in self.world.parts.items():
             if isinstance(part, SkuPart):
-                for order_id, claim in part.claims.items():
-                    claims.setdefault(order_id, {})[stream.removeprefix("sku/")] = claim.wanted
+                wants = {order_id: claim.wanted for order_id, claim in part.claims.items()}
+                wants |= {promise_stream(promise_id): units for promise_id, units in part.baskets.items()}
+                for holder, wanted in wants.items():
+                    claims.setdefault(holder, {})[stream.removeprefix("sku/")] = wanted
         for stream, part in self.world.parts.items():
             if isinstance(part, PromisePart) and part.status != "held":
                 late = (stream, "settle") in self.world.timers

@@ -87,3 +87,37 @@ async def test_who_goes_away_takes_nobody_with_him() -> None:
     table.go.release()
     table.go.release()
     assert await stays == {"a": "A"}
+
+
+async def test_what_was_read_just_now_is_not_asked_for_again_where_it_need_not_be() -> None:
+    table = Table(a=(1, "A"), b=(1, "B"))
+    reader = PartReader(table.load, bytes.decode, 10, fresh_seconds=3600)
+    for _ in range(4):
+        table.go.release()
+    assert await reader.parts(["a"]) == {"a": "A"}
+    table.parts["a"] = (2, "A2")
+    assert await reader.parts(["a", "b"]) == {"a": "A", "b": "B"}
+    reader.forget(["a", "c"])
+    assert await reader.parts(["a", "b"]) == {"a": "A2", "b": "B"}
+    assert table.asked == [["a"], ["b"], ["a"]]
+
+
+async def test_what_is_forgotten_while_it_is_read_is_asked_for_again() -> None:
+    table = Table(a=(1, "A"))
+    reader = PartReader(table.load, bytes.decode, 10, fresh_seconds=3600)
+    first = await ask(reader, "a")
+    reader.forget(["a"])
+    table.go.release()
+    table.go.release()
+    assert await first == {"a": "A"}
+    table.parts["a"] = (2, "A2")
+    assert await reader.parts(["a"]) == {"a": "A2"}
+
+
+async def test_after_its_time_it_is_read_again() -> None:
+    table = Table(a=(1, "A"))
+    reader = PartReader(table.load, bytes.decode, 10, fresh_seconds=1e-9)
+    for version, part in ((1, "A"), (2, "A2")):
+        table.parts["a"] = (version, part)
+        table.go.release()
+        assert await reader.parts(["a"]) == {"a": part}
