@@ -18,6 +18,7 @@ _TABLES = {
     "reservations": "SELECT * FROM reservations ORDER BY tenant, order_id, sku",
     "exceptions": "SELECT * FROM exceptions ORDER BY tenant, order_id, item",
     "stock_items": "SELECT * FROM stock_items ORDER BY tenant, sku, item",
+    "stock_care": "SELECT * FROM stock_care ORDER BY tenant, sku, item, since_at",
     "exception_rules": "SELECT * FROM exception_rules ORDER BY tenant, version",
     "at_work": "SELECT * FROM at_work ORDER BY tenant, order_id, node, sku",
     "unreadable": "SELECT * FROM unreadable ORDER BY topic, partition, record_offset",

@@ -28,6 +28,7 @@ from services.console.stock import (
     balance_changes,
     reservation_changes,
 )
+from services.console.stock_care import STOCK_CARE_EVENTS, StockCare, StockCareKey, stock_care, with_more
 from services.console.stock_items import (
     STOCK_ITEM_EVENTS,
     StockItemChange,
@@ -136,6 +137,7 @@ class Changes:
     balances: dict[BalanceKey, int] = field(default_factory=dict)
     reservations: dict[ReservationKey, ReservationUnits] = field(default_factory=dict)
     stock_items: dict[StockItemKey, StockItemChange] = field(default_factory=dict)
+    stock_care: dict[StockCareKey, StockCare] = field(default_factory=dict)
     rules: list[RuleChange] = field(default_factory=list)
 
 
@@ -185,6 +187,9 @@ def fold(
                 changes.timeline.append(_timeline_row(envelope, named, claim_sentence(event, named)))
         elif event.TYPE in _OF_RULES:
             changes.rules.append(rule_change(envelope))
+        elif event.TYPE in STOCK_CARE_EVENTS:
+            cared, care = stock_care(envelope)
+            changes.stock_care[cared] = with_more(changes.stock_care.get(cared), care)
         for balance, units in balance_changes(envelope):
             balances[balance] = balances.get(balance, 0) + units
         if event.TYPE in STOCK_ITEM_EVENTS:

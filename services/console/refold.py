@@ -194,6 +194,7 @@ class Refold:
         again = {key: order for key, order in written.states.items() if key in self._stored}
         new, known = _split(written, fresh)
         new.stock_items, new.rules = written.stock_items, written.rules
+        new.stock_care = written.stock_care
         async with self._projector.transaction() as connection:
             first = {key: write_state(state) for key, state in fresh.items()}
             rows = table_rows(new, first)
@@ -204,7 +205,7 @@ class Refold:
                 await connection.copy_records_to_table(
                     _NAMED, records=[(*key, *units) for key, units in named.items()]
                 )
-            for table in ("exceptions", "stock_items", "exception_rules"):
+            for table in ("exceptions", "stock_items", "stock_care", "exception_rules"):
                 await self._projector.put(connection, table, rows[table])
             await self._projector.put(connection, "at_work", work_rows(first))
             known.balances = written.balances
@@ -220,6 +221,7 @@ class Refold:
             dict(islice(held.states.items(), count)),
             balances=held.balances,
             stock_items=held.stock_items,
+            stock_care=held.stock_care,
             rules=held.rules,
         )
         stay = Changes(dict(islice(held.states.items(), count, None)), held.timeline)

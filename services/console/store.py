@@ -24,6 +24,7 @@ from services.console.recent import LaneOrders, RecentOrders, Stand
 from services.console.records import UnreadableEvent
 from services.console.rules import RuleChange
 from services.console.stock import ReservationUnits
+from services.console.stock_care import STOCK_CARE_JOINED, StockCare, StockCareKey
 from services.console.stock_items import STOCK_ITEMS_JOINED, StockItemChange, StockItemKey
 from services.console.stored import UNWRITTEN, Written, read_written, write_state
 
@@ -87,6 +88,7 @@ _STOCK = _Write("stock", ("tenant", "sku", "node", "bucket"), ("quantity",), add
 _RESERVATIONS = _Write("reservations", ("tenant", "order_id", "sku"), ReservationUnits._fields, adds=True)
 _EXCEPTIONS = _Write("exceptions", ItemRow._fields[:3], ItemRow._fields[3:])
 _STOCK_ITEMS = _Write("stock_items", StockItemKey._fields, StockItemChange._fields, moved=STOCK_ITEMS_JOINED)
+_STOCK_CARE = _Write("stock_care", StockCareKey._fields, StockCare._fields, moved=STOCK_CARE_JOINED)
 _RULES = _Write("exception_rules", RuleChange._fields[:2], RuleChange._fields[2:])
 _AT_WORK = _Write("at_work", InHand._fields[:4], InHand._fields[4:])
 _UNREADABLE = _Write("unreadable", UnreadableEvent._fields[:3], UnreadableEvent._fields[3:])
@@ -101,6 +103,7 @@ _SQL = {
         _RESERVATIONS,
         _EXCEPTIONS,
         _STOCK_ITEMS,
+        _STOCK_CARE,
         _RULES,
         _AT_WORK,
         _UNREADABLE,
@@ -280,6 +283,7 @@ def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[st
             for row in item_rows(*key, order.state)
         ],
         "stock_items": [(*key, *change) for key, change in sorted(changes.stock_items.items())],
+        "stock_care": [(*key, *care) for key, care in sorted(changes.stock_care.items())],
         "exception_rules": sorted(changes.rules, key=itemgetter(0, 1)),
     }
 
