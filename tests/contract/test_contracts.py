@@ -24,6 +24,7 @@ GAINED: Mapping[str, frozenset[str]] = {
     f"oms.intake.{name}": frozenset({"promise_id", "order_type", "service"})
     for name in ("submit_order", "order_accepted", "order_held")
 } | {
+    "oms.intake.held_order_cancelled": frozenset({"channel", "external_id", "placed_at", "contact"}),
     "oms.inventory.stock_reserved": frozenset({"channel", "terms", "policy", "later", "bundles", "service"}),
     "oms.inventory.stock_backordered": frozenset({"channel", "terms", "policy", "supplied", "service"}),
     "oms.inventory.stock_pegged": frozenset({"terms_version", "cause", "supplied"}),
