@@ -87,7 +87,8 @@ async def _stage(pool: asyncpg.Pool, month: Month) -> Sequence[str]:
     written = {key: write_state(state) for key, state in month.changes.states.items()}
     rows: dict[str, list[Any]] = {**table_rows(month.changes, written)}
     rows |= {"timeline": list(month.changes.timeline), "at_work": work_rows(written)}
-    del rows["exception_rules"]
+    for unused in ("exception_rules", "stock_care", "full_days", "serial_units", "serial_moves"):
+        del rows[unused]
     placed = _COLUMNS["orders"].index("ordered_at")
     in_time = sorted(rows["orders"], key=lambda row: row[placed])
     numbers = {row[1]: number for number, row in enumerate(in_time, 1)}

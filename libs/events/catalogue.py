@@ -28,11 +28,12 @@ from libs.events.refusal import CommandRefused
 from libs.events.returns import RETURNS_COMMANDS, RETURNS_EVENTS
 from libs.events.routing import ROUTING_COMMANDS, ROUTING_EVENTS
 from libs.events.set_aside import SET_ASIDE_EVENTS
+from libs.events.stock_exceptions import STOCK_EXCEPTION_COMMANDS, STOCK_EXCEPTION_EVENTS
 from libs.events.substitutes import SUBSTITUTE_COMMANDS, SUBSTITUTE_EVENTS
 from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
-    "intake": (*INTAKE_COMMANDS, *CHANGE_COMMANDS, *RULE_COMMANDS),
+    "intake": (*INTAKE_COMMANDS, *CHANGE_COMMANDS, *RULE_COMMANDS, *STOCK_EXCEPTION_COMMANDS),
     "inventory": (
         *INVENTORY_COMMANDS,
         *PROMISE_COMMANDS,
@@ -47,7 +48,7 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
     "returns": RETURNS_COMMANDS,
 }
 EVENTS: dict[str, tuple[type[Event], ...]] = {
-    "intake": (*INTAKE_EVENTS, *INTAKE_CHANGES, *RULE_EVENTS, CommandRefused),
+    "intake": (*INTAKE_EVENTS, *INTAKE_CHANGES, *RULE_EVENTS, *STOCK_EXCEPTION_EVENTS, CommandRefused),
     "inventory": (
         *INVENTORY_EVENTS,
         *PROMISE_EVENTS,

@@ -173,6 +173,11 @@ class HeldOrderCancelled(OrderEvent):
     """What the channel said that the customer pays; else lines and charges."""
     payment: PaymentState
     """As it stood then: `pending` until the hold on its payment is released, `paid` from then on."""
+    channel: Name | None = None
+    external_id: Name | None = None
+    placed_at: AwareDatetime | None = None
+    contact: Sealed | None = None
+    """Whom to tell; with the three above it, as the order was captured."""
 
 
 class OrderClosed(OrderEvent):

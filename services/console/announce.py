@@ -40,7 +40,8 @@ def announcement(changes: Changes) -> str | None:
     by_tenant: dict[str, Change] = {}
     for key in changes.states:
         by_tenant.setdefault(key.tenant, Change()).add(Change({key.order_id}))
-    tenants = {key.tenant for key in changes.balances} | {key.tenant for key in changes.stock_items}
+    of_stock = (changes.balances, changes.stock_items, changes.stock_care)
+    tenants = {key.tenant for table in of_stock for key in table}
     for tenant in tenants | {change.tenant for change in changes.rules}:
         by_tenant.setdefault(tenant, Change()).stock = True
     if not by_tenant:

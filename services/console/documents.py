@@ -74,6 +74,7 @@ def order_document(row: Row) -> dict[str, Any]:
             for one in part_standings(state)
         ],
         "waits_for": state.inventory.waits_for,
+        "service": intake.service,
         "promise": order_promise(state),
         "routing": state.routing.decisions,
         "fulfillment_orders": [

@@ -43,11 +43,14 @@ FOUND = """SELECT e.order_id AS subject, e.order_id, NULL AS sku, e.kind, split_
         WHERE rule.kind = 'stuck' AND o.tenant = $1 AND o.waiting_in <> '' AND e.ended_at IS NULL
         UNION ALL
         SELECT 'sku/' || s.sku, NULL, s.sku, s.kind, split_part(s.item, '/', 2), s.item, s.opened_at, s.node,
-            s.units, s.why, NULL, NULL::timestamptz, '', rule.place, rule.owner,
+            s.units, s.why, nullif(care.assignee, ''), care.snoozed_until_at, coalesce(care.snoozed_why, ''),
+            rule.place, rule.owner,
             s.opened_at + rule.sla_minutes * interval '1 min'
         FROM stock_items s JOIN {rules} rule ON rule.kind = s.kind AND rule.which IS NULL
+        LEFT JOIN stock_care care ON care.tenant = s.tenant AND care.sku = s.sku AND care.item = s.item
+            AND care.since_at = s.opened_at
         WHERE s.tenant = $1 AND s.opened_at IS NOT NULL AND (s.closed_at IS NULL OR s.closed_at < s.opened_at)
-            AND (s.units > 0 OR s.kind = 'low_stock')
+            AND (s.units > 0 OR s.kind = 'low_stock') AND care.resolved_at IS NULL
             AND s.opened_at + rule.after_minutes * interval '1 min' <= $2"""
 """Items of tenant $1 that are in the queue at $2 by `rules`. A `subject` is the stream that it is about."""
 RULES = """(SELECT *, $2::timestamptz - r.after_minutes * interval '1 min' AS since_before

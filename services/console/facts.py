@@ -97,6 +97,8 @@ class IntakeFacts:
     """By item."""
     line_cancellations: Mapping[str, datetime] = field(default_factory=dict)
     """When each was asked for, by its id."""
+    service: str | None = None
+    """What was promised to the customer about speed, as the channel named it."""
 
 
 @record

@@ -166,6 +166,7 @@ def _captured(facts: IntakeFacts, event: OrderAccepted | OrderHeld, at: datetime
         ),
         charges=tuple(ChargedAmount(charge.kind, charge.amount_minor) for charge in event.charges),
         captured_at=facts.captured_at or at,
+        service=event.service,
     )
 
 

@@ -14,12 +14,22 @@ from libs.events.intake import OrderAccepted, OrderHeld
 from libs.events.inventory import ReservationBroken, StockPegged
 from services.console.costs import carriage
 from services.console.facts import INITIAL, State
+from services.console.full_days import FULL_DAYS_EVENT, FullDays, FullDaysKey, full_days
 from services.console.orders import evolve
 from services.console.origin import order_of, stage_of
 from services.console.promises import due
 from services.console.rules import RuleChange, rule_change
 from services.console.segments import broken, delays, waiting
 from services.console.sentences import claim_sentence, sentence
+from services.console.serials import (
+    SERIAL_EVENTS,
+    SerialKey,
+    SerialMove,
+    SerialUnit,
+    later,
+    serial_moves,
+    unnamed_changes,
+)
 from services.console.standing import line_standings, milestones, nodes, status_of
 from services.console.stock import (
     BalanceKey,
@@ -28,6 +38,7 @@ from services.console.stock import (
     balance_changes,
     reservation_changes,
 )
+from services.console.stock_care import STOCK_CARE_EVENTS, StockCare, StockCareKey, stock_care, with_more
 from services.console.stock_items import (
     STOCK_ITEM_EVENTS,
     StockItemChange,
@@ -136,7 +147,11 @@ class Changes:
     balances: dict[BalanceKey, int] = field(default_factory=dict)
     reservations: dict[ReservationKey, ReservationUnits] = field(default_factory=dict)
     stock_items: dict[StockItemKey, StockItemChange] = field(default_factory=dict)
+    stock_care: dict[StockCareKey, StockCare] = field(default_factory=dict)
     rules: list[RuleChange] = field(default_factory=list)
+    full_days: dict[FullDaysKey, FullDays] = field(default_factory=dict)
+    serial_units: dict[SerialKey, SerialUnit] = field(default_factory=dict)
+    serial_moves: list[SerialMove] = field(default_factory=list)
 
 
 def unheard(
@@ -185,15 +200,32 @@ def fold(
                 changes.timeline.append(_timeline_row(envelope, named, claim_sentence(event, named)))
         elif event.TYPE in _OF_RULES:
             changes.rules.append(rule_change(envelope))
+        elif event.TYPE == FULL_DAYS_EVENT:
+            node, days = full_days(envelope)
+            changes.full_days[node] = days
+        elif event.TYPE in STOCK_CARE_EVENTS:
+            cared, care = stock_care(envelope)
+            changes.stock_care[cared] = with_more(changes.stock_care.get(cared), care)
         for balance, units in balance_changes(envelope):
             balances[balance] = balances.get(balance, 0) + units
         if event.TYPE in STOCK_ITEM_EVENTS:
             for item, change in stock_item_changes(envelope):
                 changes.stock_items[item] = joined(changes.stock_items.get(item), change)
+        if event.TYPE in SERIAL_EVENTS:
+            _fold_serials(changes, envelope)
         for claim, delta in reservation_changes(envelope):
             known = reservations.get(claim)
             reservations[claim] = delta if known is None else _added(known, delta)
     return changes
+
+
+def _fold_serials(changes: Changes, envelope: Envelope[Event]) -> None:
+    for move, unit in serial_moves(envelope):
+        changes.serial_moves.append(move)
+        key = SerialKey(*move[:3])
+        changes.serial_units[key] = later(changes.serial_units.get(key), unit)
+    for item, change in unnamed_changes(envelope):
+        changes.stock_items[item] = joined(changes.stock_items.get(item), change)
 
 
 def order_row(key: OrderKey, order: Written) -> OrderRow:

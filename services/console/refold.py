@@ -30,6 +30,16 @@ _NAMED = "claims_named"
 """What events of SKUs do to orders' claims, in a table until the claims' own rows are all there."""
 _KEYED = ("orders", "order_skus", "reservations")
 """Tables whose key is needed as soon as an order that was written comes back."""
+_PUT = (
+    "exceptions",
+    "stock_items",
+    "stock_care",
+    "full_days",
+    "serial_units",
+    "serial_moves",
+    "exception_rules",
+)
+"""Tables with few rows, written over what is there, or on top of it."""
 _UNLOGGED = """
     SELECT format('ALTER TABLE %I SET UNLOGGED', relname) FROM pg_class
     WHERE relnamespace = quote_ident($1)::regnamespace AND relkind = 'r'"""
@@ -165,7 +175,10 @@ class Refold:
         projection.fold(new, {key: order.state for key, order in known.items()}, self._changes)
         if len(self._changes.states) > self._orders_max:
             await self._write(len(self._changes.states) - self._orders_max // 2)
-        elif len(self._changes.reservations) > 4 * self._orders_max + _ROWS_MAX:
+        elif (
+            len(self._changes.reservations) > 4 * self._orders_max + _ROWS_MAX
+            or len(self._changes.serial_moves) > _ROWS_MAX
+        ):
             await self._write(0)
         if len(self._changes.timeline) + len(self._unreadable) > _ROWS_MAX:
             await self._tell()
@@ -194,6 +207,8 @@ class Refold:
         again = {key: order for key, order in written.states.items() if key in self._stored}
         new, known = _split(written, fresh)
         new.stock_items, new.rules = written.stock_items, written.rules
+        new.stock_care, new.full_days = written.stock_care, written.full_days
+        new.serial_units, new.serial_moves = written.serial_units, written.serial_moves
         async with self._projector.transaction() as connection:
             first = {key: write_state(state) for key, state in fresh.items()}
             rows = table_rows(new, first)
@@ -204,7 +219,7 @@ class Refold:
                 await connection.copy_records_to_table(
                     _NAMED, records=[(*key, *units) for key, units in named.items()]
                 )
-            for table in ("exceptions", "stock_items", "exception_rules"):
+            for table in _PUT:
                 await self._projector.put(connection, table, rows[table])
             await self._projector.put(connection, "at_work", work_rows(first))
             known.balances = written.balances
@@ -220,7 +235,11 @@ class Refold:
             dict(islice(held.states.items(), count)),
             balances=held.balances,
             stock_items=held.stock_items,
+            stock_care=held.stock_care,
             rules=held.rules,
+            full_days=held.full_days,
+            serial_units=held.serial_units,
+            serial_moves=held.serial_moves,
         )
         stay = Changes(dict(islice(held.states.items(), count, None)), held.timeline)
         named: dict[ReservationKey, ReservationUnits] = {}

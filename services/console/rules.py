@@ -34,6 +34,7 @@ Kind = Literal[
     "stock_differs",
     "lot_expired",
     "lot_recalled",
+    "unnamed",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

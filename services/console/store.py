@@ -18,12 +18,15 @@ from libs.runtime.pool import transaction
 from services.console import projection
 from services.console.announce import TELL, announcement
 from services.console.at_work import InHand, changed_in_hand, in_hand
+from services.console.full_days import FullDays, FullDaysKey
 from services.console.items import ItemRow, item_rows
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow, order_row
 from services.console.recent import LaneOrders, RecentOrders, Stand
 from services.console.records import UnreadableEvent
 from services.console.rules import RuleChange
+from services.console.serials import SERIAL_UNITS_JOINED, SerialKey, SerialMove, SerialUnit
 from services.console.stock import ReservationUnits
+from services.console.stock_care import STOCK_CARE_JOINED, StockCare, StockCareKey
 from services.console.stock_items import STOCK_ITEMS_JOINED, StockItemChange, StockItemKey
 from services.console.stored import UNWRITTEN, Written, read_written, write_state
 
@@ -40,7 +43,8 @@ _TYPES = {
     "lane": "int", "partition": "int", "code": "text", "nodes": "text", "waiting_in": "text",
     "segments": "text", "last_node": "text", "last_carrier": "text", "broken": "text", "item": "text",
     "kind": "text", "why": "text", "assignee": "text", "snoozed_why": "text", "note": "text", "which": "text",
-    "owner": "text", "next_step": "text", "promised_on": "date", "carriage_currency": "text",
+    "owner": "text", "days": "text", "serial": "text", "place": "text", "target": "text", "document": "text",
+    "next_step": "text", "promised_on": "date", "carriage_currency": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 
@@ -87,6 +91,10 @@ _STOCK = _Write("stock", ("tenant", "sku", "node", "bucket"), ("quantity",), add
 _RESERVATIONS = _Write("reservations", ("tenant", "order_id", "sku"), ReservationUnits._fields, adds=True)
 _EXCEPTIONS = _Write("exceptions", ItemRow._fields[:3], ItemRow._fields[3:])
 _STOCK_ITEMS = _Write("stock_items", StockItemKey._fields, StockItemChange._fields, moved=STOCK_ITEMS_JOINED)
+_STOCK_CARE = _Write("stock_care", StockCareKey._fields, StockCare._fields, moved=STOCK_CARE_JOINED)
+_FULL_DAYS = _Write("full_days", FullDaysKey._fields, FullDays._fields)
+_SERIAL_UNITS = _Write("serial_units", SerialKey._fields, SerialUnit._fields, moved=SERIAL_UNITS_JOINED)
+_SERIAL_MOVES = _Write("serial_moves", SerialMove._fields[:4], SerialMove._fields[4:])
 _RULES = _Write("exception_rules", RuleChange._fields[:2], RuleChange._fields[2:])
 _AT_WORK = _Write("at_work", InHand._fields[:4], InHand._fields[4:])
 _UNREADABLE = _Write("unreadable", UnreadableEvent._fields[:3], UnreadableEvent._fields[3:])
@@ -101,6 +109,10 @@ _SQL = {
         _RESERVATIONS,
         _EXCEPTIONS,
         _STOCK_ITEMS,
+        _STOCK_CARE,
+        _FULL_DAYS,
+        _SERIAL_UNITS,
+        _SERIAL_MOVES,
         _RULES,
         _AT_WORK,
         _UNREADABLE,
@@ -280,6 +292,10 @@ def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[st
             for row in item_rows(*key, order.state)
         ],
         "stock_items": [(*key, *change) for key, change in sorted(changes.stock_items.items())],
+        "stock_care": [(*key, *care) for key, care in sorted(changes.stock_care.items())],
+        "full_days": [(*key, *days) for key, days in sorted(changes.full_days.items())],
+        "serial_units": [(*key, *unit) for key, unit in sorted(changes.serial_units.items())],
+        "serial_moves": sorted(changes.serial_moves),
         "exception_rules": sorted(changes.rules, key=itemgetter(0, 1)),
     }
 

@@ -146,4 +146,8 @@ def withdrawn(held: OrderHeld | None, released: Collection[str]) -> HeldOrderCan
         charges=held.charges,
         total_minor=held.total_minor,
         payment="paid" if confirmed else held.payment,
+        channel=held.channel,
+        external_id=held.external_id,
+        placed_at=held.placed_at,
+        contact=held.contact,
     )

@@ -55,11 +55,19 @@ from libs.events.intake import (
 from libs.events.order import LineQuantity
 from libs.events.record import record
 from libs.events.refusal import refuse
+from libs.events.stock_exceptions import (
+    AssignStockException,
+    ResolveStockException,
+    SnoozeStockException,
+    StockExceptionAssigned,
+    StockExceptionResolved,
+    StockExceptionSnoozed,
+)
 from services.intake import changes
 from services.intake.changes import UNCHANGED, Changes
 from services.intake.exception_rules import NO_RULES, OwnRules, change_rule, changed_rules
 from services.intake.geography import located
-from services.intake.queue import Care, Told, settle, taken_care
+from services.intake.queue import Care, OnException, OnStock, Told, settle, taken_care
 from services.intake.rules import holds, rejections
 
 # --- what it hears ---------------------------------------------------------------------------------------
@@ -70,11 +78,10 @@ HEARS: tuple[type[Event], ...] = (
     LineCancellationDeclined,
     HoldDeclined,
 )
-OnExceptions = AssignException | SnoozeException | ResolveException
 Change = CancelOrder | CancelLines | PlaceHold | AddNote
 Declined = CancellationDeclined | LineCancellationDeclined | HoldDeclined
 OnRules = ChangeExceptionRule | DropExceptionRule
-Heard = SubmitOrder | Change | ReleaseHold | OnExceptions | OnRules | FulfillmentCompleted | Declined
+Heard = SubmitOrder | Change | ReleaseHold | OnException | OnStock | OnRules | FulfillmentCompleted | Declined
 
 # --- state -----------------------------------------------------------------------------------------------
 
@@ -103,7 +110,7 @@ class State:
     """While a cancellation may name them."""
     outcome: Outcome | None = None
     care: Mapping[str, Care] = field(default_factory=dict)
-    """What people have done about exceptions of the order, by item."""
+    """What people have done about exceptions of the order, or in a SKU's stream of its stock, by item."""
     changes: Changes | None = None
     """What people have done to the order, if they did."""
     rules: OwnRules | None = None
@@ -152,7 +159,14 @@ def evolve(state: State, event: Event) -> State:
             return State(
                 status="closed", fingerprint=state.fingerprint, outcome=event.outcome, care=state.care
             )
-        case ExceptionAssigned() | ExceptionSnoozed() | ExceptionResolved():
+        case (
+            ExceptionAssigned()
+            | ExceptionSnoozed()
+            | ExceptionResolved()
+            | StockExceptionAssigned()
+            | StockExceptionSnoozed()
+            | StockExceptionResolved()
+        ):
             return replace(state, care=taken_care(state.care, event))
         case ExceptionRuleChanged() | ExceptionRuleDropped():
             return replace(state, rules=changed_rules(state.rules or NO_RULES, event))
@@ -182,8 +196,9 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case AssignException() | SnoozeException() | ResolveException():
             if state.status == "unknown":
                 return _unknown_order(heard)
-            told = settle(state.care, body, at)
-            return refuse(heard, *told) if isinstance(told, Told) else told
+            return _care(state, heard, body, at)
+        case AssignStockException() | SnoozeStockException() | ResolveStockException():
+            return _care(state, heard, body, at)
         case ChangeExceptionRule() | DropExceptionRule():
             changed = change_rule(state.rules or NO_RULES, body)
             return refuse(heard, *changed) if isinstance(changed, Told) else changed
@@ -193,6 +208,13 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return []  # evolve has noted it: the next CancelOrder is a new request
         case _:
             assert_never(body)
+
+
+def _care(
+    state: State, heard: Envelope[Contract], command: OnException | OnStock, at: datetime
+) -> list[Event]:
+    told = settle(state.care, command, at)
+    return refuse(heard, *told) if isinstance(told, Told) else told
 
 
 def _submit(state: State, heard: Envelope[Contract], order: SubmitOrder, at: datetime) -> list[Event]:

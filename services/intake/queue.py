@@ -1,12 +1,13 @@
-"""What people do about exceptions of an order: take them, put them off, settle them.
+"""What people do about exceptions, of an order or of a SKU's stock: take them, put them off, settle them.
 
-What is an exception is for the read side to say, which sees all stages; here is who did what about it, with a
-reason, in the order's own stream. Blockers that a decision here lifts (holds) leave by that decision alone.
+What is an exception is for the read side to say, which sees all stages; here is who did what about it, with
+a reason, in the stream of the order or of the SKU. What another decision lifts (a hold's release, a
+difference's approval) leaves by that decision alone.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, assert_never
 
 from libs.events.contract import Event
@@ -19,10 +20,36 @@ from libs.events.intake import (
     SnoozeException,
 )
 from libs.events.record import record
+from libs.events.stock_exceptions import (
+    AssignStockException,
+    OnStockException,
+    ResolveStockException,
+    SnoozeStockException,
+    StockExceptionAssigned,
+    StockExceptionResolved,
+    StockExceptionSnoozed,
+)
 
 SNOOZED_MAX = timedelta(days=90)
 HOLD = "hold/"
 """Items that a released hold ends, and nothing else."""
+DIFFERENCE = "difference/"
+"""Items that end when the difference is approved or rejected, and by nothing else."""
+CARED_MAX = 200
+"""Exceptions of one SKU about which it is known what was done, those that were touched last."""
+
+OnException = AssignException | SnoozeException | ResolveException
+OnStock = AssignStockException | SnoozeStockException | ResolveStockException
+Cared = ExceptionAssigned | ExceptionSnoozed | ExceptionResolved
+StockCared = StockExceptionAssigned | StockExceptionSnoozed | StockExceptionResolved
+_DONE: Mapping[type[OnException | OnStock], type[Event]] = {
+    AssignException: ExceptionAssigned,
+    SnoozeException: ExceptionSnoozed,
+    ResolveException: ExceptionResolved,
+    AssignStockException: StockExceptionAssigned,
+    SnoozeStockException: StockExceptionSnoozed,
+    ResolveStockException: StockExceptionResolved,
+}
 
 
 @record
@@ -45,46 +72,48 @@ class Told(NamedTuple):
 _NONE = Care()
 
 
-def taken_care(
-    care: Mapping[str, Care], event: ExceptionAssigned | ExceptionSnoozed | ExceptionResolved
-) -> dict[str, Care]:
+def taken_care(care: Mapping[str, Care], event: Cared | StockCared) -> dict[str, Care]:
     """After one of its events."""
-    before = care.get(event.item, _NONE)
+    name = _key(event)
+    before = care.get(name, _NONE)
     match event:
-        case ExceptionAssigned():
+        case ExceptionAssigned() | StockExceptionAssigned():
             after = replace(before, assignee=event.assignee)
-        case ExceptionSnoozed():
+        case ExceptionSnoozed() | StockExceptionSnoozed():
             after = replace(before, snoozed_until=event.until)
-        case ExceptionResolved():
+        case ExceptionResolved() | StockExceptionResolved():
             after = replace(before, resolved=True)
         case _:
             assert_never(event)
-    return {**care, event.item: after}
+    if not isinstance(event, OnStockException):
+        return {**care, name: after}
+    others = {known: one for known, one in care.items() if known != name}
+    return dict([*others.items(), (name, after)][-CARED_MAX:])
 
 
-def settle(
-    care: Mapping[str, Care],
-    command: AssignException | SnoozeException | ResolveException,
-    at: datetime,
-) -> list[Event] | Told:
+def settle(care: Mapping[str, Care], command: OnException | OnStock, at: datetime) -> list[Event] | Told:
     """What comes of it; [] where all is so already."""
-    known = care.get(command.item, _NONE)
+    known = care.get(_key(command), _NONE)
+    about = f"{command.item} of {_subject(command)}"
+    if isinstance(command, OnStockException) and command.since > at:
+        return Told(
+            "invalid_since",
+            f"{about} cannot have begun at {command.since.isoformat()}: that is yet to come.",
+            "Send since as since_at of GET /v1/exceptions tells it.",
+        )
     if known.resolved:
-        if isinstance(command, ResolveException):
+        if isinstance(command, ResolveException | ResolveStockException):
             return []
         return Told(
             "already_resolved",
-            f"{command.item} of order {command.order_id} was resolved before.",
+            f"{about} was resolved before.",
             "Nothing to do; if it comes up again it is another item.",
         )
     match command:
-        case AssignException():
+        case AssignException() | AssignStockException():
             if command.assignee == known.assignee:
                 return []
-            return [
-                ExceptionAssigned(order_id=command.order_id, item=command.item, assignee=command.assignee)
-            ]
-        case SnoozeException():
+        case SnoozeException() | SnoozeStockException():
             if not at < command.until <= at + SNOOZED_MAX:
                 return Told(
                     "invalid_until",
@@ -92,18 +121,31 @@ def settle(
                     f" {SNOOZED_MAX.days} days.",
                     "Choose another moment.",
                 )
-            return [
-                ExceptionSnoozed(
-                    order_id=command.order_id, item=command.item, until=command.until, why=command.why
-                )
-            ]
         case ResolveException():
             if command.item.startswith(HOLD):
                 return Told(
                     "still_held",
-                    f"{command.item} of order {command.order_id} blocks the order.",
+                    f"{about} blocks the order.",
                     "Release the hold, or cancel the order: it leaves the queue with that.",
                 )
-            return [ExceptionResolved(order_id=command.order_id, item=command.item, note=command.note)]
+        case ResolveStockException():
+            if command.item.startswith(DIFFERENCE):
+                return Told(
+                    "still_differs",
+                    f"{about} waits for a decision.",
+                    "Approve or reject the difference: it leaves the queue with that.",
+                )
         case _:
             assert_never(command)
+    return [_DONE[type(command)].model_validate(vars(command))]
+
+
+def _key(of: Cared | StockCared | OnException | OnStock) -> str:
+    """What care is kept under: of stock the same item comes again, so with when it began."""
+    if isinstance(of, OnStockException):
+        return f"{of.item} {of.since.astimezone(UTC).isoformat()}"
+    return of.item
+
+
+def _subject(command: OnException | OnStock) -> str:
+    return command.sku if isinstance(command, OnStockException) else f"order {command.order_id}"

@@ -25,7 +25,7 @@ LOCALE = "en_GB"
 NAME_LENGTH_MAX = 100
 SUBJECT_LENGTH_MAX = 150
 BODY_LENGTH_MAX = 20_000
-LISTS = frozenset({"sku", "tracking"})
+LISTS = frozenset({"sku", "tracking", "substitute", "ordered"})
 """Facts that a message may have several of."""
 
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

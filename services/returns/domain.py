@@ -51,9 +51,10 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
         "destination",
         "contact",
         "fingerprint",
-    )
+    ),
+    HeldOrderCancelled: ("channel", "external_id", "placed_at", "contact"),
 }
-"""What returns has no use for in it."""
+"""What returns has no use for in them."""
 
 Heard: TypeAlias = (
     OrderAccepted

@@ -1,9 +1,10 @@
-"""Examples of exception rules, and of how they change."""
+"""Examples of exception rules, of how they change, and of what people do about exceptions of stock."""
 
 from typing import Any
 
 from libs.events import exception_rules as r
-from tests.contract.example_parts import Pairs
+from libs.events import stock_exceptions as x
+from tests.contract.example_parts import HEART, PLACED_AT, Pairs
 
 FULL = r.RuleTerms(
     kind="hold",
@@ -37,4 +38,25 @@ RULES: Pairs = (
         r.ExceptionRuleDropped(kind="hold", which="payment", version=4, note=WHY),
         r.ExceptionRuleDropped(kind="hold", version=4, note=WHY),
     ),
+    *[
+        (
+            assign(sku=HEART, item="phantom_stock/LON", since=PLACED_AT, assignee="ann@example"),
+            assign(sku=HEART, item="low_stock", since=PLACED_AT),
+        )
+        for assign in (x.AssignStockException, x.StockExceptionAssigned)
+    ],
+    *[
+        (done, done)
+        for done in (
+            cared(sku=HEART, item="low_stock", since=PLACED_AT, until=PLACED_AT, why="Due on Friday.")
+            for cared in (x.SnoozeStockException, x.StockExceptionSnoozed)
+        )
+    ],
+    *[
+        (done, done)
+        for done in (
+            cared(sku=HEART, item="lot/L-7", since=PLACED_AT, note="All of it is sent back.")
+            for cared in (x.ResolveStockException, x.StockExceptionResolved)
+        )
+    ],
 )

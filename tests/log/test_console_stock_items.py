@@ -1,7 +1,7 @@
 """Exceptions of stock: when they are there, whatever comes first, and what their buttons ask for."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -12,7 +12,16 @@ from libs.events import inventory as v
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.conditions import StockMoved
 from libs.events.contract import Command, Event
+from libs.events.envelope import Envelope
 from libs.events.lots import LotExpired, LotQuarantined, LotReleased, ReleaseLot
+from libs.events.stock_exceptions import (
+    AssignStockException,
+    ResolveStockException,
+    SnoozeStockException,
+    StockExceptionAssigned,
+    StockExceptionResolved,
+    StockExceptionSnoozed,
+)
 from libs.events.stocktaking import (
     AdjustmentProposed,
     CountRecorded,
@@ -22,7 +31,7 @@ from libs.events.stocktaking import (
 )
 from libs.events.supply import SupplyMovement as Movement
 from services.console.digest import live_digest
-from services.console.exceptions import QueueFilter, count_queue, read_queue
+from services.console.exceptions import NOBODY, QueueFilter, count_queue, read_queue
 from services.console.queries import Queries
 from services.console.store import Projector
 from services.console.web.actions import Outcome
@@ -173,20 +182,95 @@ async def test_people_of_some_nodes_see_what_is_there_alone(pool: asyncpg.Pool) 
         assert await read_queue(connection, "acme", NOW, QueueFilter(), None, 100) == []
 
 
+async def test_it_is_taken_put_off_and_settled_until_it_comes_up_again(pool: asyncpg.Pool) -> None:
+    sent = envelopes("inventory", [LOW, RECOVERED, LOW])
+    first, _, again = (one.at for one in sent)
+    low: dict[str, Any] = {"sku": "A 1", "item": "low_stock", "since": first}
+    care: list[Event] = [
+        StockExceptionAssigned(**low, assignee="ann"),
+        StockExceptionSnoozed(**low, until=NOW + timedelta(hours=4), why="The ship is late."),
+        StockExceptionAssigned(**low),
+        StockExceptionResolved(**low, note="Bought 40."),
+    ]
+    told_by_intake = envelopes("intake", care)
+
+    async def hear(inventory: int, intake: int) -> None:
+        topics = {"inventory": sent[:inventory], "intake": told_by_intake[:intake]}
+        await feed(Projector(pool), topics)
+
+    await hear(1, 1)
+    assert await kinds(pool, assignee="ann") == ["low_stock"]
+    assert await kinds(pool, assignee=NOBODY) == []
+    await hear(1, 2)
+    assert await kinds(pool) == []
+    assert await kinds(pool, snoozed=True, assignee="ann") == ["low_stock"]
+    await hear(1, 3)
+    assert await kinds(pool, snoozed=True, assignee=NOBODY) == ["low_stock"]
+    await hear(1, 4)
+    assert await kinds(pool) == await kinds(pool, snoozed=True) == []
+    await hear(3, 4)
+    assert again > first
+    assert await kinds(pool, assignee=NOBODY) == ["low_stock"], "what comes up again is another"
+
+
+async def test_care_may_be_told_before_what_it_is_about(pool: asyncpg.Pool) -> None:
+    """A rebuild reads the topics as they come; care of two kinds is joined in memory or in the table."""
+    sent = envelopes("inventory", [SUSPECTED])
+    of: dict[str, Any] = {"sku": "A 1", "item": "phantom_stock/LON", "since": sent[0].at}
+    care: list[Event] = [
+        StockExceptionAssigned(**of, assignee="ann"),
+        StockExceptionSnoozed(**of, until=at(2), why="Counted tonight."),
+    ]
+    cared, digests = envelopes("intake", care), set()
+    steps: list[list[dict[str, list[Envelope[Any]]]]] = [
+        [{"inventory": sent}, {"inventory": sent, "intake": cared}],
+        [{"intake": cared[:1]}, {"intake": cared}, {"intake": cared, "inventory": sent}],
+    ]
+    for order in steps:
+        await pool.execute("DROP SCHEMA live CASCADE")
+        await pool.execute("SELECT create_read_models('live')")
+        for topics in order:
+            await feed(Projector(pool), topics)
+        assert await kinds(pool, assignee="ann") == ["phantom_stock"]
+        digests.add(await live_digest(pool))
+    assert len(digests) == 1
+
+
+async def test_who_sees_some_nodes_sees_care_of_what_is_there_alone(pool: asyncpg.Pool) -> None:
+    sent = envelopes("inventory", [LOW, SUSPECTED])
+    of = [("low_stock", sent[0].at), ("phantom_stock/LON", sent[1].at)]
+    care = [StockExceptionAssigned(sku="A 1", item=item, since=since, assignee="ann") for item, since in of]
+    await feed(Projector(pool), {"inventory": sent, "intake": envelopes("intake", care)})
+    for tenant, nodes, seen in (
+        ("acme", None, 2),
+        ("acme", ("LON",), 1),
+        ("acme", ("MAN",), 0),
+        ("rival", None, 0),
+    ):
+        async with Queries(pool).within(nodes).reading(tenant) as connection:
+            assert await connection.fetchval("SELECT count(*) FROM stock_care") == seen
+
+
 DIFFERENCE: dict[str, Any] = {"sku": "A 1", "item": "difference/C-1"}
 
 
-async def test_the_buttons_ask_inventory_in_the_persons_name(
-    people: People, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await told(pool, HELD, RECALLED, LOW, PROPOSED)
-    sent: list[tuple[Command, str]] = []
+@pytest.fixture
+def sent(people: People, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Command, str]]:
+    """Commands that pages send, with their reasons; each is done."""
+    commands: list[tuple[Command, str]] = []
 
     async def send(_: Any, session: Any, command: Command, *, reason: str = "", id_: Any = None) -> Outcome:
-        sent.append((command, reason))
+        commands.append((command, reason))
         return Outcome(True, "Done.")
 
     monkeypatch.setattr(people.site.actions.__class__, "send", send)
+    return commands
+
+
+async def test_the_buttons_ask_inventory_in_the_persons_name(
+    people: People, pool: asyncpg.Pool, sent: list[tuple[Command, str]]
+) -> None:
+    await told(pool, HELD, RECALLED, LOW, PROPOSED)
     operator = await people.sign_in("operator")
     drawn = await operator.get("/exceptions")
     assert ">Approve<" in drawn
@@ -216,3 +300,44 @@ async def test_the_buttons_ask_inventory_in_the_persons_name(
     rival = await people.sign_in("operator", "rival")
     await rival.post("/exceptions/stock/approve", 404, **DIFFERENCE, why="So.")
     assert len(sent) == 3
+
+
+async def test_care_asks_intake_in_the_persons_name_and_of_what_they_see(
+    people: People, pool: asyncpg.Pool, sent: list[tuple[Command, str]]
+) -> None:
+    begun = envelopes("inventory", [LOW, SUSPECTED, HELD])
+    me = "support@acme"
+    support = await people.sign_in("support")
+    mine = StockExceptionAssigned(sku="A 1", item="low_stock", since=begun[0].at, assignee=me)
+    await feed(Projector(pool), {"inventory": begun, "intake": envelopes("intake", [mine])})
+    page = await support.get("/exceptions")
+    assert page.count(">Take<") == 2
+    assert page.count(">Give back<") == 1
+    assert page.count(">Resolve<") == 2, "a difference is approved or rejected"
+    assert ">Approve<" not in page
+    low: dict[str, Any] = {"sku": "A 1", "item": "low_stock", "since": begun[0].at.isoformat()}
+    doubt: dict[str, Any] = {"sku": "A 1", "item": "phantom_stock/LON", "since": begun[1].at.isoformat()}
+    since = {"item": "phantom_stock/LON", "since": begun[1].at}
+    path = "/exceptions/stock/care"
+    await support.post(f"{path}/give_back", **low)
+    await support.post(f"{path}/take", **doubt)
+    await support.post(f"{path}/snooze", **doubt, why="Counted tonight.", hours="4")
+    await support.post(f"{path}/resolve", **doubt, why="It was behind the pillar.")
+    commands = [command for command, _ in sent]
+    assert commands[0] == AssignStockException(sku="A 1", item="low_stock", since=begun[0].at)
+    assert commands[1] == AssignStockException(sku="A 1", **since, assignee=me)
+    assert isinstance(commands[2], SnoozeStockException)
+    assert commands[2].why == "Counted tonight."
+    assert commands[3] == ResolveStockException(sku="A 1", **since, note="It was behind the pillar.")
+    await support.post(f"{path}/resolve", 422, **doubt, why=" ")
+    for wrong in ({"item": "low_stock"}, {"since": begun[0].at.isoformat()}, {"sku": "B"}):
+        await support.post(f"{path}/take", 404, **doubt | wrong)
+    await support.post(f"{path}/take", 422, **doubt | {"since": "yesterday"})
+    for role in ("viewer", "rule_editor", "auditor"):
+        await (await people.sign_in(role)).post(f"{path}/take", 403, **doubt)
+    await (await people.sign_in("support", "rival")).post(f"{path}/take", 404, **doubt)
+    elsewhere = await people.sign_in("support", nodes=("MAN",))
+    await elsewhere.post(f"{path}/take", 404, **doubt)
+    assert len(sent) == 4
+    await (await people.sign_in("support", nodes=("LON",))).post(f"{path}/take", **doubt)
+    assert len(sent) == 5

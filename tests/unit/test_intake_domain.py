@@ -209,6 +209,10 @@ def test_a_held_order_is_cancelled_on_the_spot() -> None:
             charges=held.charges,
             total_minor=held.total_minor,
             payment="pending",
+            channel=held.channel,
+            external_id=held.external_id,
+            placed_at=held.placed_at,
+            contact=held.contact,
         ),
         OrderClosed(order_id=ORDER, outcome="cancelled", reason="changed my mind"),
     )

@@ -1,6 +1,8 @@
-"""Exceptions of an order in intake: who takes them, puts them off, settles them."""
+"""Exceptions of an order, and of a SKU's stock, in intake: who takes them, puts them off, settles them."""
 
-from datetime import timedelta
+from datetime import timedelta, timezone
+from functools import reduce
+from typing import Any
 
 import pytest
 
@@ -15,8 +17,16 @@ from libs.events.intake import (
     ResolveException,
     SnoozeException,
 )
+from libs.events.stock_exceptions import (
+    AssignStockException,
+    ResolveStockException,
+    SnoozeStockException,
+    StockExceptionAssigned,
+    StockExceptionResolved,
+    StockExceptionSnoozed,
+)
 from services.intake import domain
-from services.intake.queue import SNOOZED_MAX
+from services.intake.queue import CARED_MAX, SNOOZED_MAX
 from tests.spec import NOON, given
 from tests.unit.test_intake_domain import ORDER, submit
 
@@ -68,3 +78,52 @@ def test_a_hold_leaves_the_queue_when_it_is_released() -> None:
 @pytest.mark.parametrize("command", [assign, snooze, resolve])
 def test_an_order_that_nobody_knows_has_none(command: Command) -> None:
     given(domain).when(command).then_refused("unknown_order")
+
+
+LOW: dict[str, Any] = {"sku": "A-1", "item": "low_stock", "since": NOON - timedelta(hours=2)}
+take_low = AssignStockException(**LOW, assignee="ann")
+low_taken = StockExceptionAssigned(**LOW, assignee="ann")
+low_resolved = StockExceptionResolved(**LOW, note="Bought 40.")
+
+
+def test_one_of_stock_is_taken_put_off_and_settled_in_a_stream_of_the_sku() -> None:
+    assert take_low.stream == low_taken.stream == "sku/A-1"
+    given(domain).when(take_low).then(low_taken)
+    given(domain, low_taken).when(take_low).then_nothing()
+    given(domain, low_taken).when(AssignStockException(**LOW)).then(StockExceptionAssigned(**LOW))
+    put_off: dict[str, Any] = LOW | {"until": LATER, "why": "The ship is in on Friday."}
+    given(domain).when(SnoozeStockException(**put_off)).then(StockExceptionSnoozed(**put_off))
+    late = SnoozeStockException(**put_off | {"until": NOON})
+    given(domain).when(late).then_refused("invalid_until")
+    settled = ResolveStockException(**LOW, note="Bought 40.")
+    given(domain, low_taken).when(settled).then(low_resolved)
+    given(domain, low_resolved).when(settled).then_nothing()
+    given(domain, low_resolved).when(take_low).then_refused("already_resolved")
+
+
+def test_what_comes_up_again_of_stock_is_another() -> None:
+    again = LOW | {"since": NOON - timedelta(hours=1)}
+    taken = StockExceptionAssigned(**again, assignee="ann")
+    given(domain, low_resolved).when(AssignStockException(**again, assignee="ann")).then(taken)
+    elsewhere = LOW | {"since": LOW["since"].astimezone(timezone(timedelta(hours=9)))}
+    given(domain, low_taken).when(AssignStockException(**elsewhere, assignee="ann")).then_nothing()
+
+
+def test_a_moment_to_come_is_when_nothing_began() -> None:
+    given(domain).when(take_low.model_copy(update={"since": LATER})).then_refused("invalid_since")
+
+
+def test_a_difference_leaves_the_queue_when_it_is_decided() -> None:
+    by_hand = ResolveStockException(**LOW | {"item": "difference/C-1"}, note="It is fine.")
+    given(domain).when(by_hand).then_refused("still_differs")
+
+
+def test_of_a_sku_the_last_cared_for_are_remembered() -> None:
+    done = [
+        StockExceptionResolved(**LOW | {"item": f"lot/L-{number}"}, note="Sent back.")
+        for number in range(CARED_MAX + 1)
+    ]
+    state = reduce(domain.evolve, [*done, StockExceptionResolved(**vars(done[1]))], domain.INITIAL)
+    assert len(state.care) == CARED_MAX
+    given(domain, *done).when(ResolveStockException(**vars(done[1]))).then_nothing()
+    given(domain, *done).when(ResolveStockException(**vars(done[0]))).then(done[0])

@@ -14,7 +14,7 @@ from libs.events.fulfillment import (
     ShipmentLost,
     ShippedPackage,
 )
-from libs.events.intake import OrderAccepted, OrderClosed, Outcome, PaymentState
+from libs.events.intake import HeldOrderCancelled, OrderAccepted, OrderClosed, Outcome, PaymentState
 from libs.events.inventory import Shortage, StockBackordered
 from libs.events.notifications import (
     Fact,
@@ -24,10 +24,19 @@ from libs.events.notifications import (
     MessageSkipped,
     RecordMessageOutcome,
 )
-from libs.events.order import Destination, LineQuantity, NodeLines, OrderLine, Sealed
+from libs.events.order import (
+    Destination,
+    LineQuantity,
+    NodeLines,
+    OrderLine,
+    PartLine,
+    Sealed,
+    UnpackedLine,
+)
 from libs.events.returns import AuthorisedLine, RefundRequested, ReturnAuthorised
 from libs.events.routing import OrderRouted
 from services.notifications import domain
+from services.notifications.letters import LISTED_MAX
 from tests.spec import NOON, Spec, given
 
 ORDER = "order-1"
@@ -226,7 +235,7 @@ def test_a_shipment_of_many_parcels_names_the_first_and_counts_all() -> None:
     answer.then_types(MessageRequested)
     [requested] = answer.events
     assert isinstance(requested, MessageRequested)
-    assert [fact.name for fact in requested.facts].count("tracking") == domain.LISTED_MAX
+    assert [fact.name for fact in requested.facts].count("tracking") == LISTED_MAX
     assert requested.facts[-1] == Fact(name="tracking_count", value="30")
 
 
@@ -238,9 +247,103 @@ def test_an_order_without_a_contact_skips_its_messages() -> None:
     life.when(outcome(f"{ORDER}-confirmed", "sent")).then_refused("already_settled")
 
 
-def test_an_order_closed_while_held_owes_nothing() -> None:
+def withdrawn(contact: Sealed | None = CONTACT) -> HeldOrderCancelled:
+    """Cancelled while it was held."""
+    terms = {name: value for name, value in accepted().model_dump().items() if name != "contact"}
+    return HeldOrderCancelled.model_validate({**terms, "contact": contact})
+
+
+WITHDRAWN = message(
+    "cancelled",
+    contact=CONTACT,
+    **{fact.name: fact.value for fact in CONFIRMED.facts},  # type: ignore[attr-defined]
+    cause="cancelled",
+)
+
+
+def test_an_order_cancelled_while_held_is_told_so_once() -> None:
+    life = given(domain).when(withdrawn()).then(WITHDRAWN)
+    life.when(withdrawn()).then_nothing()
+    life.when(closed("cancelled")).then_nothing()
+    life.when(refunded()).then_one(MessageRequested, milestone="refunded", contact=None)
+    assert life.parts[ORDER].letters[f"{ORDER}-cancelled"].outcome == "owed"
+
+
+def test_its_refund_may_be_heard_first() -> None:
+    life = given(domain).when(refunded()).then_nothing()
+    life.when(withdrawn()).then_types(MessageRequested, MessageRequested)
+    assert life.parts[ORDER].early == {}
+
+
+def test_without_a_contact_or_terms_nobody_can_be_told() -> None:
+    life = given(domain).when(withdrawn(None)).then_one(MessageSkipped, milestone="cancelled")
+    life.when(refunded()).then_nothing()
+    before = withdrawn().model_copy(update={"external_id": None, "placed_at": None, "contact": None})
+    assert given(domain).when(before).then_nothing().parts[ORDER] is domain.INITIAL
+
+
+def test_an_order_closed_while_held_is_told_of_by_its_cancellation_alone() -> None:
     life = given(domain).when(closed("cancelled")).then_nothing()
     assert life.parts[ORDER] is domain.INITIAL
+
+
+def replacing(released_: FulfillmentReleased, **lines: str) -> FulfillmentReleased:
+    """The same, of an order of which other SKUs are sent: what was ordered, by what is sent."""
+    bundles = tuple(
+        UnpackedLine(
+            line=number,
+            sku=ordered,
+            quantity=3,
+            bundle_version=1,
+            parts=(PartLine(line=number + 100, sku=sent, quantity=3),),
+            substituted="lacks",
+        )
+        for number, (sent, ordered) in enumerate(lines.items(), 1)
+    )
+    return released_.model_copy(update={"bundles": bundles})
+
+
+def parcel(number: int, *lines: int) -> ShipmentDispatched:
+    """A shipment of these lines."""
+    units = tuple(LineQuantity(line=line, sku="sent", quantity=1) for line in lines)
+    return shipped(number).model_copy(update={"lines": units})
+
+
+def named(answer: list[Event]) -> list[tuple[str, str]]:
+    """What the message says of substitutes."""
+    [asked] = answer
+    assert isinstance(asked, MessageRequested)
+    return [(f.name, f.value) for f in asked.facts if f.name.startswith(("substitute", "ordered"))]
+
+
+def test_what_is_sent_in_place_of_what_was_ordered_is_named() -> None:
+    life = known()
+    both = [("substitute", "mug"), ("substitute", "tray"), ("substitute_count", "2")]
+    assert named(life.when(replacing(released(), mug="cup", tray="plate")).events) == [
+        *both,
+        ("ordered", "cup"),
+        ("ordered", "plate"),
+    ]
+    life.when(replacing(released(2), mug="cup", tray="plate")).then_nothing()
+    one = [("substitute", "tray"), ("substitute_count", "1"), ("ordered", "plate")]
+    assert named(life.when(parcel(1, 102)).events) == one
+    assert named(life.when(parcel(2, 1)).events) == [], "nothing in it is a substitute"
+
+
+def test_a_bundle_is_no_substitute() -> None:
+    life, box = known(), replacing(released(), mug="box")
+    assert box.bundles is not None
+    [line] = box.bundles
+    unpacked = box.model_copy(update={"bundles": (line.model_copy(update={"substituted": None}),)})
+    life.when(unpacked).then(message("picking"))
+    assert life.parts[ORDER].instead is None
+
+
+def test_substitutes_are_named_also_where_the_acceptance_comes_last() -> None:
+    life = given(domain).heard(replacing(released(), mug="cup"), parcel(1, 101))
+    asked = [e for e in life.when(accepted()).events if isinstance(e, MessageRequested)]
+    told = {e.milestone: [f.value for f in e.facts if f.name == "substitute"] for e in asked}
+    assert told == {"confirmed": [], "paid": [], "picking": ["mug"], "shipped": ["mug"]}
 
 
 def test_the_same_messages_whichever_topic_is_faster() -> None:

@@ -5,9 +5,10 @@ from typing import get_args
 import pytest
 
 from libs.events.notifications import Milestone
+from services.notifications import domain
 from services.notifications.domain import State
 from services.notifications.messages import BODY_LENGTH_MAX, Unsendable, clean, money, render
-from tests.spec import Spec
+from tests.spec import Spec, given
 from tests.unit import test_notifications_domain as lives
 
 ORDER = lives.ORDER
@@ -67,6 +68,33 @@ def test_a_mail_says_what_happened(milestone: Milestone) -> None:
     assert mail.body.startswith("Hello Anna Keller,\n\n")
     assert mail.body.endswith("\nOrder 1001, placed on 2 March 2026.\n")
     assert mail.to == "anna@example.org"
+
+
+def test_a_mail_names_what_is_sent_in_place_of_what_was_ordered() -> None:
+    life = lives.known().heard(lives.replacing(lives.released(), mug="cup", tray="plate"))
+    state = life.heard(lives.parcel(1, 101)).parts[ORDER]
+    picking = render(state, f"{ORDER}-picking", ANNA).body
+    assert "replaced:\n  - mug in place of cup\n  - tray in place of plate\nYou pay what" in picking
+    shipped = render(state, f"{ORDER}-shipped-S1", ANNA).body
+    assert "tracking number T1\n\nWhat we did not have" in shipped
+    assert "mug in place of cup" in shipped
+    assert "tray" not in shipped
+    assert "in place of" not in render(told(), f"{ORDER}-picking", ANNA).body
+
+
+def test_many_substitutes_are_counted() -> None:
+    many = {f"s{n}": f"o{n}" for n in range(23)}
+    state = lives.known().heard(lives.replacing(lives.released(), **many)).parts[ORDER]
+    assert "s19 in place of o19\n  and 3 more\n" in render(state, f"{ORDER}-picking", ANNA).body
+
+
+def test_who_cancels_a_held_order_is_written_to_with_its_own_terms() -> None:
+    from_held = given(domain).heard(lives.withdrawn(), lives.refunded()).parts[ORDER]
+    mail = render(from_held, f"{ORDER}-cancelled", ANNA)
+    assert mail.subject == "Your order 1001 was cancelled"
+    assert "Nothing of it will be shipped." in mail.body
+    assert mail.body.endswith("\nOrder 1001, placed on 2 March 2026.\n")
+    assert "£9.00" in render(from_held, f"{ORDER}-refunded-R1-refund-1", ANNA).body
 
 
 def test_a_guest_without_a_name_is_greeted() -> None:

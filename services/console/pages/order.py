@@ -1,6 +1,8 @@
 """One order: where it is, what blocks it, all that happened to it, and what can be done about it."""
 
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import orjson
@@ -16,16 +18,21 @@ from services.console.blockers import OWNERS
 from services.console.causes import picture
 from services.console.change_view import outcomes
 from services.console.contacts import masked
+from services.console.facts import State
+from services.console.full_days_read import read_full_days
 from services.console.history import Place, as_of
 from services.console.notes import notes
 from services.console.order_view import Preview, money, order_view, preview_cancel, preview_release
 from services.console.pages.one_order import found, one_line, told
+from services.console.queries import Row
+from services.console.serials_read import read_serials_of_order
 from services.console.standing import declined_at, work_state
 from services.console.stored import read_state
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
 TIMELINE_MAX = 1000
+SERIALS_MAX = 500
 _NOTE = Annotated[str, Form(max_length=500)]
 Step = Annotated[int | None, Query(ge=0, le=100_000)]
 
@@ -94,6 +101,7 @@ def _page_routes(router: APIRouter, site: Site) -> None:
             events = await site.about.history.envelopes(places)
             state = as_of(events, order_id, then["at"] if then else datetime.min.replace(tzinfo=UTC))
         contact = await site.about.contacts.open(session.tenant, [order_id])
+        now = await _as_of_now(site, session, order_id, state) if step is None else _NOTHING_NOW
         return await site.page(
             request,
             session,
@@ -109,9 +117,33 @@ def _page_routes(router: APIRouter, site: Site) -> None:
             then=then,
             contact=masked(contact[order_id]) if order_id in contact else None,
             picture=Markup(picture(entries)),  # noqa: S704  (all of it escaped where it is made)
+            full_days=now.full_days,
+            serials=now.serials,
             owners=OWNERS,
             money=money,
             work_state=work_state,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What other tables say of the order: days that are full now at the nodes of its latest plan, which dates
+    pass over; and by SKU the serial numbers that it was sent."""
+
+    full_days: Mapping[str, Sequence[date]]
+    serials: Mapping[str, Sequence[Row]]
+
+
+_NOTHING_NOW = _Now({}, {})
+
+
+async def _as_of_now(site: Site, session: Session, order_id: str, state: State) -> _Now:
+    decisions, tenant = state.routing.decisions, session.tenant
+    nodes = list(decisions[-1].nodes) if decisions else []
+    async with site.queries(session).reading(tenant) as connection:
+        return _Now(
+            await read_full_days(connection, tenant, datetime.now(UTC), nodes) if nodes else {},
+            await read_serials_of_order(connection, tenant, order_id, SERIALS_MAX),
         )
 
 

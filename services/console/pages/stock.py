@@ -14,6 +14,8 @@ from libs.runtime.problems import Problem
 from services.console.at_work import STEPS, steps_of
 from services.console.claims import read_holding, read_waiting
 from services.console.cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
+from services.console.full_days_read import read_full_days
+from services.console.pages.serials import serials_of_sku
 from services.console.queries import key_of
 from services.console.web.actions import Outcome
 from services.console.web.sessions import Session
@@ -44,7 +46,11 @@ def routes(site: Site) -> APIRouter:
         after: After = None,
     ) -> Response:
         place: Any = None if after is None else tuple(read_cursor("stock", after, (str, str, str)))
-        rows = await site.queries(session).stock(session.tenant, sku or None, node or None, place, ROWS + 1)
+        queries = site.queries(session)
+        rows = await queries.stock(session.tenant, sku or None, node or None, place, ROWS + 1)
+        async with queries.reading(session.tenant) as connection:
+            nodes = [node] if node else None
+            full_days = await read_full_days(connection, session.tenant, datetime.now(UTC), nodes)
         return await site.page(
             request,
             session,
@@ -55,6 +61,7 @@ def routes(site: Site) -> APIRouter:
             else None,
             sku=sku,
             node=node,
+            full_days=full_days,
         )
 
     @router.get("/stock/{sku}")
@@ -65,6 +72,9 @@ def routes(site: Site) -> APIRouter:
         at: Moment = "",
         known_at: Moment = "",
         before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+        place: Annotated[str, Query(max_length=32, pattern=r"^[^\x00]*$")] = "",
+        node: Annotated[str, Query(max_length=32, pattern=r"^[^\x00]*$")] = "",
+        serial: Annotated[str, Query(max_length=128, pattern=r"^[^\x00]*$")] = "",
         part: bool = False,
     ) -> Response:
         values = await _standing(site, session, sku)
@@ -72,7 +82,10 @@ def routes(site: Site) -> APIRouter:
             return await site.page(request, session, "sku_part.html", **values)
         asked = {name: _utc(moment) for name, moment in (("at", at), ("known_at", known_at)) if moment}
         told = await _of_inventory(site, session, sku, asked, before)
-        return await site.page(request, session, "sku.html", **values, **told, given=(at, known_at))
+        numbers = await serials_of_sku(site, session, sku, place, node, serial)
+        return await site.page(
+            request, session, "sku.html", **values, **told, **numbers, given=(at, known_at)
+        )
 
     return router
 

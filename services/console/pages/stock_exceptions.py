@@ -1,29 +1,41 @@
-"""What is done about exceptions of stock: a difference is approved or rejected, a lot released."""
+"""What is done about exceptions of stock: they are taken, put off, settled by hand, as those of orders are; a
+difference is approved or rejected, a lot released."""
 
-from typing import Annotated, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, assert_never
 
 from fastapi import APIRouter, Depends, Form, Request, Response
+from pydantic import AwareDatetime, ValidationError
 
 from libs.events.contract import Command, Sku
 from libs.events.intake import ExceptionItem
 from libs.events.lots import ReleaseLot
+from libs.events.stock_exceptions import (
+    AssignStockException,
+    OnStockException,
+    ResolveStockException,
+    SnoozeStockException,
+)
 from libs.events.stocktaking import SettleDifference
 from libs.runtime.problems import Problem
 from services.console.pages.exceptions import Reason, settle
-from services.console.pages.reasons import needed
+from services.console.pages.reasons import missing, needed
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
 _KINDS = {"approve": ("count_held", "stock_differs"), "reject": ("count_held", "stock_differs")} | {
     "release": ("lot_recalled",)
 }
-_ITEM = "SELECT kind FROM stock_items WHERE tenant = $1 AND sku = $2 AND item = $3"
+_ITEM = """SELECT kind FROM stock_items WHERE tenant = $1 AND sku = $2 AND item = $3
+    AND opened_at = coalesce($4, opened_at)"""
+Care = Literal["take", "give_back", "snooze", "resolve"]
 
 
 def routes(site: Site) -> APIRouter:
     """Their buttons."""
     router = APIRouter(include_in_schema=False)
     adjusts = Annotated[Session, Depends(site.guard.require("adjust"))]
+    works = Annotated[Session, Depends(site.guard.require("work"))]
 
     @router.post("/exceptions/stock/{verb}")
     async def act(
@@ -34,19 +46,66 @@ def routes(site: Site) -> APIRouter:
         item: Annotated[ExceptionItem, Form()],
         why: Reason = "",
     ) -> Response:
-        async with site.queries(session).reading(session.tenant) as connection:
-            kind = await connection.fetchval(_ITEM, session.tenant, sku, item)
-        if kind not in _KINDS[verb]:
-            raise Problem(
-                404,
-                "unknown_item",
-                "No such exception",
-                f"There is no such thing to {verb} about this SKU, or you may not see it.",
-                "Go back to Exceptions.",
-            )
+        if await _kind(site, session, sku, item) not in _KINDS[verb]:
+            raise _no_such(verb)
         return await settle(site, request, session, _command(verb, sku, item, why), why)
 
+    @router.post("/exceptions/stock/care/{verb}")
+    async def care(
+        request: Request,
+        session: works,
+        verb: Care,
+        sku: Annotated[Sku, Form()],
+        item: Annotated[ExceptionItem, Form()],
+        since: Annotated[AwareDatetime, Form()],
+        why: Reason = "",
+        hours: Annotated[int, Form(ge=1, le=24 * 60)] = 24,
+    ) -> Response:
+        if await _kind(site, session, sku, item, since) is None:
+            raise _no_such(verb.replace("_", " "))
+        of = OnStockException(item=item, since=since)
+        command = _care(verb, sku, of, why.strip(), datetime.now(UTC) + timedelta(hours=hours), session.actor)
+        return await settle(site, request, session, command, why)
+
     return router
+
+
+async def _kind(
+    site: Site, session: Session, sku: str, item: str, since: datetime | None = None
+) -> str | None:
+    """What kind of item it is, opened at `since` if that is given; none where they see no such item."""
+    async with site.queries(session).reading(session.tenant) as connection:
+        kind: str | None = await connection.fetchval(_ITEM, session.tenant, sku, item, since)
+    return kind
+
+
+def _no_such(verb: str) -> Problem:
+    return Problem(
+        404,
+        "unknown_item",
+        "No such exception",
+        f"There is no such thing to {verb} about this SKU (any more), or you may not see it.",
+        "Go back to Exceptions.",
+    )
+
+
+def _care(verb: Care, sku: str, of: OnStockException, why: str, until: datetime, actor: str) -> Command:
+    """Raises Problem 422 where a reason is missing."""
+    item, since = of.item, of.since
+    try:
+        match verb:
+            case "take":
+                return AssignStockException(sku=sku, item=item, since=since, assignee=actor[:128])
+            case "give_back":
+                return AssignStockException(sku=sku, item=item, since=since)
+            case "snooze":
+                return SnoozeStockException(sku=sku, item=item, since=since, until=until, why=why)
+            case "resolve":
+                return ResolveStockException(sku=sku, item=item, since=since, note=why)
+            case _:
+                assert_never(verb)
+    except ValidationError:
+        raise missing("Whoever looks at this article later wants to know why; nothing was changed.") from None
 
 
 def _command(verb: str, sku: str, item: str, why: str) -> Command:

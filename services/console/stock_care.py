@@ -1,0 +1,66 @@
+"""What people did about exceptions of stock: who has one, until when it is put off, whether it is settled.
+
+Pure. Care is of an item as it was opened at one moment: when it comes up again, nobody has done anything
+about it yet. What intake tells of one SKU comes in order, so of each thing the last that was told counts.
+"""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from libs.events.envelope import Envelope
+from libs.events.stock_exceptions import (
+    STOCK_EXCEPTION_EVENTS,
+    StockExceptionAssigned,
+    StockExceptionResolved,
+    StockExceptionSnoozed,
+)
+
+STOCK_CARE_EVENTS = frozenset(event.TYPE for event in STOCK_EXCEPTION_EVENTS)
+
+
+class StockCareKey(NamedTuple):
+    """An item of a SKU, and since when it lasts."""
+
+    tenant: str
+    sku: str
+    item: str
+    since_at: datetime
+
+
+class StockCare(NamedTuple):
+    """What was told of it; none of what was not. The assignee '' is nobody again."""
+
+    assignee: str | None = None
+    snoozed_until_at: datetime | None = None
+    snoozed_why: str | None = None
+    resolved_at: datetime | None = None
+    note: str | None = None
+
+
+STOCK_CARE_JOINED = ", ".join(
+    f"{name} = coalesce(excluded.{name}, known.{name})" for name in StockCare._fields
+)
+"""What `with_more` does, to a row that is there."""
+
+
+def with_more(one: StockCare | None, other: StockCare) -> StockCare:
+    """Both, the other being told later."""
+    if one is None:
+        return other
+    return StockCare._make(
+        [before if after is None else after for before, after in zip(one, other, strict=True)]
+    )
+
+
+def stock_care(envelope: Envelope[Any]) -> tuple[StockCareKey, StockCare]:
+    """What one of `STOCK_CARE_EVENTS` tells."""
+    event = envelope.body
+    key = StockCareKey(envelope.tenant, event.sku, event.item, event.since)
+    match event:
+        case StockExceptionAssigned():
+            return key, StockCare(assignee=event.assignee or "")
+        case StockExceptionSnoozed():
+            return key, StockCare(snoozed_until_at=event.until, snoozed_why=event.why)
+        case StockExceptionResolved():
+            return key, StockCare(resolved_at=envelope.at, note=event.note)
+    raise AssertionError(f"{event.TYPE} is no care of stock")
