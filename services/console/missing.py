@@ -17,7 +17,7 @@ from services.console.stored import Written
 _UNITS = "r.wanted - r.held - r.allocated - r.issued - r.released"
 _ASKED = "unnest($1::text[], $2::text[], $3::text[]) AS asked (tenant, order_id, sku)"
 LOCK_CLAIMS = f"""SELECT FROM reservations r JOIN {_ASKED} USING (tenant, order_id, sku)
-    ORDER BY tenant, order_id, sku FOR UPDATE OF r"""  # noqa: S608 - names of ours
+    ORDER BY tenant, order_id, sku FOR UPDATE OF r"""
 KEEP_MISSING = f"""MERGE INTO missing AS known USING (
         SELECT tenant, order_id, sku, {_UNITS} AS units, o.confirmed_at,
             o.status = 'backordered' AND {_UNITS} > 0 AS lacks
@@ -41,13 +41,8 @@ def of_waiting(changes: Changes, written: Mapping[OrderKey, Written]) -> list[Re
     waited, and those that a SKU's event made for orders that the batch has not."""
     waited = [key for key, order in written.items() if order.state.inventory.backorders]
     found = {claim for key in waited for claim in _claims(key, written[key])}
-    if len(changes.reservations) > 0:
-        known = set(waited)
-        found.update(
-            claim
-            for claim in changes.reservations
-            if (order := OrderKey(claim.tenant, claim.order_id)) in known or order not in written
-        )
+    plain = written.keys() - set(waited)
+    found.update(claim for claim in changes.reservations if claim[:2] not in plain)
     return sorted(found)
 
 

@@ -83,8 +83,8 @@ _THROUGH = " UNION ALL ".join(
     FROM orders o WHERE o.tenant = $1 AND o.{name}_at >= $2{{only}} GROUP BY hour"""  # noqa: S608 - names of ours
     for name in MOMENTS
 )
-_MISSING = """SELECT m.sku, count(*) AS orders, sum(m.units)::bigint AS units, count(*) OVER () AS skus FROM missing m
-    WHERE m.tenant = $1{only} GROUP BY m.sku ORDER BY units DESC, m.sku LIMIT $2"""
+_MISSING = """SELECT m.sku, count(*) AS orders, sum(m.units)::bigint AS units, count(*) OVER () AS skus
+    FROM missing m WHERE m.tenant = $1{only} GROUP BY m.sku ORDER BY units DESC, m.sku LIMIT $2"""
 _OF_ORDER = " AND EXISTS (SELECT FROM orders o WHERE o.tenant = $1 AND o.order_id = m.order_id{})"
 _PROMISES = """SELECT count(*) AS promised, count(*) FILTER (WHERE o.promise_ends_at <= $2) AS late,
         count(*) FILTER (WHERE o.promise_ends_at > $2 AND o.risk_at <= $2) AS at_risk,
