@@ -7,14 +7,14 @@ from services.console.store import Connection
 
 Row = Mapping[str, Any]
 
-_ORDER = """SELECT o.order_id, o.status, o.channel, o.external_id, o.confirmed_at, r.wanted, r.held,
-        r.allocated, r.wanted - r.held - r.allocated - r.issued - r.released AS missing
-    FROM reservations r JOIN orders o USING (tenant, order_id) WHERE r.tenant = $1 AND r.sku = $2"""
-_HOLDING = f"""{_ORDER} AND r.held + r.allocated > 0
-    ORDER BY o.confirmed_at NULLS LAST, order_id LIMIT $3"""
-_WAITING = f"""{_ORDER} AND r.wanted - r.held - r.allocated - r.issued - r.released > 0
-        AND o.status = 'backordered'
-    ORDER BY o.confirmed_at NULLS LAST, order_id LIMIT $3"""
+_ORDER = "o.order_id, o.status, o.channel, o.external_id, o.confirmed_at, r.wanted, r.held, r.allocated"
+_HOLDING = f"""SELECT {_ORDER} FROM reservations r JOIN orders o USING (tenant, order_id)
+    WHERE r.tenant = $1 AND r.sku = $2 AND r.held + r.allocated > 0
+    ORDER BY o.confirmed_at NULLS LAST, order_id LIMIT $3"""  # noqa: S608 - names of ours
+_WAITING = f"""SELECT {_ORDER}, m.units AS missing
+    FROM (SELECT * FROM missing WHERE tenant = $1 AND sku = $2 ORDER BY confirmed_at, order_id LIMIT $3) AS m
+        JOIN orders o USING (tenant, order_id) JOIN reservations r USING (tenant, order_id, sku)
+    ORDER BY m.confirmed_at, m.order_id"""  # noqa: S608 - names of ours
 
 
 async def read_holding(connection: Connection, tenant: str, sku: str, limit: int) -> Sequence[Row]:

@@ -16,6 +16,7 @@ _TABLES = {
     "timeline": "SELECT * FROM timeline ORDER BY tenant, order_id, stage, lane, sequence",
     "stock": "SELECT * FROM stock ORDER BY tenant, sku, node, bucket",
     "reservations": "SELECT * FROM reservations ORDER BY tenant, order_id, sku",
+    "missing": "SELECT * FROM missing ORDER BY tenant, order_id, sku",
     "exceptions": "SELECT * FROM exceptions ORDER BY tenant, order_id, item",
     "stock_items": "SELECT * FROM stock_items ORDER BY tenant, sku, item",
     "stock_care": "SELECT * FROM stock_care ORDER BY tenant, sku, item, since_at",

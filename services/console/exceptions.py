@@ -6,7 +6,7 @@ by an event: the order goes on, somebody's care of it, the stock is put right. W
 moment of the question (`services.console.rules`) says whose an item is, and since when it is in the queue.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,25 +23,25 @@ from services.console.today import EVERYTHING, Only
 
 Row = Mapping[str, Any]
 
-FOUND = """SELECT e.order_id AS subject, e.order_id, NULL AS sku, e.kind, split_part(e.item, '/', 2) AS which,
-            e.item, e.since_at, e.node, e.units, e.why, e.assignee, e.snoozed_until_at, e.snoozed_why,
-            rule.place, rule.owner, e.since_at + rule.sla_minutes * interval '1 min' AS due_at
-        FROM exceptions e, LATERAL (SELECT * FROM {rules} r
-            WHERE r.kind = e.kind AND (r.which IS NULL OR r.which = split_part(e.item, '/', 2))
-            ORDER BY r.place LIMIT 1) AS rule
-        WHERE e.tenant = $1 AND e.ended_at IS NULL AND e.kind <> 'stuck'
-            AND e.since_at <= rule.since_before
-        UNION ALL
-        SELECT o.order_id, o.order_id, NULL, 'stuck', o.waiting_in, 'stuck/' || o.waiting_in,
-            o.waiting_since_at, o.nodes, o.units,
-            '', e.assignee, e.snoozed_until_at, coalesce(e.snoozed_why, ''), rule.place, rule.owner,
-            o.waiting_since_at + rule.sla_minutes * interval '1 min'
-        FROM {rules} rule JOIN orders o ON o.waiting_in = rule.which
-            AND o.waiting_since_at <= rule.since_before
-        LEFT JOIN exceptions e ON e.tenant = o.tenant AND e.order_id = o.order_id AND e.kind = 'stuck'
-            AND e.since_at = o.waiting_since_at AND starts_with(e.item, 'stuck/' || o.waiting_in || ' ')
-        WHERE rule.kind = 'stuck' AND o.tenant = $1 AND o.waiting_in <> '' AND e.ended_at IS NULL
-        UNION ALL
+_COLUMNS = """subject, order_id, sku, kind, which, item, since_at, node, units, why, assignee,
+    snoozed_until_at, snoozed_why, place, owner, due_at"""
+_WHICH = """CASE WHEN rule.which IS NOT NULL THEN split_part(e.item, '/', 2) = rule.which
+        WHEN cardinality(rule.others) > 0 THEN split_part(e.item, '/', 2) <> ALL (rule.others)
+        ELSE TRUE END"""
+_EVENTS = f"""FROM {{rules}} rule, LATERAL (SELECT * FROM exceptions e
+            WHERE e.tenant = $1 AND e.kind = rule.kind AND e.ended_at IS NULL
+                AND e.since_at <= rule.since_before AND {_WHICH}{{events}}) AS e
+        WHERE rule.kind <> 'stuck'"""  # noqa: S608 - names of ours
+_STUCK = """FROM {rules} rule, LATERAL (SELECT o.order_id, o.waiting_in, o.waiting_since_at, o.nodes, o.units,
+                e.assignee, e.snoozed_until_at, e.snoozed_why
+            FROM orders o LEFT JOIN exceptions e ON e.tenant = $1 AND e.order_id = o.order_id
+                AND e.kind = 'stuck' AND e.since_at = o.waiting_since_at
+                AND starts_with(e.item, 'stuck/' || o.waiting_in || ' ')
+            WHERE o.tenant = $1 AND o.waiting_in = rule.which AND o.waiting_in <> ''
+                AND o.waiting_since_at <= rule.since_before AND e.ended_at IS NULL{stuck}) AS waits
+        WHERE rule.kind = 'stuck'"""
+"""Rule by rule, each as its index has it: what is oldest of a rule is due first of it."""
+_STOCK = """
         SELECT 'sku/' || s.sku, NULL, s.sku, s.kind, split_part(s.item, '/', 2), s.item, s.opened_at, s.node,
             s.units, s.why, nullif(care.assignee, ''), care.snoozed_until_at, coalesce(care.snoozed_why, ''),
             rule.place, rule.owner,
@@ -52,24 +52,53 @@ FOUND = """SELECT e.order_id AS subject, e.order_id, NULL AS sku, e.kind, split_
         WHERE s.tenant = $1 AND s.opened_at IS NOT NULL AND (s.closed_at IS NULL OR s.closed_at < s.opened_at)
             AND (s.units > 0 OR s.kind = 'low_stock') AND care.resolved_at IS NULL
             AND s.opened_at + rule.after_minutes * interval '1 min' <= $2"""
-"""Items of tenant $1 that are in the queue at $2 by `rules`. A `subject` is the stream that it is about."""
-RULES = """(SELECT *, $2::timestamptz - r.after_minutes * interval '1 min' AS since_before
-    FROM jsonb_to_recordset({}::jsonb) AS r (place int, kind text, which text, owner text,
+_FOUND = f"""SELECT e.order_id AS subject, e.order_id, NULL AS sku, e.kind,
+            split_part(e.item, '/', 2) AS which, e.item, e.since_at, e.node, e.units, e.why, e.assignee,
+            e.snoozed_until_at, e.snoozed_why,
+            rule.place, rule.owner, e.since_at + rule.sla_minutes * interval '1 min' AS due_at
+        {_EVENTS}
+        UNION ALL
+        SELECT waits.order_id, waits.order_id, NULL, 'stuck', waits.waiting_in, 'stuck/' || waits.waiting_in,
+            waits.waiting_since_at, waits.nodes, waits.units, '', waits.assignee, waits.snoozed_until_at,
+            coalesce(waits.snoozed_why, ''), rule.place, rule.owner,
+            waits.waiting_since_at + rule.sla_minutes * interval '1 min'
+        {_STUCK}
+        UNION ALL {_STOCK}"""
+RULES = """(SELECT *, $2::timestamptz - r.after_minutes * interval '1 min' AS since_before,
+        $2::timestamptz - r.sla_minutes * interval '1 min' AS overdue_before
+    FROM jsonb_to_recordset({}::jsonb) AS r (place int, kind text, which text, others text[], owner text,
         after_minutes int, sla_minutes int))"""
 """Rules as `rules_json` writes them, of a parameter. From when on they tell is reckoned here: under row-level
 security, PostgreSQL looks up in no index what it would have to reckon for each row."""
-_FOUND = f"WITH rules AS MATERIALIZED {RULES.format('$3')}, found AS ({FOUND.format(rules='rules')})"
-_QUEUE = """ SELECT found.*, o.status, o.channel, o.external_id FROM (SELECT * FROM found WHERE {terms}
-        ORDER BY found.due_at, found.subject, found.item LIMIT {limit}) AS found
+_QUEUE = f"""WITH rules AS MATERIALIZED (SELECT *,
+            {{behind}}::timestamptz - sla_minutes * interval '1 min' AS behind
+        FROM {RULES.format("$3")} AS rules),
+    found ({_COLUMNS}) AS ({_FOUND.format(rules="rules", events="{events}", stuck="{stuck}")})
+    SELECT found.*, o.status, o.channel, o.external_id FROM (SELECT * FROM found WHERE {{terms}}{{after}}
+        ORDER BY due_at, subject, item LIMIT $4) AS found
     LEFT JOIN orders o ON o.tenant = $1 AND o.order_id = found.order_id
-    ORDER BY found.due_at, found.subject, found.item"""
-_COUNTS = """ SELECT owner, kind, count(*) FILTER (WHERE NOT snoozed)::bigint AS open,
-        count(*) FILTER (WHERE NOT snoozed AND due_at < $2)::bigint AS overdue,
-        count(*) FILTER (WHERE snoozed)::bigint AS snoozed,
-        min(since_at) FILTER (WHERE NOT snoozed) AS oldest_at
-    FROM (SELECT *, coalesce(snoozed_until_at > $2, false) AS snoozed FROM found{only}) AS counted
-    GROUP BY owner, kind ORDER BY owner, kind"""
-_ONLY = " WHERE EXISTS (SELECT FROM orders o WHERE o.tenant = $1 AND o.order_id = found.order_id{})"
+    ORDER BY found.due_at, found.subject, found.item"""  # noqa: S608 - names of ours
+_COUNTED = """count(*) FILTER (WHERE {care} IS NOT TRUE) AS open,
+            count(*) FILTER (WHERE {care} IS NOT TRUE AND {since} < rule.overdue_before) AS overdue,
+            count(*) FILTER (WHERE {care}) AS snoozed,
+            min({since}) FILTER (WHERE {care} IS NOT TRUE) AS oldest_at"""
+_COUNTS = f"""WITH rules AS MATERIALIZED {RULES.format("$3")}
+    SELECT owner, kind, sum(open)::bigint AS open, sum(overdue)::bigint AS overdue,
+        sum(snoozed)::bigint AS snoozed, min(oldest_at) AS oldest_at
+    FROM (SELECT rule.owner, rule.kind,
+            {_COUNTED.format(care="e.snoozed_until_at > $2", since="e.since_at")}
+        {_EVENTS.format(rules="rules", events="{events}")} GROUP BY rule.place, rule.owner, rule.kind
+        UNION ALL
+        SELECT rule.owner, rule.kind,
+            {_COUNTED.format(care="waits.snoozed_until_at > $2", since="waits.waiting_since_at")}
+        {_STUCK.format(rules="rules", stuck="{stuck}")} GROUP BY rule.place, rule.owner, rule.kind
+        UNION ALL
+        SELECT rule.owner, rule.kind,
+            {_COUNTED.format(care="stock.snoozed_until_at > $2", since="stock.since_at")}
+        FROM ({_STOCK.format(rules="rules")}) AS stock ({_COLUMNS}) JOIN rules rule USING (place){{stock}}
+        GROUP BY place, rule.owner, rule.kind) AS counted
+    GROUP BY owner, kind ORDER BY owner, kind"""  # noqa: S608 - names of ours
+_ONLY = "EXISTS (SELECT FROM orders o WHERE o.tenant = $1 AND o.order_id = {}{})"
 NOBODY = "-"
 """As an assignee that is asked for: none."""
 
@@ -119,39 +148,59 @@ async def read_queue(
 ) -> list[Work]:
     """Items, the one that is due first before all, from behind (due_at, subject, item) on."""
     rules = (await read_rules(connection, tenant)).rules
-    values: list[Any] = [tenant, now, rules_json(rules)]
-    terms = ["(found.snoozed_until_at > $2) IS " + ("TRUE" if wanted.snoozed else "NOT TRUE")]
+    of_these = [
+        (place, rule)
+        for place, rule in enumerate(rules)
+        if wanted.owner in (None, rule.owner) and wanted.kind in (None, rule.kind)
+    ]
+    values: list[Any] = [tenant, now, rules_json(rules, of_these), limit]
 
-    def add(term: str, *given: object) -> None:
-        names = [f"${len(values) + number}" for number in range(1, len(given) + 1)]
-        terms.append(term.format(*names))
+    def ask(*given: object) -> list[str]:
         values.extend(given)
+        return [f"${number}" for number in range(len(values) - len(given) + 1, len(values) + 1)]
 
-    if wanted.owner is not None:
-        add("found.owner = {}", wanted.owner)
-    if wanted.kind is not None:
-        add("found.kind = {}", wanted.kind)
+    snoozed = "{care}.snoozed_until_at > $2"
+    terms = [snoozed if wanted.snoozed else f"({snoozed}) IS NOT TRUE"]
     if wanted.node is not None:
-        add("{} = ANY (string_to_array(found.node, ','))", wanted.node)
+        terms += [f"{ask(wanted.node)[0]} = ANY (string_to_array({{place}}, ','))"]
     if wanted.assignee == NOBODY:
-        terms.append("found.assignee IS NULL")
+        terms += ["{care}.assignee IS NULL"]
     elif wanted.assignee is not None:
-        add("found.assignee = {}", wanted.assignee)
+        terms += [f"{{care}}.assignee = {ask(wanted.assignee)[0]}"]
+    behind, rest = "$2", ""
     if after is not None:
-        add("(found.due_at, found.subject, found.item) > ({}, {}, {})", *after)
-    values.append(limit)
-    query = _FOUND + _QUEUE.format(terms=" AND ".join(terms), limit=f"${len(values)}")
-    return [_work(dict(row), rules) for row in await connection.fetch(query, *values)]
+        behind, *rest_of_key = ask(*after)
+        rest = ", ".join(rest_of_key)
+    text = _QUEUE.format(
+        behind=behind,
+        events=_first(terms, "e", "e.node", "e.since_at, e.order_id, e.item", rest),
+        stuck=_first(terms, "e", "o.nodes", "o.waiting_since_at, o.order_id, 'stuck/' || o.waiting_in", rest),
+        terms=" AND ".join(term.format(care="found", place="found.node") for term in terms),
+        after=f" AND (due_at, subject, item) > ({behind}, {rest})" if rest else "",
+    )
+    return [_work(dict(row), rules) for row in await connection.fetch(text, *values)]
+
+
+def _first(terms: Sequence[str], care: str, place: str, key: str, rest: str) -> str:
+    """The first of one rule's, from behind the place that a page ended at on."""
+    asked = [term.format(care=care, place=place) for term in terms]
+    if rest:
+        asked.append(f"({key}) > (rule.behind, {rest})")
+    return f" AND {' AND '.join(asked)} ORDER BY {key} LIMIT $4"
 
 
 async def count_queue(
     connection: Connection, tenant: str, now: datetime, only: Only = EVERYTHING
 ) -> Sequence[Row]:
     """Items by owner and kind: open, of those overdue, and snoozed; and since when the oldest open one is."""
-    counts = _COUNTS.format(only=_ONLY.format(only.terms(4)) if only.values else "")
+    of_orders = only.terms(4)
+    events, stock = (
+        _ONLY.format(order_id, of_orders) if only.values else "TRUE"
+        for order_id in ("e.order_id", "stock.order_id")
+    )
+    text = _COUNTS.format(events=f" AND {events}", stuck=of_orders, stock=f" WHERE {stock}")
     rules = rules_json((await read_rules(connection, tenant)).rules)
-    rows = await connection.fetch(_FOUND + counts, tenant, now, rules, *only.values)
-    return [dict(row) for row in rows]
+    return [dict(row) for row in await connection.fetch(text, tenant, now, rules, *only.values)]
 
 
 def read_place(cursor: str | None) -> tuple[datetime, str, str] | None:
@@ -168,11 +217,26 @@ def place_of(work: Work) -> tuple[datetime, str, str]:
     return work.row["due_at"], work.row["subject"], work.row["item"]
 
 
-def rules_json(rules: Sequence[Rule]) -> str:
-    """Rules as the queue's query takes them: the first that fits counts."""
+def found(rules: str) -> str:
+    """Items of tenant $1 that are in the queue at $2, by the rules of a table of that name, made by RULES. A
+    `subject` is the stream that an item is about."""
+    return _FOUND.format(rules=rules, events="", stuck="")
+
+
+def rules_json(rules: Sequence[Rule], of_these: Iterable[tuple[int, Rule]] | None = None) -> str:
+    """Rules, or `of_these` with their places among them, as the queue's query takes them: a rule for any of a
+    kind leaves those alone that have one of their own."""
     terms = {"kind", "which", "owner", "after_minutes", "sla_minutes"}
+    own = [(rule.kind, rule.which) for rule in rules if rule.which is not None]
     return orjson.dumps(
-        [{"place": place, **rule.model_dump(include=terms)} for place, rule in enumerate(rules)]
+        [
+            {
+                "place": place,
+                "others": [which for kind, which in own if kind == rule.kind],
+                **rule.model_dump(include=terms),
+            }
+            for place, rule in (enumerate(rules) if of_these is None else of_these)
+        ]
     ).decode()
 
 

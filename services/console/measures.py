@@ -68,46 +68,58 @@ _TROUBLED = """SELECT {by} AS slice, count(*)::bigint AS items,
     WHERE o.tenant = $1 AND o.confirmed_at >= $2 AND o.confirmed_at < $3 AND o.broken <> ''{only}
     GROUP BY slice"""
 _SHIPPED = """SELECT {by} AS slice, count(*) AS shipped,
-        count(*) FILTER (WHERE 'split' = ANY (string_to_array(o.broken, ' '))) AS split,
+        count(*) FILTER (WHERE o.broken <> '' AND 'split' = ANY (string_to_array(o.broken, ' '))) AS split,
         (extract(epoch FROM avg(o.shipped_at - o.confirmed_at)) / 60)::float8 AS order_to_ship_minutes,
         (extract(epoch FROM percentile_disc(0.9) WITHIN GROUP (ORDER BY o.shipped_at - o.confirmed_at))
             / 60)::float8 AS order_to_ship_p90_minutes
     FROM orders o {nodes}
     WHERE o.tenant = $1 AND o.shipped_at >= $2 AND o.shipped_at < $3
         AND o.confirmed_at IS NOT NULL{only} GROUP BY slice"""
-_DELIVERED = """SELECT {by} AS slice, count(*) AS delivered, count(*) FILTER (WHERE o.broken = '') AS perfect,
-        count(o.promise_ends_at) AS promised,
-        count(*) FILTER (WHERE o.delivered_at < o.promise_ends_at) AS on_time, {reasons}
-    FROM orders o {nodes}
-    WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3{only} GROUP BY slice"""
-_COST = """SELECT {by} AS slice, o.carriage_currency AS currency, count(*) AS orders,
-        avg(o.carriage_minor)::float8 AS mean_minor
-    FROM orders o {nodes}
-    WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3
-        AND o.carriage_minor IS NOT NULL{only}
-    GROUP BY slice, o.carriage_currency ORDER BY slice, o.carriage_currency"""
+# By what was the matter with it and by currency first: there are some dozens of either, and orders by the
+# hundred thousand, whose index is read once.
+_DELIVERED = """SELECT slice, sum(orders)::bigint AS delivered,
+        coalesce(sum(orders) FILTER (WHERE broken = ''), 0)::bigint AS perfect,
+        sum(promised)::bigint AS promised, sum(on_time)::bigint AS on_time, {reasons},
+        array_agg(currency ORDER BY currency) FILTER (WHERE currency IS NOT NULL) AS currencies,
+        array_agg(stated ORDER BY currency) FILTER (WHERE currency IS NOT NULL) AS stated,
+        array_agg(minor ORDER BY currency) FILTER (WHERE currency IS NOT NULL) AS minor
+    FROM (SELECT {by} AS slice, o.broken, o.carriage_currency AS currency, count(*) AS orders,
+            count(o.promise_ends_at) AS promised,
+            count(*) FILTER (WHERE o.delivered_at < o.promise_ends_at) AS on_time,
+            count(o.carriage_minor) AS stated, sum(o.carriage_minor)::bigint AS minor
+        FROM orders o {nodes}
+        WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3{only}
+        GROUP BY slice, o.broken, o.carriage_currency) AS of
+    GROUP BY slice"""
+# Found without orders' rows.
 _DEAREST = """SELECT o.order_id, o.channel, o.external_id, o.nodes, o.delivered_at, o.units, o.carriage_minor,
         o.carriage_currency
-    FROM orders o WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3
-        AND o.carriage_minor IS NOT NULL
-    ORDER BY o.carriage_currency, o.carriage_minor DESC, o.order_id LIMIT $4"""
+    FROM (SELECT order_id, carriage_minor, carriage_currency FROM orders
+        WHERE tenant = $1 AND delivered_at >= $2 AND delivered_at < $3 AND carriage_minor IS NOT NULL
+        ORDER BY carriage_currency, carriage_minor DESC, order_id LIMIT $4) AS found
+    JOIN orders o ON o.tenant = $1 AND o.order_id = found.order_id
+    ORDER BY o.carriage_currency, o.carriage_minor DESC, o.order_id"""
 _BACKORDERS = """SELECT {by} AS slice, count(*) AS backorders,
         (extract(epoch FROM avg(coalesce(e.ended_at, $4) - e.since_at)) / 3600)::float8 AS backorder_hours
-    FROM exceptions e JOIN orders o ON o.tenant = e.tenant AND o.order_id = e.order_id {nodes}
+    FROM exceptions e {orders} {nodes}
     WHERE e.tenant = $1 AND e.kind = 'backordered' AND e.since_at >= $2 AND e.since_at < $3{only}
     GROUP BY slice"""
+_OF_ORDERS = "JOIN orders o ON o.tenant = e.tenant AND o.order_id = e.order_id"
 _COUNTED = ", ".join(
-    f"count(*) FILTER (WHERE '{word}' = ANY (string_to_array(o.broken, ' '))) AS {word}" for word in REASONS
+    f"coalesce(sum(orders) FILTER (WHERE '{word}' = ANY (string_to_array(broken, ' '))), 0)::bigint AS {word}"
+    for word in REASONS
 )
 _SUMMED = ", ".join(f"sum(us[{place}])::bigint AS {name}" for place, name in enumerate(SEGMENTS, 1))
+_ALL = " + ".join(SEGMENTS)
 _WHOLE = "(" + " + ".join(f"us[{place}]" for place in range(1, len(SEGMENTS) + 1)) + ")"
 _SPENT = """(SELECT order_id, delivered_at, last_node, last_carrier{channel},
             string_to_array(segments, ',')::bigint[] AS us FROM orders
         WHERE tenant = $1 AND delivered_at >= $2 AND delivered_at < $3 AND segments IS NOT NULL
         OFFSET 0) AS o"""
 """Delivered orders, their microseconds read once."""
-_DELAYS = """SELECT {by} AS slice, count(*) AS orders, {summed}, sum({whole})::bigint AS whole
-    FROM {spent} GROUP BY slice ORDER BY whole DESC, slice"""
+_DELAYS = """SELECT *, {all} AS whole FROM (
+        SELECT {by} AS slice, count(*) AS orders, {summed} FROM {spent} GROUP BY slice) AS summed
+    ORDER BY whole DESC, slice"""
 _SLOWEST = """SELECT found.*, o.channel, o.external_id FROM (
         SELECT o.order_id, o.last_node, o.last_carrier, o.delivered_at, o.us, {whole}::bigint AS whole,
             {most} AS most
@@ -144,17 +156,12 @@ async def read_measures(
     )
     for query, moment, more in asked:
         nodes, terms = _NODES if by == "node" else "", only.terms(4 + len(more))
-        text = query.format(by=_slice(by, moment), nodes=nodes, reasons=_COUNTED, only=terms)
+        orders = _OF_ORDERS if by in ("channel", "node") or only.values else ""
+        text = query.format(by=_slice(by, moment), nodes=nodes, reasons=_COUNTED, only=terms, orders=orders)
         values = (tenant, period.since, period.before, *more, *only.values)
         for row in await connection.fetch(text, *values):
             if by != "node" or only.node in (None, row["slice"]):
                 slices.setdefault(row["slice"], {}).update(row)
-    nodes = _NODES if by == "node" else ""
-    text = _COST.format(by=_slice(by, "o.delivered_at"), nodes=nodes, only=only.terms(4))
-    for row in await connection.fetch(text, tenant, period.since, period.before, *only.values):
-        if row["slice"] in slices:
-            stated = {name: row[name] for name in ("currency", "orders", "mean_minor")}
-            slices[row["slice"]].setdefault("cost", []).append(stated)
     return [_figures(name, slices[name]) for name in sorted(slices)]
 
 
@@ -166,7 +173,7 @@ async def read_dearest(connection: Connection, tenant: str, period: Period, limi
 
 async def read_delays(connection: Connection, tenant: str, period: Period, by: DelaysBy) -> Sequence[Row]:
     """One row a slice, the longest first: `orders`, and microseconds of all by segment and `whole`."""
-    text = _DELAYS.format(by=_delays_slice(by), summed=_SUMMED, whole=_WHOLE, spent=_spent(by))
+    text = _DELAYS.format(by=_delays_slice(by), summed=_SUMMED, all=_ALL, spent=_spent(by))
     return [dict(row) for row in await connection.fetch(text, tenant, period.since, period.before)]
 
 
@@ -234,8 +241,21 @@ def _figures(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "on_time_rate": share(found.get("on_time", 0), "promised"),
         "perfect_rate": share(found.get("perfect", 0), "delivered"),
         "broken_by": {word: found.get(word, 0) for word in REASONS},
-        "cost": found.get("cost", []),
+        "cost": _cost(found),
         "return_rate": share(found.get("returned", 0), "delivered"),
         "backorders": found.get("backorders", 0),
         "backorder_hours": found.get("backorder_hours"),
     }
+
+
+def _cost(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """By currency, in its order: of how many orders what carriers asked is known, and its mean."""
+    sums: dict[str, tuple[int, int]] = {}
+    columns = [found.get(name) or () for name in ("currencies", "stated", "minor")]
+    for currency, orders, minor in zip(*columns, strict=True):
+        known = sums.get(currency, (0, 0))
+        sums[currency] = (known[0] + orders, known[1] + minor)
+    return [
+        {"currency": currency, "orders": orders, "mean_minor": minor / orders}
+        for currency, (orders, minor) in sums.items()
+    ]

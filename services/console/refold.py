@@ -15,6 +15,7 @@ from libs.events.envelope import Envelope
 from libs.events.record import record
 from services.console import projection
 from services.console.gone import Gone
+from services.console.missing import FILL_MISSING
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, TimelineRow
 from services.console.records import UnreadableEvent
 from services.console.stock import ReservationKey, ReservationUnits
@@ -130,6 +131,8 @@ async def finish(
             raise TwiceWritten(str(first)) from None
         raise first from None
     async with projector.transaction() as connection:
+        await connection.execute("SELECT set_config('statement_timeout', '0', true)")
+        await connection.execute(FILL_MISSING)
         stand = [(*place, offset) for place, offset in offsets.items()]
         await projector.put(connection, "consumed", stand)
 

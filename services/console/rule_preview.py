@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.console.exceptions import FOUND, RULES, rules_json
+from services.console.exceptions import RULES, found, rules_json
 from services.console.rules import Rule
 from services.console.store import Connection
 
 Row = Mapping[str, Any]
 _MOVED = f"""WITH rules AS {RULES.format("$3")}, others AS {RULES.format("$4")},
-    before AS ({FOUND.format(rules="rules")}), after AS ({FOUND.format(rules="others")})
+    before AS ({found("rules")}), after AS ({found("others")})
     SELECT kind, before.owner AS was, after.owner AS is_now, count(*)::bigint AS items,
         count(*) FILTER (WHERE before.due_at < $2)::bigint AS overdue_before,
         count(*) FILTER (WHERE after.due_at < $2)::bigint AS overdue_after

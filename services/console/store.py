@@ -20,6 +20,7 @@ from services.console.announce import TELL, announcement
 from services.console.at_work import InHand, changed_in_hand, in_hand
 from services.console.full_days import FullDays, FullDaysKey
 from services.console.items import ItemRow, item_rows
+from services.console.missing import KEEP_MISSING, LOCK_CLAIMS, of_waiting
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow, order_row
 from services.console.recent import LaneOrders, RecentOrders, Stand
 from services.console.records import UnreadableEvent
@@ -198,7 +199,12 @@ class Projector:
                     for key, state in changes.states.items()
                 }
                 await self._tell(connection, changes.timeline)
+                waiting = tuple(zip(*of_waiting(changes, written), strict=True))
+                if waiting:
+                    await connection.execute(LOCK_CLAIMS, *waiting)
                 await self.write(connection, changes, written, known)
+                if waiting:
+                    await connection.execute(KEEP_MISSING, *waiting)
                 await self.put(connection, "high_water", [(*lane, *heard) for lane, heard in moved.items()])
                 if self._schema == LIVE and (told := announcement(changes)) is not None:
                     await connection.execute(TELL, told)

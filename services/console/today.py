@@ -83,15 +83,9 @@ _THROUGH = " UNION ALL ".join(
     FROM orders o WHERE o.tenant = $1 AND o.{name}_at >= $2{{only}} GROUP BY hour"""  # noqa: S608 - names of ours
     for name in MOMENTS
 )
-# By backordered orders, of which there are fewer than claims of all orders ever.
-_MISSING = f"""SELECT sku, count(*) AS orders, sum(missing)::bigint AS units, count(*) OVER () AS skus FROM (
-        SELECT r.sku, r.wanted - r.held - r.allocated - r.issued AS missing
-        FROM (SELECT o.tenant, o.order_id FROM orders o WHERE o.tenant = $1 AND o.status = 'backordered'
-            AND o.status IN ({_OF_UNFINISHED}){{only}} OFFSET 0) AS o,
-            LATERAL (SELECT * FROM reservations r WHERE r.tenant = $1 AND r.order_id = o.order_id
-                OFFSET 0) AS r
-    ) AS waiting WHERE missing > 0 GROUP BY sku ORDER BY units DESC, sku LIMIT $2"""  # noqa: S608 - names of ours
-
+_MISSING = """SELECT m.sku, count(*) AS orders, sum(m.units)::bigint AS units, count(*) OVER () AS skus
+    FROM missing m WHERE m.tenant = $1{only} GROUP BY m.sku ORDER BY units DESC, m.sku LIMIT $2"""
+_OF_ORDER = " AND EXISTS (SELECT FROM orders o WHERE o.tenant = $1 AND o.order_id = m.order_id{})"
 _PROMISES = """SELECT count(*) AS promised, count(*) FILTER (WHERE o.promise_ends_at <= $2) AS late,
         count(*) FILTER (WHERE o.promise_ends_at > $2 AND o.risk_at <= $2) AS at_risk,
         min(o.promise_ends_at) FILTER (WHERE o.promise_ends_at <= $2) AS latest_at
@@ -151,8 +145,8 @@ async def read_today(
 ) -> Today:
     """Of a transaction that sees the tenant."""
 
-    async def fetch(query: str, *values: object) -> Sequence[Row]:
-        text = query.format(only=only.terms(len(values) + 2))
+    async def fetch(query: str, *values: object, of: str = "{}") -> Sequence[Row]:
+        text = query.format(only=of.format(only.terms(len(values) + 2)) if only.values else "")
         return [dict(row) for row in await connection.fetch(text, tenant, *values, *only.values)]
 
     return Today(
@@ -160,7 +154,7 @@ async def read_today(
         {row["status"]: row for row in await fetch(_STATUSES)},
         await fetch(_OLDEST, list(UNFINISHED), OLDEST_SHOWN),
         sorted(await fetch(_THROUGH, since), key=itemgetter("hour")),
-        await fetch(_MISSING, MISSING_SHOWN),
+        await fetch(_MISSING, MISSING_SHOWN, of=_OF_ORDER),
         (await fetch(_PROMISES, now))[0],
     )
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -9,8 +10,10 @@ import pytest
 import pytest_asyncio
 
 from libs.runtime.keyring import MemoryKeyring
+from services.console.exceptions import NOBODY, QueueFilter, count_queue, place_of, read_queue
 from services.console.queries import OrderFilter, Queries
 from services.console.search.terms import wanted
+from services.console.store import Connection
 from services.console.today import _OLDEST, _STATUSES, _THROUGH, UNFINISHED
 from tests.console_database import console_dsn
 from tests.console_rows import NEWEST, TENANT, seed
@@ -18,6 +21,14 @@ from tests.console_rows import NEWEST, TENANT, seed
 __all__ = ["console_dsn"]
 ORDERS = 20_000
 KEYRING = MemoryKeyring()
+
+
+_ENDED = """
+    INSERT INTO live.exceptions (tenant, order_id, item, kind, since_at, ended_at, node, units, why,
+        snoozed_why, note)
+    SELECT tenant, order_id, 'failed_message/1', 'failed_message', ordered_at, ordered_at, '', 0, '', '', ''
+    FROM live.orders WHERE tenant = $1 AND status = 'delivered'"""
+"""What was the matter with orders that are through."""
 
 
 class Explained(Queries):
@@ -38,6 +49,10 @@ class Explained(Queries):
 async def pool(console_dsn: str) -> AsyncIterator[asyncpg.Pool]:
     async with asyncpg.create_pool(console_dsn, min_size=1, max_size=2) as opened:
         await seed(opened, KEYRING, ORDERS)
+        async with opened.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL orderlog.projector = 'on'")
+            await connection.execute(_ENDED, TENANT)
+        await opened.execute("VACUUM ANALYZE live.exceptions")
         yield opened
 
 
@@ -126,9 +141,53 @@ async def test_today_is_counted_without_orders_rows(pool: asyncpg.Pool) -> None:
             assert "Seq Scan" not in plan, plan
 
 
+class Plans:
+    """A connection that keeps the plan of what it is asked, beside its rows."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection, self.found = connection, list[str]()
+
+    async def fetch(self, query: str, *values: object) -> list[Any]:
+        rows = await self.connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS) {query}", *values)
+        self.found.append("\n".join(row[0] for row in rows))
+        return list(await self.connection.fetch(query, *values))
+
+
+@pytest.mark.parametrize(
+    "wanted", [QueueFilter(), QueueFilter(kind="backordered"), QueueFilter(assignee=NOBODY)]
+)
+async def test_the_queue_reads_no_more_than_a_page_of_each_rule(
+    pool: asyncpg.Pool, wanted: QueueFilter
+) -> None:
+    now, place, due = NEWEST + timedelta(days=30), None, list[Any]()
+    async with Queries(pool).reading(TENANT) as connection:
+        for _ in range(3):
+            plans: Any = Plans(connection)
+            page = await read_queue(plans, TENANT, now, wanted, place, 51)
+            due += map(place_of, page)
+            place = due[-1]
+            assert len(page) == 51
+            assert "exceptions_open" in plans.found[-1]
+            _check(plans.found[-1])
+            read = re.findall(
+                r"Index (?:Only )?Scan using .*actual time=\S+ rows=([\d.]+) loops=(\d+)", plans.found[-1]
+            )
+            assert 51 <= sum(float(rows) * int(loops) for rows, loops in read) < 51 * 20, plans.found[-1]
+    assert due == sorted(due)
+
+
+async def test_the_queue_is_counted_without_orders_rows(pool: asyncpg.Pool) -> None:
+    async with Queries(pool).reading(TENANT) as connection:
+        plans: Any = Plans(connection)
+        assert await count_queue(plans, TENANT, NEWEST + timedelta(days=30))
+    assert "using exceptions_open" in plans.found[-1], plans.found[-1]
+    assert "Index Only Scan using orders_stuck" in plans.found[-1], plans.found[-1]
+    _check(plans.found[-1])
+
+
 def _check(plan: str) -> None:
     """Nothing is read from end to end that grows with the orders."""
-    grows = ("orders", "order_skus", "timeline", "parts")
+    grows = ("orders", "order_skus", "timeline", "parts", "exceptions", "reservations")
     assert not re.search(rf"Seq Scan on ({'|'.join(grows)})\b", plan), plan
     found = re.findall(r"Rows Removed by Filter: (\d+)", plan)
     assert all(int(rows) < ORDERS / 10 for rows in found), plan
