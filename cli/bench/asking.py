@@ -29,6 +29,7 @@ _CONNECTIONS = 64
 _TOKEN_SECONDS = 3_600
 _TTL_SECONDS = 60
 _LOOK_SECONDS = 0.5
+_PATIENCE_SECONDS = 30.0
 _TIMERS = "SELECT count(*) FROM timer WHERE starts_with(key, $1)"
 
 
@@ -61,15 +62,19 @@ class _Connection:
 
     async def ask(self, request: bytes) -> int:
         """Send a request and read the whole answer; its status."""
+        return (await self.answer(request))[0]
+
+    async def answer(self, request: bytes) -> tuple[int, bytes]:
+        """Send a request; the status and the body of its answer."""
         self.writer.write(request)
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
-        await self._reader.readexactly(int(length))
-        return int(head[9:12])
+        return int(head[9:12]), await self._reader.readexactly(int(length))
 
 
 async def availability(per_second: float, baskets: int, progress: Progress) -> Asked:
-    """Ask about baskets of three lines of Zipf's SKUs. Complaint: the stack is not up."""
+    """Ask what of baskets of three lines of Zipf's SKUs there is, and when it can be there. Complaint: the
+    stack is not up, or answers without a date."""
     return await _ask(
         "/v1/availability", "", lambda _: {}, per_second, baskets, progress, tenant=tenant_name()
     )
@@ -150,12 +155,13 @@ async def _ask(
     chosen = settings()
     drive = Drive(chosen, tenant)
     try:
-        await drive.fill(baskets * LINES)
+        await drive.fill(baskets * LINES, dated=True)
     finally:
         await drive.stop()
     token = mint(chosen.jwt_key_file, tenant, user(), "integrator", _TOKEN_SECONDS)
     requests = [_request(path, header, token, _basket(n) | more(n)) for n in range(baskets)]
     free = await _connections(chosen)
+    await _dates_are_known(free, _request("/v1/availability", "", token, _basket(0)))
     took: list[float] = []
     statuses: list[int] = []
     ready()
@@ -181,8 +187,25 @@ async def _ask(
     return Asked(baskets, baskets / seconds, percentile(took, 0.5), percentile(took, 0.99), refused)
 
 
+async def _dates_are_known(free: "asyncio.Queue[_Connection]", request: bytes) -> None:
+    """Wait until inventory has heard from routing when the nodes work. Complaint: it does not."""
+    connection = await free.get()
+    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    while b'"deliver_by":"' not in (await connection.answer(request))[1]:
+        if time.monotonic() > give_up_at:
+            raise Complaint(
+                f"inventory promises no date, {_PATIENCE_SECONDS:.0f} s after its nodes were defined.",
+                "See `orderlog status`: does inventory lag behind routing?",
+            )
+        await asyncio.sleep(_LOOK_SECONDS)
+    free.put_nowait(connection)
+
+
 def _basket(number: int) -> dict[str, object]:
-    return {"lines": [{"sku": sku(chosen), "quantity": 1} for chosen in zipf(number)], "channel": "web"}
+    """Three lines for a place in Great Britain, so that a date has to be worked out, too."""
+    lines = [{"sku": sku(chosen), "quantity": 1} for chosen in zipf(number)]
+    place = {"country": "GB", "latitude": 51.0 + number % 5, "longitude": -1.0}
+    return {"lines": lines, "channel": "web", "destination": place}
 
 
 def _request(path: str, header: str, token: str, body: dict[str, object]) -> bytes:

@@ -28,7 +28,7 @@ def run_all(
     rounds: RoundsOption = 5,
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes, one round: three minutes.")] = False,
     growth: GrowthOption = "",
-    feed_rows: Annotated[int, typer.Option(min=100, max=10_000_000, help="Rows of the feed.")] = 200_000,
+    feed_rows: Annotated[int, typer.Option(min=100, max=10_000_000, help="Rows of the feed.")] = 1_000_000,
     page: Annotated[bool, typer.Option(help="Write the tables into docs/performance.md.")] = True,
     json: JsonOption = False,
 ) -> None:

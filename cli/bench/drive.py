@@ -19,7 +19,8 @@ from libs.events.contract import Command
 from libs.events.envelope import Envelope
 from libs.events.ids import partition_key
 from libs.events.inventory import ReceiveStock, StockReceived
-from libs.events.routing import DefineNode, NodeDefined
+from libs.events.places import STANDARD, NodeOperations, TransitBand
+from libs.events.routing import DefineNode, DefineTransit, NodeDefined, TransitDefined
 from libs.runtime import wire
 from libs.runtime.complaint import Complaint
 from libs.runtime.kafka import KafkaPublisher, Lanes, fetch_together
@@ -28,6 +29,8 @@ from libs.runtime.settings import Settings
 from libs.runtime.stage import commands_topic, events_topic
 
 NODES = (("LON", 51.5, -0.1), ("MAN", 53.5, -2.2), ("GLA", 55.9, -4.3))
+_HOURS = NodeOperations(time_zone="Europe/London", cut_off="14:00", processing_days=1)
+_BANDS = (TransitBand(km_max=150, days=1), TransitBand(km_max=600, days=2), TransitBand(days=3))
 _STALLED_SECONDS = 60.0
 _UNITS_MAX = 1_000_000
 
@@ -81,13 +84,19 @@ def ready_lots(tenant: str, orders: int, size: int, lane_of: Callable[[str], int
     return made
 
 
-def stock(orders: int) -> list[list[Command]]:
-    """Nodes, then enough of each SKU at each of them for so many orders."""
+def stock(orders: int, *, dated: bool = False) -> list[list[Command]]:
+    """Nodes, then enough of each SKU at each of them for so many orders. `dated`: when the nodes work and how
+    long carriers travel is known, so that a date can be promised."""
     enough = min(_UNITS_MAX, orders * 3 + 1)
+    hours = _HOURS if dated else None
     nodes: list[Command] = [
-        DefineNode(node=node, name=node, country="GB", latitude=latitude, longitude=longitude)
+        DefineNode(
+            node=node, name=node, country="GB", latitude=latitude, longitude=longitude, operations=hours
+        )
         for node, latitude, longitude in NODES
     ]
+    if dated:
+        nodes.append(DefineTransit(service=STANDARD, bands=_BANDS))
     receipts: list[Command] = [
         ReceiveStock(sku=sku(number), node=node, quantity=enough)
         for node, _, _ in NODES
@@ -175,12 +184,13 @@ class Drive:
                     "See `orderlog status` and `orderlog parked list`.",
                 )
 
-    async def fill(self, orders: int) -> None:
-        """Nodes, and stock for so many orders."""
-        nodes, receipts = stock(orders)
+    async def fill(self, orders: int, *, dated: bool = False) -> None:
+        """Nodes, and stock for so many orders, as `stock` has them."""
+        nodes, receipts = stock(orders, dated=dated)
         async with self.watching("routing") as heard:
             await self.publish("routing", lot(self.tenant, nodes, self.lane_of))
-            await self.wait(heard, NodeDefined.TYPE, 1, {})  # a tenant's nodes are one stream
+            last = TransitDefined if dated else NodeDefined
+            await self.wait(heard, last.TYPE, 1, {})  # a tenant's nodes are one stream
         async with self.watching("inventory") as heard:
             await self.publish("inventory", lot(self.tenant, receipts, self.lane_of))
             await self.wait(heard, StockReceived.TYPE, SKUS, {})

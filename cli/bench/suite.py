@@ -145,9 +145,10 @@ def about(run: Run) -> dict[str, str]:
         "latency": f"Half load is half of the rate of the same round, for {run.paced_seconds:.0f} s;"
         f" then {run.slow_orders} orders, one a second. From when an order was due.",
         "availability": f"{run.baskets:,} baskets of three lines of Zipf's SKUs over HTTP,"
-        f" {parts.BASKETS_A_SECOND} a second; from when a basket was due. Then {run.changes}"
-        f" changes of stock, {parts.CHANGES_A_SECOND} a second, to who reads the availability topic.",
-        "promise": f"{run.baskets:,} such baskets held, {run.held_a_second} a second, each waited for;"
+        f" each with the date on which it can be there, {parts.BASKETS_A_SECOND} a second; from when a"
+        f" basket was due. Then {run.changes} changes of stock, {parts.CHANGES_A_SECOND} a second, to who reads the availability topic.",
+        "promise": f"{run.baskets:,} such baskets held, each with its date, {run.held_a_second} a second,"
+        " each waited for;"
         " they end a minute later, and what comes next waits for that. Processor time is a basket's.",
         "rebuild": "All that is on the topics by then, read models of the console.",
         "console": f"{run.console_orders:,} orders: two months of a real retailer's through all stages,"
@@ -159,7 +160,7 @@ def about(run: Run) -> dict[str, str]:
         " browser follows it.",
         "growth": f"{run.orders:,} orders at each size, and the start. Write-ahead logs are not counted.",
         "replicas": "A second process of inventory on the same cores.",
-        "overload": f"Three times the rate of the last round, for {run.overload_seconds:.0f} s.",
+        "overload": f"Three times the median of the rounds, for {run.overload_seconds:.0f} s.",
         "flash": f"{run.flash_orders:,} orders of one unit for {run.flash_units:,} units, 2,000 unanswered at"
         " a time; from the order's command to inventory's answer.",
         "asof": f"{run.asof_movements:,} movements in inventory's tables, {run.asof_questions:,} questions of"
