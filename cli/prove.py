@@ -232,7 +232,8 @@ def _tell(proof: "Proof", tenant: str) -> None:
         at = proof.violation
         tell(f"It does not hold {whose}: lane {at.lane}, sequence {at.seq}, {at.type} {at.event_id}", "red")
         tell(f"  {at.message}.")
-        tell(f"  Oversold by {count(proof.oversold_units, 'unit')}. Look at the event's causes in the log.")
+        over = f"Oversold by {count(proof.oversold_units, 'unit')}. " if proof.oversold_units else ""
+        tell(f"  {over}Look at the event's causes in the log.")
     tell(
         f"{count(proof.events, 'event')}, {count(proof.movements, 'movement')}, {count(proof.skus, 'SKU')}; "
         f"{count(proof.open_units, 'unit')} promised or allocated to orders that go on."

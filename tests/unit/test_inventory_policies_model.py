@@ -31,7 +31,7 @@ from libs.events.policy import (
     PolicyRule,
     PriorityClass,
 )
-from libs.events.promise import PromiseConfirmed
+from libs.events.promise import DefinePromiseTerms, PromiseConfirmed, ReorderHold
 from services.inventory.giving import grants
 from services.inventory.order import OrderPart, minus, plus, units
 from services.inventory.queue import shares
@@ -98,6 +98,10 @@ class PolicyLife(InventoryLife):
         """So that somebody waits, mostly."""
         self.orders.append(f"o{next(self.numbers)}")
         self.take(accepted(self.orders[-1], (sku, 2 * units), ("A", 1)))
+
+    @rule(sku=SKUS, point=FEW, rank_max=st.sampled_from((10, 50)))
+    def keep_below_a_reorder_point(self, sku: str, point: int, rank_max: int) -> None:
+        self.take(DefinePromiseTerms(sku=sku, reorder=ReorderHold(point=point, rank_max=rank_max)))
 
     @precondition(lambda self: self.lapsed)
     @rule(data=st.data())

@@ -4,13 +4,18 @@ it takes no offence at what terms, policies and older logs explain."""
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import orjson
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from libs.events.intake import OrderAccepted
 from libs.events.policy import STANDARD_RANK, DefineReservationPolicies, PolicyRule, PriorityClass
 from libs.events.promise import DefinePromiseTerms, Share
+from libs.runtime.audit import Published
+from libs.runtime.log_file import LogFileWriter, writing
 from services.inventory import queue, queue_changes
 from services.inventory.proof import prove
 from services.inventory.queue import Claim, Claimed, Turns
@@ -254,3 +259,39 @@ def without(row: Logged, name: str) -> Logged:
     payload = orjson.loads(row.payload)
     payload.pop(name, None)
     return replace(row, payload=orjson.dumps(payload))
+
+
+def test_an_auditor_who_has_the_exported_log_alone_is_told_the_event(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world = World()
+    take(world, accepted("old", ("A", 2)), accepted("young", ("A", 2)))
+    monkeypatch.setattr(queue, "in_line", youngest_first)
+    take(world, receive("A", 3))
+    path = tmp_path / "inventory.ndjson"
+    with writing(path) as out:
+        file = LogFileWriter(out, "inventory")
+        for row in world.log:
+            file.add(exported(row))
+        file.close()
+    told = CliRunner().invoke(app, ["prove", "no-oversell", "--file", str(path)])
+    assert told.exit_code == 1
+    says = " ".join(told.output.split())
+    assert "oms.inventory.stock_pegged" in says
+    assert "gives 2 units of A to order young before order old, which lacks 1 and could have had 1." in says
+    assert "Oversold" not in says
+
+
+def exported(row: Logged) -> Published:
+    headers = {
+        "ce_id": str(row.event_id),
+        "ce_source": "orderlog/inventory",
+        "ce_type": row.type,
+        "ce_typeversion": str(row.version),
+        "ce_tenant": row.tenant,
+        "ce_time": row.recorded_at.isoformat(),
+        "ce_lane": str(row.lane),
+        "ce_sequence": str(row.seq),
+    }
+    told = {name: value.encode() for name, value in headers.items()}
+    return Published(row.lane, row.seq, b"acme/any", told, row.payload)
