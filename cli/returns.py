@@ -113,8 +113,11 @@ def show(
     for refund in order.get("refunds", ()):
         amount = money(refund["amount_minor"], refund["currency"])
         tell(f"Refund of {amount} ({refund['cause']}), requested {utc(refund['requested_at'])} UTC.")
+    for void in order.get("voids", ()):
+        amount = money(void["amount_minor"], void["currency"])
+        tell(f"Payment of {amount} let go, never charged; requested {utc(void['requested_at'])} UTC.")
     if json:
-        found = {"returns": order["returns"], "refunds": order.get("refunds", [])}
+        found = {name: order.get(name, []) for name in ("returns", "refunds", "voids")}
         emit({"ok": True, "order_id": order["order_id"]} | found)
 
 

@@ -86,6 +86,7 @@ def order_document(row: Row) -> dict[str, Any]:
         "refunds": [
             {"refund_id": name, **_by_line(asdict(one))} for name, one in state.returns.refunds.items()
         ],
+        "voids": [{"void_id": name, **asdict(one)} for name, one in state.returns.voids.items()],
         "messages": [
             {"message_id": name, **asdict(one)} for name, one in state.notifications.messages.items()
         ],

@@ -353,12 +353,23 @@ class OwedRefund:
 
 
 @record
+class LetGo:
+    """A payment that was only authorised, and is not to be charged."""
+
+    amount_minor: int
+    currency: str
+    requested_at: datetime
+
+
+@record
 class ReturnsFacts:
     """What may be returned, what was, and what is owed for it."""
 
     returnable: Units = field(default_factory=dict)
     rmas: Mapping[str, Rma] = field(default_factory=dict)
     refunds: Mapping[str, OwedRefund] = field(default_factory=dict)
+    voids: Mapping[str, LetGo] = field(default_factory=dict)
+    """By id."""
 
 
 @record

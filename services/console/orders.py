@@ -43,6 +43,7 @@ from libs.events.returns import (
     ReturnClosed,
     ReturnReceived,
     ReturnWindowOpened,
+    VoidRequested,
 )
 from libs.events.routing import Candidate, OrderRouted, OrderUnroutable
 from services.console.deliveries import fold_delivery, plus, utc
@@ -52,6 +53,7 @@ from services.console.facts import (
     ChargedAmount,
     IntakeFacts,
     InventoryFacts,
+    LetGo,
     NotificationsFacts,
     OrderedLine,
     OwedMessage,
@@ -335,5 +337,8 @@ def _returns(facts: ReturnsFacts, event: Event, at: datetime) -> ReturnsFacts:
                 event.amount_minor, event.currency, event.cause, at, plus({}, event.lines), event.rma_id
             )
             return changed(facts, refunds={**facts.refunds, event.refund_id: refund})
+        case VoidRequested():
+            void = LetGo(event.amount_minor, event.currency, at)
+            return changed(facts, voids={**facts.voids, event.void_id: void})
         case _:
             return facts

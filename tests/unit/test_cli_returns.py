@@ -90,10 +90,16 @@ def test_an_orders_returns_are_shown_by_its_id_or_theirs(monkeypatch: pytest.Mon
     unit = {"line": 1, "sku": "MUG", "quantity": 2, "disposition": "scrap", "node": "LON"}
     rma = {"rma_id": RMA, "lines": [{"line": 1, "quantity": 3}], "received": [unit], "closed_at": None}
     refund = {"amount_minor": 200, "currency": "GBP", "cause": "returned"}
-    order = an_order(returns=[rma], refunds=[refund | {"requested_at": "2026-03-02T09:00:00Z"}])
+    at = {"requested_at": "2026-03-02T09:00:00Z"}
+    order = an_order(returns=[rma], refunds=[refund | at], voids=[refund | at | {"amount_minor": 350}])
     for named in (ID, RMA):
         fake = FakeEdges({("console", PATH): order})
         ended = run(fake, returns, monkeypatch, ["returns", "show", named, "--tenant", "acme", "--json"])
-        for says in (f"{RMA} open", "1 MUG 3 2 scrap at LON", "Refund of 2.00 GBP (returned)"):
+        for says in (
+            f"{RMA} open",
+            "1 MUG 3 2 scrap at LON",
+            "Refund of 2.00 GBP (returned)",
+            "Payment of 3.50 GBP",
+        ):
             assert says in ended.said
         assert ended.json["returns"] == [rma]
