@@ -146,7 +146,8 @@ def about(run: Run) -> dict[str, str]:
         f" then {run.slow_orders} orders, one a second. From when an order was due.",
         "availability": f"{run.baskets:,} baskets of three lines of Zipf's SKUs over HTTP,"
         f" each with the date on which it can be there, {parts.BASKETS_A_SECOND} a second; from when a"
-        f" basket was due. Then {run.changes} changes of stock, {parts.CHANGES_A_SECOND} a second, to who reads the availability topic.",
+        f" basket was due. Then {run.changes} changes of stock, {parts.CHANGES_A_SECOND} a second,"
+        " to who reads the availability topic.",
         "promise": f"{run.baskets:,} such baskets held, each with its date, {run.held_a_second} a second,"
         " each waited for;"
         " they end a minute later, and what comes next waits for that. Processor time is a basket's.",
