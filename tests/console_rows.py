@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from libs.runtime.keyring import Keyring, Unsealed
+from services.console.missing import FILL_MISSING
 from services.console.search.entries import CONTACT, ORDER, Article, Part
 from services.console.search.index import SearchIndex
 from services.console.search.terms import words_of
@@ -72,7 +73,8 @@ _EXCEPTIONS = """
 _IDS = "SELECT md5('order ' || n)::uuid::text FROM generate_series(1, $1) AS n"
 _SKUS = """
     INSERT INTO live.order_skus
-    SELECT $1, 'SKU-' || n % $3, md5('order ' || n)::uuid::text FROM generate_series(1, $2::int) AS n"""
+    SELECT $1, 'SKU-' || substr(external_id, 2)::int % $2, order_id, ordered_at
+    FROM live.orders WHERE tenant = $1"""
 _TIMELINE = """
     INSERT INTO live.timeline
     SELECT $1, md5('order ' || n)::uuid::text,
@@ -94,10 +96,12 @@ async def seed(
         await connection.execute("SET LOCAL statement_timeout = 0")
         await connection.execute("SET LOCAL orderlog.projector = 'on'")
         await connection.execute(_ORDERS, TENANT, orders, CUSTOMERS, newest, SKUS, apart, timeout=_SECONDS)
-        await connection.execute(_SKUS, TENANT, orders, SKUS, timeout=_SECONDS)
+        await connection.execute(_SKUS, TENANT, SKUS, timeout=_SECONDS)
         await connection.execute(_TIMELINE, TENANT, orders, newest, timeout=_SECONDS)
         await connection.execute(_CLAIMS, TENANT, SKUS, timeout=_SECONDS)
         await connection.execute(_EXCEPTIONS, TENANT, timeout=_SECONDS)
+        await connection.execute("SET LOCAL search_path = live")
+        await connection.execute(FILL_MISSING, timeout=_SECONDS)
     index = SearchIndex(pool, keyring)
     await index.apply((), [Article(TENANT, f"SKU-{n}", _article(n)) for n in range(SKUS)], {})
     ids: list[str] = [

@@ -36,7 +36,7 @@ _LAST = (
 )  # fmt: skip
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "orders": OrderRow._fields,
-    "order_skus": SkuOfOrder._fields,
+    "order_skus": (*SkuOfOrder._fields, "ordered_at"),
     "timeline": TimelineRow._fields,
     "stock": (*BalanceKey._fields, "quantity"),
     "reservations": (*ReservationKey._fields, *ReservationUnits._fields),

@@ -245,7 +245,7 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
         intake.channel,
         intake.external_id,
         intake.customer_id,
-        ordered_at=intake.placed_at or intake.captured_at,
+        ordered_at=ordered_at(state),
         currency=intake.currency,
         total_minor=total if intake.lines else None,
         line_count=len(lines),
@@ -273,6 +273,11 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
         carriage_currency=asked.currency if asked else None,
         facts=order.facts(),
     )
+
+
+def ordered_at(state: State) -> datetime | None:
+    """When it was placed, as far as anybody said so, or else captured."""
+    return state.intake.placed_at or state.intake.captured_at
 
 
 def _timeline_row(envelope: Envelope[Event], order_id: str, text: str) -> TimelineRow:

@@ -47,6 +47,11 @@ _PROMISES = {
 }
 _OF_CUSTOMER = """order_id IN (SELECT p.order_id FROM search.parts AS p
     WHERE p.tenant = $1 AND p.customer_id = {})"""
+_OF_SKU = "order_id IN (SELECT s.order_id FROM order_skus s WHERE s.tenant = $1 AND s.sku = {})"
+_WITH_SKU = f"""SELECT {_COLUMNS} FROM (SELECT tenant AS of_tenant, sku, ordered_at AS placed_at,
+        order_id AS with_sku FROM order_skus) AS s
+    JOIN orders ON of_tenant = tenant AND with_sku = order_id"""  # noqa: S608 - names of ours
+"""The same as `_ORDERS`, of those that have a line of a SKU, in the order of their index."""
 _CONTACTS = """SELECT order_id, sealed FROM search.parts
     WHERE tenant = $1 AND order_id = ANY($2::text[]) AND part = 'contact'"""
 _FACTS = "SELECT order_id, external_id, facts FROM orders WHERE tenant = $1 AND order_id = ANY($2::text[])"
@@ -116,12 +121,16 @@ class OrderFilter:
     @property
     def sorted_by(self) -> str:
         """The column, with the order id, that a page's cursor is of."""
-        return "ordered_at" if self.promise is None else "promise_ends_at"
+        if self.promise is not None:
+            return "promise_ends_at"
+        return "ordered_at" if self.reached is None or self.reached_from is None else f"{self.reached}_at"
 
     @property
     def cursor(self) -> str:
         """The kind of a page's cursor."""
-        return "orders" if self.promise is None else "promised orders"
+        if self.promise is not None:
+            return "promised orders"
+        return "orders" if self.sorted_by == "ordered_at" else f"{self.reached} orders"
 
 
 class Queries:
@@ -138,9 +147,10 @@ class Queries:
     async def orders(
         self, tenant: str, wanted: OrderFilter, after: tuple[datetime, str] | None, limit: int
     ) -> list[Row]:
-        """Orders, the newest first, from behind (ordered_at, order_id) on; by their promise, what is late
-        longest first, from behind (promise_ends_at, order_id). Of a search, each with `by_contact`, and
-        `hits`: how many were looked at."""
+        """Orders, the newest first, from behind (ordered_at, order_id) on; those that came to a moment, the
+        last first, from behind that moment on; by their promise, what is late longest first, from behind
+        (promise_ends_at, order_id). Of a search, each with `by_contact`, and `hits`: how many were looked at.
+        """
         select, asked = _ORDERS, _Asked(["tenant = $1", "ordered_at IS NOT NULL"], [tenant])
         if (search := wanted.search) is not None:
             patterns = [f"%{word}%" if len(word) > 2 else f"% {word}%" for word in search.words]
@@ -151,11 +161,15 @@ class Queries:
         asked.add("channel = {}", wanted.channel)
         asked.add("external_id = {}", wanted.external_id)
         asked.add(_OF_CUSTOMER, wanted.customer_id)
-        asked.add(
-            "order_id IN (SELECT s.order_id FROM order_skus s WHERE s.tenant = $1 AND s.sku = {})", wanted.sku
-        )
-        asked.add("ordered_at >= {}", wanted.since)
-        asked.add("ordered_at < {}", wanted.before)
+        place = wanted.sorted_by, "order_id"
+        if wanted.sku is not None and search is None and wanted.sorted_by == "ordered_at":
+            select, place = _WITH_SKU, ("placed_at", "with_sku")
+            asked.add("s.sku = {}", wanted.sku)
+        else:
+            asked.add(_OF_SKU, wanted.sku)
+        ordered = "placed_at" if select is _WITH_SKU else "ordered_at"
+        asked.add(f"{ordered} >= {{}}", wanted.since)
+        asked.add(f"{ordered} < {{}}", wanted.before)
         asked.add("waiting_in = {} AND waiting_in <> ''", wanted.waits_in)
         asked.add("nodes = {}", wanted.nodes)
         if wanted.reached is not None and wanted.reached_from is not None:
@@ -169,8 +183,8 @@ class Queries:
                 asked.add("(promise_ends_at, order_id) > ({}, {})", *after)
             return await self._page(select, asked, "promise_ends_at, order_id", limit)
         if after is not None:
-            asked.add("(ordered_at, order_id) < ({}, {})", *after)
-        return await self._page(select, asked, "ordered_at DESC, order_id DESC", limit)
+            asked.add(f"({', '.join(place)}) < ({{}}, {{}})", *after)
+        return await self._page(select, asked, f"{place[0]} DESC, {place[1]} DESC", limit)
 
     async def facts(self, tenant: str, order_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """By order: what people call it, and its facts; of those that there are."""

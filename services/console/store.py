@@ -21,7 +21,16 @@ from services.console.at_work import InHand, changed_in_hand, in_hand
 from services.console.full_days import FullDays, FullDaysKey
 from services.console.items import ItemRow, item_rows
 from services.console.missing import KEEP_MISSING, LOCK_CLAIMS, of_waiting
-from services.console.projection import Changes, Heard, LaneKey, OrderKey, OrderRow, TimelineRow, order_row
+from services.console.projection import (
+    Changes,
+    Heard,
+    LaneKey,
+    OrderKey,
+    OrderRow,
+    TimelineRow,
+    order_row,
+    ordered_at,
+)
 from services.console.recent import LaneOrders, RecentOrders, Stand
 from services.console.records import UnreadableEvent
 from services.console.rules import RuleChange
@@ -87,7 +96,7 @@ def _type(column: str) -> str:
 
 
 _ORDERS = _Write("orders", OrderKey._fields, OrderRow._fields[2:])
-_SKUS = _Write("order_skus", projection.SkuOfOrder._fields, ())
+_SKUS = _Write("order_skus", (*projection.SkuOfOrder._fields, "ordered_at"), ())
 _STOCK = _Write("stock", ("tenant", "sku", "node", "bucket"), ("quantity",), adds=True)
 _RESERVATIONS = _Write("reservations", ("tenant", "order_id", "sku"), ReservationUnits._fields, adds=True)
 _EXCEPTIONS = _Write("exceptions", ItemRow._fields[:3], ItemRow._fields[3:])
@@ -289,7 +298,10 @@ def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[st
     """The rows of everything but the timeline and `work_rows`, by table, in key order."""
     return {
         "orders": [order_row(key, order) for key, order in sorted(written.items(), key=itemgetter(0))],
-        "order_skus": sorted(changes.skus),
+        "order_skus": [
+            (*sku, ordered_at(written[OrderKey(sku.tenant, sku.order_id)].state))
+            for sku in sorted(changes.skus)
+        ],
         "reservations": [(*key, *units) for key, units in sorted(changes.reservations.items())],
         "stock": [(*key, units) for key, units in sorted(changes.balances.items())],
         "exceptions": [

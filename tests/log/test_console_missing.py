@@ -118,7 +118,10 @@ async def test_an_order_that_begins_to_wait_and_units_for_it_at_once(
     pool: asyncpg.Pool, *, order_first: bool
 ) -> None:
     await apply(Projector(pool), INTAKE, [OrderAccepted(**terms("o-1"))])
-    both = [(INVENTORY, backordered("o-1")), (OTHER, [pegged("o-1", "A", 1)])]
+    both: list[tuple[tuple[str, int], Sequence[Event]]] = [
+        (INVENTORY, backordered("o-1")),
+        (OTHER, [pegged("o-1", "A", 1)]),
+    ]
     (place, events), (other, later) = both if order_first else both[::-1]
     held = _Held(pool)
     async with asyncio.TaskGroup() as lanes:
