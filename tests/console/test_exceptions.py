@@ -22,6 +22,10 @@ def trouble(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     place = ("--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1")
     stack.json("nodes", "define", "LON", *place, "--tenant", tenant)
     stack.json("stock", "receive", HOSTILE, "LON", "10", "--tenant", tenant)
+    stack.json("stock", "receive", "TEA", "LON", "5", "--tenant", tenant)
+    stack.json("stock", "promise", "terms", "TEA", "--low-at", "20", "--tenant", tenant)
+    stack.json("stock", "item", "CAM", "--serials", "--tenant", tenant)
+    stack.json("stock", "receive", "CAM", "LON", "1", "--serial", "SN-0011", "--tenant", tenant)
     found = Orders(stack, tenant, tmp_path_factory.mktemp("trouble"))
     sku = '"' + HOSTILE.replace('"', '""') + '"'
     for external in ("H-1", "H-2"):
@@ -62,6 +66,45 @@ async def test_an_exception_is_taken_put_off_and_settled(troubled: Desk) -> None
         await expect(page.locator("tr", has_text="web/H-2")).to_be_visible()
         await page.goto("/exceptions?snoozed=true")
         await expect(page.get_by_text("Nothing here needs anybody.")).to_be_visible()
+
+
+async def test_one_of_stock_is_taken_put_off_and_settled(troubled: Desk) -> None:
+    async with troubled.person("support") as page:
+        await page.goto("/exceptions?kind=low_stock")
+        row = page.locator("tr", has_text="TEA")
+        await expect(row).to_contain_text("5 units are free", timeout=PATIENCE_MS)
+        await open_item(page, "TEA")
+        await check(page)
+        await row.get_by_role("button", name="Take").click()
+        await page.wait_for_url("**/exceptions")
+        await page.goto("/exceptions?kind=low_stock&whose=mine")
+        await expect(row).to_be_visible(timeout=PATIENCE_MS)
+        await open_item(page, "TEA")
+        await row.get_by_role("textbox").fill("The ship is in on Friday.")
+        await row.get_by_role("button", name="Snooze").click()
+        await page.wait_for_url("**/exceptions")
+        await page.goto("/exceptions?kind=low_stock&snoozed=true")
+        await expect(row).to_contain_text("The ship is in on Friday.", timeout=PATIENCE_MS)
+        await open_item(page, "TEA")
+        await row.get_by_role("textbox").fill("Bought 40.")
+        await row.get_by_role("button", name="Resolve").click()
+        await page.wait_for_url("**/exceptions")
+        await page.goto("/exceptions?kind=low_stock&snoozed=true")
+        await expect(page.get_by_text("Nothing here needs anybody.")).to_be_visible(timeout=PATIENCE_MS)
+
+
+async def test_a_unit_is_found_by_its_serial_number(troubled: Desk) -> None:
+    async with troubled.person("viewer") as page:
+        await page.goto("/stock")
+        await check(page)
+        await page.get_by_role("textbox", name="Serial number").fill("SN-0011")
+        await page.get_by_role("button", name="Find").click()
+        await expect(page.get_by_text("It is on the shelf of LON")).to_be_visible()
+        await expect(page.get_by_role("cell", name="stock received")).to_be_visible()
+        await check(page)
+        await page.get_by_role("link", name="CAM").click()
+        await expect(page.locator('[data-serials="shelf LON"]')).to_have_text("1")
+        await check(page)
 
 
 async def test_a_rule_is_shown_before_it_is_changed(troubled: Desk) -> None:
