@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from libs.runtime import problems
 from services.console.queries import Queries
 from services.console.store import Projector
 from services.console.web import insight_api
+from services.console.web.freshness import Stand
 from tests.console_database import console_dsn, pool
 from tests.console_parts import envelopes
 from tests.console_site import People, people
@@ -216,3 +218,70 @@ async def test_what_comes_while_a_page_is_read_is_told_to_it(
     await person.get("/orders/o-0")
     assert done[0] == "stand"
     assert "stand" not in done[done.index("read") :]
+
+
+def filled_in(drawn: str, **typed: str) -> dict[str, str]:
+    """What a browser sends of a page's form of a period: what its fields hold, or is typed into them."""
+    form = drawn[drawn.index('<form class="filters"') :]
+    form = form[: form.index("</form>")]
+    fields = {
+        name: value for name, _, value in re.findall(r'<input [^>]*name="(\w+)"( value="([^"]*)")?', form)
+    }
+    for name, options in re.findall(r'<select name="(\w+)".*?>(.*?)</select>', form, re.DOTALL):
+        chosen = re.search(r"<option selected>(\w+)<", options)
+        assert chosen is not None
+        fields[name] = chosen[1]
+    assert typed.keys() <= fields.keys()
+    return fields | typed
+
+
+@pytest.mark.parametrize("path", ["/measures", "/delays"])
+async def test_the_form_of_a_period_works_as_a_browser_sends_it(filled: People, path: str) -> None:
+    person = await filled.sign_in("viewer")
+    sent = filled_in(await person.get(path))
+    assert (sent["from"], sent["to"]) == ("", "")
+    assert "As of" in (await person.get(path, **sent)).replace(", as of", "As of")
+    open_end = await person.get(path, **filled_in(await person.get(path, by="day"), **{"from": "2026-03-01"}))
+    assert filled_in(open_end) == {"by": "day", "from": "2026-03-01", "to": ""}
+    await person.get(path, 422, **{"from": "soon", "to": ""})
+    await person.get(path, 422, **{"from": "", "to": "0001-01-01"})
+
+
+async def test_the_last_day_of_a_period_is_in_it(filled: People) -> None:
+    person = await filled.sign_in("viewer")
+
+    async def delivered(first: str, last: str) -> tuple[int, str]:
+        drawn = await person.get(
+            "/measures", **filled_in(await person.get("/measures"), **{"from": first, "to": last})
+        )
+        return sum(map(int, re.findall(r'data-figure="delivered">(\d+)<', drawn))), drawn
+
+    by_day = await person.get("/measures", by="day", **PERIOD)
+    days = re.findall(r"<tr><td>(2026-\d\d-\d\d)</td>.*?data-figure=\"delivered\">(\d+)<", by_day, re.DOTALL)
+    [(day, orders)] = [(day, int(orders)) for day, orders in days if orders != "0"]
+    found, drawn = await delivered(day, day)
+    assert found == orders
+    assert filled_in(drawn) == {"by": "all", "from": day, "to": day}
+    assert (await delivered("2026-03-01", day))[0] == orders
+    link = re.search(
+        r'href="(/delays\?[^"]*of=all[^"]*)"',
+        await person.get("/delays", by="all", **{"from": day, "to": day}),
+    )
+    assert link is not None
+    assert filled_in(await person.get(html.unescape(link[1]))) == {"by": "all", "from": day, "to": day}
+
+
+@pytest.mark.parametrize("path", ["/measures", "/delays"])
+async def test_figures_that_were_counted_a_while_ago_do_not_pass_for_newer_ones(
+    filled: People, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    person = await filled.sign_in("viewer")
+    stands = [Stand(datetime(2026, 3, 20, 9, minute, tzinfo=UTC), 0, minute) for minute in (1, 2)]
+
+    async def stand() -> Stand:
+        return stands.pop(0)
+
+    monkeypatch.setattr(filled.site.freshness, "stand", stand)
+    for _ in range(2):  # the second is shown what the first had counted
+        assert 'data-as-of="2026-03-20T09:01:00.000+00:00"' in await person.get(path, **PERIOD)
+    assert stands == []

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -13,6 +13,7 @@ from services.console.measures import (
     REASONS,
     By,
     DelaysBy,
+    Period,
     read_dearest,
     read_delays,
     read_measures,
@@ -20,8 +21,10 @@ from services.console.measures import (
     read_slowest,
 )
 from services.console.order_view import money
+from services.console.pages.days import end, moment
 from services.console.segments import SEGMENTS
 from services.console.store import Connection
+from services.console.web.freshness import Stand
 from services.console.web.insight_api import period
 from services.console.web.sessions import Session
 from services.console.web.site import Site
@@ -35,8 +38,9 @@ KEPT_SHARE = 100
 took to count, so that no more than a hundredth of a core goes into them. A page says of when they are."""
 _KEPT_MAX = 200
 Segment = Literal["hold", "payment", "stock", "routing", "queue", "pick", "pack", "carrier"]
-Since = Annotated[datetime | None, Query(alias="from")]
-Before = Annotated[datetime | None, Query(alias="to")]
+Since = Annotated[str, Query(alias="from", max_length=40)]
+Before = Annotated[str, Query(alias="to", max_length=40)]
+"""A day, the last of which is in the period, or a moment, as links have it; nothing: what `period` takes."""
 Text = Annotated[str | None, Query(max_length=128, pattern=r"^[^\x00]*$")]
 MEANT = {
     "hold": "held for a person to look at it",
@@ -62,15 +66,18 @@ class Counted:
         self._counting = asyncio.Lock()
         self._kept: dict[Hashable, tuple[datetime, Values]] = {}
 
-    async def get(self, key: Hashable, count: Callable[[datetime], Awaitable[Values]]) -> Values:
-        """What `count` finds of now, or found a moment ago."""
+    async def get(
+        self, key: Hashable, stand: Stand | None, count: Callable[[datetime], Awaitable[Values]]
+    ) -> Values:
+        """What `count` finds of now, or found a moment ago. `stand`: how fresh the tables were before; the
+        answer has that of when it was counted."""
         if (found := self._fresh(key)) is not None:
             return found
         async with self._counting:
             if (found := self._fresh(key)) is not None:
                 return found
             began = datetime.now(UTC)
-            found = {**await count(began), "counted_at": began}
+            found = {**await count(began), "counted_at": began, "stand": stand}
             done = datetime.now(UTC)
             if len(self._kept) >= _KEPT_MAX:
                 self._kept.clear()
@@ -96,11 +103,11 @@ def routes(site: Site) -> APIRouter:
         by: DelaysBy = "node",
         of: Text = None,
         segment: Segment | Literal[""] = "",
-        since: Since = None,
-        before: Before = None,
+        since: Since = "",
+        before: Before = "",
     ) -> Response:
         async def count(now: datetime) -> Values:
-            asked = period(since, before, now)
+            asked = _period(since, before, now)
             async with _patient(site, session) as connection:
                 about = (connection, session.tenant, asked, by)
                 return {
@@ -115,21 +122,21 @@ def routes(site: Site) -> APIRouter:
             request,
             session,
             "delays.html",
-            **await counted.get(key, count),
+            **await counted.get(key, request.state.stand, count),
             by=by,
             of=of,
             segment=segment,
             segments=SEGMENTS,
             meant=MEANT,
-            given=(since, before),
+            given=_days(since, before),
         )
 
     @router.get("/measures")
     async def measures(
-        request: Request, session: reader, by: By = "all", since: Since = None, before: Before = None
+        request: Request, session: reader, by: By = "all", since: Since = "", before: Before = ""
     ) -> Response:
         async def count(now: datetime) -> Values:
-            asked = period(since, before, now)
+            asked = _period(since, before, now)
             async with _patient(site, session) as connection:
                 rows = await read_measures(connection, session.tenant, asked, by, now)
                 dearest = await read_dearest(connection, session.tenant, asked, DEAREST)
@@ -140,15 +147,25 @@ def routes(site: Site) -> APIRouter:
             request,
             session,
             "measures.html",
-            **await counted.get(key, count),
+            **await counted.get(key, request.state.stand, count),
             by=by,
-            given=(since, before),
+            given=_days(since, before),
             meant=DEFINITIONS,
             money=mean_money,
             reasons=REASONS,
         )
 
     return router
+
+
+def _period(since: str, before: str, now: datetime) -> Period:
+    return period(moment("from", since), end("to", before), now)
+
+
+def _days(since: str, before: str) -> tuple[date | None, date | None]:
+    """The first and the last day, as the form shows what was asked for."""
+    first, after = moment("from", since), end("to", before)
+    return first and first.date(), after and (after - timedelta(microseconds=1)).date()
 
 
 @asynccontextmanager

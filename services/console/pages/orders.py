@@ -3,7 +3,7 @@
 import csv
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -11,12 +11,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from libs.runtime.problems import Problem
 from services.console.contacts import masked
 from services.console.cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
 from services.console.finder import Finder, Found
 from services.console.order_view import money
 from services.console.pages.bulk import bulk_routes
+from services.console.pages.days import ONE_DAY, day, moment, wrong
 from services.console.queries import HITS_MAX, OrderFilter
 from services.console.search.terms import QUERY_LENGTH_MAX
 from services.console.segments import SEGMENTS
@@ -74,26 +74,26 @@ class Asked:
     def filter(self) -> OrderFilter:
         """Raises Problem 422: a status, or a day, that there is not."""
         if self.status and self.status not in STATUSES:
-            raise _wrong("status", f"Take one of {', '.join(STATUSES)}.")
+            raise wrong("status", f"Take one of {', '.join(STATUSES)}.")
         if "\x00" in self.channel + self.customer + self.sku + self.nodes:
-            raise _wrong("filter", "Leave out the NUL character.")
+            raise wrong("filter", "Leave out the NUL character.")
         if self.waits_in and self.waits_in not in SEGMENTS:
-            raise _wrong("waits_in", f"Take one of {', '.join(SEGMENTS)}.")
+            raise wrong("waits_in", f"Take one of {', '.join(SEGMENTS)}.")
         if self.reached and self.reached not in MOMENTS:
-            raise _wrong("reached", f"Take one of {', '.join(MOMENTS)}.")
+            raise wrong("reached", f"Take one of {', '.join(MOMENTS)}.")
         if self.promise and self.promise not in PROMISES:
-            raise _wrong("promise", f"Take one of {', '.join(PROMISES)}.")
-        until = _day("to", self.until)
+            raise wrong("promise", f"Take one of {', '.join(PROMISES)}.")
+        until = day("to", self.until)
         return OrderFilter(
             status=self.status or None,
             channel=self.channel or None,
             sku=self.sku or None,
             customer_id=self.customer or None,
-            since=_day("from", self.since),
-            before=until + timedelta(days=1) if until else None,
+            since=day("from", self.since),
+            before=until + ONE_DAY if until else None,
             reached=self.reached or None,
-            reached_from=_moment("reached_from", self.reached_from),
-            reached_to=_moment("reached_to", self.reached_to),
+            reached_from=moment("reached_from", self.reached_from),
+            reached_to=moment("reached_to", self.reached_to),
             waits_in=self.waits_in or None,
             nodes="" if self.nodes == NO_NODES else self.nodes or None,
             promise=self.promise or None,
@@ -219,31 +219,3 @@ def _cell(value: object) -> str:
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     text = "" if value is None else str(value)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not isinstance(value, int) else text
-
-
-def _day(name: str, text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise _wrong(name, "Write a day as 2026-03-02.") from None
-    if not 1900 <= day.year < 3000:
-        raise _wrong(name, "Take a day between 1900 and 2999.")
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _moment(name: str, text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise _wrong(name, "Write a moment as 2026-03-02T09:00:00Z.") from None
-    if not 1900 <= at.year < 3000:
-        raise _wrong(name, "Take a moment between 1900 and 2999.")
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
-
-
-def _wrong(name: str, next_step: str) -> Problem:
-    return Problem(422, "invalid_filter", "That is no filter", f"`{name}` cannot be read.", next_step)
