@@ -19,10 +19,11 @@ from libs.events.inventory import (
 from libs.events.order import LineQuantity, PickFrom
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
+from services.inventory.findings import availability
 from services.inventory.order import ByNode, OrderPart, minus, plus, units
 from services.inventory.posting import Posting
 from services.inventory.serials import Numbers, Sent
-from services.inventory.stock import EMPTY_SKU, Skus, availability
+from services.inventory.stock import EMPTY_SKU, Skus
 from services.inventory.waiting import waited
 
 

@@ -9,10 +9,11 @@ from libs.events.envelope import Envelope
 from libs.events.inventory import NETWORK, QueueChange, Shortage, StockBackordered, StockReserved, TermsUsed
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from services.inventory import terms
+from services.inventory.findings import shortage
 from services.inventory.giving import peg
 from services.inventory.order import OrderPart, units
 from services.inventory.posting import Posting
-from services.inventory.stock import NO_CLAIM, SkuPart, Skus, evolve_sku, shortage
+from services.inventory.stock import NO_CLAIM, SkuPart, Skus, evolve_sku
 from services.inventory.waiting import backordered, promise_by_policy, reserved
 
 

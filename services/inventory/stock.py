@@ -9,17 +9,13 @@ whenever the queue is not empty and units are free, such a timer is due; until t
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 
-from pydantic import TypeAdapter
-
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.bundles import KitBucket, KitMovement
 from libs.events.inventory import (
-    Availability,
     Bucket,
     Movement,
     QueueChange,
     ReservationBroken,
-    Shortage,
     StockAdjusted,
     StockPegged,
     StockReceived,
@@ -133,7 +129,6 @@ EMPTY_SKU = SkuPart()
 Skus = Mapping[str, SkuPart]
 """The SKU parts that a decision has before it, by SKU."""
 
-_AVAILABILITY = TypeAdapter(tuple[Availability, ...])
 
 AnyMovement = Movement | HoldMovement | SupplyMovement | KitMovement | ReturnMovement
 AnyBucket = Bucket | SoftBucket | SupplyBucket | KitBucket
@@ -309,24 +304,6 @@ def evolve_sku(
 
 def _queued(part: SkuPart, changes: tuple[QueueChange, ...] | None) -> int:
     return part.queued if changes is None else max(part.queued, changes[0].number)
-
-
-def availability(skus: Iterable[str], parts: Skus) -> tuple[Availability, ...]:
-    """Unallocated units on hand by SKU and node, for routing."""
-    return _AVAILABILITY.validate_python(
-        [
-            {"node": node, "sku": sku, "quantity": quantity}
-            for sku in skus
-            for node, quantity in sorted(parts[sku].on_hand.items())
-        ]
-    )
-
-
-def shortage(sku: str, part: SkuPart, units: int, channel: str | None, rank: int = STANDARD_RANK) -> Shortage:
-    """Units that an order of a channel and a rank lacks of the SKU, and why, where there is more to say."""
-    terms = part.terms
-    held_back = terms is not None and terms.held_back(part.free, channel, rank)
-    return Shortage(sku=sku, quantity=units, reason="below_reorder_point" if held_back else None)
 
 
 def shares_now(part: SkuPart) -> list[queue.Share]:

@@ -12,11 +12,12 @@ from libs.events.order import LineQuantity
 from libs.events.policy import BackorderLapsed, BackordersCalled
 from libs.events.record import changed
 from libs.events.timer import Timer
+from services.inventory.findings import availability, shortage
 from services.inventory.order import OrderPart, minus, units
 from services.inventory.posting import Posting
 from services.inventory.queue import Turn
 from services.inventory.queue_changes import of_promise
-from services.inventory.stock import NO_CLAIM, Skus, availability, shortage
+from services.inventory.stock import NO_CLAIM, Skus
 
 WHOLE = "all_or_nothing"
 
