@@ -107,6 +107,10 @@ def terms(
         list[str] | None,
         typer.Option(metavar="CHANNEL=QTY", help="A channel shows no more than these. Can be repeated."),
     ] = None,
+    shelf_days: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CHANNEL=DAYS", help="Days that its lots must have left. Can be repeated."),
+    ] = None,
     low_at: Annotated[int | None, typer.Option(min=0, help="With so few free units it is low.")] = None,
     recovered_at: Annotated[
         int | None, typer.Option(min=1, help="With so many it is not low any more; else a tenth above.")
@@ -139,6 +143,7 @@ def terms(
     Example: orderlog stock promise terms MUG --safety 2 --share web=10 --lend web:pos --low-at 20
     """
     ways = {"buffer": buffer or (), "sold_out_at": sold_out_at or (), "shown_max": shown_max or ()}
+    ways["shelf_days_min"] = shelf_days or ()
     body: dict[str, Any] = {"safety_stock": safety, "shares": _shares(share or (), lend or ())}
     more = {"channels": _channels(ways) or None, "low_at": low_at, "recovered_at": recovered_at}
     body |= {name: value for name, value in more.items() if value is not None}
@@ -147,9 +152,14 @@ def terms(
     until = {"opens_at": backorders_from, "closes_at": backorders_until}
     if capped := _backorders(backorders_max, backorders_inbound, backorders or (), until):
         body["backorders"] = capped
+    _set_terms(tenant, sku, body, json)
+
+
+def _set_terms(tenant: str, sku: str, body: Mapping[str, Any], json: bool) -> None:
     with connect(tenant) as edges:
         answer = edges.decided("inventory", f"/v1/promise-terms/{quote(sku, safe='')}", body, method="PUT")
-    version = next((event["data"]["terms_version"] for event in answer["events"]), None)
+    of_terms = (event["data"] for event in answer["events"])
+    version = next((one["terms_version"] for one in of_terms if "terms_version" in one), None)
     tell(_of_terms(sku, body) if version else f"The terms of {sku} were that already.")
     if json:
         emit({"ok": True, "tenant": tenant, "sku": sku, **body, "terms_version": version})

@@ -142,7 +142,9 @@ def show(
     with connect(tenant) as edges:
         waiting, more = _waiting(edges, sku)
         found = _balances(edges, sku, never_is_none=bool(waiting))
+        found["channels"] = stock_past.channels(edges, sku)
     _tell_units(sku, found)
+    stock_past.tell_channels(found["channels"])
     _tell_waiting(waiting, more)
     if json:
         emit({"ok": True, "tenant": tenant, **found, "waiting": waiting, "more_waiting": more})

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli.client import DEFAULT_TENANT, Edges, TenantOption, connect
+from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect
 from cli.output import JsonOption, bar, console, emit, table
 from cli.text import add_row, count, tell, utc
 from libs.runtime.complaint import Complaint
@@ -26,6 +26,30 @@ KnownAtOption = Annotated[
 def ask(edges: Edges, sku: str, at: str | None, known_at: str | None) -> dict[str, Any]:
     """What inventory says of a SKU as of then. Refused."""
     return edges.get("inventory", f"/v1/stock/{quote(sku, safe='')}", at=at, known_at=known_at)
+
+
+def channels(edges: Edges, sku: str) -> list[dict[str, Any]]:
+    """What each channel that the SKU's terms name could be promised now; none of a SKU that never moved."""
+    try:
+        found: list[dict[str, Any]] = ask(edges, sku, None, None)["channels"]
+    except Refused as refused:
+        if refused.code != "unknown_sku":
+            raise
+        return []
+    return found
+
+
+def tell_channels(found: Sequence[dict[str, Any]]) -> None:
+    """A line a channel; of one that asks for days left, from which last day on lots are given to it."""
+    if not found:
+        return
+    drawn = table("channel", "available#", "shown#", "lots last until", "of these on hand#")
+    for one in found:
+        asked = one.get("shelf_life", {"expires_from": "–", "on_hand": None})
+        there = "–" if asked["on_hand"] is None else f"{asked['on_hand']:,}"
+        figures = (f"{one['available']:,}", f"{one['shown']:,}", asked["expires_from"], there)
+        add_row(drawn, one["channel"], *figures)
+    console.print(drawn)
 
 
 def tell_when(found: dict[str, Any]) -> None:

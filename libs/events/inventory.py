@@ -177,13 +177,14 @@ class ReservationBroken(SkuEvent):
 
     It stands before the adjustment that makes it necessary, so that no promise is ever without its units.
     With the cause `reallocated` the units exist, and go to orders of a higher class or an earlier promise,
-    which the policy of these allows: the `StockPegged` that follows names them.
+    which the policy of these allows: the `StockPegged` that follows names them. With the cause `shelf_life`
+    they exist, and too few of them have as many days left as the channel of these orders asks for.
     """
 
     TYPE: ClassVar[str] = "oms.inventory.reservation_broken"
 
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
-    cause: Literal["reallocated"] | None = None
+    cause: Literal["reallocated", "shelf_life"] | None = None
     supplied: Literal[True] | None = None
     """More of it is to come, so that who lost units can be told a date."""
     queue: tuple[QueueChange, ...] | None = None
@@ -212,8 +213,9 @@ class Shortage(Value):
     sku: Sku
     quantity: Units
     node: NodeId | None = None
-    reason: Literal["below_reorder_point"] | None = None
-    """`below_reorder_point`: units are free, and kept for orders of a higher class."""
+    reason: Literal["below_reorder_point", "shelf_life"] | None = None
+    """`below_reorder_point`: units are free, and kept for orders of a higher class. `shelf_life`: units are
+    there, of lots that have too few days left for the order's channel."""
 
 
 class StockReserved(OrderEvent):

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field
 
-from libs.events.contract import Count, Note, SkuCommand, SkuEvent
+from libs.events.contract import Count, Name, Note, SkuCommand, SkuEvent, Value
 from libs.events.measure import LotId
 from libs.events.supply import Movements
 
@@ -90,5 +90,29 @@ class LotReleased(LotEvent):
     """When the next lot of the SKU is sold no more."""
 
 
+class LotLimit(Value):
+    """What a channel asks of the lots that it is given."""
+
+    channel: Name
+    shelf_days_min: Annotated[int, Field(strict=True, ge=1, le=3650)]
+    """So many days before its last day a lot is not given to the channel any more."""
+    expires_from: date
+    """Lots that expire before are too old for the channel by now."""
+
+
+class LotsLimited(SkuEvent):
+    """Which of its lots channels are given that ask for days left, from now on: told when a lot has become
+    too old for one, or the terms ask for other days. What was allocated before stays so."""
+
+    TYPE: ClassVar[str] = "oms.inventory.lots_limited"
+
+    limits: Annotated[tuple[LotLimit, ...], Field(max_length=100)] = ()
+    """Of each channel that asks for days left; others are given any lot that is sold."""
+    up_to: Annotated[int, Field(ge=0)]
+    """The SKU's position that it stands behind: no later movement allocates other lots to these channels."""
+    check_at: AwareDatetime | None = None
+    """When the next lot of the SKU is too old for one of them, or sold no more."""
+
+
 LOT_COMMANDS = (QuarantineLot, ReleaseLot)
-LOT_EVENTS = (LotDefined, LotExpired, LotQuarantined, LotReleased)
+LOT_EVENTS = (LotDefined, LotExpired, LotQuarantined, LotReleased, LotsLimited)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Literal
 
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.inventory import (
@@ -19,10 +20,12 @@ from libs.events.inventory import (
 from libs.events.order import LineQuantity, PickFrom
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
+from services.inventory import shelf_life
+from services.inventory.findings import availability
 from services.inventory.order import ByNode, OrderPart, minus, plus, units
 from services.inventory.posting import Posting
 from services.inventory.serials import Numbers, Sent
-from services.inventory.stock import EMPTY_SKU, Skus, availability
+from services.inventory.stock import EMPTY_SKU, Skus
 from services.inventory.waiting import waited
 
 
@@ -44,21 +47,26 @@ def allocate(
     for (node, sku), quantity in by_node.items():
         lots = skus[sku].lots
         there = skus[sku].on_hand.get(node, 0) if lots is None else lots.sellable(node, at)
+        reason: Literal["shelf_life"] | None = None
+        if lots is not None and lots.limits and quantity <= there:
+            nodes = [planned_at for planned_at, of in by_node if of == sku]
+            fit = shelf_life.by_node(lots, skus[sku].promised(), order.channel, at, nodes)
+            there, reason = fit.get(node, 0), "shelf_life"
         if quantity > there:
-            short.append(Shortage(sku=sku, quantity=quantity - there, node=node))
+            short.append(Shortage(sku=sku, quantity=quantity - there, node=node, reason=reason))
     if short:
         return AllocationFailed(
             order_id=order_id,
             round=plan.round + 1,
             short=tuple(short),
             lines=order.asked,
-            availability=availability(wanted, skus),
+            availability=availability(wanted, skus, order.channel),
             destination=order.destination,
             later=order.later or None,
             bundles=order.bundles,
             service=order.service,
         )
-    posting = Posting(skus, order.lots or {}, at)
+    posting = Posting(skus, order.lots or {}, at, order.channel)
     for sku, quantity in wanted.items():
         posting.post(sku, NETWORK, "reserved", "unreserved", quantity)
     for (node, sku), quantity in by_node.items():

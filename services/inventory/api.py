@@ -75,6 +75,7 @@ class ChannelTermsRequest(BaseModel):
     buffer: Count = 0
     sold_out_at: Count = 0
     shown_max: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
+    shelf_days_min: Annotated[int, Field(strict=True, ge=1, le=3650)] | None = None
 
 
 class ReorderRequest(BaseModel):
@@ -189,6 +190,8 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
             asked = [Asked(sku, moment, known) for sku in found[:limit]]
             stood = await store.as_of(connection, claims.tenant, asked)
             stood = await store.with_terms(connection, claims.tenant, stood)
+            if at is None and known_at is None:
+                stood = await store.with_lots(connection, claims.tenant, stood)
         following = found[limit - 1] if len(found) > limit else None
         return as_json({"stock": [past.document(one, node) for one in stood], "next": following})
 
@@ -196,7 +199,8 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
     async def sku_then(
         claims: readers, sku: Sku, at: At = None, known_at: KnownAt = None, node: Node = None
     ) -> Response:
-        (stood,) = await _stood(edge, claims, [Asked(sku, *_moments(at, known_at))])
+        asked = [Asked(sku, *_moments(at, known_at))]
+        (stood,) = await _stood(edge, claims, asked, now=at is None and known_at is None)
         return as_json(past.document(stood, node))
 
     @router.get("/{sku}/series", summary="What there was of a SKU from one moment to another, at equal steps")
@@ -229,12 +233,13 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
         return as_json({"sku": sku, "known_at": known, "as_known_then": as_known_then, "points": shown})
 
 
-async def _stood(edge: Edge, claims: Claims, asked: list[Asked]) -> list[Stood]:
-    """Answers to questions about one SKU. Raises Problem 404."""
+async def _stood(edge: Edge, claims: Claims, asked: list[Asked], now: bool = False) -> list[Stood]:
+    """Answers to questions about one SKU; `now`, about this moment. Raises Problem 404."""
     async with edge.reading() as connection:
         if await store.has_moved(connection, claims.tenant, asked[0].sku):
             stood = await store.as_of(connection, claims.tenant, asked)
-            return await store.with_terms(connection, claims.tenant, stood)
+            stood = await store.with_terms(connection, claims.tenant, stood)
+            return await store.with_lots(connection, claims.tenant, stood) if now else stood
     raise Problem(
         404,
         "unknown_sku",

@@ -20,9 +20,11 @@ from services.inventory.bundles import in_parts
 from services.inventory.dates import Question
 from services.inventory.holds import summed
 from services.inventory.ledger import positions
+from services.inventory.lots import Lots
 from services.inventory.places import PlacesPart
 from services.inventory.queue import Turn
 from services.inventory.recipes import Recipe
+from services.inventory.shelf_life import lasting
 from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart, SubstitutesOf
 from services.inventory.supplies import SupplyPart
 from services.inventory.terms import LEVEL, Terms
@@ -31,12 +33,14 @@ from services.inventory.touched import named_skus
 
 def read_sku(part: bytes) -> SkuPart:
     """A SKU's part, for its figures. Claims are left out but where terms or policies make them matter: a SKU
-    that many wait for has many, and they are most of it."""
+    that many wait for has many, and they are most of it. So are lots of which no channel asks anything."""
     raw: dict[str, Any] = orjson.loads(part)
     terms = raw.get("terms")
     claims: dict[str, OrderClaim] = {}
     turns = {order_id: Turn(**turn) for order_id, turn in raw.get("turns", {}).items()}
-    if turns or (terms is not None and raw["wanted"] > raw["reserved"]):
+    found = raw.get("lots")
+    lots = _LOTS.validate_python(found) if found is not None and found.get("limits") else None
+    if turns or lots is not None or (terms is not None and raw["wanted"] > raw["reserved"]):
         claims = {
             holder: OrderClaim(claim["wanted"], claim["held"], claim["since"], claim.get("channel"))
             for holder, claim in raw["claims"].items()
@@ -52,10 +56,15 @@ def read_sku(part: bytes) -> SkuPart:
         turns,
         None if (recipe := raw.get("recipe")) is None else Recipe(**recipe),
         int(raw.get("supplied", 0)),
+        lots,
         substitutes=None
         if (named := raw.get("substitutes")) is None
         else SubstitutesOf(named["version"], tuple(named["skus"])),
+        baskets={} if lots is None else raw.get("baskets", {}),
     )
+
+
+_LOTS = TypeAdapter(Lots)
 
 
 def _terms(raw: dict[str, Any]) -> Terms:
@@ -131,6 +140,16 @@ def figure(part: SkuPart, channel: str | None) -> tuple[int, int]:
     if part.terms is None or channel is None:
         return available, available
     return available, part.terms.shown(channel, available)
+
+
+def channels_of(part: SkuPart) -> list[dict[str, Any]]:
+    """The figures of each channel that the SKU's terms name, and what it asks of lots."""
+    found = []
+    for channel in [] if part.terms is None else part.terms.named():
+        available, shown = figure(part, channel)
+        row = {"channel": channel, "available": available, "shown": shown, **_shelf_life(part, channel)}
+        found.append(row)
+    return found
 
 
 def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tuple[str, ...]] | None:
@@ -212,5 +231,15 @@ def _figures(sku: str, quantity: int, channel: str | None, part: SkuPart, others
         "kept_for_others": terms.withheld(channel) - terms.safety_stock - buffer,
         "terms_version": None if part.terms is None else part.terms.version,
         **({} if capped is None else {"backorders": capped.model_dump()}),
+        **_shelf_life(part, channel),
         "nodes": [{"node": node, "on_hand": units} for node, units in sorted(part.on_hand.items())],
     }
+
+
+def _shelf_life(part: SkuPart, channel: str | None) -> dict[str, Any]:
+    """What a channel asks of the lots that it is given, where it does, and the units on hand of such lots."""
+    limit = None if part.lots is None else part.lots.limits.get(channel or "")
+    if part.lots is None or limit is None:
+        return {}
+    there = lasting(part.lots, limit.expires_from)
+    return {"shelf_life": {"days_min": limit.days_min, "expires_from": limit.expires_from, "on_hand": there}}

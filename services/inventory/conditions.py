@@ -3,7 +3,7 @@
 from libs.events.conditions import Condition, MoveStock, StockMoved
 from libs.events.contract import Event
 from services.inventory import lot_control, serial_control
-from services.inventory.desk import Desk, SupplyPosting, not_yet, served, spared, unknown
+from services.inventory.desk import Desk, SupplyPosting, gone, not_yet, served, spared, unknown
 from services.inventory.lots import NO_LOT
 
 WAYS: dict[Condition, frozenset[Condition]] = {
@@ -53,4 +53,4 @@ def move(desk: Desk, command: MoveStock) -> list[Event]:
         effective_at=command.effective_at,
         movements=posting.booked(),
     )
-    return [*broken, *served(spare, moved)] if target == "on_hand" else [*broken, moved]
+    return [*broken, *served(spare, moved)] if target == "on_hand" else [*broken, *gone(spare, moved)]

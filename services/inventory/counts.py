@@ -18,6 +18,7 @@ from libs.events.stocktaking import (
     SuspectStock,
 )
 from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served, spared, too_many, unknown
+from services.inventory.desk import gone as gone_from_shelf
 from services.inventory.lot_control import counted as found_in_lot
 from services.inventory.lot_control import without_lots
 from services.inventory.serial_control import arriving, leaving, without_serials
@@ -144,7 +145,7 @@ def suspect(desk: Desk) -> list[Event]:
         )
         events.append(found)
         desk = after(desk, found)
-    return events
+    return [*events, *gone_from_shelf(desk)]
 
 
 def doubt(desk: Desk, command: SuspectStock) -> list[Event]:
@@ -162,16 +163,15 @@ def doubt(desk: Desk, command: SuspectStock) -> list[Event]:
         )
     posting = SupplyPosting(desk)
     posting.move(node, "on_hand", "suspect", doubted)
-    return [
-        StockSuspected(
-            sku=desk.sku,
-            node=node,
-            quantity=doubted,
-            short_picks=0,
-            reason=command.reason,
-            movements=posting.booked(),
-        )
-    ]
+    found = StockSuspected(
+        sku=desk.sku,
+        node=node,
+        quantity=doubted,
+        short_picks=0,
+        reason=command.reason,
+        movements=posting.booked(),
+    )
+    return gone_from_shelf(desk, found)
 
 
 def _booked(

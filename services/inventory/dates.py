@@ -111,7 +111,7 @@ def atp(part: SkuPart, supply: SupplyPart, channel: str | None, question: Questi
     """How many units a channel could be promised, and from when: each step holds until the next."""
     now = part.claimable(channel)
     steps: list[dict[str, Any]] = [{"from": question.at, "quantity": now}]
-    ahead, there = _ahead(part, channel), sum(part.on_hand.values())
+    ahead, there = _ahead(part, channel), sum(part.on_hand_for(channel).values())
     for one in coming(supply, question.places, question.at):
         there += one.units
         if there - ahead > steps[-1]["quantity"]:
@@ -171,9 +171,9 @@ def _of_sku(
     question: Question,
 ) -> Delivery:
     claimable, version = part.claimable(channel), question.places.version
-    on_hand = sum(part.on_hand.values())
+    on_hand = sum(part.on_hand_for(channel).values())
     ahead = on_hand - claimable if claimable >= quantity else _ahead(part, channel)
-    row, lacking = _row(part, supply, question)
+    row, lacking = _row(part, channel, supply, question)
     left = ahead + quantity
     for one in row:
         left -= one.units
@@ -186,11 +186,13 @@ def _of_sku(
     return unknown(question.service, version, *lacking.values())
 
 
-def _row(part: SkuPart, supply: SupplyPart, question: Question) -> tuple[list[_Units], dict[str, Reason]]:
+def _row(
+    part: SkuPart, channel: str | None, supply: SupplyPart, question: Question
+) -> tuple[list[_Units], dict[str, Reason]]:
     """A SKU's units that can be sent there, those that are delivered first in front; and of the others, what
     lacks."""
     row, lacking = list[_Units](), dict[str, Reason]()
-    for node, units in part.on_hand.items():
+    for node, units in part.on_hand_for(channel).items():
         by = question.way(node)
         if isinstance(by, Reason):
             lacking[by.message] = by

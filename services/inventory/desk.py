@@ -16,6 +16,7 @@ from libs.events.record import changed, record
 from libs.events.refusal import CommandRefused, refused
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory.giving import peg, take_back_promises
+from services.inventory.lot_limits import in_time
 from services.inventory.lot_states import evolve_lots
 from services.inventory.lots import Lots, LotState
 from services.inventory.posting import Posting
@@ -87,7 +88,16 @@ def served(desk: Desk, *events: Event) -> list[Event]:
     stopped = list[Event]()
     if desk.stock.lots is not None:
         stopped, desk = _unsellable(desk, desk.stock.lots)
-    return [*events, *stopped, *peg(desk.sku, desk.stock)]
+    kept, stock = in_time(desk.sku, desk.stock, desk.at)
+    return [*events, *stopped, *kept, *peg(desk.sku, stock)]
+
+
+def gone(desk: Desk, *events: Event) -> list[Event]:
+    """These events, which take units off the shelf, and the promises that need lots which last longer than
+    what they leave there; `desk` as it was before them."""
+    for event in events:
+        desk = after(desk, event)
+    return [*events, *in_time(desk.sku, desk.stock, desk.at)[0]]
 
 
 def quarantine(
@@ -121,7 +131,7 @@ def check_lots_at(lots: Lots, lot: str, *, good: bool) -> datetime | None:
     """When to look at the lots again, once this one is good, or is not."""
     state: LotState = "good" if good else "expired"
     named = {**lots.named, lot: changed(lots.named[lot], state=state)}
-    return Lots(lots.days_min, named).next_check()
+    return changed(lots, named=named).next_check()
 
 
 def _unsellable(desk: Desk, lots: Lots) -> tuple[list[Event], Desk]:

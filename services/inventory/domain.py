@@ -31,6 +31,7 @@ from libs.events.inventory import (
     StockPegged,
     StockReceived,
 )
+from libs.events.lots import LotsLimited
 from libs.events.policy import (
     POLICIES_STREAM,
     BackorderLapsed,
@@ -263,6 +264,7 @@ def _evolve(state: State, event: Event) -> State:
             | PromiseTermsDefined()
             | StockLow()
             | StockRecovered()
+            | LotsLimited()
         ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
@@ -342,7 +344,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             places = state.places or NO_PLACES
             return holds.answer_hold(_held(state), state.skus, heard, body, at, places)
         case DefinePromiseTerms():
-            return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body)
+            return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body, at)
         case ReleasePromise():
             return holds.answer_release(_held(state), state.skus, heard, body)
         case DefineReservationPolicies():

@@ -1,6 +1,6 @@
 """Who is given free units of a SKU, and who loses promised ones: by class and age, as `queue` has them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from libs.events.contract import Event
@@ -9,6 +9,7 @@ from libs.events.policy import BackordersCalled
 from libs.events.promise import HeldUnits, HoldsBroken
 from services.inventory import queue
 from services.inventory.posting import Posting
+from services.inventory.shelf_life import days_asked
 from services.inventory.stock import SkuPart, evolve_sku, shares_now
 
 
@@ -64,7 +65,7 @@ def _pegged(
 
 def _reallocated(sku: str, part: SkuPart) -> list[Event]:
     """Units that who is behind was promised, given to who may have them."""
-    won, lost = queue.reallocated(part.claims, part.turns)
+    won, lost = queue.reallocated(part.claims, part.turns, {} if part.lots is None else days_asked(part.lots))
     if not won:
         return []
     claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in lost)
@@ -72,45 +73,56 @@ def _reallocated(sku: str, part: SkuPart) -> list[Event]:
     return [broken, *_pegged(sku, evolve_sku(part, broken), won, "reallocated")]
 
 
-def take_back_promises(sku: str, part: SkuPart, quantity: int) -> tuple[list[Event], SkuPart]:
-    """Take `quantity` promised units back: from held baskets first, then from orders, the youngest first.
-    The events, and the SKU after them."""
+def take_back_promises(
+    sku: str, part: SkuPart, quantity: int, channels: frozenset[str] | None = None
+) -> tuple[list[Event], SkuPart]:
+    """Take `quantity` promised units back: from held baskets first, then from orders, the youngest first; of
+    some channels alone, where only these cannot be kept. The events, and the SKU after them."""
     events: list[Event] = []
-    if part.baskets:
-        broken = _break_holds(sku, part, quantity)
+    baskets = part.baskets if channels is None else part.baskets_of(channels)
+    if baskets:
+        broken = _break_holds(sku, part, baskets, quantity)
         part = evolve_sku(part, broken)
         quantity -= sum(hold.quantity for hold in broken.holds)
         events.append(broken)
     if quantity:
-        taken = _break_youngest(sku, part, quantity)
+        taken = _break_youngest(sku, part, quantity, channels)
         part = evolve_sku(part, taken)
         events.append(taken)
     return events, part
 
 
-def _break_holds(sku: str, part: SkuPart, quantity: int) -> HoldsBroken:
+def _break_holds(sku: str, part: SkuPart, baskets: Mapping[str, int], quantity: int) -> HoldsBroken:
     lost = tuple(
         HeldUnits(promise_id=promise_id, quantity=units)
-        for promise_id, units in _shares(quantity, reversed(part.baskets.items()))
+        for promise_id, units in _shares(quantity, reversed(tuple(baskets.items())))
     )
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
     return HoldsBroken(sku=sku, holds=lost, movements=posting.hold_movements())
 
 
-def _break_youngest(sku: str, part: SkuPart, quantity: int) -> ReservationBroken:
+def _break_youngest(
+    sku: str,
+    part: SkuPart,
+    quantity: int,
+    channels: frozenset[str] | None,
+) -> ReservationBroken:
     takers = (
         (holder, claim.held)
         for holder, claim in reversed(queue.in_line(part.claims.items(), part.turns))
-        if claim.held
+        if claim.held and (channels is None or claim.channel in channels)
     )
     lost = tuple(Claim(order_id=taker, quantity=units) for taker, units in _shares(quantity, takers))
     assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
-    return _broken(sku, part, lost)
+    return _broken(sku, part, lost, None if channels is None else "shelf_life")
 
 
 def _broken(
-    sku: str, part: SkuPart, lost: tuple[Claim, ...], cause: Literal["reallocated"] | None = None
+    sku: str,
+    part: SkuPart,
+    lost: tuple[Claim, ...],
+    cause: Literal["reallocated", "shelf_life"] | None = None,
 ) -> ReservationBroken:
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "reserved", "unreserved", sum(claim.quantity for claim in lost))

@@ -256,7 +256,9 @@ def evolve_skus(skus: Skus, event: OfPromise | PromiseConfirmed | PromiseMissed)
     for sku, moves in by_sku.items():
         order = None if order_id is None else (order_id, sum(_signed(move, "reserved") for move in moves))
         baskets = [(event.promise_id, sum(_signed(move, "held") for move in moves))]
-        after[sku] = held(after.get(sku, EMPTY_SKU), moves, baskets, order)
+        part = after.get(sku, EMPTY_SKU)
+        channel = event.channel if isinstance(event, PromiseHeld) and part.lots is not None else None
+        after[sku] = held(part, moves, baskets, order, channel)
     return counted(after, event.queue) if isinstance(event, PromiseHeld) else after
 
 

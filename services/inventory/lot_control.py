@@ -12,10 +12,20 @@ from libs.events.conditions import MoveStock
 from libs.events.contract import Event
 from libs.events.inventory import AdjustStock, ReceiveStock
 from libs.events.lots import LotDefined, LotReleased, QuarantineLot, ReleaseLot
+from libs.events.record import changed
 from libs.events.stocktaking import RecordCount
 from libs.events.supply import ReceiveSupply
-from services.inventory.desk import Desk, SupplyPosting, after, check_lots_at, quarantine, refusal_of, served
-from services.inventory.lots import NO_LOT, leaves_at
+from services.inventory.desk import (
+    Desk,
+    SupplyPosting,
+    after,
+    check_lots_at,
+    gone,
+    quarantine,
+    refusal_of,
+    served,
+)
+from services.inventory.lots import NO_LOT, Lot, leaves_at
 
 Arrival = TypeVar("Arrival", ReceiveStock, ReceiveSupply)
 YEAR_MAX = 2199
@@ -30,8 +40,8 @@ def arrived(desk: Desk, command: Arrival, decide: Callable[[Desk, Arrival], list
     lots = desk.stock.lots
     if lots is None or command.lot is None or command.expires_on is None or command.lot in lots.named:
         return decide(desk, command)
-    due = leaves_at(command.expires_on, lots.days_min)
-    check_at = min(filter(None, (due, lots.next_check())))
+    named = {**lots.named, command.lot: Lot(command.expires_on.isoformat())}
+    check_at = changed(lots, named=named).next_check()
     defined = LotDefined(sku=desk.sku, lot=command.lot, expires_on=command.expires_on, check_at=check_at)
     events: list[Event] = decide(after(desk, defined), command)
     return events if refusal_of(events) else [defined, *events]
@@ -94,8 +104,8 @@ def stop(desk: Desk, command: QuarantineLot) -> list[Event]:
         return _unknown_lot(desk, command.lot)
     if lots.named[command.lot].state == "quarantined":
         return []
-    events, _ = quarantine(desk, command.lot, "quarantined", command.reason)
-    return events
+    events, stopped = quarantine(desk, command.lot, "quarantined", command.reason)
+    return [*events, *gone(stopped)]
 
 
 def put_back(desk: Desk, command: ReleaseLot) -> list[Event]:

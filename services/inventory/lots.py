@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, Protocol
 
 from libs.events.inventory import NETWORK
+from libs.events.lots import LotsLimited
 from libs.events.record import record
 
 LotState = Literal["good", "expired", "quarantined"]
@@ -54,6 +55,16 @@ class Lot:
 
 
 @record
+class Limit:
+    """What a channel asks of the lots that it is given."""
+
+    days_min: int
+    """So many days before its last a lot is not given to the channel any more."""
+    expires_from: str
+    """ISO date: the first last day of which a lot was given to it, when that was last looked at."""
+
+
+@record
 class Lots:
     """The lots of a SKU that has some."""
 
@@ -61,6 +72,10 @@ class Lots:
     """So many days before its last a lot is sold no more."""
     named: dict[str, Lot] = field(default_factory=dict)
     units: LotUnits = field(default_factory=dict)
+    limits: dict[str, Limit] = field(default_factory=dict)
+    """By channel, where the SKU's terms ask for days that are left."""
+    baskets: dict[str, str] = field(default_factory=dict)
+    """Channels of held baskets, by promise id, where the SKU has terms."""
 
     def leaves_at(self, lot: str) -> datetime:
         """From when on it is sold no more: the end of its last day, or so many days before."""
@@ -70,6 +85,18 @@ class Lots:
         """Whether units of it may not be sold at a moment."""
         one = self.named.get(lot)
         return one is None or one.state != "good" or self.leaves_at(lot) <= at
+
+    def too_old(self, lot: str, channel: str | None, at: datetime) -> bool:
+        """Whether a channel may not be given units of it at a moment, which others may."""
+        limit = self.limits.get(channel or "")
+        if limit is None:
+            return False
+        return self.lasts(lot) < max(limit.expires_from, expires_from(limit.days_min, at))
+
+    def lasts(self, lot: str) -> str:
+        """Its last day, an ISO date; before any other where it is not known."""
+        one = self.named.get(lot)
+        return "" if one is None else one.expires_on
 
     def there(self, bucket: str, node: str) -> Mapping[str, int]:
         """Units in a bucket of a node, by lot."""
@@ -89,10 +116,16 @@ class Lots:
         ]
 
     def next_check(self) -> datetime | None:
-        """When the next good lot is sold no more."""
-        return min(
-            (self.leaves_at(lot) for lot, one in self.named.items() if one.state == "good"), default=None
-        )
+        """When the next good lot is sold no more, or is too old for a channel."""
+        good = [(lot, one) for lot, one in self.named.items() if one.state == "good"]
+        found = [self.leaves_at(lot) for lot, _ in good]
+        for limit in self.limits.values():
+            found += [
+                leaves_at(date.fromisoformat(one.expires_on), limit.days_min)
+                for _, one in good
+                if one.expires_on >= limit.expires_from
+            ]
+        return min(found, default=None)
 
     def first_expired(self, units: Mapping[str, int]) -> list[str]:
         """Lots in the order in which they are taken; those without one last."""
@@ -102,6 +135,11 @@ class Lots:
             return (one.expires_on if one else _LAST, lot)
 
         return sorted(units, key=last_day)
+
+
+def expires_from(days_min: int, at: datetime) -> str:
+    """The first last day (an ISO date) of lots that have so many days left at a moment."""
+    return (at.date() + timedelta(days=days_min)).isoformat()
 
 
 def leaves_at(expires_on: date, days_min: int) -> datetime:
@@ -118,7 +156,21 @@ def moved_lots(lots: Lots, moves: Iterable[AnyMove]) -> Lots:
         for bucket, delta in ((move.source, -move.quantity), (move.target, move.quantity)):
             if bucket in OF_SKU:
                 units = _added(units, f"{bucket}/{move.node}", move.lot or NO_LOT, delta)
-    return lots if units is lots.units else Lots(lots.days_min, lots.named, units)
+    return lots if units is lots.units else Lots(lots.days_min, lots.named, units, lots.limits, lots.baskets)
+
+
+def limited(lots: Lots, event: LotsLimited) -> Lots:
+    """The lots once it was looked at which of them channels are given."""
+    limits = {one.channel: Limit(one.shelf_days_min, one.expires_from.isoformat()) for one in event.limits}
+    return Lots(lots.days_min, lots.named, lots.units, limits, lots.baskets)
+
+
+def of_baskets(lots: Lots, held: Mapping[str, int], before: Mapping[str, int], channel: str | None) -> Lots:
+    """The lots with the channel of baskets that are new, and without those of baskets that are over."""
+    kept = {id_: known for id_, known in lots.baskets.items() if id_ in held}
+    if channel is not None:
+        kept |= {id_: channel for id_ in held if id_ not in before}
+    return Lots(lots.days_min, lots.named, lots.units, lots.limits, kept)
 
 
 def lots_of_order(units: LotUnits | None, moves: Iterable[AnyMove]) -> LotUnits | None:
@@ -135,10 +187,18 @@ def lots_of_order(units: LotUnits | None, moves: Iterable[AnyMove]) -> LotUnits 
 class LotPicks:
     """Which lots the movements of one event take of one SKU."""
 
-    def __init__(self, sku: str, lots: Lots, of_order: LotUnits | None, at: datetime | None) -> None:
-        """`of_order`: the event is an order's, which has these; `at`: nothing that is stopped by then leaves
-        the shelf."""
+    def __init__(
+        self,
+        sku: str,
+        lots: Lots,
+        of_order: LotUnits | None,
+        at: datetime | None,
+        channel: str | None = None,
+    ) -> None:
+        """`of_order`: the event is an order's, which has these; `at`: nothing that is stopped by then, or
+        too old for the channel, leaves the shelf."""
         self._sku, self._lots, self._of_order, self._at = sku, lots, of_order, at
+        self._channel = channel
         self._left: LotUnits = {}
 
     def split(
@@ -156,7 +216,7 @@ class LotPicks:
     def _take(self, source: str, node: str, quantity: int, lot: str | None) -> Iterator[tuple[str, int]]:
         place = self._place(source, node)
         for name in self._lots.first_expired(place) if lot is None else (lot,):
-            if source == "on_hand" and self._at is not None and self._lots.stopped(name, self._at):
+            if source == "on_hand" and self._at is not None and self._kept(name, self._at):
                 continue
             units = min(quantity, place.get(name, 0))
             if units:
@@ -164,6 +224,9 @@ class LotPicks:
                 quantity -= units
                 yield name, units
         assert not quantity, f"{self._sku}: {quantity} units more leave {source} of {node} than its lots have"
+
+    def _kept(self, lot: str, at: datetime) -> bool:
+        return self._lots.stopped(lot, at) or self._lots.too_old(lot, self._channel, at)
 
     def _place(self, bucket: str, node: str) -> dict[str, int]:
         """What of a place is left in this event; units between nodes are nowhere else."""

@@ -11,7 +11,15 @@ from libs.events.feeds import FeedStale, ReportStock, StockReported
 from libs.events.fulfillment import PickShorted
 from libs.events.inventory import AdjustStock, ReceiveStock, StockShorted
 from libs.events.items import DefineItem, ItemDefined, PlaceItem
-from libs.events.lots import LotDefined, LotExpired, LotQuarantined, LotReleased, QuarantineLot, ReleaseLot
+from libs.events.lots import (
+    LotDefined,
+    LotExpired,
+    LotQuarantined,
+    LotReleased,
+    LotsLimited,
+    QuarantineLot,
+    ReleaseLot,
+)
 from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
 from libs.events.serials import CorrectSerials
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
@@ -78,6 +86,7 @@ _CHECKED: dict[type[Event], str] = {
     LotExpired: "lots",
     LotQuarantined: "lots",
     LotReleased: "lots",
+    LotsLimited: "lots",
 }
 """Events that say when to look again, and the reminder that they ask for."""
 REMINDS: frozenset[type[Event]] = frozenset({*_CHECKED, StockShorted})

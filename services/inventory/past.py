@@ -39,6 +39,8 @@ class Stood:
     units: Mapping[tuple[str, str], int]
     terms: Terms | None = None
     """By which the SKU was promised then, where it had any."""
+    channels: list[dict[str, Any]] | None = None
+    """What channels could be promised, where somebody else has reckoned it."""
 
 
 def plus(units: Mapping[tuple[str, str], int], more: Iterable[tuple[str, str, int]]) -> Units:
@@ -83,6 +85,8 @@ def _channels(stood: Stood) -> list[dict[str, Any]]:
     """What each channel that the terms name could be promised, and would have shown."""
     if stood.terms is None:
         return []
+    if stood.channels is not None:
+        return stood.channels
     free, terms, found = _free(stood), stood.terms, []
     for channel in terms.named():
         available = max(free - terms.withheld(channel), 0)

@@ -18,9 +18,15 @@ _HOLD_MOVEMENTS = TypeAdapter(tuple[HoldMovement, ...])
 class Posting:
     """The movements of one event, numbered on from where each SKU stands; where it has lots, split by lot."""
 
-    def __init__(self, skus: Skus, of_order: LotUnits | None = None, at: datetime | None = None) -> None:
-        """`of_order` and `at` as `LotPicks` has them."""
-        self._skus, self._of_order, self._at = skus, of_order, at
+    def __init__(
+        self,
+        skus: Skus,
+        of_order: LotUnits | None = None,
+        at: datetime | None = None,
+        channel: str | None = None,
+    ) -> None:
+        """`of_order`, `at` and `channel` as `LotPicks` has them."""
+        self._skus, self._of_order, self._at, self._channel = skus, of_order, at, channel
         self._picks: dict[str, LotPicks] = {}
         self._positions: dict[str, int] = {}
         self._posted: list[dict[str, Any]] = []
@@ -53,7 +59,7 @@ class Posting:
             part = self._skus.get(sku, EMPTY_SKU)
             position = part.position
             if part.lots is not None:
-                self._picks[sku] = LotPicks(sku, part.lots, self._of_order, self._at)
+                self._picks[sku] = LotPicks(sku, part.lots, self._of_order, self._at, self._channel)
         if self._picks and node != NETWORK and sku in self._picks:
             self._positions[sku] = position
             for name, units in self._picks[sku].split(node, source, target, quantity, lot):

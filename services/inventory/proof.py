@@ -13,8 +13,8 @@ their movements. After each event it holds that
 - a bundle is unpacked, and a kit made or taken apart, by the parts that its definition says; an order that
   was unpacked is promised the very lines that it was unpacked into;
 - no more units of a lot leave a bucket than came into it, a SKU that has lots moves none without, an order
-  ships the lots that were allocated to it, and nothing is allocated of a lot after it was stopped; a unit
-  with a serial number is in one place at a time, and is issued again only once it came back;
+  ships its lots, and nothing is allocated of a lot that was stopped, or to a channel for which it was too
+  old; a unit with a serial number is in one place at a time, and is issued again only once it came back;
 - a held promise is held once and resolved once (confirmed by an order, released, or expired), with all of its
   units, and what the promises have open adds up to what is held;
 - who waits for a SKU is served by class, then by age, as `proof_queue` says.

@@ -14,6 +14,7 @@ from libs.events.items import ItemDefined
 from libs.events.lots import LotExpired, LotQuarantined, LotReleased
 from services.inventory.lots import LOTLESS, OF_ORDER
 from services.inventory.proof_rows import LogRow
+from services.inventory.proof_shelf import ShelfLifeSoFar
 from services.inventory.stock import AnyMovement
 
 Place = TypeVar("Place", bound=Hashable)
@@ -40,6 +41,7 @@ class LotsSoFar:
         """The last allocation of the lot."""
         self._doubted: dict[_LotKey, tuple[int, LogRow]] = {}
         """One that stands behind the stop of its lot; its release may be yet to be read."""
+        self._shelf = ShelfLifeSoFar()
 
     def take(self, row: LogRow, event: Event, moves: Iterable[AnyMovement]) -> str:
         """Apply an event; what is wrong with it, if anything is."""
@@ -50,6 +52,7 @@ class LotsSoFar:
             self._stop(row, event)
         if not self._with_lots:
             return ""
+        self._shelf.take(row, event)
         order_id = event.order_id if isinstance(event, OrderEvent) else ""
         for move in moves:
             with_lots = move.node != NETWORK and (row.tenant, move.sku) in self._with_lots
@@ -61,6 +64,7 @@ class LotsSoFar:
         """At the end: allocations of lots that were stopped before."""
         for key, (_, row) in self._doubted.items():
             yield row, f"allocates units of lot {key[2]} of {key[1]} after it was stopped"
+        yield from self._shelf.amiss()
 
     def _stop(self, row: LogRow, event: LotExpired | LotQuarantined | LotReleased) -> None:
         key = (row.tenant, event.sku, event.lot)
@@ -92,6 +96,7 @@ class LotsSoFar:
                     f"that were not {bucket} to it"
                 )
         if move.target == "allocated":
+            self._shelf.allocated(row, order_id, move)
             self._last[key] = (move.position, row)
             if move.position > self._stopped.get(key, move.position):
                 self._doubted.setdefault(key, self._last[key])

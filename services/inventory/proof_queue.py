@@ -210,12 +210,13 @@ class Queues:
         key, position = (row.tenant, event.sku), event.movements[-1].position
         losers = sorted(self._places(key, (one.order_id for one in event.claims)))
         keeps = max(self._places(key, promised.get(key, ())), default=None)
-        if losers and keeps is not None and keeps > losers[0]:
+        aged = event.cause == "shelf_life"  # what others keep may be too old for those who lose theirs
+        if losers and keeps is not None and keeps > losers[0] and not aged:
             return row, (
                 f"takes units of {event.sku} from order {losers[0][2]}; order {keeps[2]}, behind it in the "
                 "queue, keeps its own"
             )
-        if event.cause is not None:
+        if event.cause is not None and not aged:
             self._losers[key] = losers
         for one in event.claims:
             before = self._waits.get(key, {}).get(one.order_id) or _Wait(0, position)
@@ -295,8 +296,8 @@ class Queues:
         """Of so many units, those that an order could have; none where the log does not tell."""
         if version is not None:
             terms = self._terms.get(key, {}).get(version)
-            if terms is None or not order.channel_known:
-                return 0
+            if terms is None or not order.channel_known or order.channel in terms.shelf_days:
+                return 0  # units may be too old for it, which no queue knows
             left -= terms.withheld(order.channel, order.policy.rank)
         if wait.whole:
             return 0 if wait.passed or left < wait.units else wait.units

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from libs.events.policy import STANDARD_RANK
 from libs.events.record import record
+from services.inventory.shelf_life import Room
 from services.inventory.terms import Terms
 
 
@@ -82,13 +83,16 @@ def lacking(claims: Mapping[str, Claimed], turns: Turns) -> Units:
     ]
 
 
-def shares(free: int, claims: Mapping[str, Claimed], turns: Turns, terms: Terms | None) -> list[Share]:
-    """What those who wait get of free units now, each what the terms leave to it. Who wants all or nothing
-    counts where all is there of this SKU: the units are kept for it until it has looked for the rest."""
+def shares(
+    free: int, claims: Mapping[str, Claimed], turns: Turns, terms: Terms | None, room: Room | None = None
+) -> list[Share]:
+    """What those who wait get of free units now, each what the terms leave to it, and `room` for its age. Who
+    wants all or nothing counts where all is there of this SKU: the units are kept for it until it has
+    looked for the rest."""
     left, found = free, list[Share]()
     for holder, missing in lacking(claims, turns):
         turn = turns.get(holder, NO_TURN)
-        there = left if terms is None else left - terms.withheld(claims[holder].channel, turn.rank)
+        there = left if terms is None else left - terms.kept(left, room, claims[holder].channel, turn.rank)
         if turn.whole:
             units = 0 if turn.passed or there < turn.whole else turn.whole
         else:
@@ -96,6 +100,8 @@ def shares(free: int, claims: Mapping[str, Claimed], turns: Turns, terms: Terms 
         if units > 0:
             found.append((holder, units, bool(turn.whole)))
             left -= units
+            if room is not None:
+                room.give(claims[holder].channel, units)
     return found
 
 
@@ -110,9 +116,10 @@ def kept(
     return sum(units for holder, units, _ in found if place(holder, claims[holder], turns) < mine)
 
 
-def reallocated(claims: Mapping[str, Claimed], turns: Turns) -> tuple[Units, Units]:
+def reallocated(claims: Mapping[str, Claimed], turns: Turns, days: Mapping[str, str]) -> tuple[Units, Units]:
     """Who wins units that others were promised, and who loses them: the last in line first. Baskets, which
-    are no claims, and what is allocated already, which is none any more, are left alone."""
+    are no claims, and what is allocated already, which is none any more, are left alone; so is what may
+    be too old for who would win it. `days`: the last day that a lot has to have, by channel that asks."""
     line = in_line([item for item in claims.items() if item[1].held or item[1].wanted], turns)
     held = {holder: claim.held for holder, claim in line}
     won, lost = dict[str, int](), dict[str, int]()
@@ -122,7 +129,8 @@ def reallocated(claims: Mapping[str, Claimed], turns: Turns) -> tuple[Units, Uni
             continue
         for giver, _ in reversed(line[number + 1 :]):
             units = min(lacking, held[giver])
-            if units > 0:
+            lasts, asked = (days.get(claims[who].channel or "", "") for who in (giver, taker))
+            if units > 0 and lasts >= asked:
                 lacking -= units
                 held[giver] -= units
                 held[taker] += units

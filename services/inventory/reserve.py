@@ -4,22 +4,28 @@ A backordered order keeps what it could get of its lines, so that its place in t
 it goes on to routing only when every pending unit is promised.
 """
 
+from datetime import datetime
+
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import NETWORK, QueueChange, Shortage, StockBackordered, StockReserved, TermsUsed
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from services.inventory import terms
+from services.inventory.findings import shortage, too_many
 from services.inventory.giving import peg
+from services.inventory.lot_limits import in_time
 from services.inventory.order import OrderPart, units
 from services.inventory.posting import Posting
-from services.inventory.stock import NO_CLAIM, SkuPart, Skus, evolve_sku, shortage
+from services.inventory.stock import NO_CLAIM, SkuPart, Skus, evolve_sku
 from services.inventory.waiting import backordered, promise_by_policy, reserved
 
 
 def complete(order_id: str, order: OrderPart, skus: Skus) -> bool:
-    """Whether every pending unit of the order is promised that routing is or will be asked about."""
+    """Whether every pending unit of the order is promised that routing is or will be asked about, and lasts
+    long enough for its channel."""
     for sku, quantity in units(order.asked).items():
-        if skus[sku].claims.get(order_id, NO_CLAIM).held < quantity:
+        held = skus[sku].claims.get(order_id, NO_CLAIM).held
+        if held < quantity or too_many(skus[sku], order_id, order.channel, held):
             return False
     return True
 
@@ -37,9 +43,14 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
         part = skus[sku]
         if part.terms is not None:
             used.append(TermsUsed(sku=sku, version=part.terms.version))
-        missing = quantity - part.claims.get(order_id, NO_CLAIM).held
+        held = part.claims.get(order_id, NO_CLAIM).held
+        missing = quantity - held
         taken = min(missing, part.claimable(order.channel))
-        posting.post(sku, NETWORK, "unreserved", "reserved", taken)
+        taken -= too_many(part, order_id, order.channel, held + taken)
+        if taken >= 0:
+            posting.post(sku, NETWORK, "unreserved", "reserved", taken)
+        else:
+            posting.post(sku, NETWORK, "reserved", "unreserved", -taken)
         if missing > taken:
             short.append(shortage(sku, part, missing - taken, order.channel))
     if short:
@@ -47,11 +58,15 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
     return reserved(order_id, order, round_, skus, order.pending, used, posting.movements())
 
 
-def define_terms(part: SkuPart, heard: Envelope[Contract], command: DefinePromiseTerms) -> list[Event]:
-    """The SKU's new terms; who waits is served at once, where they now allow it."""
+def define_terms(
+    part: SkuPart, heard: Envelope[Contract], command: DefinePromiseTerms, at: datetime
+) -> list[Event]:
+    """The SKU's new terms; who waits is served at once, where they now allow it, and whose channel asks for
+    more days left than the lots have, waits again."""
     events = terms.define(part.terms, heard, command)
     if not events or not isinstance(events[0], PromiseTermsDefined):
         return events
     change = QueueChange(sku=command.sku, number=part.queued + 1, up_to=part.position)
     defined = events[0].model_copy(update={"queue": (change,)})
-    return [defined, *peg(command.sku, evolve_sku(part, defined))]
+    kept, part = in_time(command.sku, evolve_sku(part, defined), at)
+    return [defined, *kept, *peg(command.sku, part)]

@@ -6,34 +6,32 @@ pegs them at once (a receipt, an adjustment) or leaves a `free` timer on the SKU
 whenever the queue is not empty and units are free, such a timer is due; until then nobody else takes them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
-
-from pydantic import TypeAdapter
 
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.bundles import KitBucket, KitMovement
 from libs.events.inventory import (
-    Availability,
     Bucket,
     Movement,
     QueueChange,
     ReservationBroken,
-    Shortage,
     StockAdjusted,
     StockPegged,
     StockReceived,
 )
+from libs.events.lots import LotsLimited
 from libs.events.policy import STANDARD_RANK
 from libs.events.promise import HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
 from libs.events.record import record
 from libs.events.set_aside import ReturnMovement
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory import queue
-from services.inventory.lots import Lots, moved_lots
+from services.inventory.lots import Lots, limited, moved_lots, of_baskets
 from services.inventory.queue import Turn
 from services.inventory.recipes import Recipe
 from services.inventory.serials import astray_after
+from services.inventory.shelf_life import Room, by_node
 from services.inventory.terms import Terms, terms_of
 
 MOST_UNITS = 1_000_000_000
@@ -126,14 +124,43 @@ class SkuPart:
         free = self.free
         if waiting or self.turns:
             free -= queue.kept(shares_now(self), self.claims, self.turns, place, order_id)
-        return max(0, free if self.terms is None else free - self.terms.withheld(channel, rank))
+        return max(0, free if self.terms is None else free - self.kept(channel, rank))
+
+    def kept(self, channel: str | None, rank: int = STANDARD_RANK) -> int:
+        """Free units that a channel and class may not have, by the terms or for their age."""
+        if self.terms is None:
+            return 0
+        return self.terms.kept(self.free, self.room(), channel, rank)
+
+    def room(self) -> Room | None:
+        """What may be promised of units that last; None where no channel asks how long they do."""
+        return None if self.lots is None or not self.lots.limits else Room(self.lots, self.promised())
+
+    def promised(self, but: str | None = None) -> Iterator[tuple[str | None, int]]:
+        """(channel, units) that are promised, to orders but for one, and to baskets."""
+        for order_id, claim in self.claims.items():
+            if claim.held and order_id != but:
+                yield claim.channel, claim.held
+        channels = {} if self.lots is None else self.lots.baskets
+        for promise_id, units in self.baskets.items():
+            yield channels.get(promise_id), units
+
+    def baskets_of(self, channels: frozenset[str]) -> dict[str, int]:
+        """Held baskets of these channels."""
+        known = {} if self.lots is None else self.lots.baskets
+        return {id_: units for id_, units in self.baskets.items() if known.get(id_) in channels}
+
+    def on_hand_for(self, channel: str | None) -> dict[str, int]:
+        """Units by node that an order of a channel may be allocated."""
+        if self.lots is None or not self.lots.limits:
+            return self.on_hand
+        return by_node(self.lots, self.promised(), channel)
 
 
 EMPTY_SKU = SkuPart()
 Skus = Mapping[str, SkuPart]
 """The SKU parts that a decision has before it, by SKU."""
 
-_AVAILABILITY = TypeAdapter(tuple[Availability, ...])
 
 AnyMovement = Movement | HoldMovement | SupplyMovement | KitMovement | ReturnMovement
 AnyBucket = Bucket | SoftBucket | SupplyBucket | KitBucket
@@ -234,9 +261,11 @@ def held(
     movements: Iterable[AnyMovement],
     baskets: Iterable[tuple[str, int]],
     order: tuple[str, int] | None = None,
+    channel: str | None = None,
 ) -> SkuPart:
     """The SKU after these movements of it by which each basket (promise id, units) holds so many more, or
-    less, and an order wants and holds so many more. Sums again: lanes may be folded in any order."""
+    less, and an order wants and holds so many more; `channel` is that of new baskets. Sums again: lanes may
+    be folded in any order."""
     holding, wanted, claims = dict(part.baskets), part.wanted, part.claims
     for promise_id, won in baskets:
         wanted += won
@@ -249,8 +278,10 @@ def held(
         after = OrderClaim(before.wanted + won, before.held + won, before.since, before.channel)
         claims = {**claims, order_id: after}
         wanted += won
-    sums = _sums(part, movements)
-    return _again(part, sums, wanted, claims, part.turns, part.lots, part.astray, holding)
+    sums, lots = _sums(part, movements), part.lots
+    if lots is not None:
+        lots = of_baskets(lots, holding, part.baskets, channel)
+    return _again(part, sums, wanted, claims, part.turns, lots, part.astray, holding)
 
 
 def asked(
@@ -289,9 +320,12 @@ def evolve_sku(
     | HoldsBroken
     | PromiseTermsDefined
     | StockLow
-    | StockRecovered,
+    | StockRecovered
+    | LotsLimited,
 ) -> SkuPart:
     """The SKU after an event of its own stream."""
+    if isinstance(event, LotsLimited):
+        return replace(part, lots=limited(part.lots or Lots(), event))
     if isinstance(event, PromiseTermsDefined):
         return replace(part, terms=terms_of(event, part.terms), queued=_queued(part, event.queue))
     if isinstance(event, StockLow | StockRecovered):
@@ -311,24 +345,6 @@ def _queued(part: SkuPart, changes: tuple[QueueChange, ...] | None) -> int:
     return part.queued if changes is None else max(part.queued, changes[0].number)
 
 
-def availability(skus: Iterable[str], parts: Skus) -> tuple[Availability, ...]:
-    """Unallocated units on hand by SKU and node, for routing."""
-    return _AVAILABILITY.validate_python(
-        [
-            {"node": node, "sku": sku, "quantity": quantity}
-            for sku in skus
-            for node, quantity in sorted(parts[sku].on_hand.items())
-        ]
-    )
-
-
-def shortage(sku: str, part: SkuPart, units: int, channel: str | None, rank: int = STANDARD_RANK) -> Shortage:
-    """Units that an order of a channel and a rank lacks of the SKU, and why, where there is more to say."""
-    terms = part.terms
-    held_back = terms is not None and terms.held_back(part.free, channel, rank)
-    return Shortage(sku=sku, quantity=units, reason="below_reorder_point" if held_back else None)
-
-
 def shares_now(part: SkuPart) -> list[queue.Share]:
     """What those who wait get of the free units now."""
-    return queue.shares(part.free, part.claims, part.turns, part.terms)
+    return queue.shares(part.free, part.claims, part.turns, part.terms, part.room())

@@ -14,6 +14,7 @@ from typing import Any
 from libs.events.catalogue import decode
 from libs.events.promise import PromiseTermsDefined
 from libs.events.record import record
+from services.inventory.availability import channels_of, read_sku
 from services.inventory.past import Asked, Stood, Units, plus
 from services.inventory.terms import Terms, terms_of
 
@@ -73,6 +74,7 @@ _TERMS = """
 _SKUS = """
     SELECT DISTINCT sku FROM balance
     WHERE tenant = $1 AND sku > $2 AND ($3::text IS NULL OR node = $3) ORDER BY sku LIMIT $4"""
+_PARTS = "SELECT key, part::text AS part FROM part WHERE key = ANY($1::text[])"
 _KNOWN = "SELECT EXISTS (SELECT FROM ledger WHERE tenant = $1 AND sku = $2)"
 
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('orderlog ledger snapshots'))"
@@ -145,6 +147,20 @@ async def with_terms(connection: Connection, tenant: str, stood: Sequence[Stood]
     return [
         one if row["payload"] is None else replace(one, terms=_terms(row["version"], row["payload"]))
         for one, row in zip(stood, rows, strict=True)
+    ]
+
+
+async def with_lots(connection: Connection, tenant: str, stood: Sequence[Stood]) -> list[Stood]:
+    """Answers about this moment with what channels could be promised that ask for days left: for that, lots
+    and promises count as they are now."""
+    asked = [one.asked.sku for one in stood if one.terms is not None and one.terms.shelf_days]
+    if not asked:
+        return list(stood)
+    rows = await connection.fetch(_PARTS, [f"{tenant}/sku/{sku}" for sku in asked])
+    parts = {row["key"].partition("/sku/")[2]: read_sku(row["part"].encode()) for row in rows}
+    return [
+        replace(one, channels=channels_of(parts[one.asked.sku])) if one.asked.sku in parts else one
+        for one in stood
     ]
 
 

@@ -16,6 +16,7 @@ from libs.events.policy import STANDARD_RANK
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from libs.events.record import record
 from libs.events.refusal import refused
+from services.inventory.shelf_life import Room
 
 LEVEL = "level"
 """The timer by which a SKU is asked whether it is low: left by who follows its figures (`availability`)."""
@@ -45,6 +46,16 @@ class Terms:
     reorder_rank: int = 0
     backorders: Backorders | None = None
     """How many units may be waited for, and when."""
+    shelf_days: dict[str, int] = field(default_factory=dict)
+    """Days that a lot must have left for a channel to be given units of it."""
+
+    def kept(self, free: int, room: Room | None, channel: str | None, rank: int = STANDARD_RANK) -> int:
+        """Of so many free units, those that an order of this channel and class may not have, by these terms
+        or for their age. What is kept for others is taken to be of what is too old, as far as that goes."""
+        withheld = self.withheld(channel, rank)
+        if room is None:
+            return withheld
+        return max(withheld, room.kept(free, channel, self.buffers.get(channel or "", 0)))
 
     def withheld(self, channel: str | None, rank: int = STANDARD_RANK) -> int:
         """Free units that an order of this channel and class may not have."""
@@ -71,7 +82,8 @@ class Terms:
         """Channels with a figure of their own, in order."""
         borrowers = (channel for lent in self.lends_to.values() for channel in lent)
         capped = () if self.backorders is None else [one.channel for one in self.backorders.channels]
-        return sorted({*self.shares, *self.buffers, *self.sold_out_at, *self.shown_max, *borrowers, *capped})
+        ways = (*self.shares, *self.buffers, *self.sold_out_at, *self.shown_max, *self.shelf_days)
+        return sorted({*ways, *borrowers, *capped})
 
     def changes_level(self, free: int) -> bool:
         """Whether the SKU, with so many free units, becomes low or has recovered. Between the two levels it
@@ -167,4 +179,5 @@ def terms_of(event: PromiseTermsDefined, before: Terms | None) -> Terms:
         0 if event.reorder is None else event.reorder.point,
         0 if event.reorder is None else event.reorder.rank_max,
         event.backorders,
+        {one.channel: one.shelf_days_min for one in channels if one.shelf_days_min},
     )

@@ -12,11 +12,12 @@ from libs.events.order import LineQuantity
 from libs.events.policy import BackorderLapsed, BackordersCalled
 from libs.events.record import changed
 from libs.events.timer import Timer
+from services.inventory.findings import availability, shortage, too_many
 from services.inventory.order import OrderPart, minus, units
 from services.inventory.posting import Posting
 from services.inventory.queue import Turn
 from services.inventory.queue_changes import of_promise
-from services.inventory.stock import NO_CLAIM, Skus, availability, shortage
+from services.inventory.stock import NO_CLAIM, Skus
 
 WHOLE = "all_or_nothing"
 
@@ -33,6 +34,7 @@ def promise_by_policy(
         held = skus[sku].claims.get(order_id, NO_CLAIM).held
         missing = quantity - held
         taken = min(missing, skus[sku].claimable(order.channel, policy.rank, order_id, policy.stands_at))
+        taken -= too_many(skus[sku], order_id, order.channel, held + taken)
         there[sku] = held + taken
         if missing > taken:
             short.append(shortage(sku, skus[sku], missing - taken, order.channel, policy.rank))
@@ -68,7 +70,7 @@ def reserved(
         round=round_,
         lines=ready,
         later=later,
-        availability=availability(asked, skus),
+        availability=availability(asked, skus, order.channel),
         since=order.since,
         destination=order.destination,
         contact=order.contact,

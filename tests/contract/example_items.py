@@ -88,6 +88,18 @@ ITEMS: Pairs = (
         t.LotReleased(**OF_LOT, up_to=7, movements=()),
     ),
     (
+        t.LotsLimited(
+            sku=HEART,
+            limits=(
+                t.LotLimit(channel="pos", shelf_days_min=30, expires_from=date(2026, 4, 1)),
+                t.LotLimit(channel="web", shelf_days_min=7, expires_from=date(2026, 3, 9)),
+            ),
+            up_to=8,
+            check_at=LATER,
+        ),
+        t.LotsLimited(sku=HEART, up_to=8),
+    ),
+    (
         n.CorrectSerials(
             sku=HEART, node="LON", wrong=("SN-0017",), right=("SN-0011",), reason="7 was read for 1."
         ),

@@ -22,7 +22,7 @@ def soft(source: p.SoftBucket, target: p.SoftBucket) -> tuple[p.HoldMovement, ..
 
 SHARES = (p.Share(channel="marketplace", units=5, lends_to=("web",)),)
 SOLD: dict[str, Any] = {
-    "channels": (p.ChannelTerms(channel="pos", buffer=1, sold_out_at=2, shown_max=20),),
+    "channels": (p.ChannelTerms(channel="pos", buffer=1, sold_out_at=2, shown_max=20, shelf_days_min=30),),
     "low_at": 10,
     "recovered_at": 15,
 }

@@ -13,6 +13,7 @@ from services.inventory import store
 from services.inventory.availability import figure, read_sku
 from services.inventory.past import Asked, document
 from tests.log.test_inventory_book import TENANT, Inventory
+from tests.unit.inventory_lots import day, delivered, milk
 from tests.unit.inventory_supply import minutes
 from tests.unit.inventory_trade import accepted, hold, receive
 
@@ -68,3 +69,25 @@ async def test_of_many_skus_each_has_its_own(pool: asyncpg.Pool) -> None:
         asked = [Asked(sku, minutes(2)) for sku in ("B", "A", "B")]
         stood = await store.with_terms(connection, TENANT, await store.as_of(connection, TENANT, asked))
     assert [document(one)["available"] for one in stood] == [0, 10, 0]
+
+
+async def test_now_a_channel_that_asks_for_days_left_has_what_lasts_so_long(pool: asyncpg.Pool) -> None:
+    inventory = Inventory(pool)
+    await inventory.open()
+    asks = ChannelTerms(channel="wholesale", shelf_days_min=5)
+    terms = DefinePromiseTerms(sku="MILK", channels=(asks, ChannelTerms(channel="web", buffer=1)))
+    bought = accepted("o1", ("MILK", 2)).model_copy(update={"channel": "wholesale"})
+    await inventory.hear(milk(), terms, delivered("OLD", 4, 3), delivered("NEW", 6, 9), bought)
+    async with pool.acquire() as connection:
+        stood = await store.as_of(connection, TENANT, [Asked("MILK", minutes(30))])
+        stood = await store.with_terms(connection, TENANT, stood)
+        told = document((await store.with_lots(connection, TENANT, stood))[0])
+    assert told["channels"] == [
+        {"channel": "web", "available": 7, "shown": 7},
+        {
+            "channel": "wholesale",
+            "available": 4,
+            "shown": 4,
+            "shelf_life": {"days_min": 5, "expires_from": day(5).isoformat(), "on_hand": 6},
+        },
+    ]

@@ -97,10 +97,12 @@ def test_what_channels_show_and_when_it_is_low_are_sent_with_the_terms(
 ) -> None:
     fake = FakeEdges({("inventory", "/v1/promise-terms/MUG"): decided(terms_version=4)})
     ways = ["--buffer", "pos=1", "--sold-out-at", "pos=2", "--shown-max", "web=50", "--low-at", "20"]
+    ways += ["--shelf-days", "web=7"]
     run(fake, promises, monkeypatch, ["stock", "promise", "terms", "MUG", *ways])
     [body] = fake.bodies("/v1/promise-terms/MUG")
     assert isinstance(body, dict)
-    pos, web = {"channel": "pos", "buffer": 1, "sold_out_at": 2}, {"channel": "web", "shown_max": 50}
+    pos = {"channel": "pos", "buffer": 1, "sold_out_at": 2}
+    web = {"channel": "web", "shown_max": 50, "shelf_days_min": 7}
     assert body["channels"] == [pos, web]
     assert body["low_at"] == 20
     assert "recovered_at" not in body

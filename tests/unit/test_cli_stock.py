@@ -87,6 +87,17 @@ def test_a_sku_is_shown_by_node_with_who_waits_oldest_first(monkeypatch: pytest.
             ("console", "/v1/orders/o1"): {"waits_for": [{"sku": "A B", "quantity": 7}]},
             ("console", "/v1/orders/o2"): {"waits_for": [{"sku": "another", "quantity": 1}]},
             ("console", "/v1/orders/o3"): {"waits_for": [{"sku": "A B", "quantity": 2}]},
+            ("inventory", "/v1/stock/A B"): {
+                "channels": [
+                    {
+                        "channel": "shop",
+                        "available": 1,
+                        "shown": 0,
+                        "shelf_life": {"days_min": 5, "expires_from": "2026-03-07", "on_hand": 3},
+                    },
+                    {"channel": "web", "available": 4, "shown": 4},
+                ]
+            },
         }
     )
     ended = run(fake, stock, monkeypatch, ["stock", "show", "A B", "--json"])
@@ -94,6 +105,10 @@ def test_a_sku_is_shown_by_node_with_who_waits_oldest_first(monkeypatch: pytest.
     assert "A B: 4 on hand, 4 reserved, 0 available to promise" in ended.said
     assert ended.err.splitlines()[1].split() == ["node", "on", "hand", "allocated", "issued"]
     assert ended.err.splitlines()[2].split() == ["LON", "3", "–", "2"]
+    drawn = [line.split() for line in ended.err.splitlines()]
+    assert ["shop", "1", "0", "2026-03-07", "3"] in drawn
+    assert ["web", "4", "4", "–", "–"] in drawn
+    assert ended.json["channels"][0]["available"] == 1
     assert dict(fake.requests[0].url.params) == {"sku": "A B", "status": "backordered", "limit": "200"}
 
 
@@ -103,6 +118,7 @@ def test_a_sku_that_never_came_shows_who_waits_for_it(monkeypatch: pytest.Monkey
     fake = FakeEdges(
         {
             ("console", "/v1/stock/A"): httpx.Response(404, json=problem),
+            ("inventory", "/v1/stock/A"): httpx.Response(404, json=problem),
             ("console", "/v1/orders"): {"orders": [order], "next": None},
             ("console", "/v1/orders/o1"): {"waits_for": [{"sku": "A", "quantity": 7}]},
         }
