@@ -102,7 +102,7 @@ class ChannelTerms(Value):
     shown_max: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
     """No more units than these are shown, however many are available."""
     shelf_days_min: Annotated[int, Field(strict=True, ge=1, le=3650)] | None = None
-    """So many days before its last day a lot is not given to this channel any more, where the SKU has lots."""
+    """So many days before its last day a lot is given to this channel no more, where the SKU has lots."""
 
 
 class ReorderHold(Value):
