@@ -19,7 +19,7 @@ from services.console.documents import order_document, order_row, timeline_entry
 from services.console.feed import PLACE_LENGTH_MAX, Feed, read_told, write_told
 from services.console.finder import Finder
 from services.console.own_writes import MinVersion, OwnWrites
-from services.console.queries import OrderFilter, Queries, Row, key_of
+from services.console.queries import TIMELINE_KEY, OrderFilter, Queries, Row, key_of
 from services.console.search.terms import QUERY_LENGTH_MAX
 from services.console.standing import STATUSES
 
@@ -142,7 +142,7 @@ def _order_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
         if found is None:
             raise _unknown_order(order_id)
         row, claims_on_stock, entries = found
-        shown, following = _cut("timeline", entries, TIMELINE_MAX, _TIMELINE_KEY)
+        shown, following = _cut("timeline", entries, TIMELINE_MAX, TIMELINE_KEY)
         document = order_document(row) | {
             "reservations": [dict(claim) for claim in claims_on_stock],
             "timeline": [timeline_entry(entry) for entry in shown],
@@ -158,7 +158,7 @@ def _order_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
         rows = await queries.timeline(claims.tenant, order_id, place, limit + 1)
         if not rows and place is None:
             raise _unknown_order(order_id)
-        return _page(request, "timeline", rows, limit, _TIMELINE_KEY, timeline_entry)
+        return _page(request, "timeline", rows, limit, TIMELINE_KEY, timeline_entry)
 
     @router.get("/orders/{order_id}/stream", tags=["events"], summary="An order's events as they happen")
     async def order_stream(
@@ -228,9 +228,6 @@ def _stock_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
         place = _place("reservations", after, (str, str))
         rows = await queries.reservations(claims.tenant, order_id, sku, place, limit + 1)
         return _page(request, "reservations", rows, limit, ("order_id", "sku"), dict)
-
-
-_TIMELINE_KEY = ("at", "stage", "lane", "sequence")
 
 
 def _sku(sku: str, rows: Sequence[Row]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import base64
 import binascii
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -21,7 +22,7 @@ from libs.runtime.settings import STAGES
 from libs.runtime.stage import events_topic
 from services.console.history import ReadFrom
 from services.console.origin import order_of
-from services.console.queries import Queries, Row
+from services.console.queries import Queries
 from services.console.records import read
 from services.console.sentences import sentence
 
@@ -30,6 +31,8 @@ SCANNED_MAX = 2_000
 """Records, of whichever tenant, that are looked at for a page."""
 STREAMS_MAX = 100
 """Streams that a process serves at a time."""
+ORDER_EVENTS_MAX = 1_000
+"""Of one order, that are told at once."""
 _POLL_SECONDS = 0.25
 _BEAT_SECONDS = 15.0
 _LANE_MAX = 1_000
@@ -89,13 +92,32 @@ class Feed:
                 yield _lines(page.events, page.told)
 
     async def order_stream(self, tenant: str, order_id: str, told: Told) -> AsyncIterator[bytes]:
-        """The same of one order."""
+        """The same of one order: of each page, in order of time. Lanes that have not moved are not read."""
 
         async def page(at: Told) -> Page:
-            rows = await self._queries.timeline(tenant, order_id, None, 1000)
-            new = [row for row in rows if row["sequence"] > at.get((row["stage"], row["lane"]), 0)]
-            heard = {(row["stage"], row["lane"]): row["sequence"] for row in sorted(new, key=_sequence)}
-            return Page([_row(row) for row in new], {**at, **heard}, False)
+            now = await self._queries.heard()
+            moved = [
+                (*place, at.get(place, 0), end)
+                for place, end in sorted(now.items())
+                if at.get(place, 0) < end
+            ]
+            if not moved:
+                return Page([], at, False)
+            rows = await self._queries.events_of_lanes(tenant, order_id, moved, ORDER_EVENTS_MAX + 1)
+            rows, more = rows[:ORDER_EVENTS_MAX], len(rows) > ORDER_EVENTS_MAX
+            told = {**at, **now}
+            if more:  # lanes come one after the other: those behind the last are still to be told
+                last = rows[-1]
+                place = (last["stage"], last["lane"])
+                told |= {
+                    (stage, lane): at.get((stage, lane), 0)
+                    for stage, lane, *_ in moved
+                    if (stage, lane) > place
+                }
+                told[place] = last["sequence"]
+            return Page(
+                sorted(map(dict, rows), key=itemgetter("at", "stage", "lane", "sequence")), told, more
+            )
 
         with self._streaming():
             async for found in _paced(page, told):
@@ -200,13 +222,3 @@ def _told(stage: str, event: Envelope[Event]) -> dict[str, Any]:
         "reason": event.reason,
         "sentence": sentence(event.body),
     }
-
-
-def _row(row: Row) -> dict[str, Any]:
-    names = ("event_id", "stage", "lane", "sequence", "type", "at", "actor", "reason", "sentence")
-    return {name: row[name] for name in names}
-
-
-def _sequence(row: Row) -> int:
-    found: int = row["sequence"]
-    return found

@@ -65,13 +65,24 @@ _STOCK = """SELECT s.sku, s.node, s.bucket, s.quantity, w.to_pick, w.picked, w.p
 _RESERVATIONS = """SELECT order_id, sku, wanted, held, allocated, issued, released, short, returned
     FROM reservations"""
 
-_TIMELINE = """SELECT t.at, t.stage, t.type, t.sentence, t.actor, t.reason, t.event_id, t.lane, t.sequence,
+_ENTRY = """SELECT t.at, t.stage, t.type, t.sentence, t.actor, t.reason, t.event_id, t.lane, t.sequence,
     t.causation_id, c.type AS cause_type
     FROM timeline t LEFT JOIN timeline c
         ON c.tenant = t.tenant AND c.order_id = t.order_id AND c.event_id = t.causation_id
-    WHERE t.tenant = $1 AND t.order_id = $2
+    WHERE t.tenant = $1 AND t.order_id = $2"""
+_TIMELINE = f"""{_ENTRY}
         AND ($3::timestamptz IS NULL OR (t.at, t.stage, t.lane, t.sequence) > ($3, $4, $5::int, $6::bigint))
     ORDER BY t.at, t.stage, t.lane, t.sequence LIMIT $7"""
+TIMELINE_KEY = ("at", "stage", "lane", "sequence")
+"""What a timeline is in order of."""
+_EVENT = f"{_ENTRY} AND t.stage = $3 AND t.lane = $4 AND t.sequence = $5"
+_OF_LANES = """SELECT t.* FROM unnest($3::text[], $4::int[], $5::bigint[], $6::bigint[])
+        AS of (stage, lane, told, upto), LATERAL (
+        SELECT event_id, stage, lane, sequence, type, at, actor, reason, sentence FROM timeline
+        WHERE tenant = $1 AND order_id = $2 AND stage = of.stage AND lane = of.lane AND sequence > of.told
+            AND sequence <= of.upto
+        ORDER BY sequence LIMIT $7) AS t
+    ORDER BY stage, lane, sequence LIMIT $7"""
 
 
 _MARKS = """SELECT source, lane, sequence, at FROM live.high_water ORDER BY source, lane"""
@@ -231,6 +242,21 @@ class Queries:
         async with self._tenant(tenant) as connection:
             at, stage, lane, sequence = after or (None, None, None, None)
             rows = await connection.fetch(_TIMELINE, tenant, order_id, at, stage, lane, sequence, limit)
+            return [dict(row) for row in rows]
+
+    async def event(self, tenant: str, order_id: str, stage: str, lane: int, sequence: int) -> Row | None:
+        """An entry of an order's timeline, by its place in its sender's log."""
+        async with self._tenant(tenant) as connection:
+            row = await connection.fetchrow(_EVENT, tenant, order_id, stage, lane, sequence)
+            return None if row is None else dict(row)
+
+    async def events_of_lanes(
+        self, tenant: str, order_id: str, lanes: Sequence[tuple[str, int, int, int]], limit: int
+    ) -> list[Row]:
+        """An order's events by stage, lane and sequence: of each lane (stage, lane, told, up to) those behind
+        `told`, up to and with the other."""
+        async with self._tenant(tenant) as connection:
+            rows = await connection.fetch(_OF_LANES, tenant, order_id, *zip(*lanes, strict=True), limit)
             return [dict(row) for row in rows]
 
     async def stock(

@@ -107,7 +107,8 @@ async def test_a_stream_goes_on_where_it_was_left(api: Api, pool: asyncpg.Pool, 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.6):
             await first(feed.order_stream("acme", "o-0", told))
-    earlier = {**told, ("fulfillment", 0): told["fulfillment", 0] - 1}
+    last = max(event["sequence"] for _, event in batch if event["stage"] == "fulfillment")
+    earlier = {**told, ("fulfillment", 0): last - 1}
     assert len(await first(feed.order_stream("acme", "o-0", earlier))) == 1
     assert read_told(write_told(told)) == told
     tenant = await first(feed.stream("acme", {}))
@@ -119,3 +120,35 @@ async def test_streams_are_bounded(pool: asyncpg.Pool) -> None:
     feed._streams = 10_000
     with pytest.raises(Problem, match="serves"):
         feed.make_room()
+
+
+async def test_a_stream_tells_every_event_of_an_order_that_has_more_than_a_page(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.console.feed.ORDER_EVENTS_MAX", 7)
+    queries = Queries(pool)
+    timeline = await queries.timeline("acme", "o-1", None, 1000)
+    asked, reading = list[int](), Queries.events_of_lanes
+
+    async def noted(of: Queries, *given: Any) -> Any:
+        asked.append(len(given[2]))
+        return await reading(of, *given)
+
+    monkeypatch.setattr(Queries, "events_of_lanes", noted)
+    told: list[tuple[str, int]] = []
+    stream = Feed(queries, from_topics).order_stream("acme", "o-1", {})
+    async with asyncio.timeout(20):
+        async for batch in stream:
+            events = [orjson.loads(line[6:]) for line in batch.split(b"\n") if line.startswith(b"data: ")]
+            told += [(event["stage"], event["sequence"]) for event in events]
+            if len(told) >= len(timeline):
+                break
+    assert sorted(told) == sorted((entry["stage"], entry["sequence"]) for entry in timeline)
+    assert len(told) > 7
+    resumed = await first(Feed(queries, from_topics).order_stream("acme", "o-1", {}))
+    assert len(resumed) == 7
+    places, before = await queries.heard(), len(asked)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.6):
+            await first(Feed(queries, from_topics).order_stream("acme", "o-1", places))
+    assert len(asked) == before, "what has not moved is not read again"

@@ -46,8 +46,14 @@
     const here = strip();
     if (!here) return;
     drift = new Date(told.now) - Date.now();
-    if (told.as_of) here.dataset.asOf = told.as_of;
-    here.dataset.behind = told.behind ?? 0;
+    // What does not follow the log, or waits for somebody to have done with it, gets older.
+    const parts = [...document.querySelectorAll("[data-live]")];
+    if (parts.length && !parts.some((part) => part.dataset.stale)) {
+      const counted = parts.map((part) => part.dataset.asOf).filter(Boolean);
+      const oldest = [told.as_of, ...counted].filter(Boolean).sort((a, b) => new Date(a) - new Date(b))[0];
+      if (oldest) here.dataset.asOf = oldest;
+      here.dataset.behind = told.behind ?? 0;
+    }
     tell();
   };
 
@@ -104,8 +110,11 @@
   // What a reader has opened stays open.
   let opened = [];
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const part = event.detail.target;
-    if (part.dataset.live && inUse(part)) { // since it was asked for
+    const part = event.detail.target, asked = event.detail.requestConfig;
+    const slider = asked?.elt.matches(".slider") && asked.elt.elements.step;
+    if (slider) { // somebody who goes on through time meanwhile gets what they come to
+      if (slider.value !== String(asked.parameters.step)) event.detail.shouldSwap = false;
+    } else if (part.dataset.live && inUse(part)) { // since it was asked for
       event.detail.shouldSwap = false;
       part.dataset.stale = "1";
       return;
@@ -136,8 +145,23 @@
     const opens = event.target.closest("[data-opens]");
     if (opens) document.getElementById(opens.dataset.opens)?.showModal();
   });
+
+  // Who chooses with a mouse or a finger sees at once what comes of it; by keys a choice is passed through on the
+  // way to another, so there it is Enter or the form's button.
+  let pointed = null;
+  document.addEventListener("pointerdown", (event) => { pointed = event.target; }, true);
+  document.addEventListener("keydown", (event) => {
+    pointed = null;
+    if (event.key === "Enter" && event.target.matches("[data-submits][data-chosen]")) {
+      event.preventDefault();
+      event.target.form.requestSubmit();
+    }
+  }, true);
   document.addEventListener("change", (event) => {
-    if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+    const field = event.target;
+    if (!field.matches("[data-submits]")) return;
+    if (pointed && (field === pointed || field.contains(pointed))) field.form.requestSubmit();
+    else field.dataset.chosen = "1";
   });
 
   document.addEventListener("htmx:afterSwap", () => {

@@ -3,16 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
-from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from markupsafe import Markup
 
 from libs.events.contract import Command, OrderId
 from libs.events.intake import CancelOrder, HoldName, ReleaseHold
 from libs.runtime.links import GOOD_FOR, Link, write_link
-from libs.runtime.problems import Problem
 from libs.runtime.settings import STAGES
 from services.console.blockers import OWNERS
 from services.console.causes import picture
@@ -24,6 +22,7 @@ from services.console.history import Place, as_of
 from services.console.notes import notes
 from services.console.order_view import Preview, money, order_view, preview_cancel, preview_release
 from services.console.pages.one_order import found, one_line, told
+from services.console.pages.order_events import place_behind
 from services.console.queries import Row
 from services.console.serials_read import read_serials_of_order
 from services.console.standing import declined_at, work_state
@@ -38,42 +37,11 @@ Step = Annotated[int | None, Query(ge=0, le=100_000)]
 
 
 def routes(site: Site) -> APIRouter:
-    """The page, its live part, the documents behind it, its actions."""
+    """The page, its live part, its actions."""
     router = APIRouter(include_in_schema=False)
-    reader = Annotated[Session, Depends(site.guard.require("read"))]
     _page_routes(router, site)
     _action_routes(router, site)
     _contact_routes(router, site)
-
-    @router.get("/orders/{order_id}/events/{stage}/{lane}/{sequence}")
-    async def document(
-        request: Request,
-        session: reader,
-        order_id: OrderId,
-        stage: str,
-        lane: Annotated[int, Path(ge=0, lt=2**31)],
-        sequence: Annotated[int, Path(ge=1, lt=2**62)],
-    ) -> Response:
-        _, entries = await found(site, session, order_id, TIMELINE_MAX)
-        rows = [
-            row for row in entries if (row["stage"], row["lane"], row["sequence"]) == (stage, lane, sequence)
-        ]
-        if not rows:
-            raise _no_such_event(order_id)
-        record = await site.about.history.record(Place(stage, lane, sequence))
-        return await site.page(
-            request,
-            session,
-            "event.html",
-            order_id=order_id,
-            row=rows[0],
-            fields=[(name, value.decode(errors="replace")) for name, value in record.headers]
-            if record
-            else (),
-            body=_pretty(record.value) if record else None,
-            record=record,
-        )
-
     return router
 
 
@@ -85,16 +53,23 @@ def _page_routes(router: APIRouter, site: Site) -> None:
         return await draw(request, session, order_id, "order.html", step)
 
     @router.get("/parts/orders/{order_id}")
-    async def part(request: Request, session: reader, order_id: OrderId) -> Response:
-        return await draw(request, session, order_id, "order_part.html", None)
+    async def part(request: Request, session: reader, order_id: OrderId, step: Step = None) -> Response:
+        return await draw(request, session, order_id, "order_part.html", step)
 
     async def draw(
         request: Request, session: Session, order_id: str, template: str, step: int | None
     ) -> Response:
-        row, entries = await found(site, session, order_id, TIMELINE_MAX)
-        entries = sorted(entries, key=lambda entry: (entry["at"], entry["stage"], entry["sequence"]))
-        state, then = read_state(row["facts"]), None
-        if step is not None and step < len(entries):
+        row, entries = await found(site, session, order_id, TIMELINE_MAX + 1)
+        later = place_behind(entries[TIMELINE_MAX - 1]) if len(entries) > TIMELINE_MAX else None
+        entries = sorted(
+            entries[:TIMELINE_MAX], key=lambda entry: (entry["at"], entry["stage"], entry["sequence"])
+        )
+        state, then, latest = read_state(row["facts"]), None, len(entries) + (later is not None)
+        headers = {}
+        if step is not None and template == "order_part.html":
+            headers["HX-Replace-Url"] = f"/orders/{order_id}" + (f"?step={step}" if step < latest else "")
+        step = None if step is not None and step >= latest else step
+        if step is not None:
             shown = entries[:step]
             then = shown[-1] if shown else None
             places = [Place(one["stage"], one["lane"], one["sequence"]) for one in shown]
@@ -113,8 +88,11 @@ def _page_routes(router: APIRouter, site: Site) -> None:
             row=row,
             entries=entries,
             stages=STAGES,
-            step=step if then is not None or step == 0 else None,
+            latest=latest,
+            later=later,
+            step=step,
             then=then,
+            headers=headers,
             contact=masked(contact[order_id]) if order_id in contact else None,
             picture=Markup(picture(entries)),  # noqa: S704  (all of it escaped where it is made)
             full_days=now.full_days,
@@ -222,21 +200,3 @@ def _contact_routes(router: APIRouter, site: Site) -> None:
         return await site.page(
             request, session, "link.html", order_id=order_id, url=f"{site.guard.url}/o/{token}", until=until
         )
-
-
-def _no_such_event(order_id: str) -> Problem:
-    return Problem(
-        404,
-        "unknown_event",
-        "No such event",
-        f"Order {order_id} has no event at this place.",
-        "Open it from the order's timeline.",
-    )
-
-
-def _pretty(value: bytes | None) -> str:
-    try:
-        document: Any = orjson.loads(value or b"null")
-        return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
-    except orjson.JSONDecodeError:
-        return (value or b"").decode(errors="replace")
