@@ -186,7 +186,7 @@ class Batches:
         hand = InHand(self._stage, self._parts.held)
         planner = Planner(self._stage, known, hand, self._lane_of, self._clock())
         # A lane's own streams are written by its owner alone: what it kept since it claimed the lane is so.
-        own = [key for key in keys_of(items) if not _crosses_lanes(key)]
+        own = [key for key in keys_of(items) if not self._crosses(key)]
         planner.hand.learn(await self._own(batch, own))
         crossing, shared = self._others(planner, items, await self._peek(batch, planner, items))
         shared = [key for key in shared if not planner.hand.has(key)]
@@ -200,7 +200,7 @@ class Batches:
         streams must have which other lanes may change."""
         async with self._log.batch() as batch:
             planner.proceed(self._clock(), await _handled(batch, items))
-            new = [key for key in keys_of(items) if not planner.hand.has(key) and not _crosses_lanes(key)]
+            new = [key for key in keys_of(items) if not planner.hand.has(key) and not self._crosses(key)]
             planner.hand.learn(await self._own(batch, new))
             crossing, shared = self._others(planner, items, await self._peek(batch, planner, items))
             unknown = [key for key in (*shared, *crossing) if not planner.hand.has(key)]
@@ -248,13 +248,18 @@ class Batches:
             parts[key] = stage.adapter(stream).validate_json(written) if written else stage.empty(stream)
         return parts
 
+    def _crosses(self, key: str) -> bool:
+        """Whether inputs of several lanes touch the stream: those named kind/id, as `sku/…`, do, but where a
+        decision has its home stream alone."""
+        return not self._stage.single and "/" in key.partition("/")[2]
+
     def _others(
         self, planner: Planner, items: Sequence[Item], peeked: Mapping[str, Part]
     ) -> tuple[list[str], list[str]]:
         """Streams that these inputs need and several lanes change; and those that are read as they are."""
         if self._stage.single:
             return [], []
-        crossing = {key for key in keys_of(items) if _crosses_lanes(key)}
+        crossing = {key for key in keys_of(items) if self._crosses(key)}
         wanted: set[str] = set()
         for item in items:
             if isinstance(item, Input):
@@ -305,8 +310,3 @@ def _leads_on(key: str, prefix: str) -> bool:
 
 def _leads(body: Contract, kinds: Collection[type[Contract]], timers: Collection[str]) -> bool:
     return type(body) in kinds or (isinstance(body, TimerDue) and body.name in timers)
-
-
-def _crosses_lanes(key: str) -> bool:
-    """Whether inputs of several lanes touch the stream: those named kind/id, as `sku/…`, do."""
-    return "/" in key.partition("/")[2]
