@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.console.contacts import Contacts
-from services.console.queries import HITS_MAX, OrderFilter, Queries, Row
+from services.console.queries import OrderFilter, Queries, Row
 from services.console.search.terms import wanted
 
 _PREFIX_MIN = 3
@@ -13,8 +13,9 @@ Place = tuple[datetime, str]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows of a page, and behind which one the next begins. `hits`: orders that the search came upon, of
-    which at most `HITS_MAX` are looked at; `complete` unless there may be more."""
+    """Rows of a page, and behind which one the next begins. `hits`: orders that the search looked at, of
+    which the rows are those that are like the rest of the filter; `complete` unless there are more hits than
+    it looks at, in no order: then rows may be missing."""
 
     rows: list[Row]
     following: Place | None
@@ -52,6 +53,10 @@ class Finder:
         rows = rows[:limit]
         if asked.search is None:
             return Found(rows, following)
-        hits = max((row["hits"] for row in rows), default=0)
+        hits, cut = (rows[0]["hits"], rows[0]["cut"]) if rows else await self._looked_at(tenant, asked)
         confirmed = await self._contacts.confirmed(tenant, rows, asked.search)
-        return Found(confirmed, following, hits, hits < HITS_MAX)
+        return Found(confirmed, following, hits, not cut)
+
+    async def _looked_at(self, tenant: str, asked: OrderFilter) -> tuple[int, bool]:
+        assert asked.search is not None
+        return await self._queries.looked_at(tenant, asked.search, asked.prefix)

@@ -24,23 +24,31 @@ _COLUMNS = """order_id, status, channel, external_id, customer_id, ordered_at, c
     line_count, units, confirmed_at, paid_at, routed_at, picking_at, shipped_at, picked_up_at, delivered_at,
     promised_on, promise_ends_at, last_at"""
 _ORDERS = f"SELECT {_COLUMNS} FROM orders"  # noqa: S608 - names of ours
-_FOUND = f"""WITH hits AS (
+_HITS = """WITH named AS MATERIALIZED (SELECT sku FROM search.find_articles($2, $4, $6)),
+    hits AS MATERIALIZED (
         SELECT order_id, how FROM search.find($2, $3, $4, $6)
         UNION ALL
-        (SELECT s.order_id, 'article' FROM search.find_articles($2, $4, $6) AS a
+        (SELECT s.order_id, 'article' FROM named AS a
             JOIN order_skus AS s ON s.tenant = $1 AND s.sku = a.sku LIMIT $6)
         UNION ALL
-        (SELECT order_id, 'number' FROM orders
+        (SELECT order_id, 'id' FROM orders
             WHERE tenant = $1 AND order_id >= $5 AND order_id < $5 || '~' LIMIT $6)
-    ), found AS MATERIALIZED (
-        SELECT order_id AS hit, bool_and(how = 'contact') AS by_contact, count(*) OVER () AS hits
-        FROM hits GROUP BY order_id
+    ), looked AS MATERIALIZED (
+        SELECT (SELECT count(DISTINCT order_id) FROM hits) AS hits,
+            greatest((SELECT count(*) FROM named), max(of.hits)) >= $6 AS cut
+        FROM (SELECT count(*) AS hits FROM hits GROUP BY how) AS of
+    )"""
+"""What a search looks at; `cut` where it may have left out some."""
+_LOOKED = f"{_HITS} SELECT hits, cut FROM looked"  # noqa: S608 - names of ours
+_FOUND = f"""{_HITS}, found AS MATERIALIZED (
+        SELECT order_id AS hit, bool_and(how = 'contact') AS by_contact FROM hits GROUP BY order_id
     )
-    SELECT {_COLUMNS}, by_contact, hits FROM found
+    SELECT {_COLUMNS}, by_contact, hits, cut FROM found CROSS JOIN looked
     JOIN LATERAL (SELECT * FROM orders WHERE tenant = $1 AND order_id = hit) AS o ON true"""  # noqa: S608
 """The same, of those that a search finds; `by_contact` alone is still to be compared with what is sealed."""
 HITS_MAX = 1000
-"""Orders that a search looks at, of each kind of hit; where more are meant, it has to say more."""
+"""What a search looks at, of each kind of hit, whatever else is asked of them; where more are meant, it has
+to say more."""
 _PROMISES = {
     "late": "risk_at IS NOT NULL AND promise_ends_at <= {}",
     "at_risk": "risk_at IS NOT NULL AND promise_ends_at > {0} AND risk_at <= {0}",
@@ -164,9 +172,7 @@ class Queries:
         """
         select, asked = _ORDERS, _Asked(["tenant = $1", "ordered_at IS NOT NULL"], [tenant])
         if (search := wanted.search) is not None:
-            patterns = [f"%{word}%" if len(word) > 2 else f"% {word}%" for word in search.words]
-            tokens = (search.open_tokens, search.sealed_tokens)
-            values = [tenant, *tokens, patterns, wanted.prefix or None, HITS_MAX]
+            values = _searched(tenant, search, wanted.prefix)
             select, asked = _FOUND, _Asked(["ordered_at IS NOT NULL"], values)
         asked.add("status = {}", wanted.status)
         asked.add("channel = {}", wanted.channel)
@@ -196,6 +202,13 @@ class Queries:
         if after is not None:
             asked.add(f"({', '.join(place)}) < ({{}}, {{}})", *after)
         return await self._page(select, asked, f"{place[0]} DESC, {place[1]} DESC", limit)
+
+    async def looked_at(self, tenant: str, search: Wanted, prefix: str | None) -> tuple[int, bool]:
+        """How many orders a search looks at, before it is asked which of them are like the rest of a filter;
+        and whether it may have left out some."""
+        async with self._tenant(tenant) as connection:
+            row = await connection.fetchrow(_LOOKED, *_searched(tenant, search, prefix))
+        return row["hits"], bool(row["cut"])
 
     async def facts(self, tenant: str, order_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """By order: what people call it, and its facts; of those that there are."""
@@ -370,6 +383,12 @@ class _Asked:
         first = len(self.values) + 1
         self.terms.append(term.format(*(f"${number}" for number in range(first, first + len(values)))))
         self.values += values
+
+
+def _searched(tenant: str, search: Wanted, prefix: str | None) -> list[Any]:
+    """The first parameters of _HITS."""
+    patterns = [f"%{word}%" if len(word) > 2 else f"% {word}%" for word in search.words]
+    return [tenant, search.open_tokens, search.sealed_tokens, patterns, prefix or None, HITS_MAX]
 
 
 def key_of(row: Row, columns: Sequence[str]) -> list[Any]:

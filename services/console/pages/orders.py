@@ -28,7 +28,6 @@ from services.console.web.site import Site
 ROWS = 50
 NO_NODES = "-"
 """As nodes that are asked for: none yet."""
-EXPORTED_MAX = 100_000
 _EXPORT_PAGE = 500
 _COLUMNS = (
     "order_id", "status", "channel", "external_id", "customer_id", "ordered_at", "currency", "total_minor",
@@ -196,16 +195,18 @@ def _view_routes(router: APIRouter, site: Site) -> None:
 
 
 async def _csv(site: Site, session: Session, filters: Asked) -> AsyncIterator[str]:
-    """All of a list, page by page; what a spreadsheet would take for a formula is quoted."""
+    """All of a list, page by page; what a spreadsheet would take for a formula is quoted. Where a search has
+    not looked at all, the last line says so."""
     yield _lines([_COLUMNS])
-    after, written = "", 0
-    while written < EXPORTED_MAX:
+    after: str | None = ""
+    while after is not None:
         found = await find(site, session, filters, after, _EXPORT_PAGE)
-        written += len(found.rows)
         yield _lines([_cell(row[name]) for name in _COLUMNS] for row in found.rows)
-        if found.following is None:
-            return
-        after = write_cursor(filters.cursor, found.following)
+        after = write_cursor(filters.cursor, found.following) if found.following else None
+    if not found.complete:
+        yield _lines(
+            [[f"Only a part was looked at: {found.hits} orders with these words. Say more of them."]]
+        )
 
 
 def _lines(rows: Iterable[Sequence[str]]) -> str:
