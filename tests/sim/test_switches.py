@@ -2,12 +2,12 @@
 
 import pytest
 
+from tests.sim.report import SEEDS_MAX
 from tests.sim.run import simulate
 from tests.sim.sabotage import HARDER, SWITCHES
 from tests.sim.search import shorten
 from tests.sim.world import Plan
 
-SEEDS_MAX = 150
 SEEN_BY = {
     "another payload a repeat": "each command has one outcome",
     "another's answer": "each command is answered",

@@ -292,6 +292,6 @@ _CHECKS: dict[str, Callable[[Scene], Iterator[str]]] = {
     "each event once": _each_event_once,
     "each lane has one owner": _one_owner,
     "nothing unheard": _nothing_unheard,
-    "nothing parked that can be read": _nothing_parked,
+    "parked is what must be, once": _nothing_parked,
     "projections equal their refold": _projections,
 }
