@@ -61,8 +61,8 @@ test-sim:
 test-year:
 	YEAR_UNTIL=2011-03-01 $(PYTEST) -m 'not e2e' tests/year
 
-sim: setup ## seeds of simulated faults, held to every guarantee (SEEDS=200)
-	@$(BIN)/orderlog sim --seeds $(SEEDS) --json
+sim: setup ## seeds of simulated faults, held to every guarantee (SEEDS=200); writes docs/reliability.md
+	@$(BIN)/orderlog sim --seeds $(SEEDS) --report --json
 
 year: setup ## all of a retailer's year through inventory, recounted with pandas (`make test` has its first quarter); 5 minutes
 	$(PYTEST) tests/year

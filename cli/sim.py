@@ -25,6 +25,9 @@ def sim(
         str | None, typer.Option("--break", help="A guarantee to break on purpose: see docs/reliability.md.")
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one a core unless told.")] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write what came of it into docs/reliability.md.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Run all stages through simulated faults, seed by seed, and hold them to their guarantees.
@@ -44,7 +47,8 @@ def sim(
         words += [option, str(value)] if value is not None else []
     for kind in without or ():
         words += ["--without", kind]
-    code = run_simulator(ROOT, [*words, "--json"] if json else words)
+    words += [flag for flag, wanted in (("--report", report), ("--json", json)) if wanted]
+    code = run_simulator(ROOT, words)
     if code:
         raise typer.Exit(code)
 

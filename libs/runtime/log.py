@@ -167,8 +167,8 @@ class Writes:
 
 
 class Fenced(Exception):
-    """Another has moved on, or this owner without knowing it: an epoch, an offset or a timer is not what it
-    expects. Roll back, seek."""
+    """Another has moved on, or this owner without knowing it: an epoch, an offset, a timer or a parked
+    record is not what it expects. Roll back, seek."""
 
 
 class Unavailable(Exception):
@@ -198,7 +198,7 @@ class Batch(Protocol):
 
     async def write(self, writes: Writes) -> None:
         """Write everything. Raises Fenced when an offset's compare-and-swap fails, or a timer that rang
-        is not there: its ring was committed before."""
+        is not there, or a parked record is not to be replayed: that was committed before."""
 
 
 class Log(Protocol):

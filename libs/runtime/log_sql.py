@@ -126,7 +126,8 @@ PARKED = (
 PARK = """
     INSERT INTO parked (lane, key, topic, partition, "offset", code, reason, tenant, type, state)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
-UNPARK = "UPDATE parked SET state = $2 WHERE id = $1"
+# Not what was replayed before, or is discarded meanwhile.
+UNPARK = "UPDATE parked SET state = $2 WHERE id = $1 AND state IN ('queued', 'replaying')"
 REPLAYING = (
     _PARKED
     + """ AS p WHERE lane = ANY($1::int[]) AND state IN ('queued', 'replaying') AND NOT EXISTS

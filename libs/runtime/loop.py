@@ -15,15 +15,7 @@ from typing import Protocol
 import structlog
 
 from libs.runtime.batches import Batches, Entry, Overtaken
-from libs.runtime.log import (
-    Fenced,
-    Log,
-    Parked,
-    TimerRow,
-    TopicPartition,
-    Unavailable,
-    Writes,
-)
+from libs.runtime.log import Fenced, Log, Parked, TimerRow, TopicPartition, Unavailable, Writes
 from libs.runtime.planning import Place, SkippedSequence
 from libs.runtime.reading import (
     Input,
@@ -158,11 +150,14 @@ class StageLoop:
     async def settle(self) -> None:
         """Count the records that were passed over, for they asked nothing. Raises Unavailable."""
         async with self._turn:
-            await self._settle()
+            with contextlib.suppress(Fenced):  # another's by now, who reads them again
+                await self._settle()
 
     async def _settle(self) -> None:
-        with contextlib.suppress(Seek):  # another's by now: what comes next does not continue, and is told so
+        try:
             await self._take(self._in_order(self._passed))
+        except Seek:
+            raise Fenced("a lane of what was passed over was claimed by another") from None
         self._passed = []
 
     async def work(self) -> int:

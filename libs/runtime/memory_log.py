@@ -243,4 +243,7 @@ class MemoryBatch:
                 raise Fenced("an offset is not where this owner left it")
         if any((done.key, done.name) not in self._log.timers for done in writes.timers_done):
             raise Fenced("a timer that rang is not there: it was rung before")
+        rows = self._log.parked_rows
+        if any(rows[parked_id - 1].state not in ("queued", "replaying") for parked_id in writes.unparked):
+            raise Fenced("a parked record is not to be replayed: it was before, or is discarded")
         self.written.append(writes)

@@ -389,7 +389,8 @@ class PostgresBatch:
                 parked.state,
             )
         for parked_id, state in writes.unparked.items():
-            await connection.execute(sql.UNPARK, parked_id, state)
+            if not _count(await connection.execute(sql.UNPARK, parked_id, state)):
+                raise Fenced("a parked record is not to be replayed: it was before, or is discarded")
 
 
 def _count(status: str) -> int:

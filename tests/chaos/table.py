@@ -2,15 +2,13 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "reliability.md"
+from cli.bench.machine import commit
+from tests import page
+
 _ROW = re.compile(r"^\| (\d+)\. .*$", re.MULTILINE)
-BEGIN, END = "<!-- chaos -->", "<!-- /chaos -->"
 COLUMNS = ("test", "faults injected", "orders through", "lost", "doubled", "oversold", "seconds to recover")
 
 
@@ -52,20 +50,12 @@ def _line(cells: Sequence[str]) -> str:
 
 def keep(rows: Sequence[Row], seconds: float) -> None:
     """Write the table into the page, between its markers. Cases that were not run keep their rows."""
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    old, ended, after = rest.partition(END)
-    assert ended, f"{PAGE} has no markers {BEGIN} and {END}"
+    _, old, _ = page.part(page.RELIABILITY, "chaos")
     lines = {int(found[1]): found[0] for found in _ROW.finditer(old)}
     lines |= {row.number: _line(row.cells()) for row in rows}
     ran = "all of them" if len(rows) == len(lines) else f"{len(rows)} of them in the last run,"
     said = (
         f"As `make chaos` printed it: {len(lines)} cases, {ran} in {seconds:.0f} s,"
-        f" on {os.cpu_count()} cores shared with broker and database, at {_commit()}."
+        f" on {os.cpu_count()} cores shared with broker and database, at {commit()}."
     )
-    PAGE.write_text(f"{before}{BEGIN}\n{said}\n\n{_drawn(lines)}\n\n{END}{after}")
-
-
-def _commit() -> str:
-    done = subprocess.run(("git", "rev-parse", "--short", "HEAD"), cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip() or "no commit"
+    page.write(page.RELIABILITY, "chaos", f"{said}\n\n{_drawn(lines)}")

@@ -4,7 +4,7 @@ import pytest
 
 from libs.events.inventory import ReceiveStock
 from libs.events.routing import OrderRouted
-from libs.runtime.log import TopicPartition
+from libs.runtime.log import Fenced, TopicPartition
 from tests.flow.oracle import check
 from tests.flow.people import open_shop, order
 from tests.flow.world import STAGES, TENANT, World
@@ -64,6 +64,24 @@ async def test_who_stops_notes_them_first() -> None:
     await receipts(world, 3)
     await world.turn(["routing"])
     await world.processes["routing"].loop.settle()
+    assert noted(world, place) == before + 3
+
+
+async def test_a_claim_that_came_to_nothing_does_not_leave_them_uncounted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, place = await shop()
+    before, process = noted(world, place), world.processes["routing"]
+    await receipts(world, 3)
+    await world.turn(["routing"])
+    await process.log.claim(list(process.loop.lanes))  # by somebody who is told then that they are not his
+    monkeypatch.setattr(process.loop, "_settle_at", 0.0)
+    for _ in range(2):
+        with pytest.raises(Fenced):
+            await process.loop.work()
+    offsets = await process.loop.assigned(list(process.loop.positions()))  # who is fenced so often claims
+    world.members["routing"].position |= offsets
+    await world.settle()
     assert noted(world, place) == before + 3
 
 

@@ -318,6 +318,20 @@ async def test_a_parked_key_is_replayed_in_order_or_its_head_discarded(log: Log)
     assert await log.resolve_parked("acme/o-1", replay=True, actor="ann", note="") == 0
 
 
+async def test_a_parked_record_is_replayed_once_and_not_after_it_was_discarded(log: Log) -> None:
+    epochs = await log.claim([0])
+    for state in ("replayed", "discarded"):
+        await write(log, Writes(parked=[Parked(0, "acme/o-1", "t", 0, 3, "failed", "why")]), epochs)
+        assert isinstance(log, MemoryLog | PostgresLog)
+        (row,) = await log.parked(open_only=True, limit=9)
+        await log.resolve_parked(row.key, replay=state == "replayed", actor="ann", note="")
+        if state == "replayed":
+            await write(log, Writes(unparked={row.id: "replayed"}), epochs)
+        with pytest.raises(Fenced, match="replayed"):
+            await write(log, Writes(unparked={row.id: "replayed"}), epochs)
+        assert [found.state for found in await log.parked(open_only=False, limit=9)][-1] == state
+
+
 async def test_parked_records_are_told_by_tenant(log: Log) -> None:
     theirs = Parked(0, "globex/o-1", "t", 0, 3, "failed", "why", "globex")
     await write(

@@ -5,6 +5,7 @@ import sys
 import time
 
 from cli.output import bar, console, emit, say, table
+from tests.sim import report
 from tests.sim.faults import KINDS
 from tests.sim.sabotage import SWITCHES
 from tests.sim.search import Failure, Tally, processors, run
@@ -15,7 +16,10 @@ _FAILURES_SHOWN = 3
 
 def main() -> int:
     """Run seeds, tell what came of them; 1 when anything was violated."""
-    asked = _parser().parse_args()
+    parser = _parser()
+    asked = parser.parse_args()
+    if asked.report and (asked.broken or asked.without or asked.faults_most >= 0 or asked.orders != ORDERS):
+        parser.error("--report tells of whole seeds: no --break, --without, --faults-most, --orders")
     plans = [
         Plan(
             seed,
@@ -38,6 +42,9 @@ def main() -> int:
 
         tally = run(plans, asked.jobs, progress)
     _tell(tally)
+    if asked.report:
+        say("Each guarantee broken on purpose, until a seed finds it…")
+        report.write(tally, asked.from_seed, asked.jobs)
     if asked.json:
         emit(_object(tally, asked.from_seed, time.monotonic() - began))
     return 1 if tally.failures else 0
@@ -52,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--without", action="append", default=[], choices=KINDS, metavar="FAULT")
     parser.add_argument("--break", dest="broken", default="", choices=("", *SWITCHES), metavar="GUARANTEE")
     parser.add_argument("--jobs", type=int, default=processors())
+    parser.add_argument("--report", action="store_true")
     parser.add_argument("--json", action="store_true")
     return parser
 

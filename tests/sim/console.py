@@ -33,10 +33,24 @@ class ConsoleDatabase:
         self.balances: dict[BalanceKey, int] = {}
         self.reservations: dict[ReservationKey, ReservationUnits] = {}
         self.unreadable: list[UnreadableEvent] = []
+        self.overruled: list[str] = []
+        """Offsets that somebody moved who had left them elsewhere."""
 
     def ends(self, broker: SimBroker) -> dict[TopicPartition, int]:
         places = [(topic, lane) for topic in TOPICS for lane in range(broker.partitions)]
         return {place: broker.end(place) for place in places}
+
+    def must_stand_at(self, offsets: Mapping[TopicPartition, tuple[int, int]]) -> None:
+        """Raises OffsetMoved where another has read on, or back."""
+        if any(self.offsets.get(place) != expected for place, (expected, _) in offsets.items()):
+            raise OffsetMoved(self.offsets)
+
+    def move(self, offsets: Mapping[TopicPartition, tuple[int, int]]) -> None:
+        for (topic, lane), (expected, following) in offsets.items():
+            stands = self.offsets.get((topic, lane))
+            if stands != expected:
+                self.overruled.append(f"{topic}/{lane}: {expected} to {following}, where {stands} was stored")
+            self.offsets[topic, lane] = following
 
     def apply(self, envelopes: Sequence[Envelope[Event]]) -> None:
         """Fold what is no repeat."""
@@ -75,15 +89,14 @@ class SimProjector(Projector):
         offsets: Mapping[TopicPartition, tuple[int, int]],
         unreadable: Sequence[UnreadableEvent] = (),
     ) -> None:
-        machine, stored = self._machine, self._database.offsets
+        machine = self._machine
         await machine.step("crash in a transaction")
-        if any(stored.get(place) != expected for place, (expected, _) in offsets.items()):
-            raise OffsetMoved(stored)
+        self._database.must_stand_at(offsets)
         if machine.faults.strikes("commit cut off, not done", 0.01, machine.name):
             raise Unavailable("the connection was lost")
         self._database.apply(envelopes)
         self._database.unreadable += unreadable
-        stored.update({place: following for place, (_, following) in offsets.items()})
+        self._database.move(offsets)
         if machine.faults.strikes("commit cut off, done", 0.01, machine.name):
             raise Unavailable("the connection was lost")
         await machine.step()

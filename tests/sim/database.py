@@ -15,6 +15,7 @@ from libs.runtime.log import (
     Anchor,
     EffectRow,
     Fenced,
+    Handled,
     Lane,
     LogRow,
     Mark,
@@ -26,6 +27,7 @@ from libs.runtime.log import (
     Writes,
 )
 from libs.runtime.memory_log import MemoryBatch, MemoryLog
+from libs.runtime.refusals import reused_id
 from tests.sim.faults import Faults
 from tests.sim.loop import SimLoop
 from tests.sim.machine import Machine
@@ -173,10 +175,15 @@ class Database(MemoryLog):
         """As if a command had never been decided."""
         self._handled.pop((tenant, command_id), None)
 
-    def outcome(self, tenant: str, command_id: UUID) -> tuple[int, int, int] | None:
-        """Lane, first sequence and number of the rows that answered a command."""
-        found = self._handled.get((tenant, command_id))
-        return (found.lane, found.first_seq, found.rows) if found else None
+    def outcome(self, tenant: str, command_id: UUID) -> Handled | None:
+        """What is remembered of a command."""
+        return self._handled.get((tenant, command_id))
+
+    def handled_as(self, tenant: str, command_id: UUID, digest: bytes) -> Handled | None:
+        """The same of one of several commands that were sent under an id."""
+        found = self.outcome(tenant, command_id)
+        same = found is None or found.digest == digest
+        return found if same else self.outcome(tenant, reused_id(command_id, digest))
 
 
 def _give_up(waiter: "asyncio.Future[None]") -> None:

@@ -40,6 +40,7 @@ KINDS = (
     "command repeated",
     "command id reused",
     "record from nobody",
+    "decision fails, mended later",
 )
 
 

@@ -41,7 +41,7 @@ class Process:
         self._log, self._broker = self.session(database, machine), broker
         self.halts: list[str] = []
         self.loop = StageLoop(
-            stage,
+            self.decided(stage),
             self._log,
             lane_of=lane_of,
             clock=machine.clock,
@@ -62,6 +62,10 @@ class Process:
                 self._keep_working(),
             )
         ]
+
+    def decided(self, stage: Stage) -> Stage:
+        """The stage as this process decides it."""
+        return stage
 
     async def leave(self, group: Group) -> None:
         """SIGTERM: stop reading, publish what is there, let go."""

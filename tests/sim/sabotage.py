@@ -7,17 +7,23 @@ them.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
+from typing import Any
 from uuid import UUID
 
-from libs.events.contract import Event
+from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.runtime.log import Lane, LogRow, Mark, Snapshot, Unavailable, Writes
+from libs.events.refusal import CommandRefused
+from libs.events.timer import TimerDue
+from libs.runtime.log import Lane, LogRow, Mark, Parked, Snapshot, TopicPartition, Unavailable, Writes
 from libs.runtime.memory_log import MemoryBatch
 from libs.runtime.relay import Message, PublishFailed, Relay
 from libs.runtime.seek import Seek
+from libs.runtime.stage import Stage
 from libs.runtime.wire import Record
 from services.console import projection
+from services.inventory.domain import State as Inventory
 from tests.sim.broker import Producer
 from tests.sim.console import ConsoleDatabase
 from tests.sim.database import Database, RowLock, Session, Transaction
@@ -73,6 +79,58 @@ class NoCommandMemory(Transaction):
         for handled in writes.handled:
             self.database.forget(handled.tenant, handled.command_id)
         await super().write(writes)
+
+
+class _Same(bytes):
+    """A digest that every other equals."""
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+
+class OthersAreRepeats(Transaction):
+    """A command under the id of another is taken for its repeat."""
+
+    async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
+        return dict.fromkeys(await super().handled(ids), _Same())
+
+
+class AnothersAnswer(Transaction):
+    """What is remembered as a command's answer begins one event too early."""
+
+    async def write(self, writes: Writes) -> None:
+        writes.handled = [replace(one, first_seq=max(1, one.first_seq - 1)) for one in writes.handled]
+        await super().write(writes)
+
+
+class PastTheParked(Transaction):
+    """Records do not wait behind a parked one of their key."""
+
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
+        marks, _ = await super().heard(lanes)
+        return marks, set()
+
+
+class ReplayedUnseen(Transaction):
+    """Nobody looks whether a parked record still waits to be replayed."""
+
+    async def write(self, writes: Writes) -> None:
+        unparked, writes.unparked = writes.unparked, {}
+        await super().write(writes)
+        writes.unparked = unparked
+
+
+class LastFirst(Session):
+    """Of what waits behind a parked record the last is replayed first."""
+
+    async def replaying(self, lanes: Sequence[int], limit: int) -> list[Parked]:
+        return (await super().replaying(lanes, limit))[::-1]
 
 
 class _Whatever(int):
@@ -233,6 +291,38 @@ class HeadApart(Database):
             self.marks[lane] = replace(self.marks[lane], head=mark.head)
 
 
+class Silent(Process):
+    """A command that is refused is remembered, and nobody is told."""
+
+    def decided(self, stage: Stage) -> Stage:
+        def decide(state: Any, heard: Envelope[Contract], at: datetime) -> list[Event]:
+            return [
+                event for event in stage.decide(state, heard, at) if not isinstance(event, CommandRefused)
+            ]
+
+        return replace(stage, decide=decide)
+
+
+class ExpiresAnyway(Process):
+    """A held basket's end does not see that an order has confirmed it."""
+
+    def decided(self, stage: Stage) -> Stage:
+        def decide(state: Any, heard: Envelope[Contract], at: datetime) -> list[Event]:
+            if isinstance(heard.body, TimerDue) and isinstance(state, Inventory) and state.promise:
+                stream, promise = state.promise
+                state = replace(state, promise=(stream, replace(promise, status="held")))
+            return stage.decide(state, heard, at)
+
+        return replace(stage, decide=decide)
+
+
+class AnyOffset(ConsoleDatabase):
+    """The read side moves its offsets, wherever they stand."""
+
+    def must_stand_at(self, offsets: Mapping[TopicPartition, tuple[int, int]]) -> None:
+        pass
+
+
 class RepeatsProjected(ConsoleDatabase):
     """The read side takes every record for a new event."""
 
@@ -275,6 +365,14 @@ _BROKEN: dict[str, Callable[..., Scene]] = {
     "late commit unseen": partial(Scene, process_of=LooksOnce),
     "head apart from its sequence": partial(Scene, database_of=HeadApart),
     "repeats projected": partial(Scene, read_side_of=RepeatsProjected),
+    "another payload a repeat": partial(Scene, process_of=_transactions(OthersAreRepeats)),
+    "another's answer": partial(Scene, process_of=_transactions(AnothersAnswer)),
+    "refused in silence": partial(Scene, process_of=Silent),
+    "past the parked": partial(Scene, process_of=_transactions(PastTheParked)),
+    "queued last first": partial(Scene, process_of=_process(session=LastFirst)),
+    "replayed unseen": partial(Scene, process_of=_transactions(ReplayedUnseen)),
+    "expired though confirmed": partial(Scene, process_of=ExpiresAnyway),
+    "no compare-and-swap of the read side": partial(Scene, read_side_of=AnyOffset),
 }
 SWITCHES = tuple(name for name in _BROKEN if name not in ("", HARDER))
 

@@ -3,16 +3,28 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
+from uuid import UUID
 
+from libs.events.changes import HoldPlaced, PlaceHold
 from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentReleased
 from libs.events.ids import partition_key
-from libs.events.intake import OrderAccepted, OrderClosed
+from libs.events.intake import (
+    CancelOrder,
+    HoldReleased,
+    OrderAccepted,
+    OrderCancellationRequested,
+    OrderClosed,
+    OrderHeld,
+    ReleaseHold,
+)
+from libs.events.promise import PromiseExpired, PromiseReleased, ReleasePromise
 from libs.runtime import wire
 from libs.runtime.digest import memory_digest
 from libs.runtime.log import LogRow
-from libs.runtime.reading import Input, read
+from libs.runtime.reading import Input, command_digest, read
 from libs.runtime.refusals import reused_id
+from libs.runtime.stage import Stage
 from libs.runtime.wire import Record
 from services.console.records import UnreadableEvent
 from services.console.records import read as console_read
@@ -118,12 +130,12 @@ def _each_command_once(scene: Scene) -> Iterator[str]:
             continue
         digests = {_digest(scene, sent) for sent in sents}
         reuses = [database.outcome(TENANT, reused_id(command.id, digest)) for digest in digests]
-        others = sum(refused[2] for refused in reuses if refused)
+        others = sum(refused.rows for refused in reuses if refused)
         what = f"{command.body.TYPE} {command.stream}: command {id_}"
         if others != len(digests) - 1:
             yield f"{what} is the id of {len(digests)} commands, {others} were refused"
-        if causes[name][id_] != outcome[2] + others:
-            yield f"{what} answered by {causes[name][id_]} events, not {outcome[2] + others}"
+        if causes[name][id_] != outcome.rows + others:
+            yield f"{what} answered by {causes[name][id_]} events, not {outcome.rows + others}"
 
 
 def _digest(scene: Scene, sent: Sent) -> bytes:
@@ -166,17 +178,81 @@ def _nothing_unheard(scene: Scene) -> Iterator[str]:
 
 
 def _nothing_parked(scene: Scene) -> Iterator[str]:
-    """What nobody can read is parked, once; nothing else is."""
+    """What nobody can read is parked, once; else only what a stage failed at, and what came behind it."""
     parked = [(stage, row) for stage in scene.databases for row in scene.databases[stage].parked_rows]
-    places = Counter((row.topic, row.partition, row.offset) for _, row in parked)
+    places = Counter((stage, row.topic, row.partition, row.offset) for stage, row in parked)
     for place, count in places.items():
         if count > 1:
             yield f"{place} is parked {count} times"
+    keys = {(stage, row.key) for stage, row in parked if row.code == "failed"}
     for stage, row in parked:
-        if row.code != "bad_headers":
+        expected = scene.failing[stage].at_fault if row.code == "failed" else row.code == "queued"
+        if row.code != "bad_headers" and not (expected and (stage, row.key) in keys):
             yield f"{stage} parked {row.type} of {row.key}: {row.code}, {row.reason}"
-    if len(places) < scene.people.unreadable:
-        yield f"{scene.people.unreadable} records cannot be read, {len(places)} are parked"
+        elif row.code != "bad_headers" and row.state != "replayed":
+            yield f"{stage} has left {row.type} of {row.key} {row.state}"
+    unreadable = sum(row.code == "bad_headers" for _, row in parked)
+    if unreadable < scene.people.unreadable:
+        yield f"{scene.people.unreadable} records cannot be read, {unreadable} are parked"
+
+
+def _in_order(scene: Scene) -> Iterator[str]:
+    """What a key's records say is decided in the order of its topic, parked or not."""
+    for stage in STAGES:
+        database = scene.databases[stage.name]
+        for lane in range(LANES):
+            yield from _commands_in_order(scene, stage, lane)
+            heard: dict[tuple[str, object], int] = {}
+            for row in database.rows.get((lane, "heard"), []):
+                place, sequence = (row.stream, row.context["source"]), int(str(row.context["sequence"]))
+                if heard.get(place, 0) >= sequence:
+                    yield f"{stage.name} heard {row.type} {sequence} of {row.stream} after {heard[place]}"
+                heard[place] = sequence
+
+
+def _commands_in_order(scene: Scene, stage: Stage, lane: int) -> Iterator[str]:
+    topic, database = stage.topics[0], scene.databases[stage.name]
+    came: dict[tuple[UUID, bytes], str] = {}
+    for record in scene.broker.read((topic, lane), 0, 1_000_000):
+        headers = dict(record.headers)
+        if record.key != b"?":
+            digest = command_digest(headers["ce_type"].decode(), record.value or b"")
+            came.setdefault((UUID(headers["ce_id"].decode()), digest), (record.key or b"").decode())
+    at: dict[str, int] = {}
+    for (id_, digest), key in came.items():
+        found = database.handled_as(TENANT, id_, digest)
+        if found is not None:
+            if found.first_seq < at.get(key, 0):
+                yield f"{stage.name} decided command {id_} of {key} before one that came before it"
+            at[key] = found.first_seq
+
+
+def _each_command_answered(scene: Scene) -> Iterator[str]:
+    """Who sent a command can be told what came of it, by events that it caused; silence is for what asks
+    again what was done."""
+    for sent in scene.people.sent:
+        command, database = sent.envelope, scene.databases[sent.stage]
+        found = database.handled_as(TENANT, command.id, _digest(scene, sent))
+        if found is None:
+            continue
+        rows = database.rows.get((found.lane, "decided"), [])[found.first_seq - 1 :][: found.rows]
+        if len(rows) < found.rows or any(row.context["causationid"] != str(command.id) for row in rows):
+            yield f"{command.body.TYPE} {command.stream}: command {command.id} is given another's answer"
+        done = _ALREADY.get(command.body.TYPE, ())
+        if not rows and not any(
+            row.stream == command.stream and row.type in done
+            for row in _decided(scene, sent.stage, found.lane)
+        ):
+            yield f"{command.body.TYPE} {command.stream}: command {command.id} was decided and not answered"
+
+
+_ALREADY = {
+    CancelOrder.TYPE: (OrderCancellationRequested.TYPE, OrderClosed.TYPE),
+    PlaceHold.TYPE: (HoldPlaced.TYPE, OrderHeld.TYPE),
+    ReleaseHold.TYPE: (HoldReleased.TYPE,),
+    ReleasePromise.TYPE: (PromiseReleased.TYPE, PromiseExpired.TYPE),
+}
+"""Commands that are decided in silence where something says that it is done."""
 
 
 def _projections(scene: Scene) -> Iterator[str]:
@@ -193,6 +269,7 @@ def _projections(scene: Scene) -> Iterator[str]:
             yield f"the read model of order {key.order_id} is not its refold"
     if sorted(live.timeline) != sorted(again.timeline):
         yield "the timeline is not its refold"
+    yield from (f"somebody moved {what}" for what in live.overruled)
     for name in ("balances", "reservations", "heard"):
         if getattr(live, name) != getattr(again, name):
             yield f"the read model's {name} are not their refold"
@@ -210,9 +287,11 @@ _CHECKS: dict[str, Callable[[Scene], Iterator[str]]] = {
     "states are folds of the log": _folds,
     "nothing oversold, each reservation resolved once": _no_oversell,
     "each command has one outcome": _each_command_once,
+    "each command is answered": _each_command_answered,
+    "each key in order": _in_order,
     "each event once": _each_event_once,
     "each lane has one owner": _one_owner,
     "nothing unheard": _nothing_unheard,
-    "nothing parked that can be read": _nothing_parked,
+    "parked is what must be, once": _nothing_parked,
     "projections equal their refold": _projections,
 }

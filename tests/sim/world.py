@@ -12,6 +12,7 @@ from tests.flow.world import STAGES, World
 from tests.sim.broker import Group, SimBroker
 from tests.sim.console import ConsoleDatabase, ConsoleProcess
 from tests.sim.database import Database
+from tests.sim.failing import Failing
 from tests.sim.faults import Faults
 from tests.sim.loop import SimLoop
 from tests.sim.machine import Machine
@@ -22,7 +23,10 @@ LANES = 5
 ORDERS = 4
 """A run."""
 REPLICAS = {"inventory": 2}
+CONSOLES = 2
 CALM_SECONDS_MAX = 6 * 3600.0
+_LOOKS_SECONDS = 90.0
+"""How often a person looks at what is parked, at the least."""
 _EVERY_SECONDS = 12.0
 """Between two blows of fate, on average, while orders are under way."""
 
@@ -62,6 +66,9 @@ class Scene:
         self.databases = {
             stage.name: self.database_of(stage.name, self.loop, self.faults) for stage in STAGES
         }
+        self.failing = {
+            stage.name: Failing(stage, self.databases[stage.name], self.faults) for stage in STAGES
+        }
         self.read_side = self.read_side_of()
         self.groups = {name: Group(name, self.broker) for name in (*self.databases, "console")}
         self.people = People(seed, self.plan.orders, self.broker, self.faults, self.lane_of)
@@ -80,20 +87,34 @@ class Scene:
         for stage in STAGES:
             for _ in range(REPLICAS.get(stage.name, 1)):
                 self.start(stage)
-        self.start_console()
+        for _ in range(CONSOLES):
+            self.start_console()
         self.people.open_shop()
+        looking = asyncio.create_task(self._look_at_parked())
         await self._storm(self.people.last_order_at + 150)
         await self._calm()
+        looking.cancel()
+
+    async def _look_at_parked(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOKS_SECONDS * self.faults.dice.random())
+            for failing in self.failing.values():
+                await failing.look(self.broker)
 
     def start(self, stage: Stage) -> None:
         """One more process of a stage."""
         self._started += 1
         machine = Machine(f"{stage.name}.{self._started}", self.loop, self.faults)
         process = self.process_of(
-            stage, self.databases[stage.name], self.broker, self.groups[stage.name], machine, self.lane_of
+            self.failing[stage.name].broken(),
+            self.databases[stage.name],
+            self.broker,
+            self.groups[stage.name],
+            machine,
+            self.lane_of,
         )
         machine.on_death.append(lambda: self._buried(process))
-        machine.on_stop = lambda seconds: self._absent(process, machine.stop_for, seconds)
+        machine.on_stop = lambda seconds: self._absent(process, process.stage.name, machine.stop_for, seconds)
         self.processes.append(process)
 
     def start_console(self) -> None:
@@ -102,6 +123,7 @@ class Scene:
         machine = Machine(f"console.{self._started}", self.loop, self.faults)
         follower = ConsoleProcess(self.read_side, self.broker, self.groups["console"], machine)
         machine.on_death.append(lambda: self._console_buried(follower))
+        machine.on_stop = lambda seconds: self._absent(follower, "console", machine.stop_for, seconds)
         self.followers.append(follower)
 
     def _buried(self, process: Process) -> None:
@@ -153,15 +175,17 @@ class Scene:
     def _silence(self) -> None:
         process = self._fate.choice(self.processes)
         if self.faults.count("zombie: unheard by the group", process.machine.name):
-            self._absent(process, process.machine.silent_for, self._seconds_away())
+            self._absent(process, process.stage.name, process.machine.silent_for, self._seconds_away())
 
     def _seconds_away(self) -> float:
         return self._fate.choice((2.0, 15.0, 40.0)) * (0.5 + self._fate.random())
 
-    def _absent(self, process: Process, how: Callable[[float], None], seconds: float) -> None:
+    def _absent(
+        self, process: Process | ConsoleProcess, group: str, how: Callable[[float], None], seconds: float
+    ) -> None:
         """The group drops it if that lasts; it asks where it stands when it is back."""
         how(seconds)
-        self.groups[process.stage.name].watch(process.consumer)
+        self.groups[group].watch(process.consumer)
         self.loop.call_later(seconds + 0.1, process.consumer.wake)
 
     def _jump(self) -> None:
@@ -201,7 +225,8 @@ class Scene:
         for database in self.databases.values():
             database.down_until = 0.0
         self.broker.down_until = 0.0
-        for process in self.processes:
+        everybody: list[Process | ConsoleProcess] = [*self.processes, *self.followers]
+        for process in everybody:
             process.machine.heal()
             process.consumer.wake()
         deadline = self.loop.time() + CALM_SECONDS_MAX
@@ -231,6 +256,8 @@ class Scene:
                     read, end = database.consumed.get((topic, lane), 0), self.broker.end((topic, lane))
                     if read < end:
                         return f"{stage.name} has read {topic}/{lane} up to {read} of {end}"
+            if waits := self.failing[stage.name].waiting:
+                return f"{stage.name} has {waits[0].type} of {waits[0].key} {waits[0].state}"
             if database.timers:
                 return f"{stage.name} has timers to ring: {sorted(database.timers)[:3]}"
             for lane in range(LANES):
