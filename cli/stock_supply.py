@@ -175,6 +175,7 @@ def move(
     source: Annotated[str, typer.Option("--from", help="on_hand, quarantine or damaged.")],
     target: Annotated[str, typer.Option("--to", help="on_hand, quarantine, damaged or scrapped.")],
     reason: Annotated[str, typer.Option(help="A reason code: recall, released, broken, …")],
+    reference: Annotated[str | None, typer.Option(help="Of which document: a transfer.")] = None,
     lot: LotOption = None,
     serial: SerialOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
@@ -186,6 +187,8 @@ def move(
     """
     body: dict[str, Any] = {"sku": sku, "node": node, "source": source, "target": target}
     body |= {"quantity": quantity, "reason_code": reason, **of_lot(lot), **of_units(serial)}
+    if reference is not None:
+        body["reference"] = reference
     _post("/v1/stock/moves", body, tenant, json)
     tell(f"{count(quantity, 'unit')} of {sku} at {node} went from {source} to {target}: {reason}.")
 

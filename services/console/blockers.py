@@ -10,6 +10,7 @@ from typing import Literal
 
 from libs.events.record import record
 from services.console.facts import State
+from services.console.items import unsettled
 from services.console.standing import line_standings, open_holds, status_of, work_state
 
 Owner = Literal["support", "operations", "purchasing", "warehouse", "carrier", "customer", "system"]
@@ -146,6 +147,11 @@ def _cancellation(state: State) -> Iterable[Blocker]:
 
 
 def _afterwards(state: State) -> Iterable[Blocker]:
+    if state.fulfillment.unroutable:
+        for item in unsettled(state):
+            what = f"No node may ship {item.units} units, and they were given up: {item.reason}"
+            step = "Tell the customer, then resolve it on Exceptions. They are to be ordered anew."
+            yield Blocker(what, item.since, "operations", step)
     for name, rma in state.returns.rmas.items():
         if rma.closed_at is None:
             back, due = sum(unit.quantity for unit in rma.received), sum(rma.lines.values())

@@ -19,6 +19,7 @@ from services.console.items import STUCK, stuck_name
 from services.console.rule_book import read_rules
 from services.console.rules import Rule
 from services.console.store import Connection
+from services.console.supply_items import OF_NO_UNITS
 from services.console.today import EVERYTHING, Only
 
 Row = Mapping[str, Any]
@@ -41,17 +42,18 @@ _STUCK = """FROM {rules} rule, LATERAL (SELECT o.order_id, o.waiting_in, o.waiti
                 AND o.waiting_since_at <= rule.since_before AND e.ended_at IS NULL{stuck}) AS waits
         WHERE rule.kind = 'stuck'"""
 """Rule by rule, each as its index has it: what is oldest of a rule is due first of it."""
-_STOCK = """
-        SELECT 'sku/' || s.sku, NULL, s.sku, s.kind, split_part(s.item, '/', 2), s.item, s.opened_at, s.node,
-            s.units, s.why, nullif(care.assignee, ''), care.snoozed_until_at, coalesce(care.snoozed_why, ''),
+_STOCK = f"""
+        SELECT CASE s.sku WHEN '' THEN 'feed' ELSE 'sku/' || s.sku END, NULL, nullif(s.sku, ''), s.kind,
+            split_part(s.item, '/', 2), s.item, s.opened_at, s.node, s.units, s.why,
+            nullif(care.assignee, ''), care.snoozed_until_at, coalesce(care.snoozed_why, ''),
             rule.place, rule.owner,
             s.opened_at + rule.sla_minutes * interval '1 min'
-        FROM stock_items s JOIN {rules} rule ON rule.kind = s.kind AND rule.which IS NULL
+        FROM stock_items s JOIN {{rules}} rule ON rule.kind = s.kind AND rule.which IS NULL
         LEFT JOIN stock_care care ON care.tenant = s.tenant AND care.sku = s.sku AND care.item = s.item
             AND care.since_at = s.opened_at
         WHERE s.tenant = $1 AND s.opened_at IS NOT NULL AND (s.closed_at IS NULL OR s.closed_at < s.opened_at)
-            AND (s.units > 0 OR s.kind = 'low_stock') AND care.resolved_at IS NULL
-            AND s.opened_at + rule.after_minutes * interval '1 min' <= $2"""
+            AND (s.units > 0 OR s.kind IN {OF_NO_UNITS}) AND care.resolved_at IS NULL
+            AND s.opened_at + rule.after_minutes * interval '1 min' <= $2"""  # noqa: S608 - names of ours
 _FOUND = f"""SELECT e.order_id AS subject, e.order_id, NULL AS sku, e.kind,
             split_part(e.item, '/', 2) AS which, e.item, e.since_at, e.node, e.units, e.why, e.assignee,
             e.snoozed_until_at, e.snoozed_why,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from libs.events.record import record
-from services.console.facts import Care, Dispatch, State
+from services.console.facts import Care, Dispatch, NodeWork, State, Units
 from services.console.segments import broken
 from services.console.standing import declined_at
 
@@ -73,16 +73,16 @@ def items(state: State) -> tuple[Item, ...]:
         if not decision.routable:
             why = "; ".join(reason.message for reason in decision.reasons)
             units = sum(decision.lines.values())
-            found.append(
-                Item("unroutable", str(decision.round), decision.at, intake.closed_at, why, "", units)
-            )
+            ended = _routed_after(state, decision.round, decision.lines)
+            if intake.cancellation_requested_at is not None:
+                ended = ended or intake.closed_at
+            found.append(Item("unroutable", str(decision.round), decision.at, ended, why, "", units))
     for name, one_work in work.work.items():
         if one_work.short and one_work.picked_at:
             units = sum(one_work.short.values())
             why = f"{one_work.node} found {units} units fewer than promised."
-            found.append(
-                Item("short_picked", name, one_work.picked_at, intake.closed_at, why, one_work.node, units)
-            )
+            ended = _found_after(state, one_work) or intake.closed_at
+            found.append(Item("short_picked", name, one_work.picked_at, ended, why, one_work.node, units))
     for name, shipment in work.shipments.items():
         if shipment.lost_at or shipment.exception_at:
             found += _of_shipment(name, shipment)
@@ -92,6 +92,43 @@ def items(state: State) -> tuple[Item, ...]:
             why = f"The message about {message.milestone.replace('_', ' ')} was not sent: {message.detail}"
             found.append(Item("failed_message", name, message.failed_at, ended, why))
     return tuple(found)
+
+
+def _routed_after(state: State, round_: int, lines: Units) -> datetime | None:
+    """When a later round found nodes for any of these lines."""
+    return min(
+        (
+            one.at
+            for one in state.routing.decisions
+            if one.routable and one.round > round_ and not lines.keys().isdisjoint(one.lines)
+        ),
+        default=None,
+    )
+
+
+def _found_after(state: State, work: NodeWork) -> datetime | None:
+    """When another node was given work for any of what this one did not find."""
+    return min(
+        (
+            one.released_at
+            for one in state.fulfillment.work.values()
+            if one.round > work.round and not work.short.keys().isdisjoint(one.lines)
+        ),
+        default=None,
+    )
+
+
+def unsettled(state: State) -> list[Item]:
+    """Units that no node may ship and that were given up, until a person has seen to them: the close of the
+    order is no answer to that."""
+    care = state.intake.care
+    return [
+        one
+        for one in items(state)
+        if one.kind == "unroutable"
+        and one.ended_at is None
+        and not care.get(one.name, _UNTOUCHED).resolved_at
+    ]
 
 
 def _of_shipment(name: str, shipment: Dispatch) -> Iterator[Item]:

@@ -47,6 +47,7 @@ from services.console.stock_items import (
     stock_item_changes,
 )
 from services.console.stored import Written
+from services.console.supply_items import SUPPLY_ITEM_EVENTS, supply_item_changes
 
 _WITH_TERMS = (OrderAccepted.TYPE, OrderHeld.TYPE)
 _OF_RULES = frozenset(event.TYPE for event in RULE_EVENTS)
@@ -210,6 +211,9 @@ def fold(
             balances[balance] = balances.get(balance, 0) + units
         if event.TYPE in STOCK_ITEM_EVENTS:
             for item, change in stock_item_changes(envelope):
+                changes.stock_items[item] = joined(changes.stock_items.get(item), change)
+        if event.TYPE in SUPPLY_ITEM_EVENTS:
+            for item, change in supply_item_changes(envelope):
                 changes.stock_items[item] = joined(changes.stock_items.get(item), change)
         if event.TYPE in SERIAL_EVENTS:
             _fold_serials(changes, envelope)

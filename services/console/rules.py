@@ -35,6 +35,14 @@ Kind = Literal[
     "lot_expired",
     "lot_recalled",
     "unnamed",
+    "transfer_overdue",
+    "transfer_undispatched",
+    "transfer_short",
+    "over_receipt",
+    "supply_short",
+    "supply_over",
+    "feed_stale",
+    "feed_held",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -52,7 +60,7 @@ class Rule(BaseModel):
     sla_minutes: Minutes
     title: str
     next_step: str
-    action: Literal["release", "resolve", "order", "sku", "settle", "lot"]
+    action: Literal["release", "resolve", "order", "sku", "settle", "lot", "feed"]
 
 
 SHIPPED: tuple[Rule, ...] = tuple(

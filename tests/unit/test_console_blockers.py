@@ -6,13 +6,15 @@ from datetime import datetime
 
 import pytest
 
+from libs.events.intake import ExceptionResolved
 from libs.runtime.settings import STAGES
 from services.console.blockers import OWNERS, blockers
 from services.console.facts import INITIAL, State
 from services.console.orders import evolve
 from services.console.standing import OPEN, status
 from tests.console_database import by_stage
-from tests.console_lives import LIVES
+from tests.console_lives import LIVES, unroutable
+from tests.unit.test_console_orders import folded, in_order
 
 
 def moments(life: str, seeds: range = range(30)) -> Iterator[State]:
@@ -80,3 +82,15 @@ def test_a_closed_order_waits_for_nothing_but_its_return() -> None:
     ended = [state for state in moments("delivered") if state.intake.outcome is not None]
     assert {one.owner for state in ended for one in blockers(state)} <= {"customer", "support"}
     assert not [one for one in blockers(ended[-1]) if "could not be sent" not in one.what]
+
+
+def test_units_that_no_node_may_ship_are_said_until_a_person_has_seen_to_them() -> None:
+    life = unroutable("o-1")
+    state = folded(in_order(life))
+    assert status(state) == "unroutable"
+    [one] = blockers(state)
+    assert one.owner == "operations"
+    assert one.what == "No node may ship 12 units, and they were given up: No node ships to GB."
+    seen = ExceptionResolved(order_id="o-1", item="unroutable/1", note="The customer took another.")
+    later = {**life, "intake": [*life["intake"], seen]}
+    assert blockers(folded(in_order(later))) == ()

@@ -10,16 +10,19 @@ from hypothesis import strategies as st
 from libs.events.catalogue import EVENTS
 from libs.events.changes import HoldDeclined, HoldPlaced
 from libs.events.intake import HoldReleased
+from libs.events.order import NodeLines
+from libs.events.routing import OrderRouted
 from services.console.facts import State
 from services.console.items import item_rows, items, stuck_name, stuck_since
 from services.console.segments import SEGMENTS, broken, delays, waiting
 from services.console.standing import status
 from tests.console_changes import changed_by_support
-from tests.console_lives import LIVES, delivered, troubled
-from tests.console_parts import at, envelopes
+from tests.console_lives import LIVES, Life, delivered, troubled, unroutable
+from tests.console_parts import at, envelopes, units
 from tests.unit.test_console_orders import ORDER, folded, in_order, until
 
 _MINUTE = 60_000_000
+LATER = troubled(ORDER)["routing"][1]
 
 
 def minutes(life: str) -> dict[str, float]:
@@ -81,6 +84,36 @@ def test_what_was_the_matter_is_kept_with_when_it_ended() -> None:
         "lost/o-1-S2": (at(400), None, "MAN", 3),
     }
     assert broken(state) == "held backordered short_picked split carrier"
+
+
+def ends(life: Life, **count: int) -> dict[str, object]:
+    return {item.name: item.ended_at for item in items(until(life, **count))}
+
+
+def test_a_short_pick_ends_with_the_work_that_another_node_has_for_it() -> None:
+    """While the order goes on: nobody has to see to it any more."""
+    before = {"intake": 3, "inventory": 8, "routing": 3}
+    assert ends(troubled(ORDER), **before, fulfillment=4)["short_picked/o-1-F1"] is None
+    assert ends(troubled(ORDER), **before, fulfillment=5)["short_picked/o-1-F1"] == at(5)
+
+
+def test_what_no_node_may_ship_does_not_end_by_the_close() -> None:
+    """Such an order closes at once, and then nobody has told the customer yet."""
+    life = unroutable(ORDER)
+    assert folded(in_order(life)).intake.closed_at == at(2)
+    assert folded(in_order(life)).intake.outcome == "unroutable"
+    assert ends(life, intake=2, routing=1, fulfillment=2) == {"unroutable/1": None}
+    again = OrderRouted(**vars(LATER) | {"round": 2})
+    found_later = {**life, "routing": [*life["routing"], again]}
+    assert ends(found_later, intake=1, routing=2) == {"unroutable/1": at(2)}
+    other_line = again.model_copy(update={"nodes": (NodeLines(node="LON", lines=(units(3, 1, "C"),)),)})
+    assert ends({**life, "routing": [*life["routing"], other_line]}, routing=2) == {"unroutable/1": None}
+
+
+def test_who_cancels_the_order_has_settled_it() -> None:
+    life, asked = unroutable(ORDER), troubled(ORDER)["intake"][3]
+    intake = [life["intake"][0], asked, life["intake"][1]]
+    assert ends({**life, "intake": intake}, intake=3, routing=1) == {"unroutable/1": at(3)}
 
 
 def test_what_people_did_about_it_goes_with_it_and_ends_it() -> None:

@@ -1,0 +1,224 @@
+"""Exceptions of supply: each comes by its event into the one queue, and goes by the event that settles it."""
+
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import asyncpg
+import pytest
+
+from libs.events.conditions import StockMoved
+from libs.events.contract import Event
+from libs.events.feeds import FeedRunApproved, FeedRunOpened, FeedStale, StockReported
+from libs.events.supply import (
+    SupplyExpected,
+    SupplyMovement,
+    SupplyReceived,
+    TransferClosed,
+    TransferDispatched,
+    TransferOverdue,
+    TransferReceiptHeld,
+    TransferReceived,
+)
+from services.console.exceptions import QueueFilter, count_queue, read_queue
+from services.console.queries import Queries
+from services.console.store import Projector
+from tests.console_database import console_dsn, pool
+from tests.console_parts import at, envelopes
+from tests.console_site import People, people
+from tests.log.test_console_stock_items import moved, told
+from tests.log.test_console_store import feed
+
+__all__ = ["console_dsn", "people", "pool"]
+NOW = at(2000)
+TRANSFER: dict[str, Any] = {"sku": "A 1", "transfer_id": "T-1"}
+ENDS: dict[str, Any] = {"source_node": "LEE", "target_node": "LON"}
+SENT = TransferDispatched(**TRANSFER, **ENDS, quantity=6, due_at=at(1), movements=())
+OVERDUE = TransferOverdue(**TRANSFER, **ENDS, open=6, due_at=at(1))
+EARLY = TransferReceiptHeld(**TRANSFER, receipt_id="R-1", quantity=6)
+LOST = TransferClosed(**TRANSFER, outcome="lost", quantity=6, movements=())
+
+
+def came(outcome: Any, *, open_: int = 0, over: int = 0, short: int = 0) -> TransferReceived:
+    movements: tuple[SupplyMovement, ...] = moved("adjustment", "quarantine", over) if over else ()
+    return TransferReceived(
+        **TRANSFER,
+        receipt_id="R-1",
+        node="LON",
+        quantity=6 + over - short - open_,
+        outcome=outcome,
+        over=over,
+        short=short,
+        open=open_,
+        movements=movements,
+    )
+
+
+def received(outcome: Any, **more: int) -> SupplyReceived:
+    return SupplyReceived(
+        sku="A 1",
+        supply_id="PO-1",
+        receipt_id="R-1",
+        node="LON",
+        quantity=6,
+        outcome=outcome,
+        open=0,
+        movements=(),
+        **more,
+    )
+
+
+def bought(quantity: int, open_: int) -> SupplyExpected:
+    return SupplyExpected(
+        sku="A 1",
+        supply_id="PO-1",
+        node="LON",
+        quantity=quantity,
+        open=open_,
+        expected_at=at(1),
+        stated_at=at(1),
+        document="purchase_order",
+        movements=(),
+    )
+
+
+def out_of_quarantine(quantity: int, reference: str | None) -> StockMoved:
+    return StockMoved(
+        sku="A 1",
+        node="LON",
+        source="quarantine",
+        target="on_hand",
+        quantity=quantity,
+        reason_code="ours",
+        reference=reference,
+        movements=moved("quarantine", "on_hand", quantity),
+    )
+
+
+def run(run_id: str, *, held: bool = False) -> FeedRunOpened:
+    return FeedRunOpened(
+        feed="acme", run_id=run_id, rows=2, units=3, stated_at=at(1), held=held, units_before=90
+    )
+
+
+STALE = FeedStale(sku="A 1", feed="acme", node="LON", stated_at=at(-9), movements=())
+
+
+def row(sku: str, stale_minutes: float) -> StockReported:
+    return StockReported(
+        sku=sku,
+        feed="acme",
+        node="LON",
+        mode="full",
+        told=3,
+        withheld=0,
+        stated_at=at(1),
+        stale_at=at(stale_minutes),
+        movements=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "kind", "owner", "why"),
+    [
+        (OVERDUE, came("complete"), "transfer_overdue", "warehouse", "6 units of transfer T-1 from LEE"),
+        (OVERDUE, LOST, "transfer_overdue", "warehouse", "were due at LON"),
+        (EARLY, SENT, "transfer_undispatched", "warehouse", "nobody has dispatched"),
+        (
+            came("over", over=4),
+            out_of_quarantine(4, "T-1"),
+            "over_receipt",
+            "warehouse",
+            "sent under transfer T-1",
+        ),
+        (received("over", over=2), bought(6, 0), "supply_over", "purchasing", "2 units more than were"),
+        (STALE, row("B", 999), "feed_stale", "purchasing", "too old"),
+        (run("2", held=True), run("3"), "feed_held", "purchasing", "Run 2 tells 3 units, where"),
+        (
+            run("2", held=True),
+            FeedRunApproved(feed="acme", run_id="2"),
+            "feed_held",
+            "purchasing",
+            "told 90: its rows are refused",
+        ),
+    ],
+)
+async def test_it_comes_by_an_event_and_goes_by_an_event(
+    pool: asyncpg.Pool, begins: Event, ends: Event, kind: str, owner: str, why: str
+) -> None:
+    await told(pool, begins)
+    async with Queries(pool).reading("acme") as connection:
+        [one] = await read_queue(connection, "acme", NOW, QueueFilter(), None, 100)
+        [count] = await count_queue(connection, "acme", NOW)
+    shown = one.document(NOW)
+    assert (shown["kind"], shown["owner"], count["open"]) == (kind, owner, 1)
+    assert why in shown["why"]
+    assert shown["since_at"] == envelopes("inventory", [begins])[0].at
+    assert shown["due_at"] > shown["since_at"]
+    assert shown["next_step"]
+    assert (shown["sku"], shown["order_id"]) == (None if kind.startswith("feed") else "A 1", None)
+    await told(pool, begins, ends)
+    assert await at_the_end(pool) == []
+
+
+async def at_the_end(pool: asyncpg.Pool) -> list[str]:
+    async with Queries(pool).reading("acme") as connection:
+        found = await read_queue(connection, "acme", NOW, QueueFilter(), None, 100)
+    return [one.row["kind"] for one in found]
+
+
+@pytest.mark.parametrize(
+    ("events", "left"),
+    [
+        ([OVERDUE, came("partial", open_=2)], ["transfer_overdue"]),
+        ([came("over", over=4), out_of_quarantine(3, "T-1")], ["over_receipt"]),
+        ([came("over", over=4), out_of_quarantine(4, None)], ["over_receipt"]),
+        ([came("short", short=2), SENT], ["transfer_short"]),
+        ([received("short", short=2), bought(9, 9)], ["supply_short"]),
+        ([received("over", over=2), bought(9, 9)], ["supply_over"]),
+        ([received("complete"), SENT, came("complete"), bought(6, 6), run("1")], []),
+        ([STALE, row("B", 1)], ["feed_stale"]),
+        ([row("B", 999), STALE, run("2")], ["feed_stale"]),
+    ],
+)
+async def test_what_does_not_settle_it_leaves_it(
+    pool: asyncpg.Pool, events: list[Event], left: list[str]
+) -> None:
+    await told(pool, *events)
+    assert await at_the_end(pool) == left
+
+
+async def test_a_feed_of_many_skus_is_one_item_whatever_lane_tells_first(pool: asyncpg.Pool) -> None:
+    sent = envelopes("inventory", [STALE, STALE.model_copy(update={"sku": "B"}), row("C", 999)])
+    found = []
+    for order in permutations(sent):
+        await pool.execute("DROP SCHEMA live CASCADE")
+        await pool.execute("SELECT create_read_models('live')")
+        topic = [replace(one, sequence=number) for number, one in enumerate(order, 1)]
+        await feed(Projector(pool), {"inventory": topic[:2]})
+        await feed(Projector(pool), {"inventory": topic})
+        found.append(await at_the_end(pool))
+    assert found == [[]] * 6, "rows were the last that was heard of it"
+
+
+async def test_the_page_says_what_to_do_and_who_may_see_some_nodes_sees_theirs(
+    people: People, pool: asyncpg.Pool
+) -> None:
+    await told(pool, OVERDUE, run("2", held=True), STALE)
+    page = await (await people.sign_in("operator")).get("/exceptions")
+    for text in (
+        "Transfer is overdue",
+        "orderlog stock close-transfer",
+        "Feed run waits for approval",
+        "orderlog stock approve-feed",
+        "feed <bdi>acme</bdi>",
+        "Feed has gone silent",
+    ):
+        assert text in page, text
+    assert page.count(">Take<") == 1, "a feed is of no SKU: its items are settled, not taken"
+    assert "/orders/None" not in page
+    async with Queries(pool).within(("LEE",)).reading("acme") as connection:
+        assert await read_queue(connection, "acme", NOW, QueueFilter(), None, 100) == []
+    async with Queries(pool).within(("LON",)).reading("acme") as connection:
+        found = await read_queue(connection, "acme", NOW, QueueFilter(), None, 100)
+    assert {one.row["kind"] for one in found} == {"transfer_overdue", "feed_stale"}
