@@ -1,9 +1,10 @@
 """What an order waits for, since when, and who acts next: the first thing that anybody wants to know of it.
 
-A pure reading of `State`, for each status that an order can have. Who acts is a role, not a person.
+A pure reading of `State`, for each status that an order can have. Who acts is a role, not a person: of what
+is an exception too, whoever the tenant's rules give it to, so that the order and the queue name the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
@@ -11,15 +12,19 @@ from typing import Literal
 from libs.events.record import record
 from services.console.facts import State
 from services.console.items import unsettled
+from services.console.rules import Kind, Rule, rule_of
 from services.console.standing import line_standings, open_holds, status_of, work_state
 
-Owner = Literal["support", "operations", "purchasing", "warehouse", "carrier", "customer", "system"]
+Owner = Literal[
+    "support", "operations", "purchasing", "warehouse", "platform", "carrier", "customer", "system"
+]
 
 OWNERS: dict[Owner, str] = {
     "support": "Support",
     "operations": "Operations",
     "purchasing": "Purchasing",
     "warehouse": "The warehouse",
+    "platform": "Platform",
     "carrier": "The carrier",
     "customer": "The customer",
     "system": "Nobody: Orderlog goes on by itself",
@@ -38,16 +43,17 @@ class Blocker:
     hold: str | None = None
 
 
-def blockers(state: State) -> tuple[Blocker, ...]:
-    """What the order waits for, what a person must settle first. Empty once nothing more is to come."""
-    found = [*_cancellation(state), *_way(state), *_afterwards(state)]
+def blockers(state: State, rules: Sequence[Rule]) -> tuple[Blocker, ...]:
+    """What the order waits for, what a person must settle first. Empty once nothing more is to come.
+    `rules`: the tenant's, which say whose an exception is and what to do about it."""
+    found = [*_cancellation(state), *_way(state, rules), *_afterwards(state, rules)]
     # A stage's news may be here before that of the stage that it waits for: then it has waited since that.
     found = [one if one.since else replace(one, since=state.last_at) for one in found]
     by_hand = [one for one in found if one.owner not in ("system", "carrier")]
     return (*by_hand, *(one for one in found if one not in by_hand))
 
 
-def _way(state: State) -> tuple[Blocker, ...]:
+def _way(state: State, rules: Sequence[Rule]) -> tuple[Blocker, ...]:
     """By status: what keeps the least advanced units where they are."""
     intake, inventory = state.intake, state.inventory
     status = status_of(state, line_standings(state))
@@ -58,7 +64,7 @@ def _way(state: State) -> tuple[Blocker, ...]:
             what = "A later stage's news has come; intake's own is still under way to the console."
             return (Blocker(what, state.last_at, "system", "Wait a moment, then look again."),)
         case "held":
-            return tuple(_hold(state))
+            return tuple(_hold(state, rules))
         case "accepted":
             since = inventory.freed_at or intake.accepted_at
             return (_by_itself("Stock is being looked for.", since),)
@@ -66,8 +72,7 @@ def _way(state: State) -> tuple[Blocker, ...]:
             short = ", ".join(f"{want.quantity} of {want.sku}" for want in inventory.waits_for[:5])
             more = f" and {len(inventory.waits_for) - 5} more" if len(inventory.waits_for) > 5 else ""
             what = f"It waits for stock: {short or 'units'}{more}."
-            step = "Receive or find the units; the order goes on by itself. Or cancel it."
-            return (Blocker(what, inventory.backordered_at, "purchasing", step),)
+            return (_ruled(rules, "backordered", "", what, inventory.backordered_at),)
         case "short_picked":
             since = max(
                 (w.picked_at for w in state.fulfillment.work.values() if w.short and w.picked_at),
@@ -85,25 +90,29 @@ def _way(state: State) -> tuple[Blocker, ...]:
         case "released" | "picking" | "packed":
             return tuple(_at_nodes(state))
         case "shipped" | "in_transit":
-            return tuple(_under_way(state))
+            return tuple(_under_way(state, rules))
         case "unroutable":
             reasons = "; ".join(
                 r.message for d in state.routing.decisions if not d.routable for r in d.reasons
             )
             what = f"No node may ship it: {reasons or 'none serves the destination'}"
-            step = "Define a node that serves the destination, or cancel the order with the customer."
-            return (Blocker(what, _decided_at(state), "operations", step),)
+            return (_ruled(rules, "unroutable", "", what, _decided_at(state)),)
         case _:  # its units have all come to an end, and intake is about to close it
             return (
                 _by_itself("All units have come to their end; the order is being closed.", state.last_at),
             )
 
 
-def _hold(state: State) -> Iterable[Blocker]:
+def _ruled(rules: Sequence[Rule], kind: Kind, which: str, what: str, since: datetime | None) -> Blocker:
+    """What is an exception: it is whose the rules say."""
+    rule = rule_of(rules, kind, which)
+    return Blocker(what, since, rule.owner, rule.next_step)
+
+
+def _hold(state: State, rules: Sequence[Rule]) -> Iterable[Blocker]:
     for hold in open_holds(state):
-        owner: Owner = "support" if hold.name in ("address", "total_mismatch") else "operations"
-        step = "Settle it, then release the hold; or cancel the order."
-        yield Blocker(f"Hold {hold.name}: {hold.message}", hold.placed_at, owner, step, hold.name)
+        what = f"Hold {hold.name}: {hold.message}"
+        yield replace(_ruled(rules, "hold", hold.name, what, hold.placed_at), hold=hold.name)
 
 
 def _at_nodes(state: State) -> Iterable[Blocker]:
@@ -120,7 +129,7 @@ def _at_nodes(state: State) -> Iterable[Blocker]:
             yield Blocker(f"{name} {what} at {work.node}.", since, "warehouse", step)
 
 
-def _under_way(state: State) -> Iterable[Blocker]:
+def _under_way(state: State, rules: Sequence[Rule]) -> Iterable[Blocker]:
     for name, shipment in state.fulfillment.shipments.items():
         if shipment.delivered_at or shipment.lost_at:
             continue
@@ -128,7 +137,7 @@ def _under_way(state: State) -> Iterable[Blocker]:
         if shipment.carrier_status == "exception":
             note = f": {shipment.carrier_note}" if shipment.carrier_note else ""
             what = f"{shipment.carrier} reports a delivery exception with {name}{note}."
-            yield Blocker(what, since, "support", "Ask the carrier, and tell the customer.")
+            yield _ruled(rules, "carrier_exception", name, what, since)
         else:
             status = (shipment.carrier_status or "dispatched").replace("_", " ")
             what = f"{name} is with {shipment.carrier} ({status})."
@@ -146,23 +155,22 @@ def _cancellation(state: State) -> Iterable[Blocker]:
             yield _by_itself("A cancellation of lines is being decided.", since)
 
 
-def _afterwards(state: State) -> Iterable[Blocker]:
+def _afterwards(state: State, rules: Sequence[Rule]) -> Iterable[Blocker]:
     if state.fulfillment.unroutable:
         for item in unsettled(state):
             what = f"No node may ship {item.units} units, and they were given up: {item.reason}"
-            step = "Tell the customer, then resolve it on Exceptions. They are to be ordered anew."
-            yield Blocker(what, item.since, "operations", step)
+            yield _ruled(rules, "unroutable", "", what, item.since)
     for name, rma in state.returns.rmas.items():
         if rma.closed_at is None:
             back, due = sum(unit.quantity for unit in rma.received), sum(rma.lines.values())
             what = f"Return {name}: {back} of {due} units have come back."
             yield Blocker(what, rma.authorised_at, "customer", "Wait for the goods, then receive them.")
-    for message in state.notifications.messages.values():
+    for name, message in state.notifications.messages.items():
         if message.state == "failed":
             what = (
                 f"The message about {message.milestone.replace('_', ' ')} could not be sent: {message.detail}"
             )
-            yield Blocker(what, message.settled_at, "support", "Tell the customer another way.")
+            yield _ruled(rules, "failed_message", name, what, message.settled_at)
 
 
 def _by_itself(what: str, since: datetime | None) -> Blocker:

@@ -10,6 +10,7 @@ from libs.events.record import record
 from services.console.blockers import Blocker, blockers
 from services.console.facts import State
 from services.console.promises import OrderPromise, order_promise
+from services.console.rules import Rule
 from services.console.standing import (
     LineStanding,
     Milestones,
@@ -66,8 +67,8 @@ class OrderView:
     promise: OrderPromise | None
 
 
-def order_view(order_id: str, state: State) -> OrderView:
-    """Total: whatever is known of the order so far."""
+def order_view(order_id: str, state: State, rules: Sequence[Rule]) -> OrderView:
+    """Total: whatever is known of the order so far. `rules`: the tenant's, for exceptions."""
     intake, standings, back = state.intake, line_standings(state), returned_units(state)
     ordered = {line.line: line for line in intake.lines}
     currency, parts = intake.currency or "", part_standings(state)
@@ -92,7 +93,7 @@ def order_view(order_id: str, state: State) -> OrderView:
         order_id=order_id,
         state=state,
         status=status_of(state, standings),
-        blocked=blockers(state),
+        blocked=blockers(state, rules),
         lines=tuple(lines),
         moments=moments(milestones(state)),
         charges=tuple((charge.kind, money(charge.amount_minor, currency)) for charge in intake.charges),

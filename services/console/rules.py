@@ -120,6 +120,12 @@ def in_force(own: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
     return tuple(sorted(rules.values(), key=lambda rule: rule.which is None))
 
 
+def rule_of(rules: Iterable[Rule], kind: Kind, which: str) -> Rule:
+    """The rule that an item falls under: that for this one of the kind, or else the kind's. There is one."""
+    fitting = [rule for rule in rules if rule.kind == kind and rule.which in (which, None)]
+    return min(fitting, key=lambda rule: rule.which is None)
+
+
 def shipped(kind: str, which: str | None) -> Rule | None:
     """The console's rule of a place: that for this one of the kind, or else the kind's."""
     fitting = [rule for rule in SHIPPED if rule.kind == kind and rule.which in (which, None)]

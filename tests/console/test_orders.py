@@ -79,7 +79,7 @@ async def test_an_order_is_found_by_part_of_a_name_released_and_watched_while_it
         await page.get_by_role("link", name=external_id).click()
         await expect(page.locator("h1")).to_contain_text("held")
         await expect(page.locator("#blocked + .message")).to_contain_text("Hold payment: Payment is pending")
-        await expect(page.locator("#blocked + .message")).to_contain_text("Acts next: Operations")
+        await expect(page.locator("#blocked + .message")).to_contain_text("Acts next: Support")
         await check(page)
         await picture(page, "order-held")
         await page.get_by_role("link", name="Release payment").click()

@@ -236,7 +236,7 @@ async def test_a_page_has_a_next_and_the_export_has_all(world: World) -> None:
 async def test_the_page_says_what_blocks_the_order_and_shows_hostile_text_as_text(world: World) -> None:
     page = await (await world.browser()).see("/orders/held")
     assert "Hold payment: &lt;script&gt;alert(1)" in page
-    assert "Acts next: Operations." in page
+    assert "Acts next: Support." in page
     assert "/orders/held/holds/payment/release" in page
     assert "Placed" in page
     viewer = await (await world.browser("viewer")).see("/orders/held")

@@ -8,6 +8,7 @@ from libs.events.order import LineQuantity
 from services.console.customer_view import returnable
 from services.console.order_view import order_view, preview_cancel
 from services.console.projection import fold
+from services.console.rules import SHIPPED
 from services.console.standing import line_standings, part_standings, returned_units, status
 from services.console.stock import BalanceKey, ReservationKey, balance_changes, reservation_changes
 from tests.console_bundles import boxed, made
@@ -50,7 +51,7 @@ def test_what_came_back_and_may_come_back_is_told_of_whole_boxes() -> None:
 
 
 def test_the_page_shows_the_parts_beside_the_line_that_was_bought() -> None:
-    box, mug = order_view(ORDER, folded(in_order(boxed(ORDER)))).lines
+    box, mug = order_view(ORDER, folded(in_order(boxed(ORDER))), SHIPPED).lines
     assert [(part.sku, part.ordered) for part in box.parts] == [("MUG", 4), ("TEA", 2)]
     assert box.amount == "£20.00"
     assert not mug.parts

@@ -8,6 +8,7 @@ from services.console.documents import MILESTONES, order_document
 from services.console.facts import State
 from services.console.items import items
 from services.console.orders import evolve
+from services.console.rules import SHIPPED
 from services.console.standing import line_standings, open_holds, status
 from services.console.stored import write_state
 from tests.console_changes import changed_by_support
@@ -24,7 +25,7 @@ def units(state: State) -> list[dict[str, int]]:
 def test_an_order_that_a_person_holds_is_held_until_the_release() -> None:
     held = until(LIFE, intake=2, inventory=2)
     assert status(held) == "held"
-    [blocker] = blockers(held)
+    [blocker] = blockers(held, SHIPPED)
     assert (blocker.hold, blocker.what) == ("fraud_review", "Hold fraud_review: Ask the bank.")
     assert [(item.name, item.ended_at) for item in items(held)] == [("hold/fraud_review", None)]
     assert status(until(LIFE, intake=6, inventory=2)) == "allocated"
@@ -43,9 +44,11 @@ def test_cancelled_units_are_told_apart_and_add_up_at_every_moment() -> None:
 
 def test_a_cancellation_blocks_until_it_is_decided() -> None:
     asked = until(LIFE, intake=9, inventory=4, fulfillment=5)
-    assert "A cancellation of lines is being decided." in [one.what for one in blockers(asked)]
+    assert "A cancellation of lines is being decided." in [one.what for one in blockers(asked, SHIPPED)]
     answered = until(LIFE, intake=9, inventory=4, fulfillment=6)
-    assert "A cancellation of lines is being decided." not in [one.what for one in blockers(answered)]
+    assert "A cancellation of lines is being decided." not in [
+        one.what for one in blockers(answered, SHIPPED)
+    ]
     last = answered.fulfillment.line_cancellations[f"{ORDER}-C3"]
     assert (dict(last.kept), dict(last.cancelled)) == ({1: 2}, {})
     assert "picked" in last.why_kept
@@ -65,7 +68,7 @@ def test_the_same_state_whatever_stage_is_heard_first(data: st.DataObject) -> No
     while left:
         events = data.draw(st.sampled_from(left))
         state = evolve(state, events.pop(0))
-        status(state), blockers(state), items(state)
+        status(state), blockers(state, SHIPPED), items(state)
         left = [rest for rest in left if rest]
     assert state == folded([event for events in stages for event in events])
 

@@ -1,7 +1,7 @@
 """One action on many orders: shown first, then done, with a result for each."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -11,8 +11,10 @@ from libs.events.contract import Command
 from libs.events.intake import CancelOrder, ReleaseHold
 from services.console.facts import State
 from services.console.order_view import Preview, preview_cancel, preview_release
+from services.console.rules import Rule, rule_of
 from services.console.standing import open_holds
 from services.console.stored import read_state
+from services.console.web.holds import may_release, tenants_rules
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -21,6 +23,8 @@ _AT_ONCE = 8
 _NOTE_MAX = 500
 
 Action = Literal["release", "cancel"]
+Theirs = Callable[[str], Rule | None]
+"""Of a hold: the rule by which it is others' to release; none where the person may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,14 @@ def _bulk_route(router: APIRouter, site: Site, action: Action) -> None:
     ) -> Response:
         note = " ".join(note.replace("\x00", " ").split())
         states = await site.queries(session).facts(session.tenant, order_id)
-        planned = [one for id_ in dict.fromkeys(order_id) for one in plan(action, id_, states.get(id_), note)]
+        rules = await tenants_rules(site, session) if action == "release" else ()
+
+        def theirs(hold: str) -> Rule | None:
+            return None if may_release(session, rules, hold) else rule_of(rules, "hold", hold)
+
+        planned = [
+            one for id_ in dict.fromkeys(order_id) for one in plan(action, id_, states.get(id_), note, theirs)
+        ]
         if confirmed:
             planned = await _carry_out(site, session, planned, note)
         return await site.page(
@@ -63,7 +74,9 @@ def _bulk_route(router: APIRouter, site: Site, action: Action) -> None:
         )
 
 
-def plan(action: Action, order_id: str, found: tuple[str, str] | None, note: str) -> Sequence[Planned]:
+def plan(
+    action: Action, order_id: str, found: tuple[str, str] | None, note: str, theirs: Theirs
+) -> Sequence[Planned]:
     """What the action is for one order: a release is of each of its open holds."""
     if found is None:
         return [Planned(order_id, order_id, "", Preview(False, "No such order."), None)]
@@ -72,23 +85,25 @@ def plan(action: Action, order_id: str, found: tuple[str, str] | None, note: str
         preview = preview_cancel(state)
         command = CancelOrder(order_id=order_id, reason=note) if preview.possible else None
         return [Planned(order_id, name, "", preview, command)]
-    return _releases(order_id, name, state, note)
+    return _releases(order_id, name, state, note, theirs)
 
 
-def _releases(order_id: str, name: str, state: State, note: str) -> Sequence[Planned]:
+def _releases(order_id: str, name: str, state: State, note: str, theirs: Theirs) -> Sequence[Planned]:
     open_ = [hold.name for hold in open_holds(state)]
     if not open_ or state.intake.closed_at is not None:
         return [Planned(order_id, name, "", Preview(False, "No hold blocks it."), None)]
-    return [
-        Planned(
-            order_id,
-            name,
-            hold,
-            preview_release(state, hold),
-            ReleaseHold(order_id=order_id, hold=hold, note=note),
-        )
-        for hold in open_
-    ]
+    planned = []
+    for hold in open_:
+        preview, command = preview_release(state, hold), ReleaseHold(order_id=order_id, hold=hold, note=note)
+        if (rule := theirs(hold)) is not None:
+            planned.append(Planned(order_id, name, hold, Preview(False, _not_yours(rule)), None))
+        else:
+            planned.append(Planned(order_id, name, hold, preview, command))
+    return planned
+
+
+def _not_yours(rule: Rule) -> str:
+    return f"It is for {rule.owner} to release: {rule.title}."
 
 
 async def _carry_out(site: Site, session: Session, planned: Sequence[Planned], note: str) -> list[Planned]:

@@ -96,7 +96,7 @@ def _line_routes(router: APIRouter, site: Site) -> None:
 
 
 def _hold_routes(router: APIRouter, site: Site) -> None:
-    holder = Annotated[Session, Depends(site.guard.require("release"))]
+    holder = Annotated[Session, Depends(site.guard.require("hold"))]
 
     @router.post("/orders/{order_id}/holds")
     async def hold(

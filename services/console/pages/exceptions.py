@@ -23,6 +23,7 @@ from services.console.exceptions import NOBODY, QueueFilter, count_queue, place_
 from services.console.pages.reasons import as_header, missing
 from services.console.rules import KINDS, OWNERS, Kind
 from services.console.web.actions import Outcome
+from services.console.web.holds import check_release, may_release
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -76,6 +77,7 @@ def routes(site: Site) -> APIRouter:
         hold: Annotated[HoldName, Form()],
         why: Reason = "",
     ) -> Response:
+        await check_release(site, session, hold)
         return await settle(
             site, request, session, ReleaseHold(order_id=order_id, hold=hold, note=why.strip()), why
         )
@@ -135,6 +137,7 @@ async def _draw(
         owners=OWNERS,
         kinds=KINDS,
         outcome=outcome,
+        may_release=may_release,
         at=now,
     )
 

@@ -24,9 +24,12 @@ from services.console.order_view import Preview, money, order_view, preview_canc
 from services.console.pages.one_order import found, one_line, told
 from services.console.pages.order_events import place_behind
 from services.console.queries import Row
+from services.console.rule_book import read_rules
+from services.console.rules import Rule
 from services.console.serials_read import read_serials_of_order
-from services.console.standing import declined_at, work_state
+from services.console.standing import declined_at, open_holds, work_state
 from services.console.stored import read_state
+from services.console.web.holds import check_release, may_release
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -76,12 +79,15 @@ def _page_routes(router: APIRouter, site: Site) -> None:
             events = await site.about.history.envelopes(places)
             state = as_of(events, order_id, then["at"] if then else datetime.min.replace(tzinfo=UTC))
         contact = await site.about.contacts.open(session.tenant, [order_id])
-        now = await _as_of_now(site, session, order_id, state) if step is None else _NOTHING_NOW
+        now = await _as_of_now(site, session, order_id, state if step is None else None)
         return await site.page(
             request,
             session,
             template,
-            order=order_view(order_id, state),
+            order=order_view(order_id, state, now.rules),
+            releasable={
+                hold.name for hold in open_holds(state) if may_release(session, now.rules, hold.name)
+            },
             changes=outcomes(state),
             late={hold.name for hold in state.intake.holds if declined_at(state, hold)},
             notes=await notes(site.about, session, order_id, entries),
@@ -105,21 +111,25 @@ def _page_routes(router: APIRouter, site: Site) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Now:
-    """What other tables say of the order: days that are full now at the nodes of its latest plan, which dates
-    pass over; and by SKU the serial numbers that it was sent."""
+    """What other tables say of the order: whose exceptions are; days that are full now at the nodes of its
+    latest plan, which dates pass over; and by SKU the serial numbers that it was sent."""
 
+    rules: Sequence[Rule]
     full_days: Mapping[str, Sequence[date]]
     serials: Mapping[str, Sequence[Row]]
 
 
-_NOTHING_NOW = _Now({}, {})
-
-
-async def _as_of_now(site: Site, session: Session, order_id: str, state: State) -> _Now:
-    decisions, tenant = state.routing.decisions, session.tenant
+async def _as_of_now(site: Site, session: Session, order_id: str, state: State | None) -> _Now:
+    """Without a state, which is that of now, only the rules: the rest is not known of the past."""
+    tenant = session.tenant
+    decisions = state.routing.decisions if state else ()
     nodes = list(decisions[-1].nodes) if decisions else []
     async with site.queries(session).reading(tenant) as connection:
+        rules = (await read_rules(connection, tenant)).rules
+        if state is None:
+            return _Now(rules, {}, {})
         return _Now(
+            rules,
             await read_full_days(connection, tenant, datetime.now(UTC), nodes) if nodes else {},
             await read_serials_of_order(connection, tenant, order_id, SERIALS_MAX),
         )
@@ -142,6 +152,7 @@ def _action_routes(router: APIRouter, site: Site) -> None:
 
     @router.get("/orders/{order_id}/holds/{hold}/release")
     async def ask_release(request: Request, session: releaser, order_id: OrderId, hold: HoldName) -> Response:
+        await check_release(site, session, hold)
         state = read_state((await found(site, session, order_id))[0]["facts"])
         what = f"Release hold {hold}"
         return await _ask(
@@ -153,6 +164,7 @@ def _action_routes(router: APIRouter, site: Site) -> None:
         request: Request, session: releaser, order_id: OrderId, hold: HoldName, note: _NOTE = ""
     ) -> Response:
         await found(site, session, order_id)
+        await check_release(site, session, hold)
         reason = one_line(note)
         command = ReleaseHold(order_id=order_id, hold=hold, note=reason)
         return await _do(request, session, order_id, command, reason)

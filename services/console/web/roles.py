@@ -1,12 +1,16 @@
 """Who may do what in the console: roles and their permissions, as data. The one place that says so."""
 
+from collections.abc import Mapping
 from typing import Literal, get_args
+
+from libs.events.exception_rules import Owner
 
 Permission = Literal[
     "read",
     "personal",
     "cancel",
     "release",
+    "hold",
     "note",
     "work",
     "adjust",
@@ -16,17 +20,19 @@ Permission = Literal[
     "rebuild",
     "audit",
 ]
-"""`read` orders, stock, exceptions and measures · see `personal` data (each look is logged) · `cancel` and
-amend orders · `release` and place holds · `note` something on an order · `work` on exceptions · `adjust`
-stock · change `rules` · look at the `platform` · `repair` it: parked keys · begin a `rebuild` of
-the read models · `audit` who looked at what."""
+"""`read` orders, stock, exceptions and measures · see `personal` data (each look is logged) · `cancel` orders
+and lines of them · `release` the holds that are the role's own by the tenant's rules (`OWNED`) · `hold`:
+place holds, and release any · `note` something on an order · `work` on exceptions · `adjust` stock · change
+`rules` · look at the `platform` · `repair` it: parked keys · begin a `rebuild` of the read models · `audit`
+who looked at what."""
 
 _LOOK: frozenset[Permission] = frozenset({"read"})
 
 ROLES: dict[str, frozenset[Permission]] = {
     "viewer": _LOOK,
-    "support": _LOOK | {"personal", "cancel", "note", "work"},
-    "operator": _LOOK | {"personal", "cancel", "release", "note", "work", "adjust", "platform", "repair"},
+    "support": _LOOK | {"personal", "cancel", "release", "note", "work"},
+    "operator": _LOOK
+    | {"personal", "cancel", "release", "hold", "note", "work", "adjust", "platform", "repair"},
     "rule_editor": _LOOK | {"rules"},
     "auditor": _LOOK | {"platform", "audit"},
     "admin": frozenset(get_args(Permission)),
@@ -42,6 +48,10 @@ NAMES = {
     "admin": "Admin",
 }
 """As people read them."""
+
+OWNED: Mapping[str, frozenset[Owner]] = {"support": frozenset({"support"})}
+"""Whose work, in the words of the exceptions' rules, a role's people do. Operators and admins need none:
+they may release any hold."""
 
 STAGE_ROLE = "operator"
 """The role that a stage's edge is asked in for what a person was permitted here; the actor is the person."""

@@ -1,0 +1,41 @@
+"""Who may release which hold: whoever the tenant's rules give it to, and those who may release any."""
+
+from collections.abc import Sequence
+
+from libs.runtime.problems import Problem
+from services.console.rule_book import read_rules
+from services.console.rules import Rule, rule_of
+from services.console.web.roles import OWNED
+from services.console.web.sessions import Session
+from services.console.web.site import Site
+
+
+def may_release(session: Session, rules: Sequence[Rule], hold: str) -> bool:
+    """By rules, which are the tenant's of now."""
+    if session.may("hold"):
+        return True
+    return session.may("release") and rule_of(rules, "hold", hold).owner in OWNED.get(session.role, ())
+
+
+async def tenants_rules(site: Site, session: Session) -> Sequence[Rule]:
+    """The rules of now, of the person's tenant."""
+    async with site.queries(session).reading(session.tenant) as connection:
+        return (await read_rules(connection, session.tenant)).rules
+
+
+async def check_release(site: Site, session: Session, hold: str) -> None:
+    """Raises Problem 403 where the hold is not this person's to release."""
+    rules = await tenants_rules(site, session)
+    if not may_release(session, rules, hold):
+        raise not_theirs(rule_of(rules, "hold", hold))
+
+
+def not_theirs(rule: Rule) -> Problem:
+    """By the rule that the hold falls under."""
+    return Problem(
+        403,
+        "not_your_hold",
+        "This hold is not yours to release",
+        f"By your tenant's rules it is for {rule.owner}: {rule.title}. Nothing was changed.",
+        "Ask them, or an operator; who owns which hold stands under Exceptions, The rules.",
+    )
