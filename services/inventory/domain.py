@@ -88,6 +88,7 @@ from services.inventory.policies import (
     decide_policies,
     evolve_policies,
 )
+from services.inventory.reads import streams
 from services.inventory.reserve import define_terms
 from services.inventory.returned import take_back
 from services.inventory.rules import NO_RULES, RulesPart, decide_rules, evolve_rules
@@ -100,7 +101,7 @@ from services.inventory.stock import (
 )
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply, evolve_told
 from services.inventory.terms import LEVEL, look_at_level
-from services.inventory.touched import SKU_STREAM, moved_skus, streams_of_order, streams_of_sku
+from services.inventory.touched import SKU_STREAM, moved_skus
 
 _CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
@@ -166,21 +167,8 @@ def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
     body = heard.body
     if type(body) in NAMES:
         early = home.early_returns if isinstance(home, OrderPart) else ()
-        return (*_more_streams(body, home), *serials.streams(body, early))
-    return _more_streams(body, home)
-
-
-def _more_streams(body: Contract, home: Part) -> tuple[str, ...]:
-    if isinstance(body, TimerDue) and body.name in pegging.REMINDERS:
-        return pegging.streams(body, home.skus if isinstance(home, OrderPart) else ())
-    if isinstance(home, OrderPart):
-        loads = capacity.streams_of_order(body, home)
-        return (*streams_of_order(body, home), *loads) if loads else streams_of_order(body, home)
-    if isinstance(home, PromisePart):
-        return streams_of_order(body, home)
-    if isinstance(home, PlacesPart):
-        return capacity.streams_of_nodes(body, home)
-    return streams_of_sku(body, home) if isinstance(home, SkuPart) else ()
+        return (*streams(body, home), *serials.streams(body, early))
+    return streams(body, home)
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:

@@ -1,0 +1,24 @@
+"""Which streams an input needs beside its own, given the part of that: what its decision is made on."""
+
+from libs.events.contract import Contract
+from libs.events.timer import TimerDue
+from services.inventory import capacity, pegging
+from services.inventory.holds import PromisePart
+from services.inventory.order import OrderPart
+from services.inventory.places import PlacesPart
+from services.inventory.stock import SkuPart
+from services.inventory.touched import streams_of_order, streams_of_sku
+
+
+def streams(body: Contract, home: object) -> tuple[str, ...]:
+    """Streams of the SKUs that an order's input may move, and what else it reads; `home` is any part."""
+    if isinstance(body, TimerDue) and body.name in pegging.REMINDERS:
+        return pegging.streams(body, home.skus if isinstance(home, OrderPart) else ())
+    if isinstance(home, OrderPart):
+        loads = capacity.streams_of_order(body, home)
+        return (*streams_of_order(body, home), *loads) if loads else streams_of_order(body, home)
+    if isinstance(home, PromisePart):
+        return streams_of_order(body, home)
+    if isinstance(home, PlacesPart):
+        return capacity.streams_of_nodes(body, home)
+    return streams_of_sku(body, home) if isinstance(home, SkuPart) else ()
