@@ -5,7 +5,6 @@ Each figure is a query over one stage's log; what was submitted is read from int
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
@@ -81,7 +80,7 @@ _REPEATED_IDS = """
 SELECT coalesce(sum(n - 1), 0)::int FROM (
     SELECT count(*) AS n FROM log WHERE tenant = $1 AND origin = 'decided' GROUP BY event_id
 ) AS grouped WHERE n > 1"""
-_PATIENCE_SECONDS, _LOOK_SECONDS = 20.0, 0.1
+_LOOKS, _LOOK_SECONDS = 200, 0.1
 _UNPUBLISHED = """
 SELECT coalesce(sum(lane.next_decided - 1 - coalesce(relay.published, 0)), 0)::int
 FROM lane LEFT JOIN relay USING (lane)"""
@@ -199,13 +198,14 @@ async def build_report(
 
 
 async def _until_published(dsn: Callable[[str], str]) -> None:
-    """Wait for relays that are on their way: what one has published stands in its database a moment later. Those
-    that do not get there are counted by the report."""
-    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    """Wait for relays that are on their way: what one has published stands in its database a moment later.
+    What does not get there is counted by the report."""
     for stage in STAGES:
         connection = await asyncpg.connect(dsn(stage))
         try:
-            while await connection.fetchval(_UNPUBLISHED) and time.monotonic() < give_up_at:
+            for _ in range(_LOOKS):
+                if not await connection.fetchval(_UNPUBLISHED):
+                    break
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             await connection.close()
