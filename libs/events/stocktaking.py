@@ -41,7 +41,8 @@ DifferenceSource = Literal["count", "snapshot"]
 
 
 class ProposeAdjustment(SkuCommand):
-    """A snapshot of another system differs from the ledger, and nothing explains it: ask a person."""
+    """A snapshot of another system differs from the ledger, and nothing explains it: ask a person. A variance
+    of 0 says that they agree, which closes what an older count or snapshot of the shelf left open."""
 
     TYPE: ClassVar[str] = "oms.inventory.propose_adjustment"
 
@@ -52,6 +53,8 @@ class ProposeAdjustment(SkuCommand):
     as_of: AwareDatetime
     system: Name
     explanation: Note = ""
+    position: Annotated[int, Field(strict=True, ge=0)] | None = None
+    """Where the SKU stood when the ledger was read for it, as for a count."""
 
 
 class SettleDifference(SkuCommand):
@@ -110,6 +113,8 @@ class AdjustmentProposed(SkuEvent):
     as_of: AwareDatetime
     system: Name
     explanation: Note = ""
+    up_to: Annotated[int, Field(ge=0)] | None = None
+    """The SKU's position that it stands behind."""
 
 
 class DifferenceSettled(SkuEvent):
@@ -127,6 +132,24 @@ class DifferenceSettled(SkuEvent):
     effective_at: AwareDatetime
     """When it was counted, or the snapshot was made."""
     movements: Movements
+
+
+class DifferenceSuperseded(SkuEvent):
+    """A difference asks nobody any more: something newer was told of its shelf. Nothing is booked for it."""
+
+    TYPE: ClassVar[str] = "oms.inventory.difference_superseded"
+
+    proposal_id: Name
+    """The count's id, or the proposal's."""
+    node: NodeId
+    source: DifferenceSource
+    variance: Variance
+    as_of: AwareDatetime
+    """When it was counted, or the snapshot was made."""
+    cause: Literal["count", "snapshot", "feed"]
+    """What is newer."""
+    by: Name
+    """The id of that count or proposal, or the feed's name."""
 
 
 class StockSuspected(SkuEvent):
@@ -153,5 +176,6 @@ STOCKTAKING_EVENTS = (
     CountRecorded,
     AdjustmentProposed,
     DifferenceSettled,
+    DifferenceSuperseded,
     StockSuspected,
 )

@@ -13,10 +13,21 @@ from typing import Any, NamedTuple
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.envelope import Envelope
 from libs.events.lots import LotExpired, LotQuarantined, LotReleased
-from libs.events.stocktaking import AdjustmentProposed, CountRecorded, DifferenceSettled, StockSuspected
+from libs.events.stocktaking import (
+    AdjustmentProposed,
+    CountRecorded,
+    DifferenceSettled,
+    DifferenceSuperseded,
+    StockSuspected,
+)
 from services.console.stock import MOVED
 
-STOCK_ITEM_EVENTS = MOVED | {StockLow.TYPE, StockRecovered.TYPE, AdjustmentProposed.TYPE}
+STOCK_ITEM_EVENTS = MOVED | {
+    StockLow.TYPE,
+    StockRecovered.TYPE,
+    AdjustmentProposed.TYPE,
+    DifferenceSuperseded.TYPE,
+}
 """Those that move stock, and those that say something of a SKU and move nothing."""
 _OF_LOTS = ("quarantine", "allocated")
 _SAID = ("kind", "node", "why")
@@ -111,7 +122,7 @@ def _said(event: Any, at: datetime) -> Iterator[tuple[str, StockItemChange]]:
                 f"difference/{event.proposal_id}",
                 _differs("stock_differs", event.variance, at, event.node, _plain(why)),
             )
-        case DifferenceSettled():
+        case DifferenceSettled() | DifferenceSuperseded():
             kind = "count_held" if event.source == "count" else "stock_differs"
             yield f"difference/{event.proposal_id}", StockItemChange(kind, 0, None, at)
         case LotExpired():

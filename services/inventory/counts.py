@@ -1,4 +1,4 @@
-"""Counts, differences with other systems, and stock that picks did not find.
+"""Counts, and stock that picks did not find.
 
 A count says what was there at its time, so its variance is what was counted minus what the ledger had then,
 and the variance alone is booked: whatever moved since stands. What is suspect was counted with the rest, so
@@ -8,20 +8,16 @@ picks will come up short, which is told.
 
 from libs.events.contract import Event
 from libs.events.stocktaking import (
-    AdjustmentProposed,
     CountRecorded,
-    DifferenceSettled,
-    ProposeAdjustment,
     RecordCount,
-    SettleDifference,
     StockSuspected,
     SuspectStock,
 )
-from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served, spared, too_many, unknown
+from services.inventory.desk import Desk, SupplyPosting, after, served, too_many, unknown
 from services.inventory.desk import gone as gone_from_shelf
 from services.inventory.lot_control import counted as found_in_lot
-from services.inventory.lot_control import without_lots
-from services.inventory.serial_control import arriving, leaving, without_serials
+from services.inventory.serial_control import arriving, leaving
+from services.inventory.settling import book, older, outrun, superseded
 
 
 def record_count(desk: Desk, command: RecordCount) -> list[Event]:
@@ -40,7 +36,10 @@ def record_count(desk: Desk, command: RecordCount) -> list[Event]:
     booked = 0 if held else variance
     if refusal := _misnamed(desk, command, booked):
         return refusal
-    broken, spare, posting, short = _booked(desk, node, booked, not held, command.lot, command.serials)
+    if held and (refusal := outrun(desk, command.count_id, node, command.counted_at)):
+        return refusal
+    closed = superseded(desk, older(desk, node, command.counted_at), "count", command.count_id)
+    broken, spare, posting, short = book(desk, node, booked, not held, command.lot, command.serials)
     counted = CountRecorded(
         sku=desk.sku,
         count_id=command.count_id,
@@ -55,76 +54,7 @@ def record_count(desk: Desk, command: RecordCount) -> list[Event]:
         up_to=spare.stock.position,
         movements=posting.booked(),
     )
-    return [*broken, *served(spare, counted)]
-
-
-def propose(desk: Desk, command: ProposeAdjustment) -> list[Event]:
-    """Ask a person about a difference with another system."""
-    id_ = command.proposal_id
-    if refusal := unknown(desk, command.node) or not_yet(desk, command.as_of):
-        return refusal
-    if not command.variance:
-        return desk.refuse("no_change", f"Proposal {id_} changes nothing.", "Propose only differences.")
-    if id_ in desk.supply.differences or id_ in desk.supply.counts:
-        return desk.refuse(
-            "already_proposed",
-            f"Proposal {id_} of {desk.sku} was made before.",
-            "Nothing: it waits for a person, or was settled. Another one has an id of its own.",
-        )
-    return [
-        AdjustmentProposed(
-            sku=desk.sku,
-            proposal_id=id_,
-            node=command.node,
-            variance=command.variance,
-            as_of=command.as_of,
-            system=command.system,
-            explanation=command.explanation,
-        )
-    ]
-
-
-def settle(desk: Desk, command: SettleDifference) -> list[Event]:
-    """A person decided about a held count or a proposal."""
-    id_ = command.proposal_id
-    found = desk.supply.differences.get(id_)
-    if found is None:
-        settled = id_ in desk.supply.counts
-        return desk.refuse(
-            "already_settled" if settled else "unknown_proposal",
-            f"{id_} of {desk.sku} {'is settled' if settled else 'asks nothing: nobody has proposed it'}.",
-            "List what waits: `orderlog stock differences`.",
-        )
-    variance = found.variance if command.approve else 0
-    refusal = too_many(desk, variance)
-    if variance > 0:
-        refusal = refusal or without_lots(
-            desk,
-            f"the difference {id_}",
-            "Book the units to their lot: `orderlog stock adjust`, and reject the difference.",
-        )
-    if variance:
-        refusal = refusal or without_serials(
-            desk,
-            f"the difference {id_}",
-            "Book the units with their numbers: `orderlog stock adjust`, and reject the difference.",
-        )
-    if refusal:
-        return refusal
-    broken, spare, posting, short = _booked(desk, found.node, variance, found.source == "count")
-    settled_ = DifferenceSettled(
-        sku=desk.sku,
-        proposal_id=id_,
-        node=found.node,
-        source=found.source,
-        approved=command.approve,
-        variance=found.variance,
-        allocated_short=short,
-        note=command.note,
-        effective_at=found.as_of,
-        movements=posting.booked(),
-    )
-    return [*broken, *served(spare, settled_)]
+    return [*closed, *broken, *served(spare, counted)]
 
 
 def suspect(desk: Desk) -> list[Event]:
@@ -172,27 +102,6 @@ def doubt(desk: Desk, command: SuspectStock) -> list[Event]:
         movements=posting.booked(),
     )
     return gone_from_shelf(desk, found)
-
-
-def _booked(
-    desk: Desk,
-    node: str,
-    variance: int,
-    looked: bool,
-    lot: str | None = None,
-    serials: tuple[str, ...] | None = None,
-) -> tuple[list[Event], Desk, SupplyPosting, int]:
-    """What a variance moves at a node, once what is suspect is back when somebody `looked`: the promises that
-    break, the desk after that, the movements, and the units that lack and are allocated."""
-    doubted = desk.supply.units("suspect", node) if looked else 0
-    there = desk.stock.on_hand.get(node, 0) + doubted
-    gone = min(max(0, -variance), there)
-    broken, spare = spared(desk, gone - doubted)
-    posting = SupplyPosting(spare)
-    posting.move(node, "suspect", "on_hand", doubted)
-    posting.move(node, "adjustment", "on_hand", max(0, variance), lot, serials or None)
-    posting.move(node, "on_hand", "written_off", gone, serials=serials or None)
-    return broken, spare, posting, max(0, -variance) - gone
 
 
 def _misnamed(desk: Desk, command: RecordCount, variance: int) -> list[Event]:

@@ -27,7 +27,6 @@ from libs.events.inventory import (
     AllocationFailed,
     ReceiveStock,
     ReservationBroken,
-    StockAdjusted,
     StockPegged,
     StockReceived,
 )
@@ -245,7 +244,6 @@ def _evolve(state: State, event: Event) -> State:
             return State(home, order, skus, state.promise, supplies, None, policies, places, numbers, loads)
         case (
             StockReceived()
-            | StockAdjusted()
             | StockPegged()
             | ReservationBroken()
             | HoldsBroken()

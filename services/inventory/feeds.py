@@ -15,6 +15,7 @@ from services.inventory.lot_control import without_lots
 from services.inventory.measure import stated_by, told_units
 from services.inventory.rules import FeedRun, unknown_feed
 from services.inventory.serial_control import without_serials
+from services.inventory.settling import older, superseded
 from services.inventory.supplies import Told
 
 
@@ -73,7 +74,8 @@ def report(desk: Desk, command: ReportStock) -> list[Event]:
         movements=posting.booked(),
         stated=stated_by(desk, command),
     )
-    return [*broken, *served(spare, reported)]
+    closed = superseded(desk, older(desk, feed.node, command.stated_at), "feed", command.feed)
+    return [*closed, *broken, *served(spare, reported)]
 
 
 def lose_trust(desk: Desk) -> list[Event]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import assert_never, cast
+from typing import assert_never
 
 from libs.events.conditions import MoveStock
 from libs.events.contract import Contract, Event
 from libs.events.dates import SupplyPegged
 from libs.events.feeds import FeedStale, ReportStock, StockReported
 from libs.events.fulfillment import PickShorted
-from libs.events.inventory import AdjustStock, ReceiveStock, StockShorted
+from libs.events.inventory import AdjustStock, ReceiveStock, StockAdjusted, StockShorted
 from libs.events.items import DefineItem, ItemDefined, PlaceItem
 from libs.events.lots import (
     LotDefined,
@@ -45,6 +45,7 @@ from services.inventory import (
     items,
     lot_control,
     serial_control,
+    settling,
     transfers,
 )
 from services.inventory.desk import Desk, served
@@ -72,8 +73,9 @@ Told = (
 )
 REMINDERS = frozenset({"transfers", "feeds", "picks", "lots", "lots_back"})
 """Names of the timers that are decided here."""
-_ABOUT_SUPPLY: frozenset[type[Contract]] = frozenset({*OUTSIDE_COMMANDS, *OUTSIDE_EVENTS, SupplyPegged})
-_HELD_TO_RULES = frozenset[type[Contract]]((ReceiveStock, AdjustStock))
+_ABOUT_SUPPLY: frozenset[type[Contract]] = frozenset(
+    {*OUTSIDE_COMMANDS, *OUTSIDE_EVENTS, SupplyPegged, AdjustStock, StockAdjusted}
+)
 _CHECKED: dict[type[Event], str] = {
     TransferDispatched: "transfers",
     TransferReceived: "transfers",
@@ -96,10 +98,9 @@ def streams(body: Contract) -> tuple[str, ...]:
     """What an input of a SKU's stream needs beside the SKU: an ordinary one, nothing."""
     if type(body) in _ABOUT_SUPPLY or (isinstance(body, TimerDue) and body.name in REMINDERS):
         return SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM
-    if type(body) not in _HELD_TO_RULES:
+    if not isinstance(body, ReceiveStock):
         return ()
-    told = cast(ReceiveStock | AdjustStock, body)
-    more = told.unit is not None or told.lot is not None
+    more = body.unit is not None or body.lot is not None
     return (SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM) if more else (RULES_STREAM,)
 
 
@@ -128,9 +129,9 @@ def answer(desk: Desk, body: Told) -> list[Event]:
         case RecordCount():
             return measured(desk, body, counts.record_count)
         case ProposeAdjustment():
-            return counts.propose(desk, body)
+            return settling.propose(desk, body)
         case SettleDifference():
-            return counts.settle(desk, body)
+            return settling.settle(desk, body)
         case SuspectStock():
             return counts.doubt(desk, body)
         case ReportStock():

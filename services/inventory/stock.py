@@ -16,7 +16,6 @@ from libs.events.inventory import (
     Movement,
     QueueChange,
     ReservationBroken,
-    StockAdjusted,
     StockPegged,
     StockReceived,
 )
@@ -314,7 +313,6 @@ def asked(
 def evolve_sku(
     part: SkuPart,
     event: StockReceived
-    | StockAdjusted
     | StockPegged
     | ReservationBroken
     | HoldsBroken

@@ -15,7 +15,12 @@ from libs.events.feeds import FeedStale, StockReported
 from libs.events.inventory import StockShorted
 from libs.events.items import ItemDefined
 from libs.events.record import changed, record
-from libs.events.stocktaking import AdjustmentProposed, CountRecorded, DifferenceSettled, DifferenceSource
+from libs.events.stocktaking import (
+    AdjustmentProposed,
+    CountRecorded,
+    DifferenceSettled,
+    DifferenceSuperseded,
+)
 from libs.events.supply import (
     SupplyCancelled,
     SupplyExpected,
@@ -26,6 +31,7 @@ from libs.events.supply import (
     TransferReceiptHeld,
     TransferReceived,
 )
+from services.inventory.differences import Difference, corrected
 from services.inventory.lot_states import evolve_lots
 from services.inventory.stock import EMPTY_SKU, AnyMovement, SkuPart, Skus, added, moved
 from services.inventory.units import Units, units_of
@@ -73,22 +79,12 @@ class Transfer:
 
 
 @record
-class Difference:
-    """What a person is asked about."""
-
-    node: str
-    variance: int
-    source: DifferenceSource
-    as_of: datetime
-
-
-@record
 class CountMark:
-    """The last count of a node."""
+    """The last count of a node, or snapshot that a person approved."""
 
     counted_at: datetime
     position: int
-    """The SKU's, once the count was booked."""
+    """The SKU's, once it was booked."""
 
 
 @record
@@ -120,7 +116,9 @@ class SupplyPart:
     expected: dict[str, Expected] = field(default_factory=dict)
     transfers: dict[str, Transfer] = field(default_factory=dict)
     differences: dict[str, Difference] = field(default_factory=dict)
-    """Those that wait for a person."""
+    """Those that wait for a person: at most one of a node."""
+    superseded: dict[str, str] = field(default_factory=dict)
+    """The last that something newer took the place of, and its name; the latest last."""
     counts: tuple[str, ...] = ()
     """Ids of the last counts and proposals, the latest last."""
     counted: dict[str, CountMark] = field(default_factory=dict)
@@ -166,6 +164,8 @@ def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:
     """The part after an event of its SKU, or a short pick of an order."""
     moves: Iterable[AnyMovement] = getattr(event, "movements", ())
     after = _held(part, [move for move in moves if move.sku == sku])
+    if after.differences and (differences := corrected(after.differences, event)) is not after.differences:
+        after = changed(after, differences=differences)
     match event:
         case StockShorted():
             return _shorted(after, sku, event)
@@ -184,11 +184,10 @@ def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:
         case CountRecorded():
             return _counted(after, event)
         case AdjustmentProposed():
-            asked = Difference(event.node, event.variance, "snapshot", event.as_of)
-            return changed(after, differences={**part.differences, event.proposal_id: asked})
-        case DifferenceSettled():
-            rest = {id_: one for id_, one in part.differences.items() if id_ != event.proposal_id}
-            return changed(after, differences=rest, counts=_last(part.counts, event.proposal_id))
+            asked = Difference(event.node, event.variance, "snapshot", event.as_of, event.up_to or 0)
+            return changed(after, differences={**after.differences, event.proposal_id: asked})
+        case DifferenceSettled() | DifferenceSuperseded():
+            return _closed(after, event)
         case SupplyPegged():
             return _pegged(after, event)
         case StockReported():
@@ -268,7 +267,7 @@ def _counted(part: SupplyPart, event: CountRecorded) -> SupplyPart:
     picks = {node: at for node, at in part.short_picks.items() if node != event.node}
     differences = part.differences
     if event.outcome == "held":
-        asked = Difference(event.node, event.variance, "count", event.effective_at)
+        asked = Difference(event.node, event.variance, "count", event.effective_at, event.up_to)
         differences = {**differences, event.count_id: asked}
     return changed(
         part,
@@ -277,6 +276,24 @@ def _counted(part: SupplyPart, event: CountRecorded) -> SupplyPart:
         short_picks={**picks, event.node: answered} if answered else picks,
         differences=differences,
     )
+
+
+def _closed(part: SupplyPart, event: DifferenceSettled | DifferenceSuperseded) -> SupplyPart:
+    """A difference waits no more. One that was approved speaks of its node as a count does."""
+    id_, node = event.proposal_id, event.node
+    differences = dict(part.differences)
+    found = differences.pop(id_)
+    after = changed(part, differences=differences, counts=_last(part.counts, id_))
+    if isinstance(event, DifferenceSuperseded):
+        names = {**part.superseded, id_: event.by}
+        forgotten = [*names][:-REMEMBERED_MAX]
+        return changed(after, superseded={one: by for one, by in names.items() if one not in forgotten})
+    if not event.approved:
+        return after
+    last = part.counted.get(node, CountMark(found.as_of, found.position))
+    position = max((move.position for move in event.movements), default=last.position)
+    mark = CountMark(max(last.counted_at, found.as_of), position)
+    return changed(after, counted={**part.counted, node: mark})
 
 
 def _shorted(part: SupplyPart, sku: str, event: StockShorted) -> SupplyPart:

@@ -380,6 +380,28 @@ SUPPLY: Pairs = (
         ),
     ),
     (
+        c.DifferenceSuperseded(
+            sku=HEART,
+            proposal_id="CC-77",
+            node="LON",
+            source="count",
+            variance=-6,
+            as_of=BEFORE,
+            cause="snapshot",
+            by="WMS-3/LON",
+        ),
+        c.DifferenceSuperseded(
+            sku=HEART,
+            proposal_id="WMS-3/LON",
+            node="LON",
+            source="snapshot",
+            variance=-6,
+            as_of=BEFORE,
+            cause="feed",
+            by="acme",
+        ),
+    ),
+    (
         c.StockSuspected(
             sku=HEART,
             node="LON",

@@ -63,6 +63,8 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.dispatch_transfer": frozenset({"serials"}),
     "oms.inventory.receive_transfer": frozenset({"serials", "damaged_serials"}),
     "oms.inventory.close_transfer": frozenset({"serials"}),
+    "oms.inventory.propose_adjustment": frozenset({"position"}),
+    "oms.inventory.adjustment_proposed": frozenset({"up_to"}),
     "oms.inventory.stock_issued": frozenset({"unnamed"}),
     "oms.inventory.stock_returned": frozenset({"unnamed"}),
     "oms.fulfillment.dispatch_shipment": frozenset({"serials", "charge"}),

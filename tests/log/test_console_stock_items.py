@@ -26,6 +26,7 @@ from libs.events.stocktaking import (
     AdjustmentProposed,
     CountRecorded,
     DifferenceSettled,
+    DifferenceSuperseded,
     SettleDifference,
     StockSuspected,
 )
@@ -100,6 +101,19 @@ def settled(id_: str, source: Any) -> DifferenceSettled:
     )
 
 
+def superseded(id_: str, source: Any) -> DifferenceSuperseded:
+    return DifferenceSuperseded(
+        sku="A 1",
+        proposal_id=id_,
+        node="LON",
+        source=source,
+        variance=-9,
+        as_of=at(1),
+        cause="feed",
+        by="acme",
+    )
+
+
 async def told(pool: asyncpg.Pool, *events: Event) -> None:
     await feed(Projector(pool), {"inventory": envelopes("inventory", events)})
 
@@ -119,6 +133,8 @@ async def kinds(pool: asyncpg.Pool, **more: Any) -> list[str]:
         (SUSPECTED, COUNTED, "phantom_stock", "warehouse"),
         (HELD, settled("C-1", "count"), "count_held", "operations"),
         (PROPOSED, settled("P-1", "snapshot"), "stock_differs", "operations"),
+        (HELD, superseded("C-1", "count"), "count_held", "operations"),
+        (PROPOSED, superseded("P-1", "snapshot"), "stock_differs", "operations"),
         (EXPIRED, SCRAPPED, "lot_expired", "warehouse"),
         (RECALLED, GOOD, "lot_recalled", "warehouse"),
         (RECALLED, SCRAPPED, "lot_recalled", "warehouse"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from libs.events.conditions import Condition, MoveStock
 from libs.events.feeds import DefineFeed, Feed, OpenFeedRun, ReportStock
-from libs.events.stocktaking import RecordCount, SettleDifference
+from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference
 from libs.events.supply import (
     CloseTransfer,
     DefineSupplyRules,
@@ -82,6 +82,21 @@ def count(
 ) -> RecordCount:
     return RecordCount(
         sku=sku, count_id=id_, node=node, counted=counted, counted_at=at, book=book, position=position
+    )
+
+
+def propose(
+    sku: str, id_: str, variance: int, at: float = 0, node: str = "N1", position: int | None = None
+) -> ProposeAdjustment:
+    """What a warehouse's snapshot of so many minutes after noon differs by."""
+    return ProposeAdjustment(
+        sku=sku,
+        proposal_id=id_,
+        node=node,
+        variance=variance,
+        as_of=minutes(at),
+        system="wms",
+        position=position,
     )
 
 
