@@ -24,6 +24,7 @@ from libs.events.notifications import NOTIFICATIONS_COMMANDS, NOTIFICATIONS_EVEN
 from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
 from libs.events.policy import POLICY_COMMANDS, POLICY_EVENTS
 from libs.events.promise import PROMISE_COMMANDS, PROMISE_EVENTS
+from libs.events.reach import REACH_EVENTS
 from libs.events.refusal import CommandRefused
 from libs.events.returns import RETURNS_COMMANDS, RETURNS_EVENTS
 from libs.events.routing import ROUTING_COMMANDS, ROUTING_EVENTS
@@ -60,6 +61,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *BUNDLE_EVENTS,
         *INVENTORY_CHANGES,
         *DATES_EVENTS,
+        *REACH_EVENTS,
         *SET_ASIDE_EVENTS,
         CommandRefused,
     ),

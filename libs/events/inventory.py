@@ -213,9 +213,10 @@ class Shortage(Value):
     sku: Sku
     quantity: Units
     node: NodeId | None = None
-    reason: Literal["below_reorder_point", "shelf_life"] | None = None
+    reason: Literal["below_reorder_point", "shelf_life", "switched_off"] | None = None
     """`below_reorder_point`: units are free, and kept for orders of a higher class. `shelf_life`: units are
-    there, of lots that have too few days left for the order's channel."""
+    there, of lots that have too few days left for the order's channel. `switched_off`: units that nobody was
+    promised are there, at nodes that are switched off."""
 
 
 class StockReserved(OrderEvent):

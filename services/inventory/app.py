@@ -1,5 +1,7 @@
 """Wires the inventory stage: `python -m services.inventory.app`."""
 
+from typing import Any
+
 from fastapi import APIRouter
 
 from libs.events.availability import AVAILABILITY_TOPIC
@@ -25,6 +27,7 @@ from services.inventory.stock import HOLDER
 from services.inventory.store import make_snapshots
 from services.inventory.substitute_api import substitute_routes
 from services.inventory.supply_api import supply_routes
+from services.inventory.switches import remind
 
 STAGE = many_streams(
     "inventory",
@@ -66,5 +69,11 @@ def all_routes(edge: Edge) -> APIRouter:
     )
 
 
+async def keep_up(connection: Any) -> bool:
+    """What is done in the background; whether more may be."""
+    await remind(connection)
+    return await make_snapshots(connection)
+
+
 if __name__ == "__main__":
-    run(STAGE, all_routes, upkeep=make_snapshots)
+    run(STAGE, all_routes, upkeep=keep_up)

@@ -61,6 +61,7 @@ def read_sku(part: bytes) -> SkuPart:
         if (named := raw.get("substitutes")) is None
         else SubstitutesOf(named["version"], tuple(named["skus"])),
         baskets={} if lots is None else raw.get("baskets", {}),
+        closed=tuple(raw.get("closed") or ()) or None,
     )
 
 
@@ -178,7 +179,7 @@ def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tupl
         low=terms is not None and terms.low,
         backorders=caps.told(known, None),
     )
-    return availability, (LEVEL,) if terms is not None and terms.changes_level(known.free) else ()
+    return availability, (LEVEL,) if terms is not None and terms.changes_level(known.offered) else ()
 
 
 def touched(event: Event) -> set[str]:
@@ -232,8 +233,14 @@ def _figures(sku: str, quantity: int, channel: str | None, part: SkuPart, others
         "terms_version": None if part.terms is None else part.terms.version,
         **({} if capped is None else {"backorders": capped.model_dump()}),
         **_shelf_life(part, channel),
-        "nodes": [{"node": node, "on_hand": units} for node, units in sorted(part.on_hand.items())],
+        "nodes": [_at_node(node, units, part) for node, units in sorted(part.on_hand.items())],
     }
+
+
+def _at_node(node: str, units: int, part: SkuPart) -> dict[str, Any]:
+    """What is on hand at a node; where the node is switched off, it says so, and none of it is promised."""
+    told = {"node": node, "on_hand": units}
+    return told | {"switched_off": True} if node in (part.closed or ()) else told
 
 
 def _shelf_life(part: SkuPart, channel: str | None) -> dict[str, Any]:

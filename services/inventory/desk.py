@@ -19,7 +19,9 @@ from services.inventory.giving import peg, take_back_promises
 from services.inventory.lot_limits import in_time
 from services.inventory.lot_states import evolve_lots
 from services.inventory.lots import Lots, LotState
+from services.inventory.places import PlacesPart
 from services.inventory.posting import Posting
+from services.inventory.reach import in_reach
 from services.inventory.rules import RulesPart
 from services.inventory.serials import Numbers
 from services.inventory.stock import MOST_UNITS, SkuPart, moved
@@ -40,6 +42,8 @@ class Desk:
     rules: RulesPart
     numbers: Numbers
     """The serial numbers that the input names."""
+    places: PlacesPart | None = None
+    """Where the input may put units on a shelf."""
 
     def refuse(self, code: str, message: str, next_step: str) -> list[Event]:
         """Nothing changes, for this reason."""
@@ -89,6 +93,9 @@ def served(desk: Desk, *events: Event) -> list[Event]:
     if desk.stock.lots is not None:
         stopped, desk = _unsellable(desk, desk.stock.lots)
     kept, stock = in_time(desk.sku, desk.stock, desk.at)
+    if desk.places is not None:
+        told, stock = in_reach(desk.sku, stock, desk.places)
+        kept += told
     return [*events, *stopped, *kept, *peg(desk.sku, stock)]
 
 

@@ -46,6 +46,7 @@ from libs.events.promise import (
     ReleasePromise,
     promise_stream,
 )
+from libs.events.reach import NodeSwitched, ReachChanged
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, NodeDefined, OrderRouted, TransitDefined
@@ -65,6 +66,7 @@ from services.inventory import (
     outside,
     pegging,
     progress,
+    reach,
     reminders,
     serials,
     shelf,
@@ -100,7 +102,7 @@ from services.inventory.stock import (
 )
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply, evolve_told
 from services.inventory.terms import LEVEL, look_at_level
-from services.inventory.touched import SKU_STREAM, moved_skus
+from services.inventory.touched import REACH, SKU_STREAM, moved_skus
 
 _CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
@@ -251,6 +253,7 @@ def _evolve(state: State, event: Event) -> State:
             | StockLow()
             | StockRecovered()
             | LotsLimited()
+            | ReachChanged()
         ):
             part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
@@ -266,7 +269,7 @@ def _evolve(state: State, event: Event) -> State:
                 return state
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
-        case NodeDefined() | TransitDefined() | NodeDaysFull():
+        case NodeDefined() | TransitDefined() | NodeDaysFull() | NodeSwitched():
             known = state.places or NO_PLACES
             places = evolve_places(known, event)
             return state if places is known else State(home=NODES_STREAM, places=places, loads=state.loads)
@@ -340,7 +343,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case BundleCommand():
             return kits.answer(_desk(state, heard, at), state.skus, body)
         case NodeDefined():
-            return capacity.look(state.places or NO_PLACES, state.loads, at)
+            places = state.places or NO_PLACES
+            return [*reach.switched(places), *capacity.look(places, state.loads, at)]
         case TransitDefined():
             return []
         case RulesCommand():
@@ -358,7 +362,7 @@ def _desk(state: State, heard: Envelope[Contract], at: datetime) -> Desk:
     """What an input about a SKU's supply is decided on."""
     sku = heard.stream.removeprefix(SKU_STREAM)
     stock, supply = state.skus.get(sku, EMPTY_SKU), state.supplies.get(sku, NO_SUPPLY)
-    return Desk(heard, at, sku, stock, supply, state.rules or NO_RULES, state.numbers)
+    return Desk(heard, at, sku, stock, supply, state.rules or NO_RULES, state.numbers, state.places)
 
 
 def _basket(state: State) -> PromisePart | None:
@@ -377,7 +381,10 @@ def _remember(state: State, due: TimerDue) -> list[Event]:
     if due.name in ("free", LEVEL):
         sku = due.stream.removeprefix(SKU_STREAM)
         part = state.skus.get(sku, EMPTY_SKU)
-        return peg(sku, part) if due.name == "free" else look_at_level(sku, part.terms, part.free)
+        return peg(sku, part) if due.name == "free" else look_at_level(sku, part.terms, part.offered)
+    if due.name == REACH:
+        sku = due.stream.removeprefix(SKU_STREAM)
+        return reach.look(sku, state.skus.get(sku, EMPTY_SKU), state.places or NO_PLACES)
     if due.stream.startswith(HOLDER):
         answer = holds.expire if due.name == "expire" else holds.settle
         return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)

@@ -26,11 +26,13 @@ def availability(skus: Iterable[str], parts: Skus, channel: str | None) -> tuple
 def shortage(sku: str, part: SkuPart, units: int, channel: str | None, rank: int = STANDARD_RANK) -> Shortage:
     """Units that an order of a channel and a rank lacks of the SKU, and why, where there is more to say."""
     terms = part.terms
+    if part.closed and part.free > part.offered:
+        return Shortage(sku=sku, quantity=units, reason="switched_off")
     if terms is None:
         return Shortage(sku=sku, quantity=units)
     if too_old(part, channel, rank):
         return Shortage(sku=sku, quantity=units, reason="shelf_life")
-    held_back = terms.held_back(part.free, channel, rank)
+    held_back = terms.held_back(part.offered, channel, rank)
     return Shortage(sku=sku, quantity=units, reason="below_reorder_point" if held_back else None)
 
 
@@ -40,7 +42,7 @@ def too_old(part: SkuPart, channel: str | None, rank: int) -> bool:
     if part.terms is None or part.lots is None or limit is None:
         return False
     old = sum(part.on_hand.values()) - lasting(part.lots, limit.expires_from)
-    return old > 0 and part.free > part.terms.withheld(channel, rank)
+    return old > 0 and part.offered > part.terms.withheld(channel, rank)
 
 
 def too_many(part: SkuPart, order_id: str, channel: str | None, units: int) -> int:

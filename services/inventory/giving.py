@@ -17,9 +17,8 @@ def peg(sku: str, part: SkuPart) -> list[Event]:
     """Give the free units to those who wait, by class and age, each what the terms leave to its channel, and
     call those who want all or nothing; nothing when nobody waits or nothing is free. Then take for those who
     still lack units, and may have what others were promised, from who is behind them."""
-    free = part.free
-    assert free >= 0, f"{sku}: {-free} units are promised that do not exist"
-    if not part.turns and (not free or part.wanted == part.reserved):
+    assert part.free >= 0, f"{sku}: {-part.free} units are promised that do not exist"
+    if not part.turns and (not part.offered or part.wanted == part.reserved):
         return []
     found = shares_now(part)
     events = _pegged(sku, part, [(order_id, units) for order_id, units, called in found if not called])

@@ -14,6 +14,7 @@ from libs.events.inventory import INVENTORY_EVENTS, AdjustStock, ReceiveStock
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import POLICY_EVENTS, DefineReservationPolicies
 from libs.events.promise import PROMISE_EVENTS, DefinePromiseTerms, HoldStock, ReleasePromise
+from libs.events.reach import REACH_EVENTS
 from libs.events.returns import ReturnReceived
 from libs.events.routing import NodeDefined, OrderRouted, TransitDefined
 from libs.events.set_aside import ReturnQuarantined
@@ -83,5 +84,6 @@ FOLDED = frozenset(
     OUTSIDE_EVENTS,
     BUNDLE_EVENTS,
     DATES_EVENTS,
+    REACH_EVENTS,
 )
 """What `domain.evolve` folds; most of what is heard tells nothing that its answer does not."""

@@ -93,6 +93,23 @@ def hold(command: HoldStock, skus: Skus, at: datetime, places: PlacesPart) -> Pr
     )
 
 
+def _not_served(command: HoldStock, skus: Skus, places: PlacesPart) -> tuple[str, ...]:
+    """The country that the basket is for, and the SKUs of which fewer units than it wants are at nodes that
+    may ship there, though all of them could be promised; nothing where there are none. Who else has a
+    promise of those that are is not asked: promises have no node."""
+    if command.destination is None or not (places.ships_to or places.closed):
+        return ()
+    country, found = command.destination.country, list[str]()
+    for sku, quantity in summed(command.lines).items():
+        part = skus[sku]
+        there = sum(
+            n for node, n in part.on_hand_for(command.channel).items() if places.serves(node, country)
+        )
+        if there < quantity <= part.claimable(command.channel):
+            found.append(f"{there} of {quantity} units of {sku} are at nodes that ship there")
+    return (country, *found) if found else ()
+
+
 def _delivery(
     command: HoldStock, wanted: Mapping[str, int], skus: Skus, at: datetime, places: PlacesPart
 ) -> Delivery | None:
@@ -193,6 +210,15 @@ def answer_hold(
                 "bundle_in_basket",
                 f"{', '.join(bundled[:SHORT_NAMED_MAX])} is held as its parts.",
                 "Name its parts, or hold the basket by POST /v1/promises, which does that.",
+            )
+        ]
+    if astray := _not_served(command, skus, places):
+        return [
+            refused(
+                heard,
+                "not_served",
+                f"The basket cannot be sent to {astray[0]}: {told(astray[1:])}.",
+                "Hold what is there, or for another destination, or stock a node that ships there.",
             )
         ]
     found = hold(command, skus, at, places)

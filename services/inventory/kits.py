@@ -122,10 +122,10 @@ def take_apart(desk: Desk, skus: Skus, command: TakeKitApart) -> list[Event]:
 
 def _usable(part: SkuPart, node: str) -> int:
     """Units on hand at a node that nobody was promised, and nobody waits for."""
-    free = part.free
+    free = part.spare(node)
     if part.wanted > part.reserved:
         free -= sum(units for _, units in grants(part))
-    return min(part.on_hand.get(node, 0), free)
+    return free
 
 
 def _no_kit(desk: Desk) -> list[Event]:

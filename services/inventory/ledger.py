@@ -37,6 +37,7 @@ from libs.events.promise import (
     PromiseTermsDefined,
     promise_stream,
 )
+from libs.events.reach import ReachChanged
 from libs.events.set_aside import ReturnQuarantined
 from services.inventory.stock import AnyMovement
 
@@ -98,7 +99,7 @@ _MOVES: frozenset[type[Event]] = frozenset(
 _STATES = frozenset(event for event in _MOVES if "effective_at" in event.model_fields)
 """Events that may say when they were true."""
 
-_QUEUES: frozenset[type[Event]] = frozenset({PromiseTermsDefined}) | {
+_QUEUES: frozenset[type[Event]] = frozenset[type[Event]]((PromiseTermsDefined, ReachChanged)) | {
     event for event in _MOVES if "queue" in event.model_fields
 }
 """Events that may change who waits for a SKU, and who is served first."""

@@ -21,6 +21,7 @@ from libs.events.lots import (
     ReleaseLot,
 )
 from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
+from libs.events.routing import NODES_STREAM
 from libs.events.serials import CorrectSerials
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
@@ -97,11 +98,12 @@ REMINDS: frozenset[type[Event]] = frozenset({*_CHECKED, StockShorted})
 def streams(body: Contract) -> tuple[str, ...]:
     """What an input of a SKU's stream needs beside the SKU: an ordinary one, nothing."""
     if type(body) in _ABOUT_SUPPLY or (isinstance(body, TimerDue) and body.name in REMINDERS):
-        return SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM
+        return SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM, NODES_STREAM
     if not isinstance(body, ReceiveStock):
         return ()
     more = body.unit is not None or body.lot is not None
-    return (SUPPLY_STREAM + body.stream.partition("/")[2], RULES_STREAM) if more else (RULES_STREAM,)
+    both = RULES_STREAM, NODES_STREAM
+    return (SUPPLY_STREAM + body.stream.partition("/")[2], *both) if more else both
 
 
 def streams_of_short_pick(body: PickShorted | StockShorted) -> list[str]:

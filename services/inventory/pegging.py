@@ -152,7 +152,7 @@ def _served(
 ) -> dict[str, tuple[int, Coming]]:
     """The supply that brings the last of each order's missing units; without those who get theirs of what is
     free, or never. After each arrival free units are given as `peg` gives them."""
-    found, lacks, left = dict[str, tuple[int, Coming]](), dict(queue), part.free
+    found, lacks, left = dict[str, tuple[int, Coming]](), dict(queue), part.offered
     wanted, room = dict(queue), part.room()
     for one in (None, *supply):
         left += 0 if one is None else one.units
@@ -162,7 +162,7 @@ def _served(
             turn = part.turns.get(order_id, NO_TURN)
             kept = 0
             if part.terms is not None:
-                kept = part.terms.kept(part.free, room, part.claims[order_id].channel, turn.rank)
+                kept = part.terms.kept(part.offered, room, part.claims[order_id].channel, turn.rank)
             given = min(missing, max(0, left - kept))
             if turn.whole > given or (turn.passed and one is None):
                 continue  # all or nothing: those behind it are served

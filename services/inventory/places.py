@@ -1,7 +1,8 @@
 """What inventory heard from routing about nodes and carriers: as much as a date needs.
 
 Read without a lock by whoever promises a date, from memory; nobody else is asked. Nodes whose working days
-nobody has told are left out, so that a tenant who wants no dates costs nothing.
+nobody has told, that ship everywhere and are switched on, are left out, so that a tenant who wants no dates
+costs nothing.
 """
 
 from dataclasses import field
@@ -10,7 +11,8 @@ from datetime import date
 from libs.events.contract import terms_alone
 from libs.events.dates import NodeDaysFull
 from libs.events.places import TransitTerms
-from libs.events.record import record
+from libs.events.reach import NodeSwitched
+from libs.events.record import changed, record
 from libs.events.routing import NODES_STREAM, NodeDefined, NodeTerms, TransitDefined
 from libs.events.supply import RULES_STREAM
 
@@ -27,24 +29,40 @@ class PlacesPart:
     transit: dict[str, TransitTerms] = field(default_factory=dict)
     full: dict[str, tuple[date, ...]] = field(default_factory=dict)
     """Days on which a node can ship no more, by node."""
+    closed: tuple[str, ...] = ()
+    """Nodes that are switched off, in order."""
+    told_closed: tuple[str, ...] = ()
+    """Those of which inventory has told so."""
+    ships_to: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Countries by node, of nodes that do not ship everywhere."""
+
+    def serves(self, node: str, country: str) -> bool:
+        """Whether the node may ship there, as far as anybody said."""
+        return node not in self.closed and country in self.ships_to.get(node, (country,))
 
 
 NO_PLACES = PlacesPart()
 
 
-def evolve_places(part: PlacesPart, event: NodeDefined | TransitDefined | NodeDaysFull) -> PlacesPart:
-    """The part after what routing said, or which days are full; the same where it is of no use for a date."""
+def evolve_places(
+    part: PlacesPart, event: NodeDefined | TransitDefined | NodeDaysFull | NodeSwitched
+) -> PlacesPart:
+    """The part after what routing said, or which days are full; the same where it is of no use."""
+    if isinstance(event, NodeSwitched):
+        told = {*part.told_closed} - {event.node} if event.active else {*part.told_closed, event.node}
+        return changed(part, told_closed=tuple(sorted(told)))
     if isinstance(event, NodeDaysFull):
         full = {name: days for name, days in part.full.items() if name != event.node}
-        return PlacesPart(
-            part.version, part.nodes, part.transit, full | ({event.node: event.full} if event.full else {})
-        )
+        return changed(part, full=full | ({event.node: event.full} if event.full else {}))
     if isinstance(event, TransitDefined):
         transit = {**part.transit, event.service: terms_alone(TransitTerms, event)}
-        return PlacesPart(event.nodes_version, part.nodes, transit, part.full)
+        return changed(part, version=event.nodes_version, transit=transit)
     nodes = {name: node for name, node in part.nodes.items() if name != event.node}
     if event.operations is not None:
         nodes[event.node] = terms_alone(NodeTerms, event)
-    elif len(nodes) == len(part.nodes):
-        return part
-    return PlacesPart(event.nodes_version, nodes, part.transit, part.full)
+    closed = {*part.closed} - {event.node} if event.active else {*part.closed, event.node}
+    ships_to = {name: countries for name, countries in part.ships_to.items() if name != event.node}
+    if event.ships_to is not None:
+        ships_to[event.node] = event.ships_to
+    after = changed(part, nodes=nodes, closed=tuple(sorted(closed)), ships_to=ships_to)
+    return part if after == part else changed(after, version=event.nodes_version)

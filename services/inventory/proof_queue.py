@@ -33,6 +33,7 @@ from libs.events.inventory import (
 from libs.events.order import LineQuantity
 from libs.events.policy import STANDARD_RANK, OrderPolicy
 from libs.events.promise import PromiseHeld, PromiseTermsDefined
+from libs.events.reach import ReachChanged
 from libs.events.record import changed, record
 from libs.events.substitutes import SubstitutesSought
 from services.inventory.proof_rows import LogRow
@@ -94,6 +95,8 @@ class Queues:
         """By their version."""
         self._taken: dict[SkuKey, tuple[int, LogRow]] = {}
         """The last event by which units were taken as though nobody waited, and its position."""
+        self._closed: dict[SkuKey, tuple[str, ...]] = {}
+        """Nodes whose units are not promised."""
         self._losers: dict[SkuKey, list[_Place]] = {}
         """Of units that are to go to others next."""
 
@@ -118,6 +121,8 @@ class Queues:
                 return self._of_basket(row, event, moves, stock)
             case StockReleased() | LinesReleased():
                 return self._released(row, event)
+            case ReachChanged():
+                self._closed[row.tenant, event.sku] = event.closed
             case PromiseTermsDefined():
                 known = self._terms.setdefault((row.tenant, event.sku), {})
                 known[event.terms_version] = terms_of(event, None)
@@ -234,7 +239,7 @@ class Queues:
         stock: _Stock,
     ) -> str:
         """Free units that were given, held against the queue from its front."""
-        left = stock[key].on_hand - stock[key].reserved + sum(given.values())
+        left = self._offered(key, stock) + sum(given.values())
         passed_over = kept_for = ""
         for order_id, order, wait in line:
             got, due = given.get(order_id, 0), self._due(key, order, wait, left, version)
@@ -257,7 +262,7 @@ class Queues:
         self, key: SkuKey, quantity: int, place: _Place, version: int | None, stock: _Stock
     ) -> str:
         """Units that somebody takes for himself, held against those who stand before him."""
-        left = stock[key].on_hand - stock[key].reserved + quantity
+        left = self._offered(key, stock) + quantity
         for order_id, order, wait in self._line(key):
             if order.place(order_id) >= place:
                 break
@@ -291,6 +296,12 @@ class Queues:
         if winners and losers and losers[0] < winners[-1]:
             return f"gives units of order {losers[0][2]} to others, all of which stand behind it"
         return ""
+
+    def _offered(self, key: SkuKey, stock: _Stock) -> int:
+        """Units that can be promised: none of those at nodes that are switched off."""
+        there = stock[key]
+        apart = sum(there.buckets.get((node, "on_hand"), 0) for node in self._closed.get(key, ()))
+        return there.on_hand - apart - there.reserved
 
     def _due(self, key: SkuKey, order: _Order, wait: _Wait, left: int, version: int | None) -> int:
         """Of so many units, those that an order could have; none where the log does not tell."""

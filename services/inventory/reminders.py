@@ -18,7 +18,7 @@ from libs.events.promise import PROMISE_EVENTS
 from libs.events.substitutes import SubstitutesSought
 from libs.events.timer import Timer
 from services.inventory import bundles, capacity, holds, outside, pegging, waiting
-from services.inventory.touched import SKU_STREAM, freed
+from services.inventory.touched import REACH, SKU_STREAM, freed
 
 _CLAIMS: frozenset[type[Event]] = frozenset(
     {
@@ -59,6 +59,8 @@ def _of_claims(event: Event, at: datetime) -> list[Timer]:
             found = freed(event.movements)
             if isinstance(event, StockReleased) and event.waited is not None:
                 found = dict.fromkeys(event.waited, "free") | found
+            elif isinstance(event, StockReturned):  # perhaps to a node where the SKU never was
+                found = {sku: REACH if name == "free" else name for sku, name in found.items()}
             return [Timer(SKU_STREAM + sku, name, at) for sku, name in found.items()]
         case StockBackordered() | BackordersCalled():
             return waiting.timers(event, at)

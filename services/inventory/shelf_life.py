@@ -7,7 +7,7 @@ long: who asks for less can always be given what is older. A promise of somebody
 against the whole alone; and an allocation to him may not take units that are promised to who asks for more.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from libs.events.record import record
@@ -23,14 +23,15 @@ Promised = Iterable[tuple[str | None, int]]
 
 class Room:
     """Units on hand that last until each day that some channel asks for, less those that are promised to who
-    asks for that day or a later one. Below zero, too many are promised. It counts down as units are given."""
+    asks for that day or a later one. Below zero, too many are promised. It counts down as units are given.
+    Units at nodes that are `closed` are none."""
 
-    def __init__(self, lots: Lots, promised: Promised) -> None:
+    def __init__(self, lots: Lots, promised: Promised, closed: Collection[str] = ()) -> None:
         self._days = days_asked(lots)
         self.left = dict.fromkeys(sorted(set(self._days.values())), 0)
         """By last day, the first in front."""
         for place, units in lots.units.items():
-            if place.startswith("on_hand/"):
+            if place.startswith("on_hand/") and place.partition("/")[2] not in closed:
                 for lot, quantity in units.items():
                     self._add(lots.lasts(lot), quantity)
         for channel, quantity in promised:
@@ -101,16 +102,20 @@ def by_node(
     channel: str | None,
     at: datetime | None = None,
     first: Iterable[str] = (),
+    closed: Collection[str] = (),
 ) -> dict[str, int]:
     """Units on hand at each node that an order of the channel may be allocated, all of them together: of lots
     that last long enough for it, and that nobody was promised who asks for more. With `at`, as they
-    are at that moment, whatever was looked at; nodes of `first` have what is scarce before others."""
-    room = Room(lots, promised)
+    are at that moment, whatever was looked at; nodes of `first` have what is scarce before others, and those
+    that are `closed` have none."""
+    room = Room(lots, promised, closed)
     mine = room.day(channel)
     scarce = {day: max(0, left) for day, left in room.left.items() if day > mine}
     found = dict[str, int]()
     nodes = [place.partition("/")[2] for place in lots.units if place.startswith("on_hand/")]
     for node in dict.fromkeys([*first, *sorted(nodes)]):
+        if node in closed:
+            continue
         there = lots.there("on_hand", node)
         for lot in lots.first_expired(there):
             lasts = lots.lasts(lot)

@@ -22,6 +22,7 @@ from libs.events.inventory import (
 from libs.events.lots import LotsLimited
 from libs.events.policy import STANDARD_RANK
 from libs.events.promise import HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
+from libs.events.reach import ReachChanged
 from libs.events.record import record
 from libs.events.set_aside import ReturnMovement
 from libs.events.supply import SupplyBucket, SupplyMovement
@@ -100,11 +101,26 @@ class SkuPart:
     baskets: dict[str, int] = field(default_factory=dict)
     """Units that held baskets hold, all that they want, by promise id, the youngest last. Each change of the
     SKU writes all of them down, so nothing else is said of them."""
+    closed: tuple[str, ...] | None = None
+    """Of its nodes, those that are switched off: their units are not promised (`reach`)."""
 
     @property
     def free(self) -> int:
         """Units on hand that no order was promised."""
         return sum(self.on_hand.values()) - self.reserved
+
+    @property
+    def offered(self) -> int:
+        """Of these, those that can be promised: what was promised is taken to be of the nodes that ship."""
+        if not self.closed:
+            return sum(self.on_hand.values()) - self.reserved
+        there = sum(units for node, units in self.on_hand.items() if node not in self.closed)
+        return max(0, there - self.reserved)
+
+    def spare(self, node: str) -> int:
+        """Units that may leave a node for another reason than an order, so that no promise lacks them."""
+        free = self.free if node in (self.closed or ()) else self.offered
+        return max(0, min(self.on_hand.get(node, 0), free))
 
     def claimable(
         self,
@@ -119,8 +135,8 @@ class SkuPart:
         place = rank if stands_at is None else stands_at
         waiting = self.wanted > self.reserved
         if self.terms is None and not self.turns and place >= STANDARD_RANK:
-            return 0 if waiting else self.free
-        free = self.free
+            return 0 if waiting else self.offered
+        free = self.offered
         if waiting or self.turns:
             free -= queue.kept(shares_now(self), self.claims, self.turns, place, order_id)
         return max(0, free if self.terms is None else free - self.kept(channel, rank))
@@ -129,11 +145,13 @@ class SkuPart:
         """Free units that a channel and class may not have, by the terms or for their age."""
         if self.terms is None:
             return 0
-        return self.terms.kept(self.free, self.room(), channel, rank)
+        return self.terms.kept(self.offered, self.room(), channel, rank)
 
     def room(self) -> Room | None:
         """What may be promised of units that last; None where no channel asks how long they do."""
-        return None if self.lots is None or not self.lots.limits else Room(self.lots, self.promised())
+        if self.lots is None or not self.lots.limits:
+            return None
+        return Room(self.lots, self.promised(), self.closed or ())
 
     def promised(self, but: str | None = None) -> Iterator[tuple[str | None, int]]:
         """(channel, units) that are promised, to orders but for one, and to baskets."""
@@ -152,8 +170,10 @@ class SkuPart:
     def on_hand_for(self, channel: str | None) -> dict[str, int]:
         """Units by node that an order of a channel may be allocated."""
         if self.lots is None or not self.lots.limits:
-            return self.on_hand
-        return by_node(self.lots, self.promised(), channel)
+            if not self.closed:
+                return self.on_hand
+            return {node: units for node, units in self.on_hand.items() if node not in self.closed}
+        return by_node(self.lots, self.promised(), channel, closed=self.closed or ())
 
 
 EMPTY_SKU = SkuPart()
@@ -233,6 +253,7 @@ def _again(
         substitutes=part.substitutes,
         queued=part.queued,
         baskets=baskets,
+        closed=part.closed,
     )
 
 
@@ -319,11 +340,14 @@ def evolve_sku(
     | PromiseTermsDefined
     | StockLow
     | StockRecovered
-    | LotsLimited,
+    | LotsLimited
+    | ReachChanged,
 ) -> SkuPart:
     """The SKU after an event of its own stream."""
     if isinstance(event, LotsLimited):
         return replace(part, lots=limited(part.lots or Lots(), event))
+    if isinstance(event, ReachChanged):
+        return replace(part, closed=event.closed or None, queued=_queued(part, event.queue))
     if isinstance(event, PromiseTermsDefined):
         return replace(part, terms=terms_of(event, part.terms), queued=_queued(part, event.queue))
     if isinstance(event, StockLow | StockRecovered):
@@ -345,4 +369,4 @@ def _queued(part: SkuPart, changes: tuple[QueueChange, ...] | None) -> int:
 
 def shares_now(part: SkuPart) -> list[queue.Share]:
     """What those who wait get of the free units now."""
-    return queue.shares(part.free, part.claims, part.turns, part.terms, part.room())
+    return queue.shares(part.offered, part.claims, part.turns, part.terms, part.room())

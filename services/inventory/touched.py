@@ -42,6 +42,8 @@ from services.inventory.supplies import SUPPLY_STREAM
 from services.inventory.waiting import turn_of
 
 SKU_STREAM = "sku/"
+REACH = "reach"
+"""The timer by which a SKU is asked whether its nodes are switched on."""
 _MAY_NAME_A_PROMISE = frozenset({OrderAccepted, PromiseConfirmed, PromiseMissed})
 
 
@@ -83,6 +85,8 @@ def streams_of_sku(body: Contract, home: SkuPart) -> tuple[str, ...]:
         return bundles.streams(body, home)
     if isinstance(body, TimerDue) and body.name == bundles.PLANNED:
         return bundle_plans.streams(body.stream.removeprefix(SKU_STREAM), home)
+    if isinstance(body, TimerDue) and body.name == REACH:
+        return (NODES_STREAM,)
     return outside.streams(body)
 
 

@@ -221,12 +221,11 @@ def _not_to_send(desk: Desk, command: DispatchTransfer) -> list[Event]:
             "without an order.",
             "Check quantity and node; count the shelf if the units are there.",
         )
-    if command.quantity > desk.stock.free:
+    if command.quantity > (spare := desk.stock.spare(node)):
         return desk.refuse(
             "promised",
-            f"{command.quantity} units of {sku} cannot leave {node}: {max(0, desk.stock.free)} are not "
-            "promised to orders.",
-            f"Send at most {max(0, desk.stock.free)}.",
+            f"{command.quantity} units of {sku} cannot leave {node}: {spare} are not promised to orders.",
+            f"Send at most {spare}.",
         )
     return []
 

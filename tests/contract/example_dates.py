@@ -5,6 +5,8 @@ from typing import Any
 
 from libs.events import dates as d
 from libs.events import places as p
+from libs.events import reach as r
+from libs.events.inventory import QueueChange
 from libs.events.order import Reason
 from libs.events.routing import DefineTransit, TransitDefined
 from tests.contract.example_parts import HEART, ORDER, PLACED_AT, Pairs
@@ -38,6 +40,19 @@ DATES: Pairs = (
     (
         d.SupplyPegged(sku=HEART, pegs=(PEG,), lost=(ORDER,), done=(ORDER,), check_at=PLACED_AT),
         d.SupplyPegged(sku=HEART),
+    ),
+    (
+        r.NodeSwitched(node="LON", active=False, nodes_version=4),
+        r.NodeSwitched(node="LON", active=True, nodes_version=5),
+    ),
+    (
+        r.ReachChanged(
+            sku=HEART,
+            closed=("LON",),
+            nodes_version=4,
+            queue=(QueueChange(sku=HEART, number=3, up_to=7),),
+        ),
+        r.ReachChanged(sku=HEART, nodes_version=5),
     ),
     (d.NodeDaysFull(node="LON", full=(date(2010, 12, 6), date(2010, 12, 7))), d.NodeDaysFull(node="LON")),
     (
