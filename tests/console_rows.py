@@ -46,7 +46,7 @@ _ORDERS = """
             '"2026-03-01T00:00:00Z","accepted_at":"2026-03-01T00:00:00Z","lines":[{"line":1,"sku":"SKU-%s",'
             '"quantity":2,"unit_price_minor":995}]},"events":12,"last_at":"2026-03-01T00:00:00Z"}',
             n, n % $5),
-        'LON',
+        CASE n % 100 WHEN 50 THEN 'LON,MAN' ELSE 'LON' END,
         CASE WHEN sent AND n % 10 = 0 THEN 'pick' WHEN o.status = 'backordered' THEN 'stock' ELSE '' END,
         CASE WHEN o.status IN ('held', 'delivered') THEN NULL ELSE $4 - n % 400 * interval '1 minute' END,
         NULL, NULL, NULL, '', (o.at + interval '2 days')::date, o.at + interval '3 days',
@@ -75,6 +75,10 @@ _SKUS = """
     INSERT INTO live.order_skus
     SELECT $1, 'SKU-' || substr(external_id, 2)::int % $2, order_id, ordered_at
     FROM live.orders WHERE tenant = $1"""
+_NODES = """
+    INSERT INTO live.order_nodes
+    SELECT tenant, node, order_id FROM live.orders, unnest(string_to_array(nodes, ',')) AS node
+    WHERE tenant = $1"""
 _TIMELINE = """
     INSERT INTO live.timeline
     SELECT $1, md5('order ' || n)::uuid::text,
@@ -100,6 +104,7 @@ async def seed(
         await connection.execute(_TIMELINE, TENANT, orders, newest, timeout=_SECONDS)
         await connection.execute(_CLAIMS, TENANT, SKUS, timeout=_SECONDS)
         await connection.execute(_EXCEPTIONS, TENANT, timeout=_SECONDS)
+        await connection.execute(_NODES, TENANT, timeout=_SECONDS)
         await connection.execute("SET LOCAL search_path = live")
         await connection.execute(FILL_MISSING, timeout=_SECONDS)
     index = SearchIndex(pool, keyring)

@@ -103,6 +103,9 @@ def _list_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
         customer_id: Annotated[Name | None, Query()] = None,
         q: Annotated[str | None, Query(max_length=QUERY_LENGTH_MAX, description=_Q)] = None,
         sku: Annotated[Sku | None, Query(description="Orders with a line of this SKU.")] = None,
+        node: Annotated[
+            NodeId | None, Query(description="Orders routed to this node, or worked on there.")
+        ] = None,
         since: Annotated[datetime | None, Query(alias="from", description="Placed then or later.")] = None,
         before: Annotated[datetime | None, Query(alias="to", description="Placed before then.")] = None,
         promise: Annotated[Promise | None, Query(description=_PROMISE)] = None,
@@ -113,7 +116,7 @@ def _list_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
     ) -> Response:
         window = _time("from", since), _time("to", before)
         wanted = OrderFilter(_status(status), channel, external_id, sku, *window, customer_id)
-        wanted = replace(wanted, promise=promise, promise_at=datetime.now(UTC))
+        wanted = replace(wanted, promise=promise, promise_at=datetime.now(UTC), node=node)
         place = _place(wanted.cursor, after, (datetime, str))
         await reads.own_writes.reached(request, min_version)
         personal = claims.role in SEES_PERSONAL

@@ -13,6 +13,7 @@ from services.console.store import Connection
 _TABLES = {
     "orders": "SELECT * FROM orders ORDER BY tenant, order_id",
     "order_skus": "SELECT * FROM order_skus ORDER BY tenant, sku, order_id",
+    "order_nodes": "SELECT * FROM order_nodes ORDER BY tenant, node, order_id",
     "timeline": "SELECT * FROM timeline ORDER BY tenant, order_id, stage, lane, sequence",
     "stock": "SELECT * FROM stock ORDER BY tenant, sku, node, bucket",
     "reservations": "SELECT * FROM reservations ORDER BY tenant, order_id, sku",

@@ -14,6 +14,7 @@ from libs.runtime.postgres_log import reachable
 from services.console.search.terms import Wanted
 from services.console.store import Connection
 from services.console.today import MOMENTS
+from services.console.where import Where
 
 Row = Mapping[str, Any]
 
@@ -60,6 +61,7 @@ _WITH_SKU = f"""SELECT {_COLUMNS} FROM (SELECT tenant AS of_tenant, sku, ordered
         order_id AS with_sku FROM order_skus) AS s
     JOIN orders ON of_tenant = tenant AND with_sku = order_id"""  # noqa: S608 - names of ours
 """The same as `_ORDERS`, of those that have a line of a SKU, in the order of their index."""
+_AT_NODE = "order_id IN (SELECT n.order_id FROM order_nodes n WHERE n.tenant = $1 AND n.node = {})"
 _CONTACTS = """SELECT order_id, sealed FROM search.parts
     WHERE tenant = $1 AND order_id = ANY($2::text[]) AND part = 'contact'"""
 _FACTS = "SELECT order_id, external_id, facts FROM orders WHERE tenant = $1 AND order_id = ANY($2::text[])"
@@ -118,7 +120,8 @@ class OrderFilter:
     `services.console.today.MOMENTS`: orders that came to it at `reached_from` or later, before
     `reached_to`. `prefix`: of a search, the beginning of an order id. `waits_in`: open orders that are in
     this segment (`services.console.segments`). `nodes`: at exactly these, with commas between. `promise`: one
-    of `services.console.today.PROMISES`: open orders whose promise is so at `promise_at`."""
+    of `services.console.today.PROMISES`: open orders whose promise is so at `promise_at`. `node`: this one is
+    among those that the order was last routed to or was worked on at."""
 
     status: str | None = None
     channel: str | None = None
@@ -136,6 +139,7 @@ class OrderFilter:
     nodes: str | None = None
     promise: str | None = None
     promise_at: datetime | None = None
+    node: str | None = None
 
     @property
     def sorted_by(self) -> str:
@@ -168,16 +172,17 @@ class Queries:
     ) -> list[Row]:
         """Orders, the newest first, from behind (ordered_at, order_id) on; those that came to a moment, the
         last first, from behind that moment on; by their promise, what is late longest first, from behind
-        (promise_ends_at, order_id). Of a search, each with `by_contact`, and `hits`: how many were looked at.
+        (promise_ends_at, order_id). Of a search, each with `by_contact`, and what `looked_at` says.
         """
-        select, asked = _ORDERS, _Asked(["tenant = $1", "ordered_at IS NOT NULL"], [tenant])
+        select, asked = _ORDERS, Where(["tenant = $1", "ordered_at IS NOT NULL"], [tenant])
         if (search := wanted.search) is not None:
             values = _searched(tenant, search, wanted.prefix)
-            select, asked = _FOUND, _Asked(["ordered_at IS NOT NULL"], values)
+            select, asked = _FOUND, Where(["ordered_at IS NOT NULL"], values)
         asked.add("status = {}", wanted.status)
         asked.add("channel = {}", wanted.channel)
         asked.add("external_id = {}", wanted.external_id)
         asked.add(_OF_CUSTOMER, wanted.customer_id)
+        asked.add(_AT_NODE, wanted.node)
         place = wanted.sorted_by, "order_id"
         if wanted.sku is not None and search is None and wanted.sorted_by == "ordered_at":
             select, place = _WITH_SKU, ("placed_at", "with_sku")
@@ -281,7 +286,7 @@ class Queries:
         limit: int,
     ) -> list[Row]:
         """Balances in order of SKU, node and bucket."""
-        asked = _Asked(["tenant = $1"], [tenant])
+        asked = Where(["tenant = $1"], [tenant])
         asked.add("sku = {}", sku)
         asked.add("node = {}", node)
         if after is not None:
@@ -297,7 +302,7 @@ class Queries:
         limit: int,
     ) -> list[Row]:
         """Orders' claims in order of order id and SKU."""
-        asked = _Asked(["tenant = $1"], [tenant])
+        asked = Where(["tenant = $1"], [tenant])
         asked.add("order_id = {}", order_id)
         asked.add("sku = {}", sku)
         if after is not None:
@@ -348,7 +353,7 @@ class Queries:
         known = {row["lane"]: row["sequence"] for row in rows}
         return all(known.get(lane, 0) >= sequence for lane, sequence in sequences.items())
 
-    async def _page(self, select: str, asked: "_Asked", order: str, limit: int) -> list[Row]:
+    async def _page(self, select: str, asked: Where, order: str, limit: int) -> list[Row]:
         asked.values.append(limit)
         query = f"{select} WHERE {' AND '.join(asked.terms)} ORDER BY {order} LIMIT ${len(asked.values)}"
         async with self._tenant(asked.values[0]) as connection:
@@ -367,22 +372,6 @@ class Queries:
                 role = "orderlog_console_reader" if self._nodes is None else "orderlog_console_node_reader"
                 await connection.execute(_AS_READER, tenant, ",".join(self._nodes or ()), role)
                 yield connection
-
-
-@dataclass(slots=True)
-class _Asked:
-    """Terms of a WHERE, with their values. A term is a constant of this module; a value is never its text."""
-
-    terms: list[str]
-    values: list[Any]
-
-    def add(self, term: str, *values: object) -> None:
-        """Add a term with `{}` for each value, unless it is none."""
-        if values[0] is None:
-            return
-        first = len(self.values) + 1
-        self.terms.append(term.format(*(f"${number}" for number in range(first, first + len(values)))))
-        self.values += values
 
 
 def _searched(tenant: str, search: Wanted, prefix: str | None) -> list[Any]:

@@ -16,6 +16,7 @@ from libs.events.record import record
 from services.console import projection
 from services.console.gone import Gone
 from services.console.missing import FILL_MISSING
+from services.console.order_nodes import FILL_NODES
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, TimelineRow
 from services.console.records import UnreadableEvent
 from services.console.stock import ReservationKey, ReservationUnits
@@ -133,6 +134,7 @@ async def finish(
     async with projector.transaction() as connection:
         await connection.execute("SELECT set_config('statement_timeout', '0', true)")
         await connection.execute(FILL_MISSING)
+        await connection.execute(FILL_NODES)
         stand = [(*place, offset) for place, offset in offsets.items()]
         await projector.put(connection, "consumed", stand)
 

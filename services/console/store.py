@@ -21,6 +21,7 @@ from services.console.at_work import InHand, changed_in_hand, in_hand
 from services.console.full_days import FullDays, FullDaysKey
 from services.console.items import ItemRow, item_rows
 from services.console.missing import KEEP_MISSING, LOCK_CLAIMS, of_waiting
+from services.console.order_nodes import ENTER, LEAVE, changed_nodes
 from services.console.projection import (
     Changes,
     Heard,
@@ -214,6 +215,9 @@ class Projector:
                 await self.write(connection, changes, written, known)
                 if waiting:
                     await connection.execute(KEEP_MISSING, *waiting)
+                for statement, rows in zip((LEAVE, ENTER), changed_nodes(written, known), strict=True):
+                    if rows:
+                        await connection.execute(statement, *zip(*rows, strict=True))
                 await self.put(connection, "high_water", [(*lane, *heard) for lane, heard in moved.items()])
                 if self._schema == LIVE and (told := announcement(changes)) is not None:
                     await connection.execute(TELL, told)

@@ -84,9 +84,11 @@ async def link(page: Page, order: Order) -> None:
 
 
 async def late_at_a_node(page: Page, order: Order) -> None:
-    await page.get_by_role("link", name="Delays", exact=True).click()
-    await page.locator('[data-pile="pick LON"] a').click()
-    await expect(page.get_by_role("link", name="T-picks", exact=True)).to_be_visible()
+    await page.locator("[data-figure=late]").click()
+    await page.get_by_label("Node").fill("LON")
+    await page.get_by_label("Node").press("Enter")
+    await expect(page.locator("main")).to_contain_text("whose promise is late")
+    await expect(page.locator("main")).to_contain_text("Only orders that were routed to LON")
 
 
 async def put_off(page: Page, order: Order) -> None:

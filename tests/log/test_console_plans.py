@@ -66,6 +66,11 @@ ASKED = {
     "of a customer": OrderFilter(customer_id="77"),
     "with an article": OrderFilter(sku="SKU-77"),
     "of what waits at a node": OrderFilter(waits_in="stock", nodes="LON"),
+    "of a node": OrderFilter(node="LON"),
+    "of a node that few have": OrderFilter(node="MAN"),
+    "of what is late at a node": OrderFilter(node="LON", promise="late", promise_at=NEWEST),
+    "of what is late at a node that few have": OrderFilter(node="MAN", promise="late", promise_at=NEWEST),
+    "of what is at risk at a node": OrderFilter(node="MAN", promise="at_risk", promise_at=NEWEST),
     "of what is late": OrderFilter(promise="late", promise_at=NEWEST),
     "of what is at risk": OrderFilter(promise="at_risk", promise_at=NEWEST),
 }
@@ -187,7 +192,7 @@ async def test_the_queue_is_counted_without_orders_rows(pool: asyncpg.Pool) -> N
 
 def _check(plan: str) -> None:
     """Nothing is read from end to end that grows with the orders."""
-    grows = ("orders", "order_skus", "timeline", "parts", "exceptions", "reservations")
+    grows = ("orders", "order_skus", "order_nodes", "timeline", "parts", "exceptions", "reservations")
     assert not re.search(rf"Seq Scan on ({'|'.join(grows)})\b", plan), plan
     found = re.findall(r"Rows Removed by Filter: (\d+)", plan)
     assert all(int(rows) < ORDERS / 10 for rows in found), plan

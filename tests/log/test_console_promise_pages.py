@@ -92,6 +92,26 @@ async def test_a_search_may_be_for_late_ones(desk: People) -> None:
     assert re.findall(r'<td><a href="/orders/([a-z0-9-]+)">', drawn) == ["late-1"]
 
 
+async def test_what_is_late_at_a_node_is_a_list(desk: People, api: Api) -> None:
+    person = await desk.sign_in("viewer")
+    for node, expected in (("LON", ["late-1", "late-0", "late-2"]), ("MAN", [])):
+        drawn = await person.get("/orders", promise="late", node=node)
+        assert re.findall(r'<td><a href="/orders/([a-z0-9-]+)">', drawn) == expected
+        assert f'name="node" value="{node}"' in drawn
+        assert f"promise=late&amp;node={node}" in drawn, "the export and the next page are of the node too"
+        exported = await person.get("/orders.csv", promise="late", node=node)
+        assert [line.split(",")[0] for line in exported.splitlines()[1:]] == expected
+        found = await api.get("/v1/orders", promise="late", node=node)
+        assert [row["order_id"] for row in found["orders"]] == expected
+    at_lon = {row["order_id"] for row in (await api.get("/v1/orders", node="LON"))["orders"]}
+    assert at_lon >= {"late-0", "late-1", "late-2", "risk-0"}
+    risky = await person.get("/orders", promise="at_risk", node="LON")
+    assert re.findall(r'<td><a href="/orders/([a-z0-9-]+)">', risky) == ["risk-0"]
+    elsewhere = await desk.sign_in("viewer", nodes=("MAN",))
+    assert 'href="/orders/late' not in await elsewhere.get("/orders", node="LON")
+    await api.get("/v1/orders", 422, node="a node")
+
+
 async def test_programs_read_the_same(api: Api) -> None:
     metrics = (await api.get("/v1/metrics"))["today"]["promises"]
     assert (metrics["late"], metrics["at_risk"], metrics["promised"]) == (3, 1, 5)

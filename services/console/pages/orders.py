@@ -56,13 +56,19 @@ class Asked:
     waits_in: str = ""
     nodes: str = ""
     promise: str = ""
+    node: str = ""
 
     def query(self, **more: str) -> str:
         """The same as an address has it, with more; what is empty is left out."""
         names = {"q": self.q, "status": self.status, "channel": self.channel, "customer": self.customer}
         names |= {"sku": self.sku, "from": self.since, "to": self.until}
         names |= {"reached": self.reached, "reached_from": self.reached_from, "reached_to": self.reached_to}
-        names |= {"waits_in": self.waits_in, "nodes": self.nodes, "promise": self.promise} | more
+        names |= {
+            "waits_in": self.waits_in,
+            "nodes": self.nodes,
+            "promise": self.promise,
+            "node": self.node,
+        } | more
         return urlencode({name: value for name, value in names.items() if value})
 
     @property
@@ -74,7 +80,7 @@ class Asked:
         """Raises Problem 422: a status, or a day, that there is not."""
         if self.status and self.status not in STATUSES:
             raise wrong("status", f"Take one of {', '.join(STATUSES)}.")
-        if "\x00" in self.channel + self.customer + self.sku + self.nodes:
+        if "\x00" in self.channel + self.customer + self.sku + self.nodes + self.node:
             raise wrong("filter", "Leave out the NUL character.")
         if self.waits_in and self.waits_in not in SEGMENTS:
             raise wrong("waits_in", f"Take one of {', '.join(SEGMENTS)}.")
@@ -97,6 +103,7 @@ class Asked:
             nodes="" if self.nodes == NO_NODES else self.nodes or None,
             promise=self.promise or None,
             promise_at=datetime.now(UTC) if self.promise else None,
+            node=self.node or None,
         )
 
 
@@ -114,10 +121,13 @@ def asked(
     waits_in: Short = "",
     nodes: Text = "",
     promise: Short = "",
+    node: Short = "",
 ) -> Asked:
     """A dependency: the filters of a request."""
     words = (q.strip(), status, channel.strip(), customer.strip(), sku.strip())
-    return Asked(*words, since, until, reached, reached_from, reached_to, waits_in, nodes, promise)
+    return Asked(
+        *words, since, until, reached, reached_from, reached_to, waits_in, nodes, promise, node.strip()
+    )
 
 
 Filters = Annotated[Asked, Depends(asked)]
