@@ -3,7 +3,7 @@
 `people` is a fixture to import, with `console_dsn` and `pool`; no Kafka: what topics hold is told.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +12,25 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest_asyncio
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic import SecretStr
 
 from libs.runtime import problems
+from libs.runtime.edge import require
 from libs.runtime.keyring import MemoryKeyring
+from libs.runtime.load import Load
 from libs.runtime.settings import Settings
-from libs.runtime.tokens import new_signing_key
+from libs.runtime.tokens import Claims, mint, new_signing_key
 from libs.runtime.wire import Record
+from services.console import api
+from services.console.api import Reads
 from services.console.contacts import Contacts
-from services.console.history import History
+from services.console.feed import Feed
+from services.console.history import History, ReadFrom
+from services.console.own_writes import OwnWrites
 from services.console.queries import Queries
 from services.console.saved_views import SavedViews
-from services.console.web import errors
+from services.console.web import errors, insight_api
 from services.console.web.assets import Assets
 from services.console.web.looks import Looks
 from services.console.web.shell import Shell
@@ -82,6 +88,36 @@ class People:
         client = await self.browser()
         client.cookies.set(self.site.guard.cookie, secret)
         return Person(client, found.csrf)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The console's own gate to its API."""
+
+    settings: Settings
+
+    def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
+        return require(self.settings, *roles)
+
+
+def add_api(people: People, read_from: ReadFrom) -> None:
+    """The query API beside the pages, as the console has it; topics hold what `read_from` tells."""
+    site, gate = people.site, Gate(people.site.settings)
+    own_writes = OwnWrites(site.everything, Load("console", site.settings), 5.0)
+
+    async def held() -> Mapping[str, int]:
+        return {}
+
+    feed = Feed(site.everything, read_from)
+    reads = Reads(site.everything, site.about.contacts, own_writes, feed, held)
+    people.app.include_router(api.routes(gate, reads))
+    people.app.include_router(insight_api.routes(gate, site.everything, own_writes))
+
+
+def bearer(people: People, role: str = "viewer", tenant: str = "acme") -> dict[str, str]:
+    """The header of a request with a token of that role."""
+    token = mint(people.site.settings.jwt_key_file, tenant, f"{role}@{tenant}", role, 600)
+    return {"Authorization": f"Bearer {token}"}
 
 
 Ends = Callable[[], Mapping[tuple[str, int], int]]

@@ -30,6 +30,8 @@ Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Rows of a page.")]
 After = Annotated[
     str | None, Query(max_length=CURSOR_LENGTH_MAX, description="The `next` of the page before.")
 ]
+READERS = ("viewer", "support", "operator", "rule_editor", "auditor", "integrator")
+"""Roles of tokens that may read here: those of the console's people, of whom each may, and of programs."""
 SEES_PERSONAL = frozenset({"support", "operator", "admin"})
 """Roles of tokens that may find customers by name, mail, phone or postcode."""
 _Q = (
@@ -66,25 +68,28 @@ class Reads:
 def routes(gate: Gate, reads: Reads) -> APIRouter:
     """Everything under /v1; for each role."""
     router = APIRouter(prefix="/v1")
-    reader = Annotated[Claims, Depends(gate.require("viewer", "support", "operator", "integrator"))]
+    reader = Annotated[Claims, Depends(gate.require(*READERS))]
     _list_routes(router, reader, reads)
     _order_routes(router, reader, reads)
     _feed_routes(router, reader, reads.feed)
-    _stock_routes(router, reader, reads.queries)
+    _stock_routes(router, reader, reads.queries, reads.own_writes)
 
     @router.get("/summary", tags=["orders"], summary="Orders by status, and how far the projection has read")
-    async def summary(request: Request, claims: reader) -> Response:
+    async def summary(request: Request, claims: reader, fields: Fields = None) -> Response:
         counts, consumed, latest = await reads.queries.summary(claims.tenant)
         held = await reads.ends()
         topics = {topic: max(0, end - consumed.get(topic, 0)) for topic, end in sorted(held.items())}
         statuses = {status: counts[status] for status in STATUSES if status in counts}
         return answer(
             request,
-            {
-                "orders": sum(counts.values()),
-                "by_status": statuses,
-                "as_of": {"event_at": latest, "lag": sum(topics.values()), "lag_by_topic": topics},
-            },
+            selected(
+                {
+                    "orders": sum(counts.values()),
+                    "by_status": statuses,
+                    "as_of": {"event_at": latest, "lag": sum(topics.values()), "lag_by_topic": topics},
+                },
+                fields,
+            ),
         )
 
     return router
@@ -155,13 +160,20 @@ def _order_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
 
     @router.get("/orders/{order_id}/timeline", tags=["orders"], summary="What happened to an order, in order")
     async def timeline(
-        request: Request, claims: reader, order_id: OrderId, limit: Limit = 100, after: After = None
+        request: Request,
+        claims: reader,
+        order_id: OrderId,
+        limit: Limit = 100,
+        after: After = None,
+        fields: Fields = None,
+        min_version: MinVersion = None,
     ) -> Response:
         place = _place("timeline", after, (datetime, str, int, int))
+        await own_writes.reached(request, min_version)
         rows = await queries.timeline(claims.tenant, order_id, place, limit + 1)
         if not rows and place is None:
             raise _unknown_order(order_id)
-        return _page(request, "timeline", rows, limit, TIMELINE_KEY, timeline_entry)
+        return _page(request, "timeline", rows, limit, TIMELINE_KEY, timeline_entry, fields)
 
     @router.get("/orders/{order_id}/stream", tags=["events"], summary="An order's events as they happen")
     async def order_stream(
@@ -192,7 +204,7 @@ def _feed_routes(router: APIRouter, reader: Any, feed: Feed) -> None:
         return _stream(feed.stream(claims.tenant, told))
 
 
-def _stock_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
+def _stock_routes(router: APIRouter, reader: Any, queries: Queries, own_writes: OwnWrites) -> None:
     @router.get("/stock", tags=["stock"], summary="Balances by SKU, node and bucket")
     async def stock(
         request: Request,
@@ -201,13 +213,23 @@ def _stock_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
         node: Annotated[NodeId | None, Query()] = None,
         limit: Limit = 100,
         after: After = None,
+        fields: Fields = None,
+        min_version: MinVersion = None,
     ) -> Response:
         place = _place("stock", after, (str, str, str))
+        await own_writes.reached(request, min_version)
         rows = await queries.stock(claims.tenant, sku, node, place, limit + 1)
-        return _page(request, "stock", rows, limit, ("sku", "node", "bucket"), _balance)
+        return _page(request, "stock", rows, limit, ("sku", "node", "bucket"), _balance, fields, ("at_work",))
 
     @router.get("/stock/{sku}", tags=["stock"], summary="One SKU: what there is, where, and what is promised")
-    async def stock_of_sku(request: Request, claims: reader, sku: Sku) -> Response:
+    async def stock_of_sku(
+        request: Request,
+        claims: reader,
+        sku: Sku,
+        fields: Fields = None,
+        min_version: MinVersion = None,
+    ) -> Response:
+        await own_writes.reached(request, min_version)
         rows = await queries.stock(claims.tenant, sku, None, None, 10_000)
         if not rows:
             raise Problem(
@@ -217,7 +239,7 @@ def _stock_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
                 f"No movement of SKU {sku} has been projected for your tenant.",
                 "Check its spelling (case matters), or list what there is: GET /v1/stock.",
             )
-        return answer(request, _sku(sku, rows))
+        return answer(request, selected(_sku(sku, rows), fields))
 
     @router.get("/reservations", tags=["stock"], summary="Orders' claims on stock")
     async def reservations(
@@ -227,10 +249,13 @@ def _stock_routes(router: APIRouter, reader: Any, queries: Queries) -> None:
         sku: Annotated[Sku | None, Query()] = None,
         limit: Limit = 100,
         after: After = None,
+        fields: Fields = None,
+        min_version: MinVersion = None,
     ) -> Response:
         place = _place("reservations", after, (str, str))
+        await own_writes.reached(request, min_version)
         rows = await queries.reservations(claims.tenant, order_id, sku, place, limit + 1)
-        return _page(request, "reservations", rows, limit, ("order_id", "sku"), dict)
+        return _page(request, "reservations", rows, limit, ("order_id", "sku"), dict, fields)
 
 
 def _sku(sku: str, rows: Sequence[Row]) -> dict[str, Any]:
@@ -312,9 +337,12 @@ def _page(
     limit: int,
     key: Sequence[str],
     show: Callable[[Row], dict[str, Any]],
+    fields: str | None,
+    perhaps: Sequence[str] = (),
 ) -> Response:
     shown, following = _cut(kind, rows, limit, key)
-    return answer(request, {kind: [show(row) for row in shown], "next": following})
+    told = [selected(show(row), fields, perhaps) for row in shown]
+    return answer(request, {kind: told, "next": following})
 
 
 def _stream(lines: AsyncIterator[bytes]) -> StreamingResponse:

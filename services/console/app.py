@@ -111,15 +111,10 @@ class Console:
             contacts = Contacts(queries, keyring)
             tail = TopicTail(self._settings)
             stack.push_async_callback(tail.close)
-            reads = Reads(
-                queries,
-                contacts,
-                OwnWrites(queries, Load(NAME, self._settings), self._settings.wait_seconds_max),
-                Feed(queries, tail),
-                ends.count,
-            )
+            own_writes = OwnWrites(queries, Load(NAME, self._settings), self._settings.wait_seconds_max)
+            reads = Reads(queries, contacts, own_writes, Feed(queries, tail), ends.count)
             app.include_router(routes(self, reads))
-            app.include_router(insight_api.routes(self, queries))
+            app.include_router(insight_api.routes(self, queries, own_writes))
             about = AboutOrders(contacts, History(tail), SavedViews(self._pool), Looks(self._pool))
             site = await open_site(self._settings, self._pool, queries, ends.held, about, self._shell, stack)
             add_pages(app, site)

@@ -212,7 +212,7 @@ class Queries:
         """How many orders a search looks at, before it is asked which of them are like the rest of a filter;
         and whether it may have left out some."""
         async with self._tenant(tenant) as connection:
-            row = await connection.fetchrow(_LOOKED, *_searched(tenant, search, prefix))
+            [row] = await connection.fetch(_LOOKED, *_searched(tenant, search, prefix))
         return row["hits"], bool(row["cut"])
 
     async def facts(self, tenant: str, order_ids: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -15,6 +15,8 @@ from fastapi import FastAPI
 
 from libs.events.exception_rules import ExceptionRuleChanged
 from libs.runtime import problems
+from libs.runtime.load import Load
+from services.console.own_writes import OwnWrites
 from services.console.queries import Queries
 from services.console.store import Projector
 from services.console.web import insight_api
@@ -40,7 +42,9 @@ async def filled(people: People, pool: asyncpg.Pool) -> AsyncIterator[People]:
 async def api(filled: People, pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Api]:
     app, gate = FastAPI(), Gate(tmp_path)
     problems.install(app)
-    app.include_router(insight_api.routes(gate, Queries(pool)))
+    queries = Queries(pool)
+    own_writes = OwnWrites(queries, Load("console", gate.settings), 5.0)
+    app.include_router(insight_api.routes(gate, queries, own_writes))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://console.test") as client:
         yield Api(client, gate)
@@ -220,7 +224,7 @@ async def test_what_comes_while_a_page_is_read_is_told_to_it(
     assert "stand" not in done[done.index("read") :]
 
 
-def filled_in(drawn: str, **typed: str) -> dict[str, str]:
+def filled_in(drawn: str, **typed: str) -> dict[str, Any]:
     """What a browser sends of a page's form of a period: what its fields hold, or is typed into them."""
     form = drawn[drawn.index('<form class="filters"') :]
     form = form[: form.index("</form>")]

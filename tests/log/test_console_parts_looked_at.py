@@ -2,6 +2,7 @@
 
 import csv
 import html
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,8 @@ async def test_a_list_of_what_was_looked_at_is_not_called_a_list_of_all(
 ) -> None:
     monkeypatch.setattr("services.console.queries.HITS_MAX", looks_at)
     person = await filled.sign_in("viewer")
-    for more in ({}, {"status": "held"}, {"from": "2026-03-02", "channel": "phone"}):
+    likes: list[dict[str, Any]] = [{}, {"status": "held"}, {"from": "2026-03-02", "channel": "phone"}]
+    for more in likes:
         drawn = html.unescape(await person.get("/orders", q=LIKE_MANY, **more))
         assert ("Only a part was looked at" in drawn) is partly, more
         assert (OF_ALL in drawn) is bool(more and not partly), more

@@ -55,7 +55,7 @@ async def api(desk: People, pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator
     contacts, told = Contacts(queries, MemoryKeyring()), Feed(queries, no_records)
     reads = Reads(queries, contacts, own_writes, told, no_ends)
     app.include_router(routes(gate, reads))
-    app.include_router(insight_api.routes(gate, queries))
+    app.include_router(insight_api.routes(gate, queries, own_writes))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://console.test") as client:
         yield Api(client, gate)

@@ -1,21 +1,20 @@
 """The query API on exceptions, delays and measures, of the caller's tenant. It changes nothing."""
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from libs.events.contract import Name, NodeId
 from libs.events.exception_rules import Owner
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
-from services.console.answers import answer
-from services.console.api import After, Gate, Limit
+from services.console.answers import Fields, answer, selected
+from services.console.api import READERS, After, Gate, Limit
 from services.console.cursor import write_cursor
 from services.console.exceptions import QueueFilter, count_queue, place_of, read_place, read_queue
 from services.console.measures import DEFINITIONS, By, DelaysBy, Period, read_delays, read_measures
+from services.console.own_writes import MinVersion, OwnWrites
 from services.console.queries import Queries
 from services.console.rule_book import read_changes, read_rules
 from services.console.rules import Kind
@@ -23,19 +22,19 @@ from services.console.today import TODAY, Only, read_today
 
 DAYS = 30
 DAYS_MAX = 400
+ONE_MINUTE = timedelta(minutes=1)
 Since = Annotated[datetime | None, Query(alias="from", description="A month before `to` if left out.")]
 Before = Annotated[datetime | None, Query(alias="to", description="No part of it; now if left out.")]
 
 
-def routes(gate: Gate, queries: Queries) -> APIRouter:
+def routes(gate: Gate, queries: Queries, own_writes: OwnWrites) -> APIRouter:
     """What belongs under /v1; for each role."""
     router = APIRouter(prefix="/v1")
-    reader = Annotated[Claims, Depends(gate.require("viewer", "support", "operator", "integrator"))]
-    every = ("viewer", "support", "operator", "rule_editor", "integrator", "auditor")
-    readers = Annotated[Claims, Depends(gate.require(*every))]
+    reader = Annotated[Claims, Depends(gate.require(*READERS))]
 
     @router.get("/exceptions", tags=["exceptions"], summary="What needs a person, what is due first")
     async def exceptions(
+        request: Request,
         claims: reader,
         owner: Owner | None = None,
         kind: Kind | None = None,
@@ -44,47 +43,73 @@ def routes(gate: Gate, queries: Queries) -> APIRouter:
         node: Annotated[NodeId | None, Query(description="Only what is at this node.")] = None,
         limit: Limit = 50,
         after: After = None,
+        fields: Fields = None,
+        min_version: MinVersion = None,
     ) -> Response:
+        await own_writes.reached(request, min_version)
         now = datetime.now(UTC)
         wanted = QueueFilter(owner, kind, assignee, snoozed, node)
         async with queries.reading(claims.tenant) as connection:
             found = await read_queue(connection, claims.tenant, now, wanted, read_place(after), limit + 1)
             counts = await count_queue(connection, claims.tenant, now)
         following = write_cursor("exceptions", place_of(found[limit - 1])) if len(found) > limit else None
-        rows = [work.document(now) for work in found[:limit]]
-        return _json({"exceptions": rows, "next": following, "counts": counts, "as_of": now})
+        rows = [selected(work.document(now), fields) for work in found[:limit]]
+        told = {"exceptions": rows, "next": following, "counts": counts, "as_of": now}
+        return answer(request, told, of_now=("as_of",))
 
     @router.get("/exceptions/rules", tags=["exceptions"], summary="Who gets which exception, and by when")
-    async def rules(claims: readers, before: Annotated[int | None, Query(ge=1, lt=2**53)] = None) -> Response:
+    async def rules(
+        request: Request,
+        claims: reader,
+        before: Annotated[int | None, Query(ge=1, lt=2**53)] = None,
+        fields: Fields = None,
+        min_version: MinVersion = None,
+    ) -> Response:
         """Rules in force, those for one hold or segment before those for a kind; and the last changes, older
         than version `before` if it is given. They are changed at intake's edge."""
+        await own_writes.reached(request, min_version)
         async with queries.reading(claims.tenant) as connection:
             book = await read_rules(connection, claims.tenant)
             changes = await read_changes(connection, claims.tenant, before)
         shown = [rule.model_dump() | {"own": (rule.kind, rule.which) in book.own} for rule in book.rules]
         told = [{name: value for name, value in row.items() if name != "tenant"} for row in changes]
-        return _json({"version": book.version, "rules": shown, "changes": told})
+        document = {"version": book.version, "rules": shown, "changes": told}
+        return answer(request, selected(document, fields))
 
     @router.get("/measures", tags=["measures"], summary="How well orders are fulfilled")
     async def measures(
-        claims: reader, by: By = "all", since: Since = None, before: Before = None
+        request: Request,
+        claims: reader,
+        by: By = "all",
+        since: Since = None,
+        before: Before = None,
+        fields: Fields = None,
     ) -> Response:
-        now = datetime.now(UTC)
+        """Up to the end of this minute where nobody names another, so that an answer stays for one."""
+        now = _minute() + ONE_MINUTE
         asked = period(since, before, now)
         async with queries.reading(claims.tenant) as connection:
             found = await read_measures(connection, claims.tenant, asked, by, now)
-        return _json(_of(asked) | {"by": by, "measures": found, "definitions": DEFINITIONS})
+        rows = [selected(row, fields) for row in found]
+        return answer(request, _of(asked) | {"by": by, "measures": rows, "definitions": DEFINITIONS})
 
     _metrics_route(router, reader, queries)
 
     @router.get("/delays", tags=["measures"], summary="Where delivered orders' time went, in microseconds")
     async def delays(
-        claims: reader, by: DelaysBy = "all", since: Since = None, before: Before = None
+        request: Request,
+        claims: reader,
+        by: DelaysBy = "all",
+        since: Since = None,
+        before: Before = None,
+        fields: Fields = None,
     ) -> Response:
-        asked = period(since, before, datetime.now(UTC))
+        """Up to the end of this minute where nobody names another, so that an answer stays for one."""
+        asked = period(since, before, _minute() + ONE_MINUTE)
         async with queries.reading(claims.tenant) as connection:
             found = await read_delays(connection, claims.tenant, asked, by)
-        return _json(_of(asked) | {"by": by, "delays": found})
+        rows = [selected(row, fields) for row in found]
+        return answer(request, _of(asked) | {"by": by, "delays": rows})
 
     return router
 
@@ -102,11 +127,12 @@ def _metrics_route(router: APIRouter, reader: Any, queries: Queries) -> None:
         before: Before = None,
         channel: Annotated[Name | None, Query(description="Only orders of this channel.")] = None,
         node: Annotated[NodeId | None, Query(description="Only orders that concern this node.")] = None,
+        fields: Fields = None,
     ) -> Response:
         """`today` is of now and the last 24 hours, `measures` of a period: `day`, or `from` to `to`, or a
         month up to now. Moments that nobody named are full minutes, so that an answer stays for one."""
-        minute = datetime.now(UTC).replace(second=0, microsecond=0)
-        now = minute + timedelta(minutes=1)
+        minute = _minute()
+        now = minute + ONE_MINUTE
         if day is not None:
             if since is not None or before is not None:
                 raise _no_period("Both `day` and `from` or `to` are there.")
@@ -117,18 +143,16 @@ def _metrics_route(router: APIRouter, reader: Any, queries: Queries) -> None:
             today = await read_today(connection, claims.tenant, minute - timedelta(days=1), now, only)
             counts = await count_queue(connection, claims.tenant, now, only)
             found = await read_measures(connection, claims.tenant, asked, by, now, only)
-        return answer(
-            request,
-            {
-                "channel": channel,
-                "node": node,
-                "today": today.document() | {"exceptions": counts},
-                **_of(asked),
-                "by": by,
-                "measures": found,
-                "definitions": {"today": TODAY, "measures": DEFINITIONS},
-            },
-        )
+        document = {
+            "channel": channel,
+            "node": node,
+            "today": today.document() | {"exceptions": counts},
+            **_of(asked),
+            "by": by,
+            "measures": found,
+            "definitions": {"today": TODAY, "measures": DEFINITIONS},
+        }
+        return answer(request, selected(document, fields))
 
 
 def period(since: datetime | None, before: datetime | None, now: datetime) -> Period:
@@ -153,13 +177,14 @@ def _no_period(detail: str) -> Problem:
     )
 
 
+def _minute() -> datetime:
+    """The one that is now, its beginning."""
+    return datetime.now(UTC).replace(second=0, microsecond=0)
+
+
 def _utc(at: datetime) -> datetime:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _of(asked: Period) -> dict[str, Any]:
     return {"from": asked.since, "to": asked.before}
-
-
-def _json(document: Mapping[str, Any]) -> Response:
-    return Response(orjson.dumps(document, option=orjson.OPT_UTC_Z), media_type="application/json")
