@@ -115,7 +115,7 @@ class Console:
                 queries,
                 contacts,
                 OwnWrites(queries, Load(NAME, self._settings), self._settings.wait_seconds_max),
-                Feed(queries, tail),
+                Feed(queries, tail, self._settings.event_streams_max),
                 ends.count,
             )
             app.include_router(routes(self, reads))
