@@ -102,10 +102,28 @@ class Settings(BaseSettings):
     development_issuer: bool = False
     """An issuer inside the console at which everybody may sign in as anybody, without a password. For the
     local stack; never where others reach it."""
+    oidc_timeout_seconds: float = Field(default=10.0, gt=0, le=60)
+    """For one request to the issuer."""
     session_seconds: float = Field(default=43_200, gt=0)
     """A person signs in again after so long."""
     session_idle_seconds: float = Field(default=7_200, gt=0)
     """Or after so long without a page."""
+
+    # The console: what it waits for, and how many it tells.
+    console_wait_seconds: int = Field(default=10, ge=1, le=30)
+    """How long a page waits for the outcome of a person's command; the request itself may take 5 s more."""
+    console_connect_seconds: float = Field(default=3.0, gt=0, le=30)
+    """For a new connection to a stage's edge."""
+    console_probe_seconds: float = Field(default=8.0, gt=0, le=30)
+    """For what Platform asks of a stage or of Kafka; what does not answer by then is shown as silent."""
+    console_freshness_seconds: float = Field(default=5.0, gt=0, le=30)
+    """For Kafka and the database to tell how far the read models are."""
+    console_silent_seconds: float = Field(default=20.0, gt=0, le=300)
+    """When neither has told for so long, pages say that nobody knows how old they are."""
+    page_streams_max: int = Field(default=500, ge=1)
+    """Open pages that one process tells of changes; more get 503 and look by themselves."""
+    event_streams_max: int = Field(default=100, ge=1)
+    """Streams of events (`GET /v1/events` and of one order) that one process serves; more get 429."""
 
     # The stage loop.
     partitions: int = Field(default=4, ge=1)
@@ -140,7 +158,7 @@ class Settings(BaseSettings):
     publish_timeout_seconds: float = Field(default=15.0, gt=0)
     """What Kafka has not acknowledged by then has failed, and is published again or answered with 503."""
     read_timeout_seconds: float = Field(default=30.0, gt=0)
-    """For one record that is read again from its topic."""
+    """For one record that is read again from its topic, and for a topic that is read to its end to go on."""
     retry_seconds_min: float = Field(default=0.2, gt=0)
     """A batch that waits for its database is tried again after so long, then after twice as long, …"""
     retry_seconds_max: float = Field(default=10.0, gt=0)

@@ -29,8 +29,6 @@ from services.console.sentences import sentence
 PLACE_LENGTH_MAX = 4000
 SCANNED_MAX = 2_000
 """Records, of whichever tenant, that are looked at for a page."""
-STREAMS_MAX = 100
-"""Streams that a process serves at a time."""
 ORDER_EVENTS_MAX = 1_000
 """Of one order, that are told at once."""
 _POLL_SECONDS = 0.25
@@ -52,8 +50,8 @@ class Page(NamedTuple):
 class Feed:
     """Reads what is projected: an order's timeline from its table, a tenant's events from the topics."""
 
-    def __init__(self, queries: Queries, read_from: ReadFrom) -> None:
-        self._queries, self._read_from = queries, read_from
+    def __init__(self, queries: Queries, read_from: ReadFrom, streams_max: int = 100) -> None:
+        self._queries, self._read_from, self._streams_max = queries, read_from, streams_max
         self._streams = 0
 
     async def head(self) -> Told:
@@ -125,12 +123,12 @@ class Feed:
 
     def make_room(self) -> None:
         """Before a stream is begun. Raises Problem 429."""
-        if self._streams >= STREAMS_MAX:
+        if self._streams >= self._streams_max:
             raise Problem(
                 429,
                 "too_many_streams",
                 "Too many streams are open",
-                f"This process serves {STREAMS_MAX} streams already.",
+                f"This process serves {self._streams_max} streams already.",
                 "Close one, or read pages: GET /v1/events?after=…",
                 retry_after_seconds=5,
             )

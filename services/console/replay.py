@@ -39,7 +39,6 @@ _RECORDS_MAX = 2000
 _AHEAD_MAX = 500
 """Records of a partition, some 4 kB each, that wait for others before it is read no further."""
 _FETCH_BYTES = 256 * 1024
-_SILENCE_SECONDS = 30.0
 _CONNECTIONS = 8
 """The guard's, the live tables', and one for each table that is completed in the end."""
 _UNREACHABLE = (
@@ -154,7 +153,7 @@ class KafkaTopics:
             await self._check(consumer, wanted)
             for place in wanted:
                 consumer.seek(place, 0)
-            async for records in _in_step(consumer, InStep(ends)):
+            async for records in _in_step(consumer, InStep(ends), self._config.read_timeout_seconds):
                 yield records
         finally:
             await consumer.stop()
@@ -171,13 +170,15 @@ class KafkaTopics:
                 )
 
 
-async def _in_step(consumer: AIOKafkaConsumer, step: InStep) -> AsyncIterator[list[Record]]:
+async def _in_step(
+    consumer: AIOKafkaConsumer, step: InStep, silence_seconds: float
+) -> AsyncIterator[list[Record]]:
     """Reads what others wait for, and of the others no more than a little ahead."""
     paused: set[KafkaPartition] = set()
     while not step.done:
         # All that is there is taken, paused or not: what is left with the client holds up its next request.
         found = await asyncio.wait_for(
-            consumer.getmany(timeout_ms=5000, max_records=_RECORDS_MAX), _SILENCE_SECONDS
+            consumer.getmany(timeout_ms=5000, max_records=_RECORDS_MAX), silence_seconds
         )
         if not found:
             waited = ", ".join(f"{topic}/{partition}" for topic, partition in sorted(step.lagging)[:3])

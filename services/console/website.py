@@ -28,7 +28,7 @@ from services.console.pages import (
 )
 from services.console.queries import Queries
 from services.console.web import login, site
-from services.console.web.actions import WAIT_SECONDS, Actions
+from services.console.web.actions import Actions
 from services.console.web.feed import Feed
 from services.console.web.freshness import Freshness, Positions
 from services.console.web.guard import Guard
@@ -70,10 +70,11 @@ async def open_site(
     stack: AsyncExitStack,
 ) -> Site:
     """What pages stand on; `stack` closes it. `ends`: the next offset of each partition that is projected."""
-    http = await stack.enter_async_context(
-        httpx2.AsyncClient(timeout=httpx2.Timeout(WAIT_SECONDS + 5, connect=3.0), trust_env=False)
+    patience = httpx2.Timeout(config.console_wait_seconds + 5, connect=config.console_connect_seconds)
+    http = await stack.enter_async_context(httpx2.AsyncClient(timeout=patience, trust_env=False))
+    freshness = Freshness(
+        ends, queries.positions, config.console_freshness_seconds, config.console_silent_seconds
     )
-    freshness = Freshness(ends, queries.positions)
     stages = Stages(config, http)
     stack.push_async_callback(stages.close)
     rebuilds = Rebuilds(pool)
@@ -86,7 +87,7 @@ async def open_site(
         guard,
         shell,
         freshness,
-        Feed(config.dsn("console"), config.connect_timeout_seconds, freshness),
+        Feed(config.dsn("console"), config.connect_timeout_seconds, freshness, config.page_streams_max),
         Actions(config, queries, http),
         about,
         stages,

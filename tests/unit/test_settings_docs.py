@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from libs.runtime import settings as module
 from libs.runtime.settings import Settings
@@ -17,8 +17,12 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "settings.md").read_text()
 SETTINGS = re.findall(r"^\| `(ORDERLOG_[A-Z_]+)` \| `(.*?)` \| (.+) \|$", PAGE, re.MULTILINE)
 FIXED = re.findall(r"^\| `([a-z_/]+\.py)` \| `([A-Z_]+)` \| ([\d.]+) \| .+ \|$", PAGE, re.MULTILINE)
-PROCESS = ("service", "serve", "consume", "edge", "answers", "probes", "sender", "kafka", "keyring")
-"""The modules of libs.runtime that a running stage is made of."""
+CODE = (*ROOT.glob("libs/runtime/**/*.py"), *ROOT.glob("services/console/**/*.py"))
+PAGES = ROOT / "services" / "console" / "pages"
+"""What they list is theirs to say."""
+BOUND = re.compile(r"_(SECONDS|MS|MAX|BYTES)(_MAX|_MIN)?$")
+FORM = re.compile(r"_(LENGTH|DIGITS)_MAX$|(KEY|NONCE|TAG|SIGNATURE|PLAINTEXT)_BYTES|_(TOLD|LISTED)_MAX$")
+"""How a field or a sentence is formed; no bound of what a process does."""
 
 
 def described() -> Iterator[tuple[str, str, str]]:
@@ -52,12 +56,37 @@ def test_a_fixed_bound_has_the_value_that_the_page_says(file: str, name: str, va
     assert float(constant) == float(value)
 
 
-def test_every_time_and_size_that_a_stage_is_bound_by_stands_on_the_page() -> None:
+def test_every_time_and_size_that_a_process_is_bound_by_stands_on_the_page() -> None:
     known = {(file, name) for file, name, _ in FIXED}
-    for stem in PROCESS:
-        file = f"libs/runtime/{stem}.py"
-        for node in ast.parse((ROOT / file).read_text()).body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                name = node.targets[0].id
-                if re.search(r"_(SECONDS|MS|MAX|BYTES)(_MAX|_MIN)?$", name):
-                    assert (file, name) in known, f"{file}: {name} is not told in docs/settings.md"
+    missing = [
+        f"{file}: {name}"
+        for path in CODE
+        if PAGES not in path.parents
+        for file in [str(path.relative_to(ROOT))]
+        for name in bounds(path)
+        if (file, name) not in known and _is_number(file, name)
+    ]
+    assert not missing, f"not told in docs/settings.md: {missing}"
+
+
+def bounds(path: Path) -> Iterator[str]:
+    """Names of a module's constants that bound something."""
+    for node in ast.parse(path.read_text()).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and BOUND.search(target.id) and not FORM.search(target.id):
+            yield target.id
+
+
+def _is_number(file: str, name: str) -> bool:
+    return isinstance(getattr(import_module(file.removesuffix(".py").replace("/", ".")), name), int | float)
+
+
+def test_a_time_out_of_the_console_is_bounded() -> None:
+    for name in (
+        "console_wait_seconds",
+        "console_connect_seconds",
+        "oidc_timeout_seconds",
+        "page_streams_max",
+    ):
+        with pytest.raises(ValidationError):
+            Settings.model_validate({name: 0})

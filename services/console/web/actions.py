@@ -23,7 +23,6 @@ from services.console.web.roles import STAGE_ROLE
 from services.console.web.sessions import Session
 from services.console.web.stages import address
 
-WAIT_SECONDS = 10
 _TOKEN_SECONDS = 120
 _SHOWN_SECONDS = 2.0
 _LOOK_SECONDS = 0.03
@@ -66,9 +65,10 @@ class Actions:
         if "problem" in result:
             return _refused(result["problem"])
         if not result.get("decided"):
+            seconds = self._config.console_wait_seconds
             return Outcome(
                 False,
-                f"{stage.capitalize()} has taken it and not decided it within {WAIT_SECONDS} s.",
+                f"{stage.capitalize()} has taken it and not decided it within {seconds} s.",
                 "It will be decided; look again in a moment.",
                 "undecided",
             )
@@ -100,7 +100,7 @@ class Actions:
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
-            "Prefer": f"wait={WAIT_SECONDS}",
+            "Prefer": f"wait={self._config.console_wait_seconds}",
         }
         if reason:
             headers["X-Reason"] = reason if _plain(reason) else f"UTF-8''{quote(reason, safe='')}"

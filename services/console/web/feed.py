@@ -21,8 +21,6 @@ from services.console.web.freshness import Freshness, Stand
 
 logger = structlog.get_logger()
 
-STREAMS_MAX = 500
-"""Of one process."""
 _STAND_SECONDS = 2.0
 _TOGETHER_SECONDS = 0.15
 """What comes so soon after one another is told together."""
@@ -64,8 +62,11 @@ class Watcher:
 class Feed:
     """Hears what commits announce and passes it to the watchers of that tenant. One per process."""
 
-    def __init__(self, dsn: str, connect_seconds: float, freshness: Freshness) -> None:
+    def __init__(
+        self, dsn: str, connect_seconds: float, freshness: Freshness, streams_max: int = 500
+    ) -> None:
         self._dsn, self._connect_seconds, self._freshness = dsn, connect_seconds, freshness
+        self._streams_max = streams_max
         self._watchers: set[Watcher] = set()
         self._closing = False
 
@@ -95,12 +96,12 @@ class Feed:
     async def stream(self, tenant: str, since: int | None, names_orders: bool) -> AsyncIterator[bytes]:
         """Events for one page of a tenant that has seen all up to position `since`. Without `names_orders` it
         is not told which orders. Raises Problem 503 when too many are open."""
-        if len(self._watchers) >= STREAMS_MAX:
+        if len(self._watchers) >= self._streams_max:
             raise Problem(
                 503,
                 "too_many_streams",
                 "Too many pages are open",
-                f"{STREAMS_MAX} pages of this process are told of changes already.",
+                f"{self._streams_max} pages of this process are told of changes already.",
                 "Close some, or reload the page now and then.",
                 retry_after_seconds=30,
             )

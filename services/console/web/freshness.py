@@ -18,10 +18,7 @@ Positions = Callable[[], Awaitable[Mapping[TopicPartition, int]]]
 
 KEPT_SECONDS = 0.5
 """An answer is good for so long; then another is asked for, while the last is still given."""
-_SILENT_SECONDS = 20.0
-"""What is older is no answer any more: Kafka or the database does not give one."""
 _SAMPLES_MAX = 1200
-_PATIENCE_SECONDS = 5.0
 _FIRST_SECONDS = 2.0
 """How long the first who ask wait for it."""
 
@@ -39,8 +36,15 @@ class Stand:
 class Freshness:
     """Asks no more often than twice a second, whoever wants to know."""
 
-    def __init__(self, ends: Positions, consumed: Positions) -> None:
+    def __init__(
+        self,
+        ends: Positions,
+        consumed: Positions,
+        patience_seconds: float = 5.0,
+        silent_seconds: float = 20.0,
+    ) -> None:
         self._ends, self._consumed = ends, consumed
+        self._patience_seconds, self._silent_seconds = patience_seconds, silent_seconds
         self._samples: deque[tuple[datetime, Mapping[TopicPartition, int]]] = deque(maxlen=_SAMPLES_MAX)
         self._asking: asyncio.Task[None] | None = None
         self._known: Stand | None = None
@@ -55,7 +59,7 @@ class Freshness:
             self._asking = asyncio.create_task(self._ask_once())
         if self._known is None and self._asking is not None:
             await asyncio.wait([self._asking], timeout=_FIRST_SECONDS)
-        old = datetime.now(UTC) - self._asked_at > timedelta(seconds=_SILENT_SECONDS)
+        old = datetime.now(UTC) - self._asked_at > timedelta(seconds=self._silent_seconds)
         return None if old else self._known
 
     async def stand_now(self) -> Stand | None:
@@ -72,7 +76,7 @@ class Freshness:
     async def _ask_once(self) -> None:
         at = datetime.now(UTC)
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience_seconds):
                 self._known = await self._ask()
             self._asked_at = at
         except (Problem, Unavailable, OSError, TimeoutError) as error:

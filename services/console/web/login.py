@@ -22,7 +22,6 @@ from services.console.web.shell import Shell
 logger = structlog.get_logger()
 
 CALLBACK = "/login/callback"
-_TIMEOUT_SECONDS = 10.0
 _TEXT_MAX = 200
 _NODES_MAX = 500
 _FAULTS = (OAuthError, JoseError, httpx2.HTTPError, ValueError, KeyError, RuntimeError)
@@ -141,7 +140,7 @@ def _client(config: Settings, issuer: str, transport: httpx2.AsyncBaseTransport 
         client_kwargs={
             "scope": config.oidc_scope,
             "code_challenge_method": "S256",
-            "timeout": _TIMEOUT_SECONDS,
+            "timeout": config.oidc_timeout_seconds,
             "trust_env": False,
             **method,
             **({"transport": transport} if transport is not None else {}),

@@ -20,7 +20,6 @@ NAMES = (*STAGES, "console")
 _KEPT_SECONDS = 2.0
 _OLD_SECONDS = 15.0
 """What is older is not shown any more: who asks waits for another."""
-_PATIENCE_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Stages:
     def __init__(self, config: Settings, http: httpx2.AsyncClient) -> None:
         self._config, self._http = config, http
         self._lags = _Kept(self._count)
-        self._asking = Lags(config, NAMES, _PATIENCE_SECONDS)
+        self._asking = Lags(config, NAMES, config.console_probe_seconds)
         self._counted: Mapping[str, int | None] = {}
         self._counted_at = datetime.min.replace(tzinfo=UTC)
         self._stands = _Kept(self._look)
@@ -86,7 +85,8 @@ class Stages:
     async def _readiness(self, name: str) -> Mapping[str, Any]:
         """What a service says of itself; empty when it does not answer."""
         try:
-            answer = await self._http.get(address(self._config, name) + "/readyz", timeout=_PATIENCE_SECONDS)
+            patience = self._config.console_probe_seconds
+            answer = await self._http.get(address(self._config, name) + "/readyz", timeout=patience)
             found = orjson.loads(answer.content)
         except (httpx2.HTTPError, orjson.JSONDecodeError):
             return {}
