@@ -1,9 +1,10 @@
 """The queue of exceptions: what needs a person now, whose it is, and by when. Read at one moment, `now`.
 
-Three sources: items that events of orders made (the table `exceptions`); orders that have stood in a segment
-longer than a rule allows, which no event says; and what is the matter with a SKU (`stock_items`). All leave
-by an event: the order goes on, somebody's care of it, the stock is put right. What the rules are at the
-moment of the question (`services.console.rules`) says whose an item is, and since when it is in the queue.
+Four sources: items that events of orders made (the table `exceptions`); orders that have stood in a segment
+longer than a rule allows, and orders that are late or at risk (`promise_items`), which no event says; and
+what is the matter with a SKU or a feed (`stock_items`). All leave by an event: the order goes on, somebody's
+care of it, the stock is put right. What the rules are at the moment of the question
+(`services.console.rules`) says whose an item is, and since when it is in the queue.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,13 @@ import orjson
 from libs.events.record import record
 from services.console.cursor import read_cursor
 from services.console.items import STUCK, stuck_name
+from services.console.promise_items import (
+    OF_PROMISES,
+    of_all,
+    promise_found,
+    promise_item,
+    promise_source,
+)
 from services.console.rule_book import read_rules
 from services.console.rules import Rule
 from services.console.store import Connection
@@ -32,7 +40,7 @@ _WHICH = """CASE WHEN rule.which IS NOT NULL THEN split_part(e.item, '/', 2) = r
 _EVENTS = f"""FROM {{rules}} rule, LATERAL (SELECT * FROM exceptions e
             WHERE e.tenant = $1 AND e.kind = rule.kind AND e.ended_at IS NULL
                 AND e.since_at <= rule.since_before AND {_WHICH}{{events}}) AS e
-        WHERE rule.kind <> 'stuck'"""  # noqa: S608 - names of ours
+        WHERE rule.kind NOT IN {(STUCK, *OF_PROMISES)}"""  # noqa: S608 - names of ours
 _STUCK = """FROM {rules} rule, LATERAL (SELECT o.order_id, o.waiting_in, o.waiting_since_at, o.nodes, o.units,
                 e.assignee, e.snoozed_until_at, e.snoozed_why
             FROM orders o LEFT JOIN exceptions e ON e.tenant = $1 AND e.order_id = o.order_id
@@ -65,6 +73,7 @@ _FOUND = f"""SELECT e.order_id AS subject, e.order_id, NULL AS sku, e.kind,
             coalesce(waits.snoozed_why, ''), rule.place, rule.owner,
             waits.waiting_since_at + rule.sla_minutes * interval '1 min'
         {_STUCK}
+        UNION ALL {" UNION ALL ".join(of_all(promise_found).values())}
         UNION ALL {_STOCK}"""
 RULES = """(SELECT *, $2::timestamptz - r.after_minutes * interval '1 min' AS since_before,
         $2::timestamptz - r.sla_minutes * interval '1 min' AS overdue_before
@@ -75,7 +84,9 @@ security, PostgreSQL looks up in no index what it would have to reckon for each 
 _QUEUE = f"""WITH rules AS MATERIALIZED (SELECT *,
             {{behind}}::timestamptz - sla_minutes * interval '1 min' AS behind
         FROM {RULES.format("$3")} AS rules),
-    found ({_COLUMNS}) AS ({_FOUND.format(rules="rules", events="{events}", stuck="{stuck}")})
+    found ({_COLUMNS}) AS ({
+    _FOUND.format(rules="rules", events="{events}", stuck="{stuck}", **of_all("{{{}}}".format))
+})
     SELECT found.*, o.status, o.channel, o.external_id FROM (SELECT * FROM found WHERE {{terms}}{{after}}
         ORDER BY due_at, subject, item LIMIT $4) AS found
     LEFT JOIN orders o ON o.tenant = $1 AND o.order_id = found.order_id
@@ -84,6 +95,13 @@ _COUNTED = """count(*) FILTER (WHERE {care} IS NOT TRUE) AS open,
             count(*) FILTER (WHERE {care} IS NOT TRUE AND {since} < rule.overdue_before) AS overdue,
             count(*) FILTER (WHERE {care}) AS snoozed,
             min({since}) FILTER (WHERE {care} IS NOT TRUE) AS oldest_at"""
+_PROMISES = " UNION ALL ".join(
+    f"""SELECT rule.owner, rule.kind,
+            {_COUNTED.format(care=f"{kind}.snoozed_until_at > $2", since=f"{kind}.since_at")}
+        {promise_source(kind).format(rules="rules", **{kind: "{stuck}"})}
+        GROUP BY rule.place, rule.owner, rule.kind"""
+    for kind in OF_PROMISES
+)
 _COUNTS = f"""WITH rules AS MATERIALIZED {RULES.format("$3")}
     SELECT owner, kind, sum(open)::bigint AS open, sum(overdue)::bigint AS overdue,
         sum(snoozed)::bigint AS snoozed, min(oldest_at) AS oldest_at
@@ -94,6 +112,7 @@ _COUNTS = f"""WITH rules AS MATERIALIZED {RULES.format("$3")}
         SELECT rule.owner, rule.kind,
             {_COUNTED.format(care="waits.snoozed_until_at > $2", since="waits.waiting_since_at")}
         {_STUCK.format(rules="rules", stuck="{stuck}")} GROUP BY rule.place, rule.owner, rule.kind
+        UNION ALL {_PROMISES}
         UNION ALL
         SELECT rule.owner, rule.kind,
             {_COUNTED.format(care="stock.snoozed_until_at > $2", since="stock.since_at")}
@@ -177,6 +196,11 @@ async def read_queue(
         behind=behind,
         events=_first(terms, "e", "e.node", "e.since_at, e.order_id, e.item", rest),
         stuck=_first(terms, "e", "o.nodes", "o.waiting_since_at, o.order_id, 'stuck/' || o.waiting_in", rest),
+        **of_all(
+            lambda kind: _first(
+                terms, "e", "o.nodes", f"o.{OF_PROMISES[kind]}, o.order_id, {promise_item(kind)}", rest
+            )
+        ),
         terms=" AND ".join(term.format(care="found", place="found.node") for term in terms),
         after=f" AND (due_at, subject, item) > ({behind}, {rest})" if rest else "",
     )
@@ -222,7 +246,7 @@ def place_of(work: Work) -> tuple[datetime, str, str]:
 def found(rules: str) -> str:
     """Items of tenant $1 that are in the queue at $2, by the rules of a table of that name, made by RULES. A
     `subject` is the stream that an item is about."""
-    return _FOUND.format(rules=rules, events="", stuck="")
+    return _FOUND.format(rules=rules, events="", stuck="", **of_all(lambda kind: ""))
 
 
 def rules_json(rules: Sequence[Rule], of_these: Iterable[tuple[int, Rule]] | None = None) -> str:
@@ -243,6 +267,9 @@ def rules_json(rules: Sequence[Rule], of_these: Iterable[tuple[int, Rule]] | Non
 
 
 def _work(row: Row, rules: Sequence[Rule]) -> Work:
-    stuck = row["kind"] == STUCK
-    name = stuck_name(row["which"], row["since_at"]) if stuck else row["item"]
+    kind, since = row["kind"], row["since_at"]
+    if kind == STUCK:
+        name = stuck_name(row["which"], since)
+    else:
+        name = f"{kind}/{since.isoformat()}" if kind in OF_PROMISES else row["item"]
     return Work(row, rules[row["place"]], name)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from libs.events.record import record
 from services.console.facts import Care, Dispatch, NodeWork, State, Units
+from services.console.promise_items import OF_PROMISES
 from services.console.segments import broken
 from services.console.standing import declined_at
 
@@ -152,7 +153,7 @@ def item_rows(tenant: str, order_id: str, state: State) -> list[ItemRow]:
     rows = [_row(tenant, order_id, item, care.get(item.name, _UNTOUCHED)) for item in items(state)]
     for name, done in care.items():
         kind, _, which = name.partition("/")
-        since = stuck_since(which) if kind == STUCK else None
+        since = _since(kind, which)
         if since is not None:
             rows.append(_row(tenant, order_id, Item(kind, which, since, None, ""), done))
     return rows
@@ -161,6 +162,13 @@ def item_rows(tenant: str, order_id: str, state: State) -> list[ItemRow]:
 def stuck_name(segment: str, since: datetime) -> str:
     """The item of an order that has stood in a segment since then: `stuck/pick 2026-03-02T09:00:00+00:00`."""
     return f"{STUCK}/{segment} {since.isoformat()}"
+
+
+def _since(kind: str, which: str) -> datetime | None:
+    """Since when an item lasts that time made; none, it is no name of such a one."""
+    if kind in OF_PROMISES:
+        which = f"{kind} {which}"
+    return stuck_since(which) if kind == STUCK or kind in OF_PROMISES else None
 
 
 def stuck_since(which: str) -> datetime | None:

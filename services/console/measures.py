@@ -64,7 +64,8 @@ _ACCEPTED = """SELECT {by} AS slice, count(*) AS accepted, sum(o.units)::bigint 
 # Apart from how many there are: PostgreSQL chooses by the period's length how to bring both together.
 _TROUBLED = """SELECT {by} AS slice, count(*)::bigint AS items,
         coalesce(sum(e.units) FILTER (WHERE e.kind IN ('backordered', 'short_picked')), 0)::bigint AS missing
-    FROM orders o JOIN exceptions e ON e.tenant = $1 AND e.order_id = o.order_id AND e.kind <> 'stuck' {nodes}
+    FROM orders o JOIN exceptions e ON e.tenant = $1 AND e.order_id = o.order_id
+            AND e.kind NOT IN ('stuck', 'late', 'at_risk') {nodes}
     WHERE o.tenant = $1 AND o.confirmed_at >= $2 AND o.confirmed_at < $3 AND o.broken <> ''{only}
     GROUP BY slice"""
 _SHIPPED = """SELECT {by} AS slice, count(*) AS shipped,

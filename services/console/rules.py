@@ -28,6 +28,8 @@ Kind = Literal[
     "carrier_exception",
     "failed_message",
     "stuck",
+    "late",
+    "at_risk",
     "low_stock",
     "phantom_stock",
     "count_held",

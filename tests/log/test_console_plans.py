@@ -181,6 +181,22 @@ async def test_the_queue_reads_no_more_than_a_page_of_each_rule(
     assert due == sorted(due)
 
 
+@pytest.mark.parametrize("kind", ["late", "at_risk"])
+async def test_promises_are_read_from_their_index(pool: asyncpg.Pool, kind: str) -> None:
+    """Both from that by when the promise ends: what is at risk is among those whose day is not over."""
+    place = None
+    async with Queries(pool).reading(TENANT) as connection:
+        for _ in range(2):
+            plans: Any = Plans(connection)
+            page = await read_queue(plans, TENANT, NEWEST, QueueFilter(kind=kind), place, 51)
+            assert len(page) == 51
+            assert "using orders_tenant_promise_ends_at_order_id_risk_at_idx on" in plans.found[-1], (
+                plans.found[-1]
+            )
+            _check(plans.found[-1])
+            place = place_of(page[-1])
+
+
 async def test_the_queue_is_counted_without_orders_rows(pool: asyncpg.Pool) -> None:
     async with Queries(pool).reading(TENANT) as connection:
         plans: Any = Plans(connection)
