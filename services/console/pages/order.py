@@ -217,7 +217,7 @@ def _contact_routes(router: APIRouter, site: Site) -> None:
 
     @router.post("/orders/{order_id}/contact")
     async def contact(
-        request: Request, session: seer, order_id: OrderId, why: Annotated[str, Form(max_length=200)] = ""
+        request: Request, session: seer, order_id: OrderId, why: Annotated[str, Form(max_length=500)] = ""
     ) -> Response:
         await found(site, session, order_id)
         await site.about.looks.note(session, order_id, one_line(why))
