@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from libs.runtime.settings import Settings
 from services.console.pages import (
+    access,
     change,
     customer,
     exceptions,
@@ -38,7 +39,6 @@ from services.console.web.sessions import Sessions
 from services.console.web.shell import Shell
 from services.console.web.site import AboutOrders, Site
 from services.console.web.stages import Stages
-from services.console.web.unmaskings import Unmaskings
 
 PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     today.routes,
@@ -56,6 +56,7 @@ PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     insight.routes,
     platform.routes,
     rebuild.routes,
+    access.routes,
 )
 """Each page's routes. The navigation (`services.console.web.shell.PLACES`) shows those that are here."""
 
@@ -91,7 +92,6 @@ async def open_site(
         Actions(config, queries, http),
         about,
         stages,
-        Unmaskings(pool),
         rebuilds,
     )
 

@@ -72,6 +72,7 @@ async def test_an_order_is_held_by_hand_and_goes_on_when_it_is_released(desk: De
         await expect(page.locator("main")).to_contain_text("Hold fraud_review: the bank answers")
         for hold in ("payment", "fraud_review"):
             await press(page, f"Release {hold} …", "link")
+            await page.get_by_label("Why").fill("the bank answered")
             await press(page, f"Release hold {hold}")
         await expect(page.locator("h1")).to_contain_text("released")
         await page.goto(f"/orders/{order_id}/change")

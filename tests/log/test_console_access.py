@@ -1,5 +1,6 @@
 """Who sees what: every route with a wrong tenant, a wrong role, no login; people of some nodes only."""
 
+import html
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,7 +13,8 @@ from fastapi.routing import APIRoute
 
 from libs.runtime.problems import Problem
 from services.console.store import Projector
-from services.console.web.roles import ROLES
+from services.console.web.roles import ROLES, Permission
+from services.console.web.sessions import Session
 from tests.console_database import console_dsn, pool
 from tests.console_site import HTML, People, people
 from tests.log.test_console_api import published
@@ -23,8 +25,6 @@ __all__ = ["console_dsn", "people", "pool"]
 OPEN_TO_ALL = {"/login", "/login/callback", "/signed-out", "/logout"}
 OPEN_PREFIXES = ("/assets/", "/development-issuer/", "/o/")
 """What somebody who is not signed in may ask for; a customer's link (/o/) is a key of its own."""
-THEIRS_ALONE = {"/orders/views", "/orders/views/delete"}
-"""What everybody may change, as nobody else sees it."""
 LOOKS = ("GET", "HEAD")
 FORBIDDEN_MARKS = ("o-0", "X-o-0", "Lantern", "17850", "RM1", "m-3")
 """What is in acme's orders and in nobody else's."""
@@ -40,11 +40,12 @@ async def filled(people: People, pool: asyncpg.Pool) -> AsyncIterator[People]:
 
 def routes(app: FastAPI) -> list[tuple[str, str]]:
     """(method, path) of every route, its parameters filled in with what acme has."""
-    found = []
-    for route in walk(app.routes):
-        path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda named: VALUES.get(named[1], "o-0"), route.path)
-        found += [(method, path) for method in sorted(route.methods or ())]
-    return found
+    return [one for route in walk(app.routes) for one in concrete(route)]
+
+
+def concrete(route: APIRoute) -> list[tuple[str, str]]:
+    path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda named: VALUES.get(named[1], "o-0"), route.path)
+    return [(method, path) for method in sorted(route.methods or ())]
 
 
 def walk(routes: object) -> list[APIRoute]:
@@ -105,14 +106,6 @@ async def test_another_tenant_finds_nothing_anywhere(filled: People) -> None:
             assert answer.status_code < 500, (role, method, path, answer.text)
 
 
-async def test_a_viewer_changes_nothing(filled: People) -> None:
-    viewer = await filled.sign_in("viewer")
-    for method, path in guarded(filled.app):
-        if method not in LOOKS and not path.startswith("/v1/") and path not in THEIRS_ALONE:
-            answer = await viewer.client.request(method, path, headers=HTML, data={"csrf": viewer.csrf})
-            assert answer.status_code == 403, (method, path)
-
-
 async def test_no_role_changes_anything_without_the_token_of_its_forms(filled: People) -> None:
     admin = await filled.sign_in("admin")
     for method, path in guarded(filled.app):
@@ -122,11 +115,69 @@ async def test_no_role_changes_anything_without_the_token_of_its_forms(filled: P
             assert "nothing was changed" in answer.text
 
 
-async def test_the_platform_is_for_those_who_look_after_it(filled: People) -> None:
+NEEDS: dict[str, Permission] = {
+    "GET /access": "audit",
+    "GET /exceptions/rules/change": "rules",
+    "POST /exceptions/hold/release": "release",
+    "POST /exceptions/rules/change": "rules",
+    "POST /exceptions/rules/drop": "rules",
+    "POST /exceptions/stock/care/{verb}": "work",
+    "POST /exceptions/stock/{verb}": "adjust",
+    "POST /exceptions/{verb}": "work",
+    "POST /orders/bulk/cancel": "cancel",
+    "POST /orders/bulk/release": "release",
+    "POST /orders/views": "read",
+    "POST /orders/views/delete": "read",
+    "GET /orders/{order_id}/cancel": "cancel",
+    "POST /orders/{order_id}/cancel": "cancel",
+    "GET /orders/{order_id}/cancel-lines": "cancel",
+    "POST /orders/{order_id}/cancel-lines": "cancel",
+    "GET /orders/{order_id}/change": "cancel",
+    "POST /orders/{order_id}/contact": "personal",
+    "POST /orders/{order_id}/holds": "hold",
+    "GET /orders/{order_id}/holds/{hold}/release": "release",
+    "POST /orders/{order_id}/holds/{hold}/release": "release",
+    "POST /orders/{order_id}/link": "personal",
+    "POST /orders/{order_id}/notes": "note",
+    "GET /orders/{order_id}/returns/{rma_id}": "adjust",
+    "GET /orders/{order_id}/returns/{rma_id}/receive": "adjust",
+    "POST /orders/{order_id}/returns/{rma_id}/receive": "adjust",
+    "GET /parts/platform": "platform",
+    "GET /platform": "platform",
+    "GET /platform/rebuild": "rebuild",
+    "POST /platform/rebuild": "rebuild",
+    "POST /platform/{stage}/{verb}": "repair",
+}
+"""What a page takes; each other that only shows something, `read`."""
+
+
+async def test_each_route_is_for_the_roles_that_have_its_permission_and_for_no_other(filled: People) -> None:
+    people, met = {role: await filled.sign_in(role) for role in ROLES}, set()
+    for route in walk(filled.app.routes):
+        for method, path in concrete(route):
+            name = f"{method} {route.path}"
+            if path in OPEN_TO_ALL or path.startswith((*OPEN_PREFIXES, "/v1/")) or path == "/live":
+                continue
+            assert method in LOOKS or name in NEEDS, f"say what {name} takes"
+            met.add(name)
+            for role, person in people.items():
+                form = {"csrf": person.csrf} if method not in LOOKS else None
+                answer = await person.client.request(method, path, headers=HTML, data=form)
+                refused = answer.status_code == 403 and "Your role may not do this" in answer.text
+                assert refused == (NEEDS.get(name, "read") not in ROLES[role]), (
+                    name,
+                    role,
+                    answer.status_code,
+                )
+    assert set(NEEDS) <= met, "there is no such route any more"
+
+
+async def test_the_navigation_shows_what_the_role_may_see(filled: People) -> None:
     for role, permissions in ROLES.items():
         person = await filled.sign_in(role)
-        await person.get("/platform", 200 if "platform" in permissions else 403)
-        assert ('href="/platform"' in await person.get("/")) == ("platform" in permissions)
+        today = await person.get("/")
+        assert ('href="/platform"' in today) == ("platform" in permissions)
+        assert ('href="/access"' in today) == ("audit" in permissions)
 
 
 @pytest.mark.parametrize(
@@ -170,24 +221,74 @@ async def test_hostile_text_in_an_address_is_answered_clearly(filled: People, te
         assert ">49<" not in answer.text
 
 
-async def test_each_look_at_personal_data_is_on_record_for_ever(people: People, pool: asyncpg.Pool) -> None:
-    sessions = people.site.guard.sessions
-    secret = await sessions.start("acme", "sam", "Sam", "support", None)
-    sam = await sessions.find(secret)
-    assert sam is not None
-    await people.site.unmask(sam, "o-0", "the parcel came back; wants the address")
-    [row] = await people.site.unmaskings.latest("acme")
-    assert (row["actor"], row["order_id"], row["reason"]) == (
-        "sam",
-        "o-0",
-        "the parcel came back; wants the address",
-    )
-    assert await people.site.unmaskings.latest("rival") == []
-    viewer = replace(sam, role="viewer")
-    for who, why in ((sam, ""), (sam, " \n"), (sam, "x" * 201), (viewer, "curious")):
-        with pytest.raises(Problem):
-            await people.site.unmask(who, "o-0", why)
-    assert len(await people.site.unmaskings.latest("acme")) == 1
+_LOOKED = "SELECT tenant, order_id, actor, role, reason FROM access.unmaskings WHERE actor = $1"
+WHY = "the parcel came back; wants the <b>address</b>"
+
+
+async def test_each_look_at_personal_data_has_a_reason_and_is_on_record_for_ever(
+    filled: People, pool: asyncpg.Pool
+) -> None:
+    support = await filled.sign_in("support")
+    await support.post("/orders/o-0/contact", why=f" {WHY}\n")
+    for why in ("", " \n", "x" * 201, "x" * 501):
+        await support.post("/orders/o-0/contact", 422, why=why)
+    await support.post("/orders/o-0/contact", 422)
+    await (await filled.sign_in("viewer")).post("/orders/o-0/contact", 403, why="curious")
+    [row] = await pool.fetch(_LOOKED, "support@acme")
+    assert tuple(row) == ("acme", "o-0", "support@acme", "support", WHY)
     for change in ("DELETE FROM", "TRUNCATE"):
         with pytest.raises(asyncpg.RaiseError, match="append-only"):
             await pool.execute(f"{change} access.unmaskings")
+
+
+async def test_a_look_needs_a_role_and_a_reason_whoever_asks_for_it(
+    people: People, pool: asyncpg.Pool
+) -> None:
+    sam = Session("acme", "idle", "Idle", "support", "")
+    for who, why in ((sam, ""), (sam, " \n"), (sam, "x" * 201), (replace(sam, role="viewer"), "curious")):
+        with pytest.raises(Problem):
+            await people.site.about.looks.note(who, "o-0", why)
+    assert await pool.fetch(_LOOKED, "idle") == []
+
+
+async def test_the_auditor_reads_who_looked_at_whose_data_and_why(filled: People) -> None:
+    looks = filled.site.about.looks
+    for actor, order, why in (("sam", "o-0", WHY), ("sue", "o-1", "rang"), ("sam", "gone", "asked")):
+        await looks.note(Session("acme", actor, actor.title(), "support", ""), order, why)
+    await looks.note(Session("rival", "eve", "Eve", "support", ""), "r-1", "theirs")
+    auditor = await filled.sign_in("auditor")
+    page = await auditor.get("/access")
+    assert seen(page)[:3] == [("sam", "gone"), ("sue", "o-1"), ("sam", "o-0")]
+    assert "the parcel came back; wants the &lt;b&gt;address" in page
+    assert "web/X-o-0" in page
+    assert "theirs" not in page
+    assert seen(await auditor.get("/access", person="sam")) == [("sam", "gone"), ("sam", "o-0")]
+    for order in ("o-0", "X-o-0"):
+        assert seen(await auditor.get("/access", order=order))[0] == ("sam", "o-0"), order
+    assert seen(await auditor.get("/access", person="sue", order="o-0")) == []
+    assert "Nobody has looked" in await auditor.get("/access", person="nobody")
+    assert '"/access?order=o-0"' in await auditor.get("/orders/o-0")
+    elsewhere = await filled.sign_in("auditor", nodes=("MAN",))
+    assert seen(await elsewhere.get("/access")) == [("sue", "o-1")]
+    assert seen(await (await filled.sign_in("auditor", "rival")).get("/access")) == [("eve", "r-1")]
+
+
+async def test_looks_page_by_page(filled: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.console.pages.access.ROWS", 2)
+    pat = Session("acme", "pat", "Pat", "support", "")
+    for number in range(5):
+        await filled.site.about.looks.note(pat, f"n-{number}", "asked")
+    admin = await filled.sign_in("admin")
+    page, paged = await admin.get("/access?person=pat"), []
+    while following := re.search(r'rel="next" href="([^"]+)"', page):
+        paged += seen(page)
+        page = await admin.get(html.unescape(following[1]))
+    assert "First page" in page
+    assert [order for _, order in [*paged, *seen(page)]] == [f"n-{number}" for number in (4, 3, 2, 1, 0)]
+    await admin.get("/access", 400, after="nonsense")
+    await admin.get("/access", 422, person="a\x00b")
+
+
+def seen(page: str) -> list[tuple[str, str]]:
+    """(person, order) of each row."""
+    return re.findall(r'href="/access\?person=([^"]+)".*?href="/orders/([^"]+)"', page, re.DOTALL)

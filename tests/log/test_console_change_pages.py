@@ -88,7 +88,7 @@ async def test_a_note_is_sealed_by_intake_and_read_by_who_may_with_the_look_on_r
 async def test_what_was_not_done_says_why_and_a_viewer_does_nothing(world: World) -> None:
     world.sent.outcome = Outcome(False, "Line 1 has no more units.", "Ask for less.")
     support = await world.browser("support")
-    page = await support.post(f"{CHANGED}/cancel-lines", 409, units="1:1")
+    page = await support.post(f"{CHANGED}/cancel-lines", 409, units="1:1", note="so")
     assert "Line 1 has no more units." in page.text
     assert "Ask for less." in page.text
     world.sent.outcome = Outcome(True, "Done.", shown=True)
@@ -102,7 +102,7 @@ async def test_what_was_not_done_says_why_and_a_viewer_does_nothing(world: World
     links = "".join(re.findall(r'href="[^"]*"|action="[^"]*"', await viewer.see(CHANGED)))
     assert not re.search("changed/change|/cancel|/holds|/notes", links)
     other = await world.browser("admin", tenant="other")
-    await other.post(f"{CHANGED}/cancel-lines", 404, units="1:1")
+    await other.post(f"{CHANGED}/cancel-lines", 404, units="1:1", note="so")
     support.csrf = "guessed"
     await support.post(f"{CHANGED}/cancel-lines", 403, units="1:1")
     assert (world.sent.commands, world.sent.calls) == ([], [])

@@ -284,10 +284,10 @@ async def test_a_cancellation_is_shown_before_it_is_asked_for(world: World) -> N
     assert "closed as cancelled" in await browser.see("/orders/held/cancel")
     assert "nothing of it can be cancelled" in await browser.see("/orders/o-0/cancel")
     world.sent.commands.clear()
-    await browser.post("/orders/held/cancel", note="")
-    assert world.sent.commands[0][1] == CancelOrder(order_id="held")
+    await browser.post("/orders/held/cancel", note="asked to")
+    assert world.sent.commands[0][1] == CancelOrder(order_id="held", reason="asked to")
     world.sent.outcome = Outcome(False, "Intake does not answer. Nothing was changed.", "Try again.")
-    page = await browser.post("/orders/held/cancel", 409)
+    page = await browser.post("/orders/held/cancel", 409, note="asked to")
     assert "Intake does not answer" in page.text
     world.sent.outcome = Outcome(True, "Done.", shown=True)
 
@@ -327,8 +327,8 @@ async def test_another_tenant_sees_and_does_nothing_with_it(world: World) -> Non
     ):
         await browser.see(path, 404)
     world.sent.commands.clear()
-    await browser.post("/orders/held/cancel", 404)
-    page = await browser.post("/orders/bulk/cancel", 200, order_id="held", confirmed="true")
+    await browser.post("/orders/held/cancel", 404, note="asked to")
+    page = await browser.post("/orders/bulk/cancel", 200, order_id="held", confirmed="true", note="asked to")
     assert "No such order" in page.text
     assert world.sent.commands == []
 
@@ -342,9 +342,10 @@ async def test_many_orders_at_once_are_shown_first_then_done_each_with_its_resul
     assert "No hold blocks it" in page
     assert "No such order" in page
     assert world.sent.commands == []
-    page = (await browser.post("/orders/bulk/release", 200, order_id=chosen, confirmed="true")).text
+    done = {"order_id": chosen, "confirmed": "true", "note": "paid"}
+    page = (await browser.post("/orders/bulk/release", 200, **done)).text
     assert [command for _, command, _ in world.sent.commands] == [
-        ReleaseHold(order_id="held", hold=hold) for hold in ("payment", "address")
+        ReleaseHold(order_id="held", hold=hold, note="paid") for hold in ("payment", "address")
     ]
     assert page.count("Done.") == 2
     await browser.post("/orders/bulk/release", 422, order_id=[f"o-{n}" for n in range(200)])

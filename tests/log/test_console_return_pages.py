@@ -48,7 +48,7 @@ async def test_serial_numbers_go_with_what_is_restocked_first(world: World) -> N
     assert came == ["1:restock:1::SN-1", "1:scrap:2::SN-2"]
     await browser.see(f"{PAGE}/receive?node=LON&restock-1=1&serials-1=SN-1+SN-2", 422)
     world.sent.commands.clear()
-    await browser.post(f"{PAGE}/receive", node="LON", came=came[:1], attempt="0" * 32)
+    await browser.post(f"{PAGE}/receive", node="LON", came=came[:1], attempt="0" * 32, note="back")
     [(_, command, _)] = world.sent.commands
     assert isinstance(command, ReceiveReturn)
     assert command.units[0].serials == ("SN-1",)
@@ -78,7 +78,7 @@ async def test_who_sees_some_nodes_receives_at_those_and_others_receive_nothing(
     lee = await world.browser("operator", nodes=("LEE", "LON"))
     page = await lee.see(PAGE)
     assert "<option>LEE</option><option>LON</option>" in page
-    fields = {"came": "1:scrap:1:", "attempt": "00000000-0000-0000-0000-000000000002"}
+    fields = {"came": "1:scrap:1:", "attempt": "00000000-0000-0000-0000-000000000002", "note": "broke"}
     world.sent.commands.clear()
     await lee.post(f"{PAGE}/receive", 403, node="MAN", **fields)
     assert "not at MAN" in await lee.see(f"{PAGE}/receive?node=MAN&scrap-1=1", 403)

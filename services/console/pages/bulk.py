@@ -11,6 +11,8 @@ from libs.events.contract import Command
 from libs.events.intake import CancelOrder, ReleaseHold
 from services.console.facts import State
 from services.console.order_view import Preview, preview_cancel, preview_release
+from services.console.pages.one_order import one_line
+from services.console.pages.reasons import needed
 from services.console.rules import Rule, rule_of
 from services.console.standing import open_holds
 from services.console.stored import read_state
@@ -57,7 +59,9 @@ def _bulk_route(router: APIRouter, site: Site, action: Action) -> None:
         note: Annotated[str, Form(max_length=_NOTE_MAX)] = "",
         confirmed: Annotated[bool, Form()] = False,
     ) -> Response:
-        note = " ".join(note.replace("\x00", " ").split())
+        note = one_line(note)
+        if confirmed:
+            needed(note, "Whoever looks at these orders later wants to know why; nothing was changed.")
         states = await site.queries(session).facts(session.tenant, order_id)
         rules = await tenants_rules(site, session) if action == "release" else ()
 

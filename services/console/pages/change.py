@@ -15,6 +15,7 @@ from libs.runtime.problems import Problem
 from services.console.change_view import HOLDS, changeable, choices, preview_hold, preview_lines
 from services.console.facts import State
 from services.console.pages.one_order import found, one_line, told, units_of
+from services.console.pages.reasons import OF_ORDER, needed
 from services.console.queries import Row
 from services.console.stored import read_state
 from services.console.web.sessions import Session
@@ -90,8 +91,9 @@ def _line_routes(router: APIRouter, site: Site) -> None:
         lines = [LineUnits(line=line, quantity=count) for line, count in _asked(units).items() if count]
         if not lines:
             raise _no_units()
-        command = CancelLines(order_id=order_id, lines=tuple(lines), reason=one_line(note))
-        outcome = await site.actions.send(session, command, reason=one_line(note)[:200])
+        reason = needed(one_line(note), OF_ORDER)
+        command = CancelLines(order_id=order_id, lines=tuple(lines), reason=reason)
+        outcome = await site.actions.send(session, command, reason=reason[:200])
         return await told(site, request, session, order_id, outcome)
 
 
@@ -107,7 +109,7 @@ def _hold_routes(router: APIRouter, site: Site) -> None:
         note: Why = "",
     ) -> Response:
         await found(site, session, order_id)
-        message = one_line(note) or HOLDS.get(hold, hold)
+        message = needed(one_line(note), OF_ORDER)
         command = PlaceHold(order_id=order_id, hold=hold, message=message)
         outcome = await site.actions.send(session, command, reason=message[:200])
         return await told(site, request, session, order_id, outcome)

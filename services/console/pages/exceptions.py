@@ -20,7 +20,7 @@ from libs.events.intake import (
 from libs.runtime.problems import Problem
 from services.console.cursor import CURSOR_LENGTH_MAX, write_cursor
 from services.console.exceptions import NOBODY, QueueFilter, count_queue, place_of, read_place, read_queue
-from services.console.pages.reasons import as_header, missing
+from services.console.pages.reasons import OF_ORDER, as_header, missing, needed
 from services.console.rules import KINDS, OWNERS, Kind
 from services.console.web.actions import Outcome
 from services.console.web.holds import check_release, may_release
@@ -79,7 +79,7 @@ def routes(site: Site) -> APIRouter:
     ) -> Response:
         await check_release(site, session, hold)
         return await settle(
-            site, request, session, ReleaseHold(order_id=order_id, hold=hold, note=why.strip()), why
+            site, request, session, ReleaseHold(order_id=order_id, hold=hold, note=needed(why, OF_ORDER)), why
         )
 
     return router
@@ -157,4 +157,4 @@ def _command(verb: str, order_id: str, item: str, why: str, hours: int, session:
             case _:
                 return ResolveException(order_id=order_id, item=item, note=why)
     except ValidationError:
-        raise missing("Whoever looks at this order later wants to know why; nothing was changed.") from None
+        raise missing(OF_ORDER) from None

@@ -23,6 +23,7 @@ from services.console.notes import notes
 from services.console.order_view import Preview, money, order_view, preview_cancel, preview_release
 from services.console.pages.one_order import found, one_line, told
 from services.console.pages.order_events import place_behind
+from services.console.pages.reasons import OF_ORDER, needed
 from services.console.queries import Row
 from services.console.rule_book import read_rules
 from services.console.rules import Rule
@@ -147,7 +148,7 @@ def _action_routes(router: APIRouter, site: Site) -> None:
     @router.post("/orders/{order_id}/cancel")
     async def cancel(request: Request, session: canceller, order_id: OrderId, note: _NOTE = "") -> Response:
         await found(site, session, order_id)
-        reason = one_line(note)
+        reason = needed(one_line(note), OF_ORDER)
         return await _do(request, session, order_id, CancelOrder(order_id=order_id, reason=reason), reason)
 
     @router.get("/orders/{order_id}/holds/{hold}/release")
@@ -165,7 +166,7 @@ def _action_routes(router: APIRouter, site: Site) -> None:
     ) -> Response:
         await found(site, session, order_id)
         await check_release(site, session, hold)
-        reason = one_line(note)
+        reason = needed(one_line(note), OF_ORDER)
         command = ReleaseHold(order_id=order_id, hold=hold, note=reason)
         return await _do(request, session, order_id, command, reason)
 
@@ -195,7 +196,7 @@ def _contact_routes(router: APIRouter, site: Site) -> None:
 
     @router.post("/orders/{order_id}/contact")
     async def contact(
-        request: Request, session: seer, order_id: OrderId, why: Annotated[str, Form(max_length=200)] = ""
+        request: Request, session: seer, order_id: OrderId, why: Annotated[str, Form(max_length=500)] = ""
     ) -> Response:
         await found(site, session, order_id)
         await site.about.looks.note(session, order_id, one_line(why))

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 
 from libs.runtime.problems import Problem
 from libs.runtime.settings import STAGES
+from services.console.pages.reasons import needed
 from services.console.web.actions import Outcome
 from services.console.web.roles import STAGE_ROLE
 from services.console.web.sessions import Session
@@ -50,6 +51,7 @@ def routes(site: Site) -> APIRouter:
                 "It is another tenant's, or says not whose.",
                 "Ask an admin.",
             )
+        note = needed(note, "Whoever meets this key again wants to know what was done; it waits as before.")
         body = {"key": key, "note": note}
         outcome = await site.actions.call(
             session, stage, "POST", f"/v1/parked/{verb}", body=body, role=_role(session)

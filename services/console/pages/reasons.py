@@ -2,6 +2,8 @@
 
 from libs.runtime.problems import Problem
 
+OF_ORDER = "Whoever looks at this order later wants to know why; nothing was changed."
+
 
 def needed(why: str, what_for: str) -> str:
     """The reason, without blanks around it. Raises Problem 422 where there is none; `what_for` says who wants

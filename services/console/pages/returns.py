@@ -14,6 +14,7 @@ from libs.events.returns import Disposition, InspectedUnits, ReceiveReturn
 from libs.runtime.problems import Problem
 from services.console.facts import State
 from services.console.pages.one_order import found, one_line, told, units_of
+from services.console.pages.reasons import OF_ORDER, needed
 from services.console.return_view import (
     CONDITIONS,
     DISPOSITIONS,
@@ -95,7 +96,8 @@ def routes(site: Site) -> APIRouter:
         command = ReceiveReturn(
             order_id=order_id, rma_id=rma_id, node=_node(session, node), units=tuple(units)
         )
-        outcome = await site.actions.send(session, command, reason=one_line(note)[:200], id_=attempt)
+        reason = needed(one_line(note), OF_ORDER)
+        outcome = await site.actions.send(session, command, reason=reason[:200], id_=attempt)
         return await told(site, request, session, order_id, outcome)
 
     return router

@@ -37,6 +37,7 @@ PLACES = (
     Place("/delays", "Delays", "read", "d"),
     Place("/measures", "Measures", "read", "m"),
     Place("/platform", "Platform", "platform", "p"),
+    Place("/access", "Access", "audit", "a"),
 )
 
 

@@ -32,7 +32,6 @@ from services.console.web.rebuilds import Rebuilds
 from services.console.web.sessions import Session
 from services.console.web.shell import Shell
 from services.console.web.stages import Stages
-from services.console.web.unmaskings import Unmaskings
 
 Position = Annotated[int | None, Query(ge=0, lt=2**63)]
 
@@ -60,17 +59,11 @@ class Site:
     actions: Actions
     about: AboutOrders
     stages: Stages
-    unmaskings: Unmaskings
     rebuilds: Rebuilds
 
     def queries(self, session: Session) -> Queries:
         """The read models as far as this person may see them."""
         return self.everything.within(session.nodes)
-
-    async def unmask(self, session: Session, order_id: str, reason: str) -> None:
-        """Put on record that the person is about to see personal data of an order, and why.
-        Raises Problem 403 or 422, Unavailable: then nothing may be shown."""
-        await self.unmaskings.record(session, order_id, reason)
 
     async def page(
         self, request: Request, session: Session, template: str, *, status: int = 200, **values: Any
