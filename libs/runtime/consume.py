@@ -235,13 +235,18 @@ class Subscription:
                 return False
             except Unavailable as error:
                 logger.warning("store unavailable, batch waits", group=self._group, error=str(error))
+                self._waits("store")
                 self._health.well("batch")
             except Exception as error:
                 logger.error("batch failed, it waits", group=self._group, exc_info=error)
+                self._waits("fault")
                 self._health.failing("batch", error)
             if not await self._waited(pause):
                 return False
             pause = min(pause * 2, self._settings.retry_seconds_max)
+
+    def _waits(self, cause: str) -> None:
+        telemetry.BATCHES_WAITED.labels(self._group.removeprefix("orderlog."), cause).inc()
 
     async def _elsewhere(self, seek: Seek) -> None:
         """Read where we are told to; told so again and again, claim our lanes again."""

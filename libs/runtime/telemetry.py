@@ -42,6 +42,11 @@ BATCH_SECONDS = Histogram(
 BATCH_RECORDS = Histogram(
     "orderlog_batch_records", "Records in one transaction", ["stage"], buckets=(1, 5, 20, 50, 100, 200, 500)
 )
+BATCHES_WAITED = Counter(
+    "orderlog_batches_waited_total",
+    "Attempts at a batch that failed, so that it waits: the store does not take it (store), or a fault",
+    ["stage", "cause"],
+)
 HALTED = Gauge("orderlog_lanes_halted", "Lanes that wait for a person", ["stage"])
 EDGE_IN_FLIGHT = Gauge(
     "orderlog_edge_commands_in_flight", "Commands that Kafka has not stored yet", ["stage"]

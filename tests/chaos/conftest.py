@@ -69,6 +69,13 @@ class Case:
         finally:
             await shop.close()
 
+    def also(self, orders: int) -> None:
+        """Add to the row what came after its verdict: orders that got through, and faults counted since."""
+        row = _ROWS.pop()
+        assert row.number == self.number, "the verdict comes first"
+        faults, orders = self.faults, row.orders + orders
+        _ROWS.append(replace(row, faults=faults, orders=orders, seconds=self._seconds))
+
     def books_anew(self) -> Books:
         """Topics and logs read from their beginnings."""
         return Books()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import psutil
 
@@ -108,6 +109,12 @@ class Processes:
         lines = (line for file in files for line in file.read_text(errors="replace").splitlines())
         return sum(all(part in line for part in parts) for line in lines)
 
+    async def batches_waited(self, name: str, cause: str) -> float:
+        """What a service's /metrics says of attempts at batches that failed, as an alert rule reads it."""
+        sought = f'orderlog_batches_waited_total{{cause="{cause}",stage="{name}"}}'
+        lines = (await asyncio.to_thread(_metrics, name)).splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(sought))
+
     async def tells(self, name: str, times: int, *parts: str) -> None:
         """Wait until a program has logged such a line so many times more."""
         before, give_up_at = self.logged(name, *parts), time.monotonic() + READY_SECONDS
@@ -170,6 +177,12 @@ class Processes:
             child.kill()
             raise
         return child
+
+
+def _metrics(name: str) -> str:
+    url = f"http://127.0.0.1:{settings().port(name)}/metrics"
+    with urlopen(url, timeout=READY_SECONDS) as answer:
+        return str(answer.read().decode())
 
 
 def _runs(process: psutil.Process) -> bool:

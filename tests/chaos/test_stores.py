@@ -133,7 +133,8 @@ async def test_09_a_connection_is_cut_during_commit(case: Case, processes: Proce
 
 
 async def test_19_locks_long_transactions_and_a_full_disk(case: Case, processes: Processes) -> None:
-    """disk full (its error code), a lock held, a long transaction: backpressure, alert, recovery unaided"""
+    """disk full (its error code), a lock held, a long transaction: it waits, a metric tells, it recovers"""
+    before = await processes.batches_waited("inventory", "store")
     dsn = settings().dsn("inventory")
     async with case.shop(STOCK) as shop, shop.ordering(lines_of):
         with psycopg.connect(dsn) as reader, psycopg.connect(dsn) as blocker:
@@ -143,6 +144,8 @@ async def test_19_locks_long_transactions_and_a_full_disk(case: Case, processes:
             blocker.execute("SELECT * FROM lane FOR UPDATE")
             case.fault()
             await processes.tells("inventory", 2, "store unavailable", "LockNotAvailableError")
+            locked = await processes.batches_waited("inventory", "store")
+            assert locked >= before + 2, "an alert rule sees it"
             accepted = await shop.count("intake", "order_accepted")
             await orders_more(shop, 40)
             await shop.until(lambda: shop.count("intake", "order_accepted"), accepted + 40, exact=False)
@@ -152,6 +155,7 @@ async def test_19_locks_long_transactions_and_a_full_disk(case: Case, processes:
         _execute("inventory", _FULL)
         case.fault()
         await processes.tells("inventory", 2, "store unavailable", "DiskFullError")
+        assert await processes.batches_waited("inventory", "store") >= locked + 2
         assert await processes.halted("inventory") == {}, "it waits, it does not park or halt"
         await orders_more(shop, 40)
         _execute("inventory", _ROOM)

@@ -11,6 +11,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from faststream.kafka import KafkaBroker
 from opentelemetry.trace import NoOpTracer
 
+from libs.runtime import telemetry
 from libs.runtime.consume import Subscription, cut, partition_bytes
 from libs.runtime.health import Health
 from libs.runtime.log import Unavailable
@@ -247,8 +248,11 @@ def test_a_record_larger_than_a_part_is_a_part_by_itself() -> None:
 async def test_a_batch_waits_for_its_database_without_harm_to_its_health() -> None:
     taker = Taker(Unavailable("gone"), Unavailable("gone"))
     reading = Reading(taker)
+    waited = telemetry.BATCHES_WAITED.labels("test", "store")._value.get
+    before = waited()
     await reading.poll(1)
     assert taker.taken == [[1]]
+    assert waited() == before + 2, "what an alert rule reads"
     assert reading.health.report() == {"alive": True, "failed": {}}
 
 
