@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from libs.runtime.settings import Settings
 from services.console.pages import (
     access,
+    authorise,
     change,
     customer,
     exceptions,
@@ -44,6 +45,7 @@ PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     orders.routes,
     order.routes,
     change.routes,
+    authorise.routes,
     returns.routes,
     customer.routes,
     stock.routes,
