@@ -1,10 +1,11 @@
-"""What a return still brings, and what receiving units of it would come to, before anybody confirms it."""
+"""What may come back of an order, and what authorising a return of it, or receiving one, would come to."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from libs.events.record import record
 from libs.events.returns import Disposition
+from services.console.customer_view import returnable
 from services.console.facts import State
 from services.console.order_view import Preview, money
 
@@ -38,7 +39,7 @@ class Came(NamedTuple):
 
 @record
 class Awaited:
-    """A line of a return: how many units are still to come."""
+    """A line of a return, or of an order: how many units are still to come, or may."""
 
     line: int
     sku: str
@@ -54,14 +55,42 @@ def awaited(state: State, rma_id: str) -> tuple[Awaited, ...]:
     came: dict[int, int] = {}
     for unit in rma.received:
         came[unit.line] = came.get(unit.line, 0) + unit.quantity
-    ordered = {line.line: (line.sku, line.description or "") for line in state.intake.lines}
-    parts = {line: (part.sku, f"part of {part.bundle}") for line, part in state.inventory.parts.items()}
-    named = ordered | parts
+    named = _named(state)
     return tuple(
         Awaited(line, *named.get(line, (f"line {line}", "")), units - came.get(line, 0))
         for line, units in rma.lines.items()
         if units > came.get(line, 0)
     )
+
+
+def may_come_back(state: State) -> tuple[Awaited, ...]:
+    """Lines of which units have arrived that are under no return yet."""
+    named = _named(state)
+    return tuple(
+        Awaited(line, *named.get(line, (f"line {line}", "")), units)
+        for line, units in sorted(returnable(state).items())
+    )
+
+
+def preview_return(state: State, asked: Mapping[int, int]) -> Preview:
+    """What authorising a return of these units by line would lead to; the returns stage decides."""
+    left = {one.line: one for one in may_come_back(state)}
+    asked = {line: units for line, units in asked.items() if units}
+    if not left:
+        return Preview(False, "Nothing of it has arrived that is not under a return already.")
+    if not asked:
+        return Preview(False, "Nothing is chosen: say of which line how many units may come back.")
+    for line, units in asked.items():
+        if line not in left:
+            return Preview(False, f"Nothing of line {line} has arrived that is not under a return already.")
+        if units > left[line].units:
+            return Preview(False, f"Of line {line}, {left[line].units} units can come back, not {units}.")
+    details = [
+        f"{units} of {left[line].sku}: expected back, and received unit by unit."
+        for line, units in asked.items()
+    ]
+    details += [f"Once they are here: {said}" for said in _money(state, asked)]
+    return Preview(True, f"{_units(sum(asked.values()))} may come back.", tuple(details))
 
 
 def shipped_from(state: State) -> tuple[str, ...]:
@@ -99,6 +128,13 @@ def preview_receipt(state: State, rma_id: str, node: str, came: Iterable[Came]) 
     total = sum(by_line.values())
     ends = "the return is closed" if not rest else f"{rest} still to come"
     return Preview(True, f"{_units(total)} of {rma_id} received at {node}; {ends}.", tuple(details))
+
+
+def _named(state: State) -> Mapping[int, tuple[str, str]]:
+    """SKU and what it is, by line."""
+    ordered = {line.line: (line.sku, line.description or "") for line in state.intake.lines}
+    parts = {line: (part.sku, f"part of {part.bundle}") for line, part in state.inventory.parts.items()}
+    return ordered | parts
 
 
 def _becomes(sku: str, node: str, units: Came) -> str:

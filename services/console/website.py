@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from libs.runtime.settings import Settings
 from services.console.pages import (
     access,
+    authorise,
     change,
     customer,
     exceptions,
@@ -46,6 +47,7 @@ PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     order.routes,
     order_events.routes,
     change.routes,
+    authorise.routes,
     returns.routes,
     customer.routes,
     stock.routes,

@@ -15,6 +15,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "/orders/held/holds/payment/release": {},
     "/orders/held/holds": {"hold": "other"},
     "/orders/changed/cancel-lines": {"units": "1:1"},
+    "/orders/sent-back/return": {"units": "1:1", "attempt": str(uuid4())},
     "/orders/bulk/cancel": {"order_id": "held", "confirmed": "true"},
     "/orders/bulk/release": {"order_id": "held", "confirmed": "true"},
     "/orders/sent-back/returns/sent-back-R1/receive": RECEIPT,
@@ -29,6 +30,7 @@ FORMS = (
     "/orders/held/cancel",
     "/orders/held/holds/payment/release",
     "/orders/held/change",
+    "/orders/sent-back/return/preview?units-1=1",
     "/orders/changed/cancel-lines?units-1=1",
     "/orders/sent-back/returns/sent-back-R1/receive?node=LON&scrap-1=1",
 )

@@ -16,6 +16,7 @@ from services.console.blockers import OWNERS
 from services.console.causes import picture
 from services.console.change_view import outcomes
 from services.console.contacts import masked
+from services.console.customer_view import returnable
 from services.console.facts import State
 from services.console.full_days_read import read_full_days
 from services.console.history import Place, as_of
@@ -104,6 +105,7 @@ def _page_routes(router: APIRouter, site: Site) -> None:
             picture=Markup(picture(entries)),  # noqa: S704  (all of it escaped where it is made)
             full_days=now.full_days,
             serials=now.serials,
+            may_return=bool(returnable(state)),
             owners=OWNERS,
             money=money,
             work_state=work_state,

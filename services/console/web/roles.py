@@ -11,6 +11,7 @@ Permission = Literal[
     "cancel",
     "release",
     "hold",
+    "returns",
     "note",
     "work",
     "adjust",
@@ -22,17 +23,17 @@ Permission = Literal[
 ]
 """`read` orders, stock, exceptions and measures · see `personal` data (each look is logged) · `cancel` orders
 and lines of them · `release` the holds that are the role's own by the tenant's rules (`OWNED`) · `hold`:
-place holds, and release any · `note` something on an order · `work` on exceptions · `adjust` stock · change
-`rules` · look at the `platform` · `repair` it: parked keys · begin a `rebuild` of the read models · `audit`
-who looked at what."""
+place holds, and release any · authorise `returns` · `note` something on an order · `work` on exceptions ·
+`adjust` stock · change `rules` · look at the `platform` · `repair` it: parked keys · begin a `rebuild` of the
+read models · `audit` who looked at what."""
 
 _LOOK: frozenset[Permission] = frozenset({"read"})
 
 ROLES: dict[str, frozenset[Permission]] = {
     "viewer": _LOOK,
-    "support": _LOOK | {"personal", "cancel", "release", "note", "work"},
+    "support": _LOOK | {"personal", "cancel", "release", "returns", "note", "work"},
     "operator": _LOOK
-    | {"personal", "cancel", "release", "hold", "note", "work", "adjust", "platform", "repair"},
+    | {"personal", "cancel", "release", "hold", "returns", "note", "work", "adjust", "platform", "repair"},
     "rule_editor": _LOOK | {"rules"},
     "auditor": _LOOK | {"platform", "audit"},
     "admin": frozenset(get_args(Permission)),
