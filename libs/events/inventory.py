@@ -214,9 +214,8 @@ class Shortage(Value):
     quantity: Units
     node: NodeId | None = None
     reason: Literal["below_reorder_point", "shelf_life", "switched_off"] | None = None
-    """`below_reorder_point`: units are free, and kept for orders of a higher class. `shelf_life`: units are
-    there, of lots that have too few days left for the order's channel. `switched_off`: units that nobody was
-    promised are there, at nodes that are switched off."""
+    """`below_reorder_point`: units are free, and kept for orders of a higher class. `shelf_life`: lots have
+    too few days left for the order's channel. `switched_off`: units are free at nodes that ship nothing."""
 
 
 class StockReserved(OrderEvent):
