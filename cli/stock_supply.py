@@ -277,12 +277,13 @@ def show_supply(sku: Sku, tenant: TenantOption = DEFAULT_TENANT, json: JsonOptio
     for bucket, nodes in found["units"].items():
         for node, units in nodes.items():
             tell(f"{units:,} {bucket.replace('_', ' ')} at {node}")
-    drawn = table("document", "node", "still to come#", "by (UTC)")
+    drawn = table("document", "from", "node", "still to come#", "by (UTC)")
     for one in found["expected"]:
-        add_row(drawn, one["supply_id"], one["node"], f"{one['open']:,}", utc(one["expected_at"]))
+        sender, open_ = one.get("supplier") or "–", f"{one['open']:,}"
+        add_row(drawn, one["supply_id"], sender, one["node"], open_, utc(one["expected_at"]))
     for one in found["transfers"]:
         to = f"{one['source_node']} → {one['target_node']}" if one["source_node"] else "not dispatched yet"
-        add_row(drawn, one["transfer_id"], to, f"{one['open']:,}", utc(one["due_at"]))
+        add_row(drawn, one["transfer_id"], "–", to, f"{one['open']:,}", utc(one["due_at"]))
     if found["expected"] or found["transfers"]:
         console.print(drawn)
     else:

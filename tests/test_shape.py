@@ -32,6 +32,7 @@ EDGES = {
     "substitute_api.py",
     "basket_api.py",
     "items_api.py",
+    "needs_api.py",
     "book.py",
     "lot_book.py",
 }

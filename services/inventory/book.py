@@ -4,7 +4,7 @@ A movement is true from when its event says that it happened (`effective_at`), e
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -48,18 +48,6 @@ _IDLE = """
         WHERE l.tenant = $1 AND l.sku = b.sku AND l.node = b.node AND l.at >= $4
             AND coalesce(s.effective_at >= $4, true))
     ORDER BY sku, node LIMIT $5"""
-_DEMAND = """
-    WITH chosen AS (SELECT DISTINCT sku FROM balance WHERE tenant = $1 AND sku > $2 ORDER BY sku LIMIT $3),
-    gone AS (
-        SELECT sku, node, ($4::date - (at AT TIME ZONE 'UTC')::date) AS day, sum(quantity)::bigint AS units
-        FROM ledger JOIN chosen USING (sku)
-        WHERE tenant = $1 AND target = 'issued' AND (at AT TIME ZONE 'UTC')::date > $4::date - $5::int
-        GROUP BY 1, 2, 3)
-    SELECT sku, node, sum(quantity) FILTER (WHERE bucket = 'on_hand')::bigint AS on_hand,
-        sum(quantity) FILTER (WHERE bucket IN ('inbound', 'in_transit'))::bigint AS inbound,
-        (SELECT json_object_agg(day, units) FROM gone WHERE (gone.sku, gone.node) = (b.sku, b.node)) AS gone
-    FROM balance AS b JOIN chosen USING (sku)
-    WHERE tenant = $1 AND node <> '*' GROUP BY sku, node ORDER BY sku, node"""
 _BINS = "SELECT part->>'bins' FROM part WHERE key = $1"
 _PART = "SELECT part FROM part WHERE key = $1"
 _DOCUMENTS = ("shipment_id", "transfer_id", "supply_id", "count_id", "rma_id", "reference", "order_id")
@@ -134,22 +122,6 @@ async def idle(
     """Shelves with units on hand on which nothing has moved since then, behind `after`, by SKU and node. What
     is told late has moved when it was true: that somebody booked it now says nothing of the shelf."""
     return [dict(row) for row in await connection.fetch(_IDLE, tenant, *after, since, limit)]
-
-
-async def demand(
-    connection: Connection, tenant: str, after: str, limit: int, today: date, days: int
-) -> list[tuple[Place, dict[int, int], int, int]]:
-    """Of at most `limit` SKUs behind `after`, by node: units that left by days ago, on hand, to come."""
-    rows = await connection.fetch(_DEMAND, tenant, after, limit, today, days)
-    return [
-        (
-            (row["sku"], row["node"]),
-            {int(day): units for day, units in orjson.loads(row["gone"] or "{}").items()},
-            row["on_hand"] or 0,
-            row["inbound"] or 0,
-        )
-        for row in rows
-    ]
 
 
 async def differences(connection: Connection, tenant: str, after: str, limit: int) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Inventory's HTTP edge for facts from outside: bought, moved, counted, told by feeds, and compared."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -29,12 +28,11 @@ from libs.events.supply import (
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
-from services.inventory import book
+from services.inventory import book, needs_book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
-from services.inventory.availability import read_sku
 from services.inventory.items_api import item_routes
+from services.inventory.needs_api import needs_routes
 from services.inventory.reconcile import LOOKBACK, Place, explain
-from services.inventory.reorder import Terms, need
 
 _Items = Annotated[ItemsRequest, Tag("items")]
 _TAKEN: tuple[tuple[str, type[Command], str], ...] = (
@@ -129,9 +127,9 @@ def supply_routes(edge: Edge) -> APIRouter:
         _take(router, edge, path, command, summary)
     _counts(router, edge, keepers)
     _feeds(router, edge, keepers)
-    _needs(router, edge)
     _readings(router, edge)
     router.include_router(item_routes(edge))
+    router.include_router(needs_routes(edge))
 
     @router.put("/rules", status_code=202, summary="Replace the rules for facts from outside")
     async def define_rules(
@@ -240,7 +238,11 @@ def _readings(router: APIRouter, edge: Edge) -> None:
     @router.get("/{sku}/supply", summary="What is to come of a SKU, and what of it is not on hand")
     async def read_supply(claims: readers, sku: Sku) -> Response:
         async with edge.reading() as connection:
-            return _json(await book.documents(connection, claims.tenant, sku))
+            found = await book.documents(connection, claims.tenant, sku)
+            senders = await needs_book.suppliers(connection, claims.tenant, sku)
+        for one in found["expected"]:
+            one["supplier"] = senders.get(one["supply_id"])
+        return _json(found)
 
     @router.get("/{sku}/movements", summary="Movements of a SKU, the latest first, with what each came of")
     async def read_movements(
@@ -267,41 +269,6 @@ def _readings(router: APIRouter, edge: Edge) -> None:
                 "Check the other system's clock and time zone.",
             )
         return _json({"results": await _compared(edge, claims.tenant, body)})
-
-
-def _needs(router: APIRouter, edge: Edge) -> None:
-    readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
-    parts_of = edge.reader(read_sku)
-
-    @router.get("/needs", summary="Reorder points from what left, and what to buy, by SKU and node")
-    async def read_needs(
-        claims: readers,
-        lead_days: Annotated[int, Query(ge=1, le=365)] = 14,
-        service: Annotated[
-            float, Query(gt=0.5, lt=1, description="Share of cycles without a stock-out.")
-        ] = 0.95,
-        days: Annotated[int, Query(ge=7, le=730)] = 90,
-        cover_days: Annotated[int, Query(ge=1, le=365)] = 30,
-        limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
-        after: Annotated[Sku | None, Query(description="The `next` of the page before.")] = None,
-    ) -> Response:
-        terms = Terms(days, lead_days, service, cover_days)
-        today = datetime.now(UTC).date()
-        async with edge.reading() as connection:
-            rows = await book.demand(connection, claims.tenant, after or "", limit, today, days)
-        skus = sorted({sku for (sku, _), *_ in rows})
-        parts = await parts_of(claims.tenant, [f"sku/{sku}" for sku in skus])
-        low = {stream for stream, part in parts.items() if part.terms is not None and part.terms.low}
-        found = [
-            {
-                "sku": sku,
-                "node": node,
-                **asdict(need(terms, left, on_hand, inbound)),
-                "low": f"sku/{sku}" in low,
-            }
-            for (sku, node), left, on_hand, inbound in rows
-        ]
-        return _json({"needs": found, "next": skus[-1] if len(skus) == limit else None})
 
 
 async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) -> list[Command]:

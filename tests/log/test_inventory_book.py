@@ -213,20 +213,6 @@ async def test_what_is_told_late_has_moved_when_it_was_true(pool: asyncpg.Pool, 
         assert [tuple(one.values()) for one in found] == [("B", "N1", 1)]
 
 
-async def test_what_left_is_told_by_day(pool: asyncpg.Pool, inventory: Inventory) -> None:
-    day = 24 * 60
-    await inventory.hear(receive("A", 10), expect("A", "P", 6), receive("B", 1))
-    await inventory.hear(accepted("o1", ("A", 3)), routed("o1", 1, N1=(line(1, "A", 3),)))
-    await inventory.hear(dispatched("o1", 1, "N1", line(1, "A", 2)), minute=day)
-    await inventory.hear(dispatched("o1", 2, "N1", line(1, "A", 1)), minute=3 * day)
-    async with pool.acquire() as connection:
-        today = minutes(4 * day).date()
-        found = await book.demand(connection, TENANT, "", 10, today, 30)
-        assert found == [(("A", "N1"), {3: 2, 1: 1}, 7, 6), (("B", "N1"), {}, 1, 0)]
-        assert await book.demand(connection, TENANT, "", 1, today, 3) == [(("A", "N1"), {1: 1}, 7, 6)]
-        assert await book.demand(connection, TENANT, "A", 10, today, 3) == found[1:]
-
-
 async def test_reminders_come_by_themselves(pool: asyncpg.Pool, inventory: Inventory) -> None:
     await inventory.hear(receive("A", 10), send("A", "T", 4, due=minutes(60)))
     await inventory.hear(feed(stale_minutes=90), run("R1", 7))

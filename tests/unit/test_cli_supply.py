@@ -1,6 +1,8 @@
 """Supply on the command line: what is sent, and what a person sees of it. The edges are replaced."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,11 @@ import pytest
 from cli import stock_idle, stock_needs, stock_supply
 from cli.client import Refused
 from libs.runtime.complaint import Complaint
+from services.inventory.lead_times import Lead
+from services.inventory.reorder import Day, Owed, Shelf, Terms, needs
 from tests.unit.cli_world import FakeEdges, run, signing_key
+
+CLI_PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 
 
 @pytest.fixture(autouse=True)
@@ -143,24 +149,54 @@ def test_idle_shelves_are_doubted_when_asked(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_is_running_low_is_told_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
     low = {"sku": "A", "node": "N1", "daily": 4.0, "reorder_point": 35, "available": 12, "propose": 143}
-    low |= {"alert": True, "low": False}
+    low |= {"alert": True, "low": False, "lead_days": 7.5, "supplier": "kiln"}
+    low |= {"reasons": ["waiting", "runs_out_first"]}
     fine = low | {"sku": "B", "propose": 0, "alert": False}
-    told = fine | {"sku": "C", "low": True}
+    told = fine | {"sku": "C", "low": True, "reasons": ["low"], "supplier": None}
     pages = [{"needs": [low, fine], "next": "B"}, {"needs": [fine, told], "next": None}]
     fake = FakeEdges({("inventory", "/v1/stock/needs"): pages})
     ended = run(fake, stock_needs, monkeypatch, ["stock", "needs", "--lead-days", "7", "--json"])
     assert [one["sku"] for one in ended.json["needs"]] == ["A", "C"]
-    assert "A N1 4.0 35 12 143 runs out first" in ended.said
-    assert "C N1 4.0 35 12 0 low" in ended.said
+    assert "A N1 4.0 7.5 35 12 143 kiln waiting, runs out" in ended.said
+    assert "C N1 4.0 7.5 35 12 0 – low" in ended.said
     assert [request.url.params.get("after") for request in fake.requests] == [None, "B"]
     assert fake.requests[0].url.params["lead_days"] == "7"
+
+
+def test_the_page_shows_what_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of `stock needs`: two SKUs, as the ledger might have them."""
+    terms = Terms(days=90, lead_days=7, service=0.95, cover_days=30)
+    sold = dict.fromkeys(range(0, 90, 2), Day(issued=6))
+    mug = needs(
+        terms, Lead(10.0, 1.0, 4), [Shelf("LON", 45, late=24, days=sold)], Owed(reserved=8, waiting=3)
+    )
+    pot = needs(terms, None, [], Owed(waiting=500))
+    rows = [
+        {"sku": sku, **asdict(one), "low": False, "supplier": sender}
+        for sku, sender, found in (("MUG", "kiln", mug), ("TEAPOT", None, pot))
+        for one in found
+    ]
+    fake = FakeEdges({("inventory", "/v1/stock/needs"): {"needs": rows, "next": None}})
+    told = run(
+        fake, stock_needs, monkeypatch, ["stock", "needs", "--lead-days", "7", "--service", "0.95"]
+    ).err
+    [page] = re.findall(r"^    \$ orderlog stock needs .*\n((?:    \S.*\n)+)", CLI_PAGE, re.MULTILINE)
+    assert [line.split() for line in page.splitlines()] == [line.split() for line in told.splitlines()]
 
 
 def test_what_is_to_come_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {
         "sku": "MUG",
         "units": {"inbound": {"LON": 144}},
-        "expected": [{"supply_id": "P", "node": "LON", "open": 144, "expected_at": "2026-03-09T00:00:00Z"}],
+        "expected": [
+            {
+                "supply_id": "P",
+                "node": "LON",
+                "open": 144,
+                "supplier": "kiln",
+                "expected_at": "2026-03-09T00:00:00Z",
+            }
+        ],
         "transfers": [
             {
                 "transfer_id": "T",
@@ -175,8 +211,8 @@ def test_what_is_to_come_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeEdges({("inventory", "/v1/stock/MUG/supply"): found})
     said = run(fake, stock_supply, monkeypatch, ["stock", "supply", "MUG"]).said
     assert "144 inbound at LON" in said
-    assert "P LON 144 2026-03-09 00:00:00" in said
-    assert "T not dispatched yet 0" in said
+    assert "P kiln LON 144 2026-03-09 00:00:00" in said
+    assert "T – not dispatched yet 0" in said
 
 
 def test_a_moment_that_is_none_and_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
