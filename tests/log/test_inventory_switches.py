@@ -1,4 +1,4 @@
-"""A node that is switched off, through the real stage loop on PostgreSQL: its SKUs are found and told."""
+"""A node that is switched off, through the real loop on PostgreSQL: the SKUs with units there are found."""
 
 from typing import Any
 
