@@ -89,11 +89,7 @@ async def settle(site: Site, request: Request, session: Session, command: Comman
     """Send it, and back to where they were; or the page with what stands in the way. Raises Problem 404 where
     it is about an order that the person may not see."""
     queries, of_order = site.queries(session), "/" not in command.stream
-    if (
-        of_order
-        and session.nodes is not None
-        and await queries.order(session.tenant, command.stream, 1) is None
-    ):
+    if of_order and await queries.order(session.tenant, command.stream, 1) is None:
         raise Problem(
             404,
             "unknown_order",
