@@ -48,11 +48,12 @@ def routes(site: Site) -> APIRouter:
         whose: Whose = "anybody",
         snoozed: bool = False,
         node: Annotated[str, Query(max_length=32, pattern=r"^[^\x00]*$")] = "",
+        overdue: bool = False,
         after: Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)] = None,
         part: bool = False,
     ) -> Response:
         assignee = {"anybody": None, "mine": session.actor, "nobody": NOBODY}[whose]
-        wanted = QueueFilter(owner or None, kind or None, assignee, snoozed, node.strip() or None)
+        wanted = QueueFilter(owner or None, kind or None, assignee, snoozed, node.strip() or None, overdue)
         return await _draw(site, request, session, wanted, whose, after, part=part)
 
     @router.post("/exceptions/{verb}")
