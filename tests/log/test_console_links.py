@@ -75,8 +75,8 @@ async def test_every_hour_of_the_day_is_in_the_table(people: People, pool: async
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL orderlog.projector = 'on'")
         await connection.execute(
-            "UPDATE live.orders SET confirmed_at = now() - interval '1 hour' * split_part(order_id, '-', 2)::int"
-            " WHERE order_id LIKE 'm-%'"
+            "UPDATE live.orders SET confirmed_at = now() - interval '1 hour'"
+            " * split_part(order_id, '-', 2)::int WHERE order_id LIKE 'm-%'"
         )
     drawn = await (await people.sign_in("viewer")).get("/")
     table = drawn[drawn.index('aria-label="Orders by hour"') :]
