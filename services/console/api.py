@@ -38,8 +38,11 @@ _Q = (
     "Parts of words: of an order id (its beginning), external id, customer id, tracking number, SKU, article;"
     " and, for roles that may see personal data, of the customer's name, mail, phone or postcode."
 )
-_PROMISE = "Only open orders that are late, or at risk; what is or will be late longest first."
-Promise = Literal["late", "at_risk"]
+_PROMISE = (
+    "Only open orders that are late, or at risk, or all that were promised for a day; what is or will be late"
+    " longest first."
+)
+Promise = Literal["late", "at_risk", "promised"]
 _AFTER = "The `next` of the page before, the same while nothing is new; without it, from the beginning."
 LastEventId = Annotated[
     str | None, Header(max_length=PLACE_LENGTH_MAX, description="Resume behind the event with this id.")

@@ -126,13 +126,15 @@ NOBODY = "-"
 
 @record
 class QueueFilter:
-    """Which items; none means any. Snoozed ones only if `snoozed`, and then those alone."""
+    """Which items; none means any. Snoozed ones only if `snoozed`, and then those alone; if `overdue`, those
+    that are."""
 
     owner: str | None = None
     kind: str | None = None
     assignee: str | None = None
     snoozed: bool = False
     node: str | None = None
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,11 @@ async def read_queue(
                 terms, "e", "o.nodes", f"o.{OF_PROMISES[kind]}, o.order_id, {promise_item(kind)}", rest
             )
         ),
-        terms=" AND ".join(term.format(care="found", place="found.node") for term in terms),
+        # Of each rule what is due first has been found, so all that is overdue is there.
+        terms=" AND ".join(
+            [term.format(care="found", place="found.node") for term in terms]
+            + ["due_at < $2"] * wanted.overdue
+        ),
         after=f" AND (due_at, subject, item) > ({behind}, {rest})" if rest else "",
     )
     return [_work(dict(row), rules) for row in await connection.fetch(text, *values)]

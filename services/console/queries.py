@@ -51,6 +51,7 @@ HITS_MAX = 1000
 """What a search looks at, of each kind of hit, whatever else is asked of them; where more are meant, it has
 to say more."""
 _PROMISES = {
+    "promised": "risk_at IS NOT NULL AND {}::timestamptz IS NOT NULL",
     "late": "risk_at IS NOT NULL AND promise_ends_at <= {}",
     "at_risk": "risk_at IS NOT NULL AND promise_ends_at > {0} AND risk_at <= {0}",
 }

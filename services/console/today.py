@@ -28,6 +28,7 @@ MOMENTS: Mapping[str, str] = {
 PROMISES: Mapping[str, str] = {
     "late": "late",
     "at_risk": "at risk",
+    "promised": "open, of any kind",
 }
 """What a list may ask about the promise of an open order, and how people read it."""
 OLDEST_SHOWN = 10

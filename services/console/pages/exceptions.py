@@ -48,11 +48,12 @@ def routes(site: Site) -> APIRouter:
         whose: Whose = "anybody",
         snoozed: bool = False,
         node: Annotated[str, Query(max_length=32, pattern=r"^[^\x00]*$")] = "",
+        overdue: bool = False,
         after: Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)] = None,
         part: bool = False,
     ) -> Response:
         assignee = {"anybody": None, "mine": session.actor, "nobody": NOBODY}[whose]
-        wanted = QueueFilter(owner or None, kind or None, assignee, snoozed, node.strip() or None)
+        wanted = QueueFilter(owner or None, kind or None, assignee, snoozed, node.strip() or None, overdue)
         return await _draw(site, request, session, wanted, whose, after, part=part)
 
     @router.post("/exceptions/{verb}")
@@ -89,11 +90,7 @@ async def settle(site: Site, request: Request, session: Session, command: Comman
     """Send it, and back to where they were; or the page with what stands in the way. Raises Problem 404 where
     it is about an order that the person may not see."""
     queries, of_order = site.queries(session), "/" not in command.stream
-    if (
-        of_order
-        and session.nodes is not None
-        and await queries.order(session.tenant, command.stream, 1) is None
-    ):
+    if of_order and await queries.order(session.tenant, command.stream, 1) is None:
         raise Problem(
             404,
             "unknown_order",

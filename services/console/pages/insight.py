@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -21,7 +22,7 @@ from services.console.measures import (
     read_slowest,
 )
 from services.console.order_view import money
-from services.console.pages.days import end, moment
+from services.console.pages.days import ONE_DAY, end, moment
 from services.console.segments import SEGMENTS
 from services.console.store import Connection
 from services.console.web.freshness import Stand
@@ -151,11 +152,26 @@ def routes(site: Site) -> APIRouter:
             by=by,
             given=_days(since, before),
             meant=DEFINITIONS,
+            list_of=list_of,
             money=mean_money,
             reasons=REASONS,
         )
 
     return router
+
+
+def list_of(moment: str, by: By, slice_: str, asked: Period) -> str | None:
+    """Where orders of a slice that came to a moment in a period are listed; none where no list has them."""
+    if slice_ == "?":
+        return None
+    since, before, more = asked.since, asked.before, {}
+    if by == "day":
+        day = datetime.fromisoformat(slice_).replace(tzinfo=UTC)
+        since, before = max(since, day), min(before, day + ONE_DAY)
+    elif by != "all":
+        more = {by: slice_}
+    reached = {"reached": moment, "reached_from": since.isoformat(), "reached_to": before.isoformat()}
+    return f"/orders?{urlencode(reached | more)}"
 
 
 def _period(since: str, before: str, now: datetime) -> Period:

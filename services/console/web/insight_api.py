@@ -41,6 +41,7 @@ def routes(gate: Gate, queries: Queries, own_writes: OwnWrites) -> APIRouter:
         assignee: Annotated[Name | None, Query(description="Whose it is; `-` for nobody's.")] = None,
         snoozed: Annotated[bool, Query(description="Those that are put off, instead.")] = False,
         node: Annotated[NodeId | None, Query(description="Only what is at this node.")] = None,
+        overdue: Annotated[bool, Query(description="Only what is overdue.")] = False,
         limit: Limit = 50,
         after: After = None,
         fields: Fields = None,
@@ -48,7 +49,7 @@ def routes(gate: Gate, queries: Queries, own_writes: OwnWrites) -> APIRouter:
     ) -> Response:
         await own_writes.reached(request, min_version)
         now = datetime.now(UTC)
-        wanted = QueueFilter(owner, kind, assignee, snoozed, node)
+        wanted = QueueFilter(owner, kind, assignee, snoozed, node, overdue)
         async with queries.reading(claims.tenant) as connection:
             found = await read_queue(connection, claims.tenant, now, wanted, read_place(after), limit + 1)
             counts = await count_queue(connection, claims.tenant, now)
