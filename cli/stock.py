@@ -125,9 +125,10 @@ def show(
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
-    """A SKU: its units by node and bucket, what is promised, what is available, and which orders wait.
+    """A SKU: its units by node and bucket, what is promised, what is free, and which orders wait.
 
-    With --at or --known-at, as of then: exact for any past moment, from the ledger.
+    With --at or --known-at, as of then: exact for any past moment, from the ledger, and what of it could have
+    been promised by the terms of the SKU.
 
     Example: orderlog stock show 85123A --at 2026-03-02T09:00:00Z --known-at 2026-03-02T09:00:00Z
     """
@@ -148,6 +149,13 @@ def show(
     _tell_waiting(waiting, more)
     if json:
         emit({"ok": True, "tenant": tenant, **found, "waiting": waiting, "more_waiting": more})
+
+
+def _left(found: dict[str, Any]) -> str:
+    """What is nobody's now; as of then, what could have been promised of it by the terms of the SKU."""
+    if "available" in found:
+        return f"{found['available']:,} available to promise"
+    return f"{found['free']:,} free"
 
 
 def _held(found: dict[str, Any]) -> str:
@@ -251,9 +259,7 @@ def _post(path: str, body: dict[str, object], key: str | None, tenant: str, said
 
 def _tell_units(sku: str, found: dict[str, Any]) -> None:
     tell(
-        f"{sku}: {found['on_hand']:,} on hand, {found['reserved']:,} reserved, "
-        f"{_held(found)}"
-        f"{found['available']:,} available to promise",
+        f"{sku}: {found['on_hand']:,} on hand, {found['reserved']:,} reserved, {_held(found)}{_left(found)}",
         "bold",
     )
     drawn = table("node", *(f"{bucket.replace('_', ' ')}#" for bucket in _used(found["nodes"])))
@@ -277,7 +283,7 @@ def _balances(edges: Edges, sku: str, never_is_none: bool) -> dict[str, Any]:
     except Refused as refused:
         if refused.code != "unknown_sku" or not never_is_none:
             raise
-        none = dict.fromkeys(("on_hand", "reserved", "held", "available", "allocated", "issued"), 0)
+        none = dict.fromkeys(("on_hand", "reserved", "held", "free", "allocated", "issued"), 0)
         return {"sku": sku, **none, "nodes": []}
 
 

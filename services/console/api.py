@@ -278,7 +278,7 @@ def _sku(sku: str, rows: Sequence[Row]) -> dict[str, Any]:
         "on_hand": on_hand,
         "reserved": reserved,
         "held": held,
-        "available": on_hand - reserved - held,
+        "free": on_hand - reserved - held,
         "allocated": totals.get("allocated", 0),
         "issued": totals.get("issued", 0),
         "nodes": [

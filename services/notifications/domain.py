@@ -3,7 +3,8 @@
 The first message asked for carries the order's sealed contact and the facts that all of them name.
 Milestones heard before the order was accepted (another topic was faster) wait for it. Of an order that is
 cancelled while it is held, the cancellation is the first. Message ids:
-`{order_id}-{milestone}[-{subject}]`, the subject without the order's id that it begins with.
+`{order_id}-{milestone}[-{subject}]`, the subject without the order's id that it begins with; of a backorder's
+date it is the day on which it is told (`services.notifications.dates`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import Literal, TypeAlias, assert_never, cast
 
 from libs.events.changes import LinesCancelled
 from libs.events.contract import Contract, Event
+from libs.events.dates import BackorderDated
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import (
     CarrierEventRecorded,
@@ -36,6 +38,7 @@ from libs.events.record import record
 from libs.events.refusal import refuse
 from libs.events.returns import RefundRequested, ReturnAuthorised
 from libs.events.routing import OrderRouted
+from services.notifications import dates
 from services.notifications.letters import LETTERS, Instead, Letter, facts, of_order, replaced, substituted
 
 # What it hears ------------------------------------------------------------------------------------------
@@ -46,6 +49,7 @@ HEARS: tuple[type[Event], ...] = (
     OrderClosed,
     LinesCancelled,
     StockBackordered,
+    BackorderDated,
     OrderRouted,
     FulfillmentReleased,
     ShipmentDispatched,
@@ -57,6 +61,7 @@ HEARS: tuple[type[Event], ...] = (
 )
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     StockBackordered: ("lines", "since", "destination", "contact", "movements"),
+    BackorderDated: ("skus", "usable_at", "told_before"),
     OrderRouted: ("nodes", "candidates", "rule_version", "nodes_version", "promised"),
     FulfillmentReleased: ("lines", "destination", "contact", "picks"),
 }
@@ -76,7 +81,7 @@ Reached: TypeAlias = (
     | RefundRequested
 )
 """What may mean a milestone of an order that is accepted."""
-Heard: TypeAlias = OrderAccepted | HeldOrderCancelled | Reached | RecordMessageOutcome
+Heard: TypeAlias = OrderAccepted | HeldOrderCancelled | Reached | BackorderDated | RecordMessageOutcome
 
 # State --------------------------------------------------------------------------------------------------
 
@@ -110,6 +115,8 @@ def evolve(state: State, event: Event) -> State:
         # Heard of an order that is accepted, an event of our own answers it; before, it is only remembered.
         return state if state.accepted else _remembered(state, cast(Reached, event))
     match event:
+        case BackorderDated():
+            return state if state.accepted else _dated(state, event)
         case MessageRequested():
             letter = Letter(event.milestone, event.subject_id, event.facts)
             after = _asked(state, event, letter)
@@ -141,6 +148,14 @@ def _remembered(state: State, event: Reached) -> State:
     return State(
         state.order_id, state.accepted, state.contact, state.facts, early, state.letters, state.instead
     )
+
+
+def _dated(state: State, event: BackorderDated) -> State:
+    """With the date in the message that waits for the acceptance."""
+    id_ = _message_id(event.order_id, Letter(dates.MILESTONE))
+    if id_ not in state.early:
+        return state
+    return replace(state, early={**state.early, id_: dates.with_date(state.early[id_], event)})
 
 
 def _with_substitutes(state: State, event: FulfillmentReleased) -> State:
@@ -213,6 +228,11 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _withdrawn(state, body)
         case RecordMessageOutcome():
             return _settle(state, heard, body)
+        case BackorderDated():
+            news = dates.moved(state.letters, body, at) if state.contact is not None else None
+            if news is None or _is_known(state, body.order_id, news):
+                return []
+            return [_ask(body.order_id, news, state.contact)]
         case (
             OrderClosed()
             | LinesCancelled()

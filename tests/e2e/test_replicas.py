@@ -169,7 +169,7 @@ async def test_a_second_inventory_comes_and_goes_under_load(stack: Stack, tmp_pa
         assert set(shop.streams(stage, f"oms.{stage}.{type_}").values()) == {1}
     for sku in range(SKUS):
         seen = stack.json("stock", "show", f"SKU-{sku}", "--tenant", shop.tenant)
-        assert (seen["allocated"], seen["available"]) == (UNITS, 0), seen
+        assert (seen["allocated"], seen["free"]) == (UNITS, 0), seen
     last_told = await channels_are_told(shop.tenant)
     assert last_told == {f"SKU-{sku}": (0, True) for sku in range(SKUS)}, "sold out, and not told"
     assert stack.json("prove", "no-oversell", "--tenant", shop.tenant)["holds"] is True

@@ -80,7 +80,7 @@ def test_a_sku_is_shown_by_node_with_who_waits_oldest_first(monkeypatch: pytest.
                 "on_hand": 4,
                 "reserved": 4,
                 "held": 0,
-                "available": 0,
+                "free": 0,
                 "nodes": nodes_,
             },
             ("console", "/v1/orders"): {"orders": [order(3), order(2), order(1)], "next": None},
@@ -102,7 +102,7 @@ def test_a_sku_is_shown_by_node_with_who_waits_oldest_first(monkeypatch: pytest.
     )
     ended = run(fake, stock, monkeypatch, ["stock", "show", "A B", "--json"])
     assert [(one["order_id"], one["units"]) for one in ended.json["waiting"]] == [("o1", 7), ("o3", 2)]
-    assert "A B: 4 on hand, 4 reserved, 0 available to promise" in ended.said
+    assert "A B: 4 on hand, 4 reserved, 0 free" in ended.said
     assert ended.err.splitlines()[1].split() == ["node", "on", "hand", "allocated", "issued"]
     assert ended.err.splitlines()[2].split() == ["LON", "3", "–", "2"]
     drawn = [line.split() for line in ended.err.splitlines()]
