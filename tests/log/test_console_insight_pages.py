@@ -192,12 +192,12 @@ async def test_a_stage_that_is_not_there_is_told_and_nothing_is_changed(filled: 
     assert "Intake does not answer" in await person.post("/exceptions/resolve", 409, why="Called.", **asked)
     assert "A reason is missing" in await person.post("/exceptions/resolve", 422, **asked)
     assert "A reason is missing" in await person.post("/exceptions/snooze", 422, **asked)
-    await person.post("/exceptions/hold/release", 403, hold="payment", **asked)
+    await person.post("/exceptions/hold/release", 403, hold="fraud_review", **asked)
 
 
 async def test_people_of_some_nodes_work_on_their_orders_alone(filled: People) -> None:
     person = await filled.sign_in("operator", nodes=("MAN",))
-    await person.post("/exceptions/take", 404, order_id="o-0", item="failed_message/o-0-M2")
+    await person.post("/exceptions/take", 404, order_id="o-0", item="failed_message/o-0-M2", why="Mine.")
     assert "o-0" not in await person.get("/exceptions")
 
 
