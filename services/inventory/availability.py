@@ -5,6 +5,7 @@ claims nothing: between the answer and the order others may be faster. Who must 
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -62,6 +63,7 @@ def read_sku(part: bytes) -> SkuPart:
         else SubstitutesOf(named["version"], tuple(named["skus"])),
         baskets={} if lots is None else raw.get("baskets", {}),
         closed=tuple(raw.get("closed") or ()) or None,
+        arrivals=tuple(tuple(one) for one in raw.get("arrivals") or ()) or None,
     )
 
 
@@ -92,22 +94,29 @@ def parts_named(skus: Iterable[SkuPart]) -> set[str]:
     }
 
 
-def answer(lines: Iterable[Wanted], channel: str | None, skus: Mapping[str, SkuPart]) -> dict[str, Any]:
+def answer(
+    lines: Iterable[Wanted],
+    channel: str | None,
+    skus: Mapping[str, SkuPart],
+    at: datetime | None = None,
+) -> dict[str, Any]:
     """The basket as a whole and SKU by SKU; several lines of one SKU are one demand, and a bundle is demand
     for its parts, summed with what else the basket wants of them. `skus` has its bundles' parts as well."""
-    return _told(summed(lines), channel, skus)
+    return _told(summed(lines), channel, skus, at)
 
 
-def _told(wanted: Mapping[str, int], channel: str | None, skus: Mapping[str, SkuPart]) -> dict[str, Any]:
+def _told(
+    wanted: Mapping[str, int], channel: str | None, skus: Mapping[str, SkuPart], at: datetime | None
+) -> dict[str, Any]:
     demand = in_parts(wanted, skus)
     told = []
     for sku, units in wanted.items():
         recipe = skus.get(sku, EMPTY_SKU).recipe
         if recipe is not None and recipe.unpacked:
-            told.append(_bundle(sku, units, channel, skus, recipe, demand))
+            told.append(_bundle(sku, units, channel, skus, recipe, demand, at))
         else:
             others = demand[sku] - units
-            told.append(_figures(sku, units, channel, skus.get(sku, EMPTY_SKU), others))
+            told.append(_figures(sku, units, channel, skus.get(sku, EMPTY_SKU), others, at))
     return {"available": all(not one["short"] for one in told), "channel": channel, "skus": told}
 
 
@@ -121,7 +130,7 @@ def answer_dated(
     """The same with dates: of each SKU how much by when, and when the basket's units are delivered; of the
     basket, when the last of them is."""
     wanted = summed(lines)
-    told, demand = _told(wanted, channel, skus), in_parts(wanted, skus)
+    told, demand = _told(wanted, channel, skus, question.at), in_parts(wanted, skus)
     found = dates.promised(demand, channel, skus, supplies, question)
     for one in told["skus"]:
         parts = in_parts({one["sku"]: 1}, skus)
@@ -153,7 +162,9 @@ def channels_of(part: SkuPart) -> list[dict[str, Any]]:
     return found
 
 
-def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tuple[str, ...]] | None:
+def state(
+    stream: str, version: int, part: bytes, at: datetime | None = None
+) -> tuple[SkuAvailability, tuple[str, ...]] | None:
     """A SKU's part as the channels are told of it, and the timers that it wants, due at once. None for a SKU
     that never moved and has no terms (somebody asked for it, or mistyped it), and for a bundle: it is
     its parts, of which each is told."""
@@ -165,7 +176,7 @@ def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tupl
         figures = ((channel, *figure(known, channel)) for channel in terms.named())
         told = tuple(
             ChannelAvailability(
-                channel=channel, available=available, shown=shown, backorders=caps.told(known, channel)
+                channel=channel, available=available, shown=shown, backorders=caps.told(known, channel, at)
             )
             for channel, available, shown in figures
         )
@@ -177,7 +188,7 @@ def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tupl
         available=figure(known, None)[0],
         channels=told,
         low=terms is not None and terms.low,
-        backorders=caps.told(known, None),
+        backorders=caps.told(known, None, at),
     )
     return availability, (LEVEL,) if terms is not None and terms.changes_level(known.offered) else ()
 
@@ -195,15 +206,18 @@ def _bundle(
     skus: Mapping[str, SkuPart],
     recipe: Recipe,
     demand: Mapping[str, int],
+    at: datetime | None,
 ) -> dict[str, Any]:
     """It can be promised as often as its scarcest part allows, beside what else the basket wants of that."""
     parts = [
-        _figures(part, each * quantity, channel, skus.get(part, EMPTY_SKU), demand[part] - each * quantity)
+        _figures(
+            part, each * quantity, channel, skus.get(part, EMPTY_SKU), demand[part] - each * quantity, at
+        )
         for part, each in recipe.parts.items()
     ]
     there = min(one["available"] // each for one, each in zip(parts, recipe.parts.values(), strict=True))
     return {
-        **_figures(sku, quantity, channel, EMPTY_SKU, 0),
+        **_figures(sku, quantity, channel, EMPTY_SKU, 0, at),
         "available": there,
         "shown": min(one["shown"] // each for one, each in zip(parts, recipe.parts.values(), strict=True)),
         "short": max(0, quantity - there),
@@ -212,12 +226,14 @@ def _bundle(
     }
 
 
-def _figures(sku: str, quantity: int, channel: str | None, part: SkuPart, others: int) -> dict[str, Any]:
+def _figures(
+    sku: str, quantity: int, channel: str | None, part: SkuPart, others: int, at: datetime | None
+) -> dict[str, Any]:
     """`others` are units of it that the basket wants for other things: a bundle and its part, say."""
     there, shown = [max(0, units - others) for units in figure(part, channel)]
     terms = part.terms or Terms(0)
     buffer = 0 if channel is None else terms.buffers.get(channel, 0)
-    capped = caps.told(part, channel)
+    capped = caps.told(part, channel, at)
     return {
         "sku": sku,
         "quantity": quantity,

@@ -144,7 +144,7 @@ def _availability(edge: Edge, parts_of: PartsOf) -> APIRouter:
             found = await parts_of(claims.tenant, {f"sku/{sku}" for sku in more})
             skus |= {stream.removeprefix("sku/"): part for stream, part in found.items()}
         if body.destination is None:
-            return as_json(answer(wanted, body.channel, skus))
+            return as_json(answer(wanted, body.channel, skus, datetime.now(UTC)))
         of_supply, places = await asyncio.gather(
             supplies_of(claims.tenant, {SUPPLY_STREAM + sku for sku in skus}),
             places_of(claims.tenant, {NODES_STREAM}),

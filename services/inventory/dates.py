@@ -66,7 +66,8 @@ class Question:
 
 
 def coming(supply: SupplyPart, places: PlacesPart, at: datetime) -> list[Coming]:
-    """What is to arrive of a SKU, in the order in which it can be sold; what is late is not counted on."""
+    """What is to arrive of a SKU, in the order in which it can be sold; what is late is not counted on,
+    nor what comes to a node that is switched off."""
     found: list[Coming] = []
     for id_, expected in supply.expected.items():
         if expected.open and not expected.closed and expected.expected_at is not None:
@@ -80,7 +81,7 @@ def coming(supply: SupplyPart, places: PlacesPart, at: datetime) -> list[Coming]
 def _coming(
     id_: str, node: str, units: int, arrives_at: datetime, places: PlacesPart, at: datetime
 ) -> list[Coming]:
-    if not at < arrives_at <= at + HORIZON:
+    if not at < arrives_at <= at + HORIZON or node in places.closed:
         return []
     known = places.nodes.get(node)
     operations = None if known is None else known.operations
