@@ -15,7 +15,9 @@ from libs.events.availability import ChannelAvailability, SkuAvailability
 from libs.events.backorders import Backorders
 from libs.events.contract import Event
 from libs.events.places import Delivery
+from libs.events.policy import OrderPolicy
 from libs.events.promise import Wanted
+from libs.events.record import record
 from services.inventory import caps, dates
 from services.inventory.bundles import in_parts
 from services.inventory.dates import Question
@@ -23,6 +25,7 @@ from services.inventory.holds import summed
 from services.inventory.ledger import positions
 from services.inventory.lots import Lots
 from services.inventory.places import PlacesPart
+from services.inventory.policies import PoliciesPart, could_have
 from services.inventory.queue import Turn
 from services.inventory.recipes import Recipe
 from services.inventory.shelf_life import lasting
@@ -85,6 +88,8 @@ read_supply = TypeAdapter(SupplyPart).validate_json
 """What is to come of a SKU."""
 read_places = TypeAdapter(PlacesPart).validate_json
 """Calendars and services."""
+read_policies = TypeAdapter(PoliciesPart).validate_json
+"""Classes, and which orders are of which."""
 
 
 def parts_named(skus: Iterable[SkuPart]) -> set[str]:
@@ -94,30 +99,43 @@ def parts_named(skus: Iterable[SkuPart]) -> set[str]:
     }
 
 
+@record
+class Asking:
+    """For whom, and of which units, figures are asked."""
+
+    channel: str | None
+    at: datetime | None = None
+    policy: OrderPolicy | None = None
+    """What an order of the basket would go by."""
+    node: str | None = None
+    """Of this node's units alone."""
+
+
 def answer(
     lines: Iterable[Wanted],
     channel: str | None,
     skus: Mapping[str, SkuPart],
     at: datetime | None = None,
+    policy: OrderPolicy | None = None,
+    node: str | None = None,
 ) -> dict[str, Any]:
     """The basket as a whole and SKU by SKU; several lines of one SKU are one demand, and a bundle is demand
     for its parts, summed with what else the basket wants of them. `skus` has its bundles' parts as well."""
-    return _told(summed(lines), channel, skus, at)
+    told = _told(summed(lines), Asking(channel, at, policy, node), skus)
+    return told if node is None else {**told, "node": node}
 
 
-def _told(
-    wanted: Mapping[str, int], channel: str | None, skus: Mapping[str, SkuPart], at: datetime | None
-) -> dict[str, Any]:
+def _told(wanted: Mapping[str, int], asking: Asking, skus: Mapping[str, SkuPart]) -> dict[str, Any]:
     demand = in_parts(wanted, skus)
     told = []
     for sku, units in wanted.items():
         recipe = skus.get(sku, EMPTY_SKU).recipe
         if recipe is not None and recipe.unpacked:
-            told.append(_bundle(sku, units, channel, skus, recipe, demand, at))
+            told.append(_bundle(sku, units, asking, skus, recipe, demand))
         else:
             others = demand[sku] - units
-            told.append(_figures(sku, units, channel, skus.get(sku, EMPTY_SKU), others, at))
-    return {"available": all(not one["short"] for one in told), "channel": channel, "skus": told}
+            told.append(_figures(sku, units, asking, skus.get(sku, EMPTY_SKU), others))
+    return {"available": all(not one["short"] for one in told), "channel": asking.channel, "skus": told}
 
 
 def answer_dated(
@@ -130,7 +148,7 @@ def answer_dated(
     """The same with dates: of each SKU how much by when, and when the basket's units are delivered; of the
     basket, when the last of them is."""
     wanted = summed(lines)
-    told, demand = _told(wanted, channel, skus, question.at), in_parts(wanted, skus)
+    told, demand = _told(wanted, Asking(channel, question.at, question.policy), skus), in_parts(wanted, skus)
     found = dates.promised(demand, channel, skus, supplies, question)
     for one in told["skus"]:
         parts = in_parts({one["sku"]: 1}, skus)
@@ -144,9 +162,14 @@ def _delivery(found: Delivery) -> dict[str, Any]:
     return found.model_dump(exclude_none=True)
 
 
-def figure(part: SkuPart, channel: str | None) -> tuple[int, int]:
-    """Units that an order of the channel would be promised now, and units that the channel may show."""
-    available = part.claimable(channel)
+def figure(
+    part: SkuPart, channel: str | None, policy: OrderPolicy | None = None, node: str | None = None
+) -> tuple[int, int]:
+    """Units that an order of the channel would be promised now, by its policy where it has one, and units
+    that the channel may show. Of one node: as many of them as are there, and not allocated."""
+    available = could_have(part, channel, policy)
+    if node is not None:
+        available = min(available, part.on_hand_for(channel).get(node, 0))
     if part.terms is None or channel is None:
         return available, available
     return available, part.terms.shown(channel, available)
@@ -202,22 +225,19 @@ def touched(event: Event) -> set[str]:
 def _bundle(
     sku: str,
     quantity: int,
-    channel: str | None,
+    asking: Asking,
     skus: Mapping[str, SkuPart],
     recipe: Recipe,
     demand: Mapping[str, int],
-    at: datetime | None,
 ) -> dict[str, Any]:
     """It can be promised as often as its scarcest part allows, beside what else the basket wants of that."""
     parts = [
-        _figures(
-            part, each * quantity, channel, skus.get(part, EMPTY_SKU), demand[part] - each * quantity, at
-        )
+        _figures(part, each * quantity, asking, skus.get(part, EMPTY_SKU), demand[part] - each * quantity)
         for part, each in recipe.parts.items()
     ]
     there = min(one["available"] // each for one, each in zip(parts, recipe.parts.values(), strict=True))
     return {
-        **_figures(sku, quantity, channel, EMPTY_SKU, 0, at),
+        **_figures(sku, quantity, asking, EMPTY_SKU, 0),
         "available": there,
         "shown": min(one["shown"] // each for one, each in zip(parts, recipe.parts.values(), strict=True)),
         "short": max(0, quantity - there),
@@ -226,14 +246,13 @@ def _bundle(
     }
 
 
-def _figures(
-    sku: str, quantity: int, channel: str | None, part: SkuPart, others: int, at: datetime | None
-) -> dict[str, Any]:
+def _figures(sku: str, quantity: int, asking: Asking, part: SkuPart, others: int) -> dict[str, Any]:
     """`others` are units of it that the basket wants for other things: a bundle and its part, say."""
-    there, shown = [max(0, units - others) for units in figure(part, channel)]
+    channel, policy = asking.channel, asking.policy
+    there, shown = [max(0, units - others) for units in figure(part, channel, policy, asking.node)]
     terms = part.terms or Terms(0)
     buffer = 0 if channel is None else terms.buffers.get(channel, 0)
-    capped = caps.told(part, channel, at)
+    capped = caps.told(part, channel, asking.at)
     return {
         "sku": sku,
         "quantity": quantity,
