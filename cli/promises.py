@@ -28,6 +28,7 @@ def hold(
         str | None, typer.Option(help="Where it would go, such as GB; then it is told by when.")
     ] = None,
     service: Annotated[str | None, typer.Option(help="By which service, if not the standard one.")] = None,
+    order_type: Annotated[str | None, typer.Option("--type", help="Its order's type.")] = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -37,7 +38,8 @@ def hold(
     """
     body = {"lines": read_wanted(wanted), "ttl_seconds": ttl, "channel": channel, "promise_id": promise_id}
     if country is not None:
-        body |= {"destination": {"country": country.upper()}, "service": service}
+        body |= {"destination": {"country": country.upper()}, "service": None}
+    body |= {name: value for name, value in (("service", service), ("order_type", order_type)) if value}
     with connect(tenant) as edges:
         answer = edges.decided("inventory", "/v1/promises", body)
     [held] = [event["data"] for event in answer["events"]] or [None]

@@ -166,6 +166,9 @@ def _held(found: dict[str, Any]) -> str:
 def availability(
     wanted: promises.WantedArgument,
     channel: Annotated[str | None, typer.Option(help="For this channel.")] = None,
+    node: Annotated[str | None, typer.Option(help="Of this node's units alone.")] = None,
+    service: Annotated[str | None, typer.Option(help="As its order would name it.")] = None,
+    order_type: Annotated[str | None, typer.Option("--type", help="Its order's type.")] = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -173,11 +176,13 @@ def availability(
 
     Example: orderlog stock availability MUG=2 TEA=1 --channel web --json
     """
-    body = {"lines": promises.read_wanted(wanted), "channel": channel}
+    body: dict[str, Any] = {"lines": promises.read_wanted(wanted), "channel": channel}
+    more = {"node": node, "service": service, "order_type": order_type}
+    body |= {name: value for name, value in more.items() if value is not None}
     with connect(tenant) as edges:
         told = edges.send("inventory", "/v1/availability", body)
     whole = "All of it can be promised" if told["available"] else "Not all of it can be promised"
-    tell(f"{whole}{f' to {channel}' if channel else ''} now.")
+    tell(f"{whole}{f' to {channel}' if channel else ''}{f' from {node}' if node else ''} now.")
     names = (
         "quantity",
         "available",

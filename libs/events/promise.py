@@ -27,7 +27,7 @@ from libs.events.contract import (
 from libs.events.inventory import QueueChange, TermsUsed, Units
 from libs.events.order import Destination
 from libs.events.places import Delivery
-from libs.events.policy import Rank
+from libs.events.policy import OrderPolicy, Rank
 
 SoftBucket = Literal["unreserved", "held", "reserved"]
 HOLD_SECONDS_MAX = 86_400
@@ -158,6 +158,8 @@ class HoldStock(PromiseCommand):
     """Where it would be sent; with it, the promise has a date."""
     service: Name | None = None
     """By which service of the carriers; None, the standard one."""
+    order_type: Name | None = None
+    """What its order will say of itself. Service, order type and channel choose its class by the policies."""
 
 
 class ReleasePromise(PromiseCommand):
@@ -183,6 +185,8 @@ class PromiseHeld(PromiseEvent):
     """By which terms, where its SKUs have any."""
     delivery: Delivery | None = None
     """The date that goes with it, where it was asked with a destination."""
+    policy: OrderPolicy | None = None
+    """What its order would go by as the policies were: its class is why it got what is kept from others."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
     movements: tuple[HoldMovement, ...]

@@ -1,10 +1,11 @@
 """Wires the inventory stage: `python -m services.inventory.app`."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
 
-from libs.events.availability import AVAILABILITY_TOPIC
+from libs.events.availability import AVAILABILITY_TOPIC, SkuAvailability
 from libs.events.bundles import BUNDLE_COMMANDS
 from libs.runtime.edge import Edge
 from libs.runtime.routers import joined
@@ -29,6 +30,12 @@ from services.inventory.substitute_api import substitute_routes
 from services.inventory.supply_api import supply_routes
 from services.inventory.switches import remind
 
+
+def _now(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tuple[str, ...]] | None:
+    """What channels are told of a SKU, at this moment."""
+    return state(stream, version, part, datetime.now(UTC))
+
+
 STAGE = many_streams(
     "inventory",
     hears_types=HEARS,
@@ -50,7 +57,7 @@ STAGE = many_streams(
     shared=CONFIGURED | POLICIES,
     beside=POLICIES,
     leads_on=HOLDER,
-    states=StateTopic(AVAILABILITY_TOPIC, "sku/", read=state, touched=touched),
+    states=StateTopic(AVAILABILITY_TOPIC, "sku/", read=_now, touched=touched),
     leads_on_for=frozenset(BUNDLE_COMMANDS),
     leads_on_timers=frozenset({PLANNED}),
 )

@@ -5,6 +5,7 @@ claims nothing: between the answer and the order others may be faster. Who must 
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -14,7 +15,9 @@ from libs.events.availability import ChannelAvailability, SkuAvailability
 from libs.events.backorders import Backorders
 from libs.events.contract import Event
 from libs.events.places import Delivery
+from libs.events.policy import OrderPolicy
 from libs.events.promise import Wanted
+from libs.events.record import record
 from services.inventory import caps, dates
 from services.inventory.bundles import in_parts
 from services.inventory.dates import Question
@@ -22,6 +25,7 @@ from services.inventory.holds import summed
 from services.inventory.ledger import positions
 from services.inventory.lots import Lots
 from services.inventory.places import PlacesPart
+from services.inventory.policies import PoliciesPart, could_have
 from services.inventory.queue import Turn
 from services.inventory.recipes import Recipe
 from services.inventory.shelf_life import lasting
@@ -62,6 +66,7 @@ def read_sku(part: bytes) -> SkuPart:
         else SubstitutesOf(named["version"], tuple(named["skus"])),
         baskets={} if lots is None else raw.get("baskets", {}),
         closed=tuple(raw.get("closed") or ()) or None,
+        arrivals=tuple(tuple(one) for one in raw.get("arrivals") or ()) or None,
     )
 
 
@@ -83,6 +88,8 @@ read_supply = TypeAdapter(SupplyPart).validate_json
 """What is to come of a SKU."""
 read_places = TypeAdapter(PlacesPart).validate_json
 """Calendars and services."""
+read_policies = TypeAdapter(PoliciesPart).validate_json
+"""Classes, and which orders are of which."""
 
 
 def parts_named(skus: Iterable[SkuPart]) -> set[str]:
@@ -92,23 +99,43 @@ def parts_named(skus: Iterable[SkuPart]) -> set[str]:
     }
 
 
-def answer(lines: Iterable[Wanted], channel: str | None, skus: Mapping[str, SkuPart]) -> dict[str, Any]:
+@record
+class Asking:
+    """For whom, and of which units, figures are asked."""
+
+    channel: str | None
+    at: datetime | None = None
+    policy: OrderPolicy | None = None
+    """What an order of the basket would go by."""
+    node: str | None = None
+    """Of this node's units alone."""
+
+
+def answer(
+    lines: Iterable[Wanted],
+    channel: str | None,
+    skus: Mapping[str, SkuPart],
+    at: datetime | None = None,
+    policy: OrderPolicy | None = None,
+    node: str | None = None,
+) -> dict[str, Any]:
     """The basket as a whole and SKU by SKU; several lines of one SKU are one demand, and a bundle is demand
     for its parts, summed with what else the basket wants of them. `skus` has its bundles' parts as well."""
-    return _told(summed(lines), channel, skus)
+    told = _told(summed(lines), Asking(channel, at, policy, node), skus)
+    return told if node is None else {**told, "node": node}
 
 
-def _told(wanted: Mapping[str, int], channel: str | None, skus: Mapping[str, SkuPart]) -> dict[str, Any]:
+def _told(wanted: Mapping[str, int], asking: Asking, skus: Mapping[str, SkuPart]) -> dict[str, Any]:
     demand = in_parts(wanted, skus)
     told = []
     for sku, units in wanted.items():
         recipe = skus.get(sku, EMPTY_SKU).recipe
         if recipe is not None and recipe.unpacked:
-            told.append(_bundle(sku, units, channel, skus, recipe, demand))
+            told.append(_bundle(sku, units, asking, skus, recipe, demand))
         else:
             others = demand[sku] - units
-            told.append(_figures(sku, units, channel, skus.get(sku, EMPTY_SKU), others))
-    return {"available": all(not one["short"] for one in told), "channel": channel, "skus": told}
+            told.append(_figures(sku, units, asking, skus.get(sku, EMPTY_SKU), others))
+    return {"available": all(not one["short"] for one in told), "channel": asking.channel, "skus": told}
 
 
 def answer_dated(
@@ -121,7 +148,7 @@ def answer_dated(
     """The same with dates: of each SKU how much by when, and when the basket's units are delivered; of the
     basket, when the last of them is."""
     wanted = summed(lines)
-    told, demand = _told(wanted, channel, skus), in_parts(wanted, skus)
+    told, demand = _told(wanted, Asking(channel, question.at, question.policy), skus), in_parts(wanted, skus)
     found = dates.promised(demand, channel, skus, supplies, question)
     for one in told["skus"]:
         parts = in_parts({one["sku"]: 1}, skus)
@@ -135,9 +162,14 @@ def _delivery(found: Delivery) -> dict[str, Any]:
     return found.model_dump(exclude_none=True)
 
 
-def figure(part: SkuPart, channel: str | None) -> tuple[int, int]:
-    """Units that an order of the channel would be promised now, and units that the channel may show."""
-    available = part.claimable(channel)
+def figure(
+    part: SkuPart, channel: str | None, policy: OrderPolicy | None = None, node: str | None = None
+) -> tuple[int, int]:
+    """Units that an order of the channel would be promised now, by its policy where it has one, and units
+    that the channel may show. Of one node: as many of them as are there, and not allocated."""
+    available = could_have(part, channel, policy)
+    if node is not None:
+        available = min(available, part.on_hand_for(channel).get(node, 0))
     if part.terms is None or channel is None:
         return available, available
     return available, part.terms.shown(channel, available)
@@ -153,7 +185,9 @@ def channels_of(part: SkuPart) -> list[dict[str, Any]]:
     return found
 
 
-def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tuple[str, ...]] | None:
+def state(
+    stream: str, version: int, part: bytes, at: datetime | None = None
+) -> tuple[SkuAvailability, tuple[str, ...]] | None:
     """A SKU's part as the channels are told of it, and the timers that it wants, due at once. None for a SKU
     that never moved and has no terms (somebody asked for it, or mistyped it), and for a bundle: it is
     its parts, of which each is told."""
@@ -165,7 +199,7 @@ def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tupl
         figures = ((channel, *figure(known, channel)) for channel in terms.named())
         told = tuple(
             ChannelAvailability(
-                channel=channel, available=available, shown=shown, backorders=caps.told(known, channel)
+                channel=channel, available=available, shown=shown, backorders=caps.told(known, channel, at)
             )
             for channel, available, shown in figures
         )
@@ -177,7 +211,7 @@ def state(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tupl
         available=figure(known, None)[0],
         channels=told,
         low=terms is not None and terms.low,
-        backorders=caps.told(known, None),
+        backorders=caps.told(known, None, at),
     )
     return availability, (LEVEL,) if terms is not None and terms.changes_level(known.offered) else ()
 
@@ -191,19 +225,19 @@ def touched(event: Event) -> set[str]:
 def _bundle(
     sku: str,
     quantity: int,
-    channel: str | None,
+    asking: Asking,
     skus: Mapping[str, SkuPart],
     recipe: Recipe,
     demand: Mapping[str, int],
 ) -> dict[str, Any]:
     """It can be promised as often as its scarcest part allows, beside what else the basket wants of that."""
     parts = [
-        _figures(part, each * quantity, channel, skus.get(part, EMPTY_SKU), demand[part] - each * quantity)
+        _figures(part, each * quantity, asking, skus.get(part, EMPTY_SKU), demand[part] - each * quantity)
         for part, each in recipe.parts.items()
     ]
     there = min(one["available"] // each for one, each in zip(parts, recipe.parts.values(), strict=True))
     return {
-        **_figures(sku, quantity, channel, EMPTY_SKU, 0),
+        **_figures(sku, quantity, asking, EMPTY_SKU, 0),
         "available": there,
         "shown": min(one["shown"] // each for one, each in zip(parts, recipe.parts.values(), strict=True)),
         "short": max(0, quantity - there),
@@ -212,12 +246,13 @@ def _bundle(
     }
 
 
-def _figures(sku: str, quantity: int, channel: str | None, part: SkuPart, others: int) -> dict[str, Any]:
+def _figures(sku: str, quantity: int, asking: Asking, part: SkuPart, others: int) -> dict[str, Any]:
     """`others` are units of it that the basket wants for other things: a bundle and its part, say."""
-    there, shown = [max(0, units - others) for units in figure(part, channel)]
+    channel, policy = asking.channel, asking.policy
+    there, shown = [max(0, units - others) for units in figure(part, channel, policy, asking.node)]
     terms = part.terms or Terms(0)
     buffer = 0 if channel is None else terms.buffers.get(channel, 0)
-    capped = caps.told(part, channel)
+    capped = caps.told(part, channel, asking.at)
     return {
         "sku": sku,
         "quantity": quantity,

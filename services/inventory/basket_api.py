@@ -8,18 +8,20 @@ from uuid import uuid4
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from libs.events.contract import Name, Note, PromiseId, Quantity, Sku
+from libs.events.contract import Name, NodeId, Note, PromiseId, Quantity, Sku
 from libs.events.ids import command_id
 from libs.events.order import Destination
 from libs.events.places import STANDARD
+from libs.events.policy import POLICIES_STREAM
 from libs.events.promise import (
     HOLD_SECONDS_MAX,
     HoldStock,
     ReleasePromise,
     Wanted,
 )
+from libs.events.record import record
 from libs.events.routing import NODES_STREAM
 from libs.runtime.edge import Edge
 from libs.runtime.problems import Problem
@@ -30,6 +32,7 @@ from services.inventory.availability import (
     answer_dated,
     parts_named,
     read_places,
+    read_policies,
     read_recipe,
     read_sku,
     read_supply,
@@ -38,6 +41,7 @@ from services.inventory.bundles import LINE_UNITS_MAX, in_parts
 from services.inventory.dates import Question
 from services.inventory.holds import summed
 from services.inventory.places import NO_PLACES
+from services.inventory.policies import NO_POLICIES, policy_of
 from services.inventory.stock import SkuPart
 from services.inventory.supplies import SUPPLY_STREAM
 
@@ -63,6 +67,15 @@ class DestinationRequest(Destination):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+@record
+class OrderTraits:
+    """What policies look at."""
+
+    channel: str | None
+    order_type: str | None
+    service: str | None
+
+
 class BasketRequest(BaseModel):
     """A basket to ask about; with a destination, also when it can be there."""
 
@@ -72,6 +85,21 @@ class BasketRequest(BaseModel):
     channel: Name | None = None
     destination: DestinationRequest | None = None
     service: Name = STANDARD
+    order_type: Name | None = None
+    """What its order would say of itself: with channel and service, it chooses the class by the policies."""
+    node: NodeId | None = None
+    """What could be promised of this node's units alone: to be collected there, say."""
+
+    @model_validator(mode="after")
+    def _dates_are_of_all_nodes(self) -> "BasketRequest":
+        if self.node is not None and self.destination is not None:
+            raise ValueError("a basket is asked about for a node or for a destination, not for both")
+        return self
+
+    def asks(self) -> "OrderTraits":
+        """By what an order of it would be given its class: the service as it would name it."""
+        service = self.service if "service" in self.model_fields_set else None
+        return OrderTraits(self.channel, self.order_type, service)
 
 
 class HoldRequest(BaseModel):
@@ -87,6 +115,7 @@ class HoldRequest(BaseModel):
     destination: DestinationRequest | None = None
     """With it, the promise has a date."""
     service: Name | None = None
+    order_type: Name | None = None
 
 
 class ReleaseRequest(BaseModel):
@@ -118,6 +147,7 @@ def _promises(edge: Edge, parts_of: PartsOf) -> APIRouter:
             channel=body.channel,
             destination=body.destination and Destination(**body.destination.model_dump()),
             service=body.service,
+            order_type=body.order_type,
         )
         return await edge.submit(request, claims, command)
 
@@ -135,6 +165,7 @@ def _availability(edge: Edge, parts_of: PartsOf) -> APIRouter:
     router = APIRouter(prefix="/v1/availability", tags=["promises"])
     shops = Annotated[Claims, Depends(edge.require("integrator", "operator", "support"))]
     supplies_of, places_of = edge.reader(read_supply), edge.reader(read_places)
+    policies_of = edge.reader(read_policies, _RECIPE_SECONDS)
 
     @router.post("", summary="What of a basket could be promised now; nothing is claimed")
     async def look(claims: shops, body: BasketRequest) -> Response:
@@ -143,15 +174,17 @@ def _availability(edge: Edge, parts_of: PartsOf) -> APIRouter:
         if more := parts_named(skus.values()) - skus.keys():
             found = await parts_of(claims.tenant, {f"sku/{sku}" for sku in more})
             skus |= {stream.removeprefix("sku/"): part for stream, part in found.items()}
+        policies = (await policies_of(claims.tenant, {POLICIES_STREAM})).get(POLICIES_STREAM, NO_POLICIES)
+        policy = policy_of(policies, body.asks())
         if body.destination is None:
-            return as_json(answer(wanted, body.channel, skus))
+            return as_json(answer(wanted, body.channel, skus, datetime.now(UTC), policy, body.node))
         of_supply, places = await asyncio.gather(
             supplies_of(claims.tenant, {SUPPLY_STREAM + sku for sku in skus}),
             places_of(claims.tenant, {NODES_STREAM}),
         )
         supplies = {stream.removeprefix(SUPPLY_STREAM): part for stream, part in of_supply.items()}
         known = places.get(NODES_STREAM, NO_PLACES)
-        question = Question(body.destination, body.service, datetime.now(UTC), known)
+        question = Question(body.destination, body.service, datetime.now(UTC), known, policy)
         return as_json(answer_dated(wanted, body.channel, skus, supplies, question))
 
     return router

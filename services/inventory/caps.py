@@ -12,6 +12,7 @@ from libs.events.backorders import BackorderRefused, Backorders, NotAvailable, O
 from libs.events.order import LineQuantity
 from libs.events.policy import OrderPolicy
 from libs.events.record import record
+from services.inventory.dates import HORIZON
 from services.inventory.order import OrderPart, minus, units
 from services.inventory.stock import SkuPart, Skus
 from services.inventory.waiting import WHOLE
@@ -35,8 +36,21 @@ def waiting_beyond(part: SkuPart, channel: str | None = None) -> int:
     return found
 
 
-def left(part: SkuPart, channel: str | None) -> int | None:
-    """Units that orders of the channel may yet begin to wait for while the SKU is open; None, any number."""
+def usable(part: SkuPart, at: datetime | None) -> int:
+    """Units to come that who waits can be told a date for, as `dates.coming` has them: none that are late by
+    then, that nobody has dated, that come after `HORIZON`, or to a node that is switched off."""
+    found = 0
+    for arrives, node, quantity in part.arrivals or ():
+        if node in (part.closed or ()):
+            continue
+        if at is None or at < datetime.fromisoformat(arrives) <= at + HORIZON:
+            found += quantity
+    return found
+
+
+def left(part: SkuPart, channel: str | None, at: datetime | None = None) -> int | None:
+    """Units that orders of the channel may yet begin to wait for while the SKU is open; None, any number.
+    Without a moment, nothing to come counts as late."""
     backorders = _of(part)
     if backorders is None:
         return None
@@ -46,17 +60,17 @@ def left(part: SkuPart, channel: str | None) -> int | None:
     if backorders.units_max is not None:
         there.append(backorders.units_max - waiting_beyond(part))
     if backorders.inbound:
-        there.append(part.supplied - waiting_beyond(part))
+        there.append(usable(part, at) - waiting_beyond(part))
     return max(0, min(there)) if there else None
 
 
-def told(part: SkuPart, channel: str | None) -> OpenBackorders | None:
+def told(part: SkuPart, channel: str | None, at: datetime | None = None) -> OpenBackorders | None:
     """The same as channels are told of it; None where the SKU's terms do not limit it."""
     backorders = _of(part)
     if backorders is None:
         return None
     return OpenBackorders(
-        units=left(part, channel), opens_at=backorders.opens_at, closes_at=backorders.closes_at
+        units=left(part, channel, at), opens_at=backorders.opens_at, closes_at=backorders.closes_at
     )
 
 
@@ -124,7 +138,7 @@ def _fit(
 def _room(order_id: str, order: OrderPart, part: SkuPart, mine: int, at: datetime) -> _Room:
     policy = order.policy or OrderPolicy(version=1)
     there = mine + part.claimable(order.channel, policy.rank, order_id, policy.stands_at)
-    backorders, units_left = _of(part), left(part, order.channel)
+    backorders, units_left = _of(part), left(part, order.channel, at)
     version = 1 if part.terms is None else part.terms.version
     if backorders is not None and backorders.opens_at is not None and at < backorders.opens_at:
         return _Room(there, 0, "backorder_not_open", version)

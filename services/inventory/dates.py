@@ -14,8 +14,10 @@ from typing import Any
 from libs.events.delivery import Way, WayDates, delivery, unknown, usable_at, way
 from libs.events.order import Destination, Reason
 from libs.events.places import Delivery
+from libs.events.policy import STANDARD_RANK, OrderPolicy
 from libs.events.record import record
 from services.inventory.places import PlacesPart
+from services.inventory.policies import could_have
 from services.inventory.stock import EMPTY_SKU, SkuPart, Skus
 from services.inventory.supplies import NO_SUPPLY, SupplyPart
 
@@ -44,6 +46,8 @@ class Question:
     service: str
     at: datetime
     places: PlacesPart
+    policy: OrderPolicy | None = None
+    """What an order of the basket would go by."""
     ways: dict[str, Way | Reason] = field(default_factory=dict)
     """By node, as far as they were looked for."""
     found: dict[tuple[str, datetime], WayDates] = field(default_factory=dict)
@@ -66,7 +70,8 @@ class Question:
 
 
 def coming(supply: SupplyPart, places: PlacesPart, at: datetime) -> list[Coming]:
-    """What is to arrive of a SKU, in the order in which it can be sold; what is late is not counted on."""
+    """What is to arrive of a SKU, in the order in which it can be sold; what is late is not counted on,
+    nor what comes to a node that is switched off."""
     found: list[Coming] = []
     for id_, expected in supply.expected.items():
         if expected.open and not expected.closed and expected.expected_at is not None:
@@ -80,7 +85,7 @@ def coming(supply: SupplyPart, places: PlacesPart, at: datetime) -> list[Coming]
 def _coming(
     id_: str, node: str, units: int, arrives_at: datetime, places: PlacesPart, at: datetime
 ) -> list[Coming]:
-    if not at < arrives_at <= at + HORIZON:
+    if not at < arrives_at <= at + HORIZON or node in places.closed:
         return []
     known = places.nodes.get(node)
     operations = None if known is None else known.operations
@@ -109,9 +114,9 @@ def last(dates: Iterable[Delivery]) -> Delivery:
 
 def atp(part: SkuPart, supply: SupplyPart, channel: str | None, question: Question) -> list[dict[str, Any]]:
     """How many units a channel could be promised, and from when: each step holds until the next."""
-    now = part.claimable(channel)
+    now = could_have(part, channel, question.policy)
     steps: list[dict[str, Any]] = [{"from": question.at, "quantity": now}]
-    ahead, there = _ahead(part, channel), sum(part.on_hand_for(channel).values())
+    ahead, there = _ahead(part, channel, question), sum(part.on_hand_for(channel).values())
     for one in coming(supply, question.places, question.at):
         there += one.units
         if there - ahead > steps[-1]["quantity"]:
@@ -146,10 +151,11 @@ def atp_of_parts(
     return steps[:ATP_MAX]
 
 
-def _ahead(part: SkuPart, channel: str | None) -> int:
-    """Units that others have before a channel."""
+def _ahead(part: SkuPart, channel: str | None, question: Question) -> int:
+    """Units that others have before a channel and class; all who wait are taken to stand before it."""
+    rank = STANDARD_RANK if question.policy is None else question.policy.rank
     whole = sum(turn.whole for turn in part.turns.values())
-    return part.wanted + whole + (0 if part.terms is None else part.terms.withheld(channel))
+    return part.wanted + whole + (0 if part.terms is None else part.terms.withheld(channel, rank))
 
 
 @record
@@ -170,9 +176,9 @@ def _of_sku(
     supply: SupplyPart,
     question: Question,
 ) -> Delivery:
-    claimable, version = part.claimable(channel), question.places.version
+    claimable, version = could_have(part, channel, question.policy), question.places.version
     on_hand = sum(part.on_hand_for(channel).values())
-    ahead = on_hand - claimable if claimable >= quantity else _ahead(part, channel)
+    ahead = on_hand - claimable if claimable >= quantity else _ahead(part, channel, question)
     row, lacking = _row(part, channel, supply, question)
     left = ahead + quantity
     for one in row:

@@ -15,6 +15,7 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import NETWORK, TermsUsed
 from libs.events.places import STANDARD, Delivery
+from libs.events.policy import OrderPolicy
 from libs.events.promise import (
     HoldsBroken,
     HoldStock,
@@ -33,6 +34,7 @@ from libs.events.refusal import refused
 from libs.events.timer import Timer
 from services.inventory import dates
 from services.inventory.places import NO_PLACES, PlacesPart
+from services.inventory.policies import PoliciesPart, could_have, policy_of
 from services.inventory.posting import Posting
 from services.inventory.queue_changes import counted, of_promise
 from services.inventory.stock import EMPTY_SKU, AnyMovement, SkuPart, Skus, held
@@ -62,13 +64,15 @@ class PromisePart:
 NEW_PROMISE = PromisePart()
 
 
-def hold(command: HoldStock, skus: Skus, at: datetime, places: PlacesPart) -> PromiseHeld | tuple[str, ...]:
+def hold(
+    command: HoldStock, skus: Skus, at: datetime, places: PlacesPart, policy: OrderPolicy | None = None
+) -> PromiseHeld | tuple[str, ...]:
     """The basket, set aside; or what stands in the way, SKU by SKU."""
     wanted = summed(command.lines)
     short = [
         f"{sku}: {quantity} wanted, {there} can be promised"
         for sku, quantity in wanted.items()
-        if quantity > (there := skus[sku].claimable(command.channel))
+        if quantity > (there := could_have(skus[sku], command.channel, policy))
     ]
     if short:
         return tuple(short)
@@ -87,13 +91,16 @@ def hold(command: HoldStock, skus: Skus, at: datetime, places: PlacesPart) -> Pr
         expires_at=at + timedelta(seconds=command.ttl_seconds),
         channel=command.channel,
         terms=tuple(used) or None,
-        delivery=_delivery(command, wanted, skus, at, places),
+        delivery=_delivery(command, wanted, skus, at, places, policy),
+        policy=policy,
         queue=of_promise(promise_stream(command.promise_id), skus, wanted, {}, movements),
         movements=movements,
     )
 
 
-def _not_served(command: HoldStock, skus: Skus, places: PlacesPart) -> tuple[str, ...]:
+def _not_served(
+    command: HoldStock, skus: Skus, places: PlacesPart, policy: OrderPolicy | None
+) -> tuple[str, ...]:
     """The country that the basket is for, and the SKUs of which fewer units than it wants are at nodes that
     may ship there, though all of them could be promised; nothing where there are none. Who else has a
     promise of those that are is not asked: promises have no node."""
@@ -105,18 +112,23 @@ def _not_served(command: HoldStock, skus: Skus, places: PlacesPart) -> tuple[str
         there = sum(
             n for node, n in part.on_hand_for(command.channel).items() if places.serves(node, country)
         )
-        if there < quantity <= part.claimable(command.channel):
+        if there < quantity <= could_have(part, command.channel, policy):
             found.append(f"{there} of {quantity} units of {sku} are at nodes that ship there")
     return (country, *found) if found else ()
 
 
 def _delivery(
-    command: HoldStock, wanted: Mapping[str, int], skus: Skus, at: datetime, places: PlacesPart
+    command: HoldStock,
+    wanted: Mapping[str, int],
+    skus: Skus,
+    at: datetime,
+    places: PlacesPart,
+    policy: OrderPolicy | None,
 ) -> Delivery | None:
     """When the basket can be there, where somebody said where that is."""
     if command.destination is None:
         return None
-    question = dates.Question(command.destination, command.service or STANDARD, at, places)
+    question = dates.Question(command.destination, command.service or STANDARD, at, places, policy)
     return dates.last(dates.promised(wanted, command.channel, skus, {}, question).values())
 
 
@@ -192,6 +204,7 @@ def answer_hold(
     command: HoldStock,
     at: datetime,
     places: PlacesPart = NO_PLACES,
+    policies: PoliciesPart | None = None,
 ) -> list[Event]:
     status = part.status
     if status != "new":
@@ -212,7 +225,8 @@ def answer_hold(
                 "Name its parts, or hold the basket by POST /v1/promises, which does that.",
             )
         ]
-    if astray := _not_served(command, skus, places):
+    policy = None if policies is None else policy_of(policies, command)
+    if astray := _not_served(command, skus, places, policy):
         return [
             refused(
                 heard,
@@ -221,7 +235,7 @@ def answer_hold(
                 "Hold what is there, or for another destination, or stock a node that ships there.",
             )
         ]
-    found = hold(command, skus, at, places)
+    found = hold(command, skus, at, places, policy)
     if isinstance(found, PromiseHeld):
         return [found]
     return [

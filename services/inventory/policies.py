@@ -1,8 +1,9 @@
 """A tenant's reservation policies: configuration, in a stream of its own that every accepted order reads."""
 
+from typing import Protocol
+
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.intake import OrderAccepted
 from libs.events.policy import (
     POLICIES_STREAM,
     STANDARD_RANK,
@@ -15,6 +16,7 @@ from libs.events.policy import (
 )
 from libs.events.record import record
 from libs.events.refusal import refused
+from services.inventory.stock import SkuPart
 
 POLICIES = frozenset({POLICIES_STREAM})
 """Read by accepted orders; only its own lane changes it."""
@@ -37,7 +39,25 @@ def evolve_policies(event: ReservationPoliciesDefined) -> PoliciesPart:
     return PoliciesPart(event.version, event.classes, event.rules)
 
 
-def policy_of(part: PoliciesPart, accepted: OrderAccepted) -> OrderPolicy | None:
+class Asks(Protocol):
+    """What rules look at: of an order, or of a basket that is to become one."""
+
+    @property
+    def channel(self) -> str | None: ...
+    @property
+    def order_type(self) -> str | None: ...
+    @property
+    def service(self) -> str | None: ...
+
+
+def could_have(part: SkuPart, channel: str | None, policy: OrderPolicy | None) -> int:
+    """Units of a SKU that a new order of the channel, or a basket, would be promised by this policy."""
+    if policy is None:
+        return part.claimable(channel)
+    return part.claimable(channel, policy.rank, None, policy.stands_at)
+
+
+def policy_of(part: PoliciesPart, accepted: Asks) -> OrderPolicy | None:
     """What an order goes by; None where no rule is for it: it is served as ever."""
     for rule in part.rules:
         if _fits(rule, accepted):
@@ -68,7 +88,7 @@ def decide_policies(
     ]
 
 
-def _fits(rule: PolicyRule, accepted: OrderAccepted) -> bool:
+def _fits(rule: PolicyRule, accepted: Asks) -> bool:
     return (
         rule.channel in (None, accepted.channel)
         and rule.order_type in (None, accepted.order_type)

@@ -173,7 +173,8 @@ class Queues:
         numbered = {change.sku for change in event.queue or ()}
         versions = {used.sku: used.version for used in event.terms or ()}
         for move in moves:
-            key, place = (row.tenant, move.sku), (STANDARD_RANK, _BEHIND_ITS_CLASS, "")
+            stands_at = STANDARD_RANK if event.policy is None else event.policy.stands_at
+            key, place = (row.tenant, move.sku), (stands_at, _BEHIND_ITS_CLASS, "")
             if move.sku not in numbered:
                 self._taken[key] = (move.position, row)
             elif says := self._overtaken(key, move.quantity, place, versions.get(move.sku), stock):

@@ -30,7 +30,8 @@ def in_reach(sku: str, part: SkuPart, places: PlacesPart) -> tuple[list[Event], 
     before = part.closed or ()
     if not places.closed and not before:
         return [], part
-    here = {*part.on_hand, *part.allocated, *before}
+    coming = [node for _, node, _ in part.arrivals or ()]
+    here = {*part.on_hand, *part.allocated, *coming, *before}
     closed = tuple(node for node in places.closed if node in here)[:CLOSED_MAX]
     if closed == before:
         return [], part

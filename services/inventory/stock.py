@@ -51,6 +51,8 @@ class OrderClaim:
 
 
 NO_CLAIM = OrderClaim()
+Arrival = tuple[str, str, int]
+"""When units are to arrive (ISO 8601), where, and how many: text, as with a claim."""
 
 
 @record
@@ -103,6 +105,8 @@ class SkuPart:
     SKU writes all of them down, so nothing else is said of them."""
     closed: tuple[str, ...] | None = None
     """Of its nodes, those that are switched off: their units are not promised (`reach`)."""
+    arrivals: tuple[Arrival, ...] | None = None
+    """What of `supplied` has a day, the first in front."""
 
     @property
     def free(self) -> int:
@@ -254,6 +258,7 @@ def _again(
         queued=part.queued,
         baskets=baskets,
         closed=part.closed,
+        arrivals=part.arrivals,
     )
 
 

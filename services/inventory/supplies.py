@@ -33,7 +33,7 @@ from libs.events.supply import (
 )
 from services.inventory.differences import Difference, corrected
 from services.inventory.lot_states import evolve_lots
-from services.inventory.stock import EMPTY_SKU, AnyMovement, SkuPart, Skus, added, moved
+from services.inventory.stock import EMPTY_SKU, AnyMovement, Arrival, SkuPart, Skus, added, moved
 from services.inventory.units import Units, units_of
 
 SUPPLY_STREAM = "supply/"
@@ -139,6 +139,22 @@ class SupplyPart:
         """Units that are expected, or on their way."""
         return sum(sum(self.held.get(bucket, {}).values()) for bucket in ("inbound", "in_transit"))
 
+    def arrivals(self) -> tuple[Arrival, ...] | None:
+        """What of it is to arrive on a day, by day; None where there is nothing."""
+        if not (self.expected or self.transfers):
+            return None
+        found = [
+            (_written(one.expected_at), one.node, one.open)
+            for one in self.expected.values()
+            if one.open and not one.closed and one.expected_at is not None
+        ]
+        found += [
+            (_written(one.due_at), one.target_node, one.open)
+            for one in self.transfers.values()
+            if one.source_node and one.open and not one.closed and one.due_at is not None
+        ]
+        return tuple(sorted(found)) or None
+
     @property
     def all_units(self) -> int:
         """Units in every bucket kept here."""
@@ -148,6 +164,10 @@ class SupplyPart:
 NO_SUPPLY = SupplyPart()
 
 
+def _written(at: datetime) -> str:
+    return at.isoformat()
+
+
 def evolve_told(
     skus: Skus, supplies: Mapping[str, SupplyPart], event: Event
 ) -> tuple[dict[str, SkuPart], dict[str, SupplyPart]]:
@@ -155,8 +175,9 @@ def evolve_told(
     sku = event.stream.removeprefix("sku/")
     part = evolve_lots(moved(skus.get(sku, EMPTY_SKU), getattr(event, "movements", ())), event)
     supply = evolve_supply(supplies.get(sku, NO_SUPPLY), sku, event)
-    if part.supplied != supply.to_come:
-        part = replace(part, supplied=supply.to_come)
+    arrivals = supply.arrivals()
+    if part.supplied != supply.to_come or part.arrivals != arrivals:
+        part = replace(part, supplied=supply.to_come, arrivals=arrivals)
     return {**skus, sku: part}, {**supplies, sku: supply}
 
 

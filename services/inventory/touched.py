@@ -58,8 +58,10 @@ def streams_of_order(body: Contract, home: OrderPart | PromisePart) -> tuple[str
         return named if promise_id is None else (*named, promise_stream(promise_id))
     if isinstance(body, ReturnReceived | ReturnQuarantined | ShipmentDispatched):
         return (*named, *[SUPPLY_STREAM + sku for sku in dict.fromkeys(_set_aside(body, home))])
-    if isinstance(body, HoldStock) and body.destination is not None:
-        return (*named, NODES_STREAM)
+    if isinstance(body, HoldStock):
+        if body.service is not None or body.order_type is not None or body.channel is not None:
+            named = (*named, POLICIES_STREAM)
+        return named if body.destination is None else (*named, NODES_STREAM)
     if isinstance(body, PickShorted | StockShorted):
         return (*named, *outside.streams_of_short_pick(body))
     if isinstance(body, TimerDue) and isinstance(home, OrderPart) and home.promise_id is not None:

@@ -6,6 +6,7 @@ from typing import Any
 from libs.events import availability as a
 from libs.events import promise as p
 from libs.events.inventory import QueueChange, TermsUsed
+from libs.events.policy import OrderPolicy
 from tests.contract.example_dates import DELIVERY
 from tests.contract.example_parts import DESTINATION, HEART, LANTERN, ORDER, PLACED_AT, Pairs
 
@@ -63,6 +64,7 @@ HELD: Pairs = (
             channel="web",
             destination=DESTINATION,
             service="express",
+            order_type="gift",
         ),
         p.HoldStock(promise_id=PROMISE, lines=(HEARTS_WANTED,)),
     ),
@@ -80,6 +82,7 @@ HELD: Pairs = (
             channel="web",
             terms=(TermsUsed(sku=HEART, version=3),),
             delivery=DELIVERY,
+            policy=OrderPolicy(version=3, rank=20),
             queue=(QueueChange(sku=HEART, number=2),),
             movements=soft("unreserved", "held"),
         ),

@@ -37,6 +37,8 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.allocation_failed": frozenset({"later", "bundles", "service"}),
     "oms.inventory.stock_released": frozenset({"waited", "loads", "queue"}),
     "oms.inventory.define_promise_terms": frozenset({"reorder", "backorders"}),
+    "oms.inventory.hold_stock": frozenset({"order_type"}),
+    "oms.inventory.promise_held": frozenset({"policy"}),
     "oms.inventory.promise_terms_defined": frozenset({"reorder", "backorders", "queue"}),
     "oms.inventory.availability": frozenset({"backorders"}),
     "oms.routing.order_unroutable": frozenset({"later", "bundles"}),

@@ -1,15 +1,24 @@
-"""A node that is switched off, through the real loop on PostgreSQL: the SKUs with units there are found."""
+"""A node that is switched off, through the real stage loop on PostgreSQL: its SKUs are told. What an older
+database is made to know."""
 
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+import orjson
+from pydantic import TypeAdapter
 
+import services.inventory as inventory_package
 from libs.events.routing import NodeDefined
+from services.inventory.stock import SkuPart
 from services.inventory.switches import remind
 from tests.log.test_inventory_book import Inventory, inventory, pool
-from tests.unit.inventory_trade import accepted, receive
+from tests.unit.inventory_supply import expect
+from tests.unit.inventory_trade import accepted, hold, receive
 
 __all__ = ["inventory", "pool"]
+READ = TypeAdapter(SkuPart).validate_json
+MIGRATION = Path(inventory_package.__file__).parent / "migrations" / "0104.arrivals.sql"
 
 
 def node(name: str, version: int, **more: Any) -> NodeDefined:
@@ -32,3 +41,26 @@ async def test_skus_with_units_at_a_switched_node_are_reminded_once(
     assert await remind(pool) == 2
     assert "stock_pegged" in await inventory.ring(6)
     assert await inventory.hear(receive("D", 1, "N2"), minute=7) == ["stock_received"]
+
+
+async def test_skus_of_an_older_database_learn_what_is_to_come(
+    pool: asyncpg.Pool, inventory: Inventory
+) -> None:
+    await inventory.hear(receive("A", 3), hold("b2", ("A", 1)), hold("b1", ("A", 1)))
+    await inventory.hear(expect("A", "PO-1", 5), expect("A", "PO-2", 4, "N2"), expect("B", "PO-1", 2))
+    written = await _part(pool)
+    known = READ(written)
+    assert known.arrivals is not None
+    assert [units for _, _, units in known.arrivals] == [5, 4]
+    older = {name: value for name, value in orjson.loads(written).items() if name != "arrivals"}
+    await pool.execute("UPDATE part SET part = $1 WHERE key = 'acme/sku/A'", orjson.dumps(older).decode())
+    assert READ(await _part(pool)).arrivals is None
+    await pool.execute(MIGRATION.read_text())
+    again = await _part(pool)
+    assert READ(again) == known
+    assert list(READ(again).baskets) == ["b2", "b1"]
+
+
+async def _part(pool: asyncpg.Pool) -> str:
+    part: str = await pool.fetchval("SELECT part::text FROM part WHERE key = 'acme/sku/A'")
+    return part

@@ -159,6 +159,31 @@ def test_a_channel_has_its_own_cap_within_that_of_all() -> None:
     assert refusal(world.take(accepted("4", ("A", 1))))
 
 
+@pytest.mark.parametrize("days", [-1, 4 * 365])
+def test_nobody_waits_for_what_is_late_or_has_no_day_that_anybody_keeps(days: int) -> None:
+    world = shop(inbound=True)
+    when = NOON + timedelta(days=days)
+    world.take(
+        ExpectSupply(sku="A", supply_id="PO-1", node="N1", quantity=5, expected_at=when, stated_at=NOON)
+    )
+    assert refusal(world.take(accepted("1", ("A", 1)))).why[0].reason == "backorder_full"
+    told = state("sku/A", 1, TypeAdapter(SkuPart).dump_json(sku(world)), world.now)
+    assert told is not None
+    assert told[0].backorders is not None
+    assert told[0].backorders.units == 0
+
+
+def test_a_purchase_order_stops_counting_the_day_it_is_late() -> None:
+    world = shop(inbound=True)
+    when = NOON + timedelta(days=3)
+    world.take(
+        ExpectSupply(sku="A", supply_id="PO-1", node="N1", quantity=5, expected_at=when, stated_at=NOON)
+    )
+    assert isinstance(world.take(accepted("1", ("A", 1)))[0], StockBackordered)
+    world.now = when
+    assert refusal(world.take(accepted("2", ("A", 1)))).why[0].reason == "backorder_full"
+
+
 def test_no_more_wait_than_is_to_come_where_the_terms_say_so() -> None:
     world = shop(inbound=True)
     assert refusal(world.take(accepted("1", ("A", 1)))).why[0].reason == "backorder_full"
