@@ -17,6 +17,7 @@ from services.inventory.api import routes
 from services.inventory.availability import state, touched
 from services.inventory.backdating import dated
 from services.inventory.basket_api import basket_routes
+from services.inventory.defined_api import defined_routes
 from services.inventory.bundle_api import bundle_routes
 from services.inventory.bundles import PLANNED
 from services.inventory.hears import HEARS, PASSES_OVER
@@ -68,6 +69,7 @@ def all_routes(edge: Edge) -> APIRouter:
     What has a name of its own, as /v1/stock/needs, comes before the SKU that might have that name."""
     return joined(
         basket_routes(edge),
+        defined_routes(edge),
         policy_routes(edge),
         supply_routes(edge),
         bundle_routes(edge),

@@ -1,0 +1,130 @@
+"""Inventory's HTTP edge for what was defined and holds now: terms, rules, feeds, items, held baskets.
+
+What is replaced as a whole is answered in the form in which it is sent, beside its version, so that who changes
+a part of it can send the rest back.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Response
+
+from libs.events.contract import PromiseId, Sku
+from libs.events.promise import PromiseHeld
+from libs.events.supply import RULES_STREAM, SupplyRules
+from libs.runtime.edge import Edge
+from libs.runtime.problems import Problem
+from libs.runtime.tokens import Claims
+from services.inventory.availability import read_sku, read_supply
+from services.inventory.stock import EMPTY_SKU, HOLDER
+from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM
+from services.inventory.terms import Terms
+from services.inventory.units import Units
+
+Document = dict[str, Any]
+_NO_RULES = SupplyRules(new_skus=True)
+
+
+def defined_routes(edge: Edge) -> APIRouter:
+    """What inventory answers about what holds now, under /v1."""
+    router = APIRouter(prefix="/v1")
+    readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
+    skus_of, raw_of = edge.reader(read_sku), edge.reader(orjson.loads)
+    supplies_of = edge.reader(read_supply)
+
+    @router.get("/promise-terms/{sku}", tags=["promises"], summary="What of a SKU is promised to whom")
+    async def read_terms(claims: readers, sku: Sku) -> Response:
+        part = (await skus_of(claims.tenant, [f"sku/{sku}"])).get(f"sku/{sku}", EMPTY_SKU)
+        return _json({"sku": sku, **terms_told(part.terms or Terms(0))})
+
+    @router.get("/stock/rules", tags=["supply"], summary="The rules for facts from outside")
+    async def read_rules(claims: readers) -> Response:
+        known = (await raw_of(claims.tenant, [RULES_STREAM])).get(RULES_STREAM, {})
+        rules = known.get("rules") or _NO_RULES.model_dump(mode="json")
+        return _json({"version": known.get("version", 0), **rules})
+
+    @router.get("/stock/feeds", tags=["supply"], summary="The feeds, and the last full run of each")
+    async def read_feeds(claims: readers) -> Response:
+        known = (await raw_of(claims.tenant, [RULES_STREAM])).get(RULES_STREAM, {})
+        return _json({"feeds": [_feed(one) for _, one in sorted(known.get("feeds", {}).items())]})
+
+    @router.get("/stock/items/{sku}", tags=["supply"], summary="What a SKU is on the shelf, and where it is")
+    async def read_item(claims: readers, sku: Sku) -> Response:
+        raw = (await raw_of(claims.tenant, [f"sku/{sku}"])).get(f"sku/{sku}", {})
+        stream = f"{SUPPLY_STREAM}{sku}"
+        supply = (await supplies_of(claims.tenant, [stream])).get(stream, NO_SUPPLY)
+        return _json({"sku": sku, **_item(raw, supply.units_of_measure)})
+
+    @router.get("/promises/{promise_id}", tags=["promises"], summary="A held basket, and what became of it")
+    async def read_promise(claims: readers, promise_id: PromiseId) -> Response:
+        stream = f"{HOLDER}{promise_id}"
+        known = (await raw_of(claims.tenant, [stream])).get(stream)
+        held = await edge.first(claims.tenant, stream, [PromiseHeld]) if known is not None else None
+        if known is None or not isinstance(held, PromiseHeld):
+            raise Problem(
+                404,
+                "unknown_promise",
+                "No such promise",
+                f"No basket is held as promise {promise_id} of your tenant, and none was.",
+                "Check the id; POST /v1/promises answers it.",
+            )
+        lines = [{"sku": line.sku, "quantity": line.quantity} for line in held.lines]
+        told = {"promise_id": promise_id, "status": known["status"], "lines": lines, "channel": held.channel}
+        return _json({**told, "expires_at": held.expires_at, "delivery": known.get("delivery")})
+
+    return router
+
+
+def terms_told(terms: Terms) -> Document:
+    """A SKU's terms in the form in which they are defined, with their version; 0, nobody has defined any."""
+    ways: tuple[tuple[str, Mapping[str, int]], ...] = (
+        ("buffer", terms.buffers),
+        ("sold_out_at", terms.sold_out_at),
+        ("shown_max", terms.shown_max),
+        ("shelf_days_min", terms.shelf_days),
+    )
+    channels: dict[str, Document] = {}
+    for name, by_channel in ways:
+        for channel, value in by_channel.items():
+            channels.setdefault(channel, {"channel": channel})[name] = value
+    capped = terms.backorders
+    return {
+        "terms_version": terms.version,
+        "safety_stock": terms.safety_stock,
+        "shares": [
+            {"channel": channel, "units": units, "lends_to": list(terms.lends_to.get(channel, ()))}
+            for channel, units in terms.shares.items()
+        ],
+        "channels": list(channels.values()),
+        "low_at": terms.low_at,
+        "recovered_at": None if terms.low_at is None else terms.recovered_at,
+        "reorder": {"point": terms.reorder_point, "rank_max": terms.reorder_rank}
+        if terms.reorder_point
+        else None,
+        "backorders": None if capped is None else capped.model_dump(mode="json"),
+    }
+
+
+def _feed(known: Document) -> Document:
+    run = {name: known.get(name) for name in ("run_id", "units", "stated_at", "held")}
+    return {**known["definition"], "last_run": run if known.get("run_id") else None}
+
+
+def _item(raw: Document, units: Units | None) -> Document:
+    lots = raw.get("lots")
+    known = [] if units is None else units.ratios.items()
+    return {
+        "item_version": 0 if units is None else units.version,
+        "units": [
+            {"unit": name, "holds": holds, "of": "each", "per": per} for name, (holds, per) in known
+        ],
+        "lot_controlled": lots is not None,
+        "serialised": raw.get("astray") is not None,
+        "shelf_days_min": 0 if lots is None else lots.get("days_min", 0),
+        "bins": raw.get("bins") or {},
+    }
+
+
+def _json(found: Document) -> Response:
+    return Response(orjson.dumps(found, option=orjson.OPT_UTC_Z), media_type="application/json")
