@@ -27,6 +27,9 @@ def define_feed(
     buffer: Annotated[int, typer.Option(help="Units of each SKU that are never promised.")] = 0,
     buffer_percent: Annotated[int, typer.Option(help="Share of each SKU that is never promised.")] = 0,
     stale_minutes: Annotated[int, typer.Option(help="How old it may be and still be promised.")] = 1440,
+    sellable_only: Annotated[
+        bool, typer.Option("--sellable-only", help="Its figures leave out quarantined and broken units.")
+    ] = False,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -40,6 +43,7 @@ def define_feed(
         "buffer_units": buffer,
         "buffer_percent": buffer_percent,
         "stale_minutes": stale_minutes,
+        "sellable_only": sellable_only,
     }
     with connect(tenant) as edges:
         answer = edges.decided("inventory", f"/v1/stock/feeds/{feed}", body, method="PUT")

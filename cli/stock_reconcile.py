@@ -13,13 +13,12 @@ from cli.moments import moment
 from cli.output import JsonOption, console, emit, table
 from cli.rowfile import read_rows, whole
 from cli.text import add_row, count, tell
-from libs.runtime.complaint import Complaint
 
 ROWS_AT_ONCE = 500
 SHOWN_MAX = 50
 KEPT_MAX = 10_000
 COLUMNS = ("sku", "node", "quantity")
-_OUTCOMES = ("matched", "in_flight", "pinned", "unexplained", "unreadable")
+_OUTCOMES = ("matched", "in_flight", "pinned", "unexplained", "unreadable", "refused")
 
 
 def reconcile(
@@ -33,8 +32,9 @@ def reconcile(
     """Compare a snapshot with the ledger as of its moment, and explain each difference.
 
     What is in flight, or pinned to the event that caused it, is told. What nothing explains is proposed as an
-    adjustment, which changes nothing before a person approves it (`orderlog stock settle`). Ends with 1 when
-    something is unexplained or unreadable.
+    adjustment, which changes nothing before a person approves it (`orderlog stock settle`), and takes the
+    place of what waits of its shelf; where the snapshot agrees, that is closed. Ends with 1 when something is
+    unexplained, or a row is unreadable or its proposal refused; the other rows are done with all the same.
 
     Example: orderlog stock reconcile wms.csv --system wms --at 2026-03-02T09:00:00Z
     """
@@ -45,17 +45,21 @@ def reconcile(
         for batch in _batches(file, counts, told):
             body = {"as_of": as_of, "rows": [row for _, row in batch]}
             results = edges.send("inventory", "/v1/stock/comparisons", body)["results"]
-            open_ = []
-            for (line, _), found in zip(batch, results, strict=True):
+            told_of = []
+            for (line, row), found in zip(batch, results, strict=True):
+                if "problem" in found:
+                    counts["unreadable"] += 1
+                    _keep(told, {"line": line, "outcome": "unreadable", **row, "explanation": _why(found)})
+                    continue
                 counts[found["outcome"]] += 1
                 if found["outcome"] != "matched":
                     _keep(told, {"line": line, **found})
-                if found["outcome"] == "unexplained":
-                    open_.append(found)
-            if open_ and not dry_run:
-                _propose(edges, system, as_of, open_, counts)
+                if found["outcome"] == "unexplained" or (found["outcome"] == "matched" and found["waiting"]):
+                    told_of.append((line, found))
+            if told_of and not dry_run:
+                _propose(edges, system, as_of, told_of, counts, told)
     _tell(file.name, counts, told)
-    bad = counts["unexplained"] + counts["unreadable"]
+    bad = counts["unexplained"] + counts["unreadable"] + counts["refused"]
     if json:
         emit(
             {"ok": not bad, "tenant": tenant, "system": system, "as_of": as_of, **counts, "differences": told}
@@ -91,9 +95,15 @@ def _batches(
 
 
 def _propose(
-    edges: Edges, system: str, as_of: str, found: list[dict[str, Any]], counts: Counter[str]
+    edges: Edges,
+    system: str,
+    as_of: str,
+    found: list[tuple[int, dict[str, Any]]],
+    counts: Counter[str],
+    told: list[dict[str, Any]],
 ) -> None:
-    """Ask a person about what nothing explains. The same snapshot again asks nothing new."""
+    """Ask a person about what nothing explains, and no more about what agrees now; each with its line. The
+    same snapshot again asks nothing new."""
     items = [
         {
             "sku": one["sku"],
@@ -103,17 +113,26 @@ def _propose(
             "as_of": as_of,
             "system": system,
             "explanation": one["explanation"],
+            "position": one["position"],
         }
-        for one in found
+        for _, one in found
     ]
-    for result in edges.send("inventory", "/v1/stock/proposals", {"items": items}, wait_seconds=30)[
-        "results"
-    ]:
+    answer = edges.send("inventory", "/v1/stock/proposals", {"items": items}, wait_seconds=30)
+    for (line, one), result in zip(found, answer["results"], strict=True):
         problem = result.get("problem")
         code = str(problem.get("type", "")).rpartition(":")[2] if problem else ""
-        if problem and code != "already_proposed":
-            raise Complaint(str(problem["detail"]), str(problem.get("next_step", "")))
-        counts["proposed"] += not problem
+        if not problem:
+            counts["proposed" if one["variance"] else "closed"] += 1
+        elif code not in ("already_proposed", "no_change"):
+            counts["refused"] += 1
+            _keep(told, {**one, "line": line, "outcome": "refused", "explanation": _why(result)})
+
+
+def _why(result: dict[str, Any]) -> str:
+    """What was wrong with a row, and what to do."""
+    problem = result["problem"]
+    wrong = [f"{one['where']}: {one['what']}." for one in problem.get("errors", ())]
+    return " ".join([problem["detail"], *wrong, problem.get("next_step", "")]).strip()
 
 
 def _keep(told: list[dict[str, Any]], one: dict[str, Any]) -> None:
@@ -134,3 +153,5 @@ def _tell(name: str, counts: Counter[str], told: list[dict[str, Any]]) -> None:
     console.print(drawn)
     if counts["proposed"]:
         tell(f"{count(counts['proposed'], 'adjustment')} proposed: orderlog stock differences.")
+    if counts["closed"]:
+        tell(f"{count(counts['closed'], 'difference')} closed, of shelves that agree now.")

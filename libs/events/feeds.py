@@ -23,6 +23,8 @@ class Feed(Value):
     """Share of each SKU that is never promised, rounded up; the larger of both buffers counts."""
     stale_minutes: Annotated[int, Field(ge=1, le=525_600)] = 1440
     """How old what was told may be before it is not promised any more."""
+    sellable_only: bool = False
+    """Its figures leave out what is in quarantine or damaged at the node; else that is among what is told."""
 
 
 class DefineFeed(RulesCommand):
@@ -113,7 +115,8 @@ class StockReported(SkuEvent):
     run_id: Name | None = None
     mode: Literal["full", "delta"]
     told: Annotated[int, Field(ge=0, le=10**15)]
-    """Units that they have, allocated ones included."""
+    """Units that they have: also those allocated or doubted, and, unless the feed is `sellable_only`, those in
+    quarantine or damaged."""
     withheld: Count
     """Units of them that are not promised."""
     stated_at: AwareDatetime

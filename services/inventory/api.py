@@ -2,14 +2,14 @@
 may look asks what there was at any moment, as was known then or is known now."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from libs.events.backorders import Backorders
 from libs.events.catalogue import problems
-from libs.events.contract import Command, Count, Name, NodeId, Sku
+from libs.events.contract import Count, Name, NodeId, Sku
 from libs.events.inventory import AdjustStock, ReceiveStock
 from libs.events.policy import Rank
 from libs.events.promise import (
@@ -51,6 +51,7 @@ def one_or_many(body: object) -> str:
     return "items" if many else "item"
 
 
+Item = TypeVar("Item", bound=BaseModel)
 _Items = Annotated[ItemsRequest, Tag("items")]
 Receipts = Annotated[Annotated[ReceiveStock, Tag("item")] | _Items, Discriminator(one_or_many)]
 Adjustments = Annotated[Annotated[AdjustStock, Tag("item")] | _Items, Discriminator(one_or_many)]
@@ -271,10 +272,10 @@ def _utc(name: str, moment: datetime) -> datetime:
     )
 
 
-def read_item(command: type[Command], item: object) -> Command | Problem:
-    """One item as a command, or what is wrong with it, without the values."""
+def read_item(kind: type[Item], item: object) -> Item | Problem:
+    """One item as a command, or whatever it is to be, or what is wrong with it, without the values."""
     try:
-        return command.model_validate(item)
+        return kind.model_validate(item)
     except ValidationError as error:
         found = [{"where": problem.where, "what": problem.what} for problem in problems(error)]
         return Problem(

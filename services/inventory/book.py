@@ -41,12 +41,21 @@ _ON_THE_WAY = """
 _DIFFERENCES = """
     SELECT key, part FROM part WHERE key > $1 AND key LIKE $2 AND part->>'differences' <> '{}'
     ORDER BY key LIMIT $3"""
+_WAITING = """
+    SELECT key, part->>'differences' AS differences FROM part
+    WHERE key = ANY($1::text[]) AND part->>'differences' <> '{}'"""
 _IDLE = """
     SELECT sku, node, quantity AS units FROM balance AS b
     WHERE tenant = $1 AND bucket = 'on_hand' AND quantity > 0 AND (sku, node) > ($2, $3) AND NOT EXISTS (
         SELECT FROM ledger AS l LEFT JOIN ledger_stated AS s USING (tenant, sku, position)
         WHERE l.tenant = $1 AND l.sku = b.sku AND l.node = b.node AND l.at >= $4
             AND coalesce(s.effective_at >= $4, true))
+        AND NOT EXISTS (
+            SELECT FROM part AS p WHERE p.key = $1 || '/supply/' || b.sku AND (
+                (p.part->'counted'->b.node->>'counted_at')::timestamptz >= $4
+                OR EXISTS (
+                    SELECT FROM json_each(p.part->'feeds') AS told(feed, row)
+                    WHERE told.row->>'node' = b.node AND (told.row->>'stated_at')::timestamptz >= $4)))
     ORDER BY sku, node LIMIT $5"""
 _BINS = "SELECT part->>'bins' FROM part WHERE key = $1"
 _PART = "SELECT part FROM part WHERE key = $1"
@@ -119,8 +128,9 @@ async def on_the_way(
 async def idle(
     connection: Connection, tenant: str, since: datetime, after: Place, limit: int
 ) -> list[dict[str, Any]]:
-    """Shelves with units on hand on which nothing has moved since then, behind `after`, by SKU and node. What
-    is told late has moved when it was true: that somebody booked it now says nothing of the shelf."""
+    """Shelves with units on hand on which nothing has moved since then, and which no count or feed has spoken
+    of, behind `after`, by SKU and node. What is told late has moved when it was true: that somebody booked it
+    now says nothing of the shelf."""
     return [dict(row) for row in await connection.fetch(_IDLE, tenant, *after, since, limit)]
 
 
@@ -134,6 +144,17 @@ async def differences(connection: Connection, tenant: str, after: str, limit: in
         for row in rows
         for id_, one in orjson.loads(row["part"])["differences"].items()
     ]
+
+
+async def waiting(connection: Connection, tenant: str, places: Sequence[Place]) -> dict[Place, str]:
+    """The difference that waits for a person, of each of these shelves that has one."""
+    prefix = f"{tenant}/supply/"
+    keys = [prefix + sku for sku in dict.fromkeys(sku for sku, _ in places)]
+    return {
+        (row["key"].removeprefix(prefix), one["node"]): id_
+        for row in await connection.fetch(_WAITING, keys)
+        for id_, one in orjson.loads(row["differences"]).items()
+    }
 
 
 async def documents(connection: Connection, tenant: str, sku: str) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 What a feed tells of a SKU at its node is in two buckets: `on_hand` what may be promised, `vendor` what may
 not: the buffer, or all that nobody was promised once the feed is too old. Units allocated to orders are among
-what is told, and stay allocated.
+what is told, and stay allocated. So are those that we have set aside there: in quarantine or damaged, unless
+the feed leaves them out, and doubted ones, of which whoever tells knows nothing. Of those there are no more
+than are told.
 """
 
 from collections.abc import Iterable
@@ -47,9 +49,10 @@ def report(desk: Desk, command: ReportStock) -> list[Event]:
             f"Feed {command.feed} says that {feed.node} has {told} units of {desk.sku}.",
             "Send what is there, 0 or more; after deltas that do not add up, send a full feed.",
         )
-    allocated = desk.stock.allocated.get(feed.node, 0)
     shelf, withheld = desk.stock.on_hand.get(feed.node, 0), desk.supply.units("vendor", feed.node)
-    total = max(0, told - allocated)
+    left = told - desk.stock.allocated.get(feed.node, 0) - _set_aside(desk, feed)
+    doubted = desk.supply.units("suspect", feed.node)
+    total = max(0, left - doubted)
     if refusal := too_many(desk, total - shelf - withheld):
         return refusal
     stale_at = command.stated_at + timedelta(minutes=feed.stale_minutes)
@@ -60,6 +63,7 @@ def report(desk: Desk, command: ReportStock) -> list[Event]:
     posting.move(feed.node, "supplier", "vendor", max(0, total - shelf - withheld))
     _shift(posting, feed.node, shelf, sellable)
     posting.move(feed.node, "vendor", "supplier", max(0, shelf + withheld - total))
+    posting.move(feed.node, "suspect", "supplier", doubted - min(doubted, max(0, left)))
     reported = StockReported(
         sku=desk.sku,
         feed=command.feed,
@@ -98,6 +102,12 @@ def lose_trust(desk: Desk) -> list[Event]:
         desk = after(desk, stale)
         events.append(stale)
     return events
+
+
+def _set_aside(desk: Desk, feed: Feed) -> int:
+    """Units that the feed tells of, and that are not sellable."""
+    buckets = () if feed.sellable_only else ("quarantine", "damaged")
+    return sum(desk.supply.units(bucket, feed.node) for bucket in buckets)
 
 
 def _shift(posting: SupplyPosting, node: str, shelf: int, sellable: int) -> None:

@@ -104,8 +104,10 @@ def decide_rules(part: RulesPart, heard: Envelope[Contract], body: RulesInput) -
             known = part.feeds.get(body.definition.feed)
             if known is not None and known.definition == body.definition:
                 return []
-            unknown = part.unknown_node(heard, body.definition.node)
-            return [unknown] if unknown else [FeedDefined(definition=body.definition)]
+            refusal = part.unknown_node(heard, body.definition.node) or _told_twice(
+                part, heard, body.definition
+            )
+            return [refusal] if refusal else [FeedDefined(definition=body.definition)]
         case OpenFeedRun():
             return _open(part, heard, body)
         case ApproveFeedRun():
@@ -158,6 +160,19 @@ def _open(part: RulesPart, heard: Envelope[Contract], command: OpenFeedRun) -> l
             units_before=before,
         )
     ]
+
+
+def _told_twice(part: RulesPart, heard: Envelope[Contract], feed: Feed) -> CommandRefused | None:
+    """A refusal when another feed tells of the node: each would take what the other told away."""
+    for other, run in part.feeds.items():
+        if run.definition.node == feed.node and other != feed.feed:
+            return refused(
+                heard,
+                "node_has_feed",
+                f"Feed {other} tells of {feed.node} already; a node has one feed.",
+                f"Send the rows as feed {other}, or let {other} tell of another node first.",
+            )
+    return None
 
 
 def unknown_feed(heard: Envelope[Contract], feed: str) -> CommandRefused:

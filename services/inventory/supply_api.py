@@ -51,6 +51,8 @@ _TAKEN: tuple[tuple[str, type[Command], str], ...] = (
     ("/settlements", SettleDifference, "Approve or reject a difference of a SKU, or of up to 500"),
 )
 """Path, command and summary of what is taken as it comes."""
+_FOR_PEOPLE = frozenset({SettleDifference})
+"""Commands that no program may send: whoever found the difference does not approve it."""
 
 
 class CountRequest(BaseModel):
@@ -98,6 +100,7 @@ class FeedRequest(BaseModel):
     buffer_units: Count = 0
     buffer_percent: Annotated[int, Field(ge=0, le=100)] = 0
     stale_minutes: Annotated[int, Field(ge=1, le=525_600)] = 1440
+    sellable_only: bool = False
 
 
 class SnapshotRow(BaseModel):
@@ -116,7 +119,8 @@ class SnapshotRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     as_of: AwareDatetime
-    rows: Annotated[list[SnapshotRow], Field(min_length=1, max_length=MANY_MAX)]
+    rows: Annotated[list[Any], Field(min_length=1, max_length=MANY_MAX)]
+    """Each a SnapshotRow; one that is none is answered with what is wrong with it."""
 
 
 def supply_routes(edge: Edge) -> APIRouter:
@@ -142,6 +146,7 @@ def supply_routes(edge: Edge) -> APIRouter:
 
 def _take(router: APIRouter, edge: Edge, path: str, command: type[Command], summary: str) -> None:
     """One command, or many of it."""
+    roles = ("operator",) if command in _FOR_PEOPLE else ("integrator", "operator")
     one_or_many_: Any = Annotated[
         Annotated[command, Tag("item")] | _Items,
         Discriminator(one_or_many),
@@ -150,7 +155,7 @@ def _take(router: APIRouter, edge: Edge, path: str, command: type[Command], summ
     @router.post(path, status_code=202, summary=summary, operation_id=command.TYPE)
     async def take(
         request: Request,
-        claims: Annotated[Claims, Depends(edge.require("integrator", "operator"))],
+        claims: Annotated[Claims, Depends(edge.require(*roles))],
         body: one_or_many_,
     ) -> Response:
         if isinstance(body, ItemsRequest):
@@ -268,7 +273,12 @@ def _readings(router: APIRouter, edge: Edge) -> None:
                 f"The snapshot is said to be of {body.as_of.isoformat()}.",
                 "Check the other system's clock and time zone.",
             )
-        return _json({"results": await _compared(edge, claims.tenant, body)})
+        read = [read_item(SnapshotRow, row) for row in body.rows]
+        good = [row for row in read if isinstance(row, SnapshotRow)]
+        found = iter(await _compared(edge, claims.tenant, body.as_of, good) if good else [])
+        return _json(
+            {"results": [_problem(row) if isinstance(row, Problem) else next(found) for row in read]}
+        )
 
 
 async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) -> list[Command]:
@@ -283,22 +293,25 @@ async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) ->
     return commands
 
 
-async def _compared(edge: Edge, tenant: str, body: SnapshotRequest) -> list[dict[str, Any]]:
-    places: list[Place] = [(row.sku, row.node) for row in body.rows]
+async def _compared(
+    edge: Edge, tenant: str, as_of: datetime, rows: Sequence[SnapshotRow]
+) -> list[dict[str, Any]]:
+    places: list[Place] = [(row.sku, row.node) for row in rows]
     found: list[dict[str, Any]] = []
     async with edge.reading() as connection:
-        shelves = await book.shelves(connection, tenant, places, body.as_of)
+        shelves = await book.shelves(connection, tenant, places, as_of)
+        waiting = await book.waiting(connection, tenant, places)
         differing = [
             place
-            for place, row, shelf in zip(places, body.rows, shelves, strict=True)
+            for place, row, shelf in zip(places, rows, shelves, strict=True)
             if row.quantity != shelf.units
         ]
         on_the_way = await book.on_the_way(connection, tenant, differing)
-        for place, row, shelf in zip(places, body.rows, shelves, strict=True):
+        for place, row, shelf in zip(places, rows, shelves, strict=True):
             moves = []
             if row.quantity != shelf.units:
-                moves = await book.moved(connection, tenant, place, body.as_of, LOOKBACK)
-            one = explain(row.quantity, shelf, body.as_of, moves, on_the_way.get(place, {}))
+                moves = await book.moved(connection, tenant, place, as_of, LOOKBACK)
+            one = explain(row.quantity, shelf, as_of, moves, on_the_way.get(place, {}))
             found.append(
                 {
                     "sku": row.sku,
@@ -309,9 +322,15 @@ async def _compared(edge: Edge, tenant: str, body: SnapshotRequest) -> list[dict
                     "outcome": one.outcome,
                     "explanation": one.explanation,
                     "events": one.events,
+                    "position": shelf.position,
+                    "waiting": waiting.get(place),
                 }
             )
     return found
+
+
+def _problem(wrong: Problem) -> dict[str, Any]:
+    return {"problem": wrong.document()}
 
 
 def _named(feed: str, item: object) -> object:

@@ -33,7 +33,13 @@ RULES = u.SupplyRules(
 )
 FEED = f.Feed(feed="acme", node="ACME", kind="vendor")
 FULL_FEED = f.Feed(
-    feed="acme", node="ACME", kind="vendor", buffer_units=5, buffer_percent=10, stale_minutes=120
+    feed="acme",
+    node="ACME",
+    kind="vendor",
+    buffer_units=5,
+    buffer_percent=10,
+    stale_minutes=120,
+    sellable_only=True,
 )
 BOUGHT = {"sku": HEART, "supply_id": "PO-1077"}
 SENT = {"sku": HEART, "transfer_id": "T-12"}

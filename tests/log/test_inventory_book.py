@@ -187,6 +187,8 @@ async def test_what_waits_for_a_person_is_listed_until_it_is_settled(
         ]
         assert await book.differences(connection, TENANT, "A", 10) == found[1:]
         assert await book.differences(connection, "acm_", "", 10) == []
+        shelves = [("A", "N1"), ("A", "N2"), ("C", "N1")]
+        assert await book.waiting(connection, TENANT, shelves) == {("A", "N1"): "C1"}
         assert await inventory.hear(approve("A", "C1"), minute=2) == ["difference_settled"]
         assert await book.differences(connection, TENANT, "", 10) == found[1:]
 
@@ -200,6 +202,21 @@ async def test_shelves_on_which_nothing_moves_are_found(pool: asyncpg.Pool, inve
         assert await book.idle(connection, TENANT, minutes(10), ("A", "N2"), 10) == found[1:]
         assert await book.idle(connection, TENANT, minutes(10), ("", ""), 1) == found[:1]
         assert await book.idle(connection, TENANT, minutes(0), ("", ""), 9) == []
+
+
+async def test_shelves_that_somebody_counted_or_told_of_are_not_idle(
+    pool: asyncpg.Pool, inventory: Inventory
+) -> None:
+    await inventory.hear(feed(), told("A", 10), receive("A", 4), receive("B", 4), receive("B", 1, "N2"))
+    await inventory.hear(told("A", 10, stated=30), count("B", "C1", 4, 4, 2, minutes(30)), minute=40)
+
+    async def idle(since: float) -> list[tuple[str, str]]:
+        async with pool.acquire() as connection:
+            found = await book.idle(connection, TENANT, minutes(since), ("", ""), 10)
+        return [(one["sku"], one["node"]) for one in found]
+
+    assert await idle(20) == [("A", "N1"), ("B", "N2")]
+    assert await idle(35) == [("A", "N1"), ("A", "V1"), ("B", "N1"), ("B", "N2")]
 
 
 async def test_what_is_told_late_has_moved_when_it_was_true(pool: asyncpg.Pool, inventory: Inventory) -> None:

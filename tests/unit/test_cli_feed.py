@@ -199,7 +199,7 @@ def test_a_map_that_says_two_things_is_refused(tmp_path: Path, monkeypatch: pyte
 
 
 def compared(request: httpx.Request) -> httpx.Response:
-    outcomes = {"A": "matched", "B": "in_flight", "C": "pinned", "D": "unexplained"}
+    outcomes = {"A": "matched", "B": "in_flight", "C": "pinned", "D": "unexplained", "E": "matched"}
     results = [
         {
             "sku": row["sku"],
@@ -210,12 +210,17 @@ def compared(request: httpx.Request) -> httpx.Response:
             "outcome": outcomes[row["sku"]],
             "explanation": "Because.",
             "events": [],
+            "position": 7,
+            "waiting": "wms-1" if row["sku"] == "E" else None,
         }
+        if row["sku"] != "?"
+        else {"problem": BAD}
         for row in json.loads(request.content)["rows"]
     ]
     return httpx.Response(200, json={"results": results})
 
 
+BAD = {"detail": "Wrong.", "next_step": "Correct it.", "errors": [{"where": "sku", "what": "no SKU"}]}
 SNAPSHOT = "sku,node,quantity\nA,LON,10\nB,LON,9\nC,LON,8\nD,LON,7\nA,LON,-1\n"
 
 
@@ -253,6 +258,31 @@ def test_what_nothing_explains_is_proposed_and_the_rest_told(
     assert "wms.csv:6: unreadable. quantity is -1" in ended.said
     again = reconciling({"problem": {"type": "urn:orderlog:problem:already_proposed", "detail": "x"}})
     assert "proposed" not in run(again, stock_reconcile, monkeypatch, arguments).said
+
+
+def test_one_bad_row_or_refused_proposal_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "sku,node,quantity\n?,LON,10\nD,LON,7\nD,LEE,7\nE,LON,10\n"
+    file = written(tmp_path, "wms.csv", text)
+    arguments = ["stock", "reconcile", str(file), "--system", "wms", "--at", "2026-03-02T10:00:00Z"]
+    late = {"type": "urn:orderlog:problem:superseded", "detail": "Counted since.", "next_step": "Nothing."}
+    done = {"decided": True, "events": []}
+    fake = reconciling({"status": 409, "problem": late}, done, done)
+    ended = run(fake, stock_reconcile, monkeypatch, [*arguments, "--json"])
+    assert ended.exit_code == 1
+    [proposals] = fake.bodies("/v1/stock/proposals")
+    sent = [(one["sku"], one["node"], one["variance"], one["position"]) for one in proposals["items"]]
+    assert sent == [("D", "LON", -3, 7), ("D", "LEE", -3, 7), ("E", "LON", 0, 7)]
+    assert {name: ended.json[name] for name in ("unreadable", "refused", "proposed", "closed")} == {
+        "unreadable": 1,
+        "refused": 1,
+        "proposed": 1,
+        "closed": 1,
+    }
+    assert "wms.csv:2: unreadable. Wrong. sku: no SKU. Correct it." in ended.said
+    assert "wms.csv:3: refused: D at LON: 7 there, 10 here. Counted since. Nothing." in ended.said
+    assert "1 difference closed, of shelves that agree now." in ended.said
 
 
 def test_a_dry_run_proposes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

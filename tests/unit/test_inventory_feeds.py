@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from libs.events.conditions import Condition
 from libs.events.feeds import (
     ApproveFeedRun,
     FeedDefined,
@@ -14,12 +15,13 @@ from libs.events.feeds import (
     StockReported,
 )
 from libs.events.inventory import ReservationBroken, StockPegged
+from libs.events.stocktaking import SuspectStock
 from libs.events.supply import SupplyRulesDefined
 from libs.events.timer import Timer
 from services.inventory import domain
 from tests.spec import NOON, Spec, given
 from tests.unit.inventory_stage import sku
-from tests.unit.inventory_supply import feed, minutes, moves, rules, run, supply, told
+from tests.unit.inventory_supply import feed, minutes, move, moves, rules, run, supply, told
 from tests.unit.inventory_trade import accepted, due, line, routed
 
 
@@ -56,6 +58,33 @@ def test_what_orders_have_is_among_what_is_told() -> None:
     spec.when(told("A", 9, stated=1), at=minutes(1)).then_types(StockReported)
     assert sku(spec, "A").on_hand == {"V1": 5}
     assert sku(spec, "A").allocated == {"V1": 4}
+
+
+@pytest.mark.parametrize("apart", ["quarantine", "damaged"])
+def test_what_was_set_aside_at_the_node_is_among_what_is_told(apart: Condition) -> None:
+    spec = fed().heard(told("A", 10), move("A", 4, "on_hand", apart, "V1"))
+    spec.when(told("A", 10, stated=1), at=minutes(1)).then_one(StockReported, movements=(), withheld=0)
+    spec.heard(told("A", 7, stated=2), at=minutes(2))
+    assert sku(spec, "A").on_hand == {"V1": 3}
+    assert supply(spec, "A").held == {apart: {"V1": 4}}
+    spec.heard(told("A", 3, stated=3), at=minutes(3))  # they have not scrapped what we know to be there
+    assert (sku(spec, "A").on_hand, supply(spec, "A").held) == ({}, {apart: {"V1": 4}})
+
+
+def test_a_feed_of_sellable_units_leaves_out_what_was_set_aside() -> None:
+    spec = given(domain).heard(
+        feed(sellable_only=True), told("A", 10), move("A", 4, "on_hand", "damaged", "V1")
+    )
+    spec.heard(told("A", 6, stated=1), at=minutes(1))
+    assert (sku(spec, "A").on_hand, supply(spec, "A").held) == ({"V1": 6}, {"damaged": {"V1": 4}})
+
+
+def test_what_is_doubted_stays_so_and_is_no_more_than_is_told() -> None:
+    spec = fed().heard(told("A", 8), SuspectStock(sku="A", node="V1"))
+    spec.heard(told("A", 9, stated=1), at=minutes(1))
+    assert (sku(spec, "A").on_hand, supply(spec, "A").held) == ({"V1": 1}, {"suspect": {"V1": 8}})
+    spec.heard(told("A", 5, stated=2), at=minutes(2))
+    assert (sku(spec, "A").on_hand, supply(spec, "A").held) == ({}, {"suspect": {"V1": 5}})
 
 
 def test_less_than_is_promised_breaks_the_youngest_and_more_serves_who_waits() -> None:
@@ -158,6 +187,13 @@ def test_runs_have_an_order_too() -> None:
     spec.when(run("R0", 10, stated=0), at=minutes(5)).then_refused("superseded")
     spec.when(run("R2", 10, stated=9), at=minutes(5)).then_refused("in_the_future")
     given(domain).when(run("R1", 10)).then_refused("unknown_feed")
+
+
+def test_a_node_has_one_feed() -> None:
+    spec = fed()
+    spec.when(feed(feed="other")).then_refused("node_has_feed")
+    spec.when(feed(buffer_units=3)).then_types(FeedDefined)
+    spec.heard(feed(node="V2")).when(feed(feed="other")).then_types(FeedDefined)
 
 
 def test_rules_and_feeds_are_stated_whole() -> None:

@@ -64,7 +64,10 @@ def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EdgeClient:
     async def on_the_way(*_: object) -> dict[Place, dict[str, int]]:
         return {}
 
-    for read in (shelves, moved, on_the_way):
+    async def waiting(*_: object) -> dict[Place, str]:
+        return {("A", "N1"): "C1"}
+
+    for read in (shelves, moved, on_the_way, waiting):
         monkeypatch.setattr(book, read.__name__, read)
     return EdgeClient("inventory", routes, tmp_path)
 
@@ -79,13 +82,21 @@ def example(type_: str) -> Command:
 async def test_each_fact_is_its_command_alone_or_among_many(edge: EdgeClient, type_: str) -> None:
     command = example(type_)
     body = command.model_dump(mode="json")
-    assert (await edge.call("POST", PATHS[type_], body)).status_code == 202
-    answer = await edge.call("POST", PATHS[type_], {"items": [body, body | {"sku": ""}]})
+    role = "operator" if type_ == "settle_difference" else "integrator"
+    assert (await edge.call("POST", PATHS[type_], body, role=role)).status_code == 202
+    answer = await edge.call("POST", PATHS[type_], {"items": [body, body | {"sku": ""}]}, role=role)
     assert answer.status_code == 207
     assert answer.json()["results"][1]["problem"]["errors"][0]["where"] == "sku"
     assert edge.kept.commands() == [command, command]
-    assert (await edge.call("POST", PATHS[type_], body | {"qty": 1})).status_code == 422
+    assert (await edge.call("POST", PATHS[type_], body | {"qty": 1}, role=role)).status_code == 422
     assert (await edge.call("POST", PATHS[type_], body, role="viewer")).status_code == 403
+
+
+async def test_who_finds_a_difference_does_not_approve_it(edge: EdgeClient) -> None:
+    body = example("settle_difference").model_dump(mode="json")
+    for sent in (body, {"items": [body]}):
+        assert (await edge.call("POST", "/v1/stock/settlements", sent, role="integrator")).status_code == 403
+    assert edge.kept.records == []
 
 
 def test_every_command_has_a_way_in() -> None:
@@ -142,6 +153,14 @@ async def test_a_snapshot_is_answered_row_by_row_and_changes_nothing(edge: EdgeC
     body = {"as_of": "2026-03-02T12:00:00Z", "rows": rows}
     answer = await edge.call("POST", "/v1/stock/comparisons", body, role="viewer")
     outcomes = [(one["outcome"], one["variance"], one["events"]) for one in answer.json()["results"]]
+    assert [one["position"] for one in answer.json()["results"]] == [7, 7, 7]
+    assert [one["waiting"] for one in answer.json()["results"]] == ["C1", "C1", "C1"]
+    bad = [{"sku": "", "node": "N1", "quantity": 1}, rows[2], 7]
+    answer = await edge.call("POST", "/v1/stock/comparisons", body | {"rows": bad}, role="viewer")
+    first, second, third = answer.json()["results"]
+    assert (answer.status_code, second["outcome"]) == (200, "unexplained")
+    assert first["problem"]["errors"][0]["where"] == "sku"
+    assert third["problem"]["status"] == 422
     assert outcomes == [("matched", 0, []), ("in_flight", -3, ["e1"]), ("unexplained", -8, [])]
     assert edge.kept.records == []
     late = await edge.call("POST", "/v1/stock/comparisons", body | {"as_of": "2999-01-01T00:00:00Z"})

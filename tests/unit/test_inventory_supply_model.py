@@ -271,9 +271,9 @@ class SupplyLife(InventoryLife):
     @rule(sku=SKUS, packs=st.integers(0, 9), stated=st.integers(0, 9))
     def tell(self, sku: str, packs: int, stated: int) -> None:
         if self.taken(told(sku, packs, stated=stated / 60)):
-            allocated = self.world.balance[sku, "N1", "allocated"]
-            there = self.world.balance[sku, "N1", "on_hand"] + self.world.balance[sku, "N1", "vendor"]
-            assert there == max(0, packs - allocated)
+            kept = sum(self.world.balance[sku, "N1", one] for one in ("allocated", "quarantine", "damaged"))
+            there = sum(self.world.balance[sku, "N1", one] for one in ("on_hand", "suspect", "vendor"))
+            assert there == max(0, packs - kept)
 
     @precondition(lambda self: self.world.timers)
     @rule(data=st.data())
