@@ -197,7 +197,7 @@ async def test_a_stage_that_is_not_there_is_told_and_nothing_is_changed(filled: 
 
 async def test_people_of_some_nodes_work_on_their_orders_alone(filled: People) -> None:
     person = await filled.sign_in("operator", nodes=("MAN",))
-    await person.post("/exceptions/take", 404, order_id="o-0", item="failed_message/o-0-M2")
+    await person.post("/exceptions/take", 404, order_id="o-0", item="failed_message/o-0-M2", why="Mine.")
     assert "o-0" not in await person.get("/exceptions")
 
 

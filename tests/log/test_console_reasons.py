@@ -22,6 +22,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "/exceptions/hold/release": {"order_id": "held", "hold": "payment"},
     "/exceptions/resolve": {"order_id": "held", "item": "hold/payment"},
     "/exceptions/snooze": {"order_id": "held", "item": "hold/payment"},
+    "/exceptions/take": {"order_id": "held", "item": "hold/payment"},
+    "/exceptions/give_back": {"order_id": "held", "item": "hold/payment"},
+    "/exceptions/assign": {"order_id": "held", "item": "hold/payment", "assignee": "sue"},
     "/platform/intake/replay": {"key": "acme/held"},
     "/platform/intake/discard": {"key": "acme/held"},
 }
@@ -31,6 +34,7 @@ FORMS = (
     "/orders/held/holds/payment/release",
     "/orders/held/change",
     "/orders/sent-back/return/preview?units-1=1",
+    "/exceptions",
     "/orders/changed/cancel-lines?units-1=1",
     "/orders/sent-back/returns/sent-back-R1/receive?node=LON&scrap-1=1",
 )

@@ -335,8 +335,8 @@ async def test_care_asks_intake_in_the_persons_name_and_of_what_they_see(
     doubt: dict[str, Any] = {"sku": "A 1", "item": "phantom_stock/LON", "since": begun[1].at.isoformat()}
     since = {"item": "phantom_stock/LON", "since": begun[1].at}
     path = "/exceptions/stock/care"
-    await support.post(f"{path}/give_back", **low)
-    await support.post(f"{path}/take", **doubt)
+    await support.post(f"{path}/give_back", **low, why="Not mine.")
+    await support.post(f"{path}/take", **doubt, why="Mine.")
     await support.post(f"{path}/snooze", **doubt, why="Counted tonight.", hours="4")
     await support.post(f"{path}/resolve", **doubt, why="It was behind the pillar.")
     commands = [command for command, _ in sent]
@@ -347,13 +347,13 @@ async def test_care_asks_intake_in_the_persons_name_and_of_what_they_see(
     assert commands[3] == ResolveStockException(sku="A 1", **since, note="It was behind the pillar.")
     await support.post(f"{path}/resolve", 422, **doubt, why=" ")
     for wrong in ({"item": "low_stock"}, {"since": begun[0].at.isoformat()}, {"sku": "B"}):
-        await support.post(f"{path}/take", 404, **doubt | wrong)
+        await support.post(f"{path}/take", 404, **doubt | wrong, why="Mine.")
     await support.post(f"{path}/take", 422, **doubt | {"since": "yesterday"})
     for role in ("viewer", "rule_editor", "auditor"):
         await (await people.sign_in(role)).post(f"{path}/take", 403, **doubt)
-    await (await people.sign_in("support", "rival")).post(f"{path}/take", 404, **doubt)
+    await (await people.sign_in("support", "rival")).post(f"{path}/take", 404, **doubt, why="Mine.")
     elsewhere = await people.sign_in("support", nodes=("MAN",))
-    await elsewhere.post(f"{path}/take", 404, **doubt)
+    await elsewhere.post(f"{path}/take", 404, **doubt, why="Mine.")
     assert len(sent) == 4
-    await (await people.sign_in("support", nodes=("LON",))).post(f"{path}/take", **doubt)
+    await (await people.sign_in("support", nodes=("LON",))).post(f"{path}/take", **doubt, why="Mine.")
     assert len(sent) == 5

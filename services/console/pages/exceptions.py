@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import ValidationError
 
-from libs.events.contract import Command, Name, OrderId
+from libs.events.contract import Command, OrderId
 from libs.events.exception_rules import Owner
 from libs.events.intake import (
     AssignException,
@@ -19,7 +19,9 @@ from libs.events.intake import (
 )
 from libs.runtime.problems import Problem
 from services.console.cursor import CURSOR_LENGTH_MAX, write_cursor
-from services.console.exceptions import NOBODY, QueueFilter, count_queue, place_of, read_place, read_queue
+from services.console.exceptions import count_queue, place_of, read_place, read_queue
+from services.console.pages.one_order import one_line
+from services.console.pages.queue_place import Place, Whose
 from services.console.pages.reasons import OF_ORDER, as_header, missing, needed
 from services.console.rules import KINDS, OWNERS, Kind
 from services.console.web.actions import Outcome
@@ -28,7 +30,9 @@ from services.console.web.sessions import Session
 from services.console.web.site import Site
 
 ROWS = 50
-Whose = Literal["anybody", "mine", "nobody"]
+Somebody = Annotated[str, Form(max_length=128, pattern=r"^[^\x00]*$")]
+Back = Annotated[str, Form(max_length=2 * CURSOR_LENGTH_MAX)]
+"""A place in the queue, as `Place.query` writes it."""
 Reason = Annotated[str, Form(max_length=500, pattern=r"^[^\x00]*$")]
 
 
@@ -52,23 +56,33 @@ def routes(site: Site) -> APIRouter:
         after: Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)] = None,
         part: bool = False,
     ) -> Response:
-        assignee = {"anybody": None, "mine": session.actor, "nobody": NOBODY}[whose]
-        wanted = QueueFilter(owner or None, kind or None, assignee, snoozed, node.strip() or None, overdue)
-        return await _draw(site, request, session, wanted, whose, after, part=part)
+        place = Place(
+            owner=owner,
+            kind=kind,
+            whose=whose,
+            snoozed=snoozed,
+            overdue=overdue,
+            node=node.strip(),
+            after=after,
+        )
+        return await _draw(site, request, session, place, part=part)
 
     @router.post("/exceptions/{verb}")
     async def work(
         request: Request,
         session: works,
-        verb: Literal["take", "give_back", "snooze", "resolve"],
+        verb: Literal["take", "give_back", "assign", "snooze", "resolve"],
         order_id: Annotated[OrderId, Form()],
         item: Annotated[ExceptionItem, Form()],
         why: Reason = "",
         hours: Annotated[int, Form(ge=1, le=24 * 60)] = 24,
+        assignee: Somebody = "",
+        back: Back = "",
     ) -> Response:
-        return await settle(
-            site, request, session, _command(verb, order_id, item, why.strip(), hours, session), why
-        )
+        why = needed(why, OF_ORDER)
+        whose = assigned(verb, assignee, session)
+        command = _command(verb, order_id, item, why, hours, whose)
+        return await settle(site, request, session, command, why, back)
 
     @router.post("/exceptions/hold/release")
     async def release(
@@ -77,18 +91,20 @@ def routes(site: Site) -> APIRouter:
         order_id: Annotated[OrderId, Form()],
         hold: Annotated[HoldName, Form()],
         why: Reason = "",
+        back: Back = "",
     ) -> Response:
         await check_release(site, session, hold)
-        return await settle(
-            site, request, session, ReleaseHold(order_id=order_id, hold=hold, note=needed(why, OF_ORDER)), why
-        )
+        command = ReleaseHold(order_id=order_id, hold=hold, note=needed(why, OF_ORDER))
+        return await settle(site, request, session, command, why, back)
 
     return router
 
 
-async def settle(site: Site, request: Request, session: Session, command: Command, why: str) -> Response:
-    """Send it, and back to where they were; or the page with what stands in the way. Raises Problem 404 where
-    it is about an order that the person may not see."""
+async def settle(
+    site: Site, request: Request, session: Session, command: Command, why: str, back: str
+) -> Response:
+    """Send it, and back to where they were in the queue; or that page with what stands in the way. Raises
+    Problem 404 where it is about an order that the person may not see."""
     queries, of_order = site.queries(session), "/" not in command.stream
     if of_order and await queries.order(session.tenant, command.stream, 1) is None:
         raise Problem(
@@ -99,26 +115,43 @@ async def settle(site: Site, request: Request, session: Session, command: Comman
             "Go back to Exceptions.",
         )
     outcome = await site.actions.send(session, command, reason=as_header(why))
+    place = Place.read(back)
     if outcome.ok:
-        return RedirectResponse("/exceptions", 303)
-    return await _draw(site, request, session, QueueFilter(), "anybody", None, outcome=outcome, status=409)
+        return RedirectResponse(f"/exceptions?{place.query()}".rstrip("?"), 303)
+    return await _draw(site, request, session, place, outcome=outcome, status=409)
+
+
+def assigned(verb: str, assignee: str, session: Session) -> str | None:
+    """Who is to have it: who takes it, or somebody by name; nobody once it is given back. Raises Problem 422
+    where a name is missing."""
+    if verb == "take":
+        return session.actor[:128]
+    if verb != "assign":
+        return None
+    if not (name := one_line(assignee)):
+        raise Problem(
+            422,
+            "no_assignee",
+            "Who is to have it?",
+            "No name was given; nothing was changed.",
+            "Go back, and name somebody as they sign in.",
+        )
+    return name
 
 
 async def _draw(
     site: Site,
     request: Request,
     session: Session,
-    wanted: QueueFilter,
-    whose: Whose,
-    after: str | None,
+    place: Place,
     *,
     part: bool = False,
     outcome: Outcome | None = None,
     status: int = 200,
 ) -> Response:
-    now = datetime.now(UTC)
+    now, wanted = datetime.now(UTC), place.wanted(session)
     async with site.queries(session).reading(session.tenant) as connection:
-        found = await read_queue(connection, session.tenant, now, wanted, read_place(after), ROWS + 1)
+        found = await read_queue(connection, session.tenant, now, wanted, read_place(place.after), ROWS + 1)
         counts = await count_queue(connection, session.tenant, now)
     return await site.page(
         request,
@@ -126,11 +159,13 @@ async def _draw(
         "exceptions_part.html" if part else "exceptions.html",
         status=status,
         found=found[:ROWS],
-        following=write_cursor("exceptions", place_of(found[ROWS - 1])) if len(found) > ROWS else None,
+        following=place.at(write_cursor("exceptions", place_of(found[ROWS - 1])))
+        if len(found) > ROWS
+        else None,
         counts=counts,
         wanted=wanted,
-        whose=whose,
-        after=after,
+        place=place,
+        people=await site.guard.sessions.people(session.tenant, "work") if session.may("work") else (),
         owners=OWNERS,
         kinds=KINDS,
         outcome=outcome,
@@ -139,15 +174,12 @@ async def _draw(
     )
 
 
-def _command(verb: str, order_id: str, item: str, why: str, hours: int, session: Session) -> Command:
-    """Raises Problem 422 where a reason is missing."""
+def _command(verb: str, order_id: str, item: str, why: str, hours: int, whose: str | None) -> Command:
+    """Raises Problem 422 where the reason is none that can be kept."""
     try:
         match verb:
-            case "take":
-                name: Name = session.actor[:128]
-                return AssignException(order_id=order_id, item=item, assignee=name)
-            case "give_back":
-                return AssignException(order_id=order_id, item=item)
+            case "take" | "assign" | "give_back":
+                return AssignException(order_id=order_id, item=item, assignee=whose)
             case "snooze":
                 until = datetime.now(UTC) + timedelta(hours=hours)
                 return SnoozeException(order_id=order_id, item=item, until=until, why=why)

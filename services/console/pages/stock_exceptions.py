@@ -18,7 +18,7 @@ from libs.events.stock_exceptions import (
 )
 from libs.events.stocktaking import SettleDifference
 from libs.runtime.problems import Problem
-from services.console.pages.exceptions import Reason, settle
+from services.console.pages.exceptions import Back, Reason, Somebody, assigned, settle
 from services.console.pages.reasons import missing, needed
 from services.console.web.sessions import Session
 from services.console.web.site import Site
@@ -28,7 +28,8 @@ _KINDS = {"approve": ("count_held", "stock_differs"), "reject": ("count_held", "
 }
 _ITEM = """SELECT kind FROM stock_items WHERE tenant = $1 AND sku = $2 AND item = $3
     AND opened_at = coalesce($4, opened_at)"""
-Care = Literal["take", "give_back", "snooze", "resolve"]
+Care = Literal["take", "give_back", "assign", "snooze", "resolve"]
+_WANTED = "Whoever looks at this article later wants to know why; nothing was changed."
 
 
 def routes(site: Site) -> APIRouter:
@@ -45,10 +46,11 @@ def routes(site: Site) -> APIRouter:
         sku: Annotated[Sku, Form()],
         item: Annotated[ExceptionItem, Form()],
         why: Reason = "",
+        back: Back = "",
     ) -> Response:
         if await _kind(site, session, sku, item) not in _KINDS[verb]:
             raise _no_such(verb)
-        return await settle(site, request, session, _command(verb, sku, item, why), why)
+        return await settle(site, request, session, _command(verb, sku, item, why), why, back)
 
     @router.post("/exceptions/stock/care/{verb}")
     async def care(
@@ -60,12 +62,15 @@ def routes(site: Site) -> APIRouter:
         since: Annotated[AwareDatetime, Form()],
         why: Reason = "",
         hours: Annotated[int, Form(ge=1, le=24 * 60)] = 24,
+        assignee: Somebody = "",
+        back: Back = "",
     ) -> Response:
+        why, whose = needed(why, _WANTED), assigned(verb, assignee, session)
         if await _kind(site, session, sku, item, since) is None:
             raise _no_such(verb.replace("_", " "))
         of = OnStockException(item=item, since=since)
-        command = _care(verb, sku, of, why.strip(), datetime.now(UTC) + timedelta(hours=hours), session.actor)
-        return await settle(site, request, session, command, why)
+        command = _care(verb, sku, of, why, datetime.now(UTC) + timedelta(hours=hours), whose)
+        return await settle(site, request, session, command, why, back)
 
     return router
 
@@ -89,15 +94,15 @@ def _no_such(verb: str) -> Problem:
     )
 
 
-def _care(verb: Care, sku: str, of: OnStockException, why: str, until: datetime, actor: str) -> Command:
-    """Raises Problem 422 where a reason is missing."""
+def _care(
+    verb: Care, sku: str, of: OnStockException, why: str, until: datetime, whose: str | None
+) -> Command:
+    """Raises Problem 422 where the reason is none that can be kept."""
     item, since = of.item, of.since
     try:
         match verb:
-            case "take":
-                return AssignStockException(sku=sku, item=item, since=since, assignee=actor[:128])
-            case "give_back":
-                return AssignStockException(sku=sku, item=item, since=since)
+            case "take" | "assign" | "give_back":
+                return AssignStockException(sku=sku, item=item, since=since, assignee=whose)
             case "snooze":
                 return SnoozeStockException(sku=sku, item=item, since=since, until=until, why=why)
             case "resolve":
@@ -105,7 +110,7 @@ def _care(verb: Care, sku: str, of: OnStockException, why: str, until: datetime,
             case _:
                 assert_never(verb)
     except ValidationError:
-        raise missing("Whoever looks at this article later wants to know why; nothing was changed.") from None
+        raise missing(_WANTED) from None
 
 
 def _command(verb: str, sku: str, item: str, why: str) -> Command:

@@ -23,6 +23,8 @@ _SEEN = "UPDATE access.sessions SET seen_at = now() WHERE secret_sha256 = $1"
 _START = """INSERT INTO access.sessions (secret_sha256, tenant, actor, name, role, nodes, csrf, ends_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 s')"""
 _TIDY = "DELETE FROM access.sessions WHERE ends_at < now() OR seen_at < now() - $1 * interval '1 s'"
+_PEOPLE = """SELECT DISTINCT actor, name FROM access.sessions
+    WHERE tenant = $1 AND role = ANY($2::text[]) AND ends_at > now() ORDER BY actor LIMIT 200"""
 _BEGIN = "INSERT INTO access.logins VALUES ($1, $2, $3, $4, $5, now() + $6 * interval '1 s')"
 _TAKE = """DELETE FROM access.logins WHERE state_sha256 = $1 AND browser_sha256 = $2
     RETURNING nonce, verifier, back, ends_at > now() AS good"""
@@ -87,6 +89,12 @@ class Sessions:
         """End a session, if there is one. Raises Unavailable."""
         with reachable():
             await self._pool.execute("DELETE FROM access.sessions WHERE secret_sha256 = $1", _hash(secret))
+
+    async def people(self, tenant: str, permission: Permission) -> list[tuple[str, str]]:
+        """Who of a tenant is signed in and has that permission: actor and name. Raises Unavailable."""
+        roles = [role for role, has in ROLES.items() if permission in has]
+        with reachable():
+            return [(row["actor"], row["name"]) for row in await self._pool.fetch(_PEOPLE, tenant, roles)]
 
     async def begin_login(self, state: str, login: Login) -> str:
         """Remember a login; returns the secret that binds it to the browser. Raises Unavailable."""
