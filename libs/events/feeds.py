@@ -115,8 +115,8 @@ class StockReported(SkuEvent):
     run_id: Name | None = None
     mode: Literal["full", "delta"]
     told: Annotated[int, Field(ge=0, le=10**15)]
-    """Units that they have: also those allocated or doubted, and, unless the feed is `sellable_only`, those in
-    quarantine or damaged."""
+    """Units that they have: also those allocated or doubted, and, unless the feed is `sellable_only`, those
+    in quarantine or damaged."""
     withheld: Count
     """Units of them that are not promised."""
     stated_at: AwareDatetime

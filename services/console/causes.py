@@ -14,8 +14,19 @@ Row = Mapping[str, Any]
 _WIDTH, _HEIGHT = 148, 22
 _GAP_X, _GAP_Y = 36, 6
 _LEFT, _TOP = 104, 10
+TIMER_ACTOR, TIMER_REASON = "orderlog", "timer "
+"""As events that a timer led to carry them."""
 EVENTS_MAX = 200
 """More would be no picture; the timeline has them all."""
+
+
+def cause_of(row: Row) -> str:
+    """What an event came of that came of no event of its order: a timer of its stage, which says so in place
+    of a person and a reason; or else a command, whose it was."""
+    actor, reason = row["actor"], row["reason"]
+    if actor == TIMER_ACTOR and reason.startswith(TIMER_REASON):
+        return f"the timer {reason.removeprefix(TIMER_REASON)}"
+    return f"a command of {actor}" if actor else "a command"
 
 
 def picture(timeline: Sequence[Row]) -> str:

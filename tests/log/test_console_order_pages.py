@@ -249,6 +249,8 @@ async def test_an_order_that_is_over_shows_its_whole_life(world: World) -> None:
     for told in ("Delivered 12 units", "RM1", "nearest that has all", "£48.95", "came back", "svg", "£12.50"):
         assert told in page, told
     assert page.count('id="e-') >= 24
+    assert "a command of ann" in page
+    assert "a command or a timer" not in page
     document = await (await world.browser()).see("/orders/o-0/events/intake/0/1")
     assert "order_accepted" in document
     assert "&#34;external_id&#34;: &#34;X-o-0&#34;" in document

@@ -49,5 +49,6 @@ class Place(BaseModel):
     def wanted(self, session: Session) -> QueueFilter:
         """As the queue is asked, by this person."""
         assignee = {"anybody": None, "mine": session.actor, "nobody": NOBODY}[self.whose]
-        kind, node = self.kind or None, self.node or None
-        return QueueFilter(self.owner or None, kind, assignee, self.snoozed, node, self.overdue)
+        return QueueFilter(
+            self.owner or None, self.kind or None, assignee, self.snoozed, self.node or None, self.overdue
+        )

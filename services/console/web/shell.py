@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from libs.runtime.settings import Settings
+from services.console.causes import cause_of
 from services.console.web.assets import Assets
 from services.console.web.roles import NAMES, Permission
 from services.console.web.sessions import Session
@@ -59,6 +60,7 @@ class Shell:
         self._templates.filters |= {
             "when": when,
             "ago": ago,
+            "cause": cause_of,
             "number": number,
             "span": span,
             "minutes": minutes,
