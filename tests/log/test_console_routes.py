@@ -35,7 +35,7 @@ OF_ORDER: dict[str, dict[str, Any]] = {
     "/orders/o-0/holds/payment/release": {"note": "paid"},
     "/orders/o-0/contact": {"why": "called back"},
     "/orders/o-0/link": {},
-    "/orders/o-0/returns/o-0-R1/receive": {"node": "LON", "attempt": str(uuid4()), "came": "1:restock:1"},
+    "/orders/o-0/returns/o-0-R1/receive": {"node": "LON", "attempt": str(uuid4()), "came": "1:restock:1", "note": "whole"},
     "/exceptions/hold/release": {"order_id": "o-0", "hold": "payment", "why": "paid"},
 } | {
     f"/exceptions/{verb}": {"order_id": "o-0", "item": "failed_message/o-0-M2", "why": "Called."}
@@ -152,7 +152,7 @@ async def test_what_a_tenant_has_of_its_own_is_changed_by_its_people(served: Peo
 
 async def test_many_at_once_are_those_that_one_sees(served: People) -> None:
     for action in ("release", "cancel"):
-        form = {"order_id": ["o-0", "m-3"], "confirmed": "true"}
+        form = {"order_id": ["o-0", "m-3"], "confirmed": "true", "note": "asked to"}
         for nodes, tenant in ((None, "rival"), (("MAN",), "acme")):
             person = await served.sign_in("admin", tenant, nodes)
             status, text = await post(person, f"/orders/bulk/{action}", form)
