@@ -10,6 +10,7 @@ from urllib.parse import quote
 import typer
 
 from cli import (
+    promise_terms,
     promises,
     stock_bundles,
     stock_feed,
@@ -20,6 +21,7 @@ from cli import (
     stock_past,
     stock_policies,
     stock_reconcile,
+    stock_rules,
     stock_serials,
     stock_substitutes,
     stock_supply,
@@ -227,10 +229,12 @@ def register(parent: typer.Typer) -> None:
         stock_feed,
         stock_reconcile,
         stock_needs,
+        stock_rules,
         stock_policies,
         stock_substitutes,
     ):
         module.register(app)
+    promise_terms.register(promises.app)
     app.add_typer(promises.app, name="promise")
     app.add_typer(stock_bundles.app, name="bundle")
     stock_past.register(app)

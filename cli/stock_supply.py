@@ -292,42 +292,6 @@ def show_supply(sku: Sku, tenant: TenantOption = DEFAULT_TENANT, json: JsonOptio
         emit({"ok": True, "tenant": tenant, **found})
 
 
-def define_rules(
-    nodes: Annotated[str | None, typer.Option(help="Nodes that may be named: LON,LEE. Without, any.")] = None,
-    new_skus: Annotated[bool, typer.Option("--new-skus/--known-skus", help="May new SKUs come?")] = True,
-    unannounced: Annotated[
-        bool, typer.Option("--unannounced/--announced", help="May a receipt come before its purchase order?")
-    ] = True,
-    over_percent: Annotated[
-        int | None, typer.Option(help="How much more than expected may arrive. Without, any.")
-    ] = None,
-    count_units: Annotated[
-        int | None, typer.Option(help="A count that differs by more waits for a person. Without, none.")
-    ] = None,
-    short_picks: Annotated[
-        int | None, typer.Option(help="Picks in vain after which a shelf is suspect. Without, never.")
-    ] = None,
-    shrink_percent: Annotated[int, typer.Option(help="A feed of at most this share is held.")] = 10,
-    tenant: TenantOption = DEFAULT_TENANT,
-    json: JsonOption = False,
-) -> None:
-    """Replace the rules for facts from outside, the whole of them.
-
-    Example: orderlog stock rules --nodes LON,LEE --count-units 24 --short-picks 2
-    """
-    body = {
-        "nodes": [node.strip() for node in nodes.split(",") if node.strip()] if nodes else None,
-        "new_skus": new_skus,
-        "unannounced": unannounced,
-        "over_receipt_percent_max": over_percent,
-        "count_approval_units": count_units,
-        "phantom_short_picks": short_picks,
-        "feed_shrink_percent": shrink_percent,
-    }
-    data = _post("/v1/stock/rules", body, tenant, json, method="PUT")
-    tell(f"The rules are at version {data['version']}." if data else "The rules were that already.")
-
-
 def register(parent: typer.Typer) -> None:
     """Add the commands about supply."""
     for name, command in (
@@ -341,17 +305,14 @@ def register(parent: typer.Typer) -> None:
         ("differences", differences),
         ("settle", settle),
         ("supply", show_supply),
-        ("rules", define_rules),
     ):
         parent.command(name)(command)
 
 
-def _post(
-    path: str, body: dict[str, Any], tenant: str, json: bool, *, method: str = "POST"
-) -> dict[str, Any]:
+def _post(path: str, body: dict[str, Any], tenant: str, json: bool) -> dict[str, Any]:
     """Send it and wait; the payload of the event that answers it, or nothing when it was that already."""
     with connect(tenant) as edges:
-        answer = edges.decided("inventory", path, body, method=method)
+        answer = edges.decided("inventory", path, body)
     events = answer["events"]
     main = [event for event in events if not event["type"].endswith(("stock_pegged", "reservation_broken"))]
     if json:

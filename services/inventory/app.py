@@ -17,9 +17,9 @@ from services.inventory.api import routes
 from services.inventory.availability import state, touched
 from services.inventory.backdating import dated
 from services.inventory.basket_api import basket_routes
-from services.inventory.defined_api import defined_routes
 from services.inventory.bundle_api import bundle_routes
 from services.inventory.bundles import PLANNED
+from services.inventory.defined_api import defined_routes
 from services.inventory.hears import HEARS, PASSES_OVER
 from services.inventory.old_parts import stored
 from services.inventory.places import CONFIGURED

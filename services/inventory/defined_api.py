@@ -1,7 +1,7 @@
 """Inventory's HTTP edge for what was defined and holds now: terms, rules, feeds, items, held baskets.
 
-What is replaced as a whole is answered in the form in which it is sent, beside its version, so that who changes
-a part of it can send the rest back.
+What is replaced as a whole is answered in the form in which it is sent, beside its version, so that whoever
+changes a part of it can send the rest back.
 """
 
 from collections.abc import Mapping
@@ -116,9 +116,7 @@ def _item(raw: Document, units: Units | None) -> Document:
     known = [] if units is None else units.ratios.items()
     return {
         "item_version": 0 if units is None else units.version,
-        "units": [
-            {"unit": name, "holds": holds, "of": "each", "per": per} for name, (holds, per) in known
-        ],
+        "units": [{"unit": name, "holds": holds, "of": "each", "per": per} for name, (holds, per) in known],
         "lot_controlled": lots is not None,
         "serialised": raw.get("astray") is not None,
         "shelf_days_min": 0 if lots is None else lots.get("days_min", 0),
