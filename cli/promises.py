@@ -51,13 +51,13 @@ def hold(
     tell(f"Held {units} as promise {held['promise_id']}, until {held['expires_at'][:19]}Z.")
     delivery = held.get("delivery")
     if delivery is not None:
-        tell(_arrival(delivery))
+        tell(arrival(delivery))
     if json:
         told = {name: held[name] for name in (*_TOLD, "delivery") if name in held}
         emit({"ok": True, "tenant": tenant, **told})
 
 
-def _arrival(delivery: Mapping[str, Any]) -> str:
+def arrival(delivery: Mapping[str, Any]) -> str:
     """By when it is there, and why then; or why nobody can say."""
     why = " ".join(reason["message"] for reason in delivery["why"])
     if "deliver_by" not in delivery:

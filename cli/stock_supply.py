@@ -23,6 +23,9 @@ Final = Annotated[bool, typer.Option("--final", help="Nothing more is to come.")
 Receipt = Annotated[str, typer.Option(help="The receipt's number: the same is booked once.")]
 Supply = Annotated[str, typer.Option("--supply", help="The purchase order's number.")]
 TransferId = Annotated[str, typer.Option("--transfer", help="The transfer's number.")]
+Effective = Annotated[
+    str | None, typer.Option("--effective-at", help="When it was true, if not now: 2026-03-09 or RFC 3339.")
+]
 
 
 def expect(
@@ -70,6 +73,7 @@ def arrive(
     expires: ExpiresOption = None,
     serial: SerialOption = None,
     damaged_serial: DamagedSerialOption = None,
+    effective_at: Effective = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -87,9 +91,27 @@ def arrive(
         "final": final,
         **(stating(unit) | of_lot(lot, expires)),
         **of_units(serial, damaged_serial),
+        **_true_at(effective_at),
     }
     data = _post("/v1/stock/supplies/receipts", body, tenant, json)
     tell(f"{worded(quantity + damaged, unit)} of {sku} arrived at {node} under {supply}: {_came(data)}.")
+
+
+def cancel_supply(
+    sku: Sku,
+    supply: Supply,
+    reason: Annotated[str, typer.Option(help="In a sentence.")] = "",
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Expect a line of a purchase order no more: what has not arrived will not.
+
+    Example: orderlog stock cancel-supply MUG --supply PO-1077 --reason "The kiln is broken."
+    """
+    body = {"sku": sku, "supply_id": supply, "reason": reason}
+    data = _post("/v1/stock/supplies/cancellations", body, tenant, json)
+    lacking = count(data["quantity"], "unit") if "quantity" in data else "Nothing more"
+    tell(f"{lacking} of {sku} under {supply} will not come." if data else f"{supply} was done with already.")
 
 
 def dispatch(
@@ -100,6 +122,7 @@ def dispatch(
     transfer: TransferId,
     due: Annotated[str, typer.Option(help="When it is overdue: 2026-03-09 or RFC 3339.")],
     serial: SerialOption = None,
+    effective_at: Effective = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -115,6 +138,7 @@ def dispatch(
         "quantity": quantity,
         "due_at": moment(due).isoformat(),
         **of_units(serial),
+        **_true_at(effective_at),
     }
     _post("/v1/stock/transfers", body, tenant, json)
     tell(f"{count(quantity, 'unit')} of {sku} left {source} for {target}.")
@@ -129,6 +153,7 @@ def land(
     final: Final = False,
     serial: SerialOption = None,
     damaged_serial: DamagedSerialOption = None,
+    effective_at: Effective = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -144,6 +169,7 @@ def land(
         "damaged": damaged,
         "final": final,
         **of_units(serial, damaged_serial),
+        **_true_at(effective_at),
     }
     data = _post("/v1/stock/transfers/receipts", body, tenant, json)
     came = _came(data) if "outcome" in data else "nobody has dispatched it yet, so it waits"
@@ -178,6 +204,7 @@ def move(
     reference: Annotated[str | None, typer.Option(help="Of which document: a transfer.")] = None,
     lot: LotOption = None,
     serial: SerialOption = None,
+    effective_at: Effective = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -189,6 +216,7 @@ def move(
     body |= {"quantity": quantity, "reason_code": reason, **of_lot(lot), **of_units(serial)}
     if reference is not None:
         body["reference"] = reference
+    body |= _true_at(effective_at)
     _post("/v1/stock/moves", body, tenant, json)
     tell(f"{count(quantity, 'unit')} of {sku} at {node} went from {source} to {target}: {reason}.")
 
@@ -199,6 +227,7 @@ def record_count(
     counted: Annotated[int, typer.Argument(metavar="COUNTED", min=0, help="Units that are there.")],
     at: Annotated[str | None, typer.Option(help="When it was counted; else now.")] = None,
     id_: Annotated[str | None, typer.Option("--count", help="Its number: the same is booked once.")] = None,
+    reason: Annotated[str, typer.Option(help="A reason code: count, cycle, audit, …")] = "count",
     unit: UnitOption = None,
     lot: LotOption = None,
     serial: SerialOption = None,
@@ -215,6 +244,7 @@ def record_count(
         "count_id": id_ or str(uuid4()),
         "counted": counted,
         "counted_at": moment(at).isoformat() if at else _now(),
+        "reason_code": reason,
         **(stating(unit) | of_lot(lot)),
         **of_units(serial),
     }
@@ -297,6 +327,7 @@ def register(parent: typer.Typer) -> None:
     for name, command in (
         ("expect", expect),
         ("arrive", arrive),
+        ("cancel-supply", cancel_supply),
         ("dispatch", dispatch),
         ("land", land),
         ("close-transfer", close_transfer),
@@ -319,6 +350,11 @@ def _post(path: str, body: dict[str, Any], tenant: str, json: bool) -> dict[str,
         types = [event["type"] for event in events]
         emit({"ok": True, "tenant": tenant, "events": types, **(main[0]["data"] if main else body)})
     return dict(main[0]["data"]) if main else {}
+
+
+def _true_at(effective_at: str | None) -> dict[str, str]:
+    """The part of a body that says when it was true, where that was not now."""
+    return {"effective_at": moment(effective_at).isoformat()} if effective_at else {}
 
 
 def _came(data: dict[str, Any]) -> str:

@@ -195,3 +195,21 @@ def test_a_basket_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Not all of it can be promised to web now." in ended.said
     assert ended.err.splitlines()[-1].split() == ["MUG", "4", "3", "2", "5", "1", "1", "0", "0"]
     assert ended.json == {"ok": True, "tenant": "main", **told}
+
+
+def test_who_asks_where_to_reads_from_when_and_by_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("available", "on_hand", "promised", "safety_stock", "kept_for_others", "shown", "waiting")
+    one = {"sku": "MUG", "quantity": 4, "short": 1, **dict.fromkeys(names, 3)}
+    one["atp"] = [
+        {"from": "2026-03-02T12:00:00Z", "quantity": 3},
+        {"from": "2026-03-09T00:00:00Z", "quantity": 9},
+    ]
+    delivery = {"node": "LON", "ship_by": "2026-03-09", "deliver_by": "2026-03-11", "why": []}
+    told = {"available": False, "channel": None, "skus": [one], "delivery": delivery}
+    fake = FakeEdges({("inventory", "/v1/availability"): told})
+    arguments = ["stock", "availability", "MUG=4", "--country", "gb", "--service", "express"]
+    said = run(fake, stock, monkeypatch, arguments).said
+    [body] = fake.bodies("/v1/availability")
+    assert (body["destination"], body["service"]) == ({"country": "GB"}, "express")
+    assert "MUG can be promised: 3 from 2026-03-02 12:00:00, 9 from 2026-03-09 00:00:00." in said
+    assert "Leaves LON by 2026-03-09, delivered by 2026-03-11." in said
