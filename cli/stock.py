@@ -10,6 +10,7 @@ from urllib.parse import quote
 import typer
 
 from cli import (
+    promise_terms,
     promises,
     stock_bundles,
     stock_feed,
@@ -20,6 +21,7 @@ from cli import (
     stock_past,
     stock_policies,
     stock_reconcile,
+    stock_rules,
     stock_serials,
     stock_substitutes,
     stock_supply,
@@ -167,8 +169,11 @@ def availability(
     wanted: promises.WantedArgument,
     channel: Annotated[str | None, typer.Option(help="For this channel.")] = None,
     node: Annotated[str | None, typer.Option(help="Of this node's units alone.")] = None,
-    service: Annotated[str | None, typer.Option(help="As its order would name it.")] = None,
     order_type: Annotated[str | None, typer.Option("--type", help="Its order's type.")] = None,
+    country: Annotated[
+        str | None, typer.Option(help="Where it would go, such as GB; then it is told by when.")
+    ] = None,
+    service: Annotated[str | None, typer.Option(help="As its order would name it.")] = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -179,6 +184,8 @@ def availability(
     body: dict[str, Any] = {"lines": promises.read_wanted(wanted), "channel": channel}
     more = {"node": node, "service": service, "order_type": order_type}
     body |= {name: value for name, value in more.items() if value is not None}
+    if country is not None:
+        body["destination"] = {"country": country.upper()}
     with connect(tenant) as edges:
         told = edges.send("inventory", "/v1/availability", body)
     whole = "All of it can be promised" if told["available"] else "Not all of it can be promised"
@@ -202,6 +209,11 @@ def availability(
     for one in told["skus"]:
         if (limits := one.get("backorders")) is not None:
             tell(may_wait(one["sku"], limits))
+    if told.get("delivery") is not None:
+        for one in told["skus"]:
+            steps = (f"{step['quantity']:,} from {utc(step['from'])}" for step in one["atp"])
+            tell(f"{one['sku']} can be promised: {', '.join(steps)}.")
+        tell(promises.arrival(told["delivery"]))
     if json:
         emit({"ok": True, "tenant": tenant, **told})
 
@@ -227,10 +239,12 @@ def register(parent: typer.Typer) -> None:
         stock_feed,
         stock_reconcile,
         stock_needs,
+        stock_rules,
         stock_policies,
         stock_substitutes,
     ):
         module.register(app)
+    promise_terms.register(promises.app)
     app.add_typer(promises.app, name="promise")
     app.add_typer(stock_bundles.app, name="bundle")
     stock_past.register(app)

@@ -1,7 +1,7 @@
 """`orderlog stock item`: what a SKU is on the shelf, and in which units it is counted."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -25,54 +25,92 @@ def define_item(
         list[str] | None,
         typer.Option("--unit", metavar="UNIT=QTY[:OF]", help="What a unit holds. Can be repeated, in order."),
     ] = None,
-    lots: Annotated[bool, typer.Option("--lots", help="Each unit is of a lot that expires.")] = False,
-    serials: Annotated[bool, typer.Option("--serials", help="Each unit has a serial number.")] = False,
+    lots: Annotated[
+        bool | None, typer.Option("--lots/--no-lots", help="Each unit is of a lot that expires.")
+    ] = None,
+    serials: Annotated[
+        bool | None, typer.Option("--serials/--no-serials", help="Each unit has a serial number.")
+    ] = None,
     shelf_days: Annotated[
-        int, typer.Option("--shelf-days", min=0, help="A lot is sold no more so many days before its last.")
-    ] = 0,
+        int | None,
+        typer.Option("--shelf-days", min=0, help="A lot is sold no more so many days before its last."),
+    ] = None,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Begin from nothing: what is not named is dropped.")
+    ] = False,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
-    """Say what a SKU is on the shelf: the whole of it is replaced.
+    """Say what a SKU is on the shelf; what is not named stays as it is. Without any option, show it.
 
     A unit holds so many each, or so many of a unit before it; 12piece=1 says that 12 pieces are 1 each.
 
     Example: orderlog stock item TEA --unit inner=6 --unit case=4:inner --lots --shelf-days 30
     """
-    units = read_units(unit or ())
-    body: dict[str, Any] = {"units": units, "lot_controlled": lots, "shelf_days_min": shelf_days}
-    if serials:
-        body["serialised"] = True
+    named = {"lot_controlled": lots, "serialised": serials, "shelf_days_min": shelf_days}
+    stated = read_units(unit or ())
     with connect(tenant) as edges:
-        answer = edges.decided("inventory", f"/v1/stock/items/{quote(sku, safe='')}", body, method="PUT")
-    version = next((event["data"]["item_version"] for event in answer["events"]), None)
-    names = ", ".join(["each", *(one["unit"] for one in units)])
-    has = "has lots, and " if lots else "has serial numbers, and " if serials else ""
-    said = f"{sku} {has}is counted in {names}."
-    tell(said if version else f"{sku} was defined like that already.")
+        told = edges.get("inventory", _path(sku))
+        if clear or stated or any(value is not None for value in named.values()):
+            known = {} if clear else told
+            units = _units(known.get("units", ()), stated)
+            body: dict[str, Any] = {"units": units, "lot_controlled": False, "shelf_days_min": 0}
+            body |= {name: known[name] for name in named if name in known}
+            body |= {name: value for name, value in named.items() if value is not None}
+            answer = edges.decided("inventory", _path(sku), body, method="PUT")
+            version = next((event["data"]["item_version"] for event in answer["events"]), None)
+            tell(_said(sku, body) if version else f"{sku} was defined like that already.")
+            told = {"sku": sku, **body, "item_version": version}
+        else:
+            tell(_said(sku, told))
+            for node, bin_ in told["bins"].items():
+                tell(f"{node} keeps it in bin {bin_}.")
     if json:
-        emit({"ok": True, "tenant": tenant, "sku": sku, **body, "item_version": version})
+        emit({"ok": True, "tenant": tenant, **told})
 
 
 def place_item(
     sku: Annotated[str, typer.Argument(metavar="SKU", help="The stock keeping unit; case matters.")],
     node: Annotated[str, typer.Argument(metavar="NODE", help="The warehouse, store or vendor.")],
     bin_: Annotated[
-        str | None, typer.Argument(metavar="[BIN]", help="As the node writes it; nowhere if left out.")
+        str | None, typer.Argument(metavar="[BIN]", help="As the node writes it; without it, it is shown.")
     ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Nowhere in particular any more.")] = False,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
-    """Say where on its shelves a node keeps a SKU: pick lists say so from then on.
+    """Say where on its shelves a node keeps a SKU: pick lists say so from then on. Without a bin, show it.
 
     Example: orderlog stock bin MUG LON A-12-3
     """
-    path = f"/v1/stock/items/{quote(sku, safe='')}/bins/{quote(node, safe='')}"
+    if bin_ and clear:
+        raise Complaint(f"{sku} cannot be in {bin_} and nowhere.", "Name a bin, or --clear it.", exit_code=2)
     with connect(tenant) as edges:
-        edges.decided("inventory", path, {"bin": bin_}, method="PUT")
+        if bin_ or clear:
+            path = f"{_path(sku)}/bins/{quote(node, safe='')}"
+            edges.decided("inventory", path, {"bin": bin_}, method="PUT")
+        else:
+            bin_ = edges.get("inventory", _path(sku))["bins"].get(node)
     tell(f"{sku} is in bin {bin_} at {node}." if bin_ else f"{sku} is in no bin at {node}.")
     if json:
         emit({"ok": True, "tenant": tenant, "sku": sku, "node": node, "bin": bin_})
+
+
+def _path(sku: str) -> str:
+    return f"/v1/stock/items/{quote(sku, safe='')}"
+
+
+def _units(known: Sequence[dict[str, Any]], named: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The units with those that were named in the place of the old ones, or behind them."""
+    units = {one["unit"]: one for one in known}
+    return list((units | {one["unit"]: one for one in named}).values())
+
+
+def _said(sku: str, item: Mapping[str, Any]) -> str:
+    """`TEA has lots, and is counted in each, inner, case.`"""
+    names = ", ".join(["each", *(one["unit"] for one in item["units"])])
+    serials = "has serial numbers, and " if item.get("serialised") else ""
+    return f"{sku} {'has lots, and ' if item['lot_controlled'] else serials}is counted in {names}."
 
 
 def read_units(texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -23,6 +23,9 @@ Final = Annotated[bool, typer.Option("--final", help="Nothing more is to come.")
 Receipt = Annotated[str, typer.Option(help="The receipt's number: the same is booked once.")]
 Supply = Annotated[str, typer.Option("--supply", help="The purchase order's number.")]
 TransferId = Annotated[str, typer.Option("--transfer", help="The transfer's number.")]
+Effective = Annotated[
+    str | None, typer.Option("--effective-at", help="When it was true, if not now: 2026-03-09 or RFC 3339.")
+]
 
 
 def expect(
@@ -70,6 +73,7 @@ def arrive(
     expires: ExpiresOption = None,
     serial: SerialOption = None,
     damaged_serial: DamagedSerialOption = None,
+    effective_at: Effective = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -87,9 +91,27 @@ def arrive(
         "final": final,
         **(stating(unit) | of_lot(lot, expires)),
         **of_units(serial, damaged_serial),
+        **_true_at(effective_at),
     }
     data = _post("/v1/stock/supplies/receipts", body, tenant, json)
     tell(f"{worded(quantity + damaged, unit)} of {sku} arrived at {node} under {supply}: {_came(data)}.")
+
+
+def cancel_supply(
+    sku: Sku,
+    supply: Supply,
+    reason: Annotated[str, typer.Option(help="In a sentence.")] = "",
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Expect a line of a purchase order no more: what has not arrived will not.
+
+    Example: orderlog stock cancel-supply MUG --supply PO-1077 --reason "The kiln is broken."
+    """
+    body = {"sku": sku, "supply_id": supply, "reason": reason}
+    data = _post("/v1/stock/supplies/cancellations", body, tenant, json)
+    lacking = count(data["quantity"], "unit") if "quantity" in data else "Nothing more"
+    tell(f"{lacking} of {sku} under {supply} will not come." if data else f"{supply} was done with already.")
 
 
 def dispatch(
@@ -100,6 +122,7 @@ def dispatch(
     transfer: TransferId,
     due: Annotated[str, typer.Option(help="When it is overdue: 2026-03-09 or RFC 3339.")],
     serial: SerialOption = None,
+    effective_at: Effective = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -115,6 +138,7 @@ def dispatch(
         "quantity": quantity,
         "due_at": moment(due).isoformat(),
         **of_units(serial),
+        **_true_at(effective_at),
     }
     _post("/v1/stock/transfers", body, tenant, json)
     tell(f"{count(quantity, 'unit')} of {sku} left {source} for {target}.")
@@ -129,6 +153,7 @@ def land(
     final: Final = False,
     serial: SerialOption = None,
     damaged_serial: DamagedSerialOption = None,
+    effective_at: Effective = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -144,6 +169,7 @@ def land(
         "damaged": damaged,
         "final": final,
         **of_units(serial, damaged_serial),
+        **_true_at(effective_at),
     }
     data = _post("/v1/stock/transfers/receipts", body, tenant, json)
     came = _came(data) if "outcome" in data else "nobody has dispatched it yet, so it waits"
@@ -178,6 +204,7 @@ def move(
     reference: Annotated[str | None, typer.Option(help="Of which document: a transfer.")] = None,
     lot: LotOption = None,
     serial: SerialOption = None,
+    effective_at: Effective = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -189,6 +216,7 @@ def move(
     body |= {"quantity": quantity, "reason_code": reason, **of_lot(lot), **of_units(serial)}
     if reference is not None:
         body["reference"] = reference
+    body |= _true_at(effective_at)
     _post("/v1/stock/moves", body, tenant, json)
     tell(f"{count(quantity, 'unit')} of {sku} at {node} went from {source} to {target}: {reason}.")
 
@@ -199,6 +227,7 @@ def record_count(
     counted: Annotated[int, typer.Argument(metavar="COUNTED", min=0, help="Units that are there.")],
     at: Annotated[str | None, typer.Option(help="When it was counted; else now.")] = None,
     id_: Annotated[str | None, typer.Option("--count", help="Its number: the same is booked once.")] = None,
+    reason: Annotated[str, typer.Option(help="A reason code: count, cycle, audit, …")] = "count",
     unit: UnitOption = None,
     lot: LotOption = None,
     serial: SerialOption = None,
@@ -215,6 +244,7 @@ def record_count(
         "count_id": id_ or str(uuid4()),
         "counted": counted,
         "counted_at": moment(at).isoformat() if at else _now(),
+        "reason_code": reason,
         **(stating(unit) | of_lot(lot)),
         **of_units(serial),
     }
@@ -292,47 +322,12 @@ def show_supply(sku: Sku, tenant: TenantOption = DEFAULT_TENANT, json: JsonOptio
         emit({"ok": True, "tenant": tenant, **found})
 
 
-def define_rules(
-    nodes: Annotated[str | None, typer.Option(help="Nodes that may be named: LON,LEE. Without, any.")] = None,
-    new_skus: Annotated[bool, typer.Option("--new-skus/--known-skus", help="May new SKUs come?")] = True,
-    unannounced: Annotated[
-        bool, typer.Option("--unannounced/--announced", help="May a receipt come before its purchase order?")
-    ] = True,
-    over_percent: Annotated[
-        int | None, typer.Option(help="How much more than expected may arrive. Without, any.")
-    ] = None,
-    count_units: Annotated[
-        int | None, typer.Option(help="A count that differs by more waits for a person. Without, none.")
-    ] = None,
-    short_picks: Annotated[
-        int | None, typer.Option(help="Picks in vain after which a shelf is suspect. Without, never.")
-    ] = None,
-    shrink_percent: Annotated[int, typer.Option(help="A feed of at most this share is held.")] = 10,
-    tenant: TenantOption = DEFAULT_TENANT,
-    json: JsonOption = False,
-) -> None:
-    """Replace the rules for facts from outside, the whole of them.
-
-    Example: orderlog stock rules --nodes LON,LEE --count-units 24 --short-picks 2
-    """
-    body = {
-        "nodes": [node.strip() for node in nodes.split(",") if node.strip()] if nodes else None,
-        "new_skus": new_skus,
-        "unannounced": unannounced,
-        "over_receipt_percent_max": over_percent,
-        "count_approval_units": count_units,
-        "phantom_short_picks": short_picks,
-        "feed_shrink_percent": shrink_percent,
-    }
-    data = _post("/v1/stock/rules", body, tenant, json, method="PUT")
-    tell(f"The rules are at version {data['version']}." if data else "The rules were that already.")
-
-
 def register(parent: typer.Typer) -> None:
     """Add the commands about supply."""
     for name, command in (
         ("expect", expect),
         ("arrive", arrive),
+        ("cancel-supply", cancel_supply),
         ("dispatch", dispatch),
         ("land", land),
         ("close-transfer", close_transfer),
@@ -341,23 +336,25 @@ def register(parent: typer.Typer) -> None:
         ("differences", differences),
         ("settle", settle),
         ("supply", show_supply),
-        ("rules", define_rules),
     ):
         parent.command(name)(command)
 
 
-def _post(
-    path: str, body: dict[str, Any], tenant: str, json: bool, *, method: str = "POST"
-) -> dict[str, Any]:
+def _post(path: str, body: dict[str, Any], tenant: str, json: bool) -> dict[str, Any]:
     """Send it and wait; the payload of the event that answers it, or nothing when it was that already."""
     with connect(tenant) as edges:
-        answer = edges.decided("inventory", path, body, method=method)
+        answer = edges.decided("inventory", path, body)
     events = answer["events"]
     main = [event for event in events if not event["type"].endswith(("stock_pegged", "reservation_broken"))]
     if json:
         types = [event["type"] for event in events]
         emit({"ok": True, "tenant": tenant, "events": types, **(main[0]["data"] if main else body)})
     return dict(main[0]["data"]) if main else {}
+
+
+def _true_at(effective_at: str | None) -> dict[str, str]:
+    """The part of a body that says when it was true, where that was not now."""
+    return {"effective_at": moment(effective_at).isoformat()} if effective_at else {}
 
 
 def _came(data: dict[str, Any]) -> str:

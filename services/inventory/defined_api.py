@@ -1,6 +1,6 @@
 """Inventory's HTTP edge for what was defined and holds now: terms, rules, feeds, items, held baskets.
 
-What is replaced as a whole is answered in the form in which it is sent, beside its version, so that who
+What is replaced as a whole is answered in the form in which it is sent, beside its version, so that whoever
 changes a part of it can send the rest back.
 """
 

@@ -45,7 +45,7 @@ class FakeEdges:
         return httpx.Response(404 if "title" in answer else 200, json=answer)
 
     def bodies(self, path: str) -> list[Any]:
-        return [json.loads(one.content) for one in self.requests if one.url.path == path]
+        return [json.loads(one.content) for one in self.requests if one.url.path == path and one.content]
 
 
 @dataclass(frozen=True)

@@ -125,9 +125,39 @@ def test_a_bin_is_named_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeEdges({("inventory", "/v1/stock/items/MUG/bins/LON"): DECIDED})
     ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "A-12-3"])
     assert "MUG is in bin A-12-3 at LON." in ended.said
-    ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON"])
+    ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "--clear"])
     assert "MUG is in no bin at LON." in ended.said
+    both = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "A-1", "--clear"])
+    assert isinstance(both.error, Complaint)
     assert fake.bodies("/v1/stock/items/MUG/bins/LON") == [{"bin": "A-12-3"}, {"bin": None}]
+
+
+ITEM: dict[str, Any] = {"sku": "MUG", "item_version": 3, "lot_controlled": True, "serialised": False}
+ITEM |= {"units": [{"unit": "case", "holds": 24, "of": "each", "per": 1}], "shelf_days_min": 30}
+ITEM |= {"bins": {"LON": "A-12-3"}}
+
+
+def test_a_bin_that_is_not_named_is_shown_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/stock/items/MUG"): ITEM})
+    ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "--json"])
+    assert "MUG is in bin A-12-3 at LON." in ended.said
+    assert ended.json["bin"] == "A-12-3"
+    assert "in no bin" in run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LEE"]).said
+    assert {request.method for request in fake.requests} == {"GET"}
+
+
+def test_what_is_not_named_of_an_item_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/stock/items/MUG"): ITEM | DECIDED})
+    said = run(fake, stock_items, monkeypatch, ["stock", "item", "MUG"]).said
+    assert "MUG has lots, and is counted in each, case. LON keeps it in bin A-12-3." in said
+    assert fake.bodies("/v1/stock/items/MUG") == []
+    run(fake, stock_items, monkeypatch, ["stock", "item", "MUG", "--unit", "inner=6"])
+    run(fake, stock_items, monkeypatch, ["stock", "item", "MUG", "--clear", "--unit", "inner=6"])
+    [changed, anew] = fake.bodies("/v1/stock/items/MUG")
+    inner = {"unit": "inner", "holds": 6, "of": "each", "per": 1}
+    assert changed["units"] == [*ITEM["units"], inner]
+    assert (changed["lot_controlled"], changed["shelf_days_min"]) == (True, 30)
+    assert anew == {"units": [inner], "lot_controlled": False, "shelf_days_min": 0}
 
 
 def test_serial_numbers_are_named_with_what_arrives_and_moves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,16 @@
 """Held baskets on the command line: what is sent, and what a person sees of it."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from cli import promises, stock
+from cli import promise_terms, promises, stock
 from libs.runtime.complaint import Complaint
-from tests.unit.cli_world import FakeEdges, run, signing_key
+from tests.unit.cli_world import Ended, FakeEdges, run, signing_key
 
 HELD: dict[str, Any] = {
     "promise_id": "basket-1",
@@ -75,32 +77,51 @@ def test_a_basket_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "3 units are free again." in ended.said
 
 
-def test_terms_are_sent_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeEdges({("inventory", "/v1/promise-terms/MUG"): decided(terms_version=3)})
-    arguments = ["stock", "promise", "terms", "MUG", "--safety", "2", "--share", "web=10", "--share", "pos=1"]
-    ended = run(fake, promises, monkeypatch, [*arguments, "--lend", "web:pos", "--json"])
-    assert fake.bodies("/v1/promise-terms/MUG") == [
-        {
-            "safety_stock": 2,
-            "shares": [
-                {"channel": "web", "units": 10, "lends_to": ["pos"]},
-                {"channel": "pos", "units": 1, "lends_to": []},
-            ],
-        }
-    ]
-    assert "Of MUG, 2 units are promised to nobody; kept: 10 for web, 1 for pos." in ended.said
-    assert ended.json["terms_version"] == 3
+NO_TERMS: dict[str, Any] = {"sku": "MUG", "terms_version": 0, "safety_stock": 0, "shares": [], "channels": []}
+SOME_TERMS: dict[str, Any] = NO_TERMS | {
+    "terms_version": 3,
+    "safety_stock": 2,
+    "shares": [{"channel": "web", "units": 10, "lends_to": ["pos"]}],
+    "channels": [{"channel": "pos", "buffer": 1, "shown_max": 9}],
+    "low_at": 20,
+    "recovered_at": 22,
+    "reorder": {"point": 24, "rank_max": 20},
+    "backorders": {"units_max": 6, "inbound": False, "channels": [], "opens_at": None, "closes_at": None},
+}
+
+
+def terms(monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], *options: str) -> tuple[Any, Ended]:
+    """What is sent when terms are changed, or nothing; and how that ends."""
+    answers = {"GET": known, "PUT": decided(terms_version=4)}
+    path = "/v1/promise-terms/MUG"
+    fake = FakeEdges({("inventory", path): lambda asked: httpx.Response(200, json=answers[asked.method])})
+    arguments = ["stock", "promise", "terms", "MUG", *options, "--json"]
+    ended = run(fake, promise_terms, monkeypatch, arguments)
+    sent = [json.loads(one.content) for one in fake.requests if one.method == "PUT"]
+    return (sent[0] if sent else None), ended
+
+
+def test_terms_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    body, ended = terms(
+        monkeypatch, NO_TERMS, "--safety", "2", "--share", "web=10", "--share", "pos=1", "--lend", "web:pos"
+    )
+    assert body == {
+        "safety_stock": 2,
+        "shares": [
+            {"channel": "web", "units": 10, "lends_to": ["pos"]},
+            {"channel": "pos", "units": 1, "lends_to": []},
+        ],
+    }
+    said = "Of MUG, 2 units are promised to nobody; kept: 10 for web (lent to pos), 1 for pos."
+    assert said in ended.said
+    assert ended.json["terms_version"] == 4
 
 
 def test_what_channels_show_and_when_it_is_low_are_sent_with_the_terms(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fake = FakeEdges({("inventory", "/v1/promise-terms/MUG"): decided(terms_version=4)})
     ways = ["--buffer", "pos=1", "--sold-out-at", "pos=2", "--shown-max", "web=50", "--low-at", "20"]
-    ways += ["--shelf-days", "web=7"]
-    run(fake, promises, monkeypatch, ["stock", "promise", "terms", "MUG", *ways])
-    [body] = fake.bodies("/v1/promise-terms/MUG")
-    assert isinstance(body, dict)
+    body, _ = terms(monkeypatch, NO_TERMS, *ways, "--shelf-days", "web=7")
     pos = {"channel": "pos", "buffer": 1, "sold_out_at": 2}
     web = {"channel": "web", "shown_max": 50, "shelf_days_min": 7}
     assert body["channels"] == [pos, web]
@@ -108,11 +129,52 @@ def test_what_channels_show_and_when_it_is_low_are_sent_with_the_terms(
     assert "recovered_at" not in body
 
 
+def test_terms_that_are_not_named_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    body, _ = terms(monkeypatch, SOME_TERMS, "--low-at", "15")
+    assert body == {
+        "safety_stock": 2,
+        "shares": SOME_TERMS["shares"],
+        "channels": SOME_TERMS["channels"],
+        "low_at": 15,
+        "reorder": {"point": 24, "rank_max": 20},
+        "backorders": {"units_max": 6},
+    }
+    body, _ = terms(monkeypatch, SOME_TERMS, "--share", "web=4", "--shown-max", "pos=0", "--buffer", "web=2")
+    assert body["shares"] == [{"channel": "web", "units": 4, "lends_to": ["pos"]}]
+    assert body["channels"] == [{"channel": "pos", "buffer": 1}, {"channel": "web", "buffer": 2}]
+    assert (body["low_at"], body["recovered_at"]) == (20, 22)
+    assert terms(monkeypatch, SOME_TERMS, "--share", "web=0")[0]["shares"] == []
+    body, _ = terms(monkeypatch, SOME_TERMS, "--clear", "--safety", "1")
+    assert body == {"safety_stock": 1, "shares": []}
+
+
+def test_terms_are_shown_and_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    body, ended = terms(monkeypatch, SOME_TERMS)
+    assert body is None
+    assert ended.json == {"ok": True, "tenant": "main", **SOME_TERMS}
+    for said in (
+        "10 for web (lent to pos)",
+        "pos keeps 1 back, shows 9 at most",
+        "low at 20",
+        "6 units may be",
+    ):
+        assert said in ended.said
+    assert "MUG has no terms." in terms(monkeypatch, NO_TERMS)[1].said
+
+
 def test_a_share_that_is_not_there_is_not_lent(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ["stock", "promise", "terms", "MUG", "--lend", "web:pos"]
-    ended = run(FakeEdges(), promises, monkeypatch, arguments)
+    _, ended = terms(monkeypatch, NO_TERMS, "--lend", "web:pos")
     assert isinstance(ended.error, Complaint)
     assert ended.error.sentence == "`web:pos` lends from no share."
+
+
+def test_a_held_basket_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"promise_id": "basket-1", "status": "expired", "lines": HELD["lines"], "channel": None}
+    told |= {"expires_at": "2026-03-02T12:10:00Z", "delivery": None}
+    fake = FakeEdges({("inventory", "/v1/promises/basket-1"): told})
+    ended = run(fake, promises, monkeypatch, ["stock", "promise", "show", "basket-1", "--json"])
+    assert "Promise basket-1 of 2 MUG, 1 A=B: expired; it was held until 2026-03-02 12:10:00." in ended.said
+    assert ended.json == {"ok": True, "tenant": "main", **told}
 
 
 def test_a_basket_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,3 +195,21 @@ def test_a_basket_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Not all of it can be promised to web now." in ended.said
     assert ended.err.splitlines()[-1].split() == ["MUG", "4", "3", "2", "5", "1", "1", "0", "0"]
     assert ended.json == {"ok": True, "tenant": "main", **told}
+
+
+def test_who_asks_where_to_reads_from_when_and_by_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("available", "on_hand", "promised", "safety_stock", "kept_for_others", "shown", "waiting")
+    one = {"sku": "MUG", "quantity": 4, "short": 1, **dict.fromkeys(names, 3)}
+    one["atp"] = [
+        {"from": "2026-03-02T12:00:00Z", "quantity": 3},
+        {"from": "2026-03-09T00:00:00Z", "quantity": 9},
+    ]
+    delivery = {"node": "LON", "ship_by": "2026-03-09", "deliver_by": "2026-03-11", "why": []}
+    told = {"available": False, "channel": None, "skus": [one], "delivery": delivery}
+    fake = FakeEdges({("inventory", "/v1/availability"): told})
+    arguments = ["stock", "availability", "MUG=4", "--country", "gb", "--service", "express"]
+    said = run(fake, stock, monkeypatch, arguments).said
+    [body] = fake.bodies("/v1/availability")
+    assert (body["destination"], body["service"]) == ({"country": "GB"}, "express")
+    assert "MUG can be promised: 3 from 2026-03-02 12:00:00, 9 from 2026-03-09 00:00:00." in said
+    assert "Leaves LON by 2026-03-09, delivered by 2026-03-11." in said

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli import stock_idle, stock_needs, stock_supply
+from cli import stock_idle, stock_needs, stock_rules, stock_supply
 from cli.client import Refused
 from libs.runtime.complaint import Complaint
 from services.inventory.lead_times import Lead
@@ -89,18 +89,6 @@ def decided(type_: str, **values: Any) -> dict[str, Any]:
             {"approve": False, "note": "miscounted"},
             "-2 of MUG at LON is rejected, and nothing is changed.",
         ),
-        (
-            ["rules", "--nodes", "LON, LEE", "--known-skus", "--count-units", "3"],
-            "rules",
-            decided("supply_rules_defined", version=4),
-            {
-                "nodes": ["LON", "LEE"],
-                "new_skus": False,
-                "count_approval_units": 3,
-                "feed_shrink_percent": 10,
-            },
-            "The rules are at version 4.",
-        ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -119,6 +107,68 @@ def test_what_is_typed_is_sent_and_the_answer_told(
     assert {name: body[name] for name in sent} == sent
     assert said in ended.said
     assert ended.json["ok"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        (["arrive", "MUG", "LON", "9", "--supply", "P", "--receipt", "R"], "supplies/receipts"),
+        (["dispatch", "MUG", "LON", "LEE", "2", "--transfer", "T", "--due", "2026-03-05"], "transfers"),
+        (["land", "MUG", "2", "--transfer", "T", "--receipt", "R"], "transfers/receipts"),
+        (["move", "MUG", "LON", "1", "--from", "on_hand", "--to", "damaged", "--reason", "x"], "moves"),
+    ],
+)
+def test_what_was_true_before_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], path: str
+) -> None:
+    fake = FakeEdges({("inventory", f"/v1/stock/{path}"): decided("x", outcome="complete")})
+    ended = run(fake, stock_supply, monkeypatch, ["stock", *arguments, "--effective-at", "2026-03-02"])
+    assert ended.exit_code == 0, ended
+    run(fake, stock_supply, monkeypatch, ["stock", *arguments])
+    [before, now] = fake.bodies(f"/v1/stock/{path}")
+    assert before["effective_at"] == "2026-03-02T00:00:00+00:00"
+    assert "effective_at" not in now
+
+
+def test_a_purchase_order_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "/v1/stock/supplies/cancellations"
+    arguments = ["stock", "cancel-supply", "MUG", "--supply", "P", "--reason", "No clay.", "--json"]
+    fake = FakeEdges({("inventory", path): decided("supply_cancelled", quantity=6)})
+    ended = run(fake, stock_supply, monkeypatch, arguments)
+    assert fake.bodies(path) == [{"sku": "MUG", "supply_id": "P", "reason": "No clay."}]
+    assert "6 units of MUG under P will not come." in ended.said
+    fake = FakeEdges({("inventory", path): {"decided": True, "command_id": "c", "events": []}})
+    assert "P was done with already." in run(fake, stock_supply, monkeypatch, arguments).said
+
+
+def test_a_count_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = decided("count_recorded", book=8, variance=0, outcome="matched")
+    fake = FakeEdges({("inventory", "/v1/stock/counts"): answer})
+    run(fake, stock_supply, monkeypatch, ["stock", "count", "MUG", "LON", "8", "--reason", "cycle"])
+    assert fake.bodies("/v1/stock/counts")[0]["reason_code"] == "cycle"
+
+
+RULES: dict[str, Any] = {"version": 3, "new_skus": True, "nodes": ["LON"], "over_receipt_percent_max": 5}
+RULES |= {"unannounced": True, "count_approval_units": 24, "phantom_short_picks": None}
+RULES |= {"feed_shrink_percent": 10}
+
+
+def test_rules_that_are_not_named_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = RULES | decided("supply_rules_defined", version=4)
+    answer["events"] = answer["events"][:1]
+    fake = FakeEdges({("inventory", "/v1/stock/rules"): answer})
+    shown = run(fake, stock_rules, monkeypatch, ["stock", "rules", "--json"])
+    assert "count approval units 24" in shown.said
+    assert fake.bodies("/v1/stock/rules") == []
+    ended = run(
+        fake, stock_rules, monkeypatch, ["stock", "rules", "--nodes", "LON, LEE", "--known-skus", "--json"]
+    )
+    run(fake, stock_rules, monkeypatch, ["stock", "rules", "--clear", "--count-units", "3"])
+    [changed, anew] = fake.bodies("/v1/stock/rules")
+    assert (changed["nodes"], changed["new_skus"]) == (["LON", "LEE"], False)
+    assert (changed["count_approval_units"], changed["over_receipt_percent_max"]) == (24, 5)
+    assert anew == {"new_skus": True, "count_approval_units": 3}
+    assert "The rules are at version 4." in ended.said
 
 
 def test_differences_are_listed_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
-from cli import promises, stock_policies
+from cli import promise_terms, stock_policies
 from libs.events.policy import (
     POLICIES_STREAM,
     DefineReservationPolicies,
@@ -106,10 +106,10 @@ def test_a_reorder_point_is_sent_with_the_rank_that_is_served_below_it(
 ) -> None:
     fake = FakeEdges({("inventory", "/v1/promise-terms/MUG"): decided(terms_version=3)})
     arguments = ["stock", "promise", "terms", "MUG", "--reorder", "24:20"]
-    run(fake, promises, monkeypatch, arguments)
+    run(fake, promise_terms, monkeypatch, arguments)
     [body] = fake.bodies("/v1/promise-terms/MUG")
     assert body["reorder"] == {"point": 24, "rank_max": 20}
-    ended = run(FakeEdges(), promises, monkeypatch, [*arguments[:-1], "24"])
+    ended = run(FakeEdges(), promise_terms, monkeypatch, [*arguments[:-1], "24"])
     assert isinstance(ended.error, Complaint)
 
 
@@ -117,7 +117,7 @@ def test_what_may_be_waited_for_is_sent_with_the_terms(monkeypatch: pytest.Monke
     fake = FakeEdges({("inventory", "/v1/promise-terms/MUG"): decided(terms_version=3)})
     arguments = ["stock", "promise", "terms", "MUG", "--backorders-max", "6", "--backorders", "marketplace=2"]
     more = ["--backorders-inbound", "--backorders-from", "2027-05-01T00:00:00Z"]
-    ended = run(fake, promises, monkeypatch, [*arguments, *more])
+    ended = run(fake, promise_terms, monkeypatch, [*arguments, *more])
     said = "6 units may be waited for, no more may be waited for than is to come, 2 by marketplace, from 2027"
     assert said in ended.said
     [body] = fake.bodies("/v1/promise-terms/MUG")
