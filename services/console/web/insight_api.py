@@ -32,6 +32,47 @@ def routes(gate: Gate, queries: Queries, own_writes: OwnWrites) -> APIRouter:
     router = APIRouter(prefix="/v1")
     reader = Annotated[Claims, Depends(gate.require(*READERS))]
 
+    _exceptions_routes(router, reader, queries, own_writes)
+
+    @router.get("/measures", tags=["measures"], summary="How well orders are fulfilled")
+    async def measures(
+        request: Request,
+        claims: reader,
+        by: By = "all",
+        since: Since = None,
+        before: Before = None,
+        fields: Fields = None,
+    ) -> Response:
+        """Up to the end of this minute where nobody names another, so that an answer stays for one."""
+        now = _minute() + ONE_MINUTE
+        asked = period(since, before, now)
+        async with queries.reading(claims.tenant) as connection:
+            found = await read_measures(connection, claims.tenant, asked, by, now)
+        rows = [selected(row, fields) for row in found]
+        return answer(request, _of(asked) | {"by": by, "measures": rows, "definitions": DEFINITIONS})
+
+    _metrics_route(router, reader, queries)
+
+    @router.get("/delays", tags=["measures"], summary="Where delivered orders' time went, in microseconds")
+    async def delays(
+        request: Request,
+        claims: reader,
+        by: DelaysBy = "all",
+        since: Since = None,
+        before: Before = None,
+        fields: Fields = None,
+    ) -> Response:
+        """Up to the end of this minute where nobody names another, so that an answer stays for one."""
+        asked = period(since, before, _minute() + ONE_MINUTE)
+        async with queries.reading(claims.tenant) as connection:
+            found = await read_delays(connection, claims.tenant, asked, by)
+        rows = [selected(row, fields) for row in found]
+        return answer(request, _of(asked) | {"by": by, "delays": rows})
+
+    return router
+
+
+def _exceptions_routes(router: APIRouter, reader: Any, queries: Queries, own_writes: OwnWrites) -> None:
     @router.get("/exceptions", tags=["exceptions"], summary="What needs a person, what is due first")
     async def exceptions(
         request: Request,
@@ -76,43 +117,6 @@ def routes(gate: Gate, queries: Queries, own_writes: OwnWrites) -> APIRouter:
         told = [{name: value for name, value in row.items() if name != "tenant"} for row in changes]
         document = {"version": book.version, "rules": shown, "changes": told}
         return answer(request, selected(document, fields))
-
-    @router.get("/measures", tags=["measures"], summary="How well orders are fulfilled")
-    async def measures(
-        request: Request,
-        claims: reader,
-        by: By = "all",
-        since: Since = None,
-        before: Before = None,
-        fields: Fields = None,
-    ) -> Response:
-        """Up to the end of this minute where nobody names another, so that an answer stays for one."""
-        now = _minute() + ONE_MINUTE
-        asked = period(since, before, now)
-        async with queries.reading(claims.tenant) as connection:
-            found = await read_measures(connection, claims.tenant, asked, by, now)
-        rows = [selected(row, fields) for row in found]
-        return answer(request, _of(asked) | {"by": by, "measures": rows, "definitions": DEFINITIONS})
-
-    _metrics_route(router, reader, queries)
-
-    @router.get("/delays", tags=["measures"], summary="Where delivered orders' time went, in microseconds")
-    async def delays(
-        request: Request,
-        claims: reader,
-        by: DelaysBy = "all",
-        since: Since = None,
-        before: Before = None,
-        fields: Fields = None,
-    ) -> Response:
-        """Up to the end of this minute where nobody names another, so that an answer stays for one."""
-        asked = period(since, before, _minute() + ONE_MINUTE)
-        async with queries.reading(claims.tenant) as connection:
-            found = await read_delays(connection, claims.tenant, asked, by)
-        rows = [selected(row, fields) for row in found]
-        return answer(request, _of(asked) | {"by": by, "delays": rows})
-
-    return router
 
 
 def _metrics_route(router: APIRouter, reader: Any, queries: Queries) -> None:
