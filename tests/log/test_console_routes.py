@@ -35,7 +35,13 @@ OF_ORDER: dict[str, dict[str, Any]] = {
     "/orders/o-0/holds/payment/release": {"note": "paid"},
     "/orders/o-0/contact": {"why": "called back"},
     "/orders/o-0/link": {},
-    "/orders/o-0/returns/o-0-R1/receive": {"node": "LON", "attempt": str(uuid4()), "came": "1:restock:1", "note": "whole"},
+    "/orders/o-0/return": {"attempt": str(uuid4()), "units": "1:1", "note": "too big"},
+    "/orders/o-0/returns/o-0-R1/receive": {
+        "node": "LON",
+        "attempt": str(uuid4()),
+        "came": "1:restock:1",
+        "note": "whole",
+    },
     "/exceptions/hold/release": {"order_id": "o-0", "hold": "payment", "why": "paid"},
 } | {
     f"/exceptions/{verb}": {"order_id": "o-0", "item": "failed_message/o-0-M2", "why": "Called."}
@@ -69,6 +75,7 @@ PAGES_OF_ORDER = (
     *("/orders/o-0", "/parts/orders/o-0", "/orders/o-0/events", "/orders/o-0/events/intake/0/1"),
     *("/orders/o-0/change", "/orders/o-0/cancel-lines?units-1=1", "/orders/o-0/cancel"),
     *("/orders/o-0/holds/payment/release", "/orders/o-0/returns/o-0-R1"),
+    *("/orders/o-0/return", "/orders/o-0/return/preview?units-1=1"),
     "/orders/o-0/returns/o-0-R1/receive?restock-1=1&node=LON",
 )
 LISTS = (
@@ -78,6 +85,7 @@ LISTS = (
     *("/exceptions/rules/change?kind=lost&owner=support&after_minutes=1&sla_minutes=2",),
     *("/delays?from=2026-03-01&to=2026-03-20", "/measures?by=node&from=2026-03-01&to=2026-03-20"),
     *("/platform", "/parts/platform", "/platform/rebuild", "/serials?number=S-1"),
+    "/access",
 )
 API_OF_ORDER = ("/v1/orders/o-0", "/v1/orders/o-0/timeline", "/v1/stock/A")
 API_LISTS = (
