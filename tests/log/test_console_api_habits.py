@@ -30,7 +30,7 @@ ROWS = {
 """Lists, and fields that their rows have. The member that holds them is named as the path ends."""
 DOCUMENTS = {
     "/v1/orders/o-0": "status,lines",
-    "/v1/stock/A": "sku,available",
+    "/v1/stock/A": "sku,free",
     "/v1/exceptions/rules": "version,rules",
     "/v1/summary": "orders,by_status",
     f"/v1/metrics?{PERIOD}": "today,measures",
