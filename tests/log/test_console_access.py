@@ -146,6 +146,7 @@ NEEDS: dict[str, Permission] = {
     "GET /orders/{order_id}/return/preview": "returns",
     "POST /orders/{order_id}/return": "returns",
     "GET /parts/platform": "platform",
+    "GET /parts/parked": "platform",
     "GET /platform": "platform",
     "GET /platform/rebuild": "rebuild",
     "POST /platform/rebuild": "rebuild",

@@ -84,7 +84,7 @@ LISTS = (
     *("/exceptions", "/exceptions?part=true", "/exceptions/rules"),
     *("/exceptions/rules/change?kind=lost&owner=support&after_minutes=1&sla_minutes=2",),
     *("/delays?from=2026-03-01&to=2026-03-20", "/measures?by=node&from=2026-03-01&to=2026-03-20"),
-    *("/platform", "/parts/platform", "/platform/rebuild", "/serials?number=S-1"),
+    *("/platform", "/parts/platform", "/parts/parked", "/platform/rebuild", "/serials?number=S-1"),
     "/access",
 )
 API_OF_ORDER = ("/v1/orders/o-0", "/v1/orders/o-0/timeline", "/v1/stock/A")

@@ -1,7 +1,7 @@
 """Platform: how stages and projection do, records that wait for a person, and rebuilds of the tables."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request, Response
@@ -35,6 +35,21 @@ def routes(site: Site) -> APIRouter:
     async def part(request: Request, session: looks) -> Response:
         return await draw(request, session, "platform_part.html")
 
+    @router.get("/parts/parked")
+    async def parked(request: Request, session: looks) -> Response:
+        """Of the page of exceptions: what waits under parked keys, as the stages tell it now."""
+        rows, silent = await _all_parked(site, session)
+        first = [row for row in rows if row["state"] == "parked"]
+        return await site.page(
+            request,
+            session,
+            "parked_part.html",
+            parked=first,
+            records=len(rows),
+            silent=silent,
+            at=datetime.now(UTC),
+        )
+
     @router.post("/platform/{stage}/{verb}")
     async def settle(
         request: Request, session: repairs, stage: str, verb: str, key: Key, note: Note = ""
@@ -67,13 +82,12 @@ def routes(site: Site) -> APIRouter:
         outcome: Outcome | None = None,
         status: int = 200,
     ) -> Response:
-        stands, projection, parked, rebuilds = await asyncio.gather(
+        stands, projection, (rows, silent), rebuilds = await asyncio.gather(
             site.stages.stands(),
             site.everything.projection(),
-            asyncio.gather(*(_parked(site, session, stage) for stage in STAGES)),
+            _all_parked(site, session),
             site.everything.rebuilds(),
         )
-        rows = [row for found in parked if not isinstance(found, Outcome) for row in found]
         return await site.page(
             request,
             session,
@@ -81,8 +95,8 @@ def routes(site: Site) -> APIRouter:
             status=status,
             stands=stands,
             projection=projection,
-            parked=sorted(rows, key=lambda row: row["moment"]),
-            silent=[found for found in parked if isinstance(found, Outcome)],
+            parked=rows,
+            silent=silent,
             rebuilds=rebuilds,
             outcome=outcome,
         )
@@ -98,6 +112,14 @@ def _unclaimed(session: Session) -> tuple[str, ...]:
 def _role(session: Session) -> str:
     """What a stage is asked as: its own operators see nothing that says not whose it is."""
     return "admin" if session.role == "admin" else STAGE_ROLE
+
+
+async def _all_parked(site: Site, session: Session) -> tuple[list[dict[str, Any]], list[Outcome]]:
+    """What all stages have parked of the person's tenant, the oldest first; of which that is not known."""
+    told = await asyncio.gather(*(_parked(site, session, stage) for stage in STAGES))
+    rows = [row for found in told if not isinstance(found, Outcome) for row in found]
+    silent = [found for found in told if isinstance(found, Outcome)]
+    return sorted(rows, key=lambda row: row["moment"]), silent
 
 
 async def _parked(site: Site, session: Session, stage: str) -> list[dict[str, Any]] | Outcome:
