@@ -35,20 +35,7 @@ def routes(site: Site) -> APIRouter:
     async def part(request: Request, session: looks) -> Response:
         return await draw(request, session, "platform_part.html")
 
-    @router.get("/parts/parked")
-    async def parked(request: Request, session: looks) -> Response:
-        """Of the page of exceptions: what waits under parked keys, as the stages tell it now."""
-        rows, silent = await _all_parked(site, session)
-        first = [row for row in rows if row["state"] == "parked"]
-        return await site.page(
-            request,
-            session,
-            "parked_part.html",
-            parked=first,
-            records=len(rows),
-            silent=silent,
-            at=datetime.now(UTC),
-        )
+    _parked_route(router, looks, site)
 
     @router.post("/platform/{stage}/{verb}")
     async def settle(
@@ -102,6 +89,23 @@ def routes(site: Site) -> APIRouter:
         )
 
     return router
+
+
+def _parked_route(router: APIRouter, looks: Any, site: Site) -> None:
+    @router.get("/parts/parked")
+    async def parked(request: Request, session: looks) -> Response:
+        """Of the page of exceptions: what waits under parked keys, as the stages tell it now."""
+        rows, silent = await _all_parked(site, session)
+        first = [row for row in rows if row["state"] == "parked"]
+        return await site.page(
+            request,
+            session,
+            "parked_part.html",
+            parked=first,
+            records=len(rows),
+            silent=silent,
+            at=datetime.now(UTC),
+        )
 
 
 def _unclaimed(session: Session) -> tuple[str, ...]:
