@@ -1,7 +1,7 @@
 """Today: where orders stand, what came through, what is missing, and how far everything has come."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -32,10 +32,11 @@ _TENANTS_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class _Figures:
-    """`stand`: how fresh the tables were before they were counted."""
+    """`stand`: how fresh the tables were before they were counted; `heard`: up to where they had heard."""
 
     found: Today
     stand: Stand | None
+    heard: Mapping[tuple[str, int], int]
     queue: Sequence[Row]
     good_until: datetime
     slow: bool
@@ -66,12 +67,14 @@ def routes(site: Site) -> APIRouter:
 
     async def draw(request: Request, session: Session, template: str) -> Response:
         figures = await count(session)
-        found = figures.found
+        found, heard = figures.found, await site.everything.positions()
         return await site.page(
             request,
             session,
             template,
             stand=figures.stand,
+            # What came since may be what this was asked for; nobody is told of it again.
+            behind=figures.heard != heard,
             found=found,
             flow=("held", *OPEN),
             moments=MOMENTS,
@@ -100,14 +103,14 @@ def routes(site: Site) -> APIRouter:
         async with mine.counting:
             now = datetime.now(UTC)
             if mine.figures is None or now >= mine.figures.good_until:
-                stand = await site.freshness.stand()
+                stand, heard = await site.freshness.stand(), await site.everything.positions()
                 async with site.queries(session).reading(session.tenant) as connection:
                     found = await read_today(connection, session.tenant, now - _HOURS * _HOUR, now)
                     queue = await count_queue(connection, session.tenant, now)
                 done = datetime.now(UTC)
                 until = done + timedelta(seconds=KEPT_SECONDS)
                 slow = done - now > timedelta(seconds=SLOW_SECONDS)
-                mine.figures = _Figures(found, stand, queue, until, slow)
+                mine.figures = _Figures(found, stand, heard, queue, until, slow)
             return mine.figures
 
     return router
