@@ -209,7 +209,7 @@ class PolicyLife(InventoryLife):
     def no_unit_lies_idle_unnoticed_while_somebody_waits(self) -> None:
         """Units may be left that were kept for who was called: when it has looked, they are given on."""
         for stream, part in self.world.parts.items():
-            if isinstance(part, SkuPart) and grants(part) and (stream, "free") not in self.world.timers:
+            if isinstance(part, SkuPart) and grants(part) and not self.is_looked_after(stream):
                 called = [order_id for order_id, turn in part.turns.items() if turn.whole]
                 late = {stream for stream, name in self.world.timers if name == "claims"}
                 late |= {lapsed.order_id for lapsed in self.lapsed}
@@ -219,7 +219,7 @@ class PolicyLife(InventoryLife):
     def who_may_have_free_units_is_about_to_look(self) -> None:
         """Or somebody before it is, for whom units were kept that others took since: then it is next."""
         for stream, part in self.world.parts.items():
-            if isinstance(part, SkuPart) and (stream, "free") not in self.world.timers:
+            if isinstance(part, SkuPart) and not self.is_looked_after(stream):
                 called = [
                     order_id
                     for order_id, _, looks in shares(part.free, part.claims, part.turns, part.terms)
