@@ -17,30 +17,18 @@ ClearOption = Annotated[
     bool, typer.Option("--clear", help="Begin from nothing: what is not named is dropped.")
 ]
 
-Buffers = Annotated[
-    list[str] | None,
-    typer.Option(metavar="CHANNEL=QTY", help="Units that a channel is not promised. Can be repeated."),
-]
-SoldOut = Annotated[
-    list[str] | None,
-    typer.Option(metavar="CHANNEL=QTY", help="A channel shows none with so few. Can be repeated."),
-]
-ShownMax = Annotated[
-    list[str] | None,
-    typer.Option(metavar="CHANNEL=QTY", help="A channel shows no more than these. Can be repeated."),
-]
-ShelfDays = Annotated[
-    list[str] | None,
-    typer.Option(metavar="CHANNEL=DAYS", help="Days that its lots must have left. Can be repeated."),
-]
-Shares = Annotated[
-    list[str] | None,
-    typer.Option(metavar="CHANNEL=QTY", help="Units kept for a channel; 0, none. Can be repeated."),
-]
-Lends = Annotated[
-    list[str] | None,
-    typer.Option(metavar="OWNER:BORROWER", help="Who may take from a share. Can be repeated."),
-]
+
+def _each(metavar: str, of: str) -> Any:
+    """An option that stands once for each of several."""
+    return typer.Option(metavar=metavar, help=f"{of} Can be repeated.")
+
+
+Buffers = Annotated[list[str] | None, _each("CHANNEL=QTY", "Units that a channel is not promised.")]
+SoldOut = Annotated[list[str] | None, _each("CHANNEL=QTY", "A channel shows none with so few.")]
+ShownMax = Annotated[list[str] | None, _each("CHANNEL=QTY", "A channel shows no more than these.")]
+ShelfDays = Annotated[list[str] | None, _each("CHANNEL=DAYS", "Days that its lots must have left.")]
+Shares = Annotated[list[str] | None, _each("CHANNEL=QTY", "Units kept for a channel; 0, none.")]
+Lends = Annotated[list[str] | None, _each("OWNER:BORROWER", "Who may take from a share.")]
 
 
 def terms(

@@ -13,6 +13,7 @@ from services.console.facts import Care, Dispatch, NodeWork, State, Units
 from services.console.promise_items import OF_PROMISES
 from services.console.segments import broken
 from services.console.standing import declined_at
+from services.console.storable import storable
 
 STUCK = "stuck"
 """The kind of item that time makes; people's care of it is here, the rest is not."""
@@ -191,7 +192,7 @@ def _row(tenant: str, order_id: str, item: Item, care: Care) -> ItemRow:
         min(ends, default=None),
         item.node,
         item.units,
-        item.reason.replace("\x00", "\ufffd"),
+        storable(item.reason),
         care.assignee,
         care.snoozed_until,
         care.snoozed_why,

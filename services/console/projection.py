@@ -46,6 +46,7 @@ from services.console.stock_items import (
     joined,
     stock_item_changes,
 )
+from services.console.storable import storable
 from services.console.stored import Written
 from services.console.supply_items import SUPPLY_ITEM_EVENTS, supply_item_changes
 
@@ -293,17 +294,12 @@ def _timeline_row(envelope: Envelope[Event], order_id: str, text: str) -> Timeli
         envelope.sequence,
         envelope.at,
         envelope.body.TYPE,
-        _storable(text),
-        _storable(envelope.actor),
-        _storable(envelope.reason),
+        storable(text),
+        storable(envelope.actor),
+        storable(envelope.reason),
         envelope.id,
         envelope.causation_id,
     )
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL's text holds no NUL; a message may."""
-    return text.replace("\x00", "\ufffd") if "\x00" in text else text
 
 
 def _added(known: ReservationUnits, delta: ReservationUnits) -> ReservationUnits:

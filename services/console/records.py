@@ -11,6 +11,7 @@ from libs.events.inventory import AllocationFailed, StockAllocated, StockBackord
 from libs.events.lean import lean
 from libs.runtime import wire
 from libs.runtime.wire import Record
+from services.console.storable import storable
 
 
 class UnreadableEvent(NamedTuple):
@@ -58,7 +59,7 @@ def read(record: Record) -> Envelope[Event] | UnreadableEvent:
     except NewerVersion as error:
         raise NewerEvent(f"{record.topic}/{record.partition}@{record.offset}: {error}") from None
     except Unreadable as error:
-        return UnreadableEvent(*place, error.code, str(error)[:1000].replace("\x00", "\ufffd"))
+        return UnreadableEvent(*place, error.code, storable(str(error)[:1000]))
     if not isinstance(body, Event):
         return UnreadableEvent(*place, "not_an_event", f"{found.type} is a command")
     if found.sequence < 1 or found.lane != record.partition:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from libs.events.envelope import Envelope
 from libs.events.exception_rules import ExceptionRuleChanged, ExceptionRuleDropped, Minutes, Owner
+from services.console.storable import storable
 
 OWNERS: tuple[Owner, ...] = get_args(Owner)
 Kind = Literal[
@@ -104,7 +105,7 @@ def rule_change(envelope: Envelope[Any]) -> RuleChange:
         changed.sla_minutes if changed else None,
         changed.next_step if changed else None,
         envelope.at,
-        envelope.actor.replace("\x00", "\ufffd"),
+        storable(envelope.actor),
         event.note,
     )
 

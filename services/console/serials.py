@@ -25,6 +25,7 @@ from libs.events.serials import SerialsCorrected
 from libs.events.set_aside import ReturnQuarantined
 from services.console.origin import order_of
 from services.console.stock_items import StockItemChange, StockItemKey
+from services.console.storable import storable
 
 SERIAL_EVENTS = frozenset(
     event.TYPE
@@ -121,8 +122,10 @@ def serial_moves(envelope: Envelope[Any]) -> Iterator[tuple[SerialMove, SerialUn
                 move.target,
                 event.TYPE,
                 order_id,
-                _plain(next((str(told) for name in _DOCUMENTS if (told := getattr(event, name, None))), "")),
-                _plain(envelope.actor),
+                storable(
+                    next((str(told) for name in _DOCUMENTS if (told := getattr(event, name, None))), "")
+                ),
+                storable(envelope.actor),
                 envelope.id,
             )
             issued = move.target == "issued"
@@ -167,7 +170,7 @@ def _why(document: str, named: dict[str, Unnamed] | None, sku: str) -> str:
     units = "1 unit" if one.quantity == 1 else f"{one.quantity} units"
     told = ", ".join(one.serials[:_TOLD_MAX]) + (", …" if len(one.serials) > _TOLD_MAX else "")
     told = f" Told were {told}." if told else ""
-    return _plain(f"{units} with {document}, and nobody knows which.{told}")
+    return storable(f"{units} with {document}, and nobody knows which.{told}")
 
 
 def _true_at(event: Any, at: datetime) -> datetime:
@@ -177,7 +180,3 @@ def _true_at(event: Any, at: datetime) -> datetime:
         return at if effective is None else min(at, effective.astimezone(UTC))
     except OverflowError:
         return at
-
-
-def _plain(text: str) -> str:
-    return text.replace("\x00", "\ufffd")

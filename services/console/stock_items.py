@@ -21,6 +21,7 @@ from libs.events.stocktaking import (
     StockSuspected,
 )
 from services.console.stock import MOVED
+from services.console.storable import storable
 
 STOCK_ITEM_EVENTS = MOVED | {
     StockLow.TYPE,
@@ -146,4 +147,4 @@ def _set_aside(units: int) -> str:
 
 
 def _plain(text: str) -> str:
-    return text.strip().replace("\x00", "\ufffd")
+    return storable(text.strip())

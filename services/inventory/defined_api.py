@@ -17,6 +17,7 @@ from libs.runtime.edge import Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory.availability import read_sku, read_supply
+from services.inventory.basket_api import as_json
 from services.inventory.stock import EMPTY_SKU, HOLDER
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM
 from services.inventory.terms import Terms
@@ -36,25 +37,25 @@ def defined_routes(edge: Edge) -> APIRouter:
     @router.get("/promise-terms/{sku}", tags=["promises"], summary="What of a SKU is promised to whom")
     async def read_terms(claims: readers, sku: Sku) -> Response:
         part = (await skus_of(claims.tenant, [f"sku/{sku}"])).get(f"sku/{sku}", EMPTY_SKU)
-        return _json({"sku": sku, **terms_told(part.terms or Terms(0))})
+        return as_json({"sku": sku, **terms_told(part.terms or Terms(0))})
 
     @router.get("/stock/rules", tags=["supply"], summary="The rules for facts from outside")
     async def read_rules(claims: readers) -> Response:
         known = (await raw_of(claims.tenant, [RULES_STREAM])).get(RULES_STREAM, {})
         rules = known.get("rules") or _NO_RULES.model_dump(mode="json")
-        return _json({"version": known.get("version", 0), **rules})
+        return as_json({"version": known.get("version", 0), **rules})
 
     @router.get("/stock/feeds", tags=["supply"], summary="The feeds, and the last full run of each")
     async def read_feeds(claims: readers) -> Response:
         known = (await raw_of(claims.tenant, [RULES_STREAM])).get(RULES_STREAM, {})
-        return _json({"feeds": [_feed(one) for _, one in sorted(known.get("feeds", {}).items())]})
+        return as_json({"feeds": [_feed(one) for _, one in sorted(known.get("feeds", {}).items())]})
 
     @router.get("/stock/items/{sku}", tags=["supply"], summary="What a SKU is on the shelf, and where it is")
     async def read_item(claims: readers, sku: Sku) -> Response:
         raw = (await raw_of(claims.tenant, [f"sku/{sku}"])).get(f"sku/{sku}", {})
         stream = f"{SUPPLY_STREAM}{sku}"
         supply = (await supplies_of(claims.tenant, [stream])).get(stream, NO_SUPPLY)
-        return _json({"sku": sku, **_item(raw, supply.units_of_measure)})
+        return as_json({"sku": sku, **_item(raw, supply.units_of_measure)})
 
     @router.get("/promises/{promise_id}", tags=["promises"], summary="A held basket, and what became of it")
     async def read_promise(claims: readers, promise_id: PromiseId) -> Response:
@@ -71,7 +72,7 @@ def defined_routes(edge: Edge) -> APIRouter:
             )
         lines = [{"sku": line.sku, "quantity": line.quantity} for line in held.lines]
         told = {"promise_id": promise_id, "status": known["status"], "lines": lines, "channel": held.channel}
-        return _json({**told, "expires_at": held.expires_at, "delivery": known.get("delivery")})
+        return as_json({**told, "expires_at": held.expires_at, "delivery": known.get("delivery")})
 
     return router
 
@@ -122,7 +123,3 @@ def _item(raw: Document, units: Units | None) -> Document:
         "shelf_days_min": 0 if lots is None else lots.get("days_min", 0),
         "bins": raw.get("bins") or {},
     }
-
-
-def _json(found: Document) -> Response:
-    return Response(orjson.dumps(found, option=orjson.OPT_UTC_Z), media_type="application/json")

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +12,7 @@ from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import lot_book, serial_book
+from services.inventory.basket_api import as_json
 
 
 class ItemRequest(Item):
@@ -55,7 +55,7 @@ def item_routes(edge: Edge) -> APIRouter:
             found = await lot_book.lots(connection, claims.tenant, sku)
         if found is None:
             raise _no_lots(sku)
-        return _json({"sku": sku, **found})
+        return as_json({"sku": sku, **found})
 
     @router.get("/{sku}/lots/{lot}", summary="Which orders have units of a lot, or were sent some")
     async def read_lot(
@@ -68,7 +68,7 @@ def item_routes(edge: Edge) -> APIRouter:
         async with edge.reading() as connection:
             found = await lot_book.orders(connection, claims.tenant, sku, lot, after, limit)
         following = found[-1]["order_id"] if len(found) == limit else None
-        return _json({"sku": sku, "lot": lot, "orders": found, "next": following})
+        return as_json({"sku": sku, "lot": lot, "orders": found, "next": following})
 
     _serials(router, edge, readers)
     return router
@@ -95,7 +95,7 @@ def _serials(router: APIRouter, edge: Edge, readers: Any) -> None:
                 "Check its spelling (case matters); PUT /v1/stock/items/{sku} says that a SKU is serialised.",
             )
         following = found[-1]["serial"] if len(found) == limit else None
-        return _json({"sku": sku, "astray": astray, "serials": found, "next": following})
+        return as_json({"sku": sku, "astray": astray, "serials": found, "next": following})
 
     @router.get("/{sku}/serials/{serial}", summary="Where a unit is, and everything that became of it")
     async def read_serial(claims: readers, sku: Sku, serial: SerialNumber) -> Response:
@@ -109,7 +109,7 @@ def _serials(router: APIRouter, edge: Edge, readers: Any) -> None:
                 f"No unit of {sku} with serial number {serial} was ever told of.",
                 "Check both (case matters): GET /v1/stock/{sku}/serials lists those that are known.",
             )
-        return _json({"sku": sku, "serial": serial, **serial_book.place(found), "history": found})
+        return as_json({"sku": sku, "serial": serial, **serial_book.place(found), "history": found})
 
 
 def _no_lots(sku: str) -> Problem:
@@ -120,7 +120,3 @@ def _no_lots(sku: str) -> Problem:
         f"{sku} has no lots, or no unit of it ever came.",
         "Check its spelling (case matters); a SKU has lots once it is defined so: PUT /v1/stock/items/{sku}.",
     )
-
-
-def _json(found: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(found, option=orjson.OPT_UTC_Z), media_type="application/json")

@@ -7,7 +7,7 @@ from libs.events.contract import Event
 from libs.events.lots import LotLimit, LotsLimited
 from services.inventory.giving import take_back_promises
 from services.inventory.lots import Lots, expires_from, limited
-from services.inventory.shelf_life import overdrawn
+from services.inventory.shelf_life import days_asked, overdrawn
 from services.inventory.stock import SkuPart, evolve_sku
 
 
@@ -30,7 +30,7 @@ def in_time(sku: str, part: SkuPart, at: datetime) -> tuple[list[Event], SkuPart
 
 def _limited(sku: str, position: int, lots: Lots, days: dict[str, int], at: datetime) -> LotsLimited | None:
     now = {channel: expires_from(days_min, at) for channel, days_min in days.items()}
-    before = {channel: limit.expires_from for channel, limit in lots.limits.items()}
+    before = days_asked(lots)
     good = [one.expires_on for one in lots.named.values() if one.state == "good"]
     asked = {channel: limit.days_min for channel, limit in lots.limits.items()}
     if asked == days and all(

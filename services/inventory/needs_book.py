@@ -97,15 +97,12 @@ async def stood(
 def to_come(shelves: Iterable[Shelf], supply: SupplyPart, today: date) -> list[Shelf]:
     """The nodes with what is expected or on its way there: what should have come before today is late."""
     known = {shelf.node: shelf for shelf in shelves}
-    awaited = [(one.node, one.open, one.expected_at) for one in supply.expected.values() if not one.closed]
-    awaited += [(one.target_node, one.open, one.due_at) for one in supply.transfers.values()]
-    for node, units, by in awaited:
-        if units:
-            late = by is not None and by.date() < today
-            shelf = known.get(node, Shelf(node))
-            known[node] = replace(
-                shelf, inbound=shelf.inbound + units * (not late), late=shelf.late + units * late
-            )
+    for node, units, by in supply.awaited():
+        late = by is not None and by.date() < today
+        shelf = known.get(node, Shelf(node))
+        known[node] = replace(
+            shelf, inbound=shelf.inbound + units * (not late), late=shelf.late + units * late
+        )
     return [known[node] for node in sorted(known)]
 
 

@@ -4,7 +4,7 @@ It is kept in a stream of its own, `supply/<sku>`, so that an order, which needs
 it. Its facts are told in the SKU's stream, but for a short pick, an order's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from typing import TypeVar
@@ -143,17 +143,17 @@ class SupplyPart:
         """What of it is to arrive on a day, by day; None where there is nothing."""
         if not (self.expected or self.transfers):
             return None
-        found = [
-            (_written(one.expected_at), one.node, one.open)
-            for one in self.expected.values()
-            if one.open and not one.closed and one.expected_at is not None
-        ]
-        found += [
-            (_written(one.due_at), one.target_node, one.open)
-            for one in self.transfers.values()
-            if one.source_node and one.open and not one.closed and one.due_at is not None
-        ]
+        found = [(by.isoformat(), node, units) for node, units, by in self.awaited() if by is not None]
         return tuple(sorted(found)) or None
+
+    def awaited(self) -> Iterator[tuple[str, int, datetime | None]]:
+        """Node, units and day of each document of which some are expected, or on their way."""
+        for expected in self.expected.values():
+            if expected.open and not expected.closed:
+                yield expected.node, expected.open, expected.expected_at
+        for sent in self.transfers.values():
+            if sent.open and not sent.closed:
+                yield sent.target_node, sent.open, sent.due_at
 
     @property
     def all_units(self) -> int:
@@ -162,10 +162,6 @@ class SupplyPart:
 
 
 NO_SUPPLY = SupplyPart()
-
-
-def _written(at: datetime) -> str:
-    return at.isoformat()
 
 
 def evolve_told(

@@ -1,6 +1,6 @@
 """What was defined is read over HTTP in the form in which it is sent, from the real stage on PostgreSQL."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +13,16 @@ from libs.events.feeds import DefineFeed, Feed
 from libs.events.items import DefineItem, PlaceItem, UnitOfMeasure
 from libs.events.promise import ChannelTerms, DefinePromiseTerms, ReleasePromise, ReorderHold, Share
 from libs.runtime.edge import Edge
-from libs.runtime.postgres_log import PostgresLog, open_pool
-from libs.runtime.settings import Settings
+from libs.runtime.postgres_log import PostgresLog
 from services.inventory.app import STAGE, all_routes
-from tests.log.test_inventory_book import Inventory
+from tests.log.test_inventory_book import Inventory, inventory, pool
 from tests.unit.edge_client import EdgeClient
 from tests.unit.inventory_supply import rules, run
 from tests.unit.inventory_trade import hold, receive
 
+__all__ = ["inventory", "pool"]
+
 Get = Callable[[str], Any]
-
-
-@pytest.fixture
-async def pool(migrated_dsn: Callable[[str], str]) -> AsyncIterator[asyncpg.Pool]:
-    pool = await open_pool(migrated_dsn("inventory"), Settings(), "test")
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-async def inventory(pool: asyncpg.Pool) -> Inventory:
-    inventory = Inventory(pool)
-    await inventory.open()
-    return inventory
 
 
 @pytest.fixture

@@ -1,46 +1,31 @@
 """What to buy, from the real stage on PostgreSQL to the answer over HTTP."""
 
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pytest
 from fastapi import APIRouter
 
 from libs.events.bundles import AssembleKit, BundlePart, DefineBundle, TakeKitApart
 from libs.events.supply import ReceiveSupply
 from libs.runtime.edge import Edge
-from libs.runtime.postgres_log import PostgresLog, open_pool
-from libs.runtime.settings import Settings
+from libs.runtime.postgres_log import PostgresLog
 from services.inventory import needs_book
 from services.inventory.app import STAGE
 from services.inventory.lead_times import lead_time, supplier
 from services.inventory.needs_api import needs_routes
 from services.inventory.reorder import Day
-from tests.log.test_inventory_book import TENANT, Inventory
+from tests.log.test_inventory_book import TENANT, Inventory, inventory, pool
 from tests.unit.edge_client import EdgeClient
 from tests.unit.inventory_supply import expect, minutes, send
 from tests.unit.inventory_trade import accepted, dispatched, hold, line, receive, routed
 
+__all__ = ["inventory", "pool"]
+
 DAY = 24 * 60
 SOON = datetime(2999, 1, 1, tzinfo=UTC)
 BY_THEN = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def pool(migrated_dsn: Callable[[str], str]) -> AsyncIterator[asyncpg.Pool]:
-    pool = await open_pool(migrated_dsn("inventory"), Settings(), "test")
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-async def inventory(pool: asyncpg.Pool) -> Inventory:
-    inventory = Inventory(pool)
-    await inventory.open()
-    return inventory
 
 
 async def told(pool: asyncpg.Pool, folder: Path, **query: Any) -> dict[str, Any]:

@@ -1,13 +1,9 @@
 """The worked example of lots in docs/inventory.md: each figure is what comes of its steps."""
 
-from datetime import UTC, datetime, time, timedelta
-
 from libs.events.contract import Contract
-from services.inventory.proof import prove
 from services.inventory.stock import EMPTY_SKU, SkuPart
-from tests.spec import NOON
 from tests.unit.inventory_lots import cleared, delivered, milk, recalled
-from tests.unit.inventory_page import worked
+from tests.unit.inventory_page import lived
 from tests.unit.inventory_trade import accepted, cancelled, line, routed
 from tests.unit.inventory_world import World
 
@@ -49,15 +45,4 @@ def figures(world: World) -> list[int]:
 
 
 def test_each_figure_of_the_worked_example_is_what_comes_of_its_steps() -> None:
-    world, told = World(), worked("lots")
-    assert len(told) >= 8
-    for step, expected in told:
-        body = read(step)
-        if body is None:
-            world.now = datetime.combine(NOON.date(), time(), UTC) + timedelta(days=int(step.split()[1]))
-        else:
-            world.take(body)
-        while due := [timer for timer in world.timers.values() if timer.due_at <= world.now]:
-            world.due(due[0])
-        assert figures(world) == expected, f"after `{step}`"
-    assert prove(world.log).holds
+    lived(World(), "lots", read, figures)

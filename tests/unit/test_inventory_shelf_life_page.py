@@ -1,14 +1,10 @@
 """The worked example of days left by channel in docs/inventory.md: each figure is what comes of its steps."""
 
-from datetime import UTC, datetime, time, timedelta
-
 from libs.events.contract import Contract
 from libs.events.promise import ChannelTerms, DefinePromiseTerms
-from services.inventory.proof import prove
 from services.inventory.stock import SkuPart
-from tests.spec import NOON
 from tests.unit.inventory_lots import delivered, milk
-from tests.unit.inventory_page import worked
+from tests.unit.inventory_page import lived
 from tests.unit.inventory_trade import accepted, line, routed
 from tests.unit.inventory_world import World
 
@@ -43,16 +39,6 @@ def figures(world: World) -> list[int]:
 
 
 def test_each_figure_of_the_worked_example_is_what_comes_of_its_steps() -> None:
-    world, told = World(), worked("shelf-life")
-    assert len(told) >= 8
+    world = World()
     world.take(milk())
-    for step, expected in told:
-        body = read(step)
-        if body is None:
-            world.now = datetime.combine(NOON.date(), time(), UTC) + timedelta(days=int(step.split()[1]))
-        else:
-            world.take(body)
-        while due := [timer for timer in world.timers.values() if timer.due_at <= world.now]:
-            world.due(due[0])
-        assert figures(world) == expected, f"after `{step}`"
-    assert prove(world.log).holds
+    lived(world, "shelf-life", read, figures)

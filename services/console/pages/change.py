@@ -3,7 +3,6 @@
 Each is a command in the person's name; the order's page then tells what came of it.
 """
 
-from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
@@ -13,20 +12,15 @@ from libs.events.contract import OrderId
 from libs.events.intake import HoldName
 from libs.runtime.problems import Problem
 from services.console.change_view import HOLDS, changeable, choices, preview_hold, preview_lines
-from services.console.facts import State
-from services.console.pages.one_order import found, one_line, told, units_of
+from services.console.pages.line_units import Confirmed, chosen, confirmed, to_confirm
+from services.console.pages.one_order import found, one_line, order_of, told
 from services.console.pages.reasons import OF_ORDER, needed
-from services.console.queries import Row
-from services.console.stored import read_state
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
 NOTE_MAX = 2000
 """Characters, as intake's edge takes them."""
-_LINES_MAX = 1000
 Why = Annotated[str, Form(max_length=500)]
-_FIELD = "units-"
-"""And a line's number: how many units of it."""
 
 
 def routes(site: Site) -> APIRouter:
@@ -39,7 +33,7 @@ def routes(site: Site) -> APIRouter:
 
     @router.get("/orders/{order_id}/change")
     async def change(request: Request, session: changer, order_id: OrderId) -> Response:
-        row, state = await _order(site, session, order_id)
+        row, state = await order_of(site, session, order_id)
         return await site.page(
             request,
             session,
@@ -66,16 +60,15 @@ def _line_routes(router: APIRouter, site: Site) -> None:
         order_id: OrderId,
         note: Annotated[str, Query(max_length=500)] = "",
     ) -> Response:
-        _, state = await _order(site, session, order_id)
-        fields = [(name, value) for name, value in request.query_params.items() if name.startswith(_FIELD)]
-        asked = _asked(f"{name.removeprefix(_FIELD)}:{value}" for name, value in fields[:_LINES_MAX])
+        _, state = await order_of(site, session, order_id)
+        asked = chosen(request, _no_units)
         return await site.page(
             request,
             session,
             "cancel_lines.html",
             order_id=order_id,
             preview=preview_lines(state, asked),
-            asked=[f"{line}:{count}" for line, count in asked.items() if count],
+            asked=to_confirm(asked),
             note=one_line(note),
         )
 
@@ -84,11 +77,12 @@ def _line_routes(router: APIRouter, site: Site) -> None:
         request: Request,
         session: canceller,
         order_id: OrderId,
-        units: Annotated[list[str], Form(max_length=_LINES_MAX)] = [],  # noqa: B006  (FastAPI copies it)
+        units: Confirmed = [],  # noqa: B006  (FastAPI copies it)
         note: Why = "",
     ) -> Response:
         await found(site, session, order_id)
-        lines = [LineUnits(line=line, quantity=count) for line, count in _asked(units).items() if count]
+        asked = confirmed(units, _no_units)
+        lines = [LineUnits(line=line, quantity=count) for line, count in asked.items() if count]
         if not lines:
             raise _no_units()
         reason = needed(one_line(note), OF_ORDER)
@@ -131,25 +125,6 @@ def _note_routes(router: APIRouter, site: Site) -> None:
             session, "intake", "POST", f"/v1/orders/{order_id}/notes", body=body
         )
         return await told(site, request, session, order_id, outcome)
-
-
-async def _order(site: Site, session: Session, order_id: str) -> tuple[Row, State]:
-    """The order's row and facts. Raises Problem 404."""
-    row, _ = await found(site, session, order_id)
-    return row, read_state(row["facts"])
-
-
-def _asked(units: Iterable[str]) -> dict[int, int]:
-    """`LINE:UNITS` as units by line. Raises Problem 422."""
-    asked: dict[int, int] = {}
-    for text in units:
-        line, _, count = text.partition(":")
-        if not (line.isascii() and line.isdigit() and len(line) < 8):
-            raise _no_units()
-        if (number := units_of(count)) is None:
-            raise _no_units()
-        asked[int(line)] = asked.get(int(line), 0) + number
-    return asked
 
 
 def _no_units() -> Problem:

@@ -6,7 +6,9 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from libs.runtime.problems import Problem
+from services.console.facts import State
 from services.console.queries import Row
+from services.console.stored import read_state
 from services.console.web.actions import Outcome
 from services.console.web.sessions import Session
 from services.console.web.site import Site
@@ -26,6 +28,12 @@ async def found(
             "Search for it by another of its numbers; one just submitted shows within a second.",
         )
     return order[0], order[2]
+
+
+async def order_of(site: Site, session: Session, order_id: str) -> tuple[Row, State]:
+    """The order's row and facts. Raises Problem 404."""
+    row, _ = await found(site, session, order_id)
+    return row, read_state(row["facts"])
 
 
 async def told(site: Site, request: Request, session: Session, order_id: str, outcome: Outcome) -> Response:

@@ -22,7 +22,7 @@ from services.console.full_days_read import read_full_days
 from services.console.history import Place, as_of
 from services.console.notes import notes
 from services.console.order_view import Preview, money, order_view, preview_cancel, preview_release
-from services.console.pages.one_order import found, one_line, told
+from services.console.pages.one_order import found, one_line, order_of, told
 from services.console.pages.order_events import place_behind
 from services.console.pages.reasons import OF_ORDER, needed
 from services.console.queries import Row
@@ -144,7 +144,7 @@ def _action_routes(router: APIRouter, site: Site) -> None:
 
     @router.get("/orders/{order_id}/cancel")
     async def ask_cancel(request: Request, session: canceller, order_id: OrderId) -> Response:
-        state = read_state((await found(site, session, order_id))[0]["facts"])
+        _, state = await order_of(site, session, order_id)
         return await _ask(request, session, order_id, "Cancel", preview_cancel(state), "cancel")
 
     @router.post("/orders/{order_id}/cancel")
@@ -156,7 +156,7 @@ def _action_routes(router: APIRouter, site: Site) -> None:
     @router.get("/orders/{order_id}/holds/{hold}/release")
     async def ask_release(request: Request, session: releaser, order_id: OrderId, hold: HoldName) -> Response:
         await check_release(site, session, hold)
-        state = read_state((await found(site, session, order_id))[0]["facts"])
+        _, state = await order_of(site, session, order_id)
         what = f"Release hold {hold}"
         return await _ask(
             request, session, order_id, what, preview_release(state, hold), f"holds/{hold}/release"

@@ -13,7 +13,7 @@ from libs.events.contract import NodeId, OrderId
 from libs.events.returns import Disposition, InspectedUnits, ReceiveReturn
 from libs.runtime.problems import Problem
 from services.console.facts import State
-from services.console.pages.one_order import found, one_line, told, units_of
+from services.console.pages.one_order import one_line, order_of, told, units_of
 from services.console.pages.reasons import OF_ORDER, needed
 from services.console.return_view import (
     CONDITIONS,
@@ -23,7 +23,6 @@ from services.console.return_view import (
     preview_receipt,
     shipped_from,
 )
-from services.console.stored import read_state
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -105,8 +104,7 @@ def routes(site: Site) -> APIRouter:
 
 async def _return(site: Site, session: Session, order_id: str, rma_id: str) -> tuple[object, State]:
     """The order's row and facts. Raises Problem 404 where it, or this return of it, is not there."""
-    row, _ = await found(site, session, order_id)
-    state = read_state(row["facts"])
+    row, state = await order_of(site, session, order_id)
     if rma_id not in state.returns.rmas:
         raise Problem(
             404,

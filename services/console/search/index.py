@@ -13,6 +13,7 @@ from libs.runtime.keyring import Keyring
 from libs.runtime.pool import transaction
 from services.console.search.entries import Article, Part
 from services.console.search.terms import personal_words, tokens, words_of
+from services.console.storable import storable
 from services.console.store import Connection, TopicPartition
 
 _PARTS = """INSERT INTO parts
@@ -170,7 +171,7 @@ def _article_row(article: Article) -> tuple[object, ...]:
     return (
         article.tenant,
         article.sku,
-        article.description.replace("\x00", "\ufffd"),
+        storable(article.description),
         _joined(words),
         _array(tokens(words, article.tenant)),
     )

@@ -16,6 +16,7 @@ from libs.runtime.problems import Problem
 from services.console.cursor import read_cursor, write_cursor
 from services.console.store import Connection
 from services.console.web.sessions import Session
+from services.console.where import Where
 
 logger = structlog.get_logger()
 
@@ -25,7 +26,7 @@ _NOTE = (
 )
 _FOUND = """SELECT u.id, u.order_id, u.actor, u.role, u.reason, u.at, o.external_id, o.channel
     FROM access.unmaskings u {joined} orders o ON o.tenant = u.tenant AND o.order_id = u.order_id
-    WHERE {terms} ORDER BY u.at DESC, u.id DESC LIMIT {limit}"""
+    WHERE {terms} ORDER BY u.at DESC, u.id DESC LIMIT $2"""
 _OF_ORDER = """u.order_id IN (SELECT {0}::text UNION ALL SELECT e.order_id FROM orders e
     WHERE e.tenant = $1 AND e.external_id = {0})"""
 
@@ -74,22 +75,13 @@ async def read_looks(
 ) -> tuple[Sequence[Mapping[str, Any]], str | None]:
     """A page of the tenant's, the latest first, each with its order's number where that is known, and the
     cursor of the next page. Who sees some nodes only sees looks at orders of those. Raises Problem 400."""
-    values: list[Any] = [session.tenant]
-    terms = ["u.tenant = $1"]
-
-    def ask(value: object) -> str:
-        values.append(value)
-        return f"${len(values)}"
-
-    if wanted.actor:
-        terms.append(f"u.actor = {ask(wanted.actor)}")
-    if wanted.order:
-        terms.append(_OF_ORDER.format(ask(wanted.order)))
+    asked = Where(["u.tenant = $1"], [session.tenant, limit + 1])
+    asked.add("u.actor = {}", wanted.actor)
+    asked.add(_OF_ORDER, wanted.order)
     if after is not None:
-        at, id_ = read_cursor("looks", after, (datetime, int))
-        terms.append(f"(u.at, u.id) < ({ask(at)}, {ask(id_)})")
+        asked.add("(u.at, u.id) < ({}, {})", *read_cursor("looks", after, (datetime, int)))
     joined = "LEFT JOIN" if session.nodes is None else "JOIN"
-    text = _FOUND.format(joined=joined, terms=" AND ".join(terms), limit=ask(limit + 1))
-    rows = [dict(row) for row in await connection.fetch(text, *values)]
+    text = _FOUND.format(joined=joined, terms=" AND ".join(asked.terms))
+    rows = [dict(row) for row in await connection.fetch(text, *asked.values)]
     last = rows[limit - 1] if len(rows) > limit else None
     return rows[:limit], write_cursor("looks", (last["at"], last["id"])) if last else None

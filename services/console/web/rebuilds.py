@@ -14,6 +14,7 @@ import structlog
 
 from libs.runtime.postgres_log import reachable
 from libs.runtime.problems import Problem
+from services.console.storable import storable
 from services.console.web.sessions import Session
 
 logger = structlog.get_logger()
@@ -81,7 +82,7 @@ class Rebuilds:
             code = await process.wait()
         finally:
             self._processes.discard(process)
-        told = said.decode(errors="replace").strip()[-300:].replace("\x00", "\ufffd")
+        told = storable(said.decode(errors="replace").strip()[-300:])
         if code:
             logger.warning("a rebuild ended badly or found a difference", number=number, code=code, said=told)
         how = f"by signal {-code}" if code < 0 else f"with {code}"
