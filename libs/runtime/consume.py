@@ -20,6 +20,7 @@ from faststream.middlewares import AckPolicy
 from opentelemetry.trace import Tracer
 
 from libs.runtime import telemetry
+from libs.runtime.gathering import Gathering
 from libs.runtime.health import Health
 from libs.runtime.kafka import fetch_together, record_of, request_timeout_ms, wait_at_broker
 from libs.runtime.log import Unavailable
@@ -33,8 +34,6 @@ Found = Mapping[TopicPartition, "Sequence[ConsumerRecord[bytes, bytes]]"]
 _POLL_MS = 1_000
 FENCED_MAX = 5
 """How often in a row work may be refused as another owner's before its lanes are claimed again."""
-_POLLS_AT_ONCE = 5
-"""Polls that may follow one another at once: as many as one order brings."""
 _BACKLOG_RECORDS = 200
 """What a poll brings of the topics that come first, when they have a backlog."""
 _GIVING_WAY_MS = 20
@@ -93,15 +92,14 @@ class Subscription:
         awaited: Callable[[], bool] = lambda: False,
     ) -> None:
         """While `first` topics have a backlog, the `others` are not read. `awaited` says whether somebody
-        waits for what comes: it is gathered for a shorter time then."""
+        waits for what comes: it is gathered for the least time then."""
         self._awaited = awaited
         self._settings, self._taker, self._tracer, self._group = settings, taker, tracer, group
         self._listener = _Listener(self)
         self._told: dict[tuple[str, int], int] = {}
         """What Kafka was told last: it need not hear the same every second."""
         self.ready = asyncio.Event()
-        self._poll_due = 0.0
-        """When the next poll would be due, were all as far apart as polls shall be."""
+        self._gathering = Gathering(settings.gather_seconds_min, settings.gather_seconds)
         self._stopping, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._health = health or Health(settings.stuck_seconds_max)
@@ -143,7 +141,9 @@ class Subscription:
             if not found:
                 self._give_way(consumer, found)
                 continue
-            if (rest := self._rest(asyncio.get_running_loop().time())) > 0 and _count(found) < most:
+            now = asyncio.get_running_loop().time()
+            rest = self._gathering.rest(now, awaited=self._awaited())
+            if rest > 0 and _count(found) < most:
                 await asyncio.sleep(rest)
                 more = await consumer.getmany(timeout_ms=0, max_records=most - _count(found))
                 found = {place: [*found.get(place, ()), *more.get(place, ())] for place in {**found, **more}}
@@ -167,17 +167,6 @@ class Subscription:
             self._given_way = 0
             wait_at_broker(consumer, self._settings.fetch_wait_ms)
             consumer.resume(*(place for place in giving if place.partition not in self._halted))
-
-    def _rest(self, now: float) -> float:
-        """Seconds to wait, so that polls come no oftener than the settings say, but for a few at once.
-
-        Virtual scheduling, as in ITU-T I.371, appendix I.
-        """
-        chosen = self._settings
-        every = chosen.gather_awaited_seconds if self._awaited() else chosen.gather_seconds
-        self._poll_due = max(self._poll_due, now - (_POLLS_AT_ONCE - 1) * every)
-        rest, self._poll_due = self._poll_due - now, self._poll_due + every
-        return rest
 
     async def commit(self) -> None:
         """Tell Kafka how far we are; failing is harmless."""
@@ -222,10 +211,12 @@ class Subscription:
 
     async def _take(self, records: Sequence[Record]) -> bool:
         """Offer the records until they are taken; False when others are to be read instead, or we stop."""
-        pause = self._settings.retry_seconds_min
+        pause, clock = self._settings.retry_seconds_min, asyncio.get_running_loop().time
         while True:
+            began = clock()
             try:
                 await self._taker.handle(records)
+                self._gathering.took(clock() - began)
                 self._seeks = 0
                 self._health.well("batch")
                 return True

@@ -177,10 +177,10 @@ class Settings(BaseSettings):
     fetch_wait_ms: int = Field(default=2_000, ge=1)
     """The longest that it waits for them."""
     gather_seconds: float = Field(default=0.04, ge=0, le=1)
-    """Polls of a busy stage come no oftener, on average: a batch of one costs nearly what one of fifty does.
-    0: as soon as there is anything."""
-    gather_awaited_seconds: float = Field(default=0.005, ge=0, le=1)
-    """The same while somebody, and not a hundred, waits for an outcome at this process's edge."""
+    """Polls of a busy stage are twice as far apart as a batch takes, at most so long: a batch of one costs
+    nearly what one of fifty does. 0: as soon as there is anything."""
+    gather_seconds_min: float = Field(default=0.005, ge=0, le=1)
+    """The least; and what it is while somebody, and not a hundred, waits for an outcome at its edge."""
     fetch_bytes_max: int = Field(default=8 * 1_048_576, ge=1_048_576)
     """What is fetched ahead of all topics together, and so kept in memory while the stage is busy."""
     relay_bytes_max: int = Field(default=16 * 1_048_576, ge=1)

@@ -120,28 +120,31 @@ async def test_a_null_traceparent_stops_nobody() -> None:
 
 
 async def test_the_first_polls_are_taken_at_once_and_later_ones_gather_what_comes() -> None:
-    subscription, consumer = Reading(Taker(), gather_seconds=0.05).subscription, Trickle()
-    loop = asyncio.get_running_loop()
-    began, found, at = loop.time(), list[list[int]](), list[float]()
-    for _ in range(8):
-        found.append([record.offset for record in await subscription._poll(cast(Any, consumer))])
-        at.append(loop.time() - began)
+    reading = Reading(Taker(), gather_seconds=0.05, gather_seconds_min=0.05)
+    subscription, consumer = reading.subscription, Trickle()
+    found = [[record.offset for record in await subscription._poll(cast(Any, consumer))] for _ in range(8)]
     assert found == [[1], [2], [3], [4], [5], [6, 7], [8, 9], [10, 11]]
-    assert at[4] < 0.05, "one order's events are not kept waiting"
-    assert at[7] >= 3 * 0.05 - 0.01
-    subscription._poll_due -= 1
-    assert len(await subscription._poll(cast(Any, consumer))) == 1, "after a while with nothing to do"
 
 
 async def test_what_somebody_waits_for_is_gathered_for_a_shorter_time() -> None:
-    subscription, consumer = (
-        Reading(Taker(), gather_seconds=1, gather_awaited_seconds=0).subscription,
-        Trickle(),
-    )
+    reading = Reading(Taker(), gather_seconds=1, gather_seconds_min=0)
+    subscription, consumer = reading.subscription, Trickle()
     subscription._awaited = lambda: True
     async with asyncio.timeout(0.9):
         for offset in range(1, 20):
             assert [record.offset for record in await subscription._poll(cast(Any, consumer))] == [offset]
+
+
+async def test_a_stage_gathers_the_longer_the_longer_its_batches_take() -> None:
+    class Slow(Taker):
+        async def handle(self, records: Sequence[Record]) -> None:
+            await asyncio.sleep(0.02)
+
+    reading = Reading(Slow(), gather_seconds=1, gather_seconds_min=0)
+    await reading.poll(1)
+    assert reading.subscription._gathering.rest(asyncio.get_running_loop().time()) <= 0
+    rests = [reading.subscription._gathering.rest(asyncio.get_running_loop().time()) for _ in range(20)]
+    assert rests[-1] > 0.02
 
 
 async def test_a_poll_that_brought_as_much_as_one_may_gathers_nothing() -> None:
