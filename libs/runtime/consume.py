@@ -34,6 +34,8 @@ Found = Mapping[TopicPartition, "Sequence[ConsumerRecord[bytes, bytes]]"]
 _POLL_MS = 1_000
 FENCED_MAX = 5
 """How often in a row work may be refused as another owner's before its lanes are claimed again."""
+_LAST_FETCH = 0.25
+"""The share of the time in which a poll gathers that its last fetch has."""
 _BACKLOG_RECORDS = 200
 """What a poll brings of the topics that come first, when they have a backlog."""
 _GIVING_WAY_MS = 20
@@ -144,9 +146,7 @@ class Subscription:
             now = asyncio.get_running_loop().time()
             rest = self._gathering.rest(now, awaited=self._awaited())
             if rest > 0 and _count(found) < most:
-                await asyncio.sleep(rest)
-                more = await consumer.getmany(timeout_ms=0, max_records=most - _count(found))
-                found = {place: [*found.get(place, ()), *more.get(place, ())] for place in {**found, **more}}
+                found = await _gathered(consumer, found, rest, most)
             self._give_way(consumer, found)
             return tuple(chain.from_iterable(found.values()))
         await asyncio.get_running_loop().create_future()  # nothing more is read; stopping cancels this
@@ -343,6 +343,22 @@ def cut(records: Sequence[Record], bytes_max: int) -> Iterator[Sequence[Record]]
         held += size
     if start < len(records):
         yield records[start:]
+
+
+async def _gathered(consumer: AIOKafkaConsumer, found: Found, rest: float, most: int) -> Found:
+    """What a poll brought, and what comes within `rest` seconds after it, up to `most` records.
+
+    A fetch goes out when all is taken that the one before it brought (`fetch_together`). So what lies here is
+    taken some time before the end, and what the next fetch finds at the broker is waited for: else it would
+    lie here until the next poll has rested, too.
+    """
+    last = rest * _LAST_FETCH
+    await asyncio.sleep(rest - last)
+    for wait in (0.0, last):
+        if (left := most - _count(found)) > 0:
+            more = await consumer.getmany(timeout_ms=int(wait * 1_000), max_records=left)
+            found = {place: [*found.get(place, ()), *more.get(place, ())] for place in {**found, **more}}
+    return found
 
 
 def _count(found: Found) -> int:
