@@ -32,6 +32,7 @@ from services.inventory import book, needs_book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
 from services.inventory.items_api import item_routes
 from services.inventory.needs_api import needs_routes
+from services.inventory.queue_api import queue_routes
 from services.inventory.reconcile import LOOKBACK, Place, explain
 
 _Items = Annotated[ItemsRequest, Tag("items")]
@@ -134,6 +135,7 @@ def supply_routes(edge: Edge) -> APIRouter:
     _readings(router, edge)
     router.include_router(item_routes(edge))
     router.include_router(needs_routes(edge))
+    router.include_router(queue_routes(edge))
 
     @router.put("/rules", status_code=202, summary="Replace the rules for facts from outside")
     async def define_rules(
