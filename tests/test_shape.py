@@ -34,6 +34,7 @@ EDGES = {
     "items_api.py",
     "needs_api.py",
     "queue_api.py",
+    "snapshot_api.py",
     "defined_api.py",
     "book.py",
     "lot_book.py",
