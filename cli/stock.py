@@ -20,6 +20,7 @@ from cli import (
     stock_needs,
     stock_past,
     stock_policies,
+    stock_queue,
     stock_reconcile,
     stock_rules,
     stock_serials,
@@ -241,6 +242,7 @@ def register(parent: typer.Typer) -> None:
         stock_needs,
         stock_rules,
         stock_policies,
+        stock_queue,
         stock_substitutes,
     ):
         module.register(app)

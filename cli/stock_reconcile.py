@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,19 +13,24 @@ from cli.client import DEFAULT_TENANT, Edges, TenantOption, connect
 from cli.moments import moment
 from cli.output import JsonOption, console, emit, table
 from cli.rowfile import read_rows, whole
+from cli.snapshot import NO_LINE, ROWS_AT_ONCE, Row, check, compare, parts
 from cli.text import add_row, count, tell
 
-ROWS_AT_ONCE = 500
 SHOWN_MAX = 50
 KEPT_MAX = 10_000
 COLUMNS = ("sku", "node", "quantity")
-_OUTCOMES = ("matched", "in_flight", "pinned", "unexplained", "unreadable", "refused")
+_OUTCOMES = ("matched", "in_flight", "corrected", "pinned", "unexplained", "unreadable", "refused")
 
 
 def reconcile(
     file: Annotated[Path, typer.Argument(help="CSV or NDJSON with sku, node and quantity.")],
     system: Annotated[str, typer.Option(help="Whose snapshot it is: wms, erp, …")],
     at: Annotated[str, typer.Option(help="As of when: 2026-03-02T09:00:00Z.")],
+    complete: Annotated[
+        bool,
+        typer.Option("--complete", help="The file is all that --node has: what it leaves out is 0 there."),
+    ] = False,
+    node: Annotated[str, typer.Option(help="With --complete: whose snapshot it is.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Propose nothing.")] = False,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
@@ -36,17 +42,26 @@ def reconcile(
     place of what waits of its shelf; where the snapshot agrees, that is closed. Ends with 1 when something is
     unexplained, or a row is unreadable or its proposal refused; the other rows are done with all the same.
 
+    With --complete the file claims to be all of a node: each SKU with units there that it does not name
+    counts as 0. Such a file is refused where a row cannot be read, is of another node or names a SKU twice,
+    and where it has a tenth of the units of the books or fewer.
+
     Example: orderlog stock reconcile wms.csv --system wms --at 2026-03-02T09:00:00Z
     """
+    check(complete, node)
     as_of = moment(at).astimezone(UTC).isoformat()
     counts: Counter[str] = Counter()
     told: list[dict[str, Any]] = []
     with connect(tenant) as edges:
-        for batch in _batches(file, counts, told):
-            body = {"as_of": as_of, "rows": [row for _, row in batch]}
-            results = edges.send("inventory", "/v1/stock/comparisons", body)["results"]
+        rows = _rows(file, counts, told)
+        whole_node = list(rows) if complete else []
+        for batch, claim in parts(whole_node, node, counts["unreadable"]) if complete else _batches(rows):
+            results, left_out = compare(edges, as_of, batch, claim)
             told_of = []
-            for (line, row), found in zip(batch, results, strict=True):
+            for (line, row), found in [
+                *zip(batch, results, strict=True),
+                *((NO_LINE, one) for one in left_out),
+            ]:
                 if "problem" in found:
                     counts["unreadable"] += 1
                     _keep(told, {"line": line, "outcome": "unreadable", **row, "explanation": _why(found)})
@@ -73,10 +88,8 @@ def register(parent: typer.Typer) -> None:
     parent.command("reconcile")(reconcile)
 
 
-def _batches(
-    file: Path, counts: Counter[str], told: list[dict[str, Any]]
-) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    batch: list[tuple[int, dict[str, Any]]] = []
+def _rows(file: Path, counts: Counter[str], told: list[dict[str, Any]]) -> Iterator[Row]:
+    """Each readable row with its line."""
     for line, row in read_rows(file, COLUMNS, COLUMNS):
         try:
             if isinstance(row, str):
@@ -86,12 +99,12 @@ def _batches(
             counts["unreadable"] += 1
             _keep(told, {"line": line, "outcome": "unreadable", "explanation": str(wrong)})
             continue
-        batch.append((line, {"sku": str(row["sku"]), "node": str(row["node"]), "quantity": quantity}))
-        if len(batch) == ROWS_AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        yield line, {"sku": str(row["sku"]), "node": str(row["node"]), "quantity": quantity}
+
+
+def _batches(rows: Iterator[Row]) -> Iterator[tuple[list[Row], None]]:
+    while batch := list(islice(rows, ROWS_AT_ONCE)):
+        yield batch, None
 
 
 def _propose(
@@ -142,7 +155,8 @@ def _keep(told: list[dict[str, Any]], one: dict[str, Any]) -> None:
 
 def _tell(name: str, counts: Counter[str], told: list[dict[str, Any]]) -> None:
     for one in sorted(told, key=lambda one: int(one["line"]))[:SHOWN_MAX]:
-        where = f"{name}:{one['line']}: {one['outcome'].replace('_', ' ')}"
+        line = f"{name}:{one['line']}" if one["line"] else f"{name}, left out"
+        where = f"{line}: {one['outcome'].replace('_', ' ')}"
         if "variance" in one:
             where += f": {one['sku']} at {one['node']}: {one['theirs']:,} there, {one['book']:,} here"
         tell(f"{where}. {one['explanation']}")

@@ -33,6 +33,8 @@ EDGES = {
     "basket_api.py",
     "items_api.py",
     "needs_api.py",
+    "queue_api.py",
+    "snapshot_api.py",
     "defined_api.py",
     "book.py",
     "lot_book.py",

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from libs.events.record import record
+from services.console.queued_facts import Queued
 
 Units = Mapping[int, int]
 """Units by line number."""
@@ -175,6 +176,8 @@ class InventoryFacts:
     """With the basket that the order took over, or else the first that it was told while it waited."""
     awaited: PromisedDate | None = None
     """While it waits: when it is delivered, as was told last."""
+    queued: Queued | None = None
+    """While it waits."""
 
 
 @record

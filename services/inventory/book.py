@@ -57,6 +57,14 @@ _IDLE = """
                     SELECT FROM json_each(p.part->'feeds') AS told(feed, row)
                     WHERE told.row->>'node' = b.node AND (told.row->>'stated_at')::timestamptz >= $4)))
     ORDER BY sku, node LIMIT $5"""
+_UNITS_AT = """
+    SELECT coalesce(sum(quantity), 0)::bigint FROM balance
+    WHERE tenant = $1 AND node = $2 AND bucket = ANY($3::text[])"""
+_MOVED_AT = """
+    SELECT DISTINCT sku COLLATE "C" AS sku FROM balance
+    WHERE tenant = $1 AND node = $2 AND bucket = ANY($3::text[]) AND sku COLLATE "C" > $4
+        AND ($5::text IS NULL OR sku COLLATE "C" <= $5)
+    ORDER BY 1 LIMIT $6"""
 _BINS = "SELECT part->>'bins' FROM part WHERE key = $1"
 _PART = "SELECT part FROM part WHERE key = $1"
 _DOCUMENTS = ("shipment_id", "transfer_id", "supply_id", "count_id", "rma_id", "reference", "order_id")
@@ -123,6 +131,20 @@ async def on_the_way(
     for row in await connection.fetch(_ON_THE_WAY, tenant, skus, nodes):
         found.setdefault((row["sku"], row["node"]), {})[row["bucket"]] = row["quantity"]
     return found
+
+
+async def units_at(connection: Connection, tenant: str, node: str) -> int:
+    """Units on all shelves of a node by now."""
+    found: int = await connection.fetchval(_UNITS_AT, tenant, node, list(SHELF))
+    return found
+
+
+async def moved_at(
+    connection: Connection, tenant: str, node: str, after: str, until: str | None, limit: int
+) -> list[str]:
+    """SKUs that were ever on a shelf of a node, byte by byte, from behind `after` to `until`."""
+    rows = await connection.fetch(_MOVED_AT, tenant, node, list(SHELF), after, until, limit)
+    return [row["sku"] for row in rows]
 
 
 async def idle(

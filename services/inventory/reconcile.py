@@ -5,8 +5,8 @@ person approves it.
 
 The other system's clock is not ours, and what one knows reaches the other late. So a difference is first held
 against what moved around the snapshot's moment, in either direction, and against what is on its way to the
-node (in flight); then against single events of the days before (pinned): one that they never booked, or
-booked twice.
+node (in flight); then against what was corrected by hand since; then against single events of the days before
+(pinned): one that they never booked, or booked twice.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,10 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Literal
 
+from libs.events.feeds import StockReported
+from libs.events.inventory import StockAdjusted
 from libs.events.record import record
+from libs.events.stocktaking import CountRecorded, DifferenceSettled
 
 SHELF = ("on_hand", "allocated", "suspect")
 """Buckets of what somebody sees on a shelf and may sell."""
@@ -25,7 +28,11 @@ LOOKBACK = timedelta(days=14)
 
 Place = tuple[str, str]
 """SKU and node."""
-Outcome = Literal["matched", "in_flight", "pinned", "unexplained"]
+Outcome = Literal["matched", "in_flight", "corrected", "pinned", "unexplained"]
+_CORRECTS = frozenset(
+    event.TYPE for event in (StockAdjusted, CountRecorded, DifferenceSettled, StockReported)
+)
+"""Events that bring the books of a shelf to what is there."""
 
 
 @record
@@ -65,8 +72,8 @@ def explain(
     variance = theirs - shelf.units
     if not variance:
         return Finding("matched", shelf.units, 0)
-    if found := _around(variance, as_of, moves):
-        why, events = found
+    if around := _around(variance, as_of, moves):
+        why, events = around
         return Finding("in_flight", shelf.units, variance, why, events)
     for bucket, said in (("in_transit", "in transit to"), ("inbound", "expected at")):
         if variance == on_the_way.get(bucket):
@@ -76,6 +83,10 @@ def explain(
                 variance,
                 f"{variance} units are {said} the node: they have received them, and have not told us.",
             )
+    corrections = [one for one in moves if one.at > as_of and one.type in _CORRECTS]
+    if found := _booked_since(variance, corrections):
+        said = f"{_listed(found)}: the books were put right since."
+        return Finding("corrected", shelf.units, variance, said, tuple(one.event_id for one in found))
     for moved in reversed([one for one in moves if one.at <= as_of]):
         if moved.units in (-variance, variance):
             missed = moved.units == -variance
@@ -86,12 +97,23 @@ def explain(
                 f"{_told(moved)}: {'they did not book it' if missed else 'they booked it twice'}.",
                 (moved.event_id,),
             )
+    if corrections:
+        said = f"{_listed(corrections)}: it may be booked in part since. Compare a newer snapshot."
+        events = tuple(one.event_id for one in corrections)
+        return Finding("corrected", shelf.units, variance, said, events)
     return Finding(
         "unexplained",
         shelf.units,
         variance,
         f"Nothing on its way, and no event of the last {LOOKBACK.days} days, is of {abs(variance)} units.",
     )
+
+
+def _booked_since(variance: int, corrections: Sequence[Moved]) -> Sequence[Moved]:
+    """Those of the corrections since that come to the variance: one of them, or all together."""
+    if single := [one for one in corrections if one.units == variance]:
+        return single[-1:]
+    return corrections if sum(one.units for one in corrections) == variance else ()
 
 
 def _around(variance: int, as_of: datetime, moves: Sequence[Moved]) -> tuple[str, tuple[str, ...]] | None:

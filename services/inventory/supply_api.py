@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from libs.events.conditions import MoveStock
 from libs.events.contract import Command, Count, Name, NodeId, Sku
@@ -32,7 +32,9 @@ from services.inventory import book, needs_book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
 from services.inventory.items_api import item_routes
 from services.inventory.needs_api import needs_routes
+from services.inventory.queue_api import queue_routes
 from services.inventory.reconcile import LOOKBACK, Place, explain
+from services.inventory.snapshot_api import Complete, SnapshotRow, left_out, told
 
 _Items = Annotated[ItemsRequest, Tag("items")]
 _TAKEN: tuple[tuple[str, type[Command], str], ...] = (
@@ -103,24 +105,22 @@ class FeedRequest(BaseModel):
     sellable_only: bool = False
 
 
-class SnapshotRow(BaseModel):
-    """What another system has of a SKU at a node."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    sku: Sku
-    node: NodeId
-    quantity: Count
-
-
 class SnapshotRequest(BaseModel):
     """Rows of a snapshot, all of one moment."""
 
     model_config = ConfigDict(extra="forbid")
 
     as_of: AwareDatetime
-    rows: Annotated[list[Any], Field(min_length=1, max_length=MANY_MAX)]
+    rows: Annotated[list[Any], Field(max_length=MANY_MAX)]
     """Each a SnapshotRow; one that is none is answered with what is wrong with it."""
+    complete: Complete | None = None
+    """That they are all of a node, or of a part of it: what they leave out is compared as well, as none."""
+
+    @model_validator(mode="after")
+    def _asks(self) -> Self:
+        if not self.rows and self.complete is None:
+            raise ValueError("there are no rows, and they do not claim to be all of a node")
+        return self
 
 
 def supply_routes(edge: Edge) -> APIRouter:
@@ -134,6 +134,7 @@ def supply_routes(edge: Edge) -> APIRouter:
     _readings(router, edge)
     router.include_router(item_routes(edge))
     router.include_router(needs_routes(edge))
+    router.include_router(queue_routes(edge))
 
     @router.put("/rules", status_code=202, summary="Replace the rules for facts from outside")
     async def define_rules(
@@ -275,10 +276,16 @@ def _readings(router: APIRouter, edge: Edge) -> None:
             )
         read = [read_item(SnapshotRow, row) for row in body.rows]
         good = [row for row in read if isinstance(row, SnapshotRow)]
-        found = iter(await _compared(edge, claims.tenant, body.as_of, good) if good else [])
-        return _json(
-            {"results": [_problem(row) if isinstance(row, Problem) else next(found) for row in read]}
-        )
+        rest, following = list[SnapshotRow](), None
+        if body.complete is not None:
+            rest, following = await left_out(edge, claims.tenant, body.complete, read)
+        every = [*good, *rest]
+        found = iter(await _compared(edge, claims.tenant, body.as_of, every) if every else [])
+        results = [_problem(row) if isinstance(row, Problem) else next(found) for row in read]
+        answer: dict[str, Any] = {"results": results}
+        if body.complete is not None:
+            answer |= {"left_out": told(found), "next": following}
+        return _json(answer)
 
 
 async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) -> list[Command]:

@@ -1,5 +1,8 @@
-"""What a customer who waits is told of the date: with the first mail where it is known by then, once it is,
-and when it moves later. Inventory reckons anew whenever supply moves; a mail for each of that nobody reads.
+"""What a customer who waits is told of the date: with the first mail where it is known by then, else once it
+is; when it moves later; when it is gone; and once it is known again. Each at once, and nothing twice.
+
+Inventory reckons anew whenever supply moves, and tells of an order only what changed for it. What moves
+within a day, or to an earlier one, is no mail: nobody was promised less.
 """
 
 from collections.abc import Mapping
@@ -11,7 +14,7 @@ from libs.events.dates import BackorderDated
 from services.notifications.letters import Letter, facts
 
 MILESTONE: Literal["backordered"] = "backordered"
-_DATE = "deliver_at"
+_DATE, _GONE = "deliver_at", "gone_at"
 
 
 def with_date(letter: Letter, event: BackorderDated) -> Letter:
@@ -22,15 +25,27 @@ def with_date(letter: Letter, event: BackorderDated) -> Letter:
 
 
 def moved(letters: Mapping[str, Letter], event: BackorderDated, at: datetime) -> Letter | None:
-    """The mail that a date calls for: the first one, or one that is later by a day or more than was told.
+    """The mail that a date calls for: the first one, one that is later by a day or more than was told, or
+    that what was told is gone. None where the customer knows it, or the order was cancelled.
 
-    Its subject is the day (UTC) on which it is told, so there is one a day at most.
+    Its subject is the day (UTC) on which it is told; of several of a day, with a number.
     """
     by, told = _date(event), _told(letters)
-    if by is None or (told is not None and by <= told):
+    if by is None if told is None else by is not None and by <= told:
         return None
+    if any(letter.milestone == "cancelled" and letter.subject_id is None for letter in letters.values()):
+        return None
+    if by is None:
+        return Letter(MILESTONE, _subject(letters, at), facts(**{_GONE: told}))
     before = facts(before_at=told) if told else ()
-    return Letter(MILESTONE, at.date().isoformat(), (*facts(**{_DATE: by}), *before))
+    return Letter(MILESTONE, _subject(letters, at), (*facts(**{_DATE: by}), *before))
+
+
+def _subject(letters: Mapping[str, Letter], at: datetime) -> str:
+    day = at.date().isoformat()
+    known = {letter.subject_id for letter in letters.values() if letter.milestone == MILESTONE}
+    number = sum(subject is not None and subject.startswith(day) for subject in known)
+    return f"{day}-{number + 1}" if number else day
 
 
 def _date(event: BackorderDated) -> date | None:
@@ -38,12 +53,12 @@ def _date(event: BackorderDated) -> date | None:
 
 
 def _told(letters: Mapping[str, Letter]) -> date | None:
-    """The date that was told last."""
+    """The date that was told last, unless it was told since that it is gone."""
     found = [
-        date.fromisoformat(fact.value)
+        fact
         for letter in letters.values()
         if letter.milestone == MILESTONE
         for fact in letter.facts
-        if fact.name == _DATE
+        if fact.name in (_DATE, _GONE)
     ]
-    return found[-1] if found else None
+    return date.fromisoformat(found[-1].value) if found and found[-1].name == _DATE else None

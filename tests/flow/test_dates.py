@@ -5,11 +5,13 @@ from datetime import timedelta
 from libs.events.dates import BackorderDated
 from libs.events.fulfillment import FulfillmentReleased, ShipmentDispatched
 from libs.events.ids import order_id
+from libs.events.notifications import MessageRequested
 from libs.events.order import Destination
 from libs.events.places import NodeOperations, TransitBand
 from libs.events.promise import PromiseConfirmed, PromiseHeld
 from libs.events.routing import DefineNode, DefineTransit, OrderRouted
 from libs.events.supply import ExpectSupply, ReceiveSupply
+from tests.flow.life import CONTACT
 from tests.flow.oracle import check
 from tests.flow.people import Warehouse, open_shop, order
 from tests.flow.test_promises import basket
@@ -70,7 +72,7 @@ async def test_an_orders_service_decides_its_date_and_goes_with_it_to_warehouse_
 
 async def test_who_waits_is_told_a_date_and_told_again_when_supply_moves_and_then_gets_it() -> None:
     world = await shop(TEA=1)
-    await world.send(order("o1", {"TEA": 4}))
+    await world.send(order("o1", {"TEA": 4}, contact=CONTACT))
     await world.settle()
     for number, days in enumerate((3, 3, 8)):
         stated, expected = START + timedelta(minutes=number), START + timedelta(days=days)
@@ -90,6 +92,14 @@ async def test_who_waits_is_told_a_date_and_told_again_when_supply_moves_and_the
     gone = world.events(BackorderDated)[-1]
     assert isinstance(gone, BackorderDated)
     assert gone.usable_at is None, "it is late, and nobody knows"
+    asked = [mail for mail in world.events(MessageRequested) if isinstance(mail, MessageRequested)]
+    mails = [mail.facts for mail in asked if mail.milestone == "backordered"]
+    assert [{fact.name for fact in told} - {"sku", "sku_count"} for told in mails] == [
+        set(),
+        {"deliver_at"},
+        {"deliver_at", "before_at"},
+        {"gone_at"},
+    ]
     arrival = {"sku": "TEA", "supply_id": "PO-1", "receipt_id": "R-1", "node": "LON", "quantity": 5}
     await world.send(ReceiveSupply.model_validate(arrival))
     await world.settle()

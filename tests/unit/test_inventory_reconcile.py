@@ -63,3 +63,26 @@ def test_what_nothing_explains_is_for_a_person() -> None:
     one = found(7, event("b", -300, -5), late)
     assert (one.outcome, one.variance, one.events) == ("unexplained", -3, ())
     assert str(LOOKBACK // timedelta(days=1)) in one.explanation
+
+
+ADJUSTED = "oms.inventory.stock_adjusted"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "moves", "outcome", "events"),
+    [
+        (8, [event("a", 90, -2, ADJUSTED)], "corrected", ("a",)),
+        (8, [event("a", 90, -2, ADJUSTED), event("b", 95, -7, ADJUSTED)], "corrected", ("a",)),
+        (7, [event("a", 90, -2, ADJUSTED), event("b", 95, -1, ADJUSTED)], "corrected", ("a", "b")),
+        (6, [event("a", 90, -2, ADJUSTED)], "corrected", ("a",)),  # in part, perhaps
+        (8, [event("c", -99, -2), event("a", 90, -2, ADJUSTED)], "corrected", ("a",)),
+        (8, [event("c", -99, -2), event("a", 90, -1, ADJUSTED)], "pinned", ("c",)),
+        (8, [event("a", 90, -2)], "unexplained", ()),  # a shipment corrects nothing
+        (8, [event("a", 5, -2, ADJUSTED)], "in_flight", ("a",)),
+    ],
+)
+def test_what_was_put_right_by_hand_since_is_not_asked_about_again(
+    theirs: int, moves: list[Moved], outcome: str, events: tuple[str, ...]
+) -> None:
+    one = found(theirs, *moves)
+    assert (one.outcome, one.events) == (outcome, events)

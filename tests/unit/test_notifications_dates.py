@@ -1,18 +1,22 @@
-"""What a customer who waits is told of the date: once it is known, and later ones, once a day at most."""
+"""What a customer who waits is told of the date: once it is known, when it is later, gone, or known again."""
 
 from datetime import date, timedelta
 
+from libs.events.changes import LinesCancelled
 from libs.events.dates import BackorderDated, Due
 from libs.events.notifications import MessageRequested
-from libs.events.order import Reason
+from libs.events.order import LineQuantity, Reason
 from libs.events.places import Delivery
 from services.notifications import domain
 from services.notifications.messages import render
 from tests.spec import NOON, Answer, given
-from tests.unit.test_notifications_domain import ORDER, accepted, backordered, known
+from tests.unit.test_notifications_domain import ORDER, accepted, backordered, closed, known
 from tests.unit.test_notifications_messages import ANNA
 
 NINTH = date(2026, 3, 9)
+SOME_CANCELLED = LinesCancelled(
+    order_id=ORDER, cancellation_id="c1", lines=(LineQuantity(line=1, sku="cup", quantity=1),)
+)
 
 
 def dated(by: date | None) -> BackorderDated:
@@ -48,7 +52,7 @@ def test_a_date_that_becomes_known_is_told() -> None:
 def test_it_is_told_when_it_moves_later_and_not_for_each_recomputation() -> None:
     waits = known().heard(backordered("cup"), dated(NINTH), at=NOON)
     tomorrow = NOON + timedelta(days=1)
-    for same in (NINTH, NINTH - timedelta(days=3), None):
+    for same in (NINTH, NINTH - timedelta(days=3)):
         waits.when(dated(same), at=tomorrow).then_nothing()
     later = dated(NINTH + timedelta(days=1))
     id_ = f"{ORDER}-backordered-{tomorrow.date()}"
@@ -60,10 +64,50 @@ def test_it_is_told_when_it_moves_later_and_not_for_each_recomputation() -> None
     moved.when(dated(NINTH + timedelta(days=1)), at=tomorrow + timedelta(days=2)).then_nothing()
 
 
-def test_one_mail_a_day_at_most() -> None:
+def test_each_news_of_a_day_is_a_mail_of_its_own() -> None:
     waits = known().heard(backordered("cup"), dated(NINTH), at=NOON)
-    waits.when(dated(NINTH + timedelta(days=5)), at=NOON + timedelta(hours=1)).then_nothing()
-    asked(waits.when(dated(NINTH + timedelta(days=5)), at=NOON + timedelta(days=1)))
+    later, latest = dated(NINTH + timedelta(days=5)), dated(NINTH + timedelta(days=6))
+    tomorrow = NOON + timedelta(days=1)
+    assert asked(waits.when(later, at=NOON)) == f"{ORDER}-backordered-{NOON.date()}-2"
+    waits.when(later, at=NOON).then_nothing()
+    assert asked(waits.when(latest, at=tomorrow)) == f"{ORDER}-backordered-{tomorrow.date()}"
+
+
+def test_a_date_that_is_gone_is_told_at_once_and_once() -> None:
+    waits = known().heard(backordered("cup"), dated(NINTH), at=NOON)
+    hour = NOON + timedelta(hours=1)
+    id_ = f"{ORDER}-backordered-{NOON.date()}-2"
+    assert asked(waits.when(dated(None), at=hour)) == id_
+    mail = render(waits.parts[ORDER], id_, ANNA)
+    assert mail.subject == "We cannot say any more when your order 1001 will come"
+    assert "does not come as we were told, so we cannot keep 9 March 2026. We do not know a new" in mail.body
+    assert "We keep your place in the queue" in mail.body
+    for later in (hour, hour + timedelta(days=30)):
+        waits.when(dated(None), at=later).then_nothing()
+
+
+def test_a_date_that_is_known_again_is_told_even_if_it_is_the_one_of_before() -> None:
+    for by in (NINTH - timedelta(days=2), NINTH, NINTH + timedelta(days=9)):
+        gone = known().heard(backordered("cup"), dated(NINTH), dated(None), at=NOON)
+        id_ = asked(gone.when(dated(by), at=NOON))
+        assert id_ == f"{ORDER}-backordered-{NOON.date()}-3"
+        mail = render(gone.heard(dated(by), at=NOON).parts[ORDER], id_, ANNA)
+        assert mail.subject == "When your order 1001 will come"
+        assert f"deliver it by {by.day} March 2026" in mail.body
+
+
+def test_a_date_that_is_gone_of_the_first_mail_is_told() -> None:
+    """The mail that told it was asked for with the acceptance."""
+    early = given(domain).heard(backordered("cup"), dated(NINTH), accepted(), at=NOON)
+    assert asked(early.when(dated(None), at=NOON)) == f"{ORDER}-backordered-{NOON.date()}"
+    unsaid = given(domain).heard(backordered("cup"), dated(NINTH), dated(None), accepted(), at=NOON)
+    unsaid.when(dated(None), at=NOON).then_nothing()
+
+
+def test_who_cancelled_is_not_told_of_dates() -> None:
+    waits = known().heard(backordered("cup"), dated(NINTH), SOME_CANCELLED, at=NOON)
+    assert asked(waits.when(dated(None), at=NOON))
+    waits.heard(closed("cancelled"), at=NOON).when(dated(None), at=NOON).then_nothing()
 
 
 def test_the_first_mail_has_the_date_where_it_is_known_by_then() -> None:
