@@ -13,6 +13,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import cast
 
+from libs.events.amendments import AllocationOutdated, OrderAmended
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.backorders import BackorderRefused
 from libs.events.bundles import BundleCommand, BundleEvent, BundlesUnpacked
@@ -58,6 +59,7 @@ from libs.events.substitutes import (
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
 from services.inventory import (
+    anew,
     bundle_plans,
     bundles,
     capacity,
@@ -74,6 +76,7 @@ from services.inventory import (
 )
 from services.inventory.acceptance import accept, promise_after
 from services.inventory.allocate import covers
+from services.inventory.amended import amend
 from services.inventory.desk import Desk
 from services.inventory.giving import peg
 from services.inventory.hears import FOLDED, Heard
@@ -269,6 +272,8 @@ def _evolve(state: State, event: Event) -> State:
                 return state
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
+        case OrderAmended():
+            return replace(state, home=event.stream, order=amend(state.order, event))
         case NodeDefined() | TransitDefined() | NodeDaysFull() | NodeSwitched():
             known = state.places or NO_PLACES
             places = evolve_places(known, event)
@@ -279,7 +284,9 @@ def _evolve(state: State, event: Event) -> State:
             part = substitutes.evolve(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
         case SubstitutesSought():
-            return replace(state, home=state.home or event.stream, order=substitutes.evolve_order(event))
+            return replace(
+                state, home=state.home or event.stream, order=substitutes.evolve_order(event, state.order)
+            )
         case BackordersCalled():
             return replace(state, home=state.home or event.stream)
         case ReservationPoliciesDefined():
@@ -310,6 +317,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return capacity.given_back(progress.cancel(state.order, state.skus, body), state.order)
         case LinesCancelled() | AllocationDeclined():
             return capacity.given_back(progress.give_back(state.order, state.skus, body), state.order)
+        case OrderAmended() | AllocationOutdated():
+            return capacity.given_back(anew.answer(state, body, at), state.order)
         case ShipmentDispatched():
             return progress.dispatch(state.order, state.skus, body, state.numbers)
         case PickShorted():
