@@ -5,9 +5,7 @@ a node stay promised to their order while routing plans anew: nobody who waits f
 amendment may be heard of before the order itself, as topics have no order among themselves.
 """
 
-from dataclasses import replace
-
-from libs.events.amendments import AllocationOutdated, AmendedTerms, OrderAmended, StockDeallocated
+from libs.events.amendments import AllocationOutdated, AmendedTerms, StockDeallocated
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import NETWORK
 from libs.events.order import Destination, LineQuantity, Sealed
@@ -18,12 +16,6 @@ from services.inventory.posting import Posting
 from services.inventory.stock import Skus
 
 
-def amend(order: OrderPart, event: OrderAmended) -> OrderPart:
-    """The order with its new terms. Whatever is heard before or after, they are the same."""
-    before = {} if order.amended is None else _given(order.amended)
-    return replace(order, amended=AmendedTerms(**{**before, **_given(event)}))
-
-
 def promised_others(order: OrderPart) -> bool:
     """Whether what it was promised last goes elsewhere than it does now, or by another service."""
     service = order.service_now or STANDARD
@@ -32,7 +24,7 @@ def promised_others(order: OrderPart) -> bool:
 
 def as_amended(known: OrderPart, accepted: OrderAccepted) -> OrderAccepted:
     """An order's acceptance, with the terms of amendments that were heard of before it."""
-    return accepted if known.amended is None else accepted.model_copy(update=_given(known.amended))
+    return accepted if known.amended is None else accepted.model_copy(update=given(known.amended))
 
 
 def deallocate(order: OrderPart, skus: Skus, outdated: AllocationOutdated) -> StockDeallocated | None:
@@ -53,7 +45,7 @@ def deallocate(order: OrderPart, skus: Skus, outdated: AllocationOutdated) -> St
     )
 
 
-def _given(terms: AmendedTerms) -> dict[str, Destination | Sealed | str]:
+def given(terms: AmendedTerms) -> dict[str, Destination | Sealed | str]:
     """What an amendment changes."""
     found = (("destination", terms.destination), ("contact", terms.contact), ("service", terms.service))
     return {name: value for name, value in found if value is not None}

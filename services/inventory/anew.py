@@ -1,14 +1,15 @@
 """How an amended order goes on: asked about anew, told its new date while it waits, or planned again."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from libs.events.amendments import AllocationOutdated, OrderAmended
+from libs.events.amendments import AllocationOutdated, AmendedTerms, OrderAmended
 from libs.events.contract import Event
 from libs.events.inventory import StockBackordered
 from services.inventory import pegging
-from services.inventory.amended import deallocate, promised_others
+from services.inventory.amended import deallocate, given, promised_others
 from services.inventory.order import OrderPart, evolve_order
 from services.inventory.places import NO_PLACES, PlacesPart
 from services.inventory.progress import next_round
@@ -16,6 +17,12 @@ from services.inventory.reserve import promise
 from services.inventory.stock import Skus
 from services.inventory.supplies import SupplyPart
 from services.inventory.touched import moved_skus
+
+
+def amend(order: OrderPart, event: OrderAmended) -> OrderPart:
+    """The order with its new terms. Whatever is heard before or after, they are the same."""
+    before = {} if order.amended is None else given(order.amended)
+    return replace(order, amended=AmendedTerms(**{**before, **given(event)}))
 
 
 class Known(Protocol):

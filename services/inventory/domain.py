@@ -76,7 +76,6 @@ from services.inventory import (
 )
 from services.inventory.acceptance import accept, promise_after
 from services.inventory.allocate import covers
-from services.inventory.amended import amend
 from services.inventory.desk import Desk
 from services.inventory.giving import peg
 from services.inventory.hears import FOLDED, Heard
@@ -273,7 +272,7 @@ def _evolve(state: State, event: Event) -> State:
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
         case OrderAmended():
-            return replace(state, home=event.stream, order=amend(state.order, event))
+            return replace(state, home=event.stream, order=anew.amend(state.order, event))
         case NodeDefined() | TransitDefined() | NodeDaysFull() | NodeSwitched():
             known = state.places or NO_PLACES
             places = evolve_places(known, event)
@@ -284,9 +283,8 @@ def _evolve(state: State, event: Event) -> State:
             part = substitutes.evolve(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
         case SubstitutesSought():
-            return replace(
-                state, home=state.home or event.stream, order=substitutes.evolve_order(event, state.order)
-            )
+            order = substitutes.evolve_order(event, state.order)
+            return replace(state, home=state.home or event.stream, order=order)
         case BackordersCalled():
             return replace(state, home=state.home or event.stream)
         case ReservationPoliciesDefined():
