@@ -22,7 +22,8 @@ from services.inventory.touched import moved_skus
 def amend(order: OrderPart, event: OrderAmended) -> OrderPart:
     """The order with its new terms. Whatever is heard before or after, they are the same."""
     before = {} if order.amended is None else given(order.amended)
-    return replace(order, amended=AmendedTerms(**{**before, **given(event)}))
+    terms = AmendedTerms.model_validate({**before, **given(event)})
+    return order if terms == order.amended else replace(order, amended=terms)
 
 
 class Known(Protocol):

@@ -96,12 +96,7 @@ from services.inventory.reserve import define_terms
 from services.inventory.returned import take_back
 from services.inventory.rules import NO_RULES, RulesPart, decide_rules, evolve_rules
 from services.inventory.serials import NAMES, NO_SERIAL, SERIAL_STREAM, SerialPart, evolve_serials
-from services.inventory.stock import (
-    EMPTY_SKU,
-    HOLDER,
-    SkuPart,
-    evolve_sku,
-)
+from services.inventory.stock import EMPTY_SKU, HOLDER, SkuPart, evolve_sku
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply, evolve_told
 from services.inventory.terms import LEVEL, look_at_level
 from services.inventory.touched import REACH, SKU_STREAM, moved_skus
@@ -272,7 +267,8 @@ def _evolve(state: State, event: Event) -> State:
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
         case OrderAmended():
-            return replace(state, home=event.stream, order=anew.amend(state.order, event))
+            order = anew.amend(state.order, event)
+            return state if order is state.order else replace(state, home=event.stream, order=order)
         case NodeDefined() | TransitDefined() | NodeDaysFull() | NodeSwitched():
             known = state.places or NO_PLACES
             places = evolve_places(known, event)
