@@ -1,5 +1,7 @@
 """Support amends where an order goes, or by which service, whatever else happens to it meanwhile."""
 
+from datetime import timedelta
+
 import pytest
 
 from libs.events.amendments import (
@@ -13,16 +15,18 @@ from libs.events.changes import PlaceHold
 from libs.events.fulfillment import FulfillmentReleased
 from libs.events.intake import CancelOrder, OrderAccepted, OrderHeld, ReleaseHold, SubmitOrder
 from libs.events.inventory import ReceiveStock
+from libs.events.items import DefineItem
 from libs.events.notifications import MessageRequested
 from libs.events.order import Destination, Sealed
 from libs.events.refusal import CommandRefused
 from libs.events.routing import DefineNode, OrderRouted
 from tests.flow.oracle import balances, check
-from tests.flow.people import Warehouse, order
+from tests.flow.people import Warehouse, open_shop, order
 from tests.flow.terms import released_by_others
+from tests.flow.test_bundles import box
 from tests.flow.test_lives import issued, on_hand, outcomes, shop
 from tests.flow.test_support import cancel
-from tests.flow.world import World
+from tests.flow.world import START, World
 
 CONTACT = Sealed(subject="c:7", nonce="A" * 16, ciphertext="A" * 24)
 MOVED = Sealed(subject="c:7", nonce="B" * 16, ciphertext="B" * 24)
@@ -144,6 +148,36 @@ async def test_after_a_pick_that_found_nothing_it_can_be_amended() -> None:
     await world.settle()
     assert [work.contact for work in releases(world)] == [CONTACT, MOVED]
     await warehouse.everything()
+    holds(world)
+
+
+async def test_lots_and_the_parts_of_bundles_go_back_to_their_shelf_and_leave_it_again() -> None:
+    """Held by hand while it is allocated, amended, and held no more."""
+    world = await World().start()
+    await world.send(DefineItem(sku="TEA", lot_controlled=True))
+    await open_shop(world, {"MAN": {"MUG": 4}})
+    for lot, days in (("OLD", 30), ("NEW", 60)):
+        expires = START.date() + timedelta(days=days)
+        await world.send(ReceiveStock(sku="TEA", node="MAN", quantity=1, lot=lot, expires_on=expires))
+    await world.settle()
+    await world.send(box())
+    await world.settle()
+    bought = order("1", {"BOX": 2}, contact=CONTACT)
+    await world.send(bought)
+    await world.turn(["intake"])
+    await world.send(PlaceHold(order_id=bought.order_id, hold="wait", message="Ask."))
+    await world.settle()
+    assert balances(world)["TEA", "MAN", "allocated"] == 2
+    await world.send(north(bought))
+    await world.settle()
+    assert len(world.events(StockDeallocated)) == 1
+    await world.send(ReleaseHold(order_id=bought.order_id, hold="wait"))
+    await world.settle()
+    [work] = releases(world)
+    assert {(pick.sku, pick.lot) for pick in work.picks or ()} == {("TEA", "OLD"), ("TEA", "NEW")}
+    await Warehouse(world).everything()
+    assert outcomes(world) == {bought.order_id: "delivered"}
+    assert (issued(world, "MUG"), issued(world, "TEA")) == (4, 2)
     holds(world)
 
 
