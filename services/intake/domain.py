@@ -241,8 +241,8 @@ def _submit(state: State, heard: Envelope[Contract], order: SubmitOrder, at: dat
             "conflict",
             f"channel {order.channel}, external_id {order.external_id} was submitted before with other "
             f"terms; that order is {_described(state)}.",
-            "Send another order under another external_id; to change this one, cancel it and submit it "
-            "anew under a new external_id.",
+            "Send another order under another external_id. To change where this one goes, or its service, "
+            "amend it; for anything else cancel it, and submit it anew under a new external_id.",
         )
     reasons = rejections(order, at)
     if reasons:
