@@ -137,7 +137,7 @@ def _came_of(edges: Edges, id_: str, answer: dict[str, Any], give_up_at: float) 
         return "deciding", f"{said} Look: orderlog orders show {id_}"
     wanted = [e["data"]["cancellation_id"] for e in answer["events"] if "cancellation_id" in e["data"]]
     while True:
-        for one in _order(edges, id_).get("line_cancellations", ()):
+        for one in order_now(edges, id_).get("line_cancellations", ()):
             if one["cancellation_id"] in wanted and one["decided_at"] is not None:
                 return _told(one)
         if time.monotonic() >= give_up_at:
@@ -158,7 +158,7 @@ def _declined(edges: Edges, id_: str, answer: dict[str, Any], give_up_at: float)
     """Why a hold was too late; None when fulfillment has not said so in time, or has nothing of the order."""
     asked = {event["id"] for event in answer["events"]}
     while asked:
-        found = _order(edges, id_)
+        found = order_now(edges, id_)
         for entry in found.get("timeline", ()):
             if entry["type"].endswith("hold_declined") and entry["cause"]["id"] in asked:
                 return str(entry["sentence"])
@@ -168,7 +168,7 @@ def _declined(edges: Edges, id_: str, answer: dict[str, Any], give_up_at: float)
     return None
 
 
-def _order(edges: Edges, id_: str) -> dict[str, Any]:
+def order_now(edges: Edges, id_: str) -> dict[str, Any]:
     """The order as the console has it; empty while it does not answer."""
     try:
         return edges.get("console", f"/v1/orders/{id_}")

@@ -5,6 +5,7 @@ import logging
 import typer
 
 from cli import (
+    amend,
     changes,
     contract_commands,
     erase,
@@ -54,6 +55,7 @@ for module in (
 ):
     module.register(app)
 changes.register(orders.app)
+amend.register(orders.app)
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ EDGES = {
     "api.py",
     "sender.py",
     "supply_api.py",
+    "amend_api.py",
     "policy_api.py",
     "rules_api.py",
     "bundle_api.py",

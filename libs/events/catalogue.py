@@ -5,6 +5,12 @@ from dataclasses import dataclass
 import pydantic_core
 from pydantic import ValidationError
 
+from libs.events.amendments import (
+    AMENDMENT_COMMANDS,
+    FULFILLMENT_AMENDMENTS,
+    INTAKE_AMENDMENTS,
+    INVENTORY_AMENDMENTS,
+)
 from libs.events.availability import AVAILABILITY_EVENTS, AVAILABILITY_TOPIC, SkuAvailability
 from libs.events.backorders import BACKORDER_EVENTS
 from libs.events.bundles import BUNDLE_COMMANDS, BUNDLE_EVENTS
@@ -34,7 +40,13 @@ from libs.events.substitutes import SUBSTITUTE_COMMANDS, SUBSTITUTE_EVENTS
 from libs.events.upcasts import UPCASTS
 
 COMMANDS: dict[str, tuple[type[Command], ...]] = {
-    "intake": (*INTAKE_COMMANDS, *CHANGE_COMMANDS, *RULE_COMMANDS, *STOCK_EXCEPTION_COMMANDS),
+    "intake": (
+        *INTAKE_COMMANDS,
+        *CHANGE_COMMANDS,
+        *AMENDMENT_COMMANDS,
+        *RULE_COMMANDS,
+        *STOCK_EXCEPTION_COMMANDS,
+    ),
     "inventory": (
         *INVENTORY_COMMANDS,
         *PROMISE_COMMANDS,
@@ -49,7 +61,14 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
     "returns": RETURNS_COMMANDS,
 }
 EVENTS: dict[str, tuple[type[Event], ...]] = {
-    "intake": (*INTAKE_EVENTS, *INTAKE_CHANGES, *RULE_EVENTS, *STOCK_EXCEPTION_EVENTS, CommandRefused),
+    "intake": (
+        *INTAKE_EVENTS,
+        *INTAKE_CHANGES,
+        *INTAKE_AMENDMENTS,
+        *RULE_EVENTS,
+        *STOCK_EXCEPTION_EVENTS,
+        CommandRefused,
+    ),
     "inventory": (
         *INVENTORY_EVENTS,
         *PROMISE_EVENTS,
@@ -60,13 +79,14 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *AVAILABILITY_EVENTS,
         *BUNDLE_EVENTS,
         *INVENTORY_CHANGES,
+        *INVENTORY_AMENDMENTS,
         *DATES_EVENTS,
         *REACH_EVENTS,
         *SET_ASIDE_EVENTS,
         CommandRefused,
     ),
     "routing": (*ROUTING_EVENTS, CommandRefused),
-    "fulfillment": (*FULFILLMENT_EVENTS, *FULFILLMENT_CHANGES, CommandRefused),
+    "fulfillment": (*FULFILLMENT_EVENTS, *FULFILLMENT_CHANGES, *FULFILLMENT_AMENDMENTS, CommandRefused),
     "notifications": (*NOTIFICATIONS_EVENTS, CommandRefused),
     "returns": (*RETURNS_EVENTS, CommandRefused),
 }

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StringConstraints
 
 from libs.events.contract import Command, Country, Event, Name, NodeId, OrderEvent, Value
-from libs.events.order import LineQuantity, NodeLines, Reason, Unpacked
+from libs.events.order import Destination, LineQuantity, NodeLines, Reason, Unpacked
 from libs.events.places import Delivery, NodeOperations, ShipDay, TransitTerms
 
 NODES_STREAM = "nodes"
@@ -118,6 +118,8 @@ class OrderUnroutable(OrderEvent):
     nodes_version: Annotated[int, Field(ge=0)]
     bundles: Unpacked | None = None
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
+    destination: Destination | None = None
+    """Where nobody may ship them: an order may have been given another one since."""
 
 
 ROUTING_COMMANDS = (DefineNode, DefineTransit)

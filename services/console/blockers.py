@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from libs.events.record import record
+from services.console.amend_view import amendments
 from services.console.facts import State
 from services.console.items import unsettled
 from services.console.rules import Kind, Rule, rule_of
@@ -153,6 +154,9 @@ def _cancellation(state: State) -> Iterable[Blocker]:
     for name, since in intake.line_cancellations.items():
         if intake.outcome is None and name not in work.line_cancellations:
             yield _by_itself("A cancellation of lines is being decided.", since)
+    for one in amendments(state):
+        if intake.outcome is None and one.decided_at is None:
+            yield _by_itself(f"A change of {one.what} is being decided.", one.requested_at)
 
 
 def _afterwards(state: State, rules: Sequence[Rule]) -> Iterable[Blocker]:

@@ -1,5 +1,13 @@
 """What an order's timeline says of changes by support: cancelled lines, holds placed by hand, notes."""
 
+from libs.events.amendments import (
+    AllocationOutdated,
+    AmendmentDeclined,
+    HeldOrderAmended,
+    OrderAmended,
+    OrderAmendmentRequested,
+    StockDeallocated,
+)
 from libs.events.changes import (
     AllocationDeclined,
     HoldDeclined,
@@ -13,6 +21,7 @@ from libs.events.changes import (
 )
 from libs.events.contract import Event
 from libs.events.order import LineQuantity
+from services.console.amended import words_of
 
 _LISTED_MAX = 5
 
@@ -40,6 +49,19 @@ def change_sentence(event: Event) -> str:
         case LinesReleased():
             freed = sum(m.quantity for m in event.movements if m.source in ("reserved", "allocated"))
             return f"Released {freed} unit{'' if freed == 1 else 's'} of stock of cancelled lines."
+        case OrderAmendmentRequested():
+            return f"A change of {words_of(event)} was asked for{_because(event.reason)}."
+        case HeldOrderAmended():
+            return f"Changed {words_of(event)} while it was held{_because(event.reason)}."
+        case OrderAmended():
+            return f"Changed {words_of(event)}; nothing was at a node{_because(event.reason)}."
+        case AmendmentDeclined():
+            return event.reason
+        case AllocationOutdated():
+            given_back = ", ".join(f"{_units(at_node.lines)} at {at_node.node}" for at_node in event.nodes)
+            return f"To be planned anew, as the order was changed: {given_back}."
+        case StockDeallocated():
+            return f"Promised without a node again: {_units(event.lines)}."
         case _:
             return ""
 

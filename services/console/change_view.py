@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from libs.events.record import record
+from services.console.amend_view import terms_now
 from services.console.facts import State
 from services.console.order_view import AT_REST, Preview, money, preview_cancel
 from services.console.standing import LineStanding, line_standings
@@ -95,6 +96,35 @@ def preview_hold(state: State) -> Preview:
     if state.fulfillment.work:
         return Preview(False, "A node has work of it already: cancel lines, or the order.")
     return Preview(True, "It is kept from the nodes until the hold is released; its stock is kept for it.")
+
+
+def preview_amend(state: State, country: str, service: str) -> Preview:
+    """What an amendment would come to, as far as the console knows; fulfillment decides. None of the address
+    but its country is looked at."""
+    intake, now = state.intake, terms_now(state)
+    if intake.captured_at is None or intake.closed_at is not None or intake.rejected_at is not None:
+        return Preview(False, "The order has come to its end, or intake's news of it is not here yet.")
+    if not country and not service:
+        return Preview(False, "Nothing is asked for: write the new address, or choose a service.")
+    at_nodes = [
+        f"{name} is at {work.node}"
+        for name, work in state.fulfillment.work.items()
+        if work.cancelled_at is None and (work.picked or not work.short)
+    ]
+    if at_nodes:
+        then = "Cancel what is not picked yet, and order it anew with the right address or service."
+        return Preview(False, f"Too late: {', '.join(at_nodes[:3])}. {then}")
+    details: list[str] = []
+    if country:
+        before = f" instead of {now.country}" if now.country and now.country != country else ""
+        details.append(f"It goes to the new address in {country}{before}; the customer is told of it.")
+    if service:
+        before = f" instead of {now.service}" if now.service and now.service != service else ""
+        details.append(f"It is sent by {service}{before}.")
+    if intake.accepted_at is None:
+        return Preview(True, "The order is held: it is amended at once.", tuple(details))
+    details.append("Its stock stays promised to it; nodes are chosen and a date is promised anew.")
+    return Preview(True, "Nothing of it is at a node yet: it can be amended.", tuple(details))
 
 
 def outcomes(state: State) -> tuple[Outcome, ...]:

@@ -1,11 +1,13 @@
 """What a customer sees of their order: no actor, no internal reason, nothing of how it is done."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from libs.events.record import record
+from services.console.amend_view import Amended, amendments
 from services.console.facts import State
 from services.console.parts import whole_bundles
+from services.console.promises import order_promise
 from services.console.standing import line_standings, status
 
 _TOLD = {
@@ -73,6 +75,10 @@ class CustomerView:
     lines: Sequence[CustomerLine]
     parcels: Sequence[CustomerParcel]
     returns: Sequence[CustomerReturn]
+    changed: str = ""
+    """What became of the last change of address or service: done, asked, too_late; empty without one."""
+    deliver_by: date | None = None
+    """As it is promised now, of what is still to come."""
 
     @property
     def returnable(self) -> bool:
@@ -81,6 +87,8 @@ class CustomerView:
 
 def customer_view(state: State) -> CustomerView:
     """The page of an order. Total."""
+    found, promise = amendments(state), order_promise(state)
+    due = promise.expected if found and promise and promise.delivered_on is None else None
     described = {line.line: line.description or "" for line in state.intake.lines}
     rest = returnable(state)
     return CustomerView(
@@ -107,7 +115,15 @@ def customer_view(state: State) -> CustomerView:
             CustomerReturn(name, sum(unit.quantity for unit in rma.received), sum(rma.lines.values()))
             for name, rma in state.returns.rmas.items()
         ),
+        changed=_changed(found[0]) if found else "",
+        deliver_by=due.deliver_by if due else None,
     )
+
+
+def _changed(last: Amended) -> str:
+    if last.decided_at is None:
+        return "asked"
+    return "too_late" if last.declined else "done"
 
 
 def returnable(state: State) -> dict[int, int]:

@@ -33,6 +33,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "expired": "This link is no longer valid.",
         "unknown": "This link is not valid.",
         "new_link": "Please ask our support for a new one.",
+        "changed_done": "Your change of address or delivery is done.",
+        "changed_asked": "We are looking at your change of address or delivery.",
+        "changed_too_late": "Your order was being packed already, so its address or delivery could not be"
+        " changed any more. Please ask our support.",
+        "deliver_by": "Expected by",
         "language": "Language",
     },
     "de": {
@@ -62,6 +67,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "expired": "Dieser Link ist nicht mehr gültig.",
         "unknown": "Dieser Link ist nicht gültig.",
         "new_link": "Bitte fragen Sie unseren Kundendienst nach einem neuen.",
+        "changed_done": "Ihre Änderung von Adresse oder Versand ist ausgeführt.",
+        "changed_asked": "Ihre Änderung von Adresse oder Versand wird geprüft.",
+        "changed_too_late": "Ihre Bestellung wurde bereits gepackt; Adresse oder Versand lassen sich nicht"
+        " mehr ändern. Bitte fragen Sie unseren Kundendienst.",
+        "deliver_by": "Voraussichtlich bis",
         "language": "Sprache",
     },
     "fr": {
@@ -91,6 +101,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "expired": "Ce lien n’est plus valable.",
         "unknown": "Ce lien n’est pas valable.",
         "new_link": "Demandez-en un nouveau à notre service client.",
+        "changed_done": "Votre changement d’adresse ou de livraison est fait.",
+        "changed_asked": "Votre changement d’adresse ou de livraison est à l’étude.",
+        "changed_too_late": "Votre commande était déjà en préparation : l’adresse ou la livraison ne peut"
+        " plus être changée. Contactez notre service client.",
+        "deliver_by": "Livraison prévue d’ici le",
         "language": "Langue",
     },
 }

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from libs.events.amendments import AllocationOutdated, AmendmentDeclined, OrderAmended
 from libs.events.changes import (
     FULFILLMENT_CHANGES,
     HoldDeclined,
@@ -27,6 +28,7 @@ from libs.events.fulfillment import (
 )
 from libs.events.order import LineQuantity
 from libs.events.record import changed
+from services.console.amended import answered
 from services.console.facts import (
     ChargedBy,
     Dispatch,
@@ -53,6 +55,8 @@ def fold_delivery(facts: FulfillmentFacts, event: Event, at: datetime) -> Fulfil
             return _given_up(facts, event, at)
         case CancellationDeclined():
             return changed(facts, cancellation_declined_at=at, cancellation_declined_reason=event.reason)
+        case OrderAmended() | AmendmentDeclined() | AllocationOutdated():
+            return changed(facts, amendments=answered(facts.amendments, event, at))
         case FulfillmentCompleted():
             return changed(facts, completed_at=at, outcome=event.outcome)
         case _:

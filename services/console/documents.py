@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
+from services.console.amend_view import amendments, terms_now
 from services.console.facts import LineCancellation, Units
 from services.console.promises import order_promise
 from services.console.queries import Row
@@ -29,12 +30,12 @@ def order_document(row: Row) -> dict[str, Any]:
     """An order with its facts, by what they are about."""
     state = read_state(row["facts"])
     intake, work, back = state.intake, state.fulfillment, returned_units(state)
-    prices = {line.line: line for line in intake.lines}
+    prices, now = {line.line: line for line in intake.lines}, terms_now(state)
     summary = {name: value for name, value in order_row(row).items() if name not in ("facts", "tenant")}
     return summary | {
         "payment": intake.payment,
         "data_subject": intake.subject,
-        "destination": {"country": intake.country, "postcode_area": intake.postcode_area},
+        "destination": {"country": now.country, "postcode_area": now.postcode_area},
         "charges": intake.charges,
         "reasons": intake.reasons,
         "holds": [{**asdict(hold), "declined_at": declined_at(state, hold)} for hold in intake.holds],
@@ -74,7 +75,8 @@ def order_document(row: Row) -> dict[str, Any]:
             for one in part_standings(state)
         ],
         "waits_for": state.inventory.waits_for,
-        "service": intake.service,
+        "amendments": amendments(state),
+        "service": now.service,
         "promise": order_promise(state),
         "routing": state.routing.decisions,
         "fulfillment_orders": [

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from libs.events.record import record
+from services.console.amended import Amendments, Asked
 from services.console.queued_facts import Queued
 
 Units = Mapping[int, int]
@@ -100,6 +101,8 @@ class IntakeFacts:
     """When each was asked for, by its id."""
     service: str | None = None
     """What was promised to the customer about speed, as the channel named it."""
+    amendments: Mapping[str, Asked] | None = None
+    """By id; None, it was never amended."""
 
 
 @record
@@ -299,6 +302,7 @@ class FulfillmentFacts:
     """By id."""
     holds_declined: Mapping[str, datetime] = field(default_factory=dict)
     """Holds that came too late, by name."""
+    amendments: Amendments | None = None
 
 
 @record

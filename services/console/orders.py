@@ -9,6 +9,7 @@ the milestones, units by state) is derived from the facts in `services.console.s
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from libs.events.amendments import HeldOrderAmended, OrderAmendmentRequested, StockDeallocated
 from libs.events.bundles import BundlesUnpacked
 from libs.events.changes import HoldPlaced, LineCancellationRequested, LinesReleased
 from libs.events.contract import Event
@@ -46,6 +47,7 @@ from libs.events.returns import (
     VoidRequested,
 )
 from libs.events.routing import Candidate, OrderRouted, OrderUnroutable
+from services.console.amended import Changed, asked, laid_over
 from services.console.deliveries import fold_delivery, plus, utc
 from services.console.facts import (
     Backorder,
@@ -126,6 +128,8 @@ def _intake(facts: IntakeFacts, event: Event, at: datetime) -> IntakeFacts:
         case LineCancellationRequested():
             asked = {**facts.line_cancellations, event.cancellation_id: at}
             return changed(facts, line_cancellations=asked)
+        case OrderAmendmentRequested() | HeldOrderAmended():
+            return _amended(facts, event, at)
         case OrderCancellationRequested():
             return changed(facts, cancellation_requested_at=at, cancellation_reason=event.reason)
         case OrderClosed():
@@ -134,6 +138,17 @@ def _intake(facts: IntakeFacts, event: Event, at: datetime) -> IntakeFacts:
             return changed(facts, care={**facts.care, event.item: _cared(facts.care, event, at)})
         case _:
             return facts
+
+
+def _amended(
+    facts: IntakeFacts, event: OrderAmendmentRequested | HeldOrderAmended, at: datetime
+) -> IntakeFacts:
+    one = asked(event, at)
+    facts = changed(facts, amendments={**(facts.amendments or {}), event.amendment_id: one})
+    if not one.done:
+        return facts
+    now = laid_over(Changed(facts.country, facts.postcode_area, facts.service), one.what)
+    return changed(facts, country=now.country, postcode_area=now.postcode_area, service=now.service)
 
 
 def _cared(
@@ -208,7 +223,7 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
             allocated = [line for node in event.nodes for line in node.lines]
             lines = _sourced(facts.lines, allocated, event.round, "allocated")
             return changed(facts, lines=lines, allocated_at=facts.allocated_at or at)
-        case AllocationFailed():
+        case AllocationFailed() | StockDeallocated():
             return changed(facts, lines=_sourced(facts.lines, event.lines, event.round, "reserved"))
         case StockShorted():
             latest = max((line.round for line in facts.lines.values()), default=1)

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from libs.events.places import Delivery
 from libs.events.record import record
-from services.console.facts import PromisedDate, State, StatedReason
+from services.console.amended import Amendments
+from services.console.facts import PromisedDate, RoutingDecision, State, StatedReason
 from services.console.standing import milestones
 
 Standing = Literal["open", "at_risk", "kept", "missed"]
@@ -90,13 +91,23 @@ def missed(state: State) -> bool:
 
 
 def _told(state: State) -> tuple[PromisedDate, PromisedDate] | None:
-    """The first date that was told, and the latest; None, none was."""
+    """The first date that was told (of an order that was amended, since), and the latest; None, none was."""
     inventory, decisions = state.inventory, state.routing.decisions
     told = [one.promised for one in decisions if one.promised is not None]
     first, last = inventory.promised or (told[0] if told else None), told[-1] if told else None
+    if (amended := state.fulfillment.amendments) is not None:
+        first = next((one.promised for one in decisions if one.promised and _anew(one, amended)), first)
     latest = inventory.awaited or last or first
     first = first or latest
     return None if first is None or latest is None else (first, latest)
+
+
+def _anew(decision: RoutingDecision, amended: Amendments) -> bool:
+    """Whether a plan is by the terms that the order was given last, as far as it tells: what was allocated
+    for those of before keeps its time, and comes again in a later round."""
+    if amended.outdated_round:
+        return decision.round > amended.outdated_round
+    return amended.planned_at is not None and decision.at >= amended.planned_at
 
 
 @lru_cache(4096)

@@ -7,6 +7,7 @@ SKU's). Everything here is therefore a sum of signed units: whatever comes first
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias, cast, get_args
 
+from libs.events.amendments import StockDeallocated
 from libs.events.bundles import BundlesUnpacked, KitAssembled, KitTakenApart
 from libs.events.changes import LinesReleased
 from libs.events.contract import Event
@@ -44,6 +45,7 @@ OfOrder: TypeAlias = (
     | StockAllocated
     | StockReleased
     | LinesReleased
+    | StockDeallocated
     | StockIssued
     | StockShorted
     | StockReturned

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from libs.runtime.settings import Settings
 from services.console.pages import (
     access,
+    amend,
     authorise,
     change,
     customer,
@@ -46,6 +47,7 @@ PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     orders.routes,
     order.routes,
     order_events.routes,
+    amend.routes,
     change.routes,
     authorise.routes,
     returns.routes,

@@ -7,6 +7,7 @@ them. Picked or packed units stay: they would have to be found again among the o
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from libs.events.amendments import AllocationOutdated, AmendedTerms
 from libs.events.changes import (
     AllocationDeclined,
     HoldPlaced,
@@ -63,6 +64,8 @@ class Support:
     """What was allocated meanwhile, round by round, and waits for the end of the hold."""
     cancellations: tuple[str, ...] = ()
     """Those of lines that were answered."""
+    amended: AmendedTerms | None = None
+    """What of the order's terms is other than it was."""
 
 
 NO_SUPPORT = Support()
@@ -149,7 +152,9 @@ def surplus(
             yield AllocationDeclined(order_id=allocated.order_id, round=allocated.round, nodes=tuple(nodes))
 
 
-def reduced(withheld: Iterable[Withheld], declined: AllocationDeclined) -> tuple[Withheld, ...]:
+def reduced(
+    withheld: Iterable[Withheld], declined: AllocationDeclined | AllocationOutdated
+) -> tuple[Withheld, ...]:
     """What waits without what was declined of its round."""
     gone = {at_node.node: at_node.lines for at_node in declined.nodes}
     left: list[Withheld] = []

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias, assert_never, cast
 
+from libs.events.amendments import OrderAmendmentRequested
 from libs.events.backorders import BackorderRefused, why_refused
 from libs.events.changes import (
     HoldDeclined,
@@ -31,11 +32,11 @@ from libs.events.fulfillment import (
 )
 from libs.events.intake import OrderCancellationRequested
 from libs.events.inventory import StockAllocated
-from libs.events.order import LineQuantity
+from libs.events.order import LineQuantity, NodeLines
 from libs.events.policy import BackorderLapsed
 from libs.events.refusal import refuse
 from libs.events.routing import OrderUnroutable
-from services.fulfillment import changes
+from services.fulfillment import amendments, changes
 from services.fulfillment.accounts import (
     both,
     completion,
@@ -47,8 +48,8 @@ from services.fulfillment.accounts import (
 )
 from services.fulfillment.changes import Withheld
 from services.fulfillment.picks import picks_of
-from services.fulfillment.state import State, evolve, held, withheld
-from services.fulfillment.work import STOPPABLE, NodeReport, report, scanned
+from services.fulfillment.state import State, amended, evolve, held, withheld
+from services.fulfillment.work import NOWHERE, STOPPABLE, NodeReport, report, scanned
 
 # What it hears ------------------------------------------------------------------------------------------
 
@@ -61,6 +62,7 @@ HEARS: tuple[type[Event], ...] = (
     LineCancellationRequested,
     HoldPlaced,
     OrderResumed,
+    OrderAmendmentRequested,
 )
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     StockAllocated: ("movements",),
@@ -77,6 +79,7 @@ Heard: TypeAlias = (
     | LineCancellationRequested
     | HoldPlaced
     | OrderResumed
+    | OrderAmendmentRequested
     | ConfirmPick
     | ConfirmPack
     | DispatchShipment
@@ -109,6 +112,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return [HoldDeclined(order_id=body.order_id, hold=body.hold, reason=reason)]
         case OrderResumed():
             return _resume(state)
+        case OrderAmendmentRequested():
+            return _amend(state, body)
         case ConfirmPick() | ConfirmPack() | DispatchShipment():
             return _report(state, heard, body)
         case RecordCarrierEvent():
@@ -122,8 +127,11 @@ def _release(state: State, body: StockAllocated | Withheld) -> list[Event]:
     if body.round <= state.round:
         return []
     if held(state):
-        return list(changes.surplus(withheld(state), state.accounts)) if state.accounts else []
+        unwanted = list(changes.surplus(withheld(state), state.accounts)) if state.accounts else []
+        return [*unwanted, *_outdated(state, unwanted)]
     first = not state.accounts
+    if not amendments.goes_by(amended(state), body):
+        return _plan_anew(state, body, first)
     awaiting = {line: account.awaiting for line, account in state.accounts.items()}
     events: list[Event] = []
     for node in body.nodes:
@@ -142,7 +150,7 @@ def _release(state: State, body: StockAllocated | Withheld) -> list[Event]:
                 round=body.round,
                 lines=lines,
                 destination=body.destination,
-                contact=body.contact,
+                contact=amendments.contact_of(amended(state), body),
                 bundles=body.bundles,
                 picks=picks_of(body.picks, node.node, lines),
                 service=body.service,
@@ -166,6 +174,46 @@ def _resume(state: State) -> list[Event]:
     return events
 
 
+def _amend(state: State, body: OrderAmendmentRequested) -> list[Event]:
+    """The order has other terms, unless a node has work of it; what waits for the end of a hold may be for
+    those of before."""
+    ended = state.completed is not None or state.cancelled
+    at_nodes = {id_: work for id_, work in state.work.items() if work.step not in NOWHERE}
+    if ended or at_nodes:
+        return [amendments.declined(body, at_nodes, ended)]
+    agreed = amendments.agreed(body)
+    return [agreed, *_outdated(evolve(state, agreed), [])]
+
+
+def _outdated(state: State, after: Sequence[Event]) -> list[Event]:
+    """Of what waits for the end of a hold, what is for other terms, once these events have happened."""
+    for event in after:
+        state = evolve(state, event)
+    events: list[Event] = []
+    for one in withheld(state):
+        if not amendments.goes_by(amended(state), one):
+            events.append(amendments.outdated(one, one.nodes, bool(state.accounts)))
+            state = evolve(state, events[-1])
+    return events
+
+
+def _plan_anew(state: State, body: StockAllocated | Withheld, first: bool) -> list[Event]:
+    """An allocation for terms that the order has no more: of its units, those that are wanted still."""
+    awaiting = {line: account.awaiting for line, account in state.accounts.items()}
+    nodes: list[NodeLines] = []
+    for node in body.nodes:
+        lines = once(node.lines) if first else both(node.lines, awaiting)
+        if lines:
+            nodes.append(NodeLines(node=node.node, lines=lines))
+        if not first:
+            for units in lines:
+                awaiting[units.line] -= units.quantity
+    events: list[Event] = [amendments.outdated(body, tuple(nodes), not first)] if nodes else []
+    if not first and not state.cancelled:
+        events += changes.surplus([body], state.accounts)
+    return events
+
+
 def _give_up(
     state: State,
     body: OrderUnroutable | BackorderLapsed | BackorderRefused,
@@ -179,6 +227,8 @@ def _give_up(
     asks again for the others, which may do.
     """
     lines = once(body.lines)
+    if isinstance(body, OrderUnroutable) and amendments.overtaken(amended(state), body):
+        return []
     if state.accounts:
         more = None
         awaited = both(lines, {line: account.awaiting for line, account in state.accounts.items()})

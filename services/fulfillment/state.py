@@ -3,6 +3,7 @@
 from dataclasses import field, replace
 from typing import assert_never
 
+from libs.events.amendments import AllocationOutdated, AmendedTerms, OrderAmended
 from libs.events.backorders import BackorderRefused
 from libs.events.changes import (
     AllocationDeclined,
@@ -31,7 +32,7 @@ from libs.events.order import Unpacked
 from libs.events.policy import BackorderLapsed
 from libs.events.record import record
 from libs.events.routing import OrderUnroutable
-from services.fulfillment import changes
+from services.fulfillment import amendments, changes
 from services.fulfillment.accounts import (
     Account,
     both,
@@ -127,6 +128,10 @@ def evolve(state: State, event: Event) -> State:
             return _stopped(state, event)
         case FulfillmentCompleted():
             return replace(state, completed=event.outcome)
+        case OrderAmended():
+            return _supported(state, amended=amendments.amended(amended(state), event))
+        case AllocationOutdated():
+            return _outdated(state, event)
         case _ if isinstance(event, Changing):
             return _changed(state, event)
         case _:
@@ -170,6 +175,23 @@ def held(state: State) -> bool:
 def withheld(state: State) -> tuple[Withheld, ...]:
     """What was allocated meanwhile."""
     return () if state.support is None else state.support.withheld
+
+
+def amended(state: State) -> AmendedTerms | None:
+    """What of its terms is other than it was when it was placed."""
+    return None if state.support is None else state.support.amended
+
+
+def _outdated(state: State, event: AllocationOutdated) -> State:
+    """Units that had a node have none again, and are awaited; with the first of them the order is known."""
+    accounts = state.accounts
+    if not accounts:
+        accounts = entered(accounts, (line for node in event.nodes for line in node.lines), "awaiting")
+        accounts = entered(accounts, event.awaiting or (), "awaiting")
+    after = replace(state, accounts=accounts, bundles=state.bundles or event.bundles)
+    if not withheld(state):
+        return replace(after, round=event.round)
+    return _supported(after, withheld=changes.reduced(withheld(state), event))
 
 
 def _in_parts(state: State, bundles: Unpacked | None) -> State:

@@ -36,6 +36,8 @@ from services.fulfillment.numbers import Numbers, misnamed, misnamed_short, numb
 NodeReport: TypeAlias = ConfirmPick | ConfirmPack | DispatchShipment
 Step = Literal["released", "picked", "packed", "dispatched", "delivered", "lost", "stopped", "nothing_picked"]
 STOPPABLE: frozenset[Step] = frozenset({"released", "picked", "packed"})
+NOWHERE: frozenset[Step] = frozenset({"stopped", "nothing_picked"})
+"""Nothing of it is at its node any more."""
 
 
 ONCE: frozenset[CarrierStatus] = frozenset({"picked_up", "delivered", "lost"})

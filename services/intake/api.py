@@ -12,12 +12,14 @@ from libs.events.catalogue import problems
 from libs.events.changes import AddNote, CancelLines, HoldMessage, LineUnits, PlaceHold
 from libs.events.contract import Command, Name, Note, OrderId
 from libs.events.ids import subject_of
-from libs.events.intake import CancelOrder, HoldName, OrderAccepted, OrderHeld, OrderRejected, ReleaseHold
+from libs.events.intake import CancelOrder, HoldName, ReleaseHold
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.keyring import Unsealed
 from libs.runtime.problems import Problem
 from libs.runtime.routers import joined
 from libs.runtime.tokens import Claims
+from services.intake.amend_api import customer_of
+from services.intake.amend_api import routes as amend_routes
 from services.intake.capture import Captured, OrderRequest, capture, command
 from services.intake.rules_api import routes as rule_routes
 
@@ -125,7 +127,7 @@ def routes(edge: Edge) -> APIRouter:
         return await edge.submit(request, claims, ReleaseHold(order_id=order_id, hold=hold, note=note))
 
     _change_routes(router, edge)
-    return joined(router, rule_routes(edge))
+    return joined(router, amend_routes(edge), rule_routes(edge))
 
 
 def _change_routes(router: APIRouter, edge: Edge) -> None:
@@ -147,33 +149,9 @@ def _change_routes(router: APIRouter, edge: Edge) -> None:
 
     @router.post("/{order_id}/notes", status_code=202, summary="Write something on an order")
     async def add_note(request: Request, claims: changers, order_id: OrderId, body: NoteRequest) -> Response:
-        subject = subject_of(order_id, await _customer(edge, claims.tenant, order_id, body.customer_id))
+        subject = subject_of(order_id, await customer_of(edge, claims.tenant, order_id, body.customer_id))
         note = await edge.seal(claims.tenant, subject, order_id, {"note": body.text})
         return await edge.submit(request, claims, AddNote(order_id=order_id, note=note))
-
-
-async def _customer(edge: Edge, tenant: str, order_id: str, said: str | None) -> str | None:
-    """Whose order it is, None for a guest's or a rejected one. Raises Problem 404, or 422 where somebody else
-    is said to be."""
-    order = await edge.first(tenant, order_id, (OrderAccepted, OrderHeld, OrderRejected))
-    if order is None:
-        raise Problem(
-            404,
-            "unknown_order",
-            "No such order",
-            f"Order {order_id} has not been captured for this tenant, or not yet.",
-            "Check the order id; of an order just submitted, ask again in a second.",
-        )
-    customer_id: str | None = getattr(order, "customer_id", None)
-    if said not in (None, customer_id):
-        raise Problem(
-            422,
-            "wrong_customer",
-            "The order is another customer's",
-            f"Order {order_id} is not of the customer that customer_id names.",
-            "Leave customer_id out: the order's own is taken.",
-        )
-    return customer_id
 
 
 def _read(tenant: str, row: object) -> Captured | Problem:

@@ -126,7 +126,6 @@ class Captured(NamedTuple):
 def capture(tenant: str, order: OrderRequest) -> Captured:
     """A tenant's order as its id, its data subject, its personal data, and its terms without contact."""
     id_ = order_id(tenant, order.channel, order.external_id)
-    to = order.ship_to
     terms = OrderTerms(
         channel=order.channel,
         external_id=order.external_id,
@@ -137,21 +136,12 @@ def capture(tenant: str, order: OrderRequest) -> Captured:
         total_minor=order.total_minor,
         payment=order.payment,
         customer_id=order.customer_id,
-        destination=_destination(to),
+        destination=destination_of(order.ship_to),
         promise_id=order.promise_id,
         order_type=order.order_type,
         service=order.service,
     )
-    personal = {
-        "name": to.name,
-        "address_lines": to.address_lines,
-        "city": to.city,
-        "postcode": to.postcode,
-        "phone": to.phone,
-        "email": to.email,
-    }
-    present = {field: value for field, value in personal.items() if value is not None}
-    return Captured(id_, subject_of(id_, order.customer_id), present, terms)
+    return Captured(id_, subject_of(id_, order.customer_id), personal_of(order.ship_to), terms)
 
 
 def command(captured: Captured, contact: Sealed) -> SubmitOrder:
@@ -171,7 +161,21 @@ def postcode_area(country: str, postcode: str | None) -> str | None:
     return known[: 2 if len(known) <= SHORT_POSTCODE else 3] or None
 
 
-def _destination(to: ShipTo) -> Destination:
+def personal_of(to: ShipTo) -> dict[str, Any]:
+    """What is sealed of who receives it, and where."""
+    personal = {
+        "name": to.name,
+        "address_lines": to.address_lines,
+        "city": to.city,
+        "postcode": to.postcode,
+        "phone": to.phone,
+        "email": to.email,
+    }
+    return {field: value for field, value in personal.items() if value is not None}
+
+
+def destination_of(to: ShipTo) -> Destination:
+    """Where it goes, as coarse as sourcing needs it."""
     known = to.latitude is not None and to.longitude is not None
     return Destination(
         country=to.country,

@@ -8,6 +8,7 @@ was cancelled before, and names each cancellation. Holds placed by hand stand be
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
 
+from libs.events.amendments import HeldOrderAmended, OrderAmendmentRequested
 from libs.events.changes import (
     CancelLines,
     HoldDeclined,
@@ -38,6 +39,7 @@ class Changes:
     """Open ones, placed by hand: name → message."""
     paused: bool = False
     """Fulfillment was told of a hold, and not yet that it may go on."""
+    amendments: int = 0
 
 
 UNCHANGED = Changes()
@@ -48,6 +50,8 @@ Changing = (
     | HoldDeclined
     | HoldReleased
     | OrderResumed
+    | OrderAmendmentRequested
+    | HeldOrderAmended
 )
 
 
@@ -74,6 +78,8 @@ def after(known: Changes, event: Changing) -> Changes:
             return replace(known, holds=left, paused=paused)
         case OrderResumed():
             return replace(known, paused=False)
+        case OrderAmendmentRequested() | HeldOrderAmended():
+            return replace(known, amendments=known.amendments + 1)
 
 
 def cancel_lines(

@@ -6,12 +6,12 @@ delivered, lost or cancelled; a held one may be cancelled here, as nobody else k
 told with that: its customer may have paid.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal, assert_never, cast
 
+from libs.events.amendments import AmendOrder, HeldOrderAmended, OrderAmendmentRequested
 from libs.events.changes import (
     AddNote,
     CancelLines,
@@ -63,9 +63,10 @@ from libs.events.stock_exceptions import (
     StockExceptionResolved,
     StockExceptionSnoozed,
 )
-from services.intake import changes
+from services.intake import amendments, changes
 from services.intake.changes import UNCHANGED, Changes
 from services.intake.exception_rules import NO_RULES, OwnRules, change_rule, changed_rules
+from services.intake.fingerprints import fingerprint
 from services.intake.geography import located
 from services.intake.queue import Care, OnException, OnStock, Told, settle, taken_care
 from services.intake.rules import holds, rejections
@@ -78,7 +79,7 @@ HEARS: tuple[type[Event], ...] = (
     LineCancellationDeclined,
     HoldDeclined,
 )
-Change = CancelOrder | CancelLines | PlaceHold | AddNote
+Change = CancelOrder | CancelLines | PlaceHold | AddNote | AmendOrder
 Declined = CancellationDeclined | LineCancellationDeclined | HoldDeclined
 OnRules = ChangeExceptionRule | DropExceptionRule
 Heard = SubmitOrder | Change | ReleaseHold | OnException | OnStock | OnRules | FulfillmentCompleted | Declined
@@ -147,7 +148,11 @@ def evolve(state: State, event: Event) -> State:
             | HoldPlaced()
             | HoldDeclined()
             | OrderResumed()
+            | OrderAmendmentRequested()
+            | HeldOrderAmended()
         ):
+            if isinstance(event, HeldOrderAmended) and state.held is not None:
+                state = replace(state, held=amendments.amended(state.held, event))
             known = state.changes or UNCHANGED
             after = changes.after(known, event)
             return state if after is known or state.status == "closed" else replace(state, changes=after)
@@ -189,7 +194,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _submit(state, heard, body, at)
         case CancelOrder():
             return _cancel(state, heard, body)
-        case CancelLines() | PlaceHold() | AddNote():
+        case CancelLines() | PlaceHold() | AddNote() | AmendOrder():
             return _change(state, heard, body)
         case ReleaseHold():
             return _release(state, heard, body)
@@ -236,8 +241,8 @@ def _submit(state: State, heard: Envelope[Contract], order: SubmitOrder, at: dat
             "conflict",
             f"channel {order.channel}, external_id {order.external_id} was submitted before with other "
             f"terms; that order is {_described(state)}.",
-            "Send another order under another external_id; to change this one, cancel it and submit it "
-            "anew under a new external_id.",
+            "Send another order under another external_id. To change where this one goes, or its service, "
+            "amend it; for anything else cancel it, and submit it anew under a new external_id.",
         )
     reasons = rejections(order, at)
     if reasons:
@@ -294,7 +299,7 @@ def _cancel(state: State, heard: Envelope[Contract], command: CancelOrder) -> li
 
 
 def _change(
-    state: State, heard: Envelope[Contract], command: CancelLines | PlaceHold | AddNote
+    state: State, heard: Envelope[Contract], command: CancelLines | PlaceHold | AddNote | AmendOrder
 ) -> list[Event]:
     """A change short of cancelling everything."""
     if state.status == "unknown":
@@ -310,6 +315,8 @@ def _change(
             "Authorise a return for what was delivered." if arrived else "Nothing to do.",
         )
     known = state.changes or UNCHANGED
+    if isinstance(command, AmendOrder):
+        return _amend(state, heard, command)
     if isinstance(command, PlaceHold):
         told = changes.place_hold(known, _captured_holds(state), command)
         return refuse(heard, *told) if isinstance(told, Told) else told
@@ -319,6 +326,14 @@ def _change(
     if asked is None:
         return _cancel(state, heard, CancelOrder(order_id=command.order_id, reason=command.reason))
     return refuse(heard, *asked) if isinstance(asked, Told) else asked
+
+
+def _amend(state: State, heard: Envelope[Contract], command: AmendOrder) -> list[Event]:
+    if (wrong := amendments.wrong(command)) is not None:
+        return refuse(heard, *wrong)
+    event = amendments.asked(state.changes or UNCHANGED, command, state.held is not None)
+    release = amendments.settled(command, _captured_holds(state))
+    return [event] if release is None else [event, *_release(evolve(state, event), heard, release)]
 
 
 def _captured_holds(state: State) -> tuple[str, ...]:
@@ -368,16 +383,6 @@ def _complete(state: State, completed: FulfillmentCompleted) -> list[Event]:
     if state.status not in ("accepted", "cancelling"):
         return []
     return [OrderClosed(order_id=completed.order_id, outcome=completed.outcome)]
-
-
-def fingerprint(order: SubmitOrder) -> str:
-    """SHA-256 (hex) of the terms as submitted, in canonical JSON: the contract's field order, no defaults.
-
-    Defaults are left out so that an optional addition to the contract leaves every known order's digest
-    alone. The sealed contact takes part: the same personal data seals to the same bytes.
-    """
-    canonical = order.__pydantic_serializer__.to_json(order, exclude={"order_id"}, exclude_defaults=True)
-    return hashlib.sha256(canonical).hexdigest()
 
 
 def _described(state: State) -> str:

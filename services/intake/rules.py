@@ -83,7 +83,7 @@ def holds(terms: OrderTerms) -> tuple[Hold, ...]:
             Hold(
                 name="address",
                 message=f"destination.country {country} is not a country that goods can be sent to; "
-                "find the right one with the customer. To ship elsewhere, cancel and submit it anew.",
+                "find the right one with the customer, and amend the order: that settles it. Or cancel it.",
             )
         )
     if terms.total_minor is not None:

@@ -12,6 +12,7 @@ from libs.events.intake import OrderAccepted
 from libs.events.inventory import StockReserved
 from libs.events.promise import PromiseConfirmed
 from services.inventory import bundles, caps, holds, substitutes
+from services.inventory.amended import as_amended
 from services.inventory.holds import PromisePart
 from services.inventory.order import OrderPart, as_ordered, evolve_order, units
 from services.inventory.policies import PoliciesPart, policy_of
@@ -29,6 +30,7 @@ def accept(
 ) -> list[Event]:
     """What an accepted order is promised, or is to be looked at before. `basket` is the held promise that it
     names, if it names one."""
+    accepted = as_amended(known, accepted)
     if known.status != "new" or not (lines := as_ordered(accepted, known.cut)):
         return []  # a repeat, or cancelled before it was heard of
     policy = policy_of(policies, accepted)

@@ -37,7 +37,7 @@ def allocate(
 
     The order's promises must be complete and the plan of the current round.
     """
-    assert order.destination is not None, f"{order_id} has no destination"
+    assert order.destination_now is not None, f"{order_id} has no destination"
     by_node, planned = _plan(plan)
     assert planned == {(line.line, line.sku): line.quantity for line in order.asked}, (
         f"{order_id}: the plan of round {plan.round} is for other units"
@@ -61,10 +61,10 @@ def allocate(
             short=tuple(short),
             lines=order.asked,
             availability=availability(wanted, skus, order.channel),
-            destination=order.destination,
+            destination=order.destination_now,
             later=order.later or None,
             bundles=order.bundles,
-            service=order.service,
+            service=order.service_now,
         )
     posting = Posting(skus, order.lots or {}, at, order.channel)
     for sku, quantity in wanted.items():
@@ -76,11 +76,11 @@ def allocate(
         order_id=order_id,
         round=plan.round,
         nodes=plan.nodes,
-        destination=order.destination,
-        contact=order.contact,
+        destination=order.destination_now,
+        contact=order.contact_now,
         later=order.later or None,
         bundles=order.bundles,
-        service=order.service,
+        service=order.service_now,
         picks=_picks(skus, moved),
         movements=moved,
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import cast, get_args
 
+from libs.events.amendments import StockDeallocated
 from libs.events.changes import LinesReleased
 from libs.events.contract import Contract, Event
 from libs.events.dates import NodeDaysFull
@@ -26,7 +27,7 @@ LOOK = "capacity"
 """The timer by which the nodes' days are looked at."""
 FULL_MAX = 400
 """Full days of a node that are told; later ones count as open."""
-Loading = StockAllocated | StockReleased | LinesReleased
+Loading = StockAllocated | StockReleased | LinesReleased | StockDeallocated
 TELLS: frozenset[type[Event]] = frozenset(get_args(Loading))
 """Events that may say what they change of nodes' loads."""
 
@@ -68,7 +69,9 @@ def booked(events: list[Event], routed: OrderRouted, loads: Mapping[str, LoadPar
 
 def given_back(events: list[Event], order: OrderPart) -> list[Event]:
     """An order's release, saying which of the nodes' days it has no use for any more: its last ones first."""
-    if order.booked is None or not events or not isinstance(events[0], StockReleased | LinesReleased):
+    if order.booked is None or not events:
+        return events
+    if not isinstance(events[0], StockReleased | LinesReleased | StockDeallocated):
         return events
     freed: dict[str, int] = {}
     for move in events[0].movements:

@@ -13,6 +13,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import cast
 
+from libs.events.amendments import AllocationOutdated, OrderAmended
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.backorders import BackorderRefused
 from libs.events.bundles import BundleCommand, BundleEvent, BundlesUnpacked
@@ -58,6 +59,7 @@ from libs.events.substitutes import (
 from libs.events.supply import RULES_STREAM, RulesCommand, RulesEvent
 from libs.events.timer import Timer, TimerDue
 from services.inventory import (
+    anew,
     bundle_plans,
     bundles,
     capacity,
@@ -94,12 +96,7 @@ from services.inventory.reserve import define_terms
 from services.inventory.returned import take_back
 from services.inventory.rules import NO_RULES, RulesPart, decide_rules, evolve_rules
 from services.inventory.serials import NAMES, NO_SERIAL, SERIAL_STREAM, SerialPart, evolve_serials
-from services.inventory.stock import (
-    EMPTY_SKU,
-    HOLDER,
-    SkuPart,
-    evolve_sku,
-)
+from services.inventory.stock import EMPTY_SKU, HOLDER, SkuPart, evolve_sku
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply, evolve_told
 from services.inventory.terms import LEVEL, look_at_level
 from services.inventory.touched import REACH, SKU_STREAM, moved_skus
@@ -269,6 +266,9 @@ def _evolve(state: State, event: Event) -> State:
                 return state
             early = (*state.order.early_returns, event)
             return replace(state, order=replace(state.order, early_returns=early))
+        case OrderAmended():
+            order = anew.amend(state.order, event)
+            return state if order is state.order else replace(state, home=event.stream, order=order)
         case NodeDefined() | TransitDefined() | NodeDaysFull() | NodeSwitched():
             known = state.places or NO_PLACES
             places = evolve_places(known, event)
@@ -279,7 +279,8 @@ def _evolve(state: State, event: Event) -> State:
             part = substitutes.evolve(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
         case SubstitutesSought():
-            return replace(state, home=state.home or event.stream, order=substitutes.evolve_order(event))
+            order = substitutes.evolve_order(event, state.order)
+            return replace(state, home=state.home or event.stream, order=order)
         case BackordersCalled():
             return replace(state, home=state.home or event.stream)
         case ReservationPoliciesDefined():
@@ -310,6 +311,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return capacity.given_back(progress.cancel(state.order, state.skus, body), state.order)
         case LinesCancelled() | AllocationDeclined():
             return capacity.given_back(progress.give_back(state.order, state.skus, body), state.order)
+        case OrderAmended() | AllocationOutdated():
+            return capacity.given_back(anew.answer(state, body, at), state.order)
         case ShipmentDispatched():
             return progress.dispatch(state.order, state.skus, body, state.numbers)
         case PickShorted():

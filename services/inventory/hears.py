@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from libs.events.amendments import AllocationOutdated, OrderAmended, StockDeallocated
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.backorders import BACKORDER_EVENTS
 from libs.events.bundles import BUNDLE_EVENTS, BundleCommand
@@ -30,6 +31,8 @@ HEARS: tuple[type[Event], ...] = (
     FulfillmentCancelled,
     LinesCancelled,
     AllocationDeclined,
+    OrderAmended,
+    AllocationOutdated,
     ShipmentDispatched,
     PickShorted,
     ReturnReceived,
@@ -60,6 +63,8 @@ Heard = (
     | OrderRouted
     | FulfillmentCancelled
     | Fewer
+    | OrderAmended
+    | AllocationOutdated
     | ShipmentDispatched
     | PickShorted
     | ReturnReceived
@@ -74,7 +79,17 @@ Heard = (
 )
 """What is decided: commands, what other stages did, and reminders."""
 FOLDED = frozenset(
-    {StockLow, StockRecovered, LinesReleased, ReturnReceived, ReturnQuarantined, NodeDefined, TransitDefined}
+    {
+        StockLow,
+        StockRecovered,
+        LinesReleased,
+        OrderAmended,
+        StockDeallocated,
+        ReturnReceived,
+        ReturnQuarantined,
+        NodeDefined,
+        TransitDefined,
+    }
 ).union(
     INVENTORY_EVENTS,
     PROMISE_EVENTS,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TypeAlias, cast, get_args
 
+from libs.events.amendments import StockDeallocated
 from libs.events.bundles import KitAssembled, KitTakenApart
 from libs.events.changes import LinesReleased
 from libs.events.contract import Event
@@ -81,6 +82,7 @@ _MOVES: frozenset[type[Event]] = frozenset(
         StockAllocated,
         StockReleased,
         LinesReleased,
+        StockDeallocated,
         StockIssued,
         StockShorted,
         StockReturned,

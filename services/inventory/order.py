@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from libs.events.amendments import AmendedTerms, StockDeallocated
 from libs.events.backorders import BackorderRefused
 from libs.events.bundles import BundlesUnpacked
 from libs.events.changes import LinesReleased
@@ -58,6 +59,7 @@ Moving = (
     | StockShorted
     | StockReturned
     | ReturnQuarantined
+    | StockDeallocated
 )
 """Inventory's events of an order's stream that move units."""
 StockEvent = Moving | AllocationFailed | BackorderRefused | BackorderLapsed | BundlesUnpacked | BackorderDated
@@ -109,11 +111,28 @@ class OrderPart:
     """Units that it has, and was sent, of SKUs that have lots: by bucket/node/SKU, then by lot."""
     unbelieved: tuple[str, ...] | None = None
     """Serial numbers, as node/SKU/number, that were told of units that left, and were not on the shelf."""
+    amended: AmendedTerms | None = None
+    """What of its terms is other than it was: it may be heard of before the order, or any of its promises."""
 
     @property
     def asked(self) -> tuple[LineQuantity, ...]:
         """The pending units that routing is asked about."""
         return minus(self.pending, self.later) if self.later else self.pending
+
+    # As they are by now; what it was promised last may be for the terms of before.
+
+    @property
+    def destination_now(self) -> Destination | None:
+        amended = self.amended
+        return self.destination if amended is None else amended.destination or self.destination
+
+    @property
+    def contact_now(self) -> Sealed | None:
+        return self.contact if self.amended is None else self.amended.contact or self.contact
+
+    @property
+    def service_now(self) -> str | None:
+        return self.service if self.amended is None else self.amended.service or self.service
 
 
 NEW_ORDER = OrderPart()
@@ -169,7 +188,7 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
     """The order after an event of its own stream."""
     match event:
         case BundlesUnpacked():
-            return _unpacked(event, order.cut)
+            return _unpacked(event, order)
         case StockReserved():
             return _promised(order, event, "reserved")
         case StockAllocated():
@@ -190,6 +209,14 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             if order.status == "new":
                 return replace(order, cut=plus(order.cut, event.lines))
             return _released(order, event)
+        case StockDeallocated():
+            return replace(
+                order,
+                pending=plus(order.pending, event.lines),
+                allocated=_after(order.allocated, "allocated", event.movements),
+                booked=rebooked(order.booked, event.loads),
+                lots=lots_of_order(order.lots, event.movements),
+            )
         case StockShorted():
             return replace(
                 order,
@@ -219,10 +246,10 @@ def evolve_order(order: OrderPart, event: StockEvent) -> OrderPart:
             )
 
 
-def _unpacked(event: BundlesUnpacked, cut: tuple[LineQuantity, ...]) -> OrderPart:
+def _unpacked(event: BundlesUnpacked, known: OrderPart) -> OrderPart:
     pending = (*event.others, *[part for line in event.bundles for part in as_quantities(line.parts)])
-    if cut:
-        pending = minus(pending, in_parts(event.bundles, cut))
+    if known.cut:
+        pending = minus(pending, in_parts(event.bundles, known.cut))
     return OrderPart(
         status="unpacked",
         since=event.since,
@@ -235,6 +262,7 @@ def _unpacked(event: BundlesUnpacked, cut: tuple[LineQuantity, ...]) -> OrderPar
         service=event.service,
         promise_id=event.promise_id,
         policy=event.policy,
+        amended=known.amended,
     )
 
 
@@ -265,6 +293,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         dated=order.dated,
         lots=order.lots,
         unbelieved=order.unbelieved,
+        amended=order.amended,
     )
 
 
@@ -291,6 +320,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         dated=order.dated,
         lots=lots_of_order(order.lots, event.movements),
         unbelieved=order.unbelieved,
+        amended=order.amended,
     )
 
 

@@ -8,6 +8,7 @@ only whom it concerns is told. Units that are late serve nobody: whose date stoo
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from libs.events.amendments import OrderAmended
 from libs.events.changes import LinesReleased
 from libs.events.contract import Event
 from libs.events.dates import PEGS_MAX, BackorderDated, Due, Pegged, SupplyPegged
@@ -58,7 +59,7 @@ _MOVES_QUEUE: frozenset[type[Event]] = frozenset(
 REMINDS = _MOVES_SUPPLY | _MOVES_QUEUE
 
 
-def streams(due: TimerDue, order_skus: Sequence[str]) -> tuple[str, ...]:
+def streams(due: TimerDue | OrderAmended, order_skus: Sequence[str]) -> tuple[str, ...]:
     """What a reminder needs beside its own stream: the SKUs (of an order), their supplies, and the places."""
     if due.stream.startswith(SKU_STREAM):
         return SUPPLY_STREAM + due.stream.removeprefix(SKU_STREAM), NODES_STREAM
@@ -182,11 +183,13 @@ def tell_date(
     supplies: Mapping[str, SupplyPart],
     places: PlacesPart,
     at: datetime,
+    anew: bool = False,
 ) -> list[Event]:
-    """When an order that waits is served; nothing when it does not wait, or was told so before."""
+    """When an order that waits is served; nothing when it does not wait, or was told so before and it still
+    goes there (not `anew`)."""
     if order.status != "waiting":
         return []
-    assert order.destination is not None, f"{order_id} waits, and nobody knows where to send it"
+    assert order.destination_now is not None, f"{order_id} waits, and nobody knows where to send it"
     due, pegs = list[Due](), dict[str, Peg]()
     for sku, quantity in units(order.pending).items():
         missing = quantity - skus[sku].claims.get(order_id, NO_CLAIM).held
@@ -200,9 +203,9 @@ def tell_date(
         return []  # it is served: its claims tell so
     known = len(pegs) == len(due)
     usable = max(peg.usable_at for peg in pegs.values()) if known else None
-    if usable == order.dated:
+    if usable == order.dated and (usable is None or not anew):
         return []
-    question = Question(order.destination, order.service or STANDARD, at, places)
+    question = Question(order.destination_now, order.service_now or STANDARD, at, places)
     return [
         BackorderDated(
             order_id=order_id,

@@ -1,5 +1,6 @@
 """Which streams an input needs beside its own, given the part of that: what its decision is made on."""
 
+from libs.events.amendments import OrderAmended
 from libs.events.contract import Contract
 from libs.events.timer import TimerDue
 from services.inventory import capacity, pegging
@@ -14,6 +15,8 @@ def streams(body: Contract, home: object) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move, and what else it reads; `home` is any part."""
     if isinstance(body, TimerDue) and body.name in pegging.REMINDERS:
         return pegging.streams(body, home.skus if isinstance(home, OrderPart) else ())
+    if isinstance(body, OrderAmended) and isinstance(home, OrderPart):
+        return pegging.streams(body, home.skus)
     if isinstance(home, OrderPart):
         loads = capacity.streams_of_order(body, home)
         return (*streams_of_order(body, home), *loads) if loads else streams_of_order(body, home)

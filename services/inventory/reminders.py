@@ -3,6 +3,7 @@ that moved, and what is to be looked at again later."""
 
 from datetime import datetime
 
+from libs.events.amendments import StockDeallocated
 from libs.events.bundles import BundleEvent, BundlesUnpacked
 from libs.events.changes import LinesReleased
 from libs.events.contract import Event
@@ -26,6 +27,7 @@ _CLAIMS: frozenset[type[Event]] = frozenset(
         ReservationBroken,
         StockReleased,
         LinesReleased,
+        StockDeallocated,
         StockReturned,
         StockBackordered,
         BackordersCalled,
@@ -55,7 +57,7 @@ def _of_claims(event: Event, at: datetime) -> list[Timer]:
             told = [Timer(claim.order_id, "claims", at) for claim in event.claims]
             # who lost units may have free ones that the terms keep from who won them
             return [*told, Timer(event.stream, "free", at)] if event.cause else told
-        case StockReleased() | LinesReleased() | StockReturned():
+        case StockReleased() | LinesReleased() | StockReturned() | StockDeallocated():
             found = freed(event.movements)
             if isinstance(event, StockReleased) and event.waited is not None:
                 found = dict.fromkeys(event.waited, "free") | found

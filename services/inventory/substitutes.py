@@ -82,7 +82,7 @@ def seek(
     )
 
 
-def evolve_order(event: SubstitutesSought) -> OrderPart:
+def evolve_order(event: SubstitutesSought, known: OrderPart) -> OrderPart:
     """The order, which is promised once the substitutes were looked at."""
     return OrderPart(
         status="unpacked",
@@ -94,6 +94,7 @@ def evolve_order(event: SubstitutesSought) -> OrderPart:
         channel=event.channel,
         policy=event.policy,
         service=event.service,
+        amended=known.amended,
     )
 
 
@@ -104,7 +105,7 @@ def replace_lines(order_id: str, order: OrderPart, skus: Skus) -> BundlesUnpacke
     if policy is None or not policy.substitutes or order.bundles is not None:
         return None
     assert order.since is not None, f"{order_id} was never accepted"
-    assert order.destination is not None, f"{order_id} has no destination"
+    assert order.destination_now is not None, f"{order_id} has no destination"
     there = {sku: _there(order_id, order.channel, policy, skus[sku]) for sku in order.skus}
     numbers = unused_lines({line.line for line in order.pending})
     replaced, kept = list[UnpackedLine](), list[LineQuantity]()
@@ -123,10 +124,10 @@ def replace_lines(order_id: str, order: OrderPart, skus: Skus) -> BundlesUnpacke
         bundles=tuple(replaced),
         others=tuple(kept),
         since=order.since,
-        destination=order.destination,
-        contact=order.contact,
+        destination=order.destination_now,
+        contact=order.contact_now,
         channel=order.channel,
-        service=order.service,
+        service=order.service_now,
         policy=policy,
     )
 

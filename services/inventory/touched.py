@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import cast
 
+from libs.events.amendments import AllocationOutdated, StockDeallocated
 from libs.events.bundles import BundleCommand, BundleEvent
 from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
 from libs.events.contract import Contract
@@ -99,13 +100,13 @@ def named_skus(body: Contract) -> Iterable[str]:
             return [line.sku for line in body.lines]
         case StockReserved():
             return [line.sku for line in (*body.lines, *(body.later or ()))]
-        case OrderRouted() | StockAllocated() | AllocationDeclined():
+        case OrderRouted() | StockAllocated() | AllocationDeclined() | AllocationOutdated():
             return [line.sku for node in body.nodes for line in node.lines]
         case ReturnReceived():
             return [unit.sku for unit in body.units]
         case StockIssued() | StockReturned() | ReturnQuarantined():
             return [movement.sku for movement in body.movements]
-        case StockReleased() | LinesReleased() | StockShorted():
+        case StockReleased() | LinesReleased() | StockShorted() | StockDeallocated():
             return [*(line.sku for line in body.lines), *(movement.sku for movement in body.movements)]
         case FulfillmentCancelled() | ShipmentDispatched() | PickShorted():
             return [line.sku for line in body.lines]
@@ -127,6 +128,9 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
     match event:
         case StockAllocated():
             pass
+        case StockDeallocated():  # its claim may have ended with the allocation
+            assert order.since is not None, f"{event.order_id} was never accepted"
+            since = order.since.isoformat().replace("+00:00", "Z")
         case StockReserved() | StockBackordered():
             since, queue = event.since.isoformat().replace("+00:00", "Z"), event.queue
             later = event.later if isinstance(event, StockReserved) else None

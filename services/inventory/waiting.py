@@ -62,7 +62,7 @@ def reserved(
 ) -> StockReserved:
     """These of the order's pending lines are promised, and routing is asked about them; the others wait."""
     assert order.since is not None, f"{order_id} was never accepted"
-    assert order.destination is not None, f"{order_id} has no destination"
+    assert order.destination_now is not None, f"{order_id} has no destination"
     asked, later = units(ready), None if ready is order.pending else minus(order.pending, ready) or None
     waited_for = {} if later is None else units(later)
     return StockReserved(
@@ -72,13 +72,13 @@ def reserved(
         later=later,
         availability=availability(asked, skus, order.channel),
         since=order.since,
-        destination=order.destination,
-        contact=order.contact,
+        destination=order.destination_now,
+        contact=order.contact_now,
         channel=order.channel if terms else None,
         terms=tuple(terms) or None,
         policy=order.policy,
         bundles=order.bundles,
-        service=order.service,
+        service=order.service_now,
         queue=of_promise(order_id, skus, {**asked, **waited_for}, waited_for, movements),
         movements=movements,
     )
@@ -95,7 +95,7 @@ def backordered(
 ) -> StockBackordered:
     """The order waits: these units lack."""
     assert order.since is not None, f"{order_id} was never accepted"
-    assert order.destination is not None, f"{order_id} has no destination"
+    assert order.destination_now is not None, f"{order_id} has no destination"
     wanted = units(order.pending)
     whole = order.policy is not None and order.policy.policy == WHOLE
     lacks = wanted if whole else {one.sku: one.quantity for one in short}
@@ -105,12 +105,12 @@ def backordered(
         lines=order.pending,
         short=tuple(short),
         since=order.since,
-        destination=order.destination,
-        contact=order.contact,
+        destination=order.destination_now,
+        contact=order.contact_now,
         channel=order.channel if terms else None,
         terms=tuple(terms) or None,
         policy=order.policy,
-        service=order.service,
+        service=order.service_now,
         supplied=tuple([one.sku for one in short if skus[one.sku].supplied]) or None,
         queue=of_promise(order_id, skus, wanted, lacks, movements),
         movements=movements,

@@ -12,6 +12,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Literal, TypeAlias, assert_never, cast
 
+from libs.events.amendments import OrderAmended
 from libs.events.changes import LinesCancelled
 from libs.events.contract import Contract, Event
 from libs.events.dates import BackorderDated
@@ -48,6 +49,7 @@ HEARS: tuple[type[Event], ...] = (
     HeldOrderCancelled,
     OrderClosed,
     LinesCancelled,
+    OrderAmended,
     StockBackordered,
     BackorderDated,
     OrderRouted,
@@ -70,6 +72,7 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
 Reached: TypeAlias = (
     OrderClosed
     | LinesCancelled
+    | OrderAmended
     | StockBackordered
     | OrderRouted
     | FulfillmentReleased
@@ -101,6 +104,8 @@ class State:
     """By message id: every message so far."""
     instead: dict[int, Instead] | None = None
     """By line: what is sent in place of what was ordered, where anything is."""
+    moved: Sealed | None = None
+    """Where messages go instead, as long as the order is not accepted here."""
 
 
 INITIAL = State()
@@ -121,7 +126,7 @@ def evolve(state: State, event: Event) -> State:
             letter = Letter(event.milestone, event.subject_id, event.facts)
             after = _asked(state, event, letter)
             if event.contact is not None:
-                told = (event.order_id, True, event.contact, event.facts)
+                told = (event.order_id, True, event.contact, state.facts if state.accepted else event.facts)
                 return State(*told, after.early, after.letters, after.instead)
             return after
         case MessageSkipped():
@@ -145,9 +150,8 @@ def _remembered(state: State, event: Reached) -> State:
     if letter is None:
         return state
     early = {**state.early, _message_id(event.order_id, letter): letter}
-    return State(
-        state.order_id, state.accepted, state.contact, state.facts, early, state.letters, state.instead
-    )
+    moved = event.contact if isinstance(event, OrderAmended) and event.mail else state.moved
+    return replace(state, early=early, moved=moved)
 
 
 def _dated(state: State, event: BackorderDated) -> State:
@@ -223,7 +227,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             if body.payment != "on_account":
                 # Pending when submitted, accepted now: the hold on its payment was released.
                 letters.append(Letter("paid"))
-            return _first(body.order_id, (*letters, *state.early.values()), body.contact)
+            contact = body.contact if state.moved is None else state.moved
+            return _first(body.order_id, (*letters, *state.early.values()), contact)
         case HeldOrderCancelled():
             return _withdrawn(state, body)
         case RecordMessageOutcome():
@@ -236,6 +241,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case (
             OrderClosed()
             | LinesCancelled()
+            | OrderAmended()
             | StockBackordered()
             | OrderRouted()
             | FulfillmentReleased()
@@ -247,7 +253,11 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             | RefundRequested()
         ):
             due = _letter(state, body) if state.contact is not None else None
-            return [] if due is None else [_ask(body.order_id, due, state.contact)]
+            if due is None:
+                return []
+            if isinstance(body, OrderAmended) and body.mail:
+                return [_ask(body.order_id, due, body.contact, carries=True)]
+            return [_ask(body.order_id, due, state.contact)]
         case _:
             assert_never(body)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+from libs.events.amendments import OrderAmended
 from libs.events.changes import LinesCancelled
 from libs.events.contract import Event
 from libs.events.fulfillment import (
@@ -81,6 +82,14 @@ def _fewer(event: LinesCancelled) -> Letter:
     return Letter("cancelled", event.cancellation_id, (*units, *_listed("sku", skus)))
 
 
+def _amended(event: OrderAmended) -> Letter:
+    """The order is confirmed as it is now; what an address is, stays in the sealed contact."""
+    what: dict[str, object] = {} if event.destination is None else {"address": "new"}
+    if event.service is not None:
+        what["service"] = event.service
+    return Letter("confirmed", event.amendment_id, facts(cause="amended", **what))
+
+
 def _backordered(event: StockBackordered) -> Letter:
     skus = list(dict.fromkeys(shortage.sku for shortage in event.short))
     return Letter("backordered", None, _listed("sku", skus))
@@ -126,6 +135,7 @@ def _refunded(event: RefundRequested) -> Letter:
 LETTERS: dict[type[Event], Callable[[Any], Letter | None]] = {
     OrderClosed: _closed,
     LinesCancelled: _fewer,
+    OrderAmended: _amended,
     StockBackordered: _backordered,
     OrderRouted: lambda _: Letter("routed"),
     FulfillmentReleased: lambda event: Letter("picking", None, substituted(replaced(event).values())),

@@ -170,6 +170,7 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed, at: dateti
             rule_version=RULE_VERSION,
             nodes_version=known.version,
             bundles=asked.bundles,
+            destination=asked.destination,
         )
     promised, capacity = (None, None)
     if known.transit:

@@ -70,6 +70,30 @@ async def test_an_order_is_held_by_hand_and_goes_on_when_it_is_released(desk: De
         await page.get_by_label("What settles it").fill("the bank answers")
         await press(page, "Place the hold")
         await expect(page.locator("main")).to_contain_text("Hold fraud_review: the bank answers")
+        await press(page, "Change …", "link")
+        address = {
+            "Name": HOSTILE[:100],
+            "Address": "2 New Street\nFlat 3",
+            "City": "Dublin",
+            "Country": "ie",
+        }
+        for label, text in address.items():
+            await page.get_by_label(label, exact=True).fill(text)
+        await page.get_by_label("Service").fill("express")
+        amend = page.locator("form[action$='/amend']")
+        await amend.get_by_label("Why").fill("moved house")
+        await check(page)
+        await press(page, "Preview the change …")
+        await expect(page.locator(".message")).to_contain_text(
+            "It goes to the new address in IE instead of GB"
+        )
+        await check(page)
+        await picture(page, "amend")
+        await press(page, "Change it")
+        await expect(page.locator("main")).to_contain_text(
+            "Changed the address (IE) and the service (express)"
+        )
+        assert "2 New Street" not in await page.locator("main").inner_text(), "it is sealed"
         for hold in ("payment", "fraud_review"):
             await press(page, f"Release {hold} …", "link")
             await page.get_by_label("Why").fill("the bank answered")

@@ -75,6 +75,11 @@ async def test_who_only_looks_has_no_buttons(desk: Desk) -> None:
     async with desk.person("auditor") as page:
         await page.goto("/platform")
         await expect(page.get_by_role("row").filter(has_text="inventory").first).to_contain_text("ready")
+        processes = page.get_by_role("region", name="Processes and their lanes").get_by_role("row")
+        owner = processes.filter(has_text="inventory").first
+        for lane in range(settings().partitions):
+            await expect(owner).to_contain_text(str(lane))
+        await expect(processes.filter(has_text="nobody")).to_have_count(0)
         await expect(page.get_by_role("button", name="Replay")).to_have_count(0)
         await check(page)
 

@@ -5,6 +5,7 @@ from them: `EXAMPLES["oms.intake.submit_order"]["full"]`.
 """
 
 from libs.events.contract import Contract
+from tests.contract.example_amendments import AMENDMENTS
 from tests.contract.example_backorders import BACKORDERS
 from tests.contract.example_bundles import BUNDLES
 from tests.contract.example_changes import CHANGES
@@ -22,6 +23,7 @@ from tests.contract.example_supply import SUPPLY
 _GROUPS: tuple[Pairs, ...] = (
     INTAKE,
     CHANGES,
+    AMENDMENTS,
     RULES,
     STOCK,
     PROMISES,

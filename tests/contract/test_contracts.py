@@ -41,7 +41,7 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.promise_held": frozenset({"policy"}),
     "oms.inventory.promise_terms_defined": frozenset({"reorder", "backorders", "queue"}),
     "oms.inventory.availability": frozenset({"backorders"}),
-    "oms.routing.order_unroutable": frozenset({"later", "bundles"}),
+    "oms.routing.order_unroutable": frozenset({"later", "bundles", "destination"}),
     "oms.fulfillment.fulfillment_released": frozenset({"awaiting", "bundles", "picks", "service"}),
     "oms.fulfillment.fulfillment_cancelled": frozenset({"awaiting"}),
     **{

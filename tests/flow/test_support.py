@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from libs.events.amendments import AmendOrder, OrderAmended
 from libs.events.changes import (
     CancelLines,
     HoldDeclined,
@@ -32,15 +33,20 @@ from libs.events.intake import (
 )
 from libs.events.inventory import ReceiveStock
 from libs.events.notifications import MessageRequested
-from libs.events.order import Charge, Sealed
+from libs.events.order import Charge, Destination, Sealed
 from libs.events.refusal import CommandRefused
 from libs.events.returns import RefundRequested, VoidRequested
 from tests.flow.oracle import balances, check
 from tests.flow.people import Warehouse, open_shop, order
+from tests.flow.terms import released_by_others
 from tests.flow.test_lives import issued, on_hand, outcomes, shop
 from tests.flow.world import World
 
 CONTACT = Sealed(subject="c:7", nonce="A" * 16, ciphertext="A" * 24)
+PLACES = (
+    Destination(country="GB", latitude=53.5, longitude=-2.2),
+    Destination(country="IE", latitude=53.3, longitude=-6.2),
+)
 POSTAGE = (Charge(kind="postage", amount_minor=500),)
 
 
@@ -264,6 +270,7 @@ async def test_whatever_support_does_units_money_and_ends_agree(seed: int) -> No
             await world.turn([dice.choice(list(world.processes))])
     await _come_to_rest(world, warehouse)
     check(world)
+    assert list(released_by_others(world.events(OrderAmended, FulfillmentReleased))) == []
     _books_balance(world, bought)
 
 
@@ -287,6 +294,8 @@ async def _something(
         PlaceHold(order_id=of.order_id, hold=dice.choice(("fraud", "wait")), message="Ask."),
         ReleaseHold(order_id=of.order_id, hold=dice.choice(("fraud", "wait", "payment"))),
         ReceiveStock(sku=dice.choice(("TEA", "MUG", "JAM")), node="DUB", quantity=dice.randint(1, 3)),
+        AmendOrder(order_id=of.order_id, destination=dice.choice(PLACES), contact=CONTACT),
+        AmendOrder(order_id=of.order_id, service=dice.choice(("express", "standard"))),
     ]
     match dice.randint(0, 12):
         case 0:

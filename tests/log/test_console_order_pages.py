@@ -69,7 +69,14 @@ class Sent:
         return self.outcome
 
     async def call(
-        self, session: Session, stage: str, method: str, path: str, *, body: object = None
+        self,
+        session: Session,
+        stage: str,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        reason: str = "",
     ) -> Outcome:
         self.calls.append((session.actor, path, body))
         return self.outcome

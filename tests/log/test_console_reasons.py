@@ -15,6 +15,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "/orders/held/holds/payment/release": {},
     "/orders/held/holds": {"hold": "other"},
     "/orders/changed/cancel-lines": {"units": "1:1"},
+    "/orders/held/amend/confirm": {"service": "express"},
     "/orders/sent-back/return": {"units": "1:1", "attempt": str(uuid4())},
     "/orders/bulk/cancel": {"order_id": "held", "confirmed": "true"},
     "/orders/bulk/release": {"order_id": "held", "confirmed": "true"},

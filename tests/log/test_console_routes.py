@@ -29,6 +29,8 @@ _DIFFERENCE = f"""INSERT INTO live.stock_items (tenant, sku, item, kind, units, 
         ('acme', 'A', 'lot_recalled/l-1', 'lot_recalled', 3, '{SINCE}', 'LON', 'A lot is recalled.')"""  # noqa: S608 - ours
 OF_ORDER: dict[str, dict[str, Any]] = {
     "/orders/o-0/cancel-lines": {"units": "1:1", "note": "too many"},
+    "/orders/o-0/amend": {"service": "express", "note": "in a hurry"},
+    "/orders/o-0/amend/confirm": {"service": "express", "note": "in a hurry"},
     "/orders/o-0/holds": {"hold": "fraud_review", "note": "looks odd"},
     "/orders/o-0/notes": {"text": "Called."},
     "/orders/o-0/cancel": {"note": "asked to"},

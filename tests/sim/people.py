@@ -11,6 +11,7 @@ from datetime import timedelta
 from random import Random
 from uuid import UUID, uuid5
 
+from libs.events.amendments import AmendOrder
 from libs.events.catalogue import encode
 from libs.events.changes import (
     AddNote,
@@ -39,7 +40,7 @@ from libs.events.ids import partition_key
 from libs.events.intake import CancelOrder, OrderHeld, ReleaseHold, SubmitOrder
 from libs.events.inventory import AdjustStock, ReceiveStock
 from libs.events.notifications import MessageRequested, RecordMessageOutcome
-from libs.events.order import Sealed
+from libs.events.order import Destination, Sealed
 from libs.events.places import NodeOperations, TransitBand
 from libs.events.promise import HoldStock, ReleasePromise, Wanted
 from libs.events.refusal import CommandRefused
@@ -68,6 +69,11 @@ BURST_ORDERS = 4
 BURST_SECONDS = 8.0
 PAUSE_SECONDS = 1800.0
 _IDS = UUID("1c2b9b7e-2a10-5c8e-9a64-3f1f0a7c5d42")
+PLACES = (
+    Destination(country="GB", latitude=53.5, longitude=-2.2),
+    Destination(country="FR", latitude=48.9, longitude=2.3),
+)
+"""Where orders are sent instead, once they were placed."""
 _CONTACT = Sealed(subject="c:7", nonce="A" * 16, ciphertext="A" * 24)
 
 
@@ -174,6 +180,8 @@ class People:
                     CancelLines(order_id=of, lines=(units,)),
                     PlaceHold(order_id=of, hold=dice.choice(("fraud", "wait")), message="Ask first."),
                     AddNote(order_id=of, note=_CONTACT),
+                    AmendOrder(order_id=of, destination=dice.choice(PLACES), contact=_CONTACT),
+                    AmendOrder(order_id=of, service="express"),
                 )
             )
             later = at + dice.choice((0.02, 0.1, 0.5, 2.0, 5.0, 60.0)) * dice.random()

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from uuid import UUID
 
+from libs.events.amendments import OrderAmended
+from libs.events.catalogue import decode
 from libs.events.changes import HoldPlaced, PlaceHold
 from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentReleased
@@ -30,6 +32,7 @@ from services.console.records import UnreadableEvent
 from services.console.records import read as console_read
 from services.inventory.proof import prove
 from tests.flow import oracle
+from tests.flow.terms import released_by_others
 from tests.flow.world import STAGES, TENANT
 from tests.sim.console import TOPICS, ConsoleDatabase
 from tests.sim.people import Sent
@@ -255,6 +258,15 @@ _ALREADY = {
 """Commands that are decided in silence where something says that it is done."""
 
 
+def _as_amended(scene: Scene) -> Iterator[str]:
+    """No node is given work of an amended order by the terms that it had before."""
+    for lane in range(LANES):
+        rows = _decided(scene, "fulfillment", lane)
+        wanted = [row for row in rows if row.type in (OrderAmended.TYPE, FulfillmentReleased.TYPE)]
+        events = [decode(row.type, row.version, row.payload) for row in wanted]
+        yield from released_by_others(event for event in events if isinstance(event, Event))
+
+
 def _projections(scene: Scene) -> Iterator[str]:
     """The read models are what one fold of the logs, lane by lane, makes of nothing."""
     live, again = scene.read_side, ConsoleDatabase()
@@ -293,5 +305,6 @@ _CHECKS: dict[str, Callable[[Scene], Iterator[str]]] = {
     "each lane has one owner": _one_owner,
     "nothing unheard": _nothing_unheard,
     "parked is what must be, once": _nothing_parked,
+    "amended orders go where they should": _as_amended,
     "projections equal their refold": _projections,
 }

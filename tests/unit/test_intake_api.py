@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from libs.events.amendments import AmendOrder
 from libs.events.catalogue import encode
 from libs.events.changes import AddNote, CancelLines, LineUnits, PlaceHold
 from libs.events.ids import order_id
@@ -163,6 +164,31 @@ async def test_a_note_is_sealed_for_the_orders_customer_whoever_is_named(edge: E
     [written] = edge.kept.commands()
     assert isinstance(written, AddNote)
     assert written.note.subject == f"o:{ID}"
+
+
+async def test_another_address_is_sealed_as_the_orders_own_was_and_told_coarse(edge: EdgeClient) -> None:
+    path = f"/v1/orders/{ID}/amend"
+    early = await edge.call("POST", path, {"ship_to": SHIP_TO}, role="support")
+    assert early.status_code == 404
+    captured(edge, customer_id="7")
+    asked = {"ship_to": SHIP_TO, "service": "express", "reason": "moved"}
+    assert (await edge.call("POST", path, asked, role="support")).status_code == 202
+    assert (await edge.call("POST", path, {"service": "standard"}, role="support")).status_code == 202
+    command, other = edge.kept.commands()
+    assert isinstance(command, AmendOrder)
+    assert command.contact is not None
+    assert command.destination is not None
+    assert command.contact.subject == "c:7"
+    opened = await edge.keyring.open(TENANT, ID, command.contact)
+    assert opened == {name: value for name, value in SHIP_TO.items() if name != "country"}
+    assert (command.destination.country, command.service) == (SHIP_TO["country"], "express")
+    assert command.mail is True
+    assert str(SHIP_TO["name"]).encode() not in repr(edge.kept.records).encode()
+    assert other == AmendOrder(order_id=ID, service="standard")
+    for wrong in ({}, {"reason": "why not"}, {"ship_to": {"name": "Ada"}}):
+        refused = await edge.call("POST", path, wrong, role="support")
+        assert refused.status_code == 422, wrong
+    assert (await edge.call("POST", path, asked, role="viewer")).status_code == 403
 
 
 @pytest.mark.parametrize("text", ["", "a\x00b", "x" * 2001, 7])

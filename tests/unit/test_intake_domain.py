@@ -24,6 +24,7 @@ from libs.events.intake import (
 )
 from libs.events.order import Charge, Destination, LineQuantity, OrderLine, Sealed
 from services.intake import domain
+from services.intake.fingerprints import fingerprint
 from tests.spec import NOON, TENANT, given
 
 ORDER = order_id(TENANT, "web", "1001")
@@ -65,7 +66,7 @@ def test_a_good_order_is_accepted_with_its_terms_and_digest() -> None:
         lines=LINES,
         currency="GBP",
         destination=accepted.destination,
-        fingerprint=domain.fingerprint(accepted),
+        fingerprint=fingerprint(accepted),
     )
 
 
@@ -176,7 +177,7 @@ def test_the_same_again_after_its_end_is_still_the_same_order() -> None:
 
 
 def test_a_digest_is_pinned_as_it_is_kept_for_ever() -> None:
-    assert domain.fingerprint(accepted) == "cbd6f8ac42ba3c619a70666c37ecae19ffbce3ba4e694408f446ddd2bfa719da"
+    assert fingerprint(accepted) == "cbd6f8ac42ba3c619a70666c37ecae19ffbce3ba4e694408f446ddd2bfa719da"
 
 
 def test_the_order_is_accepted_with_its_last_hold() -> None:
@@ -194,7 +195,7 @@ def test_the_order_is_accepted_with_its_last_hold() -> None:
     life = life.when(ReleaseHold(order_id=ORDER, hold="total_mismatch")).then_types(HoldReleased)
     last = life.when(ReleaseHold(order_id=ORDER, hold="payment"))
     last.then_types(HoldReleased, OrderAccepted)
-    assert last.events[1] == OrderAccepted(**dict(held), fingerprint=domain.fingerprint(held))
+    assert last.events[1] == OrderAccepted(**dict(held), fingerprint=fingerprint(held))
     life.when(ReleaseHold(order_id=ORDER, hold="payment")).then_refused("not_held")
     life.when(held).then_nothing()
 

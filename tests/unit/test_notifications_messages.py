@@ -4,7 +4,9 @@ from typing import get_args
 
 import pytest
 
+from libs.events.amendments import OrderAmended
 from libs.events.notifications import Milestone
+from libs.events.order import Destination, Sealed
 from services.notifications import domain
 from services.notifications.domain import State
 from services.notifications.messages import BODY_LENGTH_MAX, Unsendable, clean, money, render
@@ -95,6 +97,24 @@ def test_who_cancels_a_held_order_is_written_to_with_its_own_terms() -> None:
     assert "Nothing of it will be shipped." in mail.body
     assert mail.body.endswith("\nOrder 1001, placed on 2 March 2026.\n")
     assert "£9.00" in render(from_held, f"{ORDER}-refunded-R1-refund-1", ANNA).body
+
+
+def test_an_amendment_is_confirmed_where_the_customer_reads_it_now() -> None:
+    moved = Sealed(subject="c:7", nonce="B" * 16, ciphertext="B" * 24)
+    terms = {"order_id": ORDER, "destination": Destination(country="IE"), "contact": moved}
+    first = OrderAmended.model_validate({**terms, "amendment_id": f"{ORDER}-A1", "mail": True})
+    other = OrderAmended(order_id=ORDER, amendment_id=f"{ORDER}-A2", service="express")
+    for life in (lives.known().heard(first, other), given(domain).heard(first, other, lives.accepted())):
+        state = life.parts[ORDER]
+        assert state.contact == moved
+        mail = render(state, f"{ORDER}-confirmed-A1", ANNA)
+        assert mail.subject == "Your order 1001 was changed"
+        assert "It goes to the new address that you gave us." in mail.body
+        assert "sent by" not in mail.body
+        assert "It is sent by express." in render(state, f"{ORDER}-confirmed-A2", ANNA).body
+        assert "thank you for your order 1001" in render(state, f"{ORDER}-confirmed", ANNA).body
+    elsewhere = lives.known().heard(first.model_copy(update={"mail": None})).parts[ORDER]
+    assert elsewhere.contact == lives.CONTACT
 
 
 def test_a_guest_without_a_name_is_greeted() -> None:

@@ -11,7 +11,16 @@ from libs.events.changes import CancelLines, LineUnits, PlaceHold
 from libs.events.contract import OrderId
 from libs.events.intake import HoldName
 from libs.runtime.problems import Problem
-from services.console.change_view import HOLDS, changeable, choices, preview_hold, preview_lines
+from services.console.amend_view import terms_now
+from services.console.change_view import (
+    HOLDS,
+    changeable,
+    choices,
+    preview_amend,
+    preview_hold,
+    preview_lines,
+)
+from services.console.pages.amend import SERVICES
 from services.console.pages.line_units import Confirmed, chosen, confirmed, to_confirm
 from services.console.pages.one_order import found, one_line, order_of, told
 from services.console.pages.reasons import OF_ORDER, needed
@@ -43,6 +52,9 @@ def routes(site: Site) -> APIRouter:
             choices=choices(state),
             changeable=changeable(state),
             held=preview_hold(state),
+            amendable=preview_amend(state, "?", ""),
+            now_terms=terms_now(state),
+            services=SERVICES,
             holds=HOLDS,
             note_max=NOTE_MAX,
         )

@@ -12,6 +12,7 @@ from libs.events.contract import Command, OrderId
 from libs.events.intake import CancelOrder, HoldName, ReleaseHold
 from libs.runtime.links import GOOD_FOR, Link, write_link
 from libs.runtime.settings import STAGES
+from services.console.amend_view import amendments, terms_now
 from services.console.blockers import OWNERS
 from services.console.causes import picture
 from services.console.change_view import outcomes
@@ -91,6 +92,8 @@ def _page_routes(router: APIRouter, site: Site) -> None:
                 hold.name for hold in open_holds(state) if may_release(session, now.rules, hold.name)
             },
             changes=outcomes(state),
+            amendments=amendments(state),
+            now_terms=terms_now(state),
             late={hold.name for hold in state.intake.holds if declined_at(state, hold)},
             notes=await notes(site.about, session, order_id, entries),
             row=row,

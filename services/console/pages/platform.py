@@ -69,8 +69,9 @@ def routes(site: Site) -> APIRouter:
         outcome: Outcome | None = None,
         status: int = 200,
     ) -> Response:
-        stands, projection, (rows, silent), rebuilds = await asyncio.gather(
+        stands, replicas, projection, (rows, silent), rebuilds = await asyncio.gather(
             site.stages.stands(),
+            site.stages.replicas(),
             site.everything.projection(),
             _all_parked(site, session),
             site.everything.rebuilds(),
@@ -81,6 +82,7 @@ def routes(site: Site) -> APIRouter:
             template,
             status=status,
             stands=stands,
+            replicas=replicas,
             projection=projection,
             parked=rows,
             silent=silent,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from libs.events.amendments import HeldOrderAmended, OrderAmended
 from libs.events.contract import Event
 from libs.events.fulfillment import ShipmentDispatched
 from libs.events.intake import OrderAccepted, OrderHeld
@@ -12,8 +13,8 @@ from services.console.search.terms import words_of
 CONTACT = "contact"
 ORDER = "order"
 HEARS: Mapping[str, tuple[type[Event], ...]] = {
-    "intake": (OrderAccepted, OrderHeld),
-    "fulfillment": (ShipmentDispatched,),
+    "intake": (OrderAccepted, OrderHeld, HeldOrderAmended),
+    "fulfillment": (ShipmentDispatched, OrderAmended),
 }
 """By stage. All other events are passed over unread."""
 _WORDS_MAX = 200
@@ -28,6 +29,8 @@ class Part(NamedTuple):
     words: tuple[str, ...] = ()
     sealed: Sealed | None = None
     customer_id: str | None = None
+    newness: str = ""
+    """Of contacts of one order, the one that is last in this order holds, whatever is read first."""
 
 
 class Article(NamedTuple):
@@ -48,6 +51,11 @@ def entries(tenant: str, event: Event) -> tuple[list[Part], list[Article]]:
                 parts.append(Part(tenant, event.order_id, CONTACT, sealed=event.contact))
             articles = {Article(tenant, line.sku, line.description or "") for line in event.lines}
             return parts, sorted(articles)
+        case HeldOrderAmended() | OrderAmended():
+            if event.contact is None:
+                return [], []
+            number = event.amendment_id.rpartition("-A")[2].rjust(9, "0")
+            return [Part(tenant, event.order_id, CONTACT, sealed=event.contact, newness=number)], []
         case ShipmentDispatched():
             tracking = [package.tracking_number for package in event.packages]
             part = f"shipment {event.shipment_id}"

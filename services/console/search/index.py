@@ -24,7 +24,8 @@ _PARTS = """INSERT INTO parts
     ) AS new (tenant, order_id, part, words, tokens, customer_id, subject, generation, sealed)
     ON CONFLICT (tenant, order_id, part) DO UPDATE SET words = excluded.words, tokens = excluded.tokens,
         customer_id = excluded.customer_id, subject = excluded.subject, generation = excluded.generation,
-        sealed = excluded.sealed"""
+        sealed = excluded.sealed
+    WHERE excluded.part <> 'contact' OR excluded.words >= parts.words"""
 _ARTICLES = """INSERT INTO articles
     SELECT tenant, sku, description, words, tokens::integer[] FROM unnest(
         $1::text[], $2::text[], $3::text[], $4::text[], $5::text[]
@@ -74,7 +75,8 @@ class SearchIndex:
 
         Raises Moved, having changed nothing, when one is not the expected; and what asyncpg does.
         """
-        rows = await self._rows({part[:3]: part for part in parts}.values())
+        ordered = sorted(parts, key=lambda part: part.newness)
+        rows = await self._rows({part[:3]: part for part in ordered}.values())
         new = sorted({article for article in articles if article not in self._known})
         async with self._transaction() as connection:
             stored = {(topic, lane): at for topic, lane, at in await connection.fetch(_FENCE)}
@@ -150,13 +152,14 @@ class SearchIndex:
 
     async def _contact_rows(self, tenant: str, parts: Sequence[Part]) -> list[tuple[object, ...]]:
         key = self._keyring.index_key(tenant)
-        seals = [(part.order_id, part.sealed) for part in parts if part.sealed is not None]
-        opened = await self._keyring.open_many(tenant, seals)
+        known = [(part, part.sealed) for part in parts if part.sealed is not None]
+        opened = await self._keyring.open_many(tenant, [(part.order_id, sealed) for part, sealed in known])
         rows: list[tuple[object, ...]] = []
-        for (order_id, sealed), personal in zip(seals, opened, strict=True):
+        for (part, sealed), personal in zip(known, opened, strict=True):
             if personal is not None:
                 found = _array(tokens(personal_words(personal), tenant, key))
-                place = (tenant, order_id, "contact", "", found, None)
+                # Its words are sealed: what stands in their place says which of an order's contacts is last.
+                place = (tenant, part.order_id, "contact", part.newness, found, None)
                 rows.append((*place, sealed.subject, sealed.generation, write_sealed(sealed)))
         return rows
 

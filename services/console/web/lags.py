@@ -21,9 +21,9 @@ class Lags:
         self._partitions, self._names, self._patience_seconds = config.partitions, names, patience_seconds
         self._admin, self._consumer = admin_on_demand(config), consumer_on_demand(config)
 
-    async def __call__(self) -> Mapping[str, int | None]:
-        """Records that each has not committed; none where it never committed. Raises KafkaError, OSError, or
-        TimeoutError, and next time comes by new connections."""
+    async def __call__(self) -> Mapping[str, Mapping[int, int]]:
+        """Records by lane that each has not committed; nothing where it never committed. Raises KafkaError,
+        OSError, or TimeoutError, and next time comes by new connections."""
         try:
             async with asyncio.timeout(self._patience_seconds):
                 return await self._count()
@@ -31,7 +31,7 @@ class Lags:
             await self.close()
             raise
 
-    async def _count(self) -> Mapping[str, int | None]:
+    async def _count(self) -> Mapping[str, Mapping[int, int]]:
         admin, consumer = await self._admin(), await self._consumer()
         groups = [f"orderlog.{name}" for name in self._names]
         committed = await asyncio.gather(*map(admin.list_consumer_group_offsets, groups))
@@ -52,12 +52,12 @@ class Lags:
         }
         ends = await consumer.end_offsets(every) if every else {}
         firsts = await consumer.beginning_offsets(sorted(fresh)) if fresh else {}
-        lags: dict[str, int | None] = {}
+        lags: dict[str, dict[int, int]] = {name: {} for name in self._names}
         for name, offsets in zip(self._names, committed, strict=True):
-            done = {
-                place: offsets[place].offset if place in offsets else firsts[place] for place in places[name]
-            }
-            lags[name] = sum(max(0, ends[place] - at) for place, at in done.items()) if done else None
+            for place in places[name]:
+                done = offsets[place].offset if place in offsets else firsts[place]
+                lane = lags[name].setdefault(place.partition, 0)
+                lags[name][place.partition] = lane + max(0, ends[place] - done)
         return lags
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """How the stages do, as pages tell it: how far each lags behind, and which lanes have halted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from libs.runtime.settings import STAGES, Settings
 from services.console.web.lags import Lags
+from services.console.web.replicas import Member, Owners, Replica, replicas
 
 logger = structlog.get_logger()
 
@@ -41,14 +42,22 @@ class Stages:
         self._config, self._http = config, http
         self._lags = _Kept(self._count)
         self._asking = Lags(config, NAMES, config.console_probe_seconds)
-        self._counted: Mapping[str, int | None] = {}
+        self._counted: Mapping[str, Mapping[int, int]] = {}
         self._counted_at = datetime.min.replace(tzinfo=UTC)
         self._stands = _Kept(self._look)
+        self._owners = Owners(config, NAMES, config.console_probe_seconds)
+        self._members = _Kept(self._join)
 
     async def lags(self) -> Mapping[str, int | None]:
         """Records that each service has not consumed; empty when Kafka does not answer."""
-        found: Mapping[str, int | None] = await self._lags()
-        return found
+        found: Mapping[str, Mapping[int, int]] = await self._lags()
+        return {name: sum(lanes.values()) if lanes else None for name, lanes in found.items()}
+
+    async def replicas(self) -> list[Replica] | None:
+        """Every process of every service with its lanes; None when Kafka does not tell who they are."""
+        members: Mapping[str, Sequence[Member]] = await self._members()
+        behind: Mapping[str, Mapping[int, int]] = await self._lags()
+        return replicas(members, behind, self._config.partitions) if members else None
 
     async def stands(self) -> list[StageStand]:
         """Every service, in the order of an order's life."""
@@ -65,7 +74,14 @@ class Stages:
             for name in NAMES
         ]
 
-    async def _count(self) -> Mapping[str, int | None]:
+    async def _join(self) -> Mapping[str, Sequence[Member]]:
+        try:
+            return await self._owners()
+        except (KafkaError, OSError, TimeoutError) as error:
+            logger.warning("who owns the lanes is not known", error=repr(error))
+            return {}
+
+    async def _count(self) -> Mapping[str, Mapping[int, int]]:
         try:
             self._counted = await self._asking()
         except (KafkaError, OSError, TimeoutError) as error:
@@ -78,6 +94,7 @@ class Stages:
     async def close(self) -> None:
         """Let go of what it asks Kafka by."""
         await self._asking.close()
+        await self._owners.close()
 
     async def _look(self) -> Mapping[str, Mapping[str, Any]]:
         return dict(zip(NAMES, await asyncio.gather(*map(self._readiness, NAMES)), strict=True))
