@@ -41,10 +41,22 @@ class ReadBatch:
     """Records that continue each other in each partition."""
 
     records: list[ReadRecord] = field(default_factory=list)
+    offsets: dict[TopicPartition, tuple[int, int]] = field(init=False, default_factory=dict)
+    """The first offset of each partition, and the one after its last."""
+
+    def __post_init__(self) -> None:
+        for place, offset, _ in self.records:
+            self._reach(place, offset)
 
     def take(self, record: Record) -> None:
         """Add the next record of its partition. Raises NewerEvent, having added nothing."""
-        self.records.append(ReadRecord((record.topic, record.partition), record.offset, read(record)))
+        place = (record.topic, record.partition)
+        self.records.append(ReadRecord(place, record.offset, read(record)))
+        self._reach(place, record.offset)
+
+    def _reach(self, place: TopicPartition, offset: int) -> None:
+        first, _ = self.offsets.get(place, (offset, offset))
+        self.offsets[place] = (first, offset + 1)
 
     @property
     def envelopes(self) -> list[Envelope[Event]]:
@@ -53,15 +65,6 @@ class ReadBatch:
     @property
     def unreadable(self) -> list[UnreadableEvent]:
         return [record.found for record in self.records if isinstance(record.found, UnreadableEvent)]
-
-    @property
-    def offsets(self) -> dict[TopicPartition, tuple[int, int]]:
-        """The first offset of each partition, and the one after its last."""
-        ends: dict[TopicPartition, tuple[int, int]] = {}
-        for place, offset, _ in self.records:
-            first, _ = ends.get(place, (offset, offset))
-            ends[place] = (first, offset + 1)
-        return ends
 
     def beyond(self, positions: Mapping[TopicPartition, int]) -> "ReadBatch":
         """What of it lies in these partitions, from there on."""

@@ -238,11 +238,12 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
     state = order.state
     intake, moments = state.intake, milestones(state)
     lines = line_standings(state)
-    goods = sum(line.quantity * line.unit_price_minor for line in intake.lines)
-    total = goods + sum(charge.amount_minor for charge in intake.charges)
+    goods = sum([line.quantity * line.unit_price_minor for line in intake.lines])
+    total = goods + sum([charge.amount_minor for charge in intake.charges])
     status = status_of(state, lines)
     waits_in, since = waiting(state, status)
     spent, promise, asked = delays(state), due(state, status), carriage(state)
+    # By place, in the order of the fields: by name it takes twice as long.
     return OrderRow(
         key.tenant,
         key.order_id,
@@ -250,33 +251,33 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
         intake.channel,
         intake.external_id,
         intake.customer_id,
-        ordered_at=ordered_at(state),
-        currency=intake.currency,
-        total_minor=total if intake.lines else None,
-        line_count=len(lines),
-        units=sum([line.ordered for line in lines]),
-        confirmed_at=moments.confirmed,
-        paid_at=moments.paid,
-        routed_at=moments.routed,
-        picking_at=moments.picking,
-        shipped_at=moments.shipped,
-        picked_up_at=moments.picked_up,
-        delivered_at=moments.delivered,
-        events=state.events,
-        last_at=state.last_at,
-        nodes=",".join(nodes(state)),
-        waiting_in=waits_in,
-        waiting_since_at=since,
-        segments=spent.text() if spent else None,
-        last_node=spent.node if spent else None,
-        last_carrier=spent.carrier if spent else None,
-        broken=broken(state),
-        promised_on=promise.promised_on if promise else None,
-        promise_ends_at=promise.ends_at if promise else None,
-        risk_at=promise.risk_at if promise else None,
-        carriage_minor=asked.amount_minor if asked else None,
-        carriage_currency=asked.currency if asked else None,
-        facts=order.facts(),
+        ordered_at(state),
+        intake.currency,
+        total if intake.lines else None,
+        len(lines),
+        sum([line.ordered for line in lines]),
+        moments.confirmed,
+        moments.paid,
+        moments.routed,
+        moments.picking,
+        moments.shipped,
+        moments.picked_up,
+        moments.delivered,
+        state.events,
+        state.last_at,
+        ",".join(nodes(state)),
+        waits_in,
+        since,
+        spent.text() if spent else None,
+        spent.node if spent else None,
+        spent.carrier if spent else None,
+        broken(state),
+        promise.promised_on if promise else None,
+        promise.ends_at if promise else None,
+        promise.risk_at if promise else None,
+        asked.amount_minor if asked else None,
+        asked.currency if asked else None,
+        order.facts(),
     )
 
 

@@ -47,7 +47,9 @@ _UNSHOWN: Mapping[type[Event], Collection[str]] = {
     FulfillmentReleased: ("destination", "contact", "bundles", "service"),
 }
 """What frequent events carry for the next stage alone, and no read model shows. It need not be looked at."""
-_LEAN = lean({event: _UNSHOWN.get(event, ()) for events in EVENTS.values() for event in events})
+_LEAN = lean(
+    {event: _UNSHOWN.get(event, ()) for events in EVENTS.values() for event in events}, plain_values=True
+)
 
 
 def read(record: Record) -> Envelope[Event] | UnreadableEvent:

@@ -213,19 +213,19 @@ def broken(state: State) -> str:
         found.append("held")
     if state.inventory.backorders:
         found.append("backordered")
-    if any(one.short for one in work.work.values()):
+    if work.work and any(one.short for one in work.work.values()):
         found.append("short_picked")
     if len(work.shipments) > 1:
         found.append("split")
-    if any(one.lost_at or one.exception_at for one in work.shipments.values()):
+    if work.shipments and any(one.lost_at or one.exception_at for one in work.shipments.values()):
         found.append("carrier")
-    unroutable = any(not decision.routable for decision in state.routing.decisions)
+    unroutable = not all(decision.routable for decision in state.routing.decisions)
     if work.cancelled or work.unroutable or unroutable:
         found.append("not_delivered")
     if missed(state):
         found.append("late")
-    if any(one.failed_at for one in notes.values()):
+    if notes and any(one.failed_at for one in notes.values()):
         found.append("failed_message")
-    if any(one.received for one in state.returns.rmas.values()):
+    if state.returns.rmas and any(one.received for one in state.returns.rmas.values()):
         found.append("returned")
     return " ".join(found)

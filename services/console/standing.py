@@ -5,7 +5,7 @@ stage's news came first.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from libs.events.record import record
@@ -104,15 +104,15 @@ def milestones(state: State) -> Milestones:
     """When each of the seven moments was; see `Milestones`."""
     intake, facts = state.intake, state.fulfillment
     shipments = facts.shipments.values()
-    handed_over = [at for s in shipments for at in (s.delivered_at,) if at]
+    handed_over = [one.delivered_at for one in shipments if one.delivered_at] if facts.completed_at else []
     return Milestones(
-        confirmed=intake.accepted_at,
-        paid=intake.captured_at if intake.payment == "paid" else None,
-        routed=_first(decision.at for decision in state.routing.decisions if decision.routable),
-        picking=_first(work.released_at for work in facts.work.values()),
-        shipped=_first(shipment.dispatched_at for shipment in shipments),
-        picked_up=_first(at for s in shipments for at in (s.picked_up_at,) if at),
-        delivered=max(handed_over, default=None) if facts.completed_at else None,
+        intake.accepted_at,
+        intake.captured_at if intake.payment == "paid" else None,
+        _first([decision.at for decision in state.routing.decisions if decision.routable]),
+        _first([work.released_at for work in facts.work.values()]),
+        _first([shipment.dispatched_at for shipment in shipments]),
+        _first([one.picked_up_at for one in shipments if one.picked_up_at]),
+        max(handed_over) if handed_over else None,
     )
 
 
@@ -122,9 +122,11 @@ def line_standings(state: State) -> tuple[LineStanding, ...]:
     What is at a node or beyond is counted from fulfillment's facts; the rest of what was ordered stands
     where its sourcing stands. A line that only a later stage has mentioned yet counts as far as it is known.
     """
-    ordered = _ordered(state)
+    told = _units_by_line(state.fulfillment)
+    ordered = _ordered(state, told)
     standings = [
-        LineStanding(number, *ordered[number], units) for number, units in _standing(state, ordered).items()
+        LineStanding(number, *ordered[number], units)
+        for number, units in _standing(state, ordered, told).items()
     ]
     return tuple(standings)
 
@@ -137,13 +139,12 @@ def part_standings(state: State) -> tuple[LineStanding, ...]:
         for number, part in state.inventory.parts.items()
         if part.of_line not in told  # it was cancelled as ordered, before any part of it was released
     }
-    standing = _standing(state, ordered)
+    standing = _standing(state, ordered, told)
     return tuple([LineStanding(number, *ordered[number], standing[number]) for number in standing])
 
 
-def _ordered(state: State) -> dict[int, tuple[str, int]]:
-    """SKU and units by line."""
-    at_nodes = _units_by_line(state.fulfillment)
+def _ordered(state: State, at_nodes: Mapping[int, ByState]) -> dict[int, tuple[str, int]]:
+    """SKU and units by line; `at_nodes`: what fulfillment accounts for."""
     ordered = {line.line: (line.sku, line.quantity) for line in state.intake.lines}
     if not ordered:
         for number, known in state.inventory.lines.items():
@@ -152,14 +153,17 @@ def _ordered(state: State) -> dict[int, tuple[str, int]]:
     return ordered
 
 
-def _standing(state: State, ordered: Mapping[int, tuple[str, int]]) -> dict[int, ByState]:
-    """Units by state, by line, in order of its number."""
-    at_nodes, routed = _units_by_line(state.fulfillment), _routed_rounds(state)
-    unpacked = {part.of_line for part in state.inventory.parts.values()} & ordered.keys()
+def _standing(
+    state: State, ordered: Mapping[int, tuple[str, int]], at_nodes: Mapping[int, ByState]
+) -> dict[int, ByState]:
+    """Units by state, by line, in order of its number; `at_nodes`: what fulfillment accounts for."""
+    routed = _routed_rounds(state)
+    unpacked = _unpacked(state, ordered) if state.inventory.parts else frozenset()
     parts = {one.line: one.units for one in part_standings(state)} if unpacked else {}
     found: dict[int, ByState] = {}
     for number in sorted(ordered):
-        units = dict(at_nodes.get(number, {}))
+        told = at_nodes.get(number)
+        units = dict(told) if told else {}
         rest = ordered[number][1] - sum(units.values())
         if number in unpacked and not units:
             units = bundle_units(state.inventory.parts, number, parts, _WORST_FIRST)
@@ -168,6 +172,11 @@ def _standing(state: State, ordered: Mapping[int, tuple[str, int]]) -> dict[int,
             units[name] = units.get(name, 0) + rest
         found[number] = units
     return found
+
+
+def _unpacked(state: State, ordered: Mapping[int, object]) -> frozenset[int]:
+    """Ordered lines that others stand for."""
+    return frozenset(part.of_line for part in state.inventory.parts.values()) & ordered.keys()
 
 
 def work_state(work: NodeWork) -> str:
@@ -204,9 +213,12 @@ def _units_by_line(facts: FulfillmentFacts) -> dict[int, dict[str, int]]:
     """Units that fulfillment accounts for, by line and state."""
     by_line: dict[int, dict[str, int]] = {}
 
-    def count(lines: Units, name: str, less: tuple[Units, ...] = ()) -> None:
+    def count(lines: Units, name: str, *less: Units) -> None:
         for line, quantity in lines.items():
-            rest = quantity - sum(taken.get(line, 0) for taken in less)
+            rest = quantity
+            for taken in less:
+                if taken:
+                    rest -= taken.get(line, 0)
             if rest > 0:
                 units = by_line.setdefault(line, {})
                 units[name] = units.get(name, 0) + rest
@@ -214,10 +226,10 @@ def _units_by_line(facts: FulfillmentFacts) -> dict[int, dict[str, int]]:
     for work in facts.work.values():
         name = work_state(work)
         if name not in ("dispatched", "cancelled"):
-            count(work.lines, name, (work.short,))
+            count(work.lines, name, work.short)
     for shipment in facts.shipments.values():
         name = "in_transit" if shipment.carrier_status else "shipped"
-        count(shipment.lines, name, (shipment.delivered, shipment.lost))
+        count(shipment.lines, name, shipment.delivered, shipment.lost)
         count(shipment.delivered, "delivered")
         count(shipment.lost, "lost")
     count(facts.cancelled, "cancelled")
@@ -236,7 +248,7 @@ def _rest_state(state: State, line: int, routed: Mapping[int, tuple[int, bool]])
     intake = state.intake
     if intake.closed_at is not None and intake.accepted_at is None:
         return "cancelled"
-    shorted = sum(work.short.get(line, 0) for work in state.fulfillment.work.values())
+    shorted = sum([work.short.get(line, 0) for work in state.fulfillment.work.values() if work.short])
     if shorted > state.inventory.shorted.get(line, 0):
         return "short_picked"
     known = state.inventory.lines.get(line)
@@ -248,5 +260,5 @@ def _rest_state(state: State, line: int, routed: Mapping[int, tuple[int, bool]])
     return "accepted" if known.state == "freed" else known.state
 
 
-def _first(times: Iterable[datetime]) -> datetime | None:
-    return min(times, default=None)
+def _first(times: Collection[datetime]) -> datetime | None:
+    return min(times) if times else None

@@ -300,8 +300,10 @@ class Projector:
 
 def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[str, list[tuple[object, ...]]]:
     """The rows of everything but the timeline and `work_rows`, by table, in key order."""
+    in_order = sorted(written.items(), key=itemgetter(0))
+    orders = [order_row(key, order) for key, order in in_order]
     return {
-        "orders": [order_row(key, order) for key, order in sorted(written.items(), key=itemgetter(0))],
+        "orders": orders,
         "order_skus": [
             (*sku, ordered_at(written[OrderKey(sku.tenant, sku.order_id)].state))
             for sku in sorted(changes.skus)
@@ -309,9 +311,10 @@ def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[st
         "reservations": [(*key, *units) for key, units in sorted(changes.reservations.items())],
         "stock": [(*key, units) for key, units in sorted(changes.balances.items())],
         "exceptions": [
-            row
-            for key, order in sorted(written.items(), key=itemgetter(0))
-            for row in item_rows(*key, order.state)
+            item
+            for row, (key, order) in zip(orders, in_order, strict=True)
+            if row.broken or order.state.intake.care
+            for item in item_rows(*key, order.state)
         ],
         "stock_items": [(*key, *change) for key, change in sorted(changes.stock_items.items())],
         "stock_care": [(*key, *care) for key, care in sorted(changes.stock_care.items())],

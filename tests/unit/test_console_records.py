@@ -1,12 +1,13 @@
 """Records as the projector reads them: all that a read model shows, and a reason for what is no event."""
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 
 import orjson
 import pytest
 
-from libs.events.catalogue import encode
-from libs.events.contract import Event
+from libs.events.catalogue import BY_TYPE, decode, encode
+from libs.events.contract import Event, Value
 from libs.events.envelope import Envelope
 from libs.events.ids import partition_key
 from libs.events.inventory import StockReserved
@@ -51,3 +52,36 @@ def test_a_field_that_is_shown_is_validated_and_named() -> None:
 
 def _is_promise(envelope: Envelope[Event]) -> bool:
     return isinstance(envelope.body, StockReserved)
+
+
+PAYLOADS = [
+    path
+    for path in sorted((Path(__file__).parents[1] / "contract" / "golden").glob("*.json"))
+    if issubclass(BY_TYPE[path.name.rpartition(".v")[0]], Event)
+]
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=lambda path: path.stem)
+def test_parts_that_are_read_as_plain_records_say_what_the_contract_says(payload: Path) -> None:
+    type_, version, _ = payload.stem.rsplit(".", 2)
+    event = decode(type_, int(version[1:]), payload.read_bytes())
+    assert isinstance(event, Event)
+    found = read(record(envelopes("inventory", [event])[0]))
+    assert isinstance(found, Envelope)
+    said = vars(event)
+    assert {name: _values(value) for name, value in vars(found.body).items()} == {
+        name: _values(said[name]) for name in vars(found.body)
+    }
+
+
+def _values(value: object) -> object:
+    """What it holds, whatever kind of record it is."""
+    if isinstance(value, tuple):
+        return tuple(map(_values, value))
+    if isinstance(value, dict):
+        return {key: _values(one) for key, one in value.items()}
+    if isinstance(value, Value):
+        return type(value).__name__, [_values(getattr(value, name)) for name in type(value).model_fields]
+    if is_dataclass(value):
+        return type(value).__name__, [_values(getattr(value, one.name)) for one in fields(value)]
+    return value
