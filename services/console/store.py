@@ -303,7 +303,7 @@ def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[st
     in_order = sorted(written.items(), key=itemgetter(0))
     orders = [order_row(key, order) for key, order in in_order]
     return {
-        "orders": orders,
+        "orders": [*orders],
         "order_skus": [
             (*sku, ordered_at(written[OrderKey(sku.tenant, sku.order_id)].state))
             for sku in sorted(changes.skus)

@@ -215,6 +215,10 @@ def _feeds(router: APIRouter, edge: Edge, keepers: Any) -> None:
         return await edge.submit_many(request, claims, rows)
 
 
+_END = 2**63 - 1
+"""Behind every movement."""
+
+
 def _readings(router: APIRouter, edge: Edge) -> None:
     readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
 
@@ -256,8 +260,7 @@ def _readings(router: APIRouter, edge: Edge) -> None:
         sku: Sku,
         node: Annotated[list[NodeId] | None, Query(description="Only these nodes'.")] = None,
         limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
-        before: Annotated[int, Query(ge=1, lt=2**63, description="The `next` of the page before.")] = 2**63
-        - 1,
+        before: Annotated[int, Query(ge=1, lt=2**63, description="The `next` of the page before.")] = _END,
     ) -> Response:
         async with edge.reading() as connection:
             found = await book.movements(connection, claims.tenant, sku, before, node, limit + 1)
