@@ -41,7 +41,7 @@ _UNSHOWN: Mapping[type[Event], Collection[str]] = {
         "service",
         "queue",
     ),
-    StockBackordered: ("since", "destination", "contact", "channel", "terms", "policy", "service", "queue"),
+    StockBackordered: ("destination", "contact", "channel", "terms", "service", "queue"),
     StockAllocated: ("destination", "contact", "bundles", "service", "loads"),
     AllocationFailed: ("availability", "destination"),
     FulfillmentReleased: ("destination", "contact", "bundles", "service"),

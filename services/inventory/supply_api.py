@@ -277,18 +277,21 @@ def _readings(router: APIRouter, edge: Edge) -> None:
                 f"The snapshot is said to be of {body.as_of.isoformat()}.",
                 "Check the other system's clock and time zone.",
             )
-        read = [read_item(SnapshotRow, row) for row in body.rows]
-        good = [row for row in read if isinstance(row, SnapshotRow)]
-        rest, following = list[SnapshotRow](), None
-        if body.complete is not None:
-            rest, following = await left_out(edge, claims.tenant, body.complete, read)
-        every = [*good, *rest]
-        found = iter(await _compared(edge, claims.tenant, body.as_of, every) if every else [])
-        results = [_problem(row) if isinstance(row, Problem) else next(found) for row in read]
-        answer: dict[str, Any] = {"results": results}
-        if body.complete is not None:
-            answer |= {"left_out": told(found), "next": following}
-        return _json(answer)
+        return _json(await _answer(edge, claims.tenant, body))
+
+
+async def _answer(edge: Edge, tenant: str, body: SnapshotRequest) -> dict[str, Any]:
+    """What comes of each row; and of what they leave out, where they claim to be all."""
+    read = [read_item(SnapshotRow, row) for row in body.rows]
+    rows, following = [row for row in read if isinstance(row, SnapshotRow)], None
+    if body.complete is not None:
+        rest, following = await left_out(edge, tenant, body.complete, read)
+        rows += rest
+    found = iter(await _compared(edge, tenant, body.as_of, rows) if rows else [])
+    results = [_problem(row) if isinstance(row, Problem) else next(found) for row in read]
+    if body.complete is None:
+        return {"results": results}
+    return {"results": results, "left_out": told(found), "next": following}
 
 
 async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) -> list[Command]:
