@@ -5,6 +5,7 @@ Lanes are the unit of ownership: a batch locks the offsets of every topic of its
 meet in a lane (a rebalance) go one after the other, and the later one finds its offsets moved.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from operator import itemgetter
@@ -18,6 +19,7 @@ from libs.runtime.pool import transaction
 from services.console import projection
 from services.console.announce import TELL, announcement
 from services.console.at_work import InHand, changed_in_hand, in_hand
+from services.console.facts import State
 from services.console.full_days import FullDays, FullDaysKey
 from services.console.items import ItemRow, item_rows
 from services.console.missing import KEEP_MISSING, LOCK_CLAIMS, of_waiting
@@ -43,6 +45,10 @@ from services.console.stored import UNWRITTEN, Written, read_written, write_stat
 
 LIVE = "live"
 """The schema that queries read."""
+_FOLDED_AT_ONCE = 1_000
+"""Events; some 15 ms of the event loop."""
+_PUT_AT_ONCE = 2_000
+"""Rows that a statement writes; some 20 ms of it for the widest."""
 TopicPartition: TypeAlias = tuple[str, int]
 Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
 
@@ -203,7 +209,7 @@ class Projector:
             touched = projection.touched(new)
             if new:
                 known = await self._known(connection, touched, lanes)
-                changes = projection.fold(new, {key: order.state for key, order in known.items()})
+                changes = await _folded(new, {key: order.state for key, order in known.items()})
                 written = {
                     key: write_state(state, known.get(key, UNWRITTEN))
                     for key, state in changes.states.items()
@@ -287,8 +293,9 @@ class Projector:
 
     async def put(self, connection: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Write rows into one of the tables that have a key: over what is there, or on top of it."""
-        if rows:
-            await connection.execute(_SQL[table], *zip(*rows, strict=True))
+        for start in range(0, len(rows), _PUT_AT_ONCE):
+            some = rows[start : start + _PUT_AT_ONCE]
+            await connection.execute(_SQL[table], *zip(*some, strict=True))
 
     async def _tell(self, connection: Connection, rows: Sequence[TimelineRow]) -> None:
         """Append to the timeline. A row that is there already is an error: repeats were dropped before."""
@@ -296,6 +303,15 @@ class Projector:
             await connection.execute(_ARRIVING)
             await connection.copy_records_to_table("arriving", records=rows, columns=TimelineRow._fields)
             await connection.execute(_TELL)
+
+
+async def _folded(new: Sequence[Envelope[Event]], states: Mapping[OrderKey, State]) -> Changes:
+    """`projection.fold`, with a turn for whoever else is on the event loop every now and then."""
+    changes = projection.fold(new[:_FOLDED_AT_ONCE], states)
+    for start in range(_FOLDED_AT_ONCE, len(new), _FOLDED_AT_ONCE):
+        await asyncio.sleep(0)
+        changes = projection.fold(new[start : start + _FOLDED_AT_ONCE], states, changes)
+    return changes
 
 
 def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[str, list[tuple[object, ...]]]:
