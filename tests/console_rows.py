@@ -126,6 +126,7 @@ async def seed(
     async with pool.acquire() as connection:
         await connection.execute("SET statement_timeout = 0")
         await connection.execute("VACUUM ANALYZE", timeout=_SECONDS)
+    await index.note_common()
 
 
 def name(number: int) -> str:

@@ -76,6 +76,7 @@ async def fill(pool: asyncpg.Pool, keyring: Keyring, month: Month, copies: int) 
     async with pool.acquire() as connection:
         await connection.execute("DROP SCHEMA month CASCADE")
         await connection.execute("VACUUM ANALYZE")
+    await SearchIndex(pool, keyring).note_common()
 
 
 def name(number: int) -> str:

@@ -112,6 +112,7 @@ def dsn(console_dsn: str, request: pytest.FixtureRequest) -> str:
             await put(pool)
             if request.param == "with statistics":
                 await pool.execute("ANALYZE")
+                await SearchIndex(pool, KEYRING).note_common()
 
     asyncio.run(fill())
     return console_dsn

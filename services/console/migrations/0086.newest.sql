@@ -50,7 +50,9 @@ BEGIN
         $cells$);
 
     -- Cells first: a scan steps through what is in them, and skips in the tokens' lists to there.
-    CREATE INDEX parts_found ON parts USING gin (cells(tenant, at), tokens);
+    -- Each scan reads what waits to be entered, at most a megabyte of it.
+    ALTER TABLE parts ALTER COLUMN tokens SET STATISTICS 400;
+    CREATE INDEX parts_found ON parts USING gin (cells(tenant, at), tokens) WITH (gin_pending_list_limit = 1024);
     CREATE INDEX parts_without_moment ON parts (tenant, order_id) WHERE at IS NULL;
     CREATE INDEX parts_of_customer ON parts (tenant, customer_id, at DESC, order_id DESC) WHERE customer_id IS NOT NULL;
     CREATE INDEX ON parts (tenant, subject, generation) WHERE subject IS NOT NULL;
@@ -87,30 +89,26 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO orderlog_console_reader', name);
     EXECUTE format('GRANT SELECT ON parts, articles, consumed TO orderlog_console_reader');
 
-    -- Of tokens that all have to be there, the three that fewest rows have, as the statistics know it: the others are compared
-    -- in the rows. `rows`: that have the rarest, at most; none where there are no statistics, and then all tokens are taken.
-    EXECUTE format($rare$
-        CREATE FUNCTION rarest(asked integer[], OUT ones integer[], OUT "rows" float8)
-        LANGUAGE sql STABLE SET search_path = %1$I, pg_catalog AS $sql$
-            WITH common AS MATERIALIZED (
-                SELECT unnest(most_common_elems::text::integer[]) AS token, unnest(most_common_elem_freqs) AS share
-                FROM pg_stats WHERE schemaname = '%1$s' AND tablename = 'parts' AND attname = 'tokens' AND NOT inherited
-            ), known AS (
-                SELECT token, coalesce((SELECT share FROM common AS c WHERE c.token = a.token),
-                    (SELECT min(share) FROM common WHERE token IS NOT NULL)) AS share FROM unnest(asked) AS a (token)
-            )
-            SELECT CASE WHEN min(share) IS NULL THEN asked ELSE (array_agg(token ORDER BY share, token))[:3] END,
-                CASE WHEN asked = '{}' THEN 0
-                    ELSE min(share) * (SELECT reltuples FROM pg_class WHERE oid = 'parts'::regclass) END
-            FROM known
+    -- The commonest tokens, and how many rows have one, as the table's statistics know it. A search need not look up these.
+    CREATE TABLE common (
+        token integer PRIMARY KEY,
+        rows float8 NOT NULL
+    );
+    CREATE INDEX ON common (rows);
+    EXECUTE format($note$
+        CREATE FUNCTION note_common() RETURNS void LANGUAGE sql SET search_path = %1$I, pg_catalog AS $sql$
+            DELETE FROM common;
+            INSERT INTO common SELECT token, share * (SELECT reltuples FROM pg_class WHERE oid = 'parts'::regclass)
+                FROM pg_stats, unnest(most_common_elems::text::integer[], most_common_elem_freqs) AS one (token, share)
+                WHERE schemaname = %1$L AND tablename = 'parts' AND attname = 'tokens' AND token IS NOT NULL
         $sql$
-        $rare$, name);
+        $note$, name);
 
     -- The newest orders of the tenant one of whose parts has every token, from behind (last_at, last_id) on, placed at `since` or
     -- later, at most `most`: `in_clear` of what is no secret, whose words are compared too; `in_contact` of sealed contacts,
-    -- which the caller has to open and compare (`by_contact`: found by that alone). It goes back in steps that grow fourfold,
-    -- each an index scan of its cells; what few rows have is looked up at once. An order's parts have one moment, so
-    -- they are found in one step.
+    -- which the caller has to open and compare (`by_contact`: found by that alone). It goes back in steps as long as what
+    -- was found tells, each an index scan of its cells; what few rows have is looked up at once. An order's parts have one
+    -- moment, so they are found in one step. Three tokens are looked up, the rarest, and the others compared in the rows.
     EXECUTE format($find$
         CREATE FUNCTION newest(in_clear integer[], in_contact integer[], patterns text[], last_at timestamptz, last_id text,
             since timestamptz, most integer)
@@ -120,19 +118,36 @@ BEGIN
         #variable_conflict use_column
         DECLARE
             me text := current_setting('orderlog.tenant', true);
-            bits integer[] := '{12, 12, 17, 17, 17, 22, 22, 22}';
-            counts integer[] := '{2, 8, 1, 4, 16, 1, 4, 16}';
-            clear_ones integer[]; sealed_ones integer[]; clear_rows float8; sealed_rows float8;
-            high timestamptz := 'infinity'; low timestamptz; span integer[]; taken integer; so_far integer := 0;
+            clear_ones integer[] := in_clear;
+            sealed_ones integer[] := in_contact;
+            few float8;             -- rows that have such tokens are no more than this
+            width float8 := 8192;   -- seconds of a step
+            high timestamptz := 'infinity';
+            low timestamptz := 'infinity';
+            last_second bigint;
+            bits integer;
+            span integer[];
+            taken integer;
+            so_far integer := 0;
         BEGIN
-            SELECT r.ones, r.rows INTO clear_ones, clear_rows FROM rarest(in_clear) AS r;
-            SELECT r.ones, r.rows INTO sealed_ones, sealed_rows FROM rarest(in_contact) AS r;
-            FOR step IN 1 .. 8 LOOP
-                EXIT WHEN coalesce(clear_rows, 1e9) + coalesce(sealed_rows, 1e9) <= CASE WHEN step = 1 THEN 2000
-                    WHEN step = 5 AND so_far < 3 THEN 10000 ELSE -1 END;
-                low := to_timestamp((floor(date_part('epoch', least(high, last_at)))::bigint >> bits[step])
-                    - counts[step] + 1 << bits[step]);
-                span := cells(me, low, least(high, last_at), bits[step]);
+            IF EXISTS (SELECT FROM common) THEN
+                SELECT coalesce((array_agg(t.token ORDER BY t.rows, t.token) FILTER (WHERE t.clear))[:3], '{}'),
+                    coalesce((array_agg(t.token ORDER BY t.rows, t.token) FILTER (WHERE NOT t.clear))[:3], '{}'),
+                    coalesce(min(t.rows) FILTER (WHERE t.clear), 0) + coalesce(min(t.rows) FILTER (WHERE NOT t.clear), 0)
+                INTO clear_ones, sealed_ones, few
+                FROM (
+                    SELECT a.token, a.clear, coalesce((SELECT c.rows FROM common AS c WHERE c.token = a.token),
+                        (SELECT c.rows FROM common AS c ORDER BY c.rows LIMIT 1)) AS rows
+                    FROM (SELECT unnest(in_clear) AS token, true AS clear UNION ALL SELECT unnest(in_contact), false) AS a
+                ) AS t;
+            END IF;
+            -- Beyond 32 of the longest cells it is no step any more.
+            WHILE width <= 32 * 4194304 AND few > CASE WHEN high = 'infinity' THEN 5000
+                    WHEN so_far <= 3 AND last_at - low > interval '1 day' THEN 50000 ELSE -1 END IS NOT FALSE LOOP
+                bits := CASE WHEN width <= 65536 THEN 12 WHEN width <= 2097152 THEN 17 ELSE 22 END;
+                last_second := floor(date_part('epoch', least(high, last_at)));
+                low := to_timestamp((last_second - width::bigint) >> bits << bits);
+                span := cells(me, low, least(high, last_at), bits);
                 low := greatest(low, since);
                 RETURN QUERY SELECT h.order_id, h.at, bool_and(h.sealed) FROM (
                     SELECT p.order_id, p.at, false AS sealed FROM parts AS p
@@ -149,6 +164,10 @@ BEGIN
                 most := most - taken;
                 IF most <= 0 OR low <= since THEN
                     RETURN;
+                END IF;
+                width := width * CASE WHEN few < 50000 THEN 16 ELSE 4 END;
+                IF so_far > 0 THEN
+                    width := least(width, date_part('epoch', last_at - low) * most / so_far * 1.5 + 8192);
                 END IF;
                 high := low;
             END LOOP;
@@ -176,7 +195,7 @@ BEGIN
         $sql$
         $find$, name);
     REVOKE ALL ON FUNCTION newest(integer[], integer[], text[], timestamptz, text, timestamptz, integer),
-        find_articles(integer[], text[], integer), rarest(integer[]) FROM PUBLIC;
+        find_articles(integer[], text[], integer), note_common() FROM PUBLIC;
     GRANT EXECUTE ON FUNCTION newest(integer[], integer[], text[], timestamptz, text, timestamptz, integer),
         find_articles(integer[], text[], integer) TO orderlog_console_reader;
     PERFORM set_config('search_path', 'public', true);

@@ -118,6 +118,11 @@ class SearchIndex:
                 await connection.execute("INSERT INTO erased VALUES ($1)", latest)
         return int(status.rpartition(" ")[2])
 
+    async def note_common(self) -> None:
+        """Note the commonest tokens, as PostgreSQL last counted them, for searches to look up the others."""
+        async with self._transaction() as connection:
+            await connection.execute("SELECT note_common()")
+
     async def digest(self) -> tuple[str, dict[TopicPartition, int]]:
         """Hex SHA-256 of all entries, as `services.console.digest` has it, and where they were read to."""
         found = hashlib.sha256()
