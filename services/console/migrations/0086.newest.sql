@@ -143,7 +143,7 @@ BEGIN
             END IF;
             -- Beyond 32 of the longest cells it is no step any more.
             WHILE width <= 32 * 4194304 AND few > CASE WHEN high = 'infinity' THEN 5000
-                    WHEN so_far <= 3 AND last_at - low > interval '1 day' THEN 50000 ELSE -1 END IS NOT FALSE LOOP
+                    WHEN so_far <= 3 AND last_at - low > interval '1 day' THEN 100000 ELSE -1 END IS NOT FALSE LOOP
                 bits := CASE WHEN width <= 65536 THEN 12 WHEN width <= 2097152 THEN 17 ELSE 22 END;
                 last_second := floor(date_part('epoch', least(high, last_at)));
                 low := to_timestamp((last_second - width::bigint) >> bits << bits);
