@@ -11,10 +11,12 @@ import pytest_asyncio
 
 from libs.runtime.keyring import MemoryKeyring
 from services.console.exceptions import NOBODY, QueueFilter, count_queue, place_of, read_queue
+from services.console.hits import Search, find
 from services.console.queries import OrderFilter, Queries
 from services.console.search.terms import wanted
 from services.console.store import Connection
 from services.console.today import _OLDEST, _STATUSES, _THROUGH, UNFINISHED
+from services.console.where import Where
 from tests.console_database import console_dsn
 from tests.console_rows import NEWEST, TENANT, seed
 
@@ -103,26 +105,22 @@ async def test_a_list_goes_by_an_index(pool: asyncpg.Pool, name: str) -> None:
 
 
 @pytest.mark.parametrize("text", SEARCHED)
-async def test_a_search_goes_by_an_index(pool: asyncpg.Pool, text: str) -> None:
-    queries = Explained(pool)
-    search = wanted(text, TENANT, KEYRING.index_key(TENANT))
-    rows = await queries.orders(TENANT, OrderFilter(search=search, prefix=text), None, 51)
-    assert bool(rows) == (text != "zzz")
-    _check(queries.plan)
-
-
-async def test_the_functions_of_a_search_go_by_the_index_of_tokens(pool: asyncpg.Pool) -> None:
-    asked = wanted("hopper1", TENANT, KEYRING.index_key(TENANT))
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT set_config('orderlog.tenant', $1, true)", TENANT)
-        await connection.execute("SET LOCAL search_path = search")
-        for tokens in (asked.open_tokens, asked.sealed_tokens):
-            plan = await connection.fetch(
-                "EXPLAIN SELECT order_id FROM parts WHERE tokens @> $1::integer[] AND tenant ="
-                " current_setting('orderlog.tenant', true) LIMIT 1000",
-                tokens,
-            )
-            assert "parts_tokens_idx" in str(plan)
+async def test_a_search_reads_no_more_than_a_page(pool: asyncpg.Pool, text: str) -> None:
+    """However many orders are like that, and however old they are. The first time, it reads the catalogue."""
+    search = Search(wanted(text, TENANT, KEYRING.index_key(TENANT)), text)
+    async with Queries(pool).reading(TENANT) as connection:
+        place = None
+        for page in range(4):
+            plans: Any = Plans(connection)
+            asked = Where(["tenant = $1"], [TENANT])
+            found = await find(plans, "SELECT * FROM orders", asked, search, None, place or (NEWEST, ""), 50)
+            assert bool(found.rows) == (text != "zzz") or page
+            for plan in plans.found:
+                _check(plan)
+                read = re.search(r"Buffers: shared hit=(\d+)", plan)
+                assert read, plan
+                assert page == 0 or int(read[1]) < 3_000, plan
+            place = found.following or place
 
 
 async def test_open_orders_are_those_of_their_index(pool: asyncpg.Pool) -> None:
