@@ -113,7 +113,7 @@ def routes(site: Site) -> APIRouter:
                 about = (connection, session.tenant, asked, by)
                 return {
                     "asked": asked,
-                    "rows": await read_delays(*about),
+                    "rows": await read_delays(*about, now),
                     "slowest": await read_slowest(*about, of, segment or None, SLOWEST),
                     "piles": await read_piles(connection, session.tenant),
                 }
