@@ -135,8 +135,8 @@ _DELAYS = """SELECT *, {all} AS whole FROM (
 _SLOWEST = """SELECT o.order_id, o.last_node, o.last_carrier, o.delivered_at, o.channel, o.external_id,
         string_to_array(o.segments, ',')::bigint[] AS us, o.whole_us AS whole, found.most
     FROM (SELECT o.order_id, {most} AS most FROM orders o
-        WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3 AND o.whole_us IS NOT NULL
-            AND o.segments IS NOT NULL AND ($4::text IS NULL OR {of_slice})
+        WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3 AND {known}
+            AND ($4::text IS NULL OR {of_slice})
         ORDER BY most DESC, o.order_id LIMIT $5) AS found
     JOIN orders o ON o.tenant = $1 AND o.order_id = found.order_id ORDER BY found.most DESC, o.order_id"""
 _SLOWEST_OF: Mapping[str, str] = {
@@ -220,8 +220,11 @@ async def read_slowest(
     limit: int,
 ) -> Sequence[Row]:
     """Orders of a slice (none: of all), those first that spent most in the segment (none: in all)."""
-    most = "o.whole_us" if segment is None else f"split_part(o.segments, ',', {_place(segment)})::bigint"
-    text = _SLOWEST.format(most=most, of_slice=_SLOWEST_OF[by])
+    most, known = "o.whole_us", "o.whole_us IS NOT NULL"
+    if segment is not None:  # by the index of delivered orders, which has no whole
+        most = f"split_part(o.segments, ',', {_place(segment)})::bigint"
+        known = "o.segments IS NOT NULL"
+    text = _SLOWEST.format(most=most, known=known, of_slice=_SLOWEST_OF[by])
     rows = await connection.fetch(text, tenant, period.since, period.before, slice_, limit)
     return [{**row, "segments": dict(zip(SEGMENTS, row["us"], strict=True))} for row in rows]
 
