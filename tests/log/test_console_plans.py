@@ -10,8 +10,10 @@ import pytest
 import pytest_asyncio
 
 from libs.runtime.keyring import MemoryKeyring
+from services.console.day_sums import SUM_TABLES, fill_sums
 from services.console.exceptions import NOBODY, QueueFilter, count_queue, place_of, read_queue
 from services.console.hits import Search, find
+from services.console.measures import Period, read_measures
 from services.console.queries import OrderFilter, Queries
 from services.console.search.terms import wanted
 from services.console.store import Connection
@@ -54,6 +56,9 @@ async def pool(console_dsn: str) -> AsyncIterator[asyncpg.Pool]:
         async with opened.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL orderlog.projector = 'on'")
             await connection.execute(_ENDED, TENANT)
+            await connection.execute("SET LOCAL search_path = live")
+            for sums in SUM_TABLES.values():
+                await connection.execute(fill_sums(sums))
         await opened.execute("VACUUM ANALYZE live.exceptions")
         yield opened
 
@@ -202,6 +207,23 @@ async def test_the_queue_is_counted_without_orders_rows(pool: asyncpg.Pool) -> N
     assert "exceptions_open" in plans.found[-1], plans.found[-1]
     assert "Index Only Scan using orders_stuck" in plans.found[-1], plans.found[-1]
     _check(plans.found[-1])
+
+
+async def test_a_month_is_read_from_sums_and_a_percentile_from_its_hour(pool: asyncpg.Pool) -> None:
+    asked = Period(NEWEST - timedelta(days=30, hours=2), NEWEST)
+    async with Queries(pool).reading(TENANT) as connection:
+        orders = "SELECT count(*) FROM orders WHERE tenant = $1 AND shipped_at >= $2 AND shipped_at < $3"
+        shipped = await connection.fetchval(orders, TENANT, asked.since, asked.before)
+        plans: Any = Plans(connection)
+        [found] = await read_measures(plans, TENANT, asked, "all", NEWEST)
+    assert found["shipped"] == shipped > 0
+    assert "Index Only Scan using orders_ship_hours" in "".join(plans.found)
+    for plan in plans.found:
+        _check(plan)
+        read = re.findall(
+            r"Scan using orders_(?!ship_hours).*actual time=\S+ rows=([\d.]+) loops=(\d+)", plan
+        )
+        assert sum(float(rows) * int(loops) for rows, loops in read) < shipped / 5, plan
 
 
 def _check(plan: str) -> None:
