@@ -139,6 +139,7 @@ def show(
         with connect(tenant) as edges:
             found = stock_past.ask(edges, sku, at, known_at)
         _tell_units(sku, found)
+        stock_lots.tell_lots(found.get("lots", []))
         stock_past.tell_when(found)
         if json:
             emit({"ok": True, "tenant": tenant, **found})

@@ -12,7 +12,7 @@ from libs.events.conditions import MoveStock
 from libs.events.contract import Command, Count, Name, NodeId, Sku
 from libs.events.feeds import ApproveFeedRun, DefineFeed, FeedId, OpenFeedRun, ReportStock
 from libs.events.lots import QuarantineLot, ReleaseLot
-from libs.events.measure import LotId, SerialNumbers, UnitName
+from libs.events.measure import LOTS_MAX, LotId, SerialNumbers, UnitName
 from libs.events.serials import CorrectSerials
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
@@ -28,7 +28,7 @@ from libs.events.supply import (
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
-from services.inventory import book, needs_book
+from services.inventory import book, lots_past, needs_book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
 from services.inventory.items_api import item_routes
 from services.inventory.needs_api import needs_routes
@@ -57,6 +57,15 @@ _FOR_PEOPLE = frozenset({SettleDifference})
 """Commands that no program may send: whoever found the difference does not approve it."""
 
 
+class LotCountRequest(BaseModel):
+    """What was counted of one lot of a shelf."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lot: LotId
+    counted: Count
+
+
 class CountRequest(BaseModel):
     """A count as somebody takes it; the edge reads what the ledger had then."""
 
@@ -71,6 +80,8 @@ class CountRequest(BaseModel):
     unit: UnitName | None = None
     lot: LotId | None = None
     serials: SerialNumbers | None = None
+    lots: Annotated[list[LotCountRequest], Field(min_length=1, max_length=LOTS_MAX)] | None = None
+    """The whole shelf by lot; a lot that is left out was not found."""
 
 
 class CountsRequest(BaseModel):
@@ -175,6 +186,8 @@ def _counts(router: APIRouter, edge: Edge, keepers: Any) -> None:
         commands = await _with_books(edge, claims.tenant, items)
         if isinstance(body, CountsRequest):
             return await edge.submit_many(request, claims, commands)
+        if isinstance(commands[0], Problem):
+            raise commands[0]
         return await edge.submit(request, claims, commands[0])
 
     @router.get("/differences", summary="Counts and proposals that wait for a person, by SKU")
@@ -225,8 +238,9 @@ def _readings(router: APIRouter, edge: Edge) -> None:
         async with edge.reading() as connection:
             moment = at or datetime.now(UTC)
             [shelf] = await book.shelves(connection, claims.tenant, [(sku, node)], moment)
+            lots = await lots_past.shelf_of_lots(connection, claims.tenant, sku, node, moment)
         found = {"sku": sku, "node": node, "at": moment, "book": shelf.units, "position": shelf.position}
-        return _json(found)
+        return _json(found | ({"lots": lots} if lots else {}))
 
     @router.get("/idle", summary="Shelves with units on hand on which nothing has moved for so many days")
     async def read_idle(
@@ -288,16 +302,26 @@ def _readings(router: APIRouter, edge: Edge) -> None:
         return _json(answer)
 
 
-async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) -> list[Command]:
-    """Counts with what the ledger had at their times."""
-    commands: list[Command] = []
+async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) -> list[RecordCount | Problem]:
+    """Counts with what the ledger had at their times; by lot, where they are taken so."""
+    commands: list[RecordCount | Problem] = []
     async with edge.reading() as connection:
         for item in items:
             place = (item.sku, item.node)
             [shelf] = await book.shelves(connection, tenant, [place], item.counted_at)
-            counted = item.model_dump()
-            commands.append(RecordCount(**counted, book=max(0, shelf.units), position=shelf.position))
+            told = item.model_dump() | {"book": max(0, shelf.units), "position": shelf.position}
+            if item.lots is not None:
+                had = await lots_past.shelf_of_lots(connection, tenant, *place, item.counted_at)
+                told |= {"lots": _of_each_lot(item.lots, had), "book": sum(had.values())}
+            commands.append(read_item(RecordCount, told))
     return commands
+
+
+def _of_each_lot(found: Sequence[LotCountRequest], had: dict[str, int]) -> list[dict[str, Any]]:
+    """What was counted of each lot, and what the ledger had; of those that nobody found, nothing."""
+    missing = [lot for lot in had if lot not in {one.lot for one in found}]
+    counts = [(one.lot, one.counted) for one in found] + [(lot, 0) for lot in missing]
+    return [{"lot": lot, "counted": counted, "book": had.get(lot, 0)} for lot, counted in counts]
 
 
 async def _compared(
