@@ -4,19 +4,19 @@ import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import TextColumn
 
 from cli.client import DEFAULT_TENANT, TenantOption, connect
-from cli.feedfile import FeedFile, Loaded, announce, load, read_map, run_id, senders_for, survey
+from cli.feedfile import FeedFile, announce, posting, read_map, run_id, survey
 from cli.moments import moment
-from cli.output import JsonOption, bar, console, emit, table
-from cli.text import add_row, count, tell
+from cli.output import JsonOption, bar, emit
+from cli.sending import as_json, load, senders_for, tell_loaded
+from cli.text import count, tell
 from libs.runtime.complaint import Complaint
 
-FAILURES_SHOWN_MAX = 20
 FeedArgument = Annotated[str, typer.Argument(metavar="FEED", help="The feed's name.")]
 
 
@@ -106,11 +106,11 @@ def feed_file(
             with ExitStack() as more:
                 others = range(senders_for(surveyed.rows) - 1)
                 doors = [edges, *(more.enter_context(connect(tenant)) for _ in others)]
-                done = load(doors, it, lambda rows: bars.update(task, completed=rows))
+                done = load(doors, it.rows(), posting(it), lambda rows: bars.update(task, completed=rows))
     seconds = round(time.monotonic() - began, 2)
-    _tell(file.name, done, seconds)
+    tell_loaded(file.name, done, seconds)
     if json:
-        emit({"ok": not done.kinds, "tenant": tenant, "feed": feed, "run_id": run_id(it), **_as_json(done)})
+        emit({"ok": not done.kinds, "tenant": tenant, "feed": feed, "run_id": run_id(it), **as_json(done)})
     if done.kinds:
         raise typer.Exit(1)
 
@@ -120,26 +120,3 @@ def register(parent: typer.Typer) -> None:
     parent.command("feed")(feed_file)
     parent.command("define-feed")(define_feed)
     parent.command("approve-feed")(approve_feed)
-
-
-def _tell(name: str, done: Loaded, seconds: float) -> None:
-    for line, code, what in done.failures[:FAILURES_SHOWN_MAX]:
-        tell(f"{name}:{line}: {code}: {what}")
-    if (more := sum(done.kinds.values()) - FAILURES_SHOWN_MAX) > 0:
-        tell(f"… and {more:,} more.")
-    drawn = table("rows#", "taken#", "units#", *(f"{kind}#" for kind in sorted(done.kinds)))
-    counts = (done.rows, done.taken, done.units, *(done.kinds[kind] for kind in sorted(done.kinds)))
-    add_row(drawn, *(f"{number:,}" for number in counts))
-    console.print(drawn)
-    tell(f"{seconds:.1f} s.")
-
-
-def _as_json(done: Loaded) -> dict[str, Any]:
-    failures = [{"line": line, "code": code, "what": what} for line, code, what in done.failures]
-    return {
-        "rows": done.rows,
-        "taken": done.taken,
-        "units": done.units,
-        "not_taken": dict(done.kinds),
-        "failures": failures,
-    }
