@@ -53,6 +53,70 @@ def define_feed(
         emit({"ok": True, "tenant": tenant, "feed": feed, **body, "changed": changed})
 
 
+def amend_feed(
+    feed: FeedArgument,
+    node: Annotated[str | None, typer.Option(help="The node whose stock it tells.")] = None,
+    kind: Annotated[str | None, typer.Option(help="vendor, 3pl or store.")] = None,
+    buffer: Annotated[int | None, typer.Option(help="Units of each SKU that are never promised.")] = None,
+    buffer_percent: Annotated[
+        int | None, typer.Option(help="Share of each SKU that is never promised.")
+    ] = None,
+    stale_minutes: Annotated[
+        int | None, typer.Option(help="How old it may be and still be promised.")
+    ] = None,
+    sellable_only: Annotated[
+        bool | None,
+        typer.Option(
+            "--sellable-only/--all-units", help="Whether its figures leave out quarantined and broken units."
+        ),
+    ] = None,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Change of a feed what is named; the rest of it stays.
+
+    Example: orderlog stock amend-feed acme --buffer 8
+    """
+    told = {
+        "node": node,
+        "kind": kind,
+        "buffer_units": buffer,
+        "buffer_percent": buffer_percent,
+        "stale_minutes": stale_minutes,
+        "sellable_only": sellable_only,
+    }
+    body = {name: value for name, value in told.items() if value is not None}
+    if not body:
+        raise Complaint("Nothing of the feed is named.", "Name what changes: --buffer, --stale-minutes, …")
+    with connect(tenant) as edges:
+        answer = edges.decided("inventory", f"/v1/stock/feeds/{feed}", body, method="PATCH")
+    changed = bool(answer["events"])
+    named = ", ".join(name.replace("_", " ") for name in body)
+    tell(f"Feed {feed} is changed: {named}." if changed else f"Feed {feed} was that already.")
+    if json:
+        emit({"ok": True, "tenant": tenant, "feed": feed, **body, "changed": changed})
+
+
+def retire_feed(
+    feed: FeedArgument,
+    reason: Annotated[str, typer.Option(help="In a sentence.")] = "",
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Hear no more of a feed: what it told is not promised any more. What it was stays known.
+
+    What orders were promised of it stays theirs.
+
+    Example: orderlog stock retire-feed acme --reason "The contract has ended."
+    """
+    with connect(tenant) as edges:
+        answer = edges.decided("inventory", f"/v1/stock/feeds/{feed}/retirement", {"reason": reason})
+    changed = bool(answer["events"])
+    tell(f"Feed {feed} is retired." if changed else f"Feed {feed} was retired before.")
+    if json:
+        emit({"ok": True, "tenant": tenant, "feed": feed, "changed": changed})
+
+
 def approve_feed(
     feed: FeedArgument,
     run: Annotated[str, typer.Argument(metavar="RUN", help="The run that was held.")],
@@ -119,4 +183,6 @@ def register(parent: typer.Typer) -> None:
     """Add the commands about feeds."""
     parent.command("feed")(feed_file)
     parent.command("define-feed")(define_feed)
+    parent.command("amend-feed")(amend_feed)
+    parent.command("retire-feed")(retire_feed)
     parent.command("approve-feed")(approve_feed)

@@ -10,7 +10,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field,
 
 from libs.events.conditions import MoveStock
 from libs.events.contract import Command, Count, Name, NodeId, Sku
-from libs.events.feeds import ApproveFeedRun, DefineFeed, FeedId, OpenFeedRun, ReportStock
 from libs.events.lots import QuarantineLot, ReleaseLot
 from libs.events.measure import LOTS_MAX, LotId, SerialNumbers, UnitName
 from libs.events.serials import CorrectSerials
@@ -30,6 +29,7 @@ from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import book, lots_past, needs_book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
+from services.inventory.feed_api import feed_routes
 from services.inventory.items_api import item_routes
 from services.inventory.needs_api import needs_routes
 from services.inventory.queue_api import queue_routes
@@ -92,30 +92,6 @@ class CountsRequest(BaseModel):
     items: Annotated[list[CountRequest], Field(min_length=1, max_length=MANY_MAX)]
 
 
-class RunRequest(BaseModel):
-    """The announcement of a full feed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    run_id: Name
-    rows: Annotated[int, Field(strict=True, ge=0, le=10**9)]
-    units: Annotated[int, Field(strict=True, ge=0, le=10**15)]
-    stated_at: AwareDatetime
-
-
-class FeedRequest(BaseModel):
-    """How a feed is read; its name is in the path."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    node: NodeId
-    kind: str
-    buffer_units: Count = 0
-    buffer_percent: Annotated[int, Field(ge=0, le=100)] = 0
-    stale_minutes: Annotated[int, Field(ge=1, le=525_600)] = 1440
-    sellable_only: bool = False
-
-
 class SnapshotRequest(BaseModel):
     """Rows of a snapshot, all of one moment."""
 
@@ -141,7 +117,7 @@ def supply_routes(edge: Edge) -> APIRouter:
     for path, command, summary in _TAKEN:
         _take(router, edge, path, command, summary)
     _counts(router, edge, keepers)
-    _feeds(router, edge, keepers)
+    feed_routes(router, edge, keepers)
     _readings(router, edge)
     router.include_router(item_routes(edge))
     router.include_router(needs_routes(edge))
@@ -199,33 +175,6 @@ def _counts(router: APIRouter, edge: Edge, keepers: Any) -> None:
         async with edge.reading() as connection:
             found = await book.differences(connection, claims.tenant, after or "", limit)
         return _json({"differences": found})
-
-
-def _feeds(router: APIRouter, edge: Edge, keepers: Any) -> None:
-    @router.put("/feeds/{feed}", status_code=202, summary="Define a feed, or change it")
-    async def define_feed(request: Request, claims: keepers, feed: FeedId, body: FeedRequest) -> Response:
-        definition = read_item(DefineFeed, {"definition": {"feed": feed, **body.model_dump()}})
-        if isinstance(definition, Problem):
-            raise definition
-        return await edge.submit(request, claims, definition)
-
-    @router.post("/feeds/{feed}/runs", status_code=202, summary="Announce a full feed")
-    async def open_run(request: Request, claims: keepers, feed: FeedId, body: RunRequest) -> Response:
-        return await edge.submit(request, claims, OpenFeedRun(feed=feed, **body.model_dump()))
-
-    @router.post("/feeds/{feed}/runs/{run_id}/approval", status_code=202, summary="Take a run that was held")
-    async def approve_run(
-        request: Request,
-        claims: Annotated[Claims, Depends(edge.require("operator"))],
-        feed: FeedId,
-        run_id: Name,
-    ) -> Response:
-        return await edge.submit(request, claims, ApproveFeedRun(feed=feed, run_id=run_id))
-
-    @router.post("/feeds/{feed}/rows", status_code=202, summary="Up to 500 rows of a feed")
-    async def take_rows(request: Request, claims: keepers, feed: FeedId, body: ItemsRequest) -> Response:
-        rows = [read_item(ReportStock, _named(feed, item)) for item in body.items]
-        return await edge.submit_many(request, claims, rows)
 
 
 def _readings(router: APIRouter, edge: Edge) -> None:
@@ -362,11 +311,6 @@ async def _compared(
 
 def _problem(wrong: Problem) -> dict[str, Any]:
     return {"problem": wrong.document()}
-
-
-def _named(feed: str, item: object) -> object:
-    """A row with its feed's name, which is in the path."""
-    return {"feed": feed, **item} if isinstance(item, dict) else item
 
 
 def _json(found: object) -> Response:

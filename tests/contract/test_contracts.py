@@ -65,6 +65,7 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.dispatch_transfer": frozenset({"serials", "lots"}),
     "oms.inventory.receive_transfer": frozenset({"serials", "damaged_serials", "lots", "damaged_lots"}),
     "oms.inventory.transfer_dispatched": frozenset({"lots"}),
+    "oms.inventory.feed_stale": frozenset({"retired"}),
     "oms.inventory.transfer_receipt_held": frozenset({"lots", "damaged_lots"}),
     "oms.inventory.close_transfer": frozenset({"serials"}),
     "oms.inventory.propose_adjustment": frozenset({"position"}),

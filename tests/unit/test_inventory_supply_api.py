@@ -11,7 +11,7 @@ from fastapi import APIRouter
 
 from libs.events.catalogue import COMMANDS
 from libs.events.contract import Command
-from libs.events.feeds import ApproveFeedRun, DefineFeed, OpenFeedRun, ReportStock
+from libs.events.feeds import AmendFeed, ApproveFeedRun, DefineFeed, OpenFeedRun, ReportStock, RetireFeed
 from libs.events.items import DefineItem, PlaceItem, UnitOfMeasure
 from libs.events.outside import OUTSIDE_COMMANDS
 from libs.events.stocktaking import RecordCount
@@ -105,7 +105,7 @@ async def test_who_finds_a_difference_does_not_approve_it(edge: EdgeClient) -> N
 
 def test_every_command_has_a_way_in() -> None:
     ways = {*PATHS, "define_supply_rules", "record_count", "define_feed", "open_feed_run"}
-    ways |= {"approve_feed_run", "report_stock", "define_item", "place_item"}
+    ways |= {"approve_feed_run", "report_stock", "define_item", "place_item", "amend_feed", "retire_feed"}
     assert {command.TYPE.rpartition(".")[2] for command in OUTSIDE_COMMANDS} == ways
     assert set(OUTSIDE_COMMANDS) <= set(COMMANDS["inventory"])
 
@@ -148,6 +148,20 @@ async def test_a_count_by_lot_is_sent_with_what_the_ledger_had_of_each(edge: Edg
     assert (answer.status_code, answer.json()["errors"][0]["where"]) == (422, "lots")
     found = (await edge.call("GET", "/v1/stock/MILK/book", params={"node": "N1"})).json()
     assert found["lots"] == {"L-1": 6, "L-2": 4}
+
+
+async def test_a_feed_is_amended_and_retired(edge: EdgeClient) -> None:
+    path = "/v1/stock/feeds/acme"
+    assert (await edge.call("PATCH", path, {"buffer_units": 8})).status_code == 202
+    assert (await edge.call("POST", f"{path}/retirement", {"reason": "It ended."})).status_code == 202
+    assert edge.kept.commands() == [
+        AmendFeed(feed="acme", buffer_units=8),
+        RetireFeed(feed="acme", reason="It ended."),
+    ]
+    wrong = await edge.call("PATCH", path, {"kind": "shop"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["where"]) == (422, "kind")
+    assert (await edge.call("PATCH", path, {"buffer": 8})).status_code == 422
+    assert (await edge.call("PATCH", path, {"buffer_units": 8}, role="viewer")).status_code == 403
 
 
 async def test_a_feed_its_run_and_its_rows(edge: EdgeClient) -> None:
