@@ -109,7 +109,8 @@ def terms_told(terms: Terms) -> Document:
 
 def _feed(known: Document) -> Document:
     run = {name: known.get(name) for name in ("run_id", "units", "stated_at", "held")}
-    return {**known["definition"], "last_run": run if known.get("run_id") else None}
+    retired = {"retired": True} if known.get("retired") else {}
+    return {**known["definition"], **retired, "last_run": run if known.get("run_id") else None}
 
 
 def _item(raw: Document, units: Units | None) -> Document:

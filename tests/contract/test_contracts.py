@@ -59,11 +59,14 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_adjusted": frozenset({"effective_at", "stated"}),
     "oms.inventory.expect_supply": frozenset({"unit"}),
     "oms.inventory.report_stock": frozenset({"unit"}),
-    "oms.inventory.record_count": frozenset({"unit", "lot", "serials"}),
+    "oms.inventory.record_count": frozenset({"unit", "lot", "serials", "lots"}),
     "oms.inventory.receive_supply": frozenset({"unit", "lot", "expires_on", "serials", "damaged_serials"}),
     "oms.inventory.move_stock": frozenset({"lot", "serials"}),
-    "oms.inventory.dispatch_transfer": frozenset({"serials"}),
-    "oms.inventory.receive_transfer": frozenset({"serials", "damaged_serials"}),
+    "oms.inventory.dispatch_transfer": frozenset({"serials", "lots"}),
+    "oms.inventory.receive_transfer": frozenset({"serials", "damaged_serials", "lots", "damaged_lots"}),
+    "oms.inventory.transfer_dispatched": frozenset({"lots"}),
+    "oms.inventory.feed_stale": frozenset({"retired"}),
+    "oms.inventory.transfer_receipt_held": frozenset({"lots", "damaged_lots"}),
     "oms.inventory.close_transfer": frozenset({"serials"}),
     "oms.inventory.propose_adjustment": frozenset({"position"}),
     "oms.inventory.adjustment_proposed": frozenset({"up_to"}),
@@ -73,8 +76,9 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.fulfillment.pick_confirmed": frozenset({"serials"}),
     **{
         f"oms.inventory.{name}": frozenset({"stated"})
-        for name in ("supply_expected", "supply_received", "count_recorded", "stock_reported")
+        for name in ("supply_expected", "supply_received", "stock_reported")
     },
+    "oms.inventory.count_recorded": frozenset({"stated", "lots"}),
 }
 """Optional fields that a type got after its golden payloads were released; those are as they were."""
 
