@@ -26,7 +26,7 @@ from libs.events.contract import (
 from libs.events.measure import LotId, SerialNumber, SerialNumbers, Stated, UnitName
 from libs.events.order import Destination, LineQuantity, NodeLines, PickFrom, Sealed, Unpacked
 from libs.events.places import DayLoad
-from libs.events.policy import OrderPolicy
+from libs.events.policy import OrderPolicy, TermsUsed
 
 NETWORK = "*"
 """The node of soft reservations: a promise that no place has been chosen for."""
@@ -198,13 +198,6 @@ class Availability(Value):
     node: NodeId
     sku: Sku
     quantity: Units
-
-
-class TermsUsed(Value):
-    """Which version of a SKU's terms (`oms.inventory.promise_terms_defined`) a decision went by."""
-
-    sku: Sku
-    version: Annotated[int, Field(ge=1)]
 
 
 class Shortage(Value):

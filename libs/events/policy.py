@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from libs.events.contract import Command, Event, Name, OrderEvent, OrderId, SkuEvent, Value
+from libs.events.contract import Command, Event, Name, OrderEvent, OrderId, Sku, SkuEvent, Value
 from libs.events.order import LineQuantity, Unpacked
 
 POLICIES_STREAM = "order.policies"
@@ -105,6 +105,13 @@ class OrderPolicy(Value):
     def stands_at(self) -> int:
         """The rank at which it is served: with age, that of orders without a class."""
         return self.rank if self.step_days is None else STANDARD_RANK
+
+
+class TermsUsed(Value):
+    """Which version of a SKU's terms (`oms.inventory.promise_terms_defined`) a decision went by."""
+
+    sku: Sku
+    version: Annotated[int, Field(ge=1)]
 
 
 class BackorderLapsed(OrderEvent):

@@ -24,10 +24,10 @@ from libs.events.contract import (
     SkuEvent,
     Value,
 )
-from libs.events.inventory import QueueChange, TermsUsed, Units
+from libs.events.inventory import QueueChange, Units
 from libs.events.order import Destination
 from libs.events.places import Delivery
-from libs.events.policy import OrderPolicy, Rank
+from libs.events.policy import OrderPolicy, Rank, TermsUsed
 
 SoftBucket = Literal["unreserved", "held", "reserved"]
 HOLD_SECONDS_MAX = 86_400

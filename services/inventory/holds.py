@@ -13,9 +13,9 @@ from typing import Literal, assert_never
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.inventory import NETWORK, TermsUsed
+from libs.events.inventory import NETWORK
 from libs.events.places import STANDARD, Delivery
-from libs.events.policy import OrderPolicy
+from libs.events.policy import OrderPolicy, TermsUsed
 from libs.events.promise import (
     HoldsBroken,
     HoldStock,

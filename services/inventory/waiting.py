@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from libs.events.contract import Event
-from libs.events.inventory import NETWORK, Movement, Shortage, StockBackordered, StockReserved, TermsUsed
+from libs.events.inventory import NETWORK, Movement, Shortage, StockBackordered, StockReserved
 from libs.events.order import LineQuantity
-from libs.events.policy import BackorderLapsed, BackordersCalled
+from libs.events.policy import BackorderLapsed, BackordersCalled, TermsUsed
 from libs.events.record import changed
 from libs.events.timer import Timer
 from services.inventory.findings import availability, shortage, too_many

@@ -5,8 +5,8 @@ from typing import Any
 
 from libs.events import availability as a
 from libs.events import promise as p
-from libs.events.inventory import QueueChange, TermsUsed
-from libs.events.policy import OrderPolicy
+from libs.events.inventory import QueueChange
+from libs.events.policy import OrderPolicy, TermsUsed
 from tests.contract.example_dates import DELIVERY
 from tests.contract.example_parts import DESTINATION, HEART, LANTERN, ORDER, PLACED_AT, Pairs
 
