@@ -26,7 +26,7 @@ from libs.events.contract import (
 from libs.events.measure import LotId, SerialNumber, SerialNumbers, Stated, UnitName
 from libs.events.order import Destination, LineQuantity, NodeLines, PickFrom, Sealed, Unpacked
 from libs.events.places import DayLoad
-from libs.events.policy import OrderPolicy, TermsUsed
+from libs.events.policy import KeptPlace, OrderPolicy, TermsUsed
 
 NETWORK = "*"
 """The node of soft reservations: a promise that no place has been chosen for."""
@@ -242,6 +242,8 @@ class StockReserved(OrderEvent):
     """By which service of the carriers, where the order names one."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
+    places: tuple[KeptPlace, ...] | None = None
+    """Its place in these queues, where that is another: it took it over from a basket that waited."""
     movements: tuple[Movement, ...]
 
 
@@ -269,6 +271,8 @@ class StockBackordered(OrderEvent):
     """By which service of the carriers, where the order names one."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
+    places: tuple[KeptPlace, ...] | None = None
+    """Its place in these queues, where that is another: it took it over from a basket that waited."""
     movements: tuple[Movement, ...]
 
 

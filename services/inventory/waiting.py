@@ -80,6 +80,7 @@ def reserved(
         bundles=order.bundles,
         service=order.service_now,
         queue=of_promise(order_id, skus, {**asked, **waited_for}, waited_for, movements),
+        places=order.places,
         movements=movements,
     )
 
@@ -113,6 +114,7 @@ def backordered(
         service=order.service_now,
         supplied=tuple([one.sku for one in short if skus[one.sku].supplied]) or None,
         queue=of_promise(order_id, skus, wanted, lacks, movements),
+        places=order.places,
         movements=movements,
     )
 
