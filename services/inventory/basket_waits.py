@@ -47,6 +47,9 @@ _WHY = {
     "backorder_closed": "and it cannot be waited for any more",
 }
 
+ONCE_WALKED = timedelta(seconds=5)
+"""By then who stands in a queue was given a date there, as a rule."""
+
 
 @record
 class Waits:
@@ -267,9 +270,11 @@ def evolve_waits(waits: Waits | None, event: PromiseHeld | PromiseDated) -> Wait
 def timers(
     event: PromiseHeld | PromiseConfirmed | PromiseExpired | PromiseReleased, at: datetime
 ) -> list[Timer]:
-    """Where a queue has moved, dates of who stands in it may have."""
+    """Where a queue has moved, dates of who stands in it may have; and the date that a basket was held with
+    may be gone before its queue was ever walked."""
     if isinstance(event, PromiseHeld):
-        return [Timer(f"sku/{one.sku}", "pegs", at) for one in event.short or ()]
+        pegs = [Timer(f"sku/{one.sku}", "pegs", at) for one in event.short or ()]
+        return [*pegs, Timer(event.stream, "date", at + ONCE_WALKED)]
     return [Timer(f"sku/{one.sku}", "pegs", at) for one in event.waited or ()]
 
 

@@ -49,6 +49,7 @@ from tests.unit.test_inventory_model import FEW, NODES, RARELY, SKUS, InventoryL
 KINDS = st.sampled_from(("a", "b"))
 WANTED = st.lists(st.tuples(SKUS, st.integers(1, 4)), min_size=1, max_size=2)
 DAYS = st.integers(-1, 6)
+SOON = timedelta(seconds=6)
 POLICIES = DefineReservationPolicies(
     classes=(PriorityClass(name="first", rank=10),),
     rules=(
@@ -78,11 +79,21 @@ class BasketWaitLife(InventoryLife):
         self.wanted: dict[str, Mapping[str, int]] = {}
         """Of baskets that may wait, by stream."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(a=st.integers(0, 3), b=st.integers(0, 3), most=st.none() | st.integers(1, 4))
+    def open(self, a: int, b: int, most: int | None) -> None:
+        """Little is there, so that most have to wait."""
+        super().open(a, b)
         self.take(POLICIES)
+        if most is not None:
+            self.cap("A", most)
         for sku in ("A", "B"):
-            self.buy(sku, 4, "N1", 2)
+            self.buy(sku, 6, "N1", 2)
+
+    @rule()
+    def settle(self) -> None:
+        """All that is due now, and nothing that ends later."""
+        while due := [one for one in self.world.timers.values() if one.due_at <= self.world.now + SOON]:
+            self._asked(self.world.due(due[0]))
 
     # Supply
 
@@ -295,7 +306,7 @@ class BasketWaitLife(InventoryLife):
     @invariant()
     def a_basket_knows_its_date_or_is_about_to(self) -> None:
         """Where nothing is to be looked at, what it was told last is what its supply says."""
-        looked_at = {stream for stream, name in self.world.timers if name in ("pegs", "date", "free", "late")}
+        looked_at = {stream for stream, name in self.world.timers if name in ("pegs", "date", "free")}
         for stream, wanted in self.wanted.items():
             held = self.world.parts[stream]
             if not isinstance(held, PromisePart) or held.status != "held" or stream in looked_at:
