@@ -26,7 +26,7 @@ from libs.events.contract import (
 from libs.events.measure import LotId, SerialNumber, SerialNumbers, Stated, UnitName
 from libs.events.order import Destination, LineQuantity, NodeLines, PickFrom, Sealed, Unpacked
 from libs.events.places import DayLoad
-from libs.events.policy import OrderPolicy
+from libs.events.policy import KeptPlace, OrderPolicy, TermsUsed
 
 NETWORK = "*"
 """The node of soft reservations: a promise that no place has been chosen for."""
@@ -200,13 +200,6 @@ class Availability(Value):
     quantity: Units
 
 
-class TermsUsed(Value):
-    """Which version of a SKU's terms (`oms.inventory.promise_terms_defined`) a decision went by."""
-
-    sku: Sku
-    version: Annotated[int, Field(ge=1)]
-
-
 class Shortage(Value):
     """Units of a SKU that a decision wanted and did not find."""
 
@@ -249,6 +242,8 @@ class StockReserved(OrderEvent):
     """By which service of the carriers, where the order names one."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
+    places: tuple[KeptPlace, ...] | None = None
+    """Its place in these queues, where that is another: it took it over from a basket that waited."""
     movements: tuple[Movement, ...]
 
 
@@ -276,6 +271,8 @@ class StockBackordered(OrderEvent):
     """By which service of the carriers, where the order names one."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
+    places: tuple[KeptPlace, ...] | None = None
+    """Its place in these queues, where that is another: it took it over from a basket that waited."""
     movements: tuple[Movement, ...]
 
 

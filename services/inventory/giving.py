@@ -1,14 +1,16 @@
 """Who is given free units of a SKU, and who loses promised ones: by class and age, as `queue` has them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Literal
 
 from libs.events.contract import Event
 from libs.events.inventory import NETWORK, Claim, QueueChange, ReservationBroken, StockPegged
 from libs.events.policy import BackordersCalled
-from libs.events.promise import HeldUnits, HoldsBroken
+from libs.events.promise import HeldUnits, HoldsBroken, HoldsFilled
 from services.inventory import queue
 from services.inventory.posting import Posting
+from services.inventory.queue import WAITER
 from services.inventory.shelf_life import days_asked
 from services.inventory.stock import SkuPart, evolve_sku, shares_now
 
@@ -21,13 +23,24 @@ def peg(sku: str, part: SkuPart) -> list[Event]:
     if not part.turns and (not part.offered or part.wanted == part.reserved):
         return []
     found = shares_now(part)
-    events = _pegged(sku, part, [(order_id, units) for order_id, units, called in found if not called])
+    won = [(holder, units) for holder, units, called in found if not called]
     if not part.turns:
-        return events
-    after = evolve_sku(part, events[0]) if events and isinstance(events[0], StockPegged) else part
+        return [*_pegged(sku, part, won)]
+    events, after = _in_line(sku, part, won)
     if called := tuple(order_id for order_id, _, called in found if called):
         events.append(BackordersCalled(sku=sku, orders=called))
     return [*events, *_reallocated(sku, after)]
+
+
+def _in_line(sku: str, part: SkuPart, won: Sequence[tuple[str, int]]) -> tuple[list[Event], SkuPart]:
+    """Units that who waits is given, orders and baskets by events of their own, in the order in which they
+    stand; and the SKU after them."""
+    events = list[Event]()
+    for baskets, run in groupby(won, key=lambda one: one[0].startswith(WAITER)):
+        for event in (_filled if baskets else _pegged)(sku, part, [*run]):
+            part = evolve_sku(part, event)
+            events.append(event)
+    return events, part
 
 
 def waiting(part: SkuPart) -> list[tuple[str, int]]:
@@ -42,7 +55,7 @@ def grants(part: SkuPart) -> list[tuple[str, int]]:
 
 def _pegged(
     sku: str, part: SkuPart, won: Sequence[tuple[str, int]], cause: Literal["reallocated"] | None = None
-) -> list[Event]:
+) -> list[StockPegged]:
     claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in won)
     if not claims:
         return []
@@ -62,6 +75,27 @@ def _pegged(
     ]
 
 
+def _filled(sku: str, part: SkuPart, won: Sequence[tuple[str, int]]) -> list[HoldsFilled]:
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "unreserved", "held", sum(units for _, units in won))
+    return [
+        HoldsFilled(
+            sku=sku,
+            holds=_holds(won),
+            terms_version=None if part.terms is None else part.terms.version,
+            supplied=True if part.supplied else None,
+            queue=(QueueChange(sku=sku, number=part.queued + 1),),
+            movements=posting.hold_movements(),
+        )
+    ]
+
+
+def _holds(units: Iterable[tuple[str, int]]) -> tuple[HeldUnits, ...]:
+    return tuple(
+        HeldUnits(promise_id=holder.removeprefix(WAITER), quantity=quantity) for holder, quantity in units
+    )
+
+
 def _reallocated(sku: str, part: SkuPart) -> list[Event]:
     """Units that who is behind was promised, given to who may have them."""
     won, lost = queue.reallocated(part.claims, part.turns, {} if part.lots is None else days_asked(part.lots))
@@ -75,8 +109,9 @@ def _reallocated(sku: str, part: SkuPart) -> list[Event]:
 def take_back_promises(
     sku: str, part: SkuPart, quantity: int, channels: frozenset[str] | None = None
 ) -> tuple[list[Event], SkuPart]:
-    """Take `quantity` promised units back: from held baskets first, then from orders, the youngest first; of
-    some channels alone, where only these cannot be kept. The events, and the SKU after them."""
+    """Take `quantity` promised units back: from held baskets first, of these from those that may wait last,
+    then from orders, the youngest first; of some channels alone, where only these cannot be kept. The events,
+    and the SKU after them."""
     events: list[Event] = []
     baskets = part.baskets if channels is None else part.baskets_of(channels)
     if baskets:
@@ -84,6 +119,10 @@ def take_back_promises(
         part = evolve_sku(part, broken)
         quantity -= sum(hold.quantity for hold in broken.holds)
         events.append(broken)
+    if quantity and part.turns and (waits := _waits_broken(sku, part, quantity, channels)) is not None:
+        part = evolve_sku(part, waits)
+        quantity -= sum(hold.quantity for hold in waits.holds)
+        events.append(waits)
     if quantity:
         taken = _break_youngest(sku, part, quantity, channels)
         part = evolve_sku(part, taken)
@@ -92,13 +131,36 @@ def take_back_promises(
 
 
 def _break_holds(sku: str, part: SkuPart, baskets: Mapping[str, int], quantity: int) -> HoldsBroken:
-    lost = tuple(
-        HeldUnits(promise_id=promise_id, quantity=units)
-        for promise_id, units in _shares(quantity, reversed(tuple(baskets.items())))
-    )
+    lost = _holds(_shares(quantity, reversed(tuple(baskets.items()))))
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
     return HoldsBroken(sku=sku, holds=lost, movements=posting.hold_movements())
+
+
+def _waits_broken(
+    sku: str, part: SkuPart, quantity: int, channels: frozenset[str] | None
+) -> HoldsBroken | None:
+    """Units that baskets lose that may wait, and wait for again: the last in line first."""
+    lost = _holds(_shares(quantity, _last_in_line(part, channels, baskets=True)))
+    if not lost:
+        return None
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
+    return HoldsBroken(
+        sku=sku,
+        holds=lost,
+        supplied=True if part.supplied else None,
+        queue=(QueueChange(sku=sku, number=part.queued + 1),),
+        movements=posting.hold_movements(),
+    )
+
+
+def _last_in_line(part: SkuPart, channels: frozenset[str] | None, baskets: bool) -> Iterator[tuple[str, int]]:
+    """Who was promised units, orders or baskets that may wait, and how many, the last in line first."""
+    for holder, claim in reversed(queue.in_line(part.claims.items(), part.turns)):
+        mine = holder.startswith(WAITER) is baskets and (channels is None or claim.channel in channels)
+        if claim.held and mine:
+            yield holder, claim.held
 
 
 def _break_youngest(
@@ -107,11 +169,7 @@ def _break_youngest(
     quantity: int,
     channels: frozenset[str] | None,
 ) -> ReservationBroken:
-    takers = (
-        (holder, claim.held)
-        for holder, claim in reversed(queue.in_line(part.claims.items(), part.turns))
-        if claim.held and (channels is None or claim.channel in channels)
-    )
+    takers = _last_in_line(part, channels, baskets=False)
     lost = tuple(Claim(order_id=taker, quantity=units) for taker, units in _shares(quantity, takers))
     assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
     return _broken(sku, part, lost, None if channels is None else "shelf_life")

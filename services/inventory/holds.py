@@ -3,7 +3,8 @@
 For shops, which would rather tell a customer "sold out" before the payment than after it. A held promise is
 resolved once: its stream's part is locked by whoever confirms it (in the order's lane) and by whoever lets it
 expire (in its own), and the first of them changes its status. What it holds stands in the SKU parts alone, as
-with an order. It is all or nothing, takes no unit that others wait for, and never waits.
+with an order. It is all or nothing, takes no unit that others wait for, and waits for none itself where no
+policy lets it (`basket_waits`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,13 +14,15 @@ from typing import Literal, assert_never
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.inventory import NETWORK, TermsUsed
+from libs.events.inventory import NETWORK, QueueChange
 from libs.events.places import STANDARD, Delivery
-from libs.events.policy import OrderPolicy
+from libs.events.policy import OrderPolicy, TermsUsed
 from libs.events.promise import (
     HoldsBroken,
+    HoldsFilled,
     HoldStock,
     PromiseConfirmed,
+    PromiseDated,
     PromiseExpired,
     PromiseHeld,
     PromiseMissed,
@@ -32,16 +35,18 @@ from libs.events.promise import (
 from libs.events.record import record
 from libs.events.refusal import refused
 from libs.events.timer import Timer
-from services.inventory import dates
+from services.inventory import basket_waits, dates
+from services.inventory.basket_waits import Waits
 from services.inventory.places import NO_PLACES, PlacesPart
 from services.inventory.policies import PoliciesPart, could_have, policy_of
 from services.inventory.posting import Posting
+from services.inventory.queue import waiter
 from services.inventory.queue_changes import counted, of_promise
-from services.inventory.stock import EMPTY_SKU, AnyMovement, SkuPart, Skus, held
+from services.inventory.stock import EMPTY_SKU, NO_CLAIM, AnyMovement, SkuPart, Skus, held
 
 Status = Literal["new", "held", "confirmed", "expired", "released", "void"]
 """`void`: an order named it before it was held; it never will be."""
-OfPromise = PromiseHeld | PromiseExpired | PromiseReleased
+OfPromise = PromiseHeld | PromiseDated | PromiseExpired | PromiseReleased
 """Events of a promise's own stream."""
 SHORT_NAMED_MAX = 5
 ENDS_EVERY = timedelta(milliseconds=200)
@@ -58,7 +63,9 @@ class PromisePart:
     units: dict[str, int] = field(default_factory=dict)
     """What was held, by SKU."""
     delivery: Delivery | None = None
-    """The date that was promised with it."""
+    """The date that was promised with it, or told since."""
+    waits: Waits | None = None
+    """Where it may wait for some of its units."""
 
 
 NEW_PROMISE = PromisePart()
@@ -147,17 +154,24 @@ def confirm(
             return PromiseMissed(order_id=order_id, promise_id=promise_id, cause="used")
         case _:
             assert_never(part.status)
-    posting = Posting(skus)
-    left = any(quantity > wanted.get(sku, 0) for sku, quantity in part.units.items())
-    for sku, quantity in wanted.items():
-        there = skus[sku].baskets.get(promise_id, 0)
-        posting.post(sku, NETWORK, "held", "reserved", min(quantity, there))
+    posting, left = Posting(skus), any(n > wanted.get(sku, 0) for sku, n in part.units.items())
+    waited, places, queue = None, None, None
+    if part.waits is not None:
+        found = basket_waits.taken_over(wanted, promise_id, part.units, part.waits, skus)
+        posting, waited, places, queue = found
+    else:
+        for sku, quantity in wanted.items():
+            there = skus[sku].baskets.get(promise_id, 0)
+            posting.post(sku, NETWORK, "held", "reserved", min(quantity, there))
     return PromiseConfirmed(
         order_id=order_id,
         promise_id=promise_id,
         position=part.position + 1,
         left=left,
         delivery=part.delivery,
+        waited=waited,
+        places=places or None,
+        queue=queue or None,
         movements=posting.hold_movements(),
     )
 
@@ -166,8 +180,16 @@ def expire(promise_id: str, part: PromisePart, skus: Skus) -> list[Event]:
     """Time is up: nothing when it was resolved before."""
     if part.status != "held":
         return []
-    freed = _freed(promise_id, part, skus).hold_movements()
-    return [PromiseExpired(promise_id=promise_id, position=part.position + 1, movements=freed)]
+    freed, waited, queue = _freed(promise_id, part, skus)
+    return [
+        PromiseExpired(
+            promise_id=promise_id,
+            position=part.position + 1,
+            waited=waited,
+            queue=queue,
+            movements=freed.hold_movements(),
+        )
+    ]
 
 
 def give_back(
@@ -178,18 +200,24 @@ def give_back(
     reason: str = "",
 ) -> PromiseReleased:
     """All that it still holds is free again."""
+    freed, waited, queue = _freed(promise_id, part, skus)
     return PromiseReleased(
         promise_id=promise_id,
         position=part.position + 1,
         cause=cause,
         reason=reason,
-        movements=_freed(promise_id, part, skus).hold_movements(),
+        waited=waited,
+        queue=queue,
+        movements=freed.hold_movements(),
     )
 
 
 def settle(promise_id: str, part: PromisePart, skus: Skus) -> list[Event]:
     """After an order confirmed it or a count broke it: give back what is held and no use any more."""
-    there = {sku: skus[sku].baskets.get(promise_id, 0) for sku in part.units}
+    if part.waits is None:
+        there = {sku: skus[sku].baskets.get(promise_id, 0) for sku in part.units}
+    else:
+        there = {sku: skus[sku].claims.get(waiter(promise_id), NO_CLAIM).wanted for sku in part.units}
     if part.status == "confirmed" and any(there.values()):
         return [give_back(promise_id, part, skus, "not_ordered")]
     if part.status == "held" and there != part.units:
@@ -236,16 +264,18 @@ def answer_hold(
             )
         ]
     found = hold(command, skus, at, places, policy)
+    next_ = "Hold fewer units, or order without a promise: what is short is then backordered."
+    if not isinstance(found, PromiseHeld) and policy is not None and policy.baskets_wait:
+        if command.destination is None:
+            next_ = (
+                "Say where it goes (destination): such a basket may wait for what is to come, with a date."
+            )
+        else:
+            found = basket_waits.hold_waiting(command, summed(command.lines), skus, at, places, policy)
+            next_ = "Hold fewer units, or state what is to come and when: POST /v1/stock/supplies."
     if isinstance(found, PromiseHeld):
         return [found]
-    return [
-        refused(
-            heard,
-            "not_available",
-            f"The basket cannot be held as a whole: {told(found)}.",
-            "Hold fewer units, or order without a promise: what is short is then backordered.",
-        )
-    ]
+    return [refused(heard, "not_available", f"The basket cannot be held as a whole: {told(found)}.", next_)]
 
 
 def answer_release(
@@ -271,7 +301,12 @@ def evolve_promise(part: PromisePart, event: OfPromise | PromiseConfirmed | Prom
     match event:
         case PromiseHeld():
             units = {line.sku: line.quantity for line in event.lines}
-            return PromisePart("held", event.position, units, event.delivery)
+            waits = basket_waits.evolve_waits(None, event)
+            return PromisePart("held", event.position, units, event.delivery, waits)
+        case PromiseDated():
+            waits = basket_waits.evolve_waits(part.waits, event)
+            delivery = event.delivery if event.skus else part.delivery
+            return replace(part, position=event.position, delivery=delivery, waits=waits)
         case PromiseConfirmed():
             return replace(part, status="confirmed", position=event.position)
         case PromiseMissed():
@@ -288,8 +323,10 @@ def evolve_promise(part: PromisePart, event: OfPromise | PromiseConfirmed | Prom
 def evolve_skus(skus: Skus, event: OfPromise | PromiseConfirmed | PromiseMissed) -> dict[str, SkuPart]:
     """The SKUs after units were held, handed to an order, or freed."""
     after, by_sku = dict(skus), dict[str, list[AnyMovement]]()
-    if isinstance(event, PromiseMissed):
+    if isinstance(event, PromiseMissed | PromiseDated):
         return after
+    if (event.short if isinstance(event, PromiseHeld) else event.waited) is not None:
+        return basket_waits.evolve_claims(skus, event)
     for move in event.movements:
         by_sku.setdefault(move.sku, []).append(move)
     order_id = event.order_id if isinstance(event, PromiseConfirmed) else None
@@ -320,11 +357,18 @@ def timers(event: Event, at: datetime) -> list[Timer]:
     """Reminders of a held promise: its end, and what others have to look after when it changes."""
     match event:
         case PromiseHeld():
-            return [Timer(event.stream, "expire", _together(at + timedelta(seconds=event.ttl_seconds)))]
+            ends = Timer(event.stream, "expire", _together(at + timedelta(seconds=event.ttl_seconds)))
+            return [ends] if event.short is None else [ends, *basket_waits.timers(event, at)]
         case PromiseExpired() | PromiseReleased():
-            return [Timer(f"sku/{move.sku}", "free", at) for move in event.movements]
-        case PromiseConfirmed() if event.left:
-            return [Timer(promise_stream(event.promise_id), "settle", at)]
+            freed = [Timer(f"sku/{move.sku}", "free", at) for move in event.movements]
+            return freed if event.waited is None else [*freed, *basket_waits.timers(event, at)]
+        case PromiseConfirmed():
+            left = [Timer(promise_stream(event.promise_id), "settle", at)] if event.left else []
+            return left if event.waited is None else [*left, *basket_waits.timers(event, at)]
+        case HoldsFilled():
+            return basket_waits.timers_of_units(event, at)
+        case HoldsBroken() if event.queue is not None:
+            return basket_waits.timers_of_units(event, at)
         case HoldsBroken():
             return [Timer(promise_stream(hold.promise_id), "settle", at) for hold in event.holds]
     return []
@@ -336,11 +380,17 @@ def _together(at: datetime) -> datetime:
     return at + -(at - datetime.min.replace(tzinfo=at.tzinfo)) % ENDS_EVERY
 
 
-def _freed(promise_id: str, part: PromisePart, skus: Skus) -> Posting:
+def _freed(
+    promise_id: str, part: PromisePart, skus: Skus
+) -> tuple[Posting, tuple[Wanted, ...] | None, tuple[QueueChange, ...] | None]:
+    """What it gives up: the movements; where it may wait, also what it lacked, and the queues it leaves."""
+    if part.waits is not None:
+        posting, waited, queue = basket_waits.given_up(promise_id, part.units, skus)
+        return posting, waited, queue or None
     posting = Posting(skus)
     for sku in part.units:
         posting.post(sku, NETWORK, "held", "unreserved", skus[sku].baskets.get(promise_id, 0))
-    return posting
+    return posting, None, None
 
 
 def _signed(move: AnyMovement, bucket: SoftBucket) -> int:

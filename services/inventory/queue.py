@@ -47,11 +47,24 @@ Claim = TypeVar("Claim", bound=Claimed)
 Turns = Mapping[str, Turn]
 """By order id; of orders that have policies, as long as they want anything of the SKU."""
 NO_TURN = Turn()
+WAITER = "~basket/"
+"""How claims of held baskets that wait begin, which always have a turn: behind any order's id, for what an
+order leaves of a basket stands behind that order, as old as it is."""
 _LAST = datetime.max.replace(tzinfo=UTC)
 Share = tuple[str, int, bool]
 """An order, units, and whether it is only called to look whether the rest is there."""
 Units = list[tuple[str, int]]
 """Orders and units of each."""
+
+
+def waiter(promise_id: str) -> str:
+    """By what name a held basket that may wait stands among the claims."""
+    return WAITER + promise_id
+
+
+def as_text(since: datetime) -> str:
+    """Since when somebody waits, as claims have it."""
+    return since.isoformat().replace("+00:00", "Z")
 
 
 def place(holder: str, claim: Claimed, turns: Turns) -> tuple[int, datetime, str]:
@@ -117,10 +130,11 @@ def kept(
 
 
 def reallocated(claims: Mapping[str, Claimed], turns: Turns, days: Mapping[str, str]) -> tuple[Units, Units]:
-    """Who wins units that others were promised, and who loses them: the last in line first. Baskets, which
-    are no claims, and what is allocated already, which is none any more, are left alone; so is what may
-    be too old for who would win it. `days`: the last day that a lot has to have, by channel that asks."""
-    line = in_line([item for item in claims.items() if item[1].held or item[1].wanted], turns)
+    """Who wins units that others were promised, and who loses them: the last in line first. Baskets, and what
+    is allocated already, which is no claim any more, are left alone; so is what may be too old for who would
+    win it. `days`: the last day that a lot has to have, by channel that asks."""
+    orders = [item for item in claims.items() if not item[0].startswith(WAITER)]
+    line = in_line([item for item in orders if item[1].held or item[1].wanted], turns)
     held = {holder: claim.held for holder, claim in line}
     won, lost = dict[str, int](), dict[str, int]()
     for number, (taker, claim) in enumerate(line):

@@ -21,14 +21,14 @@ from libs.events.inventory import (
 )
 from libs.events.lots import LotsLimited
 from libs.events.policy import STANDARD_RANK
-from libs.events.promise import HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
+from libs.events.promise import HoldMovement, HoldsBroken, HoldsFilled, PromiseTermsDefined, SoftBucket
 from libs.events.reach import ReachChanged
 from libs.events.record import record
 from libs.events.set_aside import ReturnMovement
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory import queue
 from services.inventory.lots import Lots, limited, moved_lots, of_baskets
-from services.inventory.queue import Turn
+from services.inventory.queue import WAITER, Turn, waiter
 from services.inventory.recipes import Recipe
 from services.inventory.serials import astray_after
 from services.inventory.shelf_life import Room, by_node
@@ -81,11 +81,11 @@ class SkuPart:
     wanted: int = 0
     """Sum of what the claims want, and the baskets hold."""
     claims: dict[str, OrderClaim] = field(default_factory=dict)
-    """By order id."""
+    """By order id; of baskets that wait, by `queue.waiter`."""
 
     terms: Terms | None = None
     turns: dict[str, Turn] = field(default_factory=dict)
-    """Of claims of orders that have policies."""
+    """Of claims of orders that have policies, and of baskets that wait."""
     recipe: Recipe | None = None
     """Where it is made of other SKUs, or others are made of it."""
     supplied: int = 0
@@ -281,6 +281,19 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
     return _again(part, sums, part.wanted, claims, part.turns, part.lots, part.astray, part.baskets)
 
 
+def without_empty(part: SkuPart) -> SkuPart:
+    """The SKU without baskets that wait for nothing and hold nothing: of them nothing is kept."""
+    claims = {
+        holder: claim
+        for holder, claim in part.claims.items()
+        if claim.wanted or claim.held or not holder.startswith(WAITER)
+    }
+    if len(claims) == len(part.claims):
+        return part
+    turns = {name: turn for name, turn in part.turns.items() if name in claims or name not in part.claims}
+    return replace(part, claims=claims, turns=turns)
+
+
 def held(
     part: SkuPart,
     movements: Iterable[AnyMovement],
@@ -342,6 +355,7 @@ def evolve_sku(
     | StockPegged
     | ReservationBroken
     | HoldsBroken
+    | HoldsFilled
     | PromiseTermsDefined
     | StockLow
     | StockRecovered
@@ -358,9 +372,13 @@ def evolve_sku(
     if isinstance(event, StockLow | StockRecovered):
         assert part.terms is not None, f"{event.sku} has no terms by which it is low"
         return replace(part, terms=replace(part.terms, low=isinstance(event, StockLow)))
-    if isinstance(event, HoldsBroken):
+    if isinstance(event, HoldsBroken) and event.queue is None:
         return held(part, event.movements, [(hold.promise_id, -hold.quantity) for hold in event.holds])
     after = moved(part, event.movements)
+    if isinstance(event, HoldsFilled | HoldsBroken):
+        sign = 1 if isinstance(event, HoldsFilled) else -1
+        after = claimed(after, [(waiter(hold.promise_id), sign * hold.quantity) for hold in event.holds])
+        return replace(without_empty(after), queued=_queued(part, event.queue))
     if isinstance(event, StockPegged | ReservationBroken):
         sign = 1 if isinstance(event, StockPegged) else -1
         after = claimed(after, [(claim.order_id, sign * claim.quantity) for claim in event.claims])

@@ -34,6 +34,7 @@ from libs.events.supply import (
 from services.inventory.differences import Difference, corrected
 from services.inventory.lot_states import evolve_lots
 from services.inventory.lots import NO_LOT
+from services.inventory.queue import waiter
 from services.inventory.stock import EMPTY_SKU, AnyMovement, Arrival, SkuPart, Skus, added, moved
 from services.inventory.units import Units, units_of
 
@@ -130,7 +131,7 @@ class SupplyPart:
     """By node: the SKU's positions of picks that found nothing since the last count."""
     feeds: dict[str, Told] = field(default_factory=dict)
     pegged: dict[str, Peg] = field(default_factory=dict)
-    """By order, of those that wait and were told a date."""
+    """By order, or `waiter` of a basket, of those that wait and were told a date."""
     units_of_measure: Units | None = None
 
     def units(self, bucket: str, node: str) -> int:
@@ -344,10 +345,13 @@ def _shorted(part: SupplyPart, sku: str, event: StockShorted) -> SupplyPart:
 
 
 def _pegged(part: SupplyPart, event: SupplyPegged) -> SupplyPart:
-    without = {*event.lost, *event.done}
-    pegged = {order_id: peg for order_id, peg in part.pegged.items() if order_id not in without}
+    gone = (*(event.baskets_lost or ()), *(event.baskets_done or ()))
+    without = {*event.lost, *event.done, *map(waiter, gone)}
+    pegged = {holder: peg for holder, peg in part.pegged.items() if holder not in without}
     for one in event.pegs:
         pegged[one.order_id] = Peg(one.supply_id, one.node, one.usable_at)
+    for basket in event.baskets or ():
+        pegged[waiter(basket.promise_id)] = Peg(basket.supply_id, basket.node, basket.usable_at)
     return changed(part, pegged=pegged)
 
 
