@@ -107,8 +107,8 @@ class Asked:
 
 
 def rows(found: Sequence[Standing], asked: Asked) -> list[dict[str, Any]]:
-    """Orders of the queue as they are told. `supply` is what the last of an order's units was pegged to, as
-    was told last; none, nothing is to come that it could be served from."""
+    """Orders and baskets of the queue as they are told. `supply` is what the last of its units was pegged
+    to, as was told last; none, nothing is to come that it could be served from."""
     limits = {channel: _cap(asked, channel) for channel in {one.claim.channel for one in found}}
     sorts = {(one.claim.channel, one.turn.rank) for one in found}
     kept = {sort: _kept(asked, *sort) for sort in sorts}
@@ -121,7 +121,7 @@ def _row(one: Standing, asked: Asked, cap: dict[str, int] | None, kept: list[Rea
     peg = asked.supply.pegged.get(one.place.order_id)
     return {
         "place": one.number,
-        "order_id": one.place.order_id,
+        **_who(one.place.order_id),
         "class": class_of(one.turn.rank, one.turn.step_days, asked.classes),
         "rank": one.turn.rank,
         "since": one.since,
@@ -136,6 +136,13 @@ def _row(one: Standing, asked: Asked, cap: dict[str, int] | None, kept: list[Rea
         "cap": cap,
         "reasons": [{"code": code, "message": text} for code, text in (*_reasons(one, asked.classes), *kept)],
     }
+
+
+def _who(holder: str) -> dict[str, str | None]:
+    """An order, or a held basket that waits."""
+    if holder.startswith(queue.WAITER):
+        return {"order_id": None, "promise_id": holder.removeprefix(queue.WAITER)}
+    return {"order_id": holder}
 
 
 def _cap(asked: Asked, channel: str | None) -> dict[str, int] | None:
