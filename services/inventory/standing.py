@@ -107,8 +107,8 @@ class Asked:
 
 
 def rows(found: Sequence[Standing], asked: Asked) -> list[dict[str, Any]]:
-    """Orders of the queue as they are told. `supply` is what the last of an order's units was pegged to, as
-    was told last; none, nothing is to come that it could be served from."""
+    """Orders and baskets of the queue as they are told. `supply` is what the last of its units was pegged
+    to, as was told last; none, nothing is to come that it could be served from."""
     limits = {channel: _cap(asked, channel) for channel in {one.claim.channel for one in found}}
     sorts = {(one.claim.channel, one.turn.rank) for one in found}
     kept = {sort: _kept(asked, *sort) for sort in sorts}
