@@ -132,6 +132,8 @@ NEEDS: dict[str, Permission] = {
     "POST /orders/{order_id}/cancel": "cancel",
     "GET /orders/{order_id}/cancel-lines": "cancel",
     "POST /orders/{order_id}/cancel-lines": "cancel",
+    "POST /orders/{order_id}/amend": "cancel",
+    "POST /orders/{order_id}/amend/confirm": "cancel",
     "GET /orders/{order_id}/change": "cancel",
     "POST /orders/{order_id}/contact": "personal",
     "POST /orders/{order_id}/holds": "hold",
