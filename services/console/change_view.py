@@ -124,6 +124,7 @@ def preview_amend(state: State, country: str, service: str) -> Preview:
     if intake.accepted_at is None:
         return Preview(True, "The order is held: it is amended at once.", tuple(details))
     details.append("Its stock stays promised to it; nodes are chosen and a date is promised anew.")
+    details.append("Fulfillment decides: if a node has work of the order by then, it stays as it was.")
     return Preview(True, "Nothing of it is at a node yet: it can be amended.", tuple(details))
 
 
