@@ -75,13 +75,16 @@ def test_parts_that_are_read_as_plain_records_say_what_the_contract_says(payload
 
 
 def _values(value: object) -> object:
-    """What it holds, whatever kind of record it is."""
+    """What it holds, its kind's constants included, whatever kind of record it is."""
     if isinstance(value, tuple):
         return tuple(map(_values, value))
     if isinstance(value, dict):
         return {key: _values(one) for key, one in value.items()}
     if isinstance(value, Value):
-        return type(value).__name__, [_values(getattr(value, name)) for name in type(value).model_fields]
+        names = [*type(value).model_fields, *sorted(type(value).__class_vars__)]
+        return type(value).__name__, [_values(getattr(value, name)) for name in names]
     if is_dataclass(value):
-        return type(value).__name__, [_values(getattr(value, one.name)) for one in fields(value)]
+        names = [one.name for one in fields(value)]
+        names += sorted(name for name in vars(type(value)) if name[0] != "_" and name not in names)
+        return type(value).__name__, [_values(getattr(value, name)) for name in names]
     return value
