@@ -20,8 +20,8 @@ def lean(passes_over: Mapping[type[Event], Collection[str]], *, plain_values: bo
     """What reads these events without these fields, if any; to ask for one of them is an AttributeError.
 
     The fields that are kept are validated as ever, and older versions are read whole. With `plain_values`
-    what lies within an event (lines, movements) is no model but a slotted dataclass of the same name,
-    fields and constants, for who only looks at it: it takes two thirds of the time, and a sixth of the memory.
+    what lies within an event (lines, movements) is no model but a slotted dataclass of the same name, fields
+    and constants, for who only looks at it: it takes two thirds of the time, and a sixth of the memory.
     """
     return {
         (event.TYPE, event.VERSION): _reader(event, names, plain_values)
