@@ -28,6 +28,7 @@ from libs.events.inventory import QueueChange, TermsUsed, Units
 from libs.events.order import Destination
 from libs.events.places import Delivery
 from libs.events.policy import OrderPolicy, Rank
+from libs.events.serving import Served
 
 SoftBucket = Literal["unreserved", "held", "reserved"]
 HOLD_SECONDS_MAX = 86_400
@@ -187,6 +188,8 @@ class PromiseHeld(PromiseEvent):
     """The date that goes with it, where it was asked with a destination."""
     policy: OrderPolicy | None = None
     """What its order would go by as the policies were: its class is why it got what is kept from others."""
+    served: Served | None = None
+    """Where units of which SKUs go, where not all of their nodes ship everywhere; None, nobody said."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
     movements: tuple[HoldMovement, ...]

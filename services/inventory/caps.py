@@ -137,7 +137,7 @@ def _fit(
 
 def _room(order_id: str, order: OrderPart, part: SkuPart, mine: int, at: datetime) -> _Room:
     policy = order.policy or OrderPolicy(version=1)
-    there = mine + part.claimable(order.channel, policy.rank, order_id, policy.stands_at)
+    there = mine + part.claimable(order.channel, policy.rank, order_id, policy.stands_at, order.country)
     backorders, units_left = _of(part), left(part, order.channel, at)
     version = 1 if part.terms is None else part.terms.version
     if backorders is not None and backorders.opens_at is not None and at < backorders.opens_at:

@@ -114,10 +114,13 @@ def last(dates: Iterable[Delivery]) -> Delivery:
 
 def atp(part: SkuPart, supply: SupplyPart, channel: str | None, question: Question) -> list[dict[str, Any]]:
     """How many units a channel could be promised, and from when: each step holds until the next."""
-    now = could_have(part, channel, question.policy)
+    country = question.destination.country
+    now = could_have(part, channel, question.policy, country)
     steps: list[dict[str, Any]] = [{"from": question.at, "quantity": now}]
-    ahead, there = _ahead(part, channel, question), sum(part.on_hand_for(channel).values())
+    ahead, there = _ahead(part, channel, question), sum(part.on_hand_for(channel, country).values())
     for one in coming(supply, question.places, question.at):
+        if part.serving is not None and not question.places.serves(one.node, country):
+            continue
         there += one.units
         if there - ahead > steps[-1]["quantity"]:
             if steps[-1]["from"] == one.usable_at:
@@ -176,8 +179,9 @@ def _of_sku(
     supply: SupplyPart,
     question: Question,
 ) -> Delivery:
-    claimable, version = could_have(part, channel, question.policy), question.places.version
-    on_hand = sum(part.on_hand_for(channel).values())
+    country, version = question.destination.country, question.places.version
+    claimable = could_have(part, channel, question.policy, country)
+    on_hand = sum(part.on_hand_for(channel, country).values())
     ahead = on_hand - claimable if claimable >= quantity else _ahead(part, channel, question)
     row, lacking = _row(part, channel, supply, question)
     left = ahead + quantity

@@ -1,6 +1,7 @@
 """Who is given free units of a SKU, and who loses promised ones: by class and age, as `queue` has them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Literal
 
 from libs.events.contract import Event
@@ -9,8 +10,12 @@ from libs.events.policy import BackordersCalled
 from libs.events.promise import HeldUnits, HoldsBroken
 from services.inventory import queue
 from services.inventory.posting import Posting
+from services.inventory.serving import UNTOLD, Serving
 from services.inventory.shelf_life import days_asked
 from services.inventory.stock import SkuPart, evolve_sku, shares_now
+
+CALLED_MAX = 500
+"""Orders that are asked at once where they go."""
 
 
 def peg(sku: str, part: SkuPart) -> list[Event]:
@@ -19,15 +24,30 @@ def peg(sku: str, part: SkuPart) -> list[Event]:
     still lack units, and may have what others were promised, from who is behind them."""
     assert part.free >= 0, f"{sku}: {-part.free} units are promised that do not exist"
     if not part.turns and (not part.offered or part.wanted == part.reserved):
-        return []
+        return [] if part.serving is None else _called(sku, (), _untold(part))
     found = shares_now(part)
     events = _pegged(sku, part, [(order_id, units) for order_id, units, called in found if not called])
-    if not part.turns:
+    if not part.turns and part.serving is None:
         return events
     after = evolve_sku(part, events[0]) if events and isinstance(events[0], StockPegged) else part
-    if called := tuple(order_id for order_id, _, called in found if called):
-        events.append(BackordersCalled(sku=sku, orders=called))
+    called = [order_id for order_id, _, called in found if called]
+    if called or part.serving is not None:
+        events += _called(sku, called, _untold(part))
     return [*events, *_reallocated(sku, after)]
+
+
+def _called(sku: str, called: Sequence[str], asked: Sequence[str]) -> list[Event]:
+    """Who is called to look whether all is there, and who is asked where it goes; nothing where nobody is."""
+    orders = tuple(dict.fromkeys([*called, *asked]))
+    return [BackordersCalled(sku=sku, orders=orders, asks=True if asked else None)] if orders else []
+
+
+def _untold(part: SkuPart) -> list[str]:
+    """Orders that are to tell where they go, where that makes a difference."""
+    serving = part.serving
+    if serving is None or not serving.bounds:
+        return []
+    return list(islice((one for one in part.claims if one not in serving.orders), CALLED_MAX))
 
 
 def waiting(part: SkuPart) -> list[tuple[str, int]]:
@@ -64,7 +84,9 @@ def _pegged(
 
 def _reallocated(sku: str, part: SkuPart) -> list[Event]:
     """Units that who is behind was promised, given to who may have them."""
-    won, lost = queue.reallocated(part.claims, part.turns, {} if part.lots is None else days_asked(part.lots))
+    towards = None if (reach := part.reach()) is None else (reach, part.serving or Serving())
+    days = {} if part.lots is None else days_asked(part.lots)
+    won, lost = queue.reallocated(part.claims, part.turns, days, towards)
     if not won:
         return []
     claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in lost)
@@ -91,11 +113,49 @@ def take_back_promises(
     return events, part
 
 
+def take_back_unsendable(sku: str, part: SkuPart, leaving: Mapping[str, int]) -> tuple[list[Event], SkuPart]:
+    """Take promised units back that could be kept until so many leave these nodes: from baskets and orders to
+    whose countries too few are left, the youngest first. The events, and the SKU after them."""
+    reach = part.reach()
+    if reach is None:
+        return [], part
+    kept, serving = reach.kept, part.serving or Serving()
+    for node, units in leaving.items():
+        if node not in (part.closed or ()):
+            reach.put(node, -units)
+    lacking, holds, claims = kept - reach.kept, list[HeldUnits](), list[Claim]()
+    for promise_id, units in reversed(tuple(part.baskets.items())):
+        if taken := min(lacking, units, reach.too_many(serving.baskets.get(promise_id), units)):
+            holds.append(HeldUnits(promise_id=promise_id, quantity=taken))
+            reach.give(serving.baskets.get(promise_id), -taken)
+            lacking -= taken
+    for order_id, claim in reversed(queue.in_line(part.claims.items(), part.turns)):
+        goes = serving.orders.get(order_id, UNTOLD)
+        if claim.held and (taken := min(lacking, claim.held, reach.too_many(goes, claim.held))):
+            claims.append(Claim(order_id=order_id, quantity=taken))
+            reach.give(goes, -taken)
+            lacking -= taken
+    events: list[Event] = []
+    if holds:
+        lost = _holds_broken(sku, part, tuple(holds))
+        part = evolve_sku(part, lost)
+        events.append(lost)
+    if claims:
+        broken = _broken(sku, part, tuple(claims), "not_served")
+        part = evolve_sku(part, broken)
+        events.append(broken)
+    return events, part
+
+
 def _break_holds(sku: str, part: SkuPart, baskets: Mapping[str, int], quantity: int) -> HoldsBroken:
     lost = tuple(
         HeldUnits(promise_id=promise_id, quantity=units)
         for promise_id, units in _shares(quantity, reversed(tuple(baskets.items())))
     )
+    return _holds_broken(sku, part, lost)
+
+
+def _holds_broken(sku: str, part: SkuPart, lost: tuple[HeldUnits, ...]) -> HoldsBroken:
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
     return HoldsBroken(sku=sku, holds=lost, movements=posting.hold_movements())
@@ -121,7 +181,7 @@ def _broken(
     sku: str,
     part: SkuPart,
     lost: tuple[Claim, ...],
-    cause: Literal["reallocated", "shelf_life"] | None = None,
+    cause: Literal["reallocated", "shelf_life", "not_served"] | None = None,
 ) -> ReservationBroken:
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "reserved", "unreserved", sum(claim.quantity for claim in lost))

@@ -37,6 +37,7 @@ from services.inventory.places import NO_PLACES, PlacesPart
 from services.inventory.policies import PoliciesPart, could_have, policy_of
 from services.inventory.posting import Posting
 from services.inventory.queue_changes import counted, of_promise
+from services.inventory.serving import country_of, served
 from services.inventory.stock import EMPTY_SKU, AnyMovement, SkuPart, Skus, held
 
 Status = Literal["new", "held", "confirmed", "expired", "released", "void"]
@@ -68,11 +69,11 @@ def hold(
     command: HoldStock, skus: Skus, at: datetime, places: PlacesPart, policy: OrderPolicy | None = None
 ) -> PromiseHeld | tuple[str, ...]:
     """The basket, set aside; or what stands in the way, SKU by SKU."""
-    wanted = summed(command.lines)
+    wanted, country = summed(command.lines), _country(command)
     short = [
         f"{sku}: {quantity} wanted, {there} can be promised"
         for sku, quantity in wanted.items()
-        if quantity > (there := could_have(skus[sku], command.channel, policy))
+        if quantity > (there := could_have(skus[sku], command.channel, policy, country))
     ]
     if short:
         return tuple(short)
@@ -93,6 +94,7 @@ def hold(
         terms=tuple(used) or None,
         delivery=_delivery(command, wanted, skus, at, places, policy),
         policy=policy,
+        served=served(country, skus, wanted),
         queue=of_promise(promise_stream(command.promise_id), skus, wanted, {}, movements),
         movements=movements,
     )
@@ -102,19 +104,25 @@ def _not_served(
     command: HoldStock, skus: Skus, places: PlacesPart, policy: OrderPolicy | None
 ) -> tuple[str, ...]:
     """The country that the basket is for, and the SKUs of which fewer units than it wants are at nodes that
-    may ship there, though all of them could be promised; nothing where there are none. Who else has a
-    promise of those that are is not asked: promises have no node."""
-    if command.destination is None or not (places.ships_to or places.closed):
+    ship there and not promised to others, though all of them could be promised elsewhere; nothing where
+    there are none. Where a SKU was not told yet of a node, `places` tell."""
+    country, found = _country(command), list[str]()
+    if country is None:
         return ()
-    country, found = command.destination.country, list[str]()
     for sku, quantity in summed(command.lines).items():
         part = skus[sku]
-        there = sum(
-            n for node, n in part.on_hand_for(command.channel).items() if places.serves(node, country)
-        )
+        if part.reach() is None and not (places.ships_to or places.closed):
+            continue
+        units = part.on_hand_for(command.channel, country)
+        there = sum(n for node, n in units.items() if places.serves(node, country))
+        there = min(there, could_have(part, command.channel, policy, country))
         if there < quantity <= could_have(part, command.channel, policy):
-            found.append(f"{there} of {quantity} units of {sku} are at nodes that ship there")
+            found.append(f"{there} of {quantity} units of {sku} can be promised from nodes that ship there")
     return (country, *found) if found else ()
+
+
+def _country(command: HoldStock) -> str | None:
+    return None if command.destination is None else command.destination.country
 
 
 def _delivery(
@@ -293,12 +301,14 @@ def evolve_skus(skus: Skus, event: OfPromise | PromiseConfirmed | PromiseMissed)
     for move in event.movements:
         by_sku.setdefault(move.sku, []).append(move)
     order_id = event.order_id if isinstance(event, PromiseConfirmed) else None
+    served_ = event.served if isinstance(event, PromiseHeld) else None
     for sku, moves in by_sku.items():
         order = None if order_id is None else (order_id, sum(_signed(move, "reserved") for move in moves))
         baskets = [(event.promise_id, sum(_signed(move, "held") for move in moves))]
         part = after.get(sku, EMPTY_SKU)
         channel = event.channel if isinstance(event, PromiseHeld) and part.lots is not None else None
-        after[sku] = held(part, moves, baskets, order, channel)
+        goes = None if (to := country_of(served_, sku)) is None else (event.promise_id, to)
+        after[sku] = held(part, moves, baskets, order, channel, goes)
     return counted(after, event.queue) if isinstance(event, PromiseHeld) else after
 
 

@@ -33,10 +33,10 @@ from libs.events.policy import BackorderLapsed, OrderPolicy
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.set_aside import ReturnMovement, ReturnQuarantined
+from services.inventory.balances import added
 from services.inventory.loads import Booked, rebooked, shipped
 from services.inventory.lots import LotUnits, lots_of_order
 from services.inventory.serials import unbelieved_after
-from services.inventory.stock import added
 
 Status = Literal[
     "new",  # not met yet
@@ -113,6 +113,13 @@ class OrderPart:
     """Serial numbers, as node/SKU/number, that were told of units that left, and were not on the shelf."""
     amended: AmendedTerms | None = None
     """What of its terms is other than it was: it may be heard of before the order, or any of its promises."""
+
+    @property
+    def country(self) -> str:
+        """Where it goes. It must have been accepted."""
+        destination = self.destination_now
+        assert destination is not None, "an order that nobody accepted has no destination"
+        return destination.country
 
     @property
     def asked(self) -> tuple[LineQuantity, ...]:

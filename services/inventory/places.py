@@ -14,6 +14,7 @@ from libs.events.places import TransitTerms
 from libs.events.reach import NodeSwitched
 from libs.events.record import changed, record
 from libs.events.routing import NODES_STREAM, NodeDefined, NodeTerms, TransitDefined
+from libs.events.serving import serves
 from libs.events.supply import RULES_STREAM
 
 CONFIGURED = frozenset({NODES_STREAM, RULES_STREAM})
@@ -35,10 +36,12 @@ class PlacesPart:
     """Those of which inventory has told so."""
     ships_to: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Countries by node, of nodes that do not ship everywhere."""
+    told_ships_to: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Those of which inventory has told so."""
 
     def serves(self, node: str, country: str) -> bool:
         """Whether the node may ship there, as far as anybody said."""
-        return node not in self.closed and country in self.ships_to.get(node, (country,))
+        return node not in self.closed and serves(self.ships_to.get(node), country)
 
 
 NO_PLACES = PlacesPart()
@@ -50,7 +53,10 @@ def evolve_places(
     """The part after what routing said, or which days are full; the same where it is of no use."""
     if isinstance(event, NodeSwitched):
         told = {*part.told_closed} - {event.node} if event.active else {*part.told_closed, event.node}
-        return changed(part, told_closed=tuple(sorted(told)))
+        bound = {name: countries for name, countries in part.told_ships_to.items() if name != event.node}
+        if event.ships_to is not None:
+            bound[event.node] = event.ships_to
+        return changed(part, told_closed=tuple(sorted(told)), told_ships_to=bound)
     if isinstance(event, NodeDaysFull):
         full = {name: days for name, days in part.full.items() if name != event.node}
         return changed(part, full=full | ({event.node: event.full} if event.full else {}))

@@ -12,6 +12,7 @@ from libs.events.inventory import (
     StockBackordered,
     StockPegged,
     StockReleased,
+    StockReserved,
     StockReturned,
 )
 from libs.events.policy import BackordersCalled
@@ -44,11 +45,16 @@ def timers(event: Event, at: datetime) -> list[Timer]:
     """Reminders to other streams, due at once, and to look again when something is due."""
     kind = type(event)
     if kind not in _REMINDS:
-        return []
+        return _given_back(event, at) if isinstance(event, StockReserved) and event.served else []
     found = _of_claims(event, at) if kind in _CLAIMS else []
     if kind in capacity.TELLS:
         found += capacity.timers(event, at)
     return [*found, *pegging.timers(event, at)] if kind in pegging.REMINDS else found
+
+
+def _given_back(event: StockReserved, at: datetime) -> list[Timer]:
+    """SKUs of which an order gives units back that cannot be sent where it goes."""
+    return [Timer(SKU_STREAM + move.sku, "free", at) for move in event.movements if move.source == "reserved"]
 
 
 def _of_claims(event: Event, at: datetime) -> list[Timer]:
@@ -61,6 +67,8 @@ def _of_claims(event: Event, at: datetime) -> list[Timer]:
             found = freed(event.movements)
             if isinstance(event, StockReleased) and event.waited is not None:
                 found = dict.fromkeys(event.waited, "free") | found
+            elif isinstance(event, LinesReleased):  # who has not told where it goes had more kept for it
+                found = {change.sku: "free" for change in event.queue or ()} | found
             elif isinstance(event, StockReturned):  # perhaps to a node where the SKU never was
                 found = {sku: REACH if name == "free" else name for sku, name in found.items()}
             return [Timer(SKU_STREAM + sku, name, at) for sku, name in found.items()]

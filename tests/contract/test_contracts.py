@@ -25,11 +25,14 @@ GAINED: Mapping[str, frozenset[str]] = {
     for name in ("submit_order", "order_accepted", "order_held")
 } | {
     "oms.inventory.stock_reserved": frozenset(
-        {"channel", "terms", "policy", "later", "bundles", "service", "queue"}
+        {"channel", "terms", "policy", "later", "bundles", "service", "served", "queue"}
     ),
     "oms.inventory.stock_backordered": frozenset(
-        {"channel", "terms", "policy", "supplied", "service", "queue"}
+        {"channel", "terms", "policy", "supplied", "service", "served", "queue"}
     ),
+    "oms.inventory.node_switched": frozenset({"ships_to"}),
+    "oms.inventory.reach_changed": frozenset({"bound"}),
+    "oms.inventory.backorders_called": frozenset({"asks"}),
     "oms.inventory.stock_pegged": frozenset({"terms_version", "cause", "supplied", "queue"}),
     "oms.inventory.reservation_broken": frozenset({"cause", "supplied", "queue"}),
     "oms.intake.held_order_cancelled": frozenset({"channel", "external_id", "placed_at", "contact"}),
@@ -38,7 +41,7 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_released": frozenset({"waited", "loads", "queue"}),
     "oms.inventory.define_promise_terms": frozenset({"reorder", "backorders"}),
     "oms.inventory.hold_stock": frozenset({"order_type"}),
-    "oms.inventory.promise_held": frozenset({"policy"}),
+    "oms.inventory.promise_held": frozenset({"policy", "served"}),
     "oms.inventory.promise_terms_defined": frozenset({"reorder", "backorders", "queue"}),
     "oms.inventory.availability": frozenset({"backorders"}),
     "oms.routing.order_unroutable": frozenset({"later", "bundles", "destination"}),
