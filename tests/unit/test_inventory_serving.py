@@ -26,7 +26,10 @@ from services.inventory.availability import answer_dated, read_sku
 from services.inventory.dates import Question
 from services.inventory.places import PlacesPart
 from services.inventory.serving import Reach
+from services.inventory.standing import Asked, rows
+from services.inventory.standing import line as queue_line
 from services.inventory.stock import SkuPart
+from services.inventory.supplies import NO_SUPPLY
 from tests.spec import NOON, Spec, given
 from tests.unit.inventory_stage import sku
 from tests.unit.inventory_trade import accepted, adjust, cancelled, due, line, receive, routed
@@ -239,3 +242,11 @@ def test_the_proof_names_a_promise_that_cannot_be_sent_where_it_goes(monkeypatch
     world.take(to("IE", "o3", ("A", 1)))
     says = "promises 1 units of A for IE; nodes that ship there have 0 beside what others were promised"
     assert found(world) == says
+
+
+def test_the_queue_says_whom_free_units_cannot_be_sent_to() -> None:
+    spec = stocked(GB=2).heard(to("IE", "o1", ("A", 1)))
+    part = sku(spec, "A")
+    asked = Asked("A", part, NO_SUPPLY, (), NOON)
+    [row] = rows([*queue_line(part)], asked)
+    assert [reason["code"] for reason in row["reasons"]][-1] == "not_served"
