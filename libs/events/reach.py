@@ -37,6 +37,9 @@ class ReachChanged(SkuEvent):
     """Nodes that are switched off, of those at which the SKU has or had units; they replace those before."""
     bound: Annotated[tuple[Bound, ...], Field(max_length=1000)] | None = None
     """Those that do not ship everywhere; None, all do. They replace those before."""
+    serves: Annotated[tuple[Country, ...], Field(max_length=300)] | None = None
+    """Countries that any node of the tenant ships to, where there are such; None, some node ships everywhere.
+    Units for others are promised as for any country: routing says that no node ships there."""
     nodes_version: Annotated[int, Field(ge=0)]
     queue: tuple[QueueChange, ...] | None = None
     """Who waits may be given units now, or may not any more."""

@@ -1,8 +1,7 @@
 """What inventory heard from routing about nodes and carriers: as much as a date needs.
 
 Read without a lock by whoever promises a date, from memory; nobody else is asked. Nodes whose working days
-nobody has told, that ship everywhere and are switched on, are left out, so that a tenant who wants no dates
-costs nothing.
+nobody has told, that ship everywhere and are switched on, are kept by name alone.
 """
 
 from dataclasses import field
@@ -39,6 +38,16 @@ class PlacesPart:
     told_ships_to: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Those of which inventory has told so."""
 
+    everywhere: tuple[str, ...] = ()
+    """Nodes that ship everywhere and are switched on, in order."""
+
+    def served(self) -> tuple[str, ...] | None:
+        """Countries that any node ships to; None where some node ships everywhere."""
+        if self.everywhere or any(one.ships_to is None and one.active for one in self.nodes.values()):
+            return None
+        bound = (countries for node, countries in self.ships_to.items() if node not in self.closed)
+        return tuple(sorted({country for countries in bound for country in countries}))
+
     def serves(self, node: str, country: str) -> bool:
         """Whether the node may ship there, as far as anybody said."""
         return node not in self.closed and serves(self.ships_to.get(node), country)
@@ -70,5 +79,14 @@ def evolve_places(
     ships_to = {name: countries for name, countries in part.ships_to.items() if name != event.node}
     if event.ships_to is not None:
         ships_to[event.node] = event.ships_to
-    after = changed(part, nodes=nodes, closed=tuple(sorted(closed)), ships_to=ships_to)
+    everywhere = {*part.everywhere} - {event.node}
+    if event.active and event.ships_to is None:
+        everywhere.add(event.node)
+    after = changed(
+        part,
+        nodes=nodes,
+        closed=tuple(sorted(closed)),
+        ships_to=ships_to,
+        everywhere=tuple(sorted(everywhere)),
+    )
     return part if after == part else changed(after, version=event.nodes_version)

@@ -45,7 +45,7 @@ class Destinations:
         if isinstance(event, ReachChanged):
             key = (row.tenant, event.sku)
             bounds = tuple((one.nodes, one.ships_to) for one in event.bound or ())
-            self._bounds[key] = Serving(event.nodes_version, bounds)
+            self._bounds[key] = Serving(event.nodes_version, bounds, countries=event.serves)
             self._closed[key] = event.closed
         if isinstance(event, StockAllocated | Placed) and not isinstance(event, PromiseHeld):
             self._forget(row.tenant, event)

@@ -13,7 +13,7 @@ from libs.events.inventory import QueueChange
 from libs.events.reach import NodeSwitched, ReachChanged
 from services.inventory.giving import peg
 from services.inventory.places import PlacesPart
-from services.inventory.serving import Bound, bounds_of
+from services.inventory.serving import Bound, Serving, bounds_of
 from services.inventory.stock import SkuPart, evolve_sku
 
 CLOSED_MAX = 1000
@@ -37,18 +37,27 @@ def switched(places: PlacesPart) -> list[Event]:
 
 def in_reach(sku: str, part: SkuPart, places: PlacesPart) -> tuple[list[Event], SkuPart]:
     """What has changed of the nodes whose units are out of what can be promised, and the SKU after it."""
-    before, bound = part.closed or (), () if part.serving is None else part.serving.bounds
+    known = part.serving or Serving()
+    before, bound = part.closed or (), known.bounds
     if not (places.closed or places.ships_to or before or bound):
         return [], part
     coming = [node for _, node, _ in part.arrivals or ()]
     here = {*part.on_hand, *part.allocated, *coming, *before}
     closed = tuple(node for node in places.closed if node in here)[:CLOSED_MAX]
     bounds = bounds_of({*here, *(node for nodes, _ in bound for node in nodes)}, places.ships_to)
-    if (closed, bounds) == (before, bound):
+    # a node that nobody has defined is taken to ship everywhere
+    unbound = any(node not in places.ships_to and node not in places.closed for node in here)
+    countries = None if unbound or not bounds else places.served()
+    if (closed, bounds, countries) == (before, bound, known.countries):
         return [], part
     change = QueueChange(sku=sku, number=part.queued + 1, up_to=part.position)
     told = ReachChanged(
-        sku=sku, closed=closed, bound=_told(bounds), nodes_version=places.version, queue=(change,)
+        sku=sku,
+        closed=closed,
+        bound=_told(bounds),
+        serves=countries,
+        nodes_version=places.version,
+        queue=(change,),
     )
     return [told], evolve_sku(part, told)
 

@@ -38,6 +38,12 @@ class Serving:
     """Country by order, of those that want any of it."""
     baskets: dict[str, str] = field(default_factory=dict)
     """Country by promise id."""
+    countries: tuple[str, ...] | None = None
+    """Those that any node of the tenant ships to; None, some node ships everywhere."""
+
+    def somewhere(self, country: str | None) -> bool:
+        """Whether any node at all ships there. If none does, waiting is of no use: routing is to say so."""
+        return not self.bounds or country in (ANYWHERE, UNTOLD) or serves(self.countries, country)
 
     def serves(self, node: str, country: str | None) -> bool:
         """Whether a node of the SKU ships there."""
@@ -72,6 +78,7 @@ class Reach:
     def __init__(
         self, serving: Serving, on_hand: Mapping[str, int], going: Going, closed: Collection[str] = ()
     ) -> None:
+        self._serving = serving
         self._countries = [countries for _, countries in serving.bounds]
         self._group = {node: at for at, (nodes, _) in enumerate(serving.bounds) for node in nodes}
         self._all = (2 << len(self._countries)) - 1
@@ -131,7 +138,7 @@ class Reach:
 
     def _mask(self, country: str | None) -> int:
         """The groups of nodes that ship there, as bits."""
-        if country is ANYWHERE:
+        if country is ANYWHERE or not self._serving.somewhere(country):
             return self._all
         last = 1 << len(self._countries)
         return last | sum(1 << at for at, found in enumerate(self._countries) if serves(found, country))
@@ -194,9 +201,15 @@ def bounds_of(nodes: Iterable[str], ships_to: Mapping[str, tuple[str, ...]]) -> 
     return tuple((tuple(found[countries]), countries) for countries in sorted(found))
 
 
-def bound_again(serving: Serving | None, version: int, bounds: tuple[Bound, ...]) -> Serving | None:
-    """What is kept once these are the nodes that do not ship everywhere."""
-    return _or_none(changed(serving or Serving(), version=version if bounds else 0, bounds=bounds))
+def bound_again(
+    serving: Serving | None,
+    version: int,
+    bounds: tuple[Bound, ...],
+    countries: tuple[str, ...] | None,
+) -> Serving | None:
+    """What is kept once these are the nodes that do not ship everywhere, and the countries of all nodes."""
+    version, countries = (version, countries) if bounds else (0, None)
+    return _or_none(changed(serving or Serving(), version=version, bounds=bounds, countries=countries))
 
 
 def order_goes(

@@ -357,7 +357,7 @@ def evolve_sku(
         return replace(part, lots=limited(part.lots or Lots(), event))
     if isinstance(event, ReachChanged):
         bounds = tuple([(one.nodes, one.ships_to) for one in event.bound or ()])
-        serving = bound_again(part.serving, event.nodes_version, bounds)
+        serving = bound_again(part.serving, event.nodes_version, bounds, event.serves)
         queued = _queued(part, event.queue)
         return replace(part, closed=event.closed or None, queued=queued, serving=serving)
     if isinstance(event, PromiseTermsDefined):

@@ -31,7 +31,7 @@ GAINED: Mapping[str, frozenset[str]] = {
         {"channel", "terms", "policy", "supplied", "service", "served", "queue"}
     ),
     "oms.inventory.node_switched": frozenset({"ships_to"}),
-    "oms.inventory.reach_changed": frozenset({"bound"}),
+    "oms.inventory.reach_changed": frozenset({"bound", "serves"}),
     "oms.inventory.backorders_called": frozenset({"asks"}),
     "oms.inventory.stock_pegged": frozenset({"terms_version", "cause", "supplied", "queue"}),
     "oms.inventory.reservation_broken": frozenset({"cause", "supplied", "queue"}),

@@ -52,7 +52,7 @@ def basket(country: str | None, promise_id: str, quantity: int) -> HoldStock:
 
 def stocked(**on_hand: int) -> Spec:
     """So many units of A by node: GB ships to Great Britain only, N1 everywhere."""
-    spec = given(domain).heard(node("GB", ships_to=("GB",)))
+    spec = given(domain).heard(node("GB", ships_to=("GB",)), node("N1"))
     return spec.heard(*(receive("A", units, at) for at, units in on_hand.items()))
 
 
@@ -142,7 +142,7 @@ def test_an_order_that_takes_over_a_basket_without_an_address_is_promised_what_i
 
 def test_who_waits_since_before_a_node_was_bound_is_asked_where_it_goes() -> None:
     spec = given(domain).heard(to("IE", "o1", ("A", 1)), to("GB", "o2", ("A", 1)))
-    spec.heard(node("GB", ships_to=("GB",)))
+    spec.heard(node("GB", ships_to=("GB",)), node("N1"))
     _, told, called = spec.when(receive("A", 1, "GB")).events
     assert isinstance(told, ReachChanged)
     assert told.bound == (Bound(nodes=("GB",), ships_to=("GB",)),)
@@ -250,3 +250,16 @@ def test_the_queue_says_whom_free_units_cannot_be_sent_to() -> None:
     asked = Asked("A", part, NO_SUPPLY, (), NOON)
     [row] = rows([*queue_line(part)], asked)
     assert [reason["code"] for reason in row["reasons"]][-1] == "not_served"
+
+
+def test_an_order_to_a_country_that_no_node_at_all_serves_is_for_routing_to_end() -> None:
+    """Waiting would be of no use; a basket, which costs nothing to refuse, is not held."""
+    spec = given(domain).heard(node("GB", ships_to=("GB", "IE")), receive("A", 2, "GB"))
+    spec.when(to("FR", "o1", ("A", 1))).then_types(StockReserved)
+    spec.when(basket("FR", "b1", 1)).then_refused("not_served")
+    part = read_sku(written(sku(spec, "A")))
+    question = Question(Destination(country="FR"), "standard", NOON, PlacesPart())
+    [one] = answer_dated([Wanted(sku="A", quantity=1)], None, {"A": part}, {}, question)["skus"]
+    assert one["available"] == 0
+    spec.heard(node("N1", 2), due("sku/A", "reach"))
+    spec.heard(cancelled("o1", line(1, "A", 1))).when(to("FR", "o2", ("A", 1))).then_types(StockBackordered)

@@ -116,6 +116,7 @@ class ServedLife(RuleBasedStateMachine):
     def hold(self, to: str | None, quantity: int) -> None:
         promise_id = f"b{next(self.numbers)}"
         fits, waited = self.most("A", to or ANY), self.waited_for("A") or self.untold("A")
+        fits = fits if to is None or self.way(to) == to else 0
         where = None if to is None else Destination(country=to)
         lines = (Wanted(sku="A", quantity=quantity),)
         [answer] = self.take(HoldStock(promise_id=promise_id, lines=lines, destination=where))
@@ -169,7 +170,8 @@ class ServedLife(RuleBasedStateMachine):
             assert isinstance(second, OrderRouted), "what is promised cannot be routed"
             assert any(isinstance(event, StockAllocated) for event in self.take(second))
         elif fresh and not isinstance(plan, OrderRouted):
-            assert self.moved_since(ask), "what is promised cannot be routed"
+            nowhere = self.way(self.goes[ask.order_id]) == ANY
+            assert nowhere or self.moved_since(ask), "what is promised cannot be routed"
 
     def last_of(self, order_id: str) -> Ask | None:
         said = [event for _, event in self.world.folded if isinstance(event, Ask)]
@@ -196,10 +198,15 @@ class ServedLife(RuleBasedStateMachine):
         """Units by country, as orders and baskets said it themselves."""
         part, found = self.sku(sku), Counter[str]()
         for order_id, claim in part.claims.items():
-            found[self.goes[order_id]] += claim.held
+            found[self.way(self.goes[order_id])] += claim.held
         for promise_id, quantity in part.baskets.items():
-            found[self.goes[f"promise/{promise_id}"]] += quantity
+            found[self.way(self.goes[f"promise/{promise_id}"])] += quantity
         return found
+
+    def way(self, to: str) -> str:
+        """The country; anywhere, where no node at all ships there: routing is to say so of the order."""
+        served = to == ANY or any(ships is None or to in ships for ships in self.ships.values())
+        return to if served else ANY
 
     def left(self, sku: str, promised: Counter[str], to: str) -> int:
         """Units that no set of countries with this one would lack, if they were promised there."""
@@ -213,7 +220,7 @@ class ServedLife(RuleBasedStateMachine):
         return min(found)
 
     def most(self, sku: str, to: str) -> int:
-        return self.left(sku, self.promised(sku), to)
+        return self.left(sku, self.promised(sku), self.way(to))
 
     def waited_for(self, sku: str) -> bool:
         return self.sku(sku).wanted > self.sku(sku).reserved
