@@ -1,4 +1,4 @@
-"""Loads a feed's file: brought to our SKUs and packs, announced as one run, then sent in batches.
+"""A feed's file: brought to our SKUs and packs, announced as one run, then sent in batches (`sending`).
 
 The file is read twice: first for its sums and errors, then to be sent, so that memory does not grow with it.
 The run's name is the file's digest and its time the file's own, so the same file again is the same run, and
@@ -6,48 +6,23 @@ nothing is done twice.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
-from zlib import crc32
 
 from cli.client import Edges
 from cli.rowfile import digest, read_rows, whole
+from cli.sending import UNREADABLE, Batch, Loaded, Post
 from libs.runtime.complaint import Complaint
 
-BATCH_ROWS_MAX = 500
-SENDERS_MAX = 8
-FAILURES_KEPT_MAX = 1000
 COLUMNS = ("sku", "quantity", "pack_size")
 MAP_COLUMNS = ("theirs", "sku", "pack_size")
 _PACKS_MAX, _PACK_MAX = 1_000_000, 100_000
 Mode = Literal["full", "delta"]
 SkuMap = dict[str, tuple[str, int]]
 """Their SKU → ours, and units of a pack."""
-Batch = list[tuple[int, dict[str, Any]]]
-"""Lines and their rows."""
-
-
-@dataclass(slots=True)
-class Loaded:
-    """What became of a file's rows so far."""
-
-    rows: int = 0
-    taken: int = 0
-    units: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    """Rows that were not taken, by code: `unreadable`, `superseded`, …"""
-    failures: list[tuple[int, str, str]] = field(default_factory=list)
-    """Line, code and sentence, of the first so many."""
-
-    def fail(self, line: int, code: str, what: str) -> None:
-        self.kinds[code] += 1
-        if len(self.failures) < FAILURES_KEPT_MAX:
-            self.failures.append((line, code, what))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +87,7 @@ def survey(file: FeedFile) -> Loaded:
     for line, row in file.rows():
         found.rows += 1
         if isinstance(row, str):
-            found.fail(line, "unreadable", row)
+            found.fail(line, UNREADABLE, row)
         else:
             found.units += max(0, row["packs"] * row["pack_size"])
     return found
@@ -135,74 +110,18 @@ def announce(edges: Edges, file: FeedFile, found: Loaded) -> bool:
     return any(event["data"].get("held") for event in answer["events"])
 
 
-def senders_for(rows: int) -> int:
-    """How many should send a file of so many rows: one, unless it is more than a request for each."""
-    return max(1, min(SENDERS_MAX, rows // BATCH_ROWS_MAX))
-
-
-def load(
-    doors: Sequence[Edges], file: FeedFile, progress: Callable[[int], None] = lambda rows: None
-) -> Loaded:
-    """Send every row that can be read; each is answered with its line.
-
-    A request is answered when its rows are decided, so several are under way: one at each door. All rows of a
-    SKU go through one door, so the first of two that name one SKU stays the first.
-    """
-    so_far = Loaded()
+def posting(file: FeedFile) -> Post:
+    """How the rows of the file are sent."""
     run = run_id(file)
-    batches: list[Batch] = [[] for _ in doors]
-    sent: list[Future[Loaded] | None] = [None] * len(doors)
 
-    def send(door: int) -> None:
-        _collect(sent[door], so_far)
-        sent[door] = pool.submit(_send, doors[door], file, run, batches[door])
-        batches[door] = []
+    def send(edges: Edges, batch: Batch) -> Sequence[dict[str, Any]]:
+        """The key is the run and the first line, so the same file again asks for the same answers."""
+        key = hashlib.blake2b(f"{file.feed}/{run}/{batch[0][0]}".encode(), digest_size=16).hexdigest()
+        named = {"run_id": run} if file.mode == "full" else {}
+        body = {"items": [row | named for _, row in batch]}
+        path = f"/v1/stock/feeds/{file.feed}/rows"
+        answer = edges.send("inventory", path, body, wait_seconds=30, key=key, events=False)
+        found: Sequence[dict[str, Any]] = answer["results"]
+        return found
 
-    with ThreadPoolExecutor(len(doors)) as pool:
-        for line, row in file.rows():
-            so_far.rows += 1
-            if isinstance(row, str):
-                so_far.fail(line, "unreadable", row)
-                continue
-            door = crc32(row["sku"].encode()) % len(doors)
-            batches[door].append((line, row | ({"run_id": run} if file.mode == "full" else {})))
-            if len(batches[door]) == BATCH_ROWS_MAX:
-                send(door)
-                progress(so_far.rows)
-        for door, batch in enumerate(batches):
-            if batch:
-                send(door)
-            _collect(sent[door], so_far)
-    so_far.failures.sort()
-    return so_far
-
-
-def _collect(sent: Future[Loaded] | None, so_far: Loaded) -> None:
-    """Wait for a request, and add what became of its rows."""
-    if sent is None:
-        return
-    done = sent.result()
-    so_far.taken += done.taken
-    so_far.units += done.units
-    so_far.kinds += done.kinds
-    so_far.failures += done.failures[: max(0, FAILURES_KEPT_MAX - len(so_far.failures))]
-
-
-def _send(edges: Edges, file: FeedFile, run: str, batch: Batch) -> Loaded:
-    """One batch. Its key is the run and its first line, so the same file again asks for the same answers."""
-    found = Loaded()
-    key = hashlib.blake2b(f"{file.feed}/{run}/{batch[0][0]}".encode(), digest_size=16).hexdigest()
-    body = {"items": [row for _, row in batch]}
-    path = f"/v1/stock/feeds/{file.feed}/rows"
-    answer = edges.send("inventory", path, body, wait_seconds=30, key=key, events=False)
-    for (line, row), result in zip(batch, answer["results"], strict=True):
-        problem = result.get("problem")
-        if problem is not None:
-            code = str(problem.get("type", "")).rpartition(":")[2]
-            found.fail(line, code, f"{problem['detail']} {problem.get('next_step', '')}".strip())
-        elif not result.get("decided"):
-            found.fail(line, "undecided", "Taken, and not decided within the time waited.")
-        else:
-            found.taken += 1
-            found.units += max(0, row["packs"] * row["pack_size"])
-    return found
+    return Post(send, lambda row: max(0, row["packs"] * row["pack_size"]))

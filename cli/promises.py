@@ -49,11 +49,13 @@ def hold(
         )
     units = count(sum(line["quantity"] for line in held["lines"]), "unit")
     tell(f"Held {units} as promise {held['promise_id']}, until {held['expires_at'][:19]}Z.")
+    if held.get("short"):
+        tell(f"{_lacking(held['short'])}; in its place in the queue it has it by {utc(held['usable_at'])}.")
     delivery = held.get("delivery")
     if delivery is not None:
         tell(arrival(delivery))
     if json:
-        told = {name: held[name] for name in (*_TOLD, "delivery") if name in held}
+        told = {name: held[name] for name in (*_TOLD, "short", "usable_at", "delivery") if name in held}
         emit({"ok": True, "tenant": tenant, **told})
 
 
@@ -99,8 +101,18 @@ def show(
         told = edges.get("inventory", f"/v1/promises/{quote(promise_id, safe='')}")
     wanted = ", ".join(f"{line['quantity']:,} {line['sku']}" for line in told["lines"])
     tell(f"Promise {promise_id} of {wanted}: {told['status']}; it was held until {utc(told['expires_at'])}.")
+    if told.get("waiting_for"):
+        when = told.get("usable_at")
+        by = f"has it by {utc(when)}" if when else "nobody knows when it has it"
+        tell(f"{_lacking(told['waiting_for'])}; in its place in the queue {by}.")
     if json:
         emit({"ok": True, "tenant": tenant, **told})
+
+
+def _lacking(lines: Sequence[Mapping[str, Any]]) -> str:
+    """What a basket waits for."""
+    lacking = ", ".join(f"{line['quantity']:,} {line['sku']}" for line in lines)
+    return f"It waits for {lacking}"
 
 
 _TOLD = ("promise_id", "lines", "ttl_seconds", "expires_at")

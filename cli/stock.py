@@ -16,6 +16,7 @@ from cli import (
     stock_feed,
     stock_idle,
     stock_items,
+    stock_load,
     stock_lots,
     stock_needs,
     stock_past,
@@ -139,6 +140,7 @@ def show(
         with connect(tenant) as edges:
             found = stock_past.ask(edges, sku, at, known_at)
         _tell_units(sku, found)
+        stock_lots.tell_lots(found.get("lots", []))
         stock_past.tell_when(found)
         if json:
             emit({"ok": True, "tenant": tenant, **found})
@@ -238,6 +240,7 @@ def register(parent: typer.Typer) -> None:
         stock_serials,
         stock_idle,
         stock_feed,
+        stock_load,
         stock_reconcile,
         stock_needs,
         stock_rules,

@@ -4,19 +4,19 @@ import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import TextColumn
 
 from cli.client import DEFAULT_TENANT, TenantOption, connect
-from cli.feedfile import FeedFile, Loaded, announce, load, read_map, run_id, senders_for, survey
+from cli.feedfile import FeedFile, announce, posting, read_map, run_id, survey
 from cli.moments import moment
-from cli.output import JsonOption, bar, console, emit, table
-from cli.text import add_row, count, tell
+from cli.output import JsonOption, bar, emit
+from cli.sending import as_json, load, senders_for, tell_loaded
+from cli.text import count, tell
 from libs.runtime.complaint import Complaint
 
-FAILURES_SHOWN_MAX = 20
 FeedArgument = Annotated[str, typer.Argument(metavar="FEED", help="The feed's name.")]
 
 
@@ -51,6 +51,70 @@ def define_feed(
     tell(f"Feed {feed} tells of {node}." if changed else f"Feed {feed} was that already.")
     if json:
         emit({"ok": True, "tenant": tenant, "feed": feed, **body, "changed": changed})
+
+
+def amend_feed(
+    feed: FeedArgument,
+    node: Annotated[str | None, typer.Option(help="The node whose stock it tells.")] = None,
+    kind: Annotated[str | None, typer.Option(help="vendor, 3pl or store.")] = None,
+    buffer: Annotated[int | None, typer.Option(help="Units of each SKU that are never promised.")] = None,
+    buffer_percent: Annotated[
+        int | None, typer.Option(help="Share of each SKU that is never promised.")
+    ] = None,
+    stale_minutes: Annotated[
+        int | None, typer.Option(help="How old it may be and still be promised.")
+    ] = None,
+    sellable_only: Annotated[
+        bool | None,
+        typer.Option(
+            "--sellable-only/--all-units", help="Whether its figures leave out quarantined and broken units."
+        ),
+    ] = None,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Change of a feed what is named; the rest of it stays.
+
+    Example: orderlog stock amend-feed acme --buffer 8
+    """
+    told = {
+        "node": node,
+        "kind": kind,
+        "buffer_units": buffer,
+        "buffer_percent": buffer_percent,
+        "stale_minutes": stale_minutes,
+        "sellable_only": sellable_only,
+    }
+    body = {name: value for name, value in told.items() if value is not None}
+    if not body:
+        raise Complaint("Nothing of the feed is named.", "Name what changes: --buffer, --stale-minutes, …")
+    with connect(tenant) as edges:
+        answer = edges.decided("inventory", f"/v1/stock/feeds/{feed}", body, method="PATCH")
+    changed = bool(answer["events"])
+    named = ", ".join(name.replace("_", " ") for name in body)
+    tell(f"Feed {feed} is changed: {named}." if changed else f"Feed {feed} was that already.")
+    if json:
+        emit({"ok": True, "tenant": tenant, "feed": feed, **body, "changed": changed})
+
+
+def retire_feed(
+    feed: FeedArgument,
+    reason: Annotated[str, typer.Option(help="In a sentence.")] = "",
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Hear no more of a feed: what it told is not promised any more. What it was stays known.
+
+    What orders were promised of it stays theirs.
+
+    Example: orderlog stock retire-feed acme --reason "The contract has ended."
+    """
+    with connect(tenant) as edges:
+        answer = edges.decided("inventory", f"/v1/stock/feeds/{feed}/retirement", {"reason": reason})
+    changed = bool(answer["events"])
+    tell(f"Feed {feed} is retired." if changed else f"Feed {feed} was retired before.")
+    if json:
+        emit({"ok": True, "tenant": tenant, "feed": feed, "changed": changed})
 
 
 def approve_feed(
@@ -106,11 +170,11 @@ def feed_file(
             with ExitStack() as more:
                 others = range(senders_for(surveyed.rows) - 1)
                 doors = [edges, *(more.enter_context(connect(tenant)) for _ in others)]
-                done = load(doors, it, lambda rows: bars.update(task, completed=rows))
+                done = load(doors, it.rows(), posting(it), lambda rows: bars.update(task, completed=rows))
     seconds = round(time.monotonic() - began, 2)
-    _tell(file.name, done, seconds)
+    tell_loaded(file.name, done, seconds)
     if json:
-        emit({"ok": not done.kinds, "tenant": tenant, "feed": feed, "run_id": run_id(it), **_as_json(done)})
+        emit({"ok": not done.kinds, "tenant": tenant, "feed": feed, "run_id": run_id(it), **as_json(done)})
     if done.kinds:
         raise typer.Exit(1)
 
@@ -119,27 +183,6 @@ def register(parent: typer.Typer) -> None:
     """Add the commands about feeds."""
     parent.command("feed")(feed_file)
     parent.command("define-feed")(define_feed)
+    parent.command("amend-feed")(amend_feed)
+    parent.command("retire-feed")(retire_feed)
     parent.command("approve-feed")(approve_feed)
-
-
-def _tell(name: str, done: Loaded, seconds: float) -> None:
-    for line, code, what in done.failures[:FAILURES_SHOWN_MAX]:
-        tell(f"{name}:{line}: {code}: {what}")
-    if (more := sum(done.kinds.values()) - FAILURES_SHOWN_MAX) > 0:
-        tell(f"… and {more:,} more.")
-    drawn = table("rows#", "taken#", "units#", *(f"{kind}#" for kind in sorted(done.kinds)))
-    counts = (done.rows, done.taken, done.units, *(done.kinds[kind] for kind in sorted(done.kinds)))
-    add_row(drawn, *(f"{number:,}" for number in counts))
-    console.print(drawn)
-    tell(f"{seconds:.1f} s.")
-
-
-def _as_json(done: Loaded) -> dict[str, Any]:
-    failures = [{"line": line, "code": code, "what": what} for line, code, what in done.failures]
-    return {
-        "rows": done.rows,
-        "taken": done.taken,
-        "units": done.units,
-        "not_taken": dict(done.kinds),
-        "failures": failures,
-    }

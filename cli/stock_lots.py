@@ -9,6 +9,7 @@ import typer
 from cli.client import DEFAULT_TENANT, Edges, TenantOption, connect
 from cli.output import JsonOption, console, emit, table
 from cli.text import add_row, count, tell
+from libs.runtime.complaint import Complaint
 
 Sku = Annotated[str, typer.Argument(metavar="SKU", help="The stock keeping unit; case matters.")]
 Lot = Annotated[str, typer.Argument(metavar="LOT", help="As its maker prints it; case matters.")]
@@ -17,7 +18,22 @@ LotOption = Annotated[str | None, typer.Option("--lot", help="Of which lot, wher
 ExpiresOption = Annotated[
     str | None, typer.Option("--expires", help="The last day on which the lot may be sold: 2026-12-24.")
 ]
+LotsOption = Annotated[
+    list[str] | None,
+    typer.Option("--lot", help="Of which lot, where the SKU has lots; LOT=UNITS for each of several."),
+]
+DamagedLotsOption = Annotated[
+    list[str] | None, typer.Option("--damaged-lot", help="Of the broken ones, as --lot of the good ones.")
+]
+LotCountsOption = Annotated[
+    list[str] | None,
+    typer.Option("--lot", help="LOT=COUNTED for each lot found; one alone, whose units were found more."),
+]
 _AT_ONCE = 500
+BUCKETS = (
+    *("on_hand", "allocated", "suspect", "quarantine", "damaged", "in_transit"),
+    *("issued", "missing", "written_off", "scrapped"),
+)
 STATES = {"good": "", "expired": "expired", "quarantined": "recalled"}
 
 
@@ -110,6 +126,53 @@ def of_lot(lot: str | None, expires: str | None = None) -> dict[str, str]:
     """The part of a body that names a lot, and the last day on which it may be sold."""
     named = {"lot": lot} if lot else {}
     return named | ({"expires_on": expires} if expires else {})
+
+
+def of_lots(lots: list[str] | None, quantity: int, name: str = "lots") -> dict[str, list[dict[str, object]]]:
+    """The part of a body that says of which lots the units are: `LOT=UNITS` each, or one alone of all. Empty
+    where none is named."""
+    if not lots:
+        return {}
+    if len(lots) == 1 and not by_lot(lots):
+        return {name: [{"lot": lots[0], "quantity": quantity}]}
+    return {name: [{"lot": lot, "quantity": units} for lot, units in by_lot(lots).items()]}
+
+
+def counted_lots(lots: list[str] | None) -> dict[str, Any]:
+    """The part of a count's body about lots: each that was found, or whose units those are that were found
+    more."""
+    found = by_lot(lots or [])
+    if found:
+        return {"lots": [{"lot": lot, "counted": units} for lot, units in found.items()]}
+    return of_lot(lots[0]) if lots else {}
+
+
+def by_lot(lots: list[str]) -> dict[str, int]:
+    """Units by lot of `LOT=UNITS` each; empty where one lot is named alone. Complaint: some say how many, or
+    one is there twice."""
+    found: dict[str, int] = {}
+    for one in lots:
+        lot, _, units = one.rpartition("=")
+        if not (lot and units.isascii() and units.isdecimal()):
+            if len(lots) == 1:
+                return {}
+            raise Complaint(f"--lot {one} does not say how many units.", "Write LOT=UNITS for each lot.")
+        if lot in found:
+            raise Complaint(f"Lot {lot} is named twice.", "Name each lot once, with all its units.")
+        found[lot] = int(units)
+    return found
+
+
+def tell_lots(lots: list[dict[str, Any]]) -> None:
+    """A table of a SKU's lots as of then (`GET /v1/stock/{sku}`)."""
+    used = [name for name in BUCKETS if any(name in units for one in lots for units in one["nodes"].values())]
+    drawn = table("lot", "last day", "node", *(f"{name.replace('_', ' ')}#" for name in used), "")
+    for one in lots:
+        for node, units in one["nodes"].items():
+            numbers = (f"{units[name]:,}" if name in units else "–" for name in used)
+            add_row(drawn, one["lot"], one["expires_on"] or "–", node, *numbers, STATES[one["state"]])
+    if lots:
+        console.print(drawn)
 
 
 def _orders(edges: Edges, path: str) -> Iterator[dict[str, Any]]:

@@ -51,6 +51,11 @@ def register(parent: typer.Typer) -> None:
     parent.command("queue")(queue)
 
 
+def _who(one: dict[str, Any]) -> str:
+    """An order by its id, and a basket that waits by its promise's."""
+    return str(one["order_id"] or f"basket {one['promise_id']}")
+
+
 def _tell(sku: str, found: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     if found.get("bundle_of"):
         parts = ", ".join(f"{units} {part}" for part, units in found["bundle_of"].items())
@@ -66,11 +71,11 @@ def _tell(sku: str, found: dict[str, Any], rows: list[dict[str, Any]]) -> None:
             served = one["class"] or (f"rank {one['rank']}" if one["rank"] != STANDARD_RANK else "–")
             since = utc(one["since"], "%Y-%m-%d %H:%M")
             place = str(one["place"])
-            add_row(drawn, place, one["order_id"], served, since, *units, supply["supply_id"], usable)
+            add_row(drawn, place, _who(one), served, since, *units, supply["supply_id"], usable)
         console.print(drawn)
         for one in rows:
             for reason in one["reasons"]:
-                tell(f"{one['place']}. {one['order_id']}: {reason['message']}")
+                tell(f"{one['place']}. {_who(one)}: {reason['message']}")
         if found["orders"] > len(rows):
             tell(f"… of {count(found['orders'], 'order')}; --limit shows more.")
     waits = f"{count(found['orders'], 'order')} wait" + "s" * (found["orders"] == 1)
@@ -79,7 +84,11 @@ def _tell(sku: str, found: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     held = found["held_baskets"]
     if held["baskets"]:
         hold = "hold" + "s" * (held["baskets"] == 1)
-        tell(f"{count(held['baskets'], 'basket')} {hold} {count(held['units'], 'unit')}: baskets never wait.")
+        tell(
+            f"{count(held['baskets'], 'basket')} {hold} {count(held['units'], 'unit')}, and "
+            + ("waits" if held["baskets"] == 1 else "wait")
+            + " for none."
+        )
     for one in found["supplies"]:
         when = "" if one["arrives_at"] is None else f" on {utc(one['arrives_at'], '%Y-%m-%d %H:%M')}"
         why = f" ({_COUNTS[one['counts']]})" if one["counts"] in _COUNTS else ""

@@ -11,7 +11,16 @@ from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.moments import moment
 from cli.output import JsonOption, console, emit, table
 from cli.stock_items import UnitOption, stating, worded
-from cli.stock_lots import ExpiresOption, LotOption, of_lot
+from cli.stock_lots import (
+    DamagedLotsOption,
+    ExpiresOption,
+    LotCountsOption,
+    LotOption,
+    LotsOption,
+    counted_lots,
+    of_lot,
+    of_lots,
+)
 from cli.stock_serials import DamagedSerialOption, SerialOption, of_units
 from cli.text import add_row, count, tell, utc
 
@@ -121,14 +130,17 @@ def dispatch(
     quantity: Units,
     transfer: TransferId,
     due: Annotated[str, typer.Option(help="When it is overdue: 2026-03-09 or RFC 3339.")],
+    lot: LotsOption = None,
     serial: SerialOption = None,
     effective_at: Effective = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
-    """Send units to another node.
+    """Send units to another node; of a SKU with lots, those that are named, else those that expire first.
 
     Example: orderlog stock dispatch MUG LON LEE 12 --transfer T-12 --due 2026-03-05
+
+    Example: orderlog stock dispatch MILK LON LEE 12 --transfer T-13 --due 2026-03-05 --lot L-1=8 --lot L-2=4
     """
     body = {
         "sku": sku,
@@ -138,10 +150,12 @@ def dispatch(
         "quantity": quantity,
         "due_at": moment(due).isoformat(),
         **of_units(serial),
+        **of_lots(lot, quantity),
         **_true_at(effective_at),
     }
-    _post("/v1/stock/transfers", body, tenant, json)
-    tell(f"{count(quantity, 'unit')} of {sku} left {source} for {target}.")
+    data = _post("/v1/stock/transfers", body, tenant, json)
+    lots = ", ".join(f"{one['quantity']:,} of lot {one['lot']}" for one in data.get("lots") or ())
+    tell(f"{count(quantity, 'unit')} of {sku} left {source} for {target}{f': {lots}' if lots else ''}.")
 
 
 def land(
@@ -151,6 +165,8 @@ def land(
     receipt: Receipt,
     damaged: Damaged = 0,
     final: Final = False,
+    lot: LotsOption = None,
+    damaged_lot: DamagedLotsOption = None,
     serial: SerialOption = None,
     damaged_serial: DamagedSerialOption = None,
     effective_at: Effective = None,
@@ -169,6 +185,8 @@ def land(
         "damaged": damaged,
         "final": final,
         **of_units(serial, damaged_serial),
+        **of_lots(lot, quantity),
+        **of_lots(damaged_lot, damaged, "damaged_lots"),
         **_true_at(effective_at),
     }
     data = _post("/v1/stock/transfers/receipts", body, tenant, json)
@@ -229,7 +247,7 @@ def record_count(
     id_: Annotated[str | None, typer.Option("--count", help="Its number: the same is booked once.")] = None,
     reason: Annotated[str, typer.Option(help="A reason code: count, cycle, audit, …")] = "count",
     unit: UnitOption = None,
-    lot: LotOption = None,
+    lot: LotCountsOption = None,
     serial: SerialOption = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
@@ -237,6 +255,8 @@ def record_count(
     """Record a count of what is on a shelf, set aside for orders included. What moved since stands.
 
     Example: orderlog stock count MUG LON 138 --at 2026-03-02T09:00:00Z --count CC-77
+
+    Example: orderlog stock count MILK LON 18 --lot L-1=6 --lot L-2=12
     """
     body = {
         "sku": sku,
@@ -245,7 +265,8 @@ def record_count(
         "counted": counted,
         "counted_at": moment(at).isoformat() if at else _now(),
         "reason_code": reason,
-        **(stating(unit) | of_lot(lot)),
+        **stating(unit),
+        **counted_lots(lot),
         **of_units(serial),
     }
     data = _post("/v1/stock/counts", body, tenant, json)
@@ -253,6 +274,9 @@ def record_count(
     said += f"{data['book']:,} on the books then: {data['variance']:+,}"
     waits = f"; it waits for a person: orderlog stock settle {sku} {body['count_id']} --approve"
     tell(f"{said}, {data['outcome']}{waits if data['outcome'] == 'held' else ''}.")
+    for one in data.get("lots") or ():
+        found = f"{one['counted']:,} counted, {one['book']:,} on the books"
+        tell(f"  lot {one['lot']}: {found}: {one['counted'] - one['book']:+,}")
 
 
 def differences(tenant: TenantOption = DEFAULT_TENANT, json: JsonOption = False) -> None:

@@ -3,7 +3,7 @@
 Orders are written by SQL, the index by its own code: what a query meets is what it would meet in production.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -117,11 +117,16 @@ async def seed(
     ]
     for first in range(0, orders, _BATCH):
         await index.apply(
-            await _parts(keyring, ids, range(first + 1, min(orders, first + _BATCH) + 1)), (), {}
+            await _parts(
+                keyring, ids, range(first + 1, min(orders, first + _BATCH) + 1), lambda n: newest - n * apart
+            ),
+            (),
+            {},
         )
     async with pool.acquire() as connection:
         await connection.execute("SET statement_timeout = 0")
         await connection.execute("VACUUM ANALYZE", timeout=_SECONDS)
+    await index.note_common()
 
 
 def name(number: int) -> str:
@@ -129,7 +134,9 @@ def name(number: int) -> str:
     return f"{_FIRST[number % 10]} {_LAST[number // 10 % 10]}{number % CUSTOMERS}"
 
 
-async def _parts(keyring: Keyring, ids: Sequence[str], numbers: range) -> list[Part]:
+async def _parts(
+    keyring: Keyring, ids: Sequence[str], numbers: range, placed_at: Callable[[int], datetime]
+) -> list[Part]:
     asked = [Unsealed(f"c:{n % CUSTOMERS}", ids[n - 1], {"name": name(n)}) for n in numbers]
     sealed = await keyring.seal_many(TENANT, asked)
     parts = [
@@ -139,11 +146,12 @@ async def _parts(keyring: Keyring, ids: Sequence[str], numbers: range) -> list[P
             ORDER,
             tuple(words_of(f"B{n} {n % CUSTOMERS}")),
             customer_id=str(n % CUSTOMERS),
+            at=placed_at(n),
         )
         for n in numbers
     ]
-    both = zip(asked, sealed, strict=True)
-    contacts = [Part(TENANT, one.order_id, CONTACT, sealed=seal) for one, seal in both]
+    both = zip(numbers, asked, sealed, strict=True)
+    contacts = [Part(TENANT, one.order_id, CONTACT, sealed=seal, at=placed_at(n)) for n, one, seal in both]
     tracked = [Part(TENANT, ids[n - 1], "shipment 1", (f"zy{n:09d}",)) for n in numbers if n % 10]
     return parts + contacts + tracked
 

@@ -27,6 +27,7 @@ EDGES = {
     "sender.py",
     "supply_api.py",
     "amend_api.py",
+    "feed_api.py",
     "policy_api.py",
     "rules_api.py",
     "bundle_api.py",

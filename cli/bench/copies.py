@@ -8,6 +8,7 @@ indexes.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -75,6 +76,7 @@ async def fill(pool: asyncpg.Pool, keyring: Keyring, month: Month, copies: int) 
     async with pool.acquire() as connection:
         await connection.execute("DROP SCHEMA month CASCADE")
         await connection.execute("VACUUM ANALYZE")
+    await SearchIndex(pool, keyring).note_common()
 
 
 def name(number: int) -> str:
@@ -138,9 +140,11 @@ async def _search(pool: asyncpg.Pool, keyring: Keyring, month: Month, copies: in
     await SearchIndex(pool, keyring).apply((), month.articles, {})
     ids = await pool.fetch(
         f"""SELECT m.order_id, k, {_ID}, {_NUMBER}, coalesce({_OWN["customer_id"]}, ''),
-            coalesce(m.customer_id, m.external_id) || '-' || k % {CUSTOMERS}
-        FROM month.orders AS m CROSS JOIN LATERAL generate_series(1, $1::int + 0 * m.number) AS k""",  # noqa: S608 - names of ours
+            coalesce(m.customer_id, m.external_id) || '-' || k % {CUSTOMERS}, {_made("ordered_at")}
+        FROM month.orders AS m CROSS JOIN LATERAL generate_series(1, $1::int + 0 * m.number) AS k
+        WHERE m.ordered_at IS NOT NULL""",  # noqa: S608 - names of ours
         copies,
+        month.apart / copies,
     )
     shipments: dict[str, list[str]] = {}
     for part in month.parts:
@@ -168,17 +172,18 @@ class _Entered:
     async def rows(self, copied: Iterable[Sequence[Any]]) -> list[tuple[object, ...]]:
         found: list[tuple[object, ...]] = []
         asked: list[Unsealed] = []
-        for order_id, copy, id_, number, customer, subject in copied:
-            found.append(_row(id_, ORDER, words_of(f"R{number} {customer}"), customer or None))
+        moments: list[datetime] = []
+        for order_id, copy, id_, number, customer, subject, at in copied:
+            found.append(_row(id_, ORDER, at, words_of(f"R{number} {customer}"), customer or None))
             for shipment in self._shipments.get(order_id, ()):
                 made = shipment.replace(order_id, id_)
-                words = [*words_of(made.removeprefix("shipment ")), f"demo{number:09}{copy % 1000:03}"]
-                found.append(_row(id_, made, words))
+                found.append(_row(id_, made, at, [f"demo{number:09}{copy % 1000:03}"]))
             asked.append(Unsealed(f"c:{subject}", id_, {"name": name(share(subject, 10_000))}))
+            moments.append(at)
         sealed = await self._keyring.seal_many(TENANT, asked)
-        for one, seal in zip(asked, sealed, strict=True):
+        for one, at, seal in zip(asked, moments, sealed, strict=True):
             tokens_ = self._tokens(str(one.personal["name"]))
-            contact = (TENANT, one.order_id, CONTACT, "", tokens_, None)
+            contact = (TENANT, one.order_id, CONTACT, at, "", tokens_, None)
             found.append((*contact, seal.subject, seal.generation, write_sealed(seal)))
         return found
 
@@ -188,6 +193,8 @@ class _Entered:
         return self._of_names[of]
 
 
-def _row(id_: str, part: str, words: Sequence[str], customer: str | None = None) -> tuple[object, ...]:
+def _row(
+    id_: str, part: str, at: datetime, words: Sequence[str], customer: str | None = None
+) -> tuple[object, ...]:
     joined = "".join(f" {word}" for word in words)
-    return (TENANT, id_, part, joined, tokens(words, TENANT), customer, None, None, None)
+    return (TENANT, id_, part, at, joined, tokens(words, TENANT), customer, None, None, None)

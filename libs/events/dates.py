@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, Field
 
-from libs.events.contract import Event, Name, NodeId, OrderEvent, OrderId, Sku, SkuEvent, Value
+from libs.events.contract import Event, Name, NodeId, OrderEvent, OrderId, PromiseId, Sku, SkuEvent, Value
 from libs.events.inventory import Units
 from libs.events.places import Delivery
 from libs.events.routing import NODES_STREAM
@@ -26,6 +26,16 @@ class Pegged(Value):
     """When they can be sold: the arrival, and what the node takes to put them on the shelf."""
 
 
+class PeggedBasket(Value):
+    """The same of a held basket that waits."""
+
+    promise_id: PromiseId
+    quantity: Units
+    supply_id: Name
+    node: NodeId
+    usable_at: AwareDatetime
+
+
 class SupplyPegged(SkuEvent):
     """The queue of a SKU, served in its order from what is to come. Only what changed is told: a claim on
     units that have not arrived is a plan, and moves nothing."""
@@ -39,6 +49,10 @@ class SupplyPegged(SkuEvent):
     """Orders that do not wait any more."""
     check_at: AwareDatetime | None = None
     """When the first of the supplies that orders wait for is late."""
+    baskets: Annotated[tuple[PeggedBasket, ...], Field(max_length=PEGS_MAX)] | None = None
+    """Held baskets stand in the queue among the orders: what changed for them."""
+    baskets_lost: Annotated[tuple[PromiseId, ...], Field(max_length=PEGS_MAX)] | None = None
+    baskets_done: Annotated[tuple[PromiseId, ...], Field(max_length=PEGS_MAX)] | None = None
 
 
 class Due(Value):

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from libs.events.contract import Count, Name, NodeId, SkuCommand, SkuEvent, Value
+from libs.events.contract import Count, Name, NodeId, Note, SkuCommand, SkuEvent, Value
 from libs.events.measure import Stated, UnitName
 from libs.events.supply import Movements, RulesCommand, RulesEvent
 
@@ -28,11 +28,34 @@ class Feed(Value):
 
 
 class DefineFeed(RulesCommand):
-    """Define a feed, or change it: the whole of it is replaced."""
+    """Define a feed, or change it: the whole of it is replaced. One that was retired begins anew."""
 
     TYPE: ClassVar[str] = "oms.inventory.define_feed"
 
     definition: Feed
+
+
+class AmendFeed(RulesCommand):
+    """Change of a feed what is named; the rest of it stays."""
+
+    TYPE: ClassVar[str] = "oms.inventory.amend_feed"
+
+    feed: FeedId
+    node: NodeId | None = None
+    kind: Literal["vendor", "3pl", "store"] | None = None
+    buffer_units: Count | None = None
+    buffer_percent: Annotated[int, Field(ge=0, le=100)] | None = None
+    stale_minutes: Annotated[int, Field(ge=1, le=525_600)] | None = None
+    sellable_only: bool | None = None
+
+
+class RetireFeed(RulesCommand):
+    """Hear no more of a feed: what it told is not promised any more, and what it was stays known."""
+
+    TYPE: ClassVar[str] = "oms.inventory.retire_feed"
+
+    feed: FeedId
+    reason: Note = ""
 
 
 class OpenFeedRun(RulesCommand):
@@ -62,6 +85,16 @@ class FeedDefined(RulesEvent):
     TYPE: ClassVar[str] = "oms.inventory.feed_defined"
 
     definition: Feed
+
+
+class FeedRetired(RulesEvent):
+    """A feed tells nothing any more; each SKU that it told of says so once it is looked at (`feed_stale`)."""
+
+    TYPE: ClassVar[str] = "oms.inventory.feed_retired"
+
+    feed: FeedId
+    node: NodeId
+    reason: Note = ""
 
 
 class FeedRunOpened(RulesEvent):
@@ -129,7 +162,8 @@ class StockReported(SkuEvent):
 
 
 class FeedStale(SkuEvent):
-    """What a feed told is too old: what nobody was promised of it is not promised any more."""
+    """What a feed told is too old, or it was retired: what nobody was promised of it is not promised any
+    more."""
 
     TYPE: ClassVar[str] = "oms.inventory.feed_stale"
 
@@ -138,16 +172,21 @@ class FeedStale(SkuEvent):
     stated_at: AwareDatetime
     check_at: AwareDatetime | None = None
     movements: Movements
+    retired: Literal[True] | None = None
+    """Whether it was retired, however old what it told is."""
 
 
 FEED_COMMANDS = (
     DefineFeed,
+    AmendFeed,
+    RetireFeed,
     OpenFeedRun,
     ApproveFeedRun,
     ReportStock,
 )
 FEED_EVENTS = (
     FeedDefined,
+    FeedRetired,
     FeedRunOpened,
     FeedRunApproved,
     StockReported,

@@ -26,7 +26,7 @@ from libs.events.contract import (
 from libs.events.measure import LotId, SerialNumber, SerialNumbers, Stated, UnitName, Unnamed
 from libs.events.order import Destination, LineQuantity, NodeLines, PickFrom, Sealed, Unpacked
 from libs.events.places import DayLoad
-from libs.events.policy import OrderPolicy
+from libs.events.policy import KeptPlace, OrderPolicy, TermsUsed
 from libs.events.serving import Served
 
 NETWORK = "*"
@@ -202,13 +202,6 @@ class Availability(Value):
     quantity: Units
 
 
-class TermsUsed(Value):
-    """Which version of a SKU's terms (`oms.inventory.promise_terms_defined`) a decision went by."""
-
-    sku: Sku
-    version: Annotated[int, Field(ge=1)]
-
-
 class Shortage(Value):
     """Units of a SKU that a decision wanted and did not find."""
 
@@ -255,6 +248,8 @@ class StockReserved(OrderEvent):
     """Where units of which SKUs go, where not all of their nodes ship everywhere."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
+    places: tuple[KeptPlace, ...] | None = None
+    """Its place in these queues, where that is another: it took it over from a basket that waited."""
     movements: tuple[Movement, ...]
 
 
@@ -284,6 +279,8 @@ class StockBackordered(OrderEvent):
     """Where units of which SKUs go, where not all of their nodes ship everywhere."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
+    places: tuple[KeptPlace, ...] | None = None
+    """Its place in these queues, where that is another: it took it over from a basket that waited."""
     movements: tuple[Movement, ...]
 
 

@@ -8,13 +8,16 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from libs.events.contract import Sku, Value
+from libs.events.contract import Quantity, Sku, Value
 
 UnitName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 """A unit of measure, such as `inner`, `case`, `pallet`."""
 
 LotId = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f/]{1,64}$")]
 """A lot, as its maker prints it; of one SKU, and the same wherever its units are."""
+
+LOTS_MAX = 1000
+"""Lots of a SKU that one command or event names."""
 
 SerialNumber = Annotated[
     str,
@@ -54,3 +57,14 @@ class Unnamed(Value):
     quantity: Annotated[int, Field(strict=True, ge=1, le=10**15)]
     serials: tuple[SerialNumber, ...] = ()
     """Numbers that were told for them, of units that are elsewhere, or that nobody has heard of."""
+
+
+class LotQuantity(Value):
+    """Units of one lot."""
+
+    lot: LotId
+    quantity: Quantity
+
+
+LotQuantities = Annotated[tuple[LotQuantity, ...], Field(min_length=1, max_length=LOTS_MAX)]
+"""Units by lot; each lot once."""

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from libs.events.contract import Command, Event, Name, OrderEvent, OrderId, SkuEvent, Value
+from libs.events.contract import Command, Event, Name, OrderEvent, OrderId, Sku, SkuEvent, Value
 from libs.events.order import LineQuantity, Unpacked
 
 POLICIES_STREAM = "order.policies"
@@ -54,6 +54,9 @@ class PolicyRule(Value):
     """What happens then: what lacks is cancelled, or what is there ships and the rest waits on."""
     substitutes: Literal[True] | None = None
     """A line that lacks is replaced as a whole by a substitute of the SKU, where all of it is there."""
+    baskets_wait: Literal[True] | None = None
+    """A basket that lacks units, and says where it goes, is held all the same where what is to come covers
+    them: it waits for these in the queue, as its order will."""
     reallocates: bool = False
     """Whether, where units lack, it is given those that orders behind it in the queue were promised, as long
     as these are not allocated."""
@@ -100,11 +103,26 @@ class OrderPolicy(Value):
     substitutes: Literal[True] | None = None
     step_days: StepDays | None = None
     """As its class has it."""
+    baskets_wait: Literal[True] | None = None
 
     @property
     def stands_at(self) -> int:
         """The rank at which it is served: with age, that of orders without a class."""
         return self.rank if self.step_days is None else STANDARD_RANK
+
+
+class KeptPlace(Value):
+    """Since when an order waits for a SKU, where that is not since it was accepted."""
+
+    sku: Sku
+    since: AwareDatetime
+
+
+class TermsUsed(Value):
+    """Which version of a SKU's terms (`oms.inventory.promise_terms_defined`) a decision went by."""
+
+    sku: Sku
+    version: Annotated[int, Field(ge=1)]
 
 
 class BackorderLapsed(OrderEvent):

@@ -2,7 +2,8 @@
 
 A held promise claims units in the bucket `held`, at `NETWORK`, as a reservation does in `reserved`. It is
 resolved once: confirmed by the order that names it, released, or expired; `position` counts what happened to
-it from 1, so that an auditor sees it. Held and reserved units together never exceed what is on hand.
+it from 1, so that an auditor sees it. Held and reserved units together never exceed what is on hand. What a
+basket lacks of them, where it may wait, it waits for in the queue of the SKU, as an order does.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -24,10 +25,11 @@ from libs.events.contract import (
     SkuEvent,
     Value,
 )
-from libs.events.inventory import QueueChange, TermsUsed, Units
+from libs.events.dates import Due
+from libs.events.inventory import QueueChange, Shortage, Units
 from libs.events.order import Destination
 from libs.events.places import Delivery
-from libs.events.policy import OrderPolicy, Rank
+from libs.events.policy import KeptPlace, OrderPolicy, Rank, TermsUsed
 from libs.events.serving import Served
 
 SoftBucket = Literal["unreserved", "held", "reserved"]
@@ -192,7 +194,30 @@ class PromiseHeld(PromiseEvent):
     """Where units of which SKUs go, where not all of their nodes ship everywhere; None, nobody said."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
+    short: Annotated[tuple[Shortage, ...], Field(min_length=1)] | None = None
+    """Units that are to come, and are waited for in the queues of their SKUs; None, it holds all it wants."""
+    usable_at: AwareDatetime | None = None
+    """When the last of what it waits for can be sold, as is known now."""
+    destination: Destination | None = None
+    """Of a basket that waits."""
+    service: Name | None = None
+    """Of a basket that waits, where it names one."""
     movements: tuple[HoldMovement, ...]
+
+
+class PromiseDated(PromiseEvent):
+    """When a basket that waits has all that it wants, as is known now. Told again only when that changes."""
+
+    TYPE: ClassVar[str] = "oms.inventory.promise_dated"
+
+    skus: tuple[Due, ...] = ()
+    """What it waits for; nothing, all of it is there and held."""
+    usable_at: AwareDatetime | None = None
+    """When the last of these units can be sold; None where it waits, nobody knows any more."""
+    told_before: AwareDatetime | None = None
+    """The `usable_at` that was told last."""
+    delivery: Delivery | None = None
+    """When it is delivered then."""
 
 
 class PromiseExpired(PromiseEvent):
@@ -200,6 +225,10 @@ class PromiseExpired(PromiseEvent):
 
     TYPE: ClassVar[str] = "oms.inventory.promise_expired"
 
+    waited: tuple[Wanted, ...] | None = None
+    """Of a basket that might wait: what it still lacked. It leaves these queues."""
+    queue: tuple[QueueChange, ...] | None = None
+    """What it changes of the queues of SKUs."""
     movements: tuple[HoldMovement, ...]
 
 
@@ -214,6 +243,10 @@ class PromiseReleased(PromiseEvent):
 
     cause: Literal["asked", "not_ordered", "broken"]
     reason: Note = ""
+    waited: tuple[Wanted, ...] | None = None
+    """Of a basket that might wait: what it still lacked. It leaves these queues."""
+    queue: tuple[QueueChange, ...] | None = None
+    """What it changes of the queues of SKUs."""
     movements: tuple[HoldMovement, ...]
 
 
@@ -227,7 +260,14 @@ class PromiseConfirmed(OrderEvent):
     left: bool = False
     """More was held than the order wants: that is given back next."""
     delivery: Delivery | None = None
-    """The date that was promised with the basket."""
+    """The date that was promised with the basket, or the last that was told since."""
+    waited: tuple[Wanted, ...] | None = None
+    """Of a basket that might wait: units that it lacked, and the order waits for from now on."""
+    places: tuple[KeptPlace, ...] | None = None
+    """Since when the order waits for each of these SKUs: since the basket was held, where it wants no more of
+    the SKU than that."""
+    queue: tuple[QueueChange, ...] | None = None
+    """What it changes of the queues of SKUs."""
     movements: tuple[HoldMovement, ...]
 
 
@@ -246,7 +286,7 @@ class PromiseMissed(OrderEvent):
 
 
 class HeldUnits(Value):
-    """Units of one SKU that a held promise lost."""
+    """Units of one SKU that a held promise lost, or was given."""
 
     promise_id: PromiseId
     quantity: Units
@@ -258,6 +298,25 @@ class HoldsBroken(SkuEvent):
     TYPE: ClassVar[str] = "oms.inventory.holds_broken"
 
     holds: Annotated[tuple[HeldUnits, ...], Field(min_length=1)]
+    supplied: Literal[True] | None = None
+    """More of it is to come, so that the date of who waits may change."""
+    queue: tuple[QueueChange, ...] | None = None
+    """Of baskets that may wait, and wait for these units again: what it changes of the queues of SKUs."""
+    movements: tuple[HoldMovement, ...]
+
+
+class HoldsFilled(SkuEvent):
+    """Arrived units were given to baskets that wait for this SKU: by class, then by age, among the orders."""
+
+    TYPE: ClassVar[str] = "oms.inventory.holds_filled"
+
+    holds: Annotated[tuple[HeldUnits, ...], Field(min_length=1)]
+    terms_version: Annotated[int, Field(ge=1)] | None = None
+    """The terms of the SKU that it was decided by, if it has any."""
+    supplied: Literal[True] | None = None
+    """More of it is to come, so that the date of who still waits may change."""
+    queue: Annotated[tuple[QueueChange, ...], Field(min_length=1)]
+    """What it changes of the queues of SKUs."""
     movements: tuple[HoldMovement, ...]
 
 
@@ -268,6 +327,8 @@ PROMISE_EVENTS = (
     PromiseReleased,
     PromiseConfirmed,
     PromiseMissed,
+    PromiseDated,
     HoldsBroken,
+    HoldsFilled,
     PromiseTermsDefined,
 )

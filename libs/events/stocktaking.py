@@ -4,12 +4,24 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from libs.events.contract import Count, Name, NodeId, Note, Quantity, SkuCommand, SkuEvent
-from libs.events.measure import LotId, SerialNumbers, Stated, UnitName
+from libs.events.contract import Count, Name, NodeId, Note, Quantity, SkuCommand, SkuEvent, Value
+from libs.events.measure import LOTS_MAX, LotId, SerialNumbers, Stated, UnitName
 from libs.events.supply import Movements
 
 Variance = Annotated[int, Field(strict=True, ge=-(10**9), le=10**9)]
 """Counted minus recorded."""
+
+
+class LotCount(Value):
+    """What was counted of one lot of a shelf, and what the ledger had of it then."""
+
+    lot: LotId
+    counted: Count
+    book: Count
+
+
+LotCounts = Annotated[tuple[LotCount, ...], Field(min_length=1, max_length=LOTS_MAX)]
+"""Of every lot that was found, or that the ledger had; each once."""
 
 
 class RecordCount(SkuCommand):
@@ -35,6 +47,8 @@ class RecordCount(SkuCommand):
     """Where the SKU has lots: whose units those are that were found more."""
     serials: SerialNumbers | None = None
     """Where the SKU has serial numbers: of the units that were found more, or that lack."""
+    lots: LotCounts | None = None
+    """Where the SKU has lots: the whole shelf by lot, each in base units. `counted` and `book` are sums."""
 
 
 DifferenceSource = Literal["count", "snapshot"]
@@ -100,6 +114,8 @@ class CountRecorded(SkuEvent):
     movements: Movements
     stated: Stated | None = None
     """The quantity as it was stated, where that was in a unit."""
+    lots: LotCounts | None = None
+    """By lot, where it was counted so: each variance is booked to its lot."""
 
 
 class AdjustmentProposed(SkuEvent):

@@ -24,7 +24,7 @@ from libs.events.contract import (
     Value,
 )
 from libs.events.inventory import Units
-from libs.events.measure import LotId, SerialNumber, SerialNumbers, Stated, UnitName
+from libs.events.measure import LotId, LotQuantities, SerialNumber, SerialNumbers, Stated, UnitName
 
 RULES_STREAM = "supply.rules"
 """Stream of a tenant's rules for what comes from outside."""
@@ -255,6 +255,8 @@ class DispatchTransfer(SkuCommand):
     effective_at: AwareDatetime | None = None
     serials: SerialNumbers | None = None
     """Of each unit, where the SKU has serial numbers."""
+    lots: LotQuantities | None = None
+    """Where the SKU has lots: which ones leave, all of `quantity`. None: those that expire first."""
 
 
 class ReceiveTransfer(SkuCommand):
@@ -273,6 +275,11 @@ class ReceiveTransfer(SkuCommand):
     """Of each unit, where the SKU has serial numbers."""
     damaged_serials: SerialNumbers | None = None
     """Of the broken ones; `serials` are of the good ones."""
+    lots: LotQuantities | None = None
+    """Where the SKU has lots: which ones came, all of `quantity`. None: of the transfer's, those that expire
+    first."""
+    damaged_lots: LotQuantities | None = None
+    """Of the broken ones; `lots` are of the good ones."""
 
 
 class CloseTransfer(SkuCommand):
@@ -301,6 +308,8 @@ class TransferDispatched(SkuEvent):
     check_at: AwareDatetime | None = None
     """When the next transfer of the SKU is overdue."""
     movements: Movements
+    lots: LotQuantities | None = None
+    """Which lots are on their way, where the SKU has some: those that were named, or that expire first."""
 
 
 class TransferReceiptHeld(SkuEvent):
@@ -314,6 +323,10 @@ class TransferReceiptHeld(SkuEvent):
     damaged: Count = 0
     final: bool = False
     effective_at: AwareDatetime | None = None
+    lots: LotQuantities | None = None
+    """Which lots came, all of `quantity`, where somebody named them."""
+    damaged_lots: LotQuantities | None = None
+    """Of the broken ones; `lots` are of the good ones."""
 
 
 class TransferReceived(SkuEvent):

@@ -125,12 +125,13 @@ def _list_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
         window = _time("from", since), _time("to", before)
         wanted = OrderFilter(_status(status), channel, external_id, sku, *window, customer_id)
         wanted = replace(wanted, promise=promise, promise_at=datetime.now(UTC), node=node)
-        place = _place(wanted.cursor, after, (datetime, str))
+        kind = wanted.cursor if q is None else "orders"
+        place = _place(kind, after, (datetime, str))
         await reads.own_writes.reached(request, min_version)
         personal = claims.role in SEES_PERSONAL
         found = await finder.page(claims.tenant, wanted, q, place, limit, personal=personal)
         rows = [selected(order_row(row), fields) for row in found.rows]
-        following = write_cursor(wanted.cursor, found.following) if found.following else None
+        following = write_cursor(kind, found.following) if found.following else None
         searched = {"hits": found.hits, "complete": found.complete} if q is not None else {}
         return answer(request, {"orders": rows, "next": following} | searched)
 

@@ -8,6 +8,7 @@ import hashlib
 
 import asyncpg
 
+from services.console.day_sums import SUM_TABLES, digest_sums
 from services.console.store import Connection
 
 _TABLES = {
@@ -27,6 +28,7 @@ _TABLES = {
     "exception_rules": "SELECT * FROM exception_rules ORDER BY tenant, version",
     "at_work": "SELECT * FROM at_work ORDER BY tenant, order_id, node, sku",
     "unreadable": "SELECT * FROM unreadable ORDER BY topic, partition, record_offset",
+    **{name: digest_sums(table) for name, table in SUM_TABLES.items()},
 }
 
 

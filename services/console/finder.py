@@ -1,26 +1,16 @@
 """A page of orders as somebody asked for it: filtered, and searched as far as their role may see."""
 
-from dataclasses import dataclass, replace
-from datetime import datetime
+import re
+from dataclasses import replace
 
 from services.console.contacts import Contacts
-from services.console.queries import OrderFilter, Queries, Row
+from services.console.hits import Found, Place, Search
+from services.console.queries import OrderFilter, Queries
 from services.console.search.terms import wanted
 
 _PREFIX_MIN = 3
-Place = tuple[datetime, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Rows of a page, and behind which one the next begins. `hits`: orders that the search looked at, of
-    which the rows are those that are like the rest of the filter; `complete` unless there are more hits than
-    it looks at, in no order: then rows may be missing."""
-
-    rows: list[Row]
-    following: Place | None
-    hits: int = 0
-    complete: bool = True
+_SHIPMENT = re.compile(r"(.+)-s\d+")
+"""What fulfillment calls a shipment: its order's id, and a number."""
 
 
 class Finder:
@@ -39,24 +29,24 @@ class Finder:
         *,
         personal: bool,
     ) -> Found:
-        """Up to `limit` orders, in the order of `Queries.orders`; in personal data it looks only if told that
-        the person may see it. A page of a search may be shorter and still have a next."""
-        if text is not None:
-            text = text.strip()
-            key = self._contacts.index_key(tenant) if personal else None
-            prefix = text.lower() if len(text) >= _PREFIX_MIN and text.isascii() else None
-            search = wanted(text, tenant, key)
-            asked = replace(asked, search=search, prefix=None if "\x00" in text else prefix)
-        rows = await self._queries.orders(tenant, asked, after, limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        following = (last[asked.sorted_by], last["order_id"]) if last else None
-        rows = rows[:limit]
-        if asked.search is None:
-            return Found(rows, following)
-        hits, cut = (rows[0]["hits"], rows[0]["cut"]) if rows else await self._looked_at(tenant, asked)
-        confirmed = await self._contacts.confirmed(tenant, rows, asked.search)
-        return Found(confirmed, following, hits, not cut)
+        """Up to `limit` orders, in the order of `Queries.orders`, of a search the newest first; in personal
+        data it looks only if told that the person may see it. A page of a search may be shorter and still
+        have a next."""
+        if text is None:
+            rows = await self._queries.orders(tenant, asked, after, limit + 1)
+            last = rows[limit - 1] if len(rows) > limit else None
+            return Found(rows[:limit], (last[asked.sorted_by], last["order_id"]) if last else None)
+        key = self._contacts.index_key(tenant) if personal else None
+        search = Search(wanted(text.strip(), tenant, key), _prefix(text.strip()))
+        found = await self._queries.search(tenant, asked, search, after, limit)
+        confirmed = await self._contacts.confirmed(tenant, found.rows, search.words)
+        return replace(found, rows=confirmed)
 
-    async def _looked_at(self, tenant: str, asked: OrderFilter) -> tuple[int, bool]:
-        assert asked.search is not None
-        return await self._queries.looked_at(tenant, asked.search, asked.prefix)
+
+def _prefix(text: str) -> str | None:
+    """The beginning of an order id that this may be."""
+    if not text.isascii() or "\x00" in text:
+        return None
+    shipment = _SHIPMENT.fullmatch(text := text.lower())
+    text = shipment[1] if shipment else text
+    return text if len(text) >= _PREFIX_MIN else None

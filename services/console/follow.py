@@ -22,8 +22,8 @@ from services.console.store import OffsetMoved, Projector, TopicPartition
 
 logger = structlog.get_logger()
 
-HELD_MAX = 4_000
-"""Records held back at most, but for one poll; some 6 kB each."""
+HELD_MAX = 8_000
+"""Records held back at most, but for one poll; some 2 kB each."""
 _WRITING_SHARE = 0.3
 """How much of the time writing may take before more is held back for the next transaction."""
 

@@ -1,15 +1,17 @@
 """How well orders are fulfilled: each measure a share or a mean of orders of a period, in SQL over the read
 model.
 
-A measure counts the orders that came to its moment in the period: accepted, shipped, or delivered. Each is
-computed again from the stages' logs, by other means, in tests/log/test_console_measures.py.
+A measure counts the orders that came to its moment in the period: accepted, shipped, or delivered. Days
+(UTC) come from their sums (`services.console.day_sums`), what is more or less than these from the orders.
+Each is computed again from the stages' logs, by other means, in tests/log/test_console_measures.py.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from libs.events.record import record
+from services.console.day_sums import ACCEPTED, BACKORDERED, DELAYED, DELIVERED, SHIPPED, SumTable
 from services.console.segments import SEGMENTS
 from services.console.store import Connection
 from services.console.today import EVERYTHING, Only
@@ -17,6 +19,7 @@ from services.console.today import EVERYTHING, Only
 By = Literal["all", "day", "channel", "node"]
 DelaysBy = Literal["all", "day", "channel", "node", "carrier"]
 Row = Mapping[str, Any]
+_ONE_DAY = timedelta(days=1)
 
 DEFINITIONS: Mapping[str, str] = {
     "accepted": "Orders accepted in the period.",
@@ -56,42 +59,61 @@ REASONS: Mapping[str, str] = {
 }
 """What breaks a perfect order: a word of `services.console.segments.broken`, and how people read it."""
 
-_DAY = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+_SLICES: Mapping[str, str] = {
+    "all": "'all'",
+    "day": "o.day::text",
+    "channel": "coalesce(nullif(o.channel, ''), '?')",
+    "node": "n.node",
+    "carrier": "o.carrier",
+}
+"""Of a row of sums."""
 _NODES = """, LATERAL unnest(CASE o.nodes WHEN '' THEN ARRAY['?'] ELSE string_to_array(o.nodes, ',') END)
         AS n (node)"""
-_ACCEPTED = """SELECT {by} AS slice, count(*) AS accepted, sum(o.units)::bigint AS units FROM orders o {nodes}
-    WHERE o.tenant = $1 AND o.confirmed_at >= $2 AND o.confirmed_at < $3{only} GROUP BY slice"""
-# Apart from how many there are: PostgreSQL chooses by the period's length how to bring both together.
-_TROUBLED = """SELECT {by} AS slice, count(*)::bigint AS items,
-        coalesce(sum(e.units) FILTER (WHERE e.kind IN ('backordered', 'short_picked')), 0)::bigint AS missing
-    FROM orders o JOIN exceptions e ON e.tenant = $1 AND e.order_id = o.order_id
-            AND e.kind NOT IN ('stuck', 'late', 'at_risk') {nodes}
-    WHERE o.tenant = $1 AND o.confirmed_at >= $2 AND o.confirmed_at < $3 AND o.broken <> ''{only}
-    GROUP BY slice"""
-_SHIPPED = """SELECT {by} AS slice, count(*) AS shipped,
-        count(*) FILTER (WHERE o.broken <> '' AND 'split' = ANY (string_to_array(o.broken, ' '))) AS split,
-        (extract(epoch FROM avg(o.shipped_at - o.confirmed_at)) / 60)::float8 AS order_to_ship_minutes,
-        (extract(epoch FROM percentile_disc(0.9) WITHIN GROUP (ORDER BY o.shipped_at - o.confirmed_at))
-            / 60)::float8 AS order_to_ship_p90_minutes
-    FROM orders o {nodes}
-    WHERE o.tenant = $1 AND o.shipped_at >= $2 AND o.shipped_at < $3
-        AND o.confirmed_at IS NOT NULL{only} GROUP BY slice"""
-# By what was the matter with it and by currency first: there are some dozens of either, and orders by the
-# hundred thousand, whose index is read once.
+_PARTS = 9
+"""Parameters of each query over sums: the tenant, and what `_parts` says."""
+_ACCEPTED = """SELECT {by} AS slice, sum(orders)::bigint AS accepted, sum(units)::bigint AS units,
+        sum(items)::bigint AS items, sum(missing)::bigint AS missing
+    FROM {sums} AS o {nodes} WHERE true{only} GROUP BY slice HAVING sum(orders) <> 0"""
+_SHIPPED = """SELECT {by} AS slice, sum(orders)::bigint AS shipped, sum(split)::bigint AS split,
+        (sum(waited_us) / sum(orders) / 60000000)::float8 AS order_to_ship_minutes
+    FROM {sums} AS o {nodes} WHERE true{only} GROUP BY slice HAVING sum(orders) <> 0"""
+# The hour in which nine of ten had left, from sums; and which of those that took so long, from an index.
+_NINE_OF_TEN = """WITH hours AS (SELECT {by} AS slice, ship_hours, sum(orders)::bigint AS orders
+        FROM {sums} AS o {nodes} WHERE true{only} GROUP BY slice, ship_hours HAVING sum(orders) <> 0),
+    reached AS (SELECT *, sum(orders) OVER (PARTITION BY slice ORDER BY ship_hours) AS upto,
+            ceil(0.9::float8 * sum(orders) OVER (PARTITION BY slice))::bigint AS place FROM hours),
+    chosen AS (SELECT * FROM reached WHERE upto >= place AND upto - orders < place)
+    SELECT chosen.slice, (extract(epoch FROM (SELECT o.shipped_at - o.confirmed_at FROM orders o {nodes}
+            WHERE o.tenant = $1 AND o.ship_hours = chosen.ship_hours AND o.shipped_at >= {since}
+                AND o.shipped_at < {before} AND {of_slice}{only}
+            ORDER BY o.shipped_at - o.confirmed_at OFFSET chosen.place - chosen.upto + chosen.orders - 1
+            LIMIT 1)) / 60)::float8 AS order_to_ship_p90_minutes
+    FROM chosen"""
+_OF_SLICE: Mapping[str, str] = {
+    "all": "true",
+    "day": "true",
+    "channel": "coalesce(o.channel, '?') = chosen.slice",
+    "node": "n.node = chosen.slice",
+}
+"""Of an order; a day is a shorter period."""
+_MIDNIGHT = "chosen.slice::date::timestamp AT TIME ZONE 'UTC'"
 _DELIVERED = """SELECT slice, sum(orders)::bigint AS delivered,
         coalesce(sum(orders) FILTER (WHERE broken = ''), 0)::bigint AS perfect,
         sum(promised)::bigint AS promised, sum(on_time)::bigint AS on_time, {reasons},
-        array_agg(currency ORDER BY currency) FILTER (WHERE currency IS NOT NULL) AS currencies,
-        array_agg(stated ORDER BY currency) FILTER (WHERE currency IS NOT NULL) AS stated,
-        array_agg(minor ORDER BY currency) FILTER (WHERE currency IS NOT NULL) AS minor
-    FROM (SELECT {by} AS slice, o.broken, o.carriage_currency AS currency, count(*) AS orders,
-            count(o.promise_ends_at) AS promised,
-            count(*) FILTER (WHERE o.delivered_at < o.promise_ends_at) AS on_time,
-            count(o.carriage_minor) AS stated, sum(o.carriage_minor)::bigint AS minor
-        FROM orders o {nodes}
-        WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3{only}
-        GROUP BY slice, o.broken, o.carriage_currency) AS of
+        array_agg(currency ORDER BY currency) FILTER (WHERE currency <> '') AS currencies,
+        array_agg(stated ORDER BY currency) FILTER (WHERE currency <> '') AS stated,
+        array_agg(minor ORDER BY currency) FILTER (WHERE currency <> '') AS minor
+    FROM (SELECT {by} AS slice, broken, currency, sum(orders)::bigint AS orders,
+            sum(promised)::bigint AS promised, sum(on_time)::bigint AS on_time,
+            sum(stated)::bigint AS stated, sum(minor)::bigint AS minor
+        FROM {sums} AS o {nodes} WHERE true{only}
+        GROUP BY slice, broken, currency HAVING sum(orders) <> 0) AS of
     GROUP BY slice"""
+_BACKORDERS = """SELECT {by} AS slice, sum(orders)::bigint AS backorders,
+        ((sum(ended_us) - sum(waiting_us) + sum(waiting
+                * (extract(epoch FROM $10::timestamptz AT TIME ZONE 'UTC' - day) * 1000000)::bigint))
+            / sum(orders) / 3600000000)::float8 AS backorder_hours
+    FROM {sums} AS o {nodes} WHERE true{only} GROUP BY slice HAVING sum(orders) <> 0"""
 # Found without orders' rows.
 _DEAREST = """SELECT o.order_id, o.channel, o.external_id, o.nodes, o.delivered_at, o.units, o.carriage_minor,
         o.carriage_currency
@@ -100,33 +122,30 @@ _DEAREST = """SELECT o.order_id, o.channel, o.external_id, o.nodes, o.delivered_
         ORDER BY carriage_currency, carriage_minor DESC, order_id LIMIT $4) AS found
     JOIN orders o ON o.tenant = $1 AND o.order_id = found.order_id
     ORDER BY o.carriage_currency, o.carriage_minor DESC, o.order_id"""
-_BACKORDERS = """SELECT {by} AS slice, count(*) AS backorders,
-        (extract(epoch FROM avg(coalesce(e.ended_at, $4) - e.since_at)) / 3600)::float8 AS backorder_hours
-    FROM exceptions e {orders} {nodes}
-    WHERE e.tenant = $1 AND e.kind = 'backordered' AND e.since_at >= $2 AND e.since_at < $3{only}
-    GROUP BY slice"""
-_OF_ORDERS = "JOIN orders o ON o.tenant = e.tenant AND o.order_id = e.order_id"
 _COUNTED = ", ".join(
     f"coalesce(sum(orders) FILTER (WHERE '{word}' = ANY (string_to_array(broken, ' '))), 0)::bigint AS {word}"
     for word in REASONS
 )
-_SUMMED = ", ".join(f"sum(us[{place}])::bigint AS {name}" for place, name in enumerate(SEGMENTS, 1))
+_SUMMED = ", ".join(f"sum({name}_us)::bigint AS {name}" for name in SEGMENTS)
 _ALL = " + ".join(SEGMENTS)
-_WHOLE = "(" + " + ".join(f"us[{place}]" for place in range(1, len(SEGMENTS) + 1)) + ")"
-_SPENT = """(SELECT order_id, delivered_at, last_node, last_carrier{channel},
-            string_to_array(segments, ',')::bigint[] AS us FROM orders
-        WHERE tenant = $1 AND delivered_at >= $2 AND delivered_at < $3 AND segments IS NOT NULL
-        OFFSET 0) AS o"""
-"""Delivered orders, their microseconds read once."""
 _DELAYS = """SELECT *, {all} AS whole FROM (
-        SELECT {by} AS slice, count(*) AS orders, {summed} FROM {spent} GROUP BY slice) AS summed
+        SELECT {by} AS slice, sum(orders)::bigint AS orders, {summed} FROM {sums} AS o
+        GROUP BY slice HAVING sum(orders) <> 0) AS summed
     ORDER BY whole DESC, slice"""
-_SLOWEST = """SELECT found.*, o.channel, o.external_id FROM (
-        SELECT o.order_id, o.last_node, o.last_carrier, o.delivered_at, o.us, {whole}::bigint AS whole,
-            {most} AS most
-        FROM {spent} WHERE $4::text IS NULL OR {by} = $4
+_SLOWEST = """SELECT o.order_id, o.last_node, o.last_carrier, o.delivered_at, o.channel, o.external_id,
+        string_to_array(o.segments, ',')::bigint[] AS us, o.whole_us AS whole, found.most
+    FROM (SELECT o.order_id, {most} AS most FROM orders o
+        WHERE o.tenant = $1 AND o.delivered_at >= $2 AND o.delivered_at < $3 AND {known}
+            AND ($4::text IS NULL OR {of_slice})
         ORDER BY most DESC, o.order_id LIMIT $5) AS found
-    JOIN orders o ON o.tenant = $1 AND o.order_id = found.order_id ORDER BY most DESC, o.order_id"""
+    JOIN orders o ON o.tenant = $1 AND o.order_id = found.order_id ORDER BY found.most DESC, o.order_id"""
+_SLOWEST_OF: Mapping[str, str] = {
+    "all": "$4 = 'all'",
+    "day": "to_char(o.delivered_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') = $4",
+    "channel": "coalesce(o.channel, '?') = $4",
+    "node": "o.last_node = $4",
+    "carrier": "o.last_carrier = $4",
+}
 _PILES = """SELECT waiting_in AS segment, nodes, count(*) AS orders, sum(units)::bigint AS units,
         min(waiting_since_at) AS oldest_at,
         percentile_disc(0.5) WITHIN GROUP (ORDER BY waiting_since_at) AS median_at
@@ -148,18 +167,28 @@ async def read_measures(
     """One row a slice (day, channel or node; an order of two nodes counts at both), in its order. A share is
     none where there is nothing to share. The page and the query API read them here."""
     slices: dict[str, dict[str, Any]] = {}
-    asked = (
-        (_ACCEPTED, "o.confirmed_at", ()),
-        (_TROUBLED, "o.confirmed_at", ()),
-        (_SHIPPED, "o.shipped_at", ()),
-        (_DELIVERED, "o.delivered_at", ()),
-        (_BACKORDERS, "e.since_at", (now,)),
+    asked: tuple[tuple[str, SumTable, str, tuple[object, ...]], ...] = (
+        (_ACCEPTED, ACCEPTED, "o.confirmed_at", ()),
+        (_SHIPPED, SHIPPED, "o.shipped_at", ()),
+        (_NINE_OF_TEN, SHIPPED, "o.shipped_at", (period.since, period.before)),
+        (_DELIVERED, DELIVERED, "o.delivered_at", ()),
+        (_BACKORDERS, BACKORDERED, "e.since_at", (now,)),
     )
-    for query, moment, more in asked:
-        nodes, terms = _NODES if by == "node" else "", only.terms(4 + len(more))
-        orders = _OF_ORDERS if by in ("channel", "node") or only.values else ""
-        text = query.format(by=_slice(by, moment), nodes=nodes, reasons=_COUNTED, only=terms, orders=orders)
-        values = (tenant, period.since, period.before, *more, *only.values)
+    since, before = "$10", "$11"
+    if by == "day":
+        since, before = f"greatest($10, {_MIDNIGHT})", f"least($11, {_MIDNIGHT} + interval '1 day')"
+    for query, table, moment, more in asked:
+        text = query.format(
+            by=_SLICES[by],
+            sums=_sums(table, moment),
+            nodes=_NODES if by == "node" else "",
+            only=only.terms(_PARTS + 1 + len(more)),
+            reasons=_COUNTED,
+            of_slice=_OF_SLICE[by],
+            since=since,
+            before=before,
+        )
+        values = (tenant, *_parts(period, now), *more, *only.values)
         for row in await connection.fetch(text, *values):
             if by != "node" or only.node in (None, row["slice"]):
                 slices.setdefault(row["slice"], {}).update(row)
@@ -172,10 +201,13 @@ async def read_dearest(connection: Connection, tenant: str, period: Period, limi
     return [dict(row) for row in rows]
 
 
-async def read_delays(connection: Connection, tenant: str, period: Period, by: DelaysBy) -> Sequence[Row]:
+async def read_delays(
+    connection: Connection, tenant: str, period: Period, by: DelaysBy, now: datetime
+) -> Sequence[Row]:
     """One row a slice, the longest first: `orders`, and microseconds of all by segment and `whole`."""
-    text = _DELAYS.format(by=_delays_slice(by), summed=_SUMMED, all=_ALL, spent=_spent(by))
-    return [dict(row) for row in await connection.fetch(text, tenant, period.since, period.before)]
+    of = "o.node" if by == "node" else _SLICES[by]
+    text = _DELAYS.format(by=of, summed=_SUMMED, all=_ALL, sums=_sums(DELAYED, "o.delivered_at"))
+    return [dict(row) for row in await connection.fetch(text, tenant, *_parts(period, now))]
 
 
 async def read_slowest(
@@ -188,8 +220,11 @@ async def read_slowest(
     limit: int,
 ) -> Sequence[Row]:
     """Orders of a slice (none: of all), those first that spent most in the segment (none: in all)."""
-    most = _WHOLE if segment is None else f"us[{_place(segment)}]"
-    text = _SLOWEST.format(by=_delays_slice(by), whole=_WHOLE, most=most, spent=_spent(by))
+    most, known = "o.whole_us", "o.whole_us IS NOT NULL"
+    if segment is not None:  # by the index of delivered orders, which has no whole
+        most = f"split_part(o.segments, ',', {_place(segment)})::bigint"
+        known = "o.segments IS NOT NULL"
+    text = _SLOWEST.format(most=most, known=known, of_slice=_SLOWEST_OF[by])
     rows = await connection.fetch(text, tenant, period.since, period.before, slice_, limit)
     return [{**row, "segments": dict(zip(SEGMENTS, row["us"], strict=True))} for row in rows]
 
@@ -199,24 +234,43 @@ async def read_piles(connection: Connection, tenant: str) -> Sequence[Row]:
     return [dict(row) for row in await connection.fetch(_PILES, tenant)]
 
 
-def _slice(by: DelaysBy, moment: str) -> str:
-    return {
-        "all": "'all'",
-        "day": _DAY.format(moment),
-        "channel": "coalesce(o.channel, '?')",
-        "node": "n.node",
-    }[by]
+def _sums(table: SumTable, moment: str) -> str:
+    """Rows of sums of a period as `_parts` takes it apart: its days, and orders that are more or less."""
+    key = [name for name in table.key if name not in ("tenant", "lane")]
+    days = ", ".join((*key, *table.sums))
+
+    def orders(first: int) -> str:
+        since, before, sign = (f"${number}" for number in range(first, first + 3))
+        signed = ", ".join((*key, *(f"{sign}::int * {name} AS {name}" for name in table.sums)))
+        return f"""SELECT {signed} FROM ({table.fill} AND o.tenant = $1
+            AND {moment} >= {since} AND {moment} < {before}) AS found{first}"""  # noqa: S608 - names of ours
+
+    return f"""(SELECT {days} FROM {table.name} WHERE tenant = $1 AND day >= $8 AND day < $9
+        UNION ALL {orders(2)} UNION ALL {orders(5)})"""  # noqa: S608 - names of ours
 
 
-def _delays_slice(by: DelaysBy) -> str:
-    if by == "node":
-        return "o.last_node"
-    return "o.last_carrier" if by == "carrier" else _slice(by, "o.delivered_at")
+def _parts(period: Period, now: datetime) -> tuple[object, ...]:
+    """A period as parameters of `_sums`: orders at its beginning and at its end, each from when to when and
+    whether they are more (1) or less (-1) than its days; and its days.
+
+    It begins at the midnight that is next to it, before or after, and ends so, or with today: then nothing is
+    less, but what a clock has in the future.
+    """
+    since, before = period.since, period.before
+    if before - since < _ONE_DAY:
+        nothing = (before, before, 1)
+        return (since, before, 1, *nothing, before.date(), before.date())
+    first, last = _midnight(since + _ONE_DAY / 2), _midnight(before + _ONE_DAY / 2)
+    if last < before and last + _ONE_DAY > now:
+        last += _ONE_DAY
+    begins = (since, first, 1) if since < first else (first, since, -1)
+    ends = (last, before, 1) if last < before else (before, last, -1)
+    return (*begins, *ends, first.date(), last.date())
 
 
-def _spent(by: DelaysBy) -> str:
-    """Only with the columns that are asked for: the index of delivered orders has the others."""
-    return _SPENT.format(channel=", channel" if by == "channel" else "")
+def _midnight(at: datetime) -> datetime:
+    """The one before it, UTC."""
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _place(segment: str) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ import asyncpg
 from libs.events.order import Sealed
 from libs.runtime.pool import transaction
 from libs.runtime.postgres_log import reachable
-from services.console.search.terms import Wanted
+from services.console.hits import Found, Search, find
 from services.console.store import Connection
 from services.console.today import MOMENTS
 from services.console.where import Where
@@ -25,31 +25,6 @@ _COLUMNS = """order_id, status, channel, external_id, customer_id, ordered_at, c
     line_count, units, confirmed_at, paid_at, routed_at, picking_at, shipped_at, picked_up_at, delivered_at,
     promised_on, promise_ends_at, last_at"""
 _ORDERS = f"SELECT {_COLUMNS} FROM orders"  # noqa: S608 - names of ours
-_HITS = """WITH named AS MATERIALIZED (SELECT sku FROM search.find_articles($2, $4, $6)),
-    hits AS MATERIALIZED (
-        SELECT order_id, how FROM search.find($2, $3, $4, $6)
-        UNION ALL
-        (SELECT s.order_id, 'article' FROM named AS a
-            JOIN order_skus AS s ON s.tenant = $1 AND s.sku = a.sku LIMIT $6)
-        UNION ALL
-        (SELECT order_id, 'id' FROM orders
-            WHERE tenant = $1 AND order_id >= $5 AND order_id < $5 || '~' LIMIT $6)
-    ), looked AS MATERIALIZED (
-        SELECT (SELECT count(DISTINCT order_id) FROM hits) AS hits,
-            greatest((SELECT count(*) FROM named), max(of.hits)) >= $6 AS cut
-        FROM (SELECT count(*) AS hits FROM hits GROUP BY how) AS of
-    )"""
-"""What a search looks at; `cut` where it may have left out some."""
-_LOOKED = f"{_HITS} SELECT hits, cut FROM looked"  # noqa: S608 - names of ours
-_FOUND = f"""{_HITS}, found AS MATERIALIZED (
-        SELECT order_id AS hit, bool_and(how = 'contact') AS by_contact FROM hits GROUP BY order_id
-    )
-    SELECT {_COLUMNS}, by_contact, hits, cut FROM found CROSS JOIN looked
-    JOIN LATERAL (SELECT * FROM orders WHERE tenant = $1 AND order_id = hit) AS o ON true"""  # noqa: S608
-"""The same, of those that a search finds; `by_contact` alone is still to be compared with what is sealed."""
-HITS_MAX = 1000
-"""What a search looks at, of each kind of hit, whatever else is asked of them; where more are meant, it has
-to say more."""
 _PROMISES = {
     "promised": "risk_at IS NOT NULL AND {}::timestamptz IS NOT NULL",
     "late": "risk_at IS NOT NULL AND promise_ends_at <= {}",
@@ -57,11 +32,14 @@ _PROMISES = {
 }
 _OF_CUSTOMER = """order_id IN (SELECT p.order_id FROM search.parts AS p
     WHERE p.tenant = $1 AND p.customer_id = {})"""
+_BY_CUSTOMER = f"""SELECT {_COLUMNS} FROM (SELECT tenant AS of_tenant, customer_id AS whose, at AS placed_at,
+        order_id AS placed FROM search.parts) AS s
+    JOIN orders ON of_tenant = tenant AND placed = order_id"""  # noqa: S608 - names of ours
 _OF_SKU = "order_id IN (SELECT s.order_id FROM order_skus s WHERE s.tenant = $1 AND s.sku = {})"
-_WITH_SKU = f"""SELECT {_COLUMNS} FROM (SELECT tenant AS of_tenant, sku, ordered_at AS placed_at,
-        order_id AS with_sku FROM order_skus) AS s
-    JOIN orders ON of_tenant = tenant AND with_sku = order_id"""  # noqa: S608 - names of ours
-"""The same as `_ORDERS`, of those that have a line of a SKU, in the order of their index."""
+_BY_SKU = f"""SELECT {_COLUMNS} FROM (SELECT tenant AS of_tenant, sku, ordered_at AS placed_at,
+        order_id AS placed FROM order_skus) AS s
+    JOIN orders ON of_tenant = tenant AND placed = order_id"""  # noqa: S608 - names of ours
+"""The same as `_ORDERS`, of a customer's, or of those with a line of a SKU, in the order of their index."""
 _AT_NODE = "order_id IN (SELECT n.order_id FROM order_nodes n WHERE n.tenant = $1 AND n.node = {})"
 _CONTACTS = """SELECT order_id, sealed FROM search.parts
     WHERE tenant = $1 AND order_id = ANY($2::text[]) AND part = 'contact'"""
@@ -119,7 +97,7 @@ class Projection:
 class OrderFilter:
     """Which orders a list shows; none means any. `since` is included, `before` is not. `reached` is one of
     `services.console.today.MOMENTS`: orders that came to it at `reached_from` or later, before
-    `reached_to`. `prefix`: of a search, the beginning of an order id. `waits_in`: open orders that are in
+    `reached_to`. `waits_in`: open orders that are in
     this segment (`services.console.segments`). `nodes`: at exactly these, with commas between. `promise`: one
     of `services.console.today.PROMISES`: open orders whose promise is so at `promise_at`. `node`: this one is
     among those that the order was last routed to or was worked on at."""
@@ -131,8 +109,6 @@ class OrderFilter:
     since: datetime | None = None
     before: datetime | None = None
     customer_id: str | None = None
-    search: Wanted | None = None
-    prefix: str | None = None
     reached: str | None = None
     reached_from: datetime | None = None
     reached_to: datetime | None = None
@@ -173,35 +149,23 @@ class Queries:
     ) -> list[Row]:
         """Orders, the newest first, from behind (ordered_at, order_id) on; those that came to a moment, the
         last first, from behind that moment on; by their promise, what is late longest first, from behind
-        (promise_ends_at, order_id). Of a search, each with `by_contact`, and what `looked_at` says.
+        (promise_ends_at, order_id).
         """
         select, asked = _ORDERS, Where(["tenant = $1", "ordered_at IS NOT NULL"], [tenant])
-        if (search := wanted.search) is not None:
-            values = _searched(tenant, search, wanted.prefix)
-            select, asked = _FOUND, Where(["ordered_at IS NOT NULL"], values)
-        asked.add("status = {}", wanted.status)
-        asked.add("channel = {}", wanted.channel)
-        asked.add("external_id = {}", wanted.external_id)
-        asked.add(_OF_CUSTOMER, wanted.customer_id)
-        asked.add(_AT_NODE, wanted.node)
-        place = wanted.sorted_by, "order_id"
-        if wanted.sku is not None and search is None and wanted.sorted_by == "ordered_at":
-            select, place = _WITH_SKU, ("placed_at", "with_sku")
-            asked.add("s.sku = {}", wanted.sku)
-        else:
-            asked.add(_OF_SKU, wanted.sku)
-        ordered = "placed_at" if select is _WITH_SKU else "ordered_at"
+        ordered, place = "ordered_at", (wanted.sorted_by, "order_id")
+        if wanted.sorted_by == "ordered_at" and (wanted.customer_id or wanted.sku):
+            select, ordered, place = _BY_SKU, "placed_at", ("placed_at", "placed")
+            if wanted.customer_id is not None:
+                select = _BY_CUSTOMER
+                asked.add("s.whose = {}", wanted.customer_id)
+                wanted = replace(wanted, customer_id=None)
+            else:
+                asked.add("s.sku = {}", wanted.sku)
+                wanted = replace(wanted, sku=None)
         asked.add(f"{ordered} >= {{}}", wanted.since)
         asked.add(f"{ordered} < {{}}", wanted.before)
-        asked.add("waiting_in = {} AND waiting_in <> ''", wanted.waits_in)
-        asked.add("nodes = {}", wanted.nodes)
-        if wanted.reached is not None and wanted.reached_from is not None:
-            assert wanted.reached in MOMENTS
-            asked.add(f"{wanted.reached}_at >= {{}}", wanted.reached_from)
-            asked.add(f"{wanted.reached}_at < {{}}", wanted.reached_to)
+        narrow(asked, wanted)
         if wanted.promise is not None:
-            assert wanted.promise_at is not None
-            asked.add(_PROMISES[wanted.promise], wanted.promise_at)
             if after is not None:
                 asked.add("(promise_ends_at, order_id) > ({}, {})", *after)
             return await self._page(select, asked, "promise_ends_at, order_id", limit)
@@ -209,12 +173,17 @@ class Queries:
             asked.add(f"({', '.join(place)}) < ({{}}, {{}})", *after)
         return await self._page(select, asked, f"{place[0]} DESC, {place[1]} DESC", limit)
 
-    async def looked_at(self, tenant: str, search: Wanted, prefix: str | None) -> tuple[int, bool]:
-        """How many orders a search looks at, before it is asked which of them are like the rest of a filter;
-        and whether it may have left out some."""
+    async def search(
+        self, tenant: str, wanted: OrderFilter, search: Search, after: tuple[datetime, str] | None, limit: int
+    ) -> Found:
+        """The newest orders that a search finds and that are like the rest of a filter, from behind
+        (ordered_at, order_id) on."""
+        asked = Where(["tenant = $1", "ordered_at IS NOT NULL"], [tenant])
+        narrow(asked, wanted)
+        if wanted.before is not None and (after is None or after[0] >= wanted.before):
+            after = wanted.before, ""
         async with self._tenant(tenant) as connection:
-            [row] = await connection.fetch(_LOOKED, *_searched(tenant, search, prefix))
-        return row["hits"], bool(row["cut"])
+            return await find(connection, _ORDERS, asked, search, wanted.since, after, limit)
 
     async def facts(self, tenant: str, order_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """By order: what people call it, and its facts; of those that there are."""
@@ -375,10 +344,23 @@ class Queries:
                 yield connection
 
 
-def _searched(tenant: str, search: Wanted, prefix: str | None) -> list[Any]:
-    """The first parameters of _HITS."""
-    patterns = [f"%{word}%" if len(word) > 2 else f"% {word}%" for word in search.words]
-    return [tenant, search.open_tokens, search.sealed_tokens, patterns, prefix or None, HITS_MAX]
+def narrow(asked: Where, wanted: OrderFilter) -> None:
+    """Add what a filter says of an order, but for when it was placed."""
+    asked.add("status = {}", wanted.status)
+    asked.add("channel = {}", wanted.channel)
+    asked.add("external_id = {}", wanted.external_id)
+    asked.add(_OF_CUSTOMER, wanted.customer_id)
+    asked.add(_AT_NODE, wanted.node)
+    asked.add(_OF_SKU, wanted.sku)
+    asked.add("waiting_in = {} AND waiting_in <> ''", wanted.waits_in)
+    asked.add("nodes = {}", wanted.nodes)
+    if wanted.reached is not None and wanted.reached_from is not None:
+        assert wanted.reached in MOMENTS
+        asked.add(f"{wanted.reached}_at >= {{}}", wanted.reached_from)
+        asked.add(f"{wanted.reached}_at < {{}}", wanted.reached_to)
+    if wanted.promise is not None:
+        assert wanted.promise_at is not None
+        asked.add(_PROMISES[wanted.promise], wanted.promise_at)
 
 
 def key_of(row: Row, columns: Sequence[str]) -> list[Any]:

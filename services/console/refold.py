@@ -14,6 +14,7 @@ from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.record import record
 from services.console import projection
+from services.console.day_sums import SUM_TABLES, fill_sums
 from services.console.gone import Gone
 from services.console.missing import FILL_MISSING
 from services.console.order_nodes import FILL_NODES
@@ -135,6 +136,8 @@ async def finish(
         await connection.execute("SELECT set_config('statement_timeout', '0', true)")
         await connection.execute(FILL_MISSING)
         await connection.execute(FILL_NODES)
+        for sums in SUM_TABLES.values():
+            await connection.execute(fill_sums(sums))
         stand = [(*place, offset) for place, offset in offsets.items()]
         await projector.put(connection, "consumed", stand)
 

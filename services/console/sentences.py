@@ -183,6 +183,9 @@ def _of_inventory(event: Event) -> str:
         case PromiseConfirmed():
             taken = sum(move.quantity for move in event.movements)
             what = f"Took over {_count(taken, 'unit')} that were held as promise {event.promise_id}."
+            if event.waited:
+                more_units = sum(one.quantity for one in event.waited)
+                what += f" It waits in the basket's place for {_count(more_units, 'unit')} more."
             return what + _promised(event.delivery)
         case BackorderDated():
             lacking = ", ".join(f"{item.quantity} of {item.sku}" for item in event.skus[:5])

@@ -31,6 +31,7 @@ from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.promise import (
     HoldMovement,
     HoldsBroken,
+    HoldsFilled,
     PromiseConfirmed,
     PromiseExpired,
     PromiseHeld,
@@ -63,6 +64,7 @@ Moved: TypeAlias = (
     | PromiseExpired
     | PromiseReleased
     | HoldsBroken
+    | HoldsFilled
     | KitAssembled
     | KitTakenApart
 )

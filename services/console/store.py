@@ -5,6 +5,7 @@ Lanes are the unit of ownership: a batch locks the offsets of every topic of its
 meet in a lane (a rebalance) go one after the other, and the later one finds its offsets moved.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from operator import itemgetter
@@ -18,6 +19,8 @@ from libs.runtime.pool import transaction
 from services.console import projection
 from services.console.announce import TELL, announcement
 from services.console.at_work import InHand, changed_in_hand, in_hand
+from services.console.day_sums import SUM_TABLES, changed_sums, sources, sum_rows
+from services.console.facts import State
 from services.console.full_days import FullDays, FullDaysKey
 from services.console.items import ItemRow, item_rows
 from services.console.missing import KEEP_MISSING, LOCK_CLAIMS, of_waiting
@@ -39,10 +42,14 @@ from services.console.serials import SERIAL_UNITS_JOINED, SerialKey, SerialMove,
 from services.console.stock import ReservationUnits
 from services.console.stock_care import STOCK_CARE_JOINED, StockCare, StockCareKey
 from services.console.stock_items import STOCK_ITEMS_JOINED, StockItemChange, StockItemKey
-from services.console.stored import UNWRITTEN, Written, read_written, write_state
+from services.console.stored import UNWRITTEN, Written, read_written, with_source, write_state
 
 LIVE = "live"
 """The schema that queries read."""
+_FOLDED_AT_ONCE = 1_000
+"""Events; some 15 ms of the event loop."""
+_PUT_AT_ONCE = 2_000
+"""Rows that a statement writes; some 20 ms of it for the widest."""
 TopicPartition: TypeAlias = tuple[str, int]
 Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
 
@@ -55,7 +62,7 @@ _TYPES = {
     "segments": "text", "last_node": "text", "last_carrier": "text", "broken": "text", "item": "text",
     "kind": "text", "why": "text", "assignee": "text", "snoozed_why": "text", "note": "text", "which": "text",
     "owner": "text", "days": "text", "serial": "text", "place": "text", "target": "text", "document": "text",
-    "next_step": "text", "promised_on": "date", "carriage_currency": "text",
+    "next_step": "text", "promised_on": "date", "carriage_currency": "text", "day": "date", "carrier": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 
@@ -111,6 +118,7 @@ _AT_WORK = _Write("at_work", InHand._fields[:4], InHand._fields[4:])
 _UNREADABLE = _Write("unreadable", UnreadableEvent._fields[:3], UnreadableEvent._fields[3:])
 _HIGH_WATER = _Write("high_water", LaneKey._fields, Heard._fields)
 _CONSUMED = _Write("consumed", ("topic", "partition"), ("next_offset",))
+_SUMS = [_Write(table.name, table.key, table.sums, adds=True) for table in SUM_TABLES.values()]
 _SQL = {
     write.table: write.sql()
     for write in (
@@ -129,6 +137,7 @@ _SQL = {
         _UNREADABLE,
         _HIGH_WATER,
         _CONSUMED,
+        *_SUMS,
     )
 }
 _COLUMNS = {write.table: write.key + write.rest for write in (_ORDERS, _SKUS, _STOCK, _RESERVATIONS)}
@@ -203,7 +212,7 @@ class Projector:
             touched = projection.touched(new)
             if new:
                 known = await self._known(connection, touched, lanes)
-                changes = projection.fold(new, {key: order.state for key, order in known.items()})
+                changes = await _folded(new, {key: order.state for key, order in known.items()})
                 written = {
                     key: write_state(state, known.get(key, UNWRITTEN))
                     for key, state in changes.states.items()
@@ -212,15 +221,19 @@ class Projector:
                 waiting = tuple(zip(*of_waiting(changes, written), strict=True))
                 if waiting:
                     await connection.execute(LOCK_CLAIMS, *waiting)
-                await self.write(connection, changes, written, known)
+                told = await self.write(connection, changes, written, known)
                 if waiting:
                     await connection.execute(KEEP_MISSING, *waiting)
                 for statement, rows in zip((LEAVE, ENTER), changed_nodes(written, known), strict=True):
                     if rows:
                         await connection.execute(statement, *zip(*rows, strict=True))
+                now = sources(told)
+                for table, sums in changed_sums(now, known, touched).items():
+                    await self.put(connection, table, sum_rows(sums))
+                written = {key: with_source(order, now[key]) for key, order in written.items()}
                 await self.put(connection, "high_water", [(*lane, *heard) for lane, heard in moved.items()])
-                if self._schema == LIVE and (told := announcement(changes)) is not None:
-                    await connection.execute(TELL, told)
+                if self._schema == LIVE and (news := announcement(changes)) is not None:
+                    await connection.execute(TELL, news)
             await self.put(connection, "unreadable", unreadable)
             reached = {place: (next_, stored[place][1]) for place, (_, next_) in offsets.items()}
             await self.put(
@@ -274,21 +287,25 @@ class Projector:
         changes: Changes,
         written: Mapping[OrderKey, Written],
         known: Mapping[OrderKey, Written],
-    ) -> None:
-        """Write everything but the timeline; `known` is how the orders stood before. Rows that lanes share
-        (stock, reservations) go in key order, so that no two batches wait in a ring."""
-        for table, rows in table_rows(changes, written).items():
+    ) -> Mapping[str, Sequence[tuple[object, ...]]]:
+        """Write everything but the timeline and the sums by day, and tell the rows; `known` is how the orders
+        stood before. Rows that lanes share (stock, reservations) go in key order, so that no two batches wait
+        in a ring."""
+        found = table_rows(changes, written)
+        for table, rows in found.items():
             await self.put(connection, table, rows)
         before = [row for key in written if key in known for row in in_hand(*key, known[key].state)]
         ended, begun = changed_in_hand(before, work_rows(written))
         if ended:
             await connection.execute(_WORK_ENDED, *zip(*ended, strict=True))
         await self.put(connection, "at_work", begun)
+        return found
 
     async def put(self, connection: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Write rows into one of the tables that have a key: over what is there, or on top of it."""
-        if rows:
-            await connection.execute(_SQL[table], *zip(*rows, strict=True))
+        for start in range(0, len(rows), _PUT_AT_ONCE):
+            some = rows[start : start + _PUT_AT_ONCE]
+            await connection.execute(_SQL[table], *zip(*some, strict=True))
 
     async def _tell(self, connection: Connection, rows: Sequence[TimelineRow]) -> None:
         """Append to the timeline. A row that is there already is an error: repeats were dropped before."""
@@ -298,12 +315,21 @@ class Projector:
             await connection.execute(_TELL)
 
 
+async def _folded(new: Sequence[Envelope[Event]], states: Mapping[OrderKey, State]) -> Changes:
+    """`projection.fold`, with a turn for whoever else is on the event loop every now and then."""
+    changes = projection.fold(new[:_FOLDED_AT_ONCE], states)
+    for start in range(_FOLDED_AT_ONCE, len(new), _FOLDED_AT_ONCE):
+        await asyncio.sleep(0)
+        changes = projection.fold(new[start : start + _FOLDED_AT_ONCE], states, changes)
+    return changes
+
+
 def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[str, list[tuple[object, ...]]]:
     """The rows of everything but the timeline and `work_rows`, by table, in key order."""
     in_order = sorted(written.items(), key=itemgetter(0))
     orders = [order_row(key, order) for key, order in in_order]
     return {
-        "orders": orders,
+        "orders": [*orders],
         "order_skus": [
             (*sku, ordered_at(written[OrderKey(sku.tenant, sku.order_id)].state))
             for sku in sorted(changes.skus)

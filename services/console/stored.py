@@ -3,6 +3,8 @@
 The whole reads back as one `State`; what is at its default is left out.
 """
 
+from typing import Any, TypeAlias
+
 from pydantic import TypeAdapter
 
 from libs.events.record import record
@@ -27,14 +29,18 @@ _WRITERS = {
     "returns": TypeAdapter(ReturnsFacts).serializer,
 }
 """By field of `State`, in its order."""
+Source: TypeAlias = tuple[Any, ...]
+"""All of an order that the sums by day are of, as `services.console.day_sums` has it."""
 
 
 @record
 class Written:
-    """A state, and its JSON by stage: a member with a comma after it, or nothing if all is at its default."""
+    """A state, and its JSON by stage: a member with a comma after it, or nothing if all is at its default.
+    `source`: what of it is summed by day, where somebody has reckoned it."""
 
     state: State
     parts: tuple[str, ...]
+    source: Source | None = None
 
     def facts(self) -> str:
         """The whole state as JSON."""
@@ -56,6 +62,11 @@ def write_state(state: State, before: Written = UNWRITTEN) -> Written:
             for stage, part in zip(_WRITERS, before.parts, strict=True)
         ),
     )
+
+
+def with_source(order: Written, source: Source) -> Written:
+    """The same, and what of it is summed by day."""
+    return Written(order.state, order.parts, source)
 
 
 def read_state(facts: str) -> State:

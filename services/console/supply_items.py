@@ -12,7 +12,7 @@ from typing import Any
 
 from libs.events.conditions import StockMoved
 from libs.events.envelope import Envelope
-from libs.events.feeds import FeedRunApproved, FeedRunOpened, FeedStale, StockReported
+from libs.events.feeds import FeedRetired, FeedRunApproved, FeedRunOpened, FeedStale, StockReported
 from libs.events.supply import (
     SupplyExpected,
     SupplyReceived,
@@ -49,7 +49,9 @@ _OF_SKU = frozenset(
         StockMoved,
     )
 )
-_OF_FEED = frozenset(event.TYPE for event in (FeedStale, StockReported, FeedRunOpened, FeedRunApproved))
+_OF_FEED = frozenset(
+    event.TYPE for event in (FeedStale, StockReported, FeedRunOpened, FeedRunApproved, FeedRetired)
+)
 SUPPLY_ITEM_EVENTS = _OF_SKU | _OF_FEED
 Said = tuple[str, StockItemChange]
 
@@ -99,6 +101,11 @@ def _of_sku(event: Any, at: datetime) -> Iterator[Said]:
 def _of_feed(event: Any, at: datetime) -> Iterator[Said]:
     """Items of a feed. It is silent while the last that was heard of it is that what it told is too old."""
     match event:
+        case FeedRetired():
+            for item in ("feed_stale", "feed_held"):
+                yield f"{item}/{event.feed}", StockItemChange(item, 0, None, at)
+        case FeedStale() if event.retired:
+            yield f"feed_stale/{event.feed}", StockItemChange("feed_stale", 0, None, at)
         case FeedStale():
             why = "What it told is too old: what nobody was promised of it is not sold."
             yield f"feed_stale/{event.feed}", StockItemChange("feed_stale", 0, at, None, event.node, why)

@@ -4,6 +4,7 @@ Most are promised at once. One that names bundles, or that lacks what may be rep
 more SKUs before it; lines that nobody may wait for are refused. Each costs only the orders that need it.
 """
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
@@ -76,14 +77,16 @@ def _first_promise(
 def _as_held(
     order_id: str, order: OrderPart, skus: Skus, promise_id: str | None, basket: PromisePart | None
 ) -> tuple[list[Event], dict[str, int], bool]:
-    """What the order is promised, of a held basket first; the basket's units of that, by SKU; whether all of
-    what it wants is there."""
-    events, mine = list[Event](), dict[str, int]()
+    """What the order is promised, of a held basket first; the basket's units of that, by SKU, also those that
+    it waits for; whether all of what it wants is there."""
+    events, mine = list[Event](), Counter[str]()
     if promise_id is not None:
         assert basket is not None, f"{order_id} was given no promise {promise_id}"
         found = holds.confirm(order_id, units(order.pending), promise_id, basket, skus)
         if isinstance(found, PromiseConfirmed):
-            mine = {move.sku: move.quantity for move in found.movements}
+            mine = Counter({move.sku: move.quantity for move in found.movements})
+            mine.update({one.sku: one.quantity for one in found.waited or ()})
+            order = order if found.places is None else replace(order, places=found.places)
         events, skus = [found], holds.evolve_skus(skus, found)
     if not order.pending:
         return events, mine, False

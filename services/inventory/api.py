@@ -24,6 +24,7 @@ from libs.runtime.routers import joined
 from libs.runtime.tokens import Claims
 from services.inventory import past, store
 from services.inventory.basket_api import as_json
+from services.inventory.lots_past import lots_then
 from services.inventory.past import Asked, Stood
 
 LIMIT_MAX = 200
@@ -202,7 +203,9 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
     ) -> Response:
         asked = [Asked(sku, *_moments(at, known_at))]
         (stood,) = await _stood(edge, claims, asked, now=at is None and known_at is None)
-        return as_json(past.document(stood, node))
+        async with edge.reading() as connection:
+            lots = await lots_then(connection, claims.tenant, stood, node)
+        return as_json(past.document(stood, node) | ({} if lots is None else {"lots": lots}))
 
     @router.get("/{sku}/series", summary="What there was of a SKU from one moment to another, at equal steps")
     async def series(

@@ -25,6 +25,7 @@ from services.inventory.old_parts import stored
 from services.inventory.places import CONFIGURED
 from services.inventory.policies import POLICIES
 from services.inventory.policy_api import policy_routes
+from services.inventory.retirements import remind_of_retired
 from services.inventory.stock import HOLDER
 from services.inventory.store import make_snapshots
 from services.inventory.substitute_api import substitute_routes
@@ -81,6 +82,7 @@ def all_routes(edge: Edge) -> APIRouter:
 async def keep_up(connection: Any) -> bool:
     """What is done in the background; whether more may be."""
     await remind(connection)
+    await remind_of_retired(connection)
     return await make_snapshots(connection)
 
 

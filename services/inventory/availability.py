@@ -21,7 +21,7 @@ from libs.events.record import record
 from services.inventory import caps, dates
 from services.inventory.bundles import in_parts
 from services.inventory.dates import Question
-from services.inventory.holds import summed
+from services.inventory.holding import summed
 from services.inventory.ledger import positions
 from services.inventory.lots import Lots
 from services.inventory.places import PlacesPart

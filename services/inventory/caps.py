@@ -75,6 +75,26 @@ def told(part: SkuPart, channel: str | None, at: datetime | None = None) -> Open
 
 
 @record
+class Open:
+    """Units of a SKU that may be waited for, and why no more."""
+
+    open: int
+    reason: RefusedFor
+    terms_version: int
+
+
+def open_to(part: SkuPart, channel: str | None, at: datetime) -> Open:
+    """What a channel may begin to wait for at this moment."""
+    backorders, units_left = _of(part), left(part, channel, at)
+    version = 1 if part.terms is None else part.terms.version
+    if backorders is not None and backorders.opens_at is not None and at < backorders.opens_at:
+        return Open(0, "backorder_not_open", version)
+    if backorders is not None and backorders.closes_at is not None and at >= backorders.closes_at:
+        return Open(0, "backorder_closed", version)
+    return Open(NO_LIMIT if units_left is None else units_left, "backorder_full", version)
+
+
+@record
 class _Room:
     """What is left of one SKU as an order's lines take of it."""
 
@@ -138,13 +158,8 @@ def _fit(
 def _room(order_id: str, order: OrderPart, part: SkuPart, mine: int, at: datetime) -> _Room:
     policy = order.policy or OrderPolicy(version=1)
     there = mine + part.claimable(order.channel, policy.rank, order_id, policy.stands_at, order.country)
-    backorders, units_left = _of(part), left(part, order.channel, at)
-    version = 1 if part.terms is None else part.terms.version
-    if backorders is not None and backorders.opens_at is not None and at < backorders.opens_at:
-        return _Room(there, 0, "backorder_not_open", version)
-    if backorders is not None and backorders.closes_at is not None and at >= backorders.closes_at:
-        return _Room(there, 0, "backorder_closed", version)
-    return _Room(there, NO_LIMIT if units_left is None else units_left, "backorder_full", version)
+    found = open_to(part, order.channel, at)
+    return _Room(there, found.open, found.reason, found.terms_version)
 
 
 def _together(order: OrderPart) -> Iterable[Sequence[LineQuantity]]:

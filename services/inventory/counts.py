@@ -16,6 +16,7 @@ from libs.events.stocktaking import (
 from services.inventory.desk import Desk, SupplyPosting, after, served, too_many, unknown
 from services.inventory.desk import gone as gone_from_shelf
 from services.inventory.lot_control import counted as found_in_lot
+from services.inventory.lot_counts import book_lots, miscounted, size, variances
 from services.inventory.serial_control import arriving, leaving
 from services.inventory.settling import book, older, outrun, superseded
 
@@ -28,18 +29,23 @@ def record_count(desk: Desk, command: RecordCount) -> list[Event]:
         or _not_to_count(desk, command)
         or too_many(desk, variance)
         or found_in_lot(desk, command, variance)
+        or miscounted(desk, command)
     )
     if refusal:
         return refusal
     most = desk.rules.rules.count_approval_units
-    held = most is not None and abs(variance) > most
+    lots = variances(command.lots)
+    held = most is not None and size(lots, variance) > most
     booked = 0 if held else variance
     if refusal := _misnamed(desk, command, booked):
         return refusal
     if held and (refusal := outrun(desk, command.count_id, node, command.counted_at)):
         return refusal
     closed = superseded(desk, older(desk, node, command.counted_at), "count", command.count_id)
-    broken, spare, posting, short = book(desk, node, booked, not held, command.lot, command.serials)
+    if lots and not held:
+        broken, spare, posting, short = book_lots(desk, node, lots, looked=True)
+    else:
+        broken, spare, posting, short = book(desk, node, booked, not held, command.lot, command.serials)
     counted = CountRecorded(
         sku=desk.sku,
         count_id=command.count_id,
@@ -48,11 +54,12 @@ def record_count(desk: Desk, command: RecordCount) -> list[Event]:
         effective_at=command.counted_at,
         book=command.book,
         variance=variance,
-        outcome="held" if held else "booked" if variance else "matched",
+        outcome="held" if held else "booked" if variance or lots else "matched",
         allocated_short=short,
         reason_code=command.reason_code,
         up_to=spare.stock.position,
         movements=posting.booked(),
+        lots=command.lots,
     )
     return [*closed, *broken, *served(spare, counted)]
 

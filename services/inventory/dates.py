@@ -6,7 +6,7 @@ So a date is one that can be kept whatever the others get, more stock never make
 has no calendar or cannot be sent there counts as nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
@@ -93,6 +93,14 @@ def _coming(
     return [Coming(id_, node, units, arrives_at, usable)]
 
 
+def arriving(part: SkuPart, places: PlacesPart, at: datetime) -> list[Coming]:
+    """The same from the SKU's own part, which does not tell the documents."""
+    found = list[Coming]()
+    for arrives, node, units in part.arrivals or ():
+        found += _coming("", node, units, datetime.fromisoformat(arrives), places, at)
+    return sorted(found, key=lambda one: one.usable_at)
+
+
 def promised(
     wanted: Mapping[str, int],
     channel: str | None,
@@ -101,10 +109,11 @@ def promised(
     question: Question,
 ) -> dict[str, Delivery]:
     """The date of each SKU of a basket."""
-    return {
-        sku: _of_sku(sku, units, channel, skus.get(sku, EMPTY_SKU), supplies.get(sku, NO_SUPPLY), question)
-        for sku, units in wanted.items()
-    }
+    found = dict[str, Delivery]()
+    for sku, units in wanted.items():
+        to_come = coming(supplies.get(sku, NO_SUPPLY), question.places, question.at)
+        found[sku] = of_sku(sku, units, channel, skus.get(sku, EMPTY_SKU), to_come, question)
+    return found
 
 
 def last(dates: Iterable[Delivery]) -> Delivery:
@@ -117,16 +126,16 @@ def atp(part: SkuPart, supply: SupplyPart, channel: str | None, question: Questi
     country = question.destination.country
     now = could_have(part, channel, question.policy, country)
     steps: list[dict[str, Any]] = [{"from": question.at, "quantity": now}]
-    ahead, there = _ahead(part, channel, question), sum(part.on_hand_for(channel, country).values())
+    before, there = ahead(part, channel, question), sum(part.on_hand_for(channel, country).values())
     for one in coming(supply, question.places, question.at):
-        if part.serving is not None and not question.places.serves(one.node, country):
+        if part.serving is not None and part.serving.bounds and not question.places.serves(one.node, country):
             continue
         there += one.units
-        if there - ahead > steps[-1]["quantity"]:
+        if there - before > steps[-1]["quantity"]:
             if steps[-1]["from"] == one.usable_at:
-                steps[-1]["quantity"] = there - ahead
+                steps[-1]["quantity"] = there - before
             else:
-                steps.append({"from": one.usable_at, "quantity": there - ahead})
+                steps.append({"from": one.usable_at, "quantity": there - before})
     return steps[:ATP_MAX]
 
 
@@ -154,7 +163,7 @@ def atp_of_parts(
     return steps[:ATP_MAX]
 
 
-def _ahead(part: SkuPart, channel: str | None, question: Question) -> int:
+def ahead(part: SkuPart, channel: str | None, question: Question) -> int:
     """Units that others have before a channel and class; all who wait are taken to stand before it."""
     rank = STANDARD_RANK if question.policy is None else question.policy.rank
     whole = sum(turn.whole for turn in part.turns.values())
@@ -171,20 +180,21 @@ class _Units:
     coming: Coming | None = None
 
 
-def _of_sku(
+def of_sku(
     sku: str,
     quantity: int,
     channel: str | None,
     part: SkuPart,
-    supply: SupplyPart,
+    to_come: Sequence[Coming],
     question: Question,
 ) -> Delivery:
+    """When so many units of one SKU can be there, for whom a channel has them, of its stock and these."""
     country, version = question.destination.country, question.places.version
     claimable = could_have(part, channel, question.policy, country)
     on_hand = sum(part.on_hand_for(channel, country).values())
-    ahead = on_hand - claimable if claimable >= quantity else _ahead(part, channel, question)
-    row, lacking = _row(part, channel, supply, question)
-    left = ahead + quantity
+    before = on_hand - claimable if claimable >= quantity else ahead(part, channel, question)
+    row, lacking = _row(part, channel, to_come, question)
+    left = before + quantity
     for one in row:
         left -= one.units
         if left <= 0:
@@ -197,7 +207,7 @@ def _of_sku(
 
 
 def _row(
-    part: SkuPart, channel: str | None, supply: SupplyPart, question: Question
+    part: SkuPart, channel: str | None, to_come: Sequence[Coming], question: Question
 ) -> tuple[list[_Units], dict[str, Reason]]:
     """A SKU's units that can be sent there, those that are delivered first in front; and of the others, what
     lacks."""
@@ -208,7 +218,7 @@ def _row(
             lacking[by.message] = by
         else:
             row.append(_Units(question.dates(by, question.at), units, by))
-    for one in coming(supply, question.places, question.at):
+    for one in to_come:
         by = question.way(one.node)
         if isinstance(by, Reason):
             lacking[by.message] = by
@@ -220,5 +230,6 @@ def _row(
 
 def inbound(sku: str, one: Coming) -> Reason:
     """It waits for goods."""
-    text = f"{sku} comes to {one.node} with {one.supply_id}, expected {one.arrives_at:%Y-%m-%d}."
+    document = f" with {one.supply_id}" if one.supply_id else ""
+    text = f"{sku} comes to {one.node}{document}, expected {one.arrives_at:%Y-%m-%d}."
     return Reason(code="inbound", message=text[:1000])

@@ -18,6 +18,7 @@ from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory.availability import read_sku, read_supply
 from services.inventory.basket_api import as_json
+from services.inventory.basket_waits import due_of
 from services.inventory.stock import EMPTY_SKU, HOLDER
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM
 from services.inventory.terms import Terms
@@ -72,7 +73,14 @@ def defined_routes(edge: Edge) -> APIRouter:
             )
         lines = [{"sku": line.sku, "quantity": line.quantity} for line in held.lines]
         told = {"promise_id": promise_id, "status": known["status"], "lines": lines, "channel": held.channel}
-        return as_json({**told, "expires_at": held.expires_at, "delivery": known.get("delivery")})
+        told |= {"expires_at": held.expires_at, "delivery": known.get("delivery")}
+        if held.short is not None and (waits := known.get("waits")) is not None:
+            parts = await skus_of(claims.tenant, [f"sku/{line.sku}" for line in held.lines])
+            skus = {line.sku: parts.get(f"sku/{line.sku}", EMPTY_SKU) for line in held.lines}
+            lacking = due_of(promise_id, skus, skus) if known["status"] == "held" else []
+            told["waiting_for"] = [{"sku": one.sku, "quantity": one.quantity} for one in lacking]
+            told["usable_at"] = waits["usable_at"]
+        return as_json(told)
 
     return router
 
@@ -109,7 +117,8 @@ def terms_told(terms: Terms) -> Document:
 
 def _feed(known: Document) -> Document:
     run = {name: known.get(name) for name in ("run_id", "units", "stated_at", "held")}
-    return {**known["definition"], "last_run": run if known.get("run_id") else None}
+    retired = {"retired": True} if known.get("retired") else {}
+    return {**known["definition"], **retired, "last_run": run if known.get("run_id") else None}
 
 
 def _item(raw: Document, units: Units | None) -> Document:

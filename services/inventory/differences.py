@@ -4,6 +4,7 @@ A difference says what a shelf had more (+) or less (-) than the books, as of it
 has put the books right, it would be booked twice; so each remembers what was.
 """
 
+from dataclasses import field
 from datetime import datetime
 
 from libs.events.contract import Event, SkuEvent
@@ -29,6 +30,8 @@ class Difference:
     """The SKU's, when it was told."""
     corrected: int | None = None
     """Units booked there since that it does not know of, more (+) or less (-); None, nothing was."""
+    lots: dict[str, int] = field(default_factory=dict)
+    """The variance of each lot, where it was counted by lot."""
 
 
 def corrected(differences: dict[str, Difference], event: Event) -> dict[str, Difference]:

@@ -42,6 +42,7 @@ from libs.events.policy import (
 from libs.events.promise import (
     DefinePromiseTerms,
     HoldsBroken,
+    HoldsFilled,
     HoldStock,
     PromiseTermsDefined,
     ReleasePromise,
@@ -63,6 +64,7 @@ from services.inventory import (
     bundle_plans,
     bundles,
     capacity,
+    holding,
     holds,
     kits,
     outside,
@@ -246,6 +248,7 @@ def _evolve(state: State, event: Event) -> State:
             | StockPegged()
             | ReservationBroken()
             | HoldsBroken()
+            | HoldsFilled()
             | PromiseTermsDefined()
             | StockLow()
             | StockRecovered()
@@ -324,7 +327,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case TimerDue():
             if body.name in pegging.REMINDERS:
                 places = state.places or NO_PLACES
-                return pegging.look_again(body, state.order, state.skus, state.supplies, places, at)
+                waits = _basket(state) or state.order
+                return pegging.look_again(body, waits, state.skus, state.supplies, places, at)
             if body.name == bundles.PLANNED:
                 return bundle_plans.take_effect(_desk(state, heard, at), state.skus)
             if body.name == capacity.LOOK:
@@ -334,7 +338,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _remember(state, body)
         case HoldStock():
             places = state.places or NO_PLACES
-            return holds.answer_hold(_held(state), state.skus, heard, body, at, places, state.policies)
+            return holding.answer_hold(_held(state), state.skus, heard, body, at, places, state.policies)
         case DefinePromiseTerms():
             return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body, at)
         case ReleasePromise():

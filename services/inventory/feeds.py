@@ -15,7 +15,7 @@ from libs.events.feeds import Feed, FeedStale, ReportStock, StockReported
 from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served, spared, too_many, unknown
 from services.inventory.lot_control import without_lots
 from services.inventory.measure import stated_by, told_units
-from services.inventory.rules import FeedRun, unknown_feed
+from services.inventory.rules import FeedRun, unheard_feed
 from services.inventory.serial_control import without_serials
 from services.inventory.settling import older, superseded
 from services.inventory.supplies import Told
@@ -24,8 +24,8 @@ from services.inventory.supplies import Told
 def report(desk: Desk, command: ReportStock) -> list[Event]:
     """Take a row of a feed: the node has what it says, less what orders have."""
     run = desk.rules.feeds.get(command.feed)
-    if run is None:
-        return [unknown_feed(desk.heard, command.feed)]
+    if run is None or run.retired:
+        return [unheard_feed(desk.heard, command.feed, run)]
     feed, last = run.definition, desk.supply.feeds.get(command.feed)
     told = told_units(desk, command)
     if not isinstance(told, int):
@@ -83,10 +83,13 @@ def report(desk: Desk, command: ReportStock) -> list[Event]:
 
 
 def lose_trust(desk: Desk) -> list[Event]:
-    """What a feed told too long ago is not promised any more; what orders were promised stays theirs."""
+    """What a feed told too long ago, or that was retired since, is not promised any more; what orders were
+    promised stays theirs."""
     events: list[Event] = []
     for feed, told in desk.supply.feeds.items():
-        if told.stale or told.stale_at > desk.at:
+        run = desk.rules.feeds.get(feed)
+        retired = run is not None and run.retired
+        if told.stale or (told.stale_at > desk.at and not retired):
             continue
         doubted = min(desk.stock.on_hand.get(told.node, 0), max(0, desk.stock.free))
         posting = SupplyPosting(desk)
@@ -98,6 +101,7 @@ def lose_trust(desk: Desk) -> list[Event]:
             stated_at=told.stated_at,
             check_at=_check_at(desk, feed, None),
             movements=posting.booked(),
+            retired=True if retired else None,
         )
         desk = after(desk, stale)
         events.append(stale)

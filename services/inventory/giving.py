@@ -1,16 +1,17 @@
 """Who is given free units of a SKU, and who loses promised ones: by class and age, as `queue` has them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import Literal
 
 from libs.events.contract import Event
 from libs.events.inventory import NETWORK, Claim, QueueChange, ReservationBroken, StockPegged
 from libs.events.policy import BackordersCalled
-from libs.events.promise import HeldUnits, HoldsBroken
+from libs.events.promise import HeldUnits, HoldsBroken, HoldsFilled
 from services.inventory import queue
 from services.inventory.posting import Posting
-from services.inventory.serving import UNTOLD, Serving
+from services.inventory.queue import WAITER
+from services.inventory.serving import UNTOLD, Reach, Serving
 from services.inventory.shelf_life import days_asked
 from services.inventory.stock import SkuPart, evolve_sku, shares_now
 
@@ -26,11 +27,11 @@ def peg(sku: str, part: SkuPart) -> list[Event]:
     if not part.turns and (not part.offered or part.wanted == part.reserved):
         return [] if part.serving is None else _called(sku, (), _untold(part))
     found = shares_now(part)
-    events = _pegged(sku, part, [(order_id, units) for order_id, units, called in found if not called])
+    won = [(holder, units) for holder, units, called in found if not called]
     if not part.turns and part.serving is None:
-        return events
-    after = evolve_sku(part, events[0]) if events and isinstance(events[0], StockPegged) else part
-    called = [order_id for order_id, _, called in found if called]
+        return [*_pegged(sku, part, won)]
+    events, after = _in_line(sku, part, won)
+    called = [order_id for order_id, _, called in found if called and not order_id.startswith(WAITER)]
     if called or part.serving is not None:
         events += _called(sku, called, _untold(part))
     return [*events, *_reallocated(sku, after)]
@@ -43,11 +44,23 @@ def _called(sku: str, called: Sequence[str], asked: Sequence[str]) -> list[Event
 
 
 def _untold(part: SkuPart) -> list[str]:
-    """Orders that are to tell where they go, where that makes a difference."""
+    """Orders that are to tell where they go, where that makes a difference; baskets that wait have."""
     serving = part.serving
     if serving is None or not serving.bounds:
         return []
-    return list(islice((one for one in part.claims if one not in serving.orders), CALLED_MAX))
+    untold = (one for one in part.claims if one not in serving.orders and not one.startswith(WAITER))
+    return list(islice(untold, CALLED_MAX))
+
+
+def _in_line(sku: str, part: SkuPart, won: Sequence[tuple[str, int]]) -> tuple[list[Event], SkuPart]:
+    """Units that who waits is given, orders and baskets by events of their own, in the order in which they
+    stand; and the SKU after them."""
+    events = list[Event]()
+    for baskets, run in groupby(won, key=lambda one: one[0].startswith(WAITER)):
+        for event in (_filled if baskets else _pegged)(sku, part, [*run]):
+            part = evolve_sku(part, event)
+            events.append(event)
+    return events, part
 
 
 def waiting(part: SkuPart) -> list[tuple[str, int]]:
@@ -62,7 +75,7 @@ def grants(part: SkuPart) -> list[tuple[str, int]]:
 
 def _pegged(
     sku: str, part: SkuPart, won: Sequence[tuple[str, int]], cause: Literal["reallocated"] | None = None
-) -> list[Event]:
+) -> list[StockPegged]:
     claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in won)
     if not claims:
         return []
@@ -82,6 +95,27 @@ def _pegged(
     ]
 
 
+def _filled(sku: str, part: SkuPart, won: Sequence[tuple[str, int]]) -> list[HoldsFilled]:
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "unreserved", "held", sum(units for _, units in won))
+    return [
+        HoldsFilled(
+            sku=sku,
+            holds=_holds(won),
+            terms_version=None if part.terms is None else part.terms.version,
+            supplied=True if part.supplied else None,
+            queue=(QueueChange(sku=sku, number=part.queued + 1),),
+            movements=posting.hold_movements(),
+        )
+    ]
+
+
+def _holds(units: Iterable[tuple[str, int]]) -> tuple[HeldUnits, ...]:
+    return tuple(
+        HeldUnits(promise_id=holder.removeprefix(WAITER), quantity=quantity) for holder, quantity in units
+    )
+
+
 def _reallocated(sku: str, part: SkuPart) -> list[Event]:
     """Units that who is behind was promised, given to who may have them."""
     towards = None if (reach := part.reach()) is None else (reach, part.serving or Serving())
@@ -97,8 +131,9 @@ def _reallocated(sku: str, part: SkuPart) -> list[Event]:
 def take_back_promises(
     sku: str, part: SkuPart, quantity: int, channels: frozenset[str] | None = None
 ) -> tuple[list[Event], SkuPart]:
-    """Take `quantity` promised units back: from held baskets first, then from orders, the youngest first; of
-    some channels alone, where only these cannot be kept. The events, and the SKU after them."""
+    """Take `quantity` promised units back: from held baskets first, of these from those that may wait last,
+    then from orders, the youngest first; of some channels alone, where only these cannot be kept. The events,
+    and the SKU after them."""
     events: list[Event] = []
     baskets = part.baskets if channels is None else part.baskets_of(channels)
     if baskets:
@@ -106,6 +141,12 @@ def take_back_promises(
         part = evolve_sku(part, broken)
         quantity -= sum(hold.quantity for hold in broken.holds)
         events.append(broken)
+    in_line = _last_in_line(part, channels, baskets=True) if quantity and part.turns else ()
+    if lost := _holds(_shares(quantity, in_line)):
+        waits = _waits_broken(sku, part, lost)
+        part = evolve_sku(part, waits)
+        quantity -= sum(hold.quantity for hold in waits.holds)
+        events.append(waits)
     if quantity:
         taken = _break_youngest(sku, part, quantity, channels)
         part = evolve_sku(part, taken)
@@ -123,36 +164,45 @@ def take_back_unsendable(sku: str, part: SkuPart, leaving: Mapping[str, int]) ->
     for node, units in leaving.items():
         if node not in (part.closed or ()):
             reach.put(node, -units)
-    lacking, holds, claims = kept - reach.kept, list[HeldUnits](), list[Claim]()
-    for promise_id, units in reversed(tuple(part.baskets.items())):
-        if taken := min(lacking, units, reach.too_many(serving.baskets.get(promise_id), units)):
-            holds.append(HeldUnits(promise_id=promise_id, quantity=taken))
-            reach.give(serving.baskets.get(promise_id), -taken)
-            lacking -= taken
-    for order_id, claim in reversed(queue.in_line(part.claims.items(), part.turns)):
-        goes = serving.orders.get(order_id, UNTOLD)
-        if claim.held and (taken := min(lacking, claim.held, reach.too_many(goes, claim.held))):
-            claims.append(Claim(order_id=order_id, quantity=taken))
-            reach.give(goes, -taken)
-            lacking -= taken
-    events: list[Event] = []
-    if holds:
-        lost = _holds_broken(sku, part, tuple(holds))
-        part = evolve_sku(part, lost)
-        events.append(lost)
-    if claims:
-        broken = _broken(sku, part, tuple(claims), "not_served")
-        part = evolve_sku(part, broken)
-        events.append(broken)
+    lacking, events = kept - reach.kept, list[Event]()
+    baskets = [(id_, units, serving.baskets.get(id_)) for id_, units in reversed(part.baskets.items())]
+    if holds := _cannot_be_sent(reach, lacking, baskets):
+        lacking -= sum(units for _, units in holds)
+        taken = _holds_broken(sku, part, _holds(holds))
+        part = evolve_sku(part, taken)
+        events.append(taken)
+    for waits in (True, False):
+        line = [
+            (holder, units, serving.orders.get(holder, UNTOLD))
+            for holder, units in _last_in_line(part, None, baskets=waits)
+        ]
+        if lost := _cannot_be_sent(reach, lacking, line):
+            lacking -= sum(units for _, units in lost)
+            claims = () if waits else tuple(Claim(order_id=id_, quantity=units) for id_, units in lost)
+            broken = (
+                _waits_broken(sku, part, _holds(lost)) if waits else _broken(sku, part, claims, "not_served")
+            )
+            part = evolve_sku(part, broken)
+            events.append(broken)
     return events, part
 
 
+def _cannot_be_sent(
+    reach: Reach, lacking: int, promised: Iterable[tuple[str, int, str | None]]
+) -> list[tuple[str, int]]:
+    """Of units that are promised (holder, units, country), so many that lack, of the first of them; `reach`
+    is without these then."""
+    lost = list[tuple[str, int]]()
+    for holder, units, country in promised:
+        if taken := min(lacking, units, reach.too_many(country, units)):
+            lost.append((holder, taken))
+            reach.give(country, -taken)
+            lacking -= taken
+    return lost
+
+
 def _break_holds(sku: str, part: SkuPart, baskets: Mapping[str, int], quantity: int) -> HoldsBroken:
-    lost = tuple(
-        HeldUnits(promise_id=promise_id, quantity=units)
-        for promise_id, units in _shares(quantity, reversed(tuple(baskets.items())))
-    )
-    return _holds_broken(sku, part, lost)
+    return _holds_broken(sku, part, _holds(_shares(quantity, reversed(tuple(baskets.items())))))
 
 
 def _holds_broken(sku: str, part: SkuPart, lost: tuple[HeldUnits, ...]) -> HoldsBroken:
@@ -161,17 +211,34 @@ def _holds_broken(sku: str, part: SkuPart, lost: tuple[HeldUnits, ...]) -> Holds
     return HoldsBroken(sku=sku, holds=lost, movements=posting.hold_movements())
 
 
+def _waits_broken(sku: str, part: SkuPart, lost: tuple[HeldUnits, ...]) -> HoldsBroken:
+    """Units that baskets lose that may wait, and wait for again."""
+    posting = Posting({sku: part})
+    posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
+    return HoldsBroken(
+        sku=sku,
+        holds=lost,
+        supplied=True if part.supplied else None,
+        queue=(QueueChange(sku=sku, number=part.queued + 1),),
+        movements=posting.hold_movements(),
+    )
+
+
+def _last_in_line(part: SkuPart, channels: frozenset[str] | None, baskets: bool) -> Iterator[tuple[str, int]]:
+    """Who was promised units, orders or baskets that may wait, and how many, the last in line first."""
+    for holder, claim in reversed(queue.in_line(part.claims.items(), part.turns)):
+        mine = holder.startswith(WAITER) is baskets and (channels is None or claim.channel in channels)
+        if claim.held and mine:
+            yield holder, claim.held
+
+
 def _break_youngest(
     sku: str,
     part: SkuPart,
     quantity: int,
     channels: frozenset[str] | None,
 ) -> ReservationBroken:
-    takers = (
-        (holder, claim.held)
-        for holder, claim in reversed(queue.in_line(part.claims.items(), part.turns))
-        if claim.held and (channels is None or claim.channel in channels)
-    )
+    takers = _last_in_line(part, channels, baskets=False)
     lost = tuple(Claim(order_id=taker, quantity=units) for taker, units in _shares(quantity, takers))
     assert sum(claim.quantity for claim in lost) == quantity, f"{sku}: fewer units are promised than counted"
     return _broken(sku, part, lost, None if channels is None else "shelf_life")

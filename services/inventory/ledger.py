@@ -30,7 +30,9 @@ from libs.events.inventory import (
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.promise import (
     HoldsBroken,
+    HoldsFilled,
     PromiseConfirmed,
+    PromiseDated,
     PromiseExpired,
     PromiseHeld,
     PromiseMissed,
@@ -68,7 +70,9 @@ SUM_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """Tables of sums: key columns, then the columns that are added to."""
 
-Placed: TypeAlias = PromiseHeld | PromiseExpired | PromiseReleased | PromiseConfirmed | PromiseMissed
+Placed: TypeAlias = (
+    PromiseHeld | PromiseDated | PromiseExpired | PromiseReleased | PromiseConfirmed | PromiseMissed
+)
 _PLACED = frozenset(get_args(Placed))
 """Events that change a held promise; an order's event does it from the order's lane."""
 _MOVES: frozenset[type[Event]] = frozenset(
@@ -92,6 +96,7 @@ _MOVES: frozenset[type[Event]] = frozenset(
         PromiseReleased,
         PromiseConfirmed,
         HoldsBroken,
+        HoldsFilled,
         KitAssembled,
         KitTakenApart,
         *(event for event in OUTSIDE_EVENTS if "movements" in event.model_fields),

@@ -51,14 +51,14 @@ def miscorrected(desk: Desk, command: AdjustStock) -> list[Event]:
     """A refusal of a correction that names no lot or a wrong one, or takes more than is there of it."""
     lots, lot = desk.stock.lots, command.lot
     if lots is None:
-        return [] if lot is None else _no_lots(desk, lot)
+        return [] if lot is None else no_lots(desk, lot)
     if lot is None:
         return _lot_required(desk, "the lot whose units they are")
     if lot not in lots.named:
-        return _unknown_lot(desk, lot)
+        return unknown_lot(desk, lot)
     if command.delta > 0:
         return _stopped(desk, lot) if lots.stopped(lot, desk.at) else []
-    return _too_few(desk, lot, "on_hand", command.node, -command.delta)
+    return too_few(desk, lot, "on_hand", command.node, -command.delta)
 
 
 def mismoved(desk: Desk, command: MoveStock) -> list[Event]:
@@ -66,26 +66,26 @@ def mismoved(desk: Desk, command: MoveStock) -> list[Event]:
     what may not be sold. Units that came without a lot may be moved without one, and never on hand."""
     lots, lot, shelf = desk.stock.lots, command.lot, command.target == "on_hand"
     if lots is None:
-        return [] if lot is None else _no_lots(desk, lot)
+        return [] if lot is None else no_lots(desk, lot)
     if lot is None and (shelf or NO_LOT not in lots.there(command.source, command.node)):
         return _lot_required(desk, "the lot whose units they are")
     if lot is not None and lot not in lots.named:
-        return _unknown_lot(desk, lot)
+        return unknown_lot(desk, lot)
     if lot is not None and shelf and lots.stopped(lot, desk.at):
         return _stopped(desk, lot)
-    return _too_few(desk, lot or NO_LOT, command.source, command.node, command.quantity)
+    return too_few(desk, lot or NO_LOT, command.source, command.node, command.quantity)
 
 
 def counted(desk: Desk, command: RecordCount, variance: int) -> list[Event]:
     """A refusal of a count that found more units, and does not say of which lot."""
     lots = desk.stock.lots
     if lots is None:
-        return [] if command.lot is None else _no_lots(desk, command.lot)
-    if variance <= 0:
+        return [] if command.lot is None else no_lots(desk, command.lot)
+    if variance <= 0 or command.lots is not None:
         return []
     if command.lot is None:
         return _lot_required(desk, f"the lot of the {variance} units that were found more")
-    return [] if command.lot in lots.named else _unknown_lot(desk, command.lot)
+    return [] if command.lot in lots.named else unknown_lot(desk, command.lot)
 
 
 def without_lots(desk: Desk, what: str, next_step: str) -> list[Event]:
@@ -99,9 +99,9 @@ def stop(desk: Desk, command: QuarantineLot) -> list[Event]:
     """Sell nothing more of a lot."""
     lots = desk.stock.lots
     if lots is None:
-        return _no_lots(desk, command.lot)
+        return no_lots(desk, command.lot)
     if command.lot not in lots.named:
-        return _unknown_lot(desk, command.lot)
+        return unknown_lot(desk, command.lot)
     if lots.named[command.lot].state == "quarantined":
         return []
     events, stopped = quarantine(desk, command.lot, "quarantined", command.reason)
@@ -112,9 +112,9 @@ def put_back(desk: Desk, command: ReleaseLot) -> list[Event]:
     """A lot is good after all."""
     lots, lot = desk.stock.lots, command.lot
     if lots is None:
-        return _no_lots(desk, lot)
+        return no_lots(desk, lot)
     if lot not in lots.named:
-        return _unknown_lot(desk, lot)
+        return unknown_lot(desk, lot)
     if lots.named[lot].state == "good":
         return []
     if (due := lots.leaves_at(lot)) <= desk.at:
@@ -143,7 +143,7 @@ def _not_to_arrive(desk: Desk, lot: str | None, expires_on: date | None) -> list
     """A refusal of units that come without the lot that they need, or with one that cannot be."""
     lots = desk.stock.lots
     if lots is None:
-        return [] if lot is None and expires_on is None else _no_lots(desk, lot or "")
+        return [] if lot is None and expires_on is None else no_lots(desk, lot or "")
     if lot is None or expires_on is None:
         return _lot_required(desk, "the lot, and the last day on which it may be sold (expires_on)")
     known = lots.named.get(lot)
@@ -170,7 +170,7 @@ def _not_to_arrive(desk: Desk, lot: str | None, expires_on: date | None) -> list
     return []
 
 
-def _too_few(desk: Desk, lot: str, bucket: str, node: str, wanted: int) -> list[Event]:
+def too_few(desk: Desk, lot: str, bucket: str, node: str, wanted: int) -> list[Event]:
     """A refusal when fewer units of the lot are there than are wanted."""
     assert desk.stock.lots is not None, f"{desk.sku} has no lots"
     there = desk.stock.lots.there(bucket, node).get(lot, 0)
@@ -192,7 +192,8 @@ def _stopped(desk: Desk, lot: str) -> list[Event]:
     )
 
 
-def _unknown_lot(desk: Desk, lot: str) -> list[Event]:
+def unknown_lot(desk: Desk, lot: str) -> list[Event]:
+    """A refusal of a lot that nobody has received."""
     return desk.refuse(
         "unknown_lot",
         f"No unit of lot {lot} of {desk.sku} ever arrived.",
@@ -200,7 +201,8 @@ def _unknown_lot(desk: Desk, lot: str) -> list[Event]:
     )
 
 
-def _no_lots(desk: Desk, lot: str) -> list[Event]:
+def no_lots(desk: Desk, lot: str) -> list[Event]:
+    """A refusal of a lot of a SKU that has none."""
     return desk.refuse(
         "no_lots",
         f"{desk.sku} has no lots, and a lot {lot} is named.",

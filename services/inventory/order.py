@@ -29,7 +29,7 @@ from libs.events.inventory import (
     StockShorted,
 )
 from libs.events.order import Destination, LineQuantity, Sealed, Unpacked, in_parts
-from libs.events.policy import BackorderLapsed, OrderPolicy
+from libs.events.policy import BackorderLapsed, KeptPlace, OrderPolicy
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.set_aside import ReturnMovement, ReturnQuarantined
@@ -113,6 +113,8 @@ class OrderPart:
     """Serial numbers, as node/SKU/number, that were told of units that left, and were not on the shelf."""
     amended: AmendedTerms | None = None
     """What of its terms is other than it was: it may be heard of before the order, or any of its promises."""
+    places: tuple[KeptPlace, ...] | None = None
+    """Where it waits since another moment: it took the place of a basket over."""
 
     @property
     def country(self) -> str:
@@ -301,6 +303,7 @@ def _promised(order: OrderPart, event: StockReserved | StockBackordered, status:
         lots=order.lots,
         unbelieved=order.unbelieved,
         amended=order.amended,
+        places=order.places or event.places,
     )
 
 
@@ -328,6 +331,7 @@ def _allocated(order: OrderPart, event: StockAllocated) -> OrderPart:
         lots=lots_of_order(order.lots, event.movements),
         unbelieved=order.unbelieved,
         amended=order.amended,
+        places=order.places,
     )
 
 

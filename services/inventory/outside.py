@@ -72,7 +72,7 @@ Told = (
     | ReleaseLot
     | CorrectSerials
 )
-REMINDERS = frozenset({"transfers", "feeds", "picks", "lots", "lots_back"})
+REMINDERS = frozenset({"transfers", "feeds", "feed_retired", "picks", "lots", "lots_back"})
 """Names of the timers that are decided here."""
 _ABOUT_SUPPLY: frozenset[type[Contract]] = frozenset(
     {*OUTSIDE_COMMANDS, *OUTSIDE_EVENTS, SupplyPegged, AdjustStock, StockAdjusted}
@@ -161,7 +161,7 @@ def look_again(desk: Desk, reminder: str) -> list[Event]:
     match reminder:
         case "transfers":
             return transfers.overdue(desk)
-        case "feeds":
+        case "feeds" | "feed_retired":
             return feeds.lose_trust(desk)
         case "lots" | "lots_back":
             return served(desk)

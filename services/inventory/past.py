@@ -6,7 +6,7 @@ was true before that (`effective_at`). A question has two as well: `at`, the mom
 `known_at`, by when it must have been known; none means that what was told since counts.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +14,6 @@ from libs.events.inventory import NETWORK
 from libs.events.record import record
 from services.inventory.ledger import PROMISED
 from services.inventory.terms import Terms
-
-Units = dict[tuple[str, str], int]
-"""Units by node and bucket; zero is left out."""
 
 
 @record
@@ -41,16 +38,6 @@ class Stood:
     """By which the SKU was promised then, where it had any."""
     channels: list[dict[str, Any]] | None = None
     """What channels could be promised, where somebody else has reckoned it."""
-
-
-def plus(units: Mapping[tuple[str, str], int], more: Iterable[tuple[str, str, int]]) -> Units:
-    """Balances after more units of (node, bucket, units) came, or went."""
-    after = dict(units)
-    for node, bucket, quantity in more:
-        total = after.pop((node, bucket), 0) + quantity
-        if total:
-            after[node, bucket] = total
-    return after
 
 
 def totals(stood: Stood) -> dict[str, Any]:

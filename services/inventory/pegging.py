@@ -5,17 +5,18 @@ claims nothing, and is made anew whenever the queue or the supply moves. Only wh
 only whom it concerns is told. Units that are late serve nobody: whose date stood on them is told so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from libs.events.amendments import OrderAmended
 from libs.events.changes import LinesReleased
 from libs.events.contract import Event
-from libs.events.dates import PEGS_MAX, BackorderDated, Due, Pegged, SupplyPegged
+from libs.events.dates import PEGS_MAX, BackorderDated, Due, Pegged, PeggedBasket, SupplyPegged
 from libs.events.delivery import delivery, unknown
 from libs.events.inventory import ReservationBroken, StockBackordered, StockPegged, StockReleased
 from libs.events.order import Reason
 from libs.events.places import STANDARD, Delivery
+from libs.events.promise import PromiseDated, promise_stream
 from libs.events.routing import NODES_STREAM
 from libs.events.supply import (
     SupplyCancelled,
@@ -27,13 +28,14 @@ from libs.events.supply import (
     TransferReceived,
 )
 from libs.events.timer import Timer, TimerDue
-from services.inventory import dates
+from services.inventory import basket_waits, dates
 from services.inventory.dates import Coming, Question
 from services.inventory.giving import waiting
+from services.inventory.holds import PromisePart
 from services.inventory.order import OrderPart, units
 from services.inventory.places import PlacesPart
-from services.inventory.queue import NO_TURN
-from services.inventory.stock import EMPTY_SKU, NO_CLAIM, SkuPart, Skus
+from services.inventory.queue import NO_TURN, WAITER, waiter
+from services.inventory.stock import EMPTY_SKU, HOLDER, NO_CLAIM, SkuPart, Skus
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, Peg, SupplyPart
 from services.inventory.waiting import WHOLE
 
@@ -59,8 +61,9 @@ _MOVES_QUEUE: frozenset[type[Event]] = frozenset(
 REMINDS = _MOVES_SUPPLY | _MOVES_QUEUE
 
 
-def streams(due: TimerDue | OrderAmended, order_skus: Sequence[str]) -> tuple[str, ...]:
-    """What a reminder needs beside its own stream: the SKUs (of an order), their supplies, and the places."""
+def streams(due: TimerDue | OrderAmended, order_skus: Iterable[str]) -> tuple[str, ...]:
+    """What a reminder needs beside its own stream: the SKUs (of an order or a basket), their supplies, and
+    the places."""
     if due.stream.startswith(SKU_STREAM):
         return SUPPLY_STREAM + due.stream.removeprefix(SKU_STREAM), NODES_STREAM
     of_order = [prefix + sku for sku in order_skus for prefix in (SKU_STREAM, SUPPLY_STREAM)]
@@ -84,6 +87,8 @@ def timers(event: Event, at: datetime) -> list[Timer]:
         case SupplyPegged():
             told = [Timer(one.order_id, "date", at) for one in event.pegs]
             told += [Timer(order_id, "date", at) for order_id in event.lost]
+            told += [Timer(promise_stream(one.promise_id), "date", at) for one in event.baskets or ()]
+            told += [Timer(promise_stream(promise_id), "date", at) for promise_id in event.baskets_lost or ()]
             return told if event.check_at is None else [*told, Timer(event.stream, "late", event.check_at)]
     return [Timer(event.stream, "pegs", at)] if type(event) in _MOVES_SUPPLY else []
 
@@ -99,13 +104,15 @@ def _given_up(event: StockReleased | LinesReleased) -> list[str]:
 
 def look_again(
     due: TimerDue,
-    order: OrderPart,
+    order: OrderPart | PromisePart,
     skus: Skus,
     supplies: Mapping[str, SupplyPart],
     places: PlacesPart,
     at: datetime,
 ) -> list[Event]:
-    """One of `REMINDERS` is due."""
+    """One of `REMINDERS` is due, of an order or a basket that waits, or of a SKU."""
+    if isinstance(order, PromisePart):
+        return tell_basket(due.stream.removeprefix(HOLDER), order, skus, supplies, places, at)
     if due.name == "date":
         return tell_date(due.stream, order, skus, supplies, places, at)
     sku = due.stream.removeprefix(SKU_STREAM)
@@ -120,32 +127,55 @@ def peg_supply(sku: str, part: SkuPart, supply: SupplyPart, places: PlacesPart, 
     all_waiting = waiting(part) if part.wanted > part.reserved or part.turns else []
     queue = all_waiting[:QUEUE_MAX]
     served = _served(part, queue, to_come)
-    pegs = [
-        Pegged(
-            order_id=order_id,
-            quantity=missing,
-            supply_id=one.supply_id,
-            node=one.node,
-            usable_at=one.usable_at,
-        )
-        for order_id, (missing, one) in served.items()
-        if supply.pegged.get(order_id) != Peg(one.supply_id, one.node, one.usable_at)
+    new = [
+        (holder, missing, one)
+        for holder, (missing, one) in served.items()
+        if supply.pegged.get(holder) != Peg(one.supply_id, one.node, one.usable_at)
     ]
-    gone = [order_id for order_id in supply.pegged if order_id not in served]
-    waits = {order_id for order_id, _ in all_waiting}
-    lost = [order_id for order_id in gone if order_id in waits]
-    done = [order_id for order_id in gone if order_id not in waits]
+    gone = [holder for holder in supply.pegged if holder not in served]
+    waits = {holder for holder, _ in all_waiting}
+    lost = [holder for holder in gone if holder in waits]
+    done = [holder for holder in gone if holder not in waits]
     check_at = min((one.arrives_at for _, one in served.values()), default=None)
-    return [
-        SupplyPegged(
-            sku=sku,
-            pegs=tuple(pegs[start : start + PEGS_MAX]),
-            lost=tuple(lost[start : start + PEGS_MAX]),
-            done=tuple(done[start : start + PEGS_MAX]),
-            check_at=check_at,
-        )
-        for start in range(0, max(len(pegs), len(lost), len(done)), PEGS_MAX)
-    ]
+    cuts = (
+        slice(start, start + PEGS_MAX) for start in range(0, max(len(new), len(lost), len(done)), PEGS_MAX)
+    )
+    return [_told(sku, new[cut], lost[cut], done[cut], check_at) for cut in cuts]
+
+
+def _told(
+    sku: str,
+    new: Sequence[tuple[str, int, Coming]],
+    lost: Sequence[str],
+    done: Sequence[str],
+    check_at: datetime | None,
+) -> SupplyPegged:
+    """What has changed for these who wait, orders and baskets by their own names."""
+    pegs, baskets = list[Pegged](), list[PeggedBasket]()
+    for holder, missing, one in new:
+        by = {"supply_id": one.supply_id, "node": one.node, "usable_at": one.usable_at, "quantity": missing}
+        if holder.startswith(WAITER):
+            baskets.append(PeggedBasket.model_validate({"promise_id": holder.removeprefix(WAITER), **by}))
+        else:
+            pegs.append(Pegged.model_validate({"order_id": holder, **by}))
+    return SupplyPegged(
+        sku=sku,
+        pegs=tuple(pegs),
+        lost=_orders(lost),
+        done=_orders(done),
+        check_at=check_at,
+        baskets=tuple(baskets) or None,
+        baskets_lost=_baskets(lost) or None,
+        baskets_done=_baskets(done) or None,
+    )
+
+
+def _orders(holders: Iterable[str]) -> tuple[str, ...]:
+    return tuple(holder for holder in holders if not holder.startswith(WAITER))
+
+
+def _baskets(holders: Iterable[str]) -> tuple[str, ...]:
+    return tuple(holder.removeprefix(WAITER) for holder in holders if holder.startswith(WAITER))
 
 
 def _served(
@@ -220,6 +250,44 @@ def tell_date(
             usable_at=usable,
             told_before=order.dated,
             promised=dates.last(_delivery(sku, peg, question) for sku, peg in pegs.items())
+            if known
+            else None,
+        )
+    ]
+
+
+def tell_basket(
+    promise_id: str,
+    held: PromisePart,
+    skus: Skus,
+    supplies: Mapping[str, SupplyPart],
+    places: PlacesPart,
+    at: datetime,
+) -> list[Event]:
+    """When a basket that waits has all of its units; nothing when it is resolved, or was told so before."""
+    waits = held.waits
+    if held.status != "held" or waits is None:
+        return []
+    lacking = basket_waits.due_of(promise_id, held.units, skus)
+    pegs = {
+        one.sku: peg
+        for one in lacking
+        if (peg := supplies.get(one.sku, NO_SUPPLY).pegged.get(waiter(promise_id))) is not None
+    }
+    known = lacking and len(pegs) == len(lacking)
+    usable = max(peg.usable_at for peg in pegs.values()) if known else None
+    if (usable, bool(lacking)) == (waits.usable_at, waits.lacks):
+        return []
+    named = {sku: {"supply_id": peg.supply_id, "usable_at": peg.usable_at} for sku, peg in pegs.items()}
+    question = Question(waits.destination, waits.service or STANDARD, at, places)
+    return [
+        PromiseDated(
+            promise_id=promise_id,
+            position=held.position + 1,
+            skus=tuple(one.model_copy(update=named.get(one.sku, {})) for one in lacking),
+            usable_at=usable,
+            told_before=waits.usable_at,
+            delivery=dates.last(_delivery(sku, peg, question) for sku, peg in pegs.items())
             if known
             else None,
         )

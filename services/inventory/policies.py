@@ -75,6 +75,7 @@ def policy_of(part: PoliciesPart, accepted: Asks) -> OrderPolicy | None:
                 then=rule.then,
                 reallocates=rule.reallocates,
                 substitutes=rule.substitutes,
+                baskets_wait=rule.baskets_wait,
                 step_days=None if served is None else served.step_days,
             )
     return None
@@ -118,6 +119,14 @@ def _amiss(heard: Envelope[Contract], stated: ReservationPolicies) -> Event | No
                 "unknown_class",
                 f"Rule {number} is for the class {rule.priority}; there is no such class.",
                 f"State it among the classes, or use one of: {', '.join(names) or 'none yet'}.",
+            )
+        if rule.baskets_wait and rule.policy == "all_or_nothing":
+            return refused(
+                heard,
+                "baskets_hold_nothing",
+                f"Rule {number} is all or nothing: such an order holds nothing while it waits, so its basket "
+                "has nothing to hold for it.",
+                "Leave out baskets_wait, or take the policy together or partial.",
             )
         if rule.reallocates and rule.policy == "all_or_nothing":
             return refused(

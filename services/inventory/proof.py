@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from libs.events.catalogue import Unreadable, decode
 from libs.events.contract import Event, OrderEvent
 from libs.events.inventory import ReservationBroken, StockPegged
-from libs.events.promise import HoldsBroken, promise_stream
+from libs.events.promise import HoldsBroken, HoldsFilled, promise_stream
 from services.inventory.hindsight import Finding
 from services.inventory.ledger import movements, positions, stated
 from services.inventory.proof_bundles import Bundles
@@ -90,6 +90,8 @@ class RowsTooFarApart(Exception):
 
 
 _SKU = "sku/"
+_Changes = StockPegged | ReservationBroken | HoldsBroken | HoldsFilled
+"""Events of a SKU by which those who are named win or lose units."""
 
 
 def prove(rows: Iterable[LogRow], ahead_max: int = AHEAD_MAX) -> Proof:
@@ -254,7 +256,7 @@ class _Walk:
                 continue
             self.skus.setdefault((row.tenant, stream), StockSoFar()).position = position
         self._resolve(row.tenant, event, moves)
-        if isinstance(event, StockPegged | ReservationBroken | HoldsBroken):
+        if isinstance(event, StockPegged | ReservationBroken | HoldsBroken | HoldsFilled):
             self._peg(row.tenant, event)
         if wrong := self._held.take(row.tenant, event) or self._on_the_way.take(row.tenant, event, moves):
             raise Broken(wrong)
@@ -296,8 +298,8 @@ class _Walk:
                     if left:
                         self.allocated[place] = left
 
-    def _peg(self, tenant: str, event: StockPegged | ReservationBroken | HoldsBroken) -> None:
-        sign = 1 if isinstance(event, StockPegged) else -1
+    def _peg(self, tenant: str, event: _Changes) -> None:
+        sign = 1 if isinstance(event, StockPegged | HoldsFilled) else -1
         changes = _changes(event)
         named = sum(quantity for _, quantity in changes)
         moved = sum(move.quantity for move in event.movements)
@@ -305,7 +307,7 @@ class _Walk:
             raise Broken(f"names {named} units of {event.sku} and moves {moved}")
         for holder, quantity in changes:
             self._promise((tenant, event.sku), holder, sign * quantity)
-            if isinstance(event, HoldsBroken):
+            if isinstance(event, HoldsBroken | HoldsFilled):
                 self._held.move(tenant, holder, sign * quantity)
 
     def _promise(self, key: SkuKey, order_id: str, delta: int) -> None:
@@ -354,9 +356,9 @@ def _first_positions(row: LogRow, event: Event) -> Iterator[tuple[SkuKey, int]]:
             yield (row.tenant, name), position
 
 
-def _changes(event: StockPegged | ReservationBroken | HoldsBroken) -> list[tuple[str, int]]:
+def _changes(event: _Changes) -> list[tuple[str, int]]:
     """Units by who wins or loses them."""
-    if isinstance(event, HoldsBroken):
+    if isinstance(event, HoldsBroken | HoldsFilled):
         return [(promise_stream(hold.promise_id), hold.quantity) for hold in event.holds]
     return [(claim.order_id, claim.quantity) for claim in event.claims]
 

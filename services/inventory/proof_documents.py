@@ -30,6 +30,9 @@ class OnTheWay:
 
     def __init__(self) -> None:
         self._open: dict[tuple[SkuKey, str, str], int] = {}
+        self._lots: dict[tuple[SkuKey, str, str], int] = {}
+        """Open units by SKU, transfer and lot, of transfers that say which lots they are of."""
+        self._by_lot: set[tuple[SkuKey, str]] = set()
 
     def take(self, tenant: str, event: Event, moves: Iterable[AnyMovement]) -> str:
         """Apply an event; what is wrong with it, if anything is."""
@@ -45,6 +48,30 @@ class OnTheWay:
                 return f"{-left} units of {move.sku} come of {document} that were never on their way under it"
             if left:
                 self._open[place] = left
+        return self._of_lots(tenant, event, document, moves)
+
+    def _of_lots(self, tenant: str, event: Event, document: str, moves: Iterable[AnyMovement]) -> str:
+        """What is wrong with the lots of a transfer."""
+        if isinstance(event, TransferDispatched) and event.lots:
+            self._by_lot.add(((tenant, event.sku), document))
+            sent = {one.lot: one.quantity for one in event.lots}
+            found: dict[str, int] = {}
+            for move in moves:
+                if move.target == "in_transit":
+                    found[move.lot or ""] = found.get(move.lot or "", 0) + move.quantity
+            if found != sent:
+                return f"transfer {document} of {event.sku} moves other lots than it says are on their way"
+        for move in moves:
+            key = (tenant, move.sku)
+            delta = move.quantity * ((move.target == "in_transit") - (move.source == "in_transit"))
+            if not delta or (key, document) not in self._by_lot:
+                continue
+            place = (key, document, move.lot or "")
+            left = self._lots.pop(place, 0) + delta
+            if left < 0:
+                return f"{-left} units of lot {move.lot} of {move.sku} come of {document}, never sent"
+            if left:
+                self._lots[place] = left
         return ""
 
     def amiss(self, buckets: Mapping[SkuKey, Mapping[tuple[str, str], int]]) -> str:

@@ -12,6 +12,7 @@ from libs.events.contract import Event, OrderEvent
 from libs.events.inventory import NETWORK
 from libs.events.items import ItemDefined
 from libs.events.lots import LotExpired, LotQuarantined, LotReleased
+from libs.events.stocktaking import CountRecorded
 from services.inventory.lots import LOTLESS, OF_ORDER
 from services.inventory.proof_rows import LogRow
 from services.inventory.proof_shelf import ShelfLifeSoFar
@@ -53,6 +54,8 @@ class LotsSoFar:
         if not self._with_lots:
             return ""
         self._shelf.take(row, event)
+        if isinstance(event, CountRecorded) and (says := _miscounted(event)):
+            return says
         order_id = event.order_id if isinstance(event, OrderEvent) else ""
         for move in moves:
             with_lots = move.node != NETWORK and (row.tenant, move.sku) in self._with_lots
@@ -101,6 +104,27 @@ class LotsSoFar:
             if move.position > self._stopped.get(key, move.position):
                 self._doubted.setdefault(key, self._last[key])
         return ""
+
+
+def _miscounted(event: CountRecorded) -> str:
+    """What a count by lot books that it did not find."""
+    if not event.lots or event.outcome == "held":
+        return ""
+    booked: dict[str, int] = {}
+    for move in event.movements:
+        change = move.quantity * ((move.target == "on_hand") - (move.source == "on_hand"))
+        if move.lot is not None and "suspect" not in (move.source, move.target):
+            booked[move.lot] = booked.get(move.lot, 0) + change
+    found = {one.lot: one.counted - one.book for one in event.lots}
+    for lot in {**found, **booked}:
+        low, high = sorted((0, found.get(lot, 0)))
+        exact = found.get(lot, 0) > 0
+        if not low <= booked.get(lot, 0) <= high or (exact and booked.get(lot, 0) != high):
+            return f"books {booked.get(lot, 0):+} of lot {lot} of {event.sku}; {found.get(lot, 0):+} it found"
+    lacking = sum(booked.get(lot, 0) - units for lot, units in found.items())
+    if lacking != event.allocated_short:
+        return f"leaves {lacking} units of {event.sku} to picks, and says {event.allocated_short}"
+    return ""
 
 
 def _plus(sums: dict[Place, int], place: Place, delta: int) -> int:

@@ -6,6 +6,7 @@ For `proof`, which walks the log in the order of what happened to each SKU and e
 from libs.events.contract import Event
 from libs.events.promise import (
     PromiseConfirmed,
+    PromiseDated,
     PromiseExpired,
     PromiseHeld,
     PromiseMissed,
@@ -18,6 +19,7 @@ from services.inventory.stock import AnyMovement
 _AFTER = {
     ("new", PromiseHeld): "held",
     ("new", PromiseMissed): "void",
+    ("held", PromiseDated): "held",
     ("held", PromiseConfirmed): "confirmed",
     ("held", PromiseExpired): "expired",
     ("held", PromiseReleased): "released",

@@ -17,7 +17,7 @@ inventory decides with.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from libs.events.bundles import BundlesUnpacked
 from libs.events.changes import LinesReleased
@@ -30,59 +30,45 @@ from libs.events.inventory import (
     StockReleased,
     StockReserved,
 )
-from libs.events.order import LineQuantity
-from libs.events.policy import STANDARD_RANK, OrderPolicy
-from libs.events.promise import PromiseHeld, PromiseTermsDefined
+from libs.events.policy import STANDARD_RANK
+from libs.events.promise import (
+    HoldsBroken,
+    HoldsFilled,
+    PromiseConfirmed,
+    PromiseExpired,
+    PromiseHeld,
+    PromiseReleased,
+    PromiseTermsDefined,
+    promise_stream,
+)
 from libs.events.reach import ReachChanged
-from libs.events.record import changed, record
+from libs.events.record import changed
 from libs.events.substitutes import SubstitutesSought
 from services.inventory.proof_rows import LogRow
 from services.inventory.proof_serving import Destinations
 from services.inventory.proof_stock import SkuKey, StockSoFar
+from services.inventory.proof_waiters import (
+    STANDARD,
+    Place,
+    Promise,
+    Wait,
+    Waiter,
+    basket,
+    lacks,
+    met,
+    misallotted,
+    position_of,
+    units_of,
+)
 from services.inventory.stock import AnyMovement
 from services.inventory.terms import Terms, terms_of
 
-_Place = tuple[int, datetime, str]
-"""A smaller place is served first."""
 _BEHIND_ITS_CLASS = datetime.max.replace(tzinfo=UTC)
-_STANDARD = OrderPolicy(version=1)
 _Told = tuple[LogRow, str]
 """The event that is wrong, and what is."""
-_Promise = StockReserved | StockBackordered
 _Stock = Mapping[SkuKey, StockSoFar]
 _Promised = Mapping[SkuKey, Mapping[str, int]]
 """Units promised to each order or basket, by SKU."""
-
-
-@record
-class _Order:
-    """What an order's place depends on, and what it may have."""
-
-    since: datetime
-    policy: OrderPolicy
-    channel: str | None
-    channel_known: bool
-
-    def place(self, order_id: str) -> _Place:
-        """An order that moves up with age stands where one of rank 50 would that is so much older."""
-        policy = self.policy
-        if policy.step_days is None:
-            return policy.rank, self.since, order_id
-        days = (policy.rank - STANDARD_RANK) * policy.step_days
-        return STANDARD_RANK, self.since + timedelta(days=days), order_id
-
-
-@record
-class _Wait:
-    """Units that an order waits for."""
-
-    units: int
-    seen: int
-    """The SKU's position up to which nobody has taken units as though it did not wait."""
-    whole: bool = False
-    """All of them, or none."""
-    passed: bool = False
-    """They were there when it looked, and units of other SKUs lacked."""
 
 
 class Queues:
@@ -91,16 +77,16 @@ class Queues:
     def __init__(self, destinations: Destinations) -> None:
         self._destinations = destinations
         self._promised: _Promised = {}
-        self._orders: dict[tuple[str, str], _Order] = {}
+        self._orders: dict[tuple[str, str], Waiter] = {}
         """Those with promised units or a wait, by tenant and order."""
-        self._waits: dict[SkuKey, dict[str, _Wait]] = {}
+        self._waits: dict[SkuKey, dict[str, Wait]] = {}
         self._terms: dict[SkuKey, dict[int, Terms]] = {}
         """By their version."""
         self._taken: dict[SkuKey, tuple[int, LogRow]] = {}
         """The last event by which units were taken as though nobody waited, and its position."""
         self._closed: dict[SkuKey, tuple[str, ...]] = {}
         """Nodes whose units are not promised."""
-        self._losers: dict[SkuKey, list[_Place]] = {}
+        self._losers: dict[SkuKey, list[Place]] = {}
         """Of units that are to go to others next."""
 
     def take(
@@ -114,15 +100,19 @@ class Queues:
             case StockAllocated() if not event.later:
                 self._orders.pop((row.tenant, event.order_id), None)
             case BundlesUnpacked() | SubstitutesSought():
-                policy = event.policy or _STANDARD
-                met = _Order(event.since, policy, event.channel, channel_known=True)
+                policy = event.policy or STANDARD
+                met = Waiter(event.since, policy, event.channel, channel_known=True)
                 self._orders[row.tenant, event.order_id] = met
             case StockPegged() if event.queue:
-                return self._pegged(row, event, stock)
-            case ReservationBroken() if event.queue:
+                return self._given(row, event, units_of(event), event.cause is None, stock)
+            case HoldsFilled():
+                return self._given(row, event, units_of(event), True, stock)
+            case ReservationBroken() | HoldsBroken() if event.queue:
                 return self._broken(row, event, promised)
             case PromiseHeld():
                 return self._of_basket(row, event, moves, stock)
+            case PromiseConfirmed() | PromiseExpired() | PromiseReleased() if event.waited is not None:
+                return self._basket_left(row, event)
             case StockReleased() | LinesReleased():
                 return self._released(row, event)
             case ReachChanged():
@@ -142,10 +132,13 @@ class Queues:
     # What events tell
 
     def _of_order(
-        self, row: LogRow, event: _Promise, moves: Iterable[AnyMovement], stock: _Stock
+        self, row: LogRow, event: Promise, moves: Iterable[AnyMovement], stock: _Stock
     ) -> _Told | None:
         tenant, order_id = row.tenant, event.order_id
-        order = _met(event, self._orders.get((tenant, order_id)))
+        before = self._orders.get((tenant, order_id))
+        order = met(event, before)
+        if before is not None and before.places != order.places:
+            return row, f"tells another place of order {order_id} than it took over"
         self._orders[tenant, order_id] = order
         numbered = {change.sku: change.up_to for change in event.queue or ()}
         won = dict[str, int]()
@@ -165,11 +158,11 @@ class Queues:
                 return row, f"changes the queue of {sku} at no position of it"
             if told := self._look(key, order_id, position):
                 return told
-            place, version = order.place(order_id), versions.get(sku)
+            place, version = order.place(order_id, sku), versions.get(sku)
             taker = (order_id, quantity)
             if quantity and (says := self._overtaken(key, taker, place, version, stock)):
                 return row, f"promises {quantity} units of {sku} to order {order_id} {says}"
-            self._wait(key, order_id, _lacks(event, sku, position))
+            self._wait(key, order_id, lacks(event, sku, position))
         return None
 
     def _of_basket(
@@ -185,14 +178,50 @@ class Queues:
                 self._taken[key] = (move.position, row)
             elif says := self._overtaken(key, (event.stream, move.quantity), place, version, stock):
                 return row, f"holds {move.quantity} units of {move.sku} for a basket {says}"
+        if event.short is None:
+            return None
+        holder, short = promise_stream(event.promise_id), {one.sku: one.quantity for one in event.short}
+        self._orders[row.tenant, holder] = basket(event)
+        for change in event.queue or ():
+            if change.sku in short:
+                wait = Wait(short[change.sku], position_of(change, event.movements))
+                self._wait((row.tenant, change.sku), holder, wait)
+        return None
+
+    def _basket_left(
+        self, row: LogRow, event: PromiseConfirmed | PromiseExpired | PromiseReleased
+    ) -> _Told | None:
+        """A basket waits no more, or for less; an order that took it over waits instead."""
+        holder, left = promise_stream(event.promise_id), {one.sku: one.quantity for one in event.waited or ()}
+        known = self._orders.get((row.tenant, holder))
+        if isinstance(event, PromiseConfirmed) and known is not None:
+            places = {place.sku: place.since for place in event.places or ()}
+            if any(since != known.since for since in places.values()):
+                return row, f"takes over another place than {holder} has, which waits since {known.since}"
+            self._orders[row.tenant, event.order_id] = changed(known, places=places)
+        elif known is not None:
+            del self._orders[row.tenant, holder]
+        for change in event.queue or ():
+            key, position = (row.tenant, change.sku), position_of(change, event.movements)
+            if told := self._look(key, holder, position):
+                return told
+            before, units = self._waits.get(key, {}).get(holder), left.get(change.sku, 0)
+            lacked = 0 if before is None else before.units
+            if units > lacked:
+                return (
+                    row,
+                    f"leaves the queue of {change.sku} with {units} units, and {holder} lacked {lacked}",
+                )
+            rest = None if before is None or units == lacked else changed(before, units=lacked - units)
+            self._wait(key, holder, rest)
+            if isinstance(event, PromiseConfirmed):
+                self._wait(key, event.order_id, Wait(units, position))
         return None
 
     def _released(self, row: LogRow, event: StockReleased | LinesReleased) -> _Told | None:
         """What is left of its wait, the next event of the order says."""
         for change in event.queue or ():
-            key, position = (row.tenant, change.sku), change.up_to
-            if position is None:
-                position = max((one.position for one in event.movements if one.sku == change.sku), default=0)
+            key, position = (row.tenant, change.sku), position_of(change, event.movements)
             if told := self._look(key, event.order_id, position):
                 return told
             self._wait(key, event.order_id, None)
@@ -200,16 +229,23 @@ class Queues:
             self._orders.pop((row.tenant, event.order_id), None)
         return None
 
-    def _pegged(self, row: LogRow, event: StockPegged, stock: _Stock) -> _Told | None:
-        key, given = (row.tenant, event.sku), {one.order_id: one.quantity for one in event.claims}
-        line = self._line(key)
+    def _given(
+        self,
+        row: LogRow,
+        event: StockPegged | HoldsFilled,
+        given: Mapping[str, int],
+        free: bool,
+        stock: _Stock,
+    ) -> _Told | None:
+        """Units by who is given them, `free` ones, or those that others have just lost."""
+        key, line = (row.tenant, event.sku), self._line((row.tenant, event.sku))
         if given.keys() <= {order_id for order_id, _, _ in line}:  # else somebody's wait is of an older log
-            if event.cause is not None and self._destinations.bound(key):
+            if not free and self._destinations.bound(key):
                 says = ""
-            elif event.cause is None:
+            elif free:
                 says = self._misgiven(key, line, given, event.terms_version, stock)
             else:
-                says = self._misallotted(key, line, given)
+                says = misallotted(key[1], line, given, self._losers.pop(key, []))
             if says:
                 return row, says
         waits, position = self._waits.get(key, {}), event.movements[-1].position
@@ -220,23 +256,31 @@ class Queues:
             self._wait(key, order_id, changed(waits[order_id], units=left) if left else None)
         return None
 
-    def _broken(self, row: LogRow, event: ReservationBroken, promised: _Promised) -> _Told | None:
+    def _broken(
+        self, row: LogRow, event: ReservationBroken | HoldsBroken, promised: _Promised
+    ) -> _Told | None:
         key, position = (row.tenant, event.sku), event.movements[-1].position
-        losers = sorted(self._places(key, (one.order_id for one in event.claims)))
-        keeps = max(self._places(key, promised.get(key, ())), default=None)
+        lost, keepers, cause = units_of(event), set(promised.get(key, ())), None
+        if isinstance(event, HoldsBroken):
+            keepers = {holder for holder in keepers if "/" in holder}
+        elif event.cause is not None:
+            cause, keepers = event.cause, {holder for holder in keepers if "/" not in holder}
+        losers = sorted(self._places(key, lost))
+        keeps = max(self._places(key, keepers), default=None)
         # what others keep may be too old for those who lose theirs, or lie where nobody can send it to them
-        bound = event.cause is not None and self._destinations.bound(key)
-        aged = event.cause in ("shelf_life", "not_served") or bound
+        bound = (isinstance(event, HoldsBroken) or cause is not None) and self._destinations.bound(key)
+        shelf_days = any(one.shelf_days for one in self._terms.get(key, {}).values())
+        aged = cause in ("shelf_life", "not_served") or bound or shelf_days
         if losers and keeps is not None and keeps > losers[0] and not aged:
             return row, (
                 f"takes units of {event.sku} from order {losers[0][2]}; order {keeps[2]}, behind it in the "
                 "queue, keeps its own"
             )
-        if event.cause is not None and not aged:
+        if cause == "reallocated":
             self._losers[key] = losers
-        for one in event.claims:
-            before = self._waits.get(key, {}).get(one.order_id) or _Wait(0, position)
-            self._wait(key, one.order_id, changed(before, units=before.units + one.quantity))
+        for holder, quantity in lost.items():
+            before = self._waits.get(key, {}).get(holder) or Wait(0, position)
+            self._wait(key, holder, changed(before, units=before.units + quantity))
         return None
 
     # The laws
@@ -244,7 +288,7 @@ class Queues:
     def _misgiven(
         self,
         key: SkuKey,
-        line: Iterable[tuple[str, _Order, _Wait]],
+        line: Iterable[tuple[str, Waiter, Wait]],
         given: Mapping[str, int],
         version: int | None,
         stock: _Stock,
@@ -275,14 +319,14 @@ class Queues:
         return ""
 
     def _overtaken(
-        self, key: SkuKey, taker: tuple[str, int], place: _Place, version: int | None, stock: _Stock
+        self, key: SkuKey, taker: tuple[str, int], place: Place, version: int | None, stock: _Stock
     ) -> str:
         """Units that somebody takes for himself, held against those who stand before him."""
         holder, quantity = taker
         left = self._offered(key, stock) + quantity
         reach = self._destinations.before(key, stock[key], self._promised.get(key, {}), dict([taker]))
         for order_id, order, wait in self._line(key):
-            if order.place(order_id) >= place:
+            if order.place(order_id, key[1]) >= place:
                 break
             due = self._due(key, order, wait, left, version)
             if reach is not None:
@@ -293,38 +337,13 @@ class Queues:
                 return f"before order {order_id}, which lacks {wait.units} and could have had {due}"
         return ""
 
-    def _misallotted(
-        self, key: SkuKey, line: Iterable[tuple[str, _Order, _Wait]], given: Mapping[str, int]
-    ) -> str:
-        """Units that others have just lost, held against who may have them."""
-        losers, winners = self._losers.pop(key, []), list[_Place]()
-        for order_id, order, wait in reversed([*line]):
-            place, got = order.place(order_id), given.get(order_id, 0)
-            gives = f"gives {got} promised units of {key[1]} to order {order_id}"
-            if got > wait.units:
-                return f"{gives}, which lacks {wait.units}"
-            if got and not order.policy.reallocates:
-                return f"{gives}, whose policy does not let it have them"
-            if got and losers and losers[-1] < place:
-                return f"{gives}, none of which stood behind it"
-            if winners and order.policy.reallocates and not wait.whole and wait.units > got:
-                return (
-                    f"gives promised units of {key[1]} to order {winners[-1][2]} before order {order_id}, "
-                    f"which lacks {wait.units - got} and may have them too"
-                )
-            if got:
-                winners.append(place)
-        if winners and losers and losers[0] < winners[-1]:
-            return f"gives units of order {losers[0][2]} to others, all of which stand behind it"
-        return ""
-
     def _offered(self, key: SkuKey, stock: _Stock) -> int:
         """Units that can be promised: none of those at nodes that are switched off."""
         there = stock[key]
         apart = sum(there.buckets.get((node, "on_hand"), 0) for node in self._closed.get(key, ()))
         return there.on_hand - apart - there.reserved
 
-    def _due(self, key: SkuKey, order: _Order, wait: _Wait, left: int, version: int | None) -> int:
+    def _due(self, key: SkuKey, order: Waiter, wait: Wait, left: int, version: int | None) -> int:
         """Of so many units, those that an order could have; none where the log does not tell."""
         if version is not None:
             terms = self._terms.get(key, {}).get(version)
@@ -337,21 +356,21 @@ class Queues:
 
     # Who waits
 
-    def _line(self, key: SkuKey) -> list[tuple[str, _Order, _Wait]]:
+    def _line(self, key: SkuKey) -> list[tuple[str, Waiter, Wait]]:
         """Those who wait, who is to be served first in front."""
         known = [
             (order_id, order, wait)
             for order_id, wait in self._waits.get(key, {}).items()
             if (order := self._orders.get((key[0], order_id))) is not None
         ]
-        return sorted(known, key=lambda one: one[1].place(one[0]))
+        return sorted(known, key=lambda one: one[1].place(one[0], key[1]))
 
-    def _places(self, key: SkuKey, orders: Iterable[str]) -> Iterator[_Place]:
+    def _places(self, key: SkuKey, orders: Iterable[str]) -> Iterator[Place]:
         for order_id in orders:
             if (order := self._orders.get((key[0], order_id))) is not None:
-                yield order.place(order_id)
+                yield order.place(order_id, key[1])
 
-    def _wait(self, key: SkuKey, order_id: str, wait: _Wait | None) -> None:
+    def _wait(self, key: SkuKey, order_id: str, wait: Wait | None) -> None:
         waits = self._waits.setdefault(key, {})
         if wait is not None:
             waits[order_id] = wait
@@ -371,30 +390,6 @@ class Queues:
         self._waits[key][order_id] = changed(wait, seen=position)
         return None
 
-    def _unseen(self, key: SkuKey, order_id: str, wait: _Wait) -> _Told:
+    def _unseen(self, key: SkuKey, order_id: str, wait: Wait) -> _Told:
         _, row = self._taken[key]
         return row, f"takes units of {key[1]} as though nobody waited; order {order_id} lacks {wait.units}"
-
-
-def _met(event: _Promise, before: _Order | None) -> _Order:
-    """The order as its promise tells of it. Without terms it does not tell the channel: what was told once
-    holds on, as long as the order was followed."""
-    channel = event.channel or (None if before is None else before.channel)
-    known = channel is not None or event.round == 1 or (before is not None and before.channel_known)
-    policy = event.policy or (_STANDARD if before is None else before.policy)
-    return _Order(event.since, policy, channel, known)
-
-
-def _lacks(event: _Promise, sku: str, position: int) -> _Wait | None:
-    """What the order waits for of a SKU once it was promised what there was."""
-    if isinstance(event, StockReserved):
-        units = _units(event.later or (), sku)
-        return _Wait(units, position) if units else None
-    short = sum(one.quantity for one in event.short if one.sku == sku)
-    if event.policy is not None and event.policy.policy == "all_or_nothing":
-        return _Wait(_units(event.lines, sku), position, whole=True, passed=not short)
-    return _Wait(short, position) if short else None
-
-
-def _units(lines: Iterable[LineQuantity], sku: str) -> int:
-    return sum(line.quantity for line in lines if line.sku == sku)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from libs.events.contract import Event
 from libs.events.inventory import StockAllocated, StockBackordered, StockReserved
-from libs.events.promise import PromiseHeld, PromiseMissed
+from libs.events.promise import PromiseConfirmed, PromiseDated, PromiseHeld, PromiseMissed
 from libs.events.reach import ReachChanged
 from libs.events.serving import Served
 from services.inventory.ledger import Placed
@@ -56,26 +56,36 @@ class Destinations:
         for move in moves:
             if told is None or all(one.sku != move.sku for one in told.skus):
                 self._goes.get((row.tenant, move.sku), {}).pop(holder, None)
+        if isinstance(event, PromiseHeld) and event.destination is not None:
+            for line in event.lines:  # it waits, and says so once: SKUs may get such nodes later
+                self._goes.setdefault((row.tenant, line.sku), {})[holder] = event.destination.country
         return None if told is None else self._told(row, told, holder, moves, stock, promised)
 
     def _forget(self, tenant: str, event: StockAllocated | Placed) -> None:
         """What holds nothing any more, and waits for nothing, goes nowhere."""
-        if isinstance(event, PromiseMissed) or (isinstance(event, StockAllocated) and event.later):
+        if isinstance(event, PromiseMissed | PromiseDated):
             return
+        if isinstance(event, StockAllocated) and event.later:
+            return
+        if isinstance(event, PromiseConfirmed) and event.waited is not None:
+            return  # what its order leaves of it may be given units before it is given back
         for move in event.movements:
             self._goes.get((tenant, move.sku), {}).pop(holder_of(event) or event.stream, None)
 
     def _reach(
         self, key: SkuKey, stock: StockSoFar, promised: Mapping[str, int], *, known: bool
     ) -> Reach | None:
-        """What can be sent where, by the log so far; None where all nodes ship everywhere. `known`: who
-        does not say where it goes has a destination; else, any node can serve it."""
+        """What can be sent where, by the log so far; None where all nodes ship everywhere. `known`: an
+        order that does not say where it goes has a destination; else, any node can serve it, as a basket."""
         serving = self._bounds.get(key)
         if serving is None or not serving.bounds:
             return None
         there = {node: units for (node, bucket), units in stock.buckets.items() if bucket == "on_hand"}
         goes, unsaid = self._goes.get(key, {}), UNTOLD if known else ANYWHERE
-        to = ((goes.get(holder, unsaid), units) for holder, units in promised.items())
+        to = (
+            (goes.get(holder, ANYWHERE if "/" in holder else unsaid), units)
+            for holder, units in promised.items()
+        )
         return Reach(serving, there, to, self._closed.get(key, ()))
 
     def before(

@@ -48,6 +48,9 @@ Claim = TypeVar("Claim", bound=Claimed)
 Turns = Mapping[str, Turn]
 """By order id; of orders that have policies, as long as they want anything of the SKU."""
 NO_TURN = Turn()
+WAITER = "~basket/"
+"""How claims of held baskets that wait begin, which always have a turn: behind any order's id, for what an
+order leaves of a basket stands behind that order, as old as it is."""
 _LAST = datetime.max.replace(tzinfo=UTC)
 Share = tuple[str, int, bool]
 """An order, units, and whether it is only called to look whether the rest is there."""
@@ -55,6 +58,16 @@ Units = list[tuple[str, int]]
 """Orders and units of each."""
 Towards = tuple[Reach, Serving]
 """What can be sent where, and where each goes, of a SKU whose nodes do not all ship everywhere."""
+
+
+def waiter(promise_id: str) -> str:
+    """By what name a held basket that may wait stands among the claims."""
+    return WAITER + promise_id
+
+
+def as_text(since: datetime) -> str:
+    """Since when somebody waits, as claims have it."""
+    return since.isoformat().replace("+00:00", "Z")
 
 
 def place(holder: str, claim: Claimed, turns: Turns) -> tuple[int, datetime, str]:
@@ -84,6 +97,18 @@ def lacking(claims: Mapping[str, Claimed], turns: Turns) -> Units:
         (holder, turns.get(holder, NO_TURN).whole or claim.wanted - claim.held)
         for holder, claim in in_line(waiting, turns)
     ]
+
+
+def without_empty(
+    claims: Mapping[str, Claim], turns: Mapping[str, Turn]
+) -> tuple[dict[str, Claim], dict[str, Turn]]:
+    """Claims and turns without baskets that wait for nothing and hold nothing: of them nothing is kept."""
+    left = {
+        holder: claim
+        for holder, claim in claims.items()
+        if claim.wanted or claim.held or not holder.startswith(WAITER)
+    }
+    return left, {name: turn for name, turn in turns.items() if name in left or name not in claims}
 
 
 def shares(
@@ -139,11 +164,12 @@ def after(found: Iterable[Share], reach: Reach, serving: Serving) -> Reach:
 def reallocated(
     claims: Mapping[str, Claimed], turns: Turns, days: Mapping[str, str], towards: Towards | None = None
 ) -> tuple[Units, Units]:
-    """Who wins units that others were promised, and who loses them: the last in line first. Baskets, which
-    are no claims, and what is allocated already, which is none any more, are left alone; so is what may
-    be too old for who would win it, or cannot be sent to where that one goes. `days`: the last day that a lot
-    has to have, by channel that asks."""
-    line = in_line([item for item in claims.items() if item[1].held or item[1].wanted], turns)
+    """Who wins units that others were promised, and who loses them: the last in line first. Baskets, and what
+    is allocated already, which is no claim any more, are left alone; so is what may be too old for who would
+    win it, or cannot be sent to where that one goes. `days`: the last day that a lot has to have, by channel
+    that asks."""
+    orders = [item for item in claims.items() if not item[0].startswith(WAITER)]
+    line = in_line([item for item in orders if item[1].held or item[1].wanted], turns)
     held = {holder: claim.held for holder, claim in line}
     won, lost = dict[str, int](), dict[str, int]()
     for number, (taker, claim) in enumerate(line):

@@ -1,5 +1,7 @@
 """Which streams an input needs beside its own, given the part of that: what its decision is made on."""
 
+from collections.abc import Iterable
+
 from libs.events.amendments import OrderAmended
 from libs.events.contract import Contract
 from libs.events.timer import TimerDue
@@ -14,7 +16,7 @@ from services.inventory.touched import streams_of_order, streams_of_sku
 def streams(body: Contract, home: object) -> tuple[str, ...]:
     """Streams of the SKUs that an order's input may move, and what else it reads; `home` is any part."""
     if isinstance(body, TimerDue) and body.name in pegging.REMINDERS:
-        return pegging.streams(body, home.skus if isinstance(home, OrderPart) else ())
+        return pegging.streams(body, _skus_of(home))
     if isinstance(body, OrderAmended) and isinstance(home, OrderPart):
         return pegging.streams(body, home.skus)
     if isinstance(home, OrderPart):
@@ -25,3 +27,9 @@ def streams(body: Contract, home: object) -> tuple[str, ...]:
     if isinstance(home, PlacesPart):
         return capacity.streams_of_nodes(body, home)
     return streams_of_sku(body, home) if isinstance(home, SkuPart) else ()
+
+
+def _skus_of(home: object) -> Iterable[str]:
+    if isinstance(home, PromisePart):
+        return home.units
+    return home.skus if isinstance(home, OrderPart) else ()

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.inventory import NETWORK, QueueChange, Shortage, StockBackordered, StockReserved, TermsUsed
+from libs.events.inventory import NETWORK, QueueChange, Shortage, StockBackordered, StockReserved
+from libs.events.policy import TermsUsed
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from services.inventory import terms
 from services.inventory.findings import shortage, too_many

@@ -7,13 +7,16 @@ from typing import assert_never
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.feeds import (
+    AmendFeed,
     ApproveFeedRun,
     DefineFeed,
     Feed,
     FeedDefined,
+    FeedRetired,
     FeedRunApproved,
     FeedRunOpened,
     OpenFeedRun,
+    RetireFeed,
 )
 from libs.events.record import changed, record
 from libs.events.refusal import CommandRefused, refused
@@ -31,6 +34,8 @@ class FeedRun:
     held: bool = False
     units_before: int | None = None
     """Units of the run before, which the next is held against when this one is not taken."""
+    retired: bool = False
+    """It tells nothing any more."""
 
 
 @record
@@ -65,7 +70,7 @@ class RulesPart:
 
 
 NO_RULES = RulesPart()
-RulesInput = DefineSupplyRules | DefineFeed | OpenFeedRun | ApproveFeedRun
+RulesInput = DefineSupplyRules | DefineFeed | AmendFeed | RetireFeed | OpenFeedRun | ApproveFeedRun
 
 
 def evolve_rules(part: RulesPart, event: RulesEvent) -> RulesPart:
@@ -75,8 +80,15 @@ def evolve_rules(part: RulesPart, event: RulesEvent) -> RulesPart:
             return changed(part, version=event.version, rules=event.rules)
         case FeedDefined():
             known = part.feeds.get(event.definition.feed)
-            run = changed(known, definition=event.definition) if known else FeedRun(event.definition)
+            run = (
+                changed(known, definition=event.definition, retired=False)
+                if known
+                else FeedRun(event.definition)
+            )
             return changed(part, feeds={**part.feeds, event.definition.feed: run})
+        case FeedRetired():
+            run = changed(part.feeds[event.feed], retired=True, held=False)
+            return changed(part, feeds={**part.feeds, event.feed: run})
         case FeedRunOpened():
             run = FeedRun(
                 part.feeds[event.feed].definition,
@@ -101,13 +113,20 @@ def decide_rules(part: RulesPart, heard: Envelope[Contract], body: RulesInput) -
                 return []
             return [SupplyRulesDefined(version=part.version + 1, rules=body.rules)]
         case DefineFeed():
-            known = part.feeds.get(body.definition.feed)
-            if known is not None and known.definition == body.definition:
+            return _define(part, heard, body.definition)
+        case AmendFeed():
+            run = part.feeds.get(body.feed)
+            if run is None or run.retired:
+                return [unheard_feed(heard, body.feed, run)]
+            named = body.model_dump(exclude_none=True)
+            return _define(part, heard, Feed.model_validate({**run.definition.model_dump(), **named}))
+        case RetireFeed():
+            run = part.feeds.get(body.feed)
+            if run is None:
+                return [unheard_feed(heard, body.feed, run)]
+            if run.retired:
                 return []
-            refusal = part.unknown_node(heard, body.definition.node) or _told_twice(
-                part, heard, body.definition
-            )
-            return [refusal] if refusal else [FeedDefined(definition=body.definition)]
+            return [FeedRetired(feed=body.feed, node=run.definition.node, reason=body.reason)]
         case OpenFeedRun():
             return _open(part, heard, body)
         case ApproveFeedRun():
@@ -119,11 +138,20 @@ def decide_rules(part: RulesPart, heard: Envelope[Contract], body: RulesInput) -
             assert_never(body)
 
 
+def _define(part: RulesPart, heard: Envelope[Contract], definition: Feed) -> list[Event]:
+    """A feed is read like this, unless it is already."""
+    known = part.feeds.get(definition.feed)
+    if known is not None and known.definition == definition and not known.retired:
+        return []
+    refusal = part.unknown_node(heard, definition.node) or _told_twice(part, heard, definition)
+    return [refusal] if refusal else [FeedDefined(definition=definition)]
+
+
 def _open(part: RulesPart, heard: Envelope[Contract], command: OpenFeedRun) -> list[Event]:
     """Take a full feed's announcement; one that is suspiciously small is held."""
     run = part.feeds.get(command.feed)
-    if run is None:
-        return [unknown_feed(heard, command.feed)]
+    if run is None or run.retired:
+        return [unheard_feed(heard, command.feed, run)]
     if run.run_id == command.run_id:
         return []
     if command.stated_at > heard.at:
@@ -165,7 +193,7 @@ def _open(part: RulesPart, heard: Envelope[Contract], command: OpenFeedRun) -> l
 def _told_twice(part: RulesPart, heard: Envelope[Contract], feed: Feed) -> CommandRefused | None:
     """A refusal when another feed tells of the node: each would take what the other told away."""
     for other, run in part.feeds.items():
-        if run.definition.node == feed.node and other != feed.feed:
+        if run.definition.node == feed.node and other != feed.feed and not run.retired:
             return refused(
                 heard,
                 "node_has_feed",
@@ -175,8 +203,15 @@ def _told_twice(part: RulesPart, heard: Envelope[Contract], feed: Feed) -> Comma
     return None
 
 
-def unknown_feed(heard: Envelope[Contract], feed: str) -> CommandRefused:
-    """Nobody has defined the feed."""
+def unheard_feed(heard: Envelope[Contract], feed: str, known: FeedRun | None) -> CommandRefused:
+    """Nobody has defined the feed, or it was retired."""
+    if known is not None:
+        return refused(
+            heard,
+            "feed_retired",
+            f"Feed {feed} of {known.definition.node} was retired: nothing of it is taken.",
+            "If it tells again, define it anew: PUT /v1/stock/feeds/{feed}, or `orderlog stock define-feed`.",
+        )
     return refused(
         heard,
         "unknown_feed",

@@ -35,7 +35,8 @@ class Serving:
     """Of the nodes."""
     bounds: tuple[Bound, ...] = ()
     orders: dict[str, str] = field(default_factory=dict)
-    """Country by order, of those that want any of it."""
+    """Country by order, of those that want any of it; of baskets that wait, by `queue.waiter`, always: nobody
+    could ask them later."""
     baskets: dict[str, str] = field(default_factory=dict)
     """Country by promise id."""
     countries: tuple[str, ...] | None = None
@@ -238,6 +239,16 @@ def baskets_go(
     if held is not None and held[0] in holding:
         baskets[held[0]] = held[1]
     return _or_none(changed(known, baskets=baskets))
+
+
+def claims_go(
+    serving: Serving | None, gone: Iterable[str] = (), goes: Mapping[str, str | None] | None = None
+) -> Serving | None:
+    """What is kept once these claims are gone, and others go to these countries, as far as they are known."""
+    known = serving or Serving()
+    orders = {id_: country for id_, country in known.orders.items() if id_ not in {*gone}}
+    orders |= {id_: country for id_, country in (goes or {}).items() if country is not None}
+    return serving if orders == known.orders else _or_none(changed(known, orders=orders))
 
 
 def _or_none(serving: Serving) -> Serving | None:

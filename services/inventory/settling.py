@@ -20,6 +20,7 @@ from libs.events.stocktaking import (
 from services.inventory.desk import Desk, SupplyPosting, not_yet, served, spared, too_many, unknown
 from services.inventory.differences import Difference
 from services.inventory.lot_control import without_lots
+from services.inventory.lot_counts import book_lots
 from services.inventory.serial_control import without_serials
 
 _RECOUNT = "Reject it, and count the shelf, or compare a newer snapshot."
@@ -66,7 +67,7 @@ def settle(desk: Desk, command: SettleDifference) -> list[Event]:
         return _not_open(desk, id_)
     variance = found.variance if command.approve else 0
     refusal = (_overtaken(desk, id_, found) if command.approve else []) or too_many(desk, variance)
-    if variance > 0:
+    if variance > 0 and not found.lots:
         refusal = refusal or without_lots(
             desk,
             f"the difference {id_}",
@@ -81,7 +82,10 @@ def settle(desk: Desk, command: SettleDifference) -> list[Event]:
     if refusal:
         return refusal
     looked = found.source == "count" and command.approve
-    broken, spare, posting, short = book(desk, found.node, variance, looked)
+    if found.lots and command.approve:
+        broken, spare, posting, short = book_lots(desk, found.node, found.lots, looked)
+    else:
+        broken, spare, posting, short = book(desk, found.node, variance, looked)
     settled_ = DifferenceSettled(
         sku=desk.sku,
         proposal_id=id_,

@@ -16,7 +16,7 @@ from services.inventory import caps, queue
 from services.inventory.dates import coming
 from services.inventory.findings import shortage
 from services.inventory.places import PlacesPart
-from services.inventory.queue import NO_TURN, Turn
+from services.inventory.queue import NO_TURN, WAITER, Turn
 from services.inventory.stock import OrderClaim, SkuPart
 from services.inventory.supplies import SupplyPart
 
@@ -107,8 +107,8 @@ class Asked:
 
 
 def rows(found: Sequence[Standing], asked: Asked) -> list[dict[str, Any]]:
-    """Orders of the queue as they are told. `supply` is what the last of an order's units was pegged to, as
-    was told last; none, nothing is to come that it could be served from."""
+    """Orders and baskets of the queue as they are told. `supply` is what the last of its units was pegged
+    to, as was told last; none, nothing is to come that it could be served from."""
     limits = {channel: _cap(asked, channel) for channel in {one.claim.channel for one in found}}
     goes = {} if asked.part.serving is None else asked.part.serving.orders
     sorts = [(one.claim.channel, one.turn.rank, goes.get(one.place.order_id)) for one in found]
@@ -120,10 +120,11 @@ def rows(found: Sequence[Standing], asked: Asked) -> list[dict[str, Any]]:
 
 
 def _row(one: Standing, asked: Asked, cap: dict[str, int] | None, kept: list[Reason]) -> dict[str, Any]:
-    peg = asked.supply.pegged.get(one.place.order_id)
+    peg, basket = asked.supply.pegged.get(one.place.order_id), one.place.order_id.startswith(WAITER)
     return {
         "place": one.number,
-        "order_id": one.place.order_id,
+        "order_id": None if basket else one.place.order_id,
+        "promise_id": one.place.order_id.removeprefix(WAITER) if basket else None,
         "class": class_of(one.turn.rank, one.turn.step_days, asked.classes),
         "rank": one.turn.rank,
         "since": one.since,

@@ -21,7 +21,7 @@ from libs.events.inventory import (
 )
 from libs.events.lots import LotsLimited
 from libs.events.policy import STANDARD_RANK
-from libs.events.promise import HoldMovement, HoldsBroken, PromiseTermsDefined, SoftBucket
+from libs.events.promise import HoldMovement, HoldsBroken, HoldsFilled, PromiseTermsDefined, SoftBucket
 from libs.events.reach import ReachChanged
 from libs.events.record import changed, record
 from libs.events.serving import Served
@@ -30,10 +30,10 @@ from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory import queue
 from services.inventory.balances import sums_after
 from services.inventory.lots import Lots, limited, moved_lots, of_baskets
-from services.inventory.queue import Turn
+from services.inventory.queue import Turn, waiter
 from services.inventory.recipes import Recipe
 from services.inventory.serials import astray_after
-from services.inventory.serving import Reach, Serving, baskets_go, bound_again, going, order_goes
+from services.inventory.serving import Reach, Serving, baskets_go, bound_again, claims_go, going, order_goes
 from services.inventory.shelf_life import Room, by_node
 from services.inventory.terms import Terms, terms_of
 
@@ -84,11 +84,11 @@ class SkuPart:
     wanted: int = 0
     """Sum of what the claims want, and the baskets hold."""
     claims: dict[str, OrderClaim] = field(default_factory=dict)
-    """By order id."""
+    """By order id; of baskets that wait, by `queue.waiter`."""
 
     terms: Terms | None = None
     turns: dict[str, Turn] = field(default_factory=dict)
-    """Of claims of orders that have policies."""
+    """Of claims of orders that have policies, and of baskets that wait."""
     recipe: Recipe | None = None
     """Where it is made of other SKUs, or others are made of it."""
     supplied: int = 0
@@ -346,6 +346,7 @@ def evolve_sku(
     | StockPegged
     | ReservationBroken
     | HoldsBroken
+    | HoldsFilled
     | PromiseTermsDefined
     | StockLow
     | StockRecovered
@@ -365,9 +366,15 @@ def evolve_sku(
     if isinstance(event, StockLow | StockRecovered):
         assert part.terms is not None, f"{event.sku} has no terms by which it is low"
         return replace(part, terms=replace(part.terms, low=isinstance(event, StockLow)))
-    if isinstance(event, HoldsBroken):
+    if isinstance(event, HoldsBroken) and event.queue is None:
         return held(part, event.movements, [(hold.promise_id, -hold.quantity) for hold in event.holds])
     after = moved(part, event.movements)
+    if isinstance(event, HoldsFilled | HoldsBroken):
+        sign = 1 if isinstance(event, HoldsFilled) else -1
+        after = claimed(after, [(waiter(hold.promise_id), sign * hold.quantity) for hold in event.holds])
+        claims, turns = queue.without_empty(after.claims, after.turns)
+        serving = claims_go(part.serving, after.claims.keys() - claims.keys())
+        return replace(after, claims=claims, turns=turns, serving=serving, queued=_queued(part, event.queue))
     if isinstance(event, StockPegged | ReservationBroken):
         sign = 1 if isinstance(event, StockPegged) else -1
         after = claimed(after, [(claim.order_id, sign * claim.quantity) for claim in event.claims])

@@ -15,14 +15,17 @@ from libs.events.catalogue import decode
 from libs.events.promise import PromiseTermsDefined
 from libs.events.record import record
 from services.inventory.availability import channels_of, read_sku
-from services.inventory.past import Asked, Stood, Units, plus
+from services.inventory.lots import NO_LOT
+from services.inventory.past import Asked, Stood
 from services.inventory.terms import Terms, terms_of
 
 EVERY = 128
 """Movements of a SKU from one snapshot to the next; the index `ledger_due` knows it too. See ADR 41."""
 AT_ONCE = 256
 """Snapshots of one transaction."""
-_OPEN = datetime(9999, 1, 1, tzinfo=UTC)
+LotUnits = dict[tuple[str, str, str], int]
+"""Units by node, bucket and lot, of which there is none of most SKUs; zero is left out."""
+OPEN = datetime(9999, 1, 1, tzinfo=UTC)
 Connection = Any
 """An asyncpg connection, or pool."""
 
@@ -84,27 +87,30 @@ _DUE = """
         WHERE s.tenant = l.tenant AND s.sku = l.sku AND s.position = l.position)
     ORDER BY tenant, sku, position LIMIT $1"""
 _BEFORE = """
-    SELECT position, known_at, nodes, buckets, units FROM ledger_snapshot
+    SELECT position, known_at, nodes, buckets, lots, units FROM ledger_snapshot
     WHERE tenant = $1 AND sku = $2 AND position < $3 ORDER BY position DESC LIMIT 1"""
 _WINDOWS = """
     WITH asked AS MATERIALIZED (
         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) WITH ORDINALITY
             AS a(tenant, sku, past, upto, number)),
     moved AS MATERIALIZED (
-        SELECT number, node, source, target, quantity, recorded_at FROM asked AS a
+        SELECT number, node, source, target, quantity, recorded_at, coalesce(of_lot.lot, '') AS lot
+        FROM asked AS a
         JOIN ledger AS l
             ON l.tenant = a.tenant AND l.sku = a.sku AND l.position > a.past AND l.position <= a.upto
-        JOIN log ON log.lane = l.lane AND log.origin = 'decided' AND log.seq = l.sequence)
-    SELECT number, NULL AS node, NULL AS bucket, count(*) AS units, max(recorded_at) AS known_at
+        JOIN log ON log.lane = l.lane AND log.origin = 'decided' AND log.seq = l.sequence
+        LEFT JOIN ledger_lot AS of_lot
+            ON of_lot.tenant = l.tenant AND of_lot.sku = l.sku AND of_lot.position = l.position)
+    SELECT number, NULL AS node, NULL AS bucket, NULL AS lot, count(*) AS units, max(recorded_at) AS known_at
     FROM moved GROUP BY number
     UNION ALL
-    SELECT number, node, bucket, sum(units)::bigint, NULL FROM (
-        SELECT number, node, source AS bucket, -quantity AS units FROM moved
-        UNION ALL SELECT number, node, target, quantity FROM moved) AS sides
-    GROUP BY number, node, bucket HAVING sum(units) <> 0
+    SELECT number, node, bucket, lot, sum(units)::bigint, NULL FROM (
+        SELECT number, node, source AS bucket, lot, -quantity AS units FROM moved
+        UNION ALL SELECT number, node, target, lot, quantity FROM moved) AS sides
+    GROUP BY number, node, bucket, lot HAVING sum(units) <> 0
     ORDER BY number, node NULLS FIRST"""
 _ALL = """
-    SELECT tenant, sku, position, known_at, nodes, buckets, units FROM ledger_snapshot
+    SELECT tenant, sku, position, known_at, nodes, buckets, lots, units FROM ledger_snapshot
     WHERE (tenant, sku, position) > ($1, $2, $3) ORDER BY tenant, sku, position LIMIT $4"""
 
 
@@ -116,7 +122,7 @@ class Snapshot:
     sku: str
     position: int
     known_at: datetime
-    units: Units
+    units: LotUnits
 
 
 async def as_of(connection: Connection, tenant: str, asked: Sequence[Asked]) -> list[Stood]:
@@ -128,7 +134,7 @@ async def as_of(connection: Connection, tenant: str, asked: Sequence[Asked]) -> 
         tenant,
         [one.sku for one in asked],
         [one.at for one in asked],
-        [one.known_at or _OPEN for one in asked],
+        [one.known_at or OPEN for one in asked],
     )
     stood = []
     for number, of_one in groupby(rows, key=lambda row: row["number"]):
@@ -142,7 +148,7 @@ async def as_of(connection: Connection, tenant: str, asked: Sequence[Asked]) -> 
 async def with_terms(connection: Connection, tenant: str, stood: Sequence[Stood]) -> list[Stood]:
     """The answers with the terms by which the SKUs were promised, as was known at the earlier moment. Terms
     hold from when they are decided: nobody tells of them late."""
-    moments = [min(one.asked.at, one.asked.known_at or _OPEN) for one in stood]
+    moments = [min(one.asked.at, one.asked.known_at or OPEN) for one in stood]
     rows = await connection.fetch(_TERMS, tenant, [one.asked.sku for one in stood], moments)
     return [
         one if row["payload"] is None else replace(one, terms=_terms(row["version"], row["payload"]))
@@ -203,13 +209,14 @@ async def make_snapshots(connection: Connection, at_once: int = AT_ONCE, every: 
                     one.sku,
                     one.position,
                     one.known_at,
-                    [node for node, _ in one.units],
-                    [bucket for _, bucket in one.units],
+                    [node for node, _, _ in one.units],
+                    [bucket for _, bucket, _ in one.units],
+                    _lots(one),
                     list(one.units.values()),
                 )
                 for one in made
             ],
-            columns=("tenant", "sku", "position", "known_at", "nodes", "buckets", "units"),
+            columns=("tenant", "sku", "position", "known_at", "nodes", "buckets", "lots", "units"),
         )
     return len(rows) == at_once
 
@@ -255,7 +262,7 @@ async def _recounted(connection: Connection, first: Snapshot, positions: Sequenc
         head, *sides = of_one
         past, upto = steps[number - 1]
         assert head["units"] == upto - past, f"{first.sku} lacks movements between {past} and {upto}"
-        units = plus(last.units, ((row["node"], row["bucket"], row["units"]) for row in sides))
+        units = _plus(last.units, sides)
         known_at = max(last.known_at, head["known_at"])
         last = Snapshot(first.tenant, first.sku, upto, known_at, dict(sorted(units.items())))
         made.append(last)
@@ -263,8 +270,26 @@ async def _recounted(connection: Connection, first: Snapshot, positions: Sequenc
     return made
 
 
+def _plus(units: LotUnits, more: Sequence[Any]) -> LotUnits:
+    """Balances after more units came, or went."""
+    after = dict(units)
+    for row in more:
+        place = row["node"], row["bucket"], row["lot"]
+        total = after.pop(place, 0) + row["units"]
+        if total:
+            after[place] = total
+    return after
+
+
+def _lots(snapshot: Snapshot) -> list[str] | None:
+    """The lot of each of a snapshot's balances; None where its SKU has none."""
+    lots = [lot for _, _, lot in snapshot.units]
+    return lots if any(lots) else None
+
+
 def _snapshot(tenant: str, sku: str, row: Any) -> Snapshot:
-    places = zip(row["nodes"], row["buckets"], strict=True)
+    lots = row["lots"] or [NO_LOT] * len(row["nodes"])
+    places = zip(row["nodes"], row["buckets"], lots, strict=True)
     return Snapshot(
         tenant, sku, row["position"], row["known_at"], dict(zip(places, row["units"], strict=True))
     )

@@ -34,6 +34,8 @@ from libs.events.supply import (
 from services.inventory.balances import added
 from services.inventory.differences import Difference, corrected
 from services.inventory.lot_states import evolve_lots
+from services.inventory.lots import NO_LOT
+from services.inventory.queue import waiter
 from services.inventory.stock import EMPTY_SKU, AnyMovement, Arrival, SkuPart, Skus, moved
 from services.inventory.units import Units, units_of
 
@@ -77,6 +79,8 @@ class Transfer:
     receipts: tuple[str, ...] = ()
     early: tuple[TransferReceiptHeld, ...] = ()
     """Receipts that came before the dispatch."""
+    lots: dict[str, int] = field(default_factory=dict)
+    """Units by lot that are on their way, where the SKU has lots."""
 
 
 @record
@@ -128,7 +132,7 @@ class SupplyPart:
     """By node: the SKU's positions of picks that found nothing since the last count."""
     feeds: dict[str, Told] = field(default_factory=dict)
     pegged: dict[str, Peg] = field(default_factory=dict)
-    """By order, of those that wait and were told a date."""
+    """By order, or `waiter` of a basket, of those that wait and were told a date."""
     units_of_measure: Units | None = None
 
     def units(self, bucket: str, node: str) -> int:
@@ -265,6 +269,7 @@ def _transferred(
                 open=event.quantity,
                 due_at=event.due_at,
                 early=(),
+                lots={one.lot: one.quantity for one in event.lots or ()},
             )
         case TransferReceiptHeld():
             return changed(known, early=(*known.early, event), receipts=(*known.receipts, event.receipt_id))
@@ -272,11 +277,25 @@ def _transferred(
             receipts = known.receipts
             if event.receipt_id not in receipts:
                 receipts = (*receipts, event.receipt_id)
-            return changed(known, open=event.open, closed=known.closed or not event.open, receipts=receipts)
+            return changed(
+                known,
+                open=event.open,
+                closed=known.closed or not event.open,
+                receipts=receipts,
+                lots=_left(known.lots, event),
+            )
         case TransferOverdue():
             return changed(known, overdue=True)
         case TransferClosed():
-            return changed(known, open=0, closed=True)
+            return changed(known, open=0, closed=True, lots={})
+
+
+def _left(lots: dict[str, int], event: TransferReceived) -> dict[str, int]:
+    """The lots of a transfer that are still on their way."""
+    for move in event.movements if lots else ():
+        if move.source == "in_transit":
+            lots = added(lots, move.lot or NO_LOT, -move.quantity)
+    return {lot: units for lot, units in lots.items() if units > 0}
 
 
 def _counted(part: SupplyPart, event: CountRecorded) -> SupplyPart:
@@ -285,7 +304,8 @@ def _counted(part: SupplyPart, event: CountRecorded) -> SupplyPart:
     picks = {node: at for node, at in part.short_picks.items() if node != event.node}
     differences = part.differences
     if event.outcome == "held":
-        asked = Difference(event.node, event.variance, "count", event.effective_at, event.up_to)
+        lots = {one.lot: one.counted - one.book for one in event.lots or () if one.counted != one.book}
+        asked = Difference(event.node, event.variance, "count", event.effective_at, event.up_to, lots=lots)
         differences = {**differences, event.count_id: asked}
     return changed(
         part,
@@ -326,10 +346,13 @@ def _shorted(part: SupplyPart, sku: str, event: StockShorted) -> SupplyPart:
 
 
 def _pegged(part: SupplyPart, event: SupplyPegged) -> SupplyPart:
-    without = {*event.lost, *event.done}
-    pegged = {order_id: peg for order_id, peg in part.pegged.items() if order_id not in without}
+    gone = (*(event.baskets_lost or ()), *(event.baskets_done or ()))
+    without = {*event.lost, *event.done, *map(waiter, gone)}
+    pegged = {holder: peg for holder, peg in part.pegged.items() if holder not in without}
     for one in event.pegs:
         pegged[one.order_id] = Peg(one.supply_id, one.node, one.usable_at)
+    for basket in event.baskets or ():
+        pegged[waiter(basket.promise_id)] = Peg(basket.supply_id, basket.node, basket.usable_at)
     return changed(part, pegged=pegged)
 
 

@@ -10,9 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, Field,
 
 from libs.events.conditions import MoveStock
 from libs.events.contract import Command, Count, Name, NodeId, Sku
-from libs.events.feeds import ApproveFeedRun, DefineFeed, FeedId, OpenFeedRun, ReportStock
 from libs.events.lots import QuarantineLot, ReleaseLot
-from libs.events.measure import LotId, SerialNumbers, UnitName
+from libs.events.measure import LOTS_MAX, LotId, SerialNumbers, UnitName
 from libs.events.serials import CorrectSerials
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference, SuspectStock
 from libs.events.supply import (
@@ -28,8 +27,9 @@ from libs.events.supply import (
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
-from services.inventory import book, needs_book
+from services.inventory import book, lots_past, needs_book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
+from services.inventory.feed_api import feed_routes
 from services.inventory.items_api import item_routes
 from services.inventory.needs_api import needs_routes
 from services.inventory.queue_api import queue_routes
@@ -57,6 +57,15 @@ _FOR_PEOPLE = frozenset({SettleDifference})
 """Commands that no program may send: whoever found the difference does not approve it."""
 
 
+class LotCountRequest(BaseModel):
+    """What was counted of one lot of a shelf."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lot: LotId
+    counted: Count
+
+
 class CountRequest(BaseModel):
     """A count as somebody takes it; the edge reads what the ledger had then."""
 
@@ -71,6 +80,8 @@ class CountRequest(BaseModel):
     unit: UnitName | None = None
     lot: LotId | None = None
     serials: SerialNumbers | None = None
+    lots: Annotated[list[LotCountRequest], Field(min_length=1, max_length=LOTS_MAX)] | None = None
+    """The whole shelf by lot; a lot that is left out was not found."""
 
 
 class CountsRequest(BaseModel):
@@ -79,30 +90,6 @@ class CountsRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     items: Annotated[list[CountRequest], Field(min_length=1, max_length=MANY_MAX)]
-
-
-class RunRequest(BaseModel):
-    """The announcement of a full feed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    run_id: Name
-    rows: Annotated[int, Field(strict=True, ge=0, le=10**9)]
-    units: Annotated[int, Field(strict=True, ge=0, le=10**15)]
-    stated_at: AwareDatetime
-
-
-class FeedRequest(BaseModel):
-    """How a feed is read; its name is in the path."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    node: NodeId
-    kind: str
-    buffer_units: Count = 0
-    buffer_percent: Annotated[int, Field(ge=0, le=100)] = 0
-    stale_minutes: Annotated[int, Field(ge=1, le=525_600)] = 1440
-    sellable_only: bool = False
 
 
 class SnapshotRequest(BaseModel):
@@ -130,7 +117,7 @@ def supply_routes(edge: Edge) -> APIRouter:
     for path, command, summary in _TAKEN:
         _take(router, edge, path, command, summary)
     _counts(router, edge, keepers)
-    _feeds(router, edge, keepers)
+    feed_routes(router, edge, keepers)
     _readings(router, edge)
     router.include_router(item_routes(edge))
     router.include_router(needs_routes(edge))
@@ -175,6 +162,8 @@ def _counts(router: APIRouter, edge: Edge, keepers: Any) -> None:
         commands = await _with_books(edge, claims.tenant, items)
         if isinstance(body, CountsRequest):
             return await edge.submit_many(request, claims, commands)
+        if isinstance(commands[0], Problem):
+            raise commands[0]
         return await edge.submit(request, claims, commands[0])
 
     @router.get("/differences", summary="Counts and proposals that wait for a person, by SKU")
@@ -188,31 +177,8 @@ def _counts(router: APIRouter, edge: Edge, keepers: Any) -> None:
         return _json({"differences": found})
 
 
-def _feeds(router: APIRouter, edge: Edge, keepers: Any) -> None:
-    @router.put("/feeds/{feed}", status_code=202, summary="Define a feed, or change it")
-    async def define_feed(request: Request, claims: keepers, feed: FeedId, body: FeedRequest) -> Response:
-        definition = read_item(DefineFeed, {"definition": {"feed": feed, **body.model_dump()}})
-        if isinstance(definition, Problem):
-            raise definition
-        return await edge.submit(request, claims, definition)
-
-    @router.post("/feeds/{feed}/runs", status_code=202, summary="Announce a full feed")
-    async def open_run(request: Request, claims: keepers, feed: FeedId, body: RunRequest) -> Response:
-        return await edge.submit(request, claims, OpenFeedRun(feed=feed, **body.model_dump()))
-
-    @router.post("/feeds/{feed}/runs/{run_id}/approval", status_code=202, summary="Take a run that was held")
-    async def approve_run(
-        request: Request,
-        claims: Annotated[Claims, Depends(edge.require("operator"))],
-        feed: FeedId,
-        run_id: Name,
-    ) -> Response:
-        return await edge.submit(request, claims, ApproveFeedRun(feed=feed, run_id=run_id))
-
-    @router.post("/feeds/{feed}/rows", status_code=202, summary="Up to 500 rows of a feed")
-    async def take_rows(request: Request, claims: keepers, feed: FeedId, body: ItemsRequest) -> Response:
-        rows = [read_item(ReportStock, _named(feed, item)) for item in body.items]
-        return await edge.submit_many(request, claims, rows)
+_END = 2**63 - 1
+"""Behind every movement."""
 
 
 def _readings(router: APIRouter, edge: Edge) -> None:
@@ -225,8 +191,9 @@ def _readings(router: APIRouter, edge: Edge) -> None:
         async with edge.reading() as connection:
             moment = at or datetime.now(UTC)
             [shelf] = await book.shelves(connection, claims.tenant, [(sku, node)], moment)
+            lots = await lots_past.shelf_of_lots(connection, claims.tenant, sku, node, moment)
         found = {"sku": sku, "node": node, "at": moment, "book": shelf.units, "position": shelf.position}
-        return _json(found)
+        return _json(found | ({"lots": lots} if lots else {}))
 
     @router.get("/idle", summary="Shelves with units on hand on which nothing has moved for so many days")
     async def read_idle(
@@ -256,8 +223,7 @@ def _readings(router: APIRouter, edge: Edge) -> None:
         sku: Sku,
         node: Annotated[list[NodeId] | None, Query(description="Only these nodes'.")] = None,
         limit: Annotated[int, Query(ge=1, le=MANY_MAX)] = 100,
-        before: Annotated[int, Query(ge=1, lt=2**63, description="The `next` of the page before.")] = 2**63
-        - 1,
+        before: Annotated[int, Query(ge=1, lt=2**63, description="The `next` of the page before.")] = _END,
     ) -> Response:
         async with edge.reading() as connection:
             found = await book.movements(connection, claims.tenant, sku, before, node, limit + 1)
@@ -274,30 +240,43 @@ def _readings(router: APIRouter, edge: Edge) -> None:
                 f"The snapshot is said to be of {body.as_of.isoformat()}.",
                 "Check the other system's clock and time zone.",
             )
-        read = [read_item(SnapshotRow, row) for row in body.rows]
-        good = [row for row in read if isinstance(row, SnapshotRow)]
-        rest, following = list[SnapshotRow](), None
-        if body.complete is not None:
-            rest, following = await left_out(edge, claims.tenant, body.complete, read)
-        every = [*good, *rest]
-        found = iter(await _compared(edge, claims.tenant, body.as_of, every) if every else [])
-        results = [_problem(row) if isinstance(row, Problem) else next(found) for row in read]
-        answer: dict[str, Any] = {"results": results}
-        if body.complete is not None:
-            answer |= {"left_out": told(found), "next": following}
-        return _json(answer)
+        return _json(await _answer(edge, claims.tenant, body))
 
 
-async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) -> list[Command]:
-    """Counts with what the ledger had at their times."""
-    commands: list[Command] = []
+async def _answer(edge: Edge, tenant: str, body: SnapshotRequest) -> dict[str, Any]:
+    """What comes of each row; and of what they leave out, where they claim to be all."""
+    read = [read_item(SnapshotRow, row) for row in body.rows]
+    rows, following = [row for row in read if isinstance(row, SnapshotRow)], None
+    if body.complete is not None:
+        rest, following = await left_out(edge, tenant, body.complete, read)
+        rows += rest
+    found = iter(await _compared(edge, tenant, body.as_of, rows) if rows else [])
+    results = [_problem(row) if isinstance(row, Problem) else next(found) for row in read]
+    if body.complete is None:
+        return {"results": results}
+    return {"results": results, "left_out": told(found), "next": following}
+
+
+async def _with_books(edge: Edge, tenant: str, items: Sequence[CountRequest]) -> list[RecordCount | Problem]:
+    """Counts with what the ledger had at their times; by lot, where they are taken so."""
+    commands: list[RecordCount | Problem] = []
     async with edge.reading() as connection:
         for item in items:
             place = (item.sku, item.node)
             [shelf] = await book.shelves(connection, tenant, [place], item.counted_at)
-            counted = item.model_dump()
-            commands.append(RecordCount(**counted, book=max(0, shelf.units), position=shelf.position))
+            told = item.model_dump() | {"book": max(0, shelf.units), "position": shelf.position}
+            if item.lots is not None:
+                had = await lots_past.shelf_of_lots(connection, tenant, *place, item.counted_at)
+                told |= {"lots": _of_each_lot(item.lots, had), "book": sum(had.values())}
+            commands.append(read_item(RecordCount, told))
     return commands
+
+
+def _of_each_lot(found: Sequence[LotCountRequest], had: dict[str, int]) -> list[dict[str, Any]]:
+    """What was counted of each lot, and what the ledger had; of those that nobody found, nothing."""
+    missing = [lot for lot in had if lot not in {one.lot for one in found}]
+    counts = [(one.lot, one.counted) for one in found] + [(lot, 0) for lot in missing]
+    return [{"lot": lot, "counted": counted, "book": had.get(lot, 0)} for lot, counted in counts]
 
 
 async def _compared(
@@ -338,11 +317,6 @@ async def _compared(
 
 def _problem(wrong: Problem) -> dict[str, Any]:
     return {"problem": wrong.document()}
-
-
-def _named(feed: str, item: object) -> object:
-    """A row with its feed's name, which is in the path."""
-    return {"feed": feed, **item} if isinstance(item, dict) else item
 
 
 def _json(found: object) -> Response:

@@ -19,7 +19,7 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
-from libs.events.policy import POLICIES_STREAM
+from libs.events.policy import POLICIES_STREAM, KeptPlace
 from libs.events.promise import (
     HoldStock,
     PromiseConfirmed,
@@ -36,7 +36,7 @@ from libs.events.timer import TimerDue
 from services.inventory import bundle_plans, bundles, outside
 from services.inventory.holds import PromisePart
 from services.inventory.order import Moving, OrderPart, units
-from services.inventory.queue import NO_TURN
+from services.inventory.queue import NO_TURN, as_text
 from services.inventory.queue_changes import counted
 from services.inventory.stock import EMPTY_SKU, SkuPart, Skus, asked, moved
 from services.inventory.supplies import SUPPLY_STREAM
@@ -113,7 +113,8 @@ def named_skus(body: Contract) -> Iterable[str]:
         case HoldStock() | PromiseHeld():
             return [line.sku for line in body.lines]
         case PromiseExpired() | PromiseReleased() | PromiseConfirmed():
-            return [move.sku for move in body.movements]
+            moved_, waited = (move.sku for move in body.movements), (one.sku for one in body.waited or ())
+            return [*moved_, *waited]
     return ()
 
 
@@ -133,7 +134,7 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
             since = order.since.isoformat().replace("+00:00", "Z")
         case StockReserved() | StockBackordered():
             served, tells = event.served, True
-            since, queue = event.since.isoformat().replace("+00:00", "Z"), event.queue
+            since, queue = as_text(event.since), event.queue
             later = event.later if isinstance(event, StockReserved) else None
             for line in event.lines if later is None else (*event.lines, *later):
                 by_sku.setdefault(line.sku, [])
@@ -144,13 +145,14 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
         case _:  # at nodes alone: claims stay as they are
             return {**skus, **{sku: moved(skus.get(sku, EMPTY_SKU), by_sku[sku]) for sku in by_sku}}
     after, wanted, order_id = dict(skus), units(order.pending), event.order_id
+    kept = {} if order.places is None or since is None else places_of(order.places)
     for sku, movements in by_sku.items():
         part, wants, turn = after.get(sku, EMPTY_SKU), wanted.get(sku, 0), None
         if order.policy is not None:
             passed = _passed(event, part, sku)
             turn = turn_of(order, wants, passed)
-        named = sku if tells else None
-        after[sku] = asked(part, movements, order_id, wants, since, order.channel, turn, served, named)
+        named, stood = sku if tells else None, kept.get(sku, since)
+        after[sku] = asked(part, movements, order_id, wants, stood, order.channel, turn, served, named)
     return counted(after, queue)
 
 
@@ -159,6 +161,11 @@ def _passed(event: Moving, part: SkuPart, sku: str) -> bool:
     if isinstance(event, StockBackordered):
         return all(one.sku != sku for one in event.short)
     return part.turns.get(event.order_id, NO_TURN).passed
+
+
+def places_of(places: Iterable[KeptPlace]) -> dict[str, str]:
+    """Since when an order waits for SKUs of which it took over the place of a basket."""
+    return {place.sku: as_text(place.since) for place in places}
 
 
 def freed(movements: Iterable[Movement]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from libs.events.supply import (
     TransferReceived,
 )
 from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served, too_many, unknown
+from services.inventory.lot_transfers import land, open_lots, parts, sent, unreceivable, unsendable
 from services.inventory.serial_control import leaving
 from services.inventory.supplies import Transfer
 
@@ -35,14 +36,17 @@ def dispatch(desk: Desk, command: DispatchTransfer) -> list[Event]:
         or not_yet(desk, command.effective_at)
         or _not_to_send(desk, command)
         or leaving(desk, command.serials, command.quantity, "on_hand", command.source_node)
+        or unsendable(desk, command)
     )
     if refusal:
         return refusal
     known = desk.supply.transfers.get(command.transfer_id, Transfer())
     posting = SupplyPosting(desk)
     serials = command.serials or None
-    posting.move(command.source_node, "on_hand", "transfer", command.quantity, serials=serials)
-    posting.move(command.target_node, "transfer", "in_transit", command.quantity, serials=serials)
+    for lot, units in parts(command.lots, command.quantity):
+        posting.move(command.source_node, "on_hand", "transfer", units, lot, serials)
+    for lot, units in parts(command.lots, command.quantity):
+        posting.move(command.target_node, "transfer", "in_transit", units, lot, serials)
     dispatched = TransferDispatched(
         sku=desk.sku,
         transfer_id=command.transfer_id,
@@ -54,6 +58,7 @@ def dispatch(desk: Desk, command: DispatchTransfer) -> list[Event]:
         check_at=_check_at(desk, command.transfer_id, command.due_at),
         movements=posting.booked(),
     )
+    dispatched = sent(dispatched, command.target_node)
     events: list[Event] = [dispatched]
     there = after(desk, dispatched)
     for early in known.early:
@@ -71,6 +76,7 @@ def receive(desk: Desk, command: ReceiveTransfer) -> list[Event]:
         not_yet(desk, command.effective_at)
         or _not_to_receive(desk, known, command)
         or _misnamed(desk, known, command)
+        or unreceivable(desk, command)
     )
     if refusal:
         return refusal
@@ -84,6 +90,8 @@ def receive(desk: Desk, command: ReceiveTransfer) -> list[Event]:
                 damaged=command.damaged,
                 final=command.final,
                 effective_at=command.effective_at,
+                lots=command.lots,
+                damaged_lots=command.damaged_lots,
             )
         ]
     over = command.quantity + command.damaged - known.open
@@ -106,11 +114,13 @@ def close(desk: Desk, command: CloseTransfer) -> list[Event]:
         return refusal
     serials = command.serials or None
     posting = SupplyPosting(desk)
-    if command.outcome == "lost":
-        posting.move(known.target_node, "in_transit", "missing", known.open, serials=serials)
-    else:
-        posting.move(known.target_node, "in_transit", "transfer", known.open, serials=serials)
-        posting.move(known.source_node, "transfer", "on_hand", known.open, serials=serials)
+    lots = [(None, known.open)] if desk.stock.lots is None else [*open_lots(desk, id_).items()]
+    for lot, units in lots:
+        if command.outcome == "lost":
+            posting.move(known.target_node, "in_transit", "missing", units, lot, serials)
+        else:
+            posting.move(known.target_node, "in_transit", "transfer", units, lot, serials)
+            posting.move(known.source_node, "transfer", "on_hand", units, lot, serials)
     closed = TransferClosed(
         sku=desk.sku,
         transfer_id=id_,
@@ -151,17 +161,12 @@ def _received(desk: Desk, id_: str, receipt: ReceiveTransfer | TransferReceiptHe
     """The receipt of a dispatched transfer; units above what was dispatched go into quarantine."""
     known = desk.supply.transfers[id_]
     node = known.target_node
-    good = min(receipt.quantity, known.open)
-    broken = min(receipt.damaged, known.open - good)
-    over = receipt.quantity + receipt.damaged - good - broken
-    left = known.open - good - broken
-    short = left if receipt.final else 0
     posting = SupplyPosting(desk)
-    good_ones, broken_ones = _serials(receipt)
-    posting.move(node, "in_transit", "on_hand", good, serials=good_ones)
-    posting.move(node, "in_transit", "damaged", broken, serials=broken_ones)
-    posting.move(node, "adjustment", "quarantine", over)
-    posting.move(node, "in_transit", "missing", short)
+    if desk.stock.lots is None:
+        over, left = _landed(posting, known, receipt)
+    else:
+        over, left = land(desk, posting, id_, receipt)
+    short = left if receipt.final else 0
     outcome: Outcome = "partial"
     if over:
         outcome = "over"
@@ -185,6 +190,23 @@ def _received(desk: Desk, id_: str, receipt: ReceiveTransfer | TransferReceiptHe
         check_at=_check_at(desk, id_, known.due_at if still_open and not known.overdue else None),
         movements=posting.booked(),
     )
+
+
+def _landed(
+    posting: SupplyPosting, known: Transfer, receipt: ReceiveTransfer | TransferReceiptHeld
+) -> tuple[int, int]:
+    """Post what arrived; the units beyond what is on its way, and those that are still to come."""
+    node = known.target_node
+    good = min(receipt.quantity, known.open)
+    broken = min(receipt.damaged, known.open - good)
+    over = receipt.quantity + receipt.damaged - good - broken
+    left = known.open - good - broken
+    good_ones, broken_ones = _serials(receipt)
+    posting.move(node, "in_transit", "on_hand", good, serials=good_ones)
+    posting.move(node, "in_transit", "damaged", broken, serials=broken_ones)
+    posting.move(node, "adjustment", "quarantine", over)
+    posting.move(node, "in_transit", "missing", left if receipt.final else 0)
+    return over, left
 
 
 def _awaited(transfer: Transfer) -> bool:

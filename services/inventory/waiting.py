@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from libs.events.contract import Event
-from libs.events.inventory import NETWORK, Movement, Shortage, StockBackordered, StockReserved, TermsUsed
+from libs.events.inventory import NETWORK, Movement, Shortage, StockBackordered, StockReserved
 from libs.events.order import LineQuantity
-from libs.events.policy import BackorderLapsed, BackordersCalled
+from libs.events.policy import BackorderLapsed, BackordersCalled, TermsUsed
 from libs.events.record import changed
 from libs.events.timer import Timer
 from services.inventory.findings import availability, shortage, too_many
@@ -87,6 +87,7 @@ def reserved(
         service=order.service_now,
         served=served(order.country, skus, named),
         queue=of_promise(order_id, skus, named, waited_for, movements),
+        places=order.places,
         movements=movements,
     )
 
@@ -121,6 +122,7 @@ def backordered(
         served=served(order.country, skus, wanted),
         supplied=tuple([one.sku for one in short if skus[one.sku].supplied]) or None,
         queue=of_promise(order_id, skus, wanted, lacks, movements),
+        places=order.places,
         movements=movements,
     )
 

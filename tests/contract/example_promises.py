@@ -5,8 +5,9 @@ from typing import Any
 
 from libs.events import availability as a
 from libs.events import promise as p
-from libs.events.inventory import QueueChange, TermsUsed
-from libs.events.policy import OrderPolicy
+from libs.events.dates import Due
+from libs.events.inventory import QueueChange
+from libs.events.policy import OrderPolicy, TermsUsed
 from tests.contract.example_dates import DELIVERY
 from tests.contract.example_parts import DESTINATION, HEART, LANTERN, ORDER, PLACED_AT, Pairs
 
@@ -131,5 +132,31 @@ HELD: Pairs = (
             movements=soft("held", "unreserved"),
         ),
         p.HoldsBroken(sku=HEART, holds=(p.HeldUnits(promise_id=PROMISE, quantity=1),), movements=()),
+    ),
+    (
+        p.HoldsFilled(
+            sku=HEART,
+            holds=(p.HeldUnits(promise_id=PROMISE, quantity=6),),
+            terms_version=3,
+            supplied=True,
+            queue=(QueueChange(sku=HEART, number=3),),
+            movements=soft("unreserved", "held"),
+        ),
+        p.HoldsFilled(
+            sku=HEART,
+            holds=(p.HeldUnits(promise_id=PROMISE, quantity=1),),
+            queue=(QueueChange(sku=HEART, number=3, up_to=7),),
+            movements=(),
+        ),
+    ),
+    (
+        p.PromiseDated(
+            **AT,
+            skus=(Due(sku=HEART, quantity=4, supply_id="PO-4711", usable_at=UNTIL),),
+            usable_at=UNTIL,
+            told_before=PLACED_AT,
+            delivery=DELIVERY,
+        ),
+        p.PromiseDated(**AT),
     ),
 )

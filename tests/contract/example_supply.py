@@ -144,6 +144,19 @@ SUPPLY: Pairs = (
     ),
     (f.DefineFeed(definition=FULL_FEED), f.DefineFeed(definition=FEED)),
     (
+        f.AmendFeed(
+            feed="acme",
+            node="ACME",
+            kind="3pl",
+            buffer_units=5,
+            buffer_percent=10,
+            stale_minutes=120,
+            sellable_only=True,
+        ),
+        f.AmendFeed(feed="acme"),
+    ),
+    (f.RetireFeed(feed="acme", reason="The contract has ended."), f.RetireFeed(feed="acme")),
+    (
         f.OpenFeedRun(feed="acme", run_id="R-1", rows=2, units=150, stated_at=BEFORE),
         f.OpenFeedRun(feed="acme", run_id="R-1", rows=0, units=0, stated_at=BEFORE),
     ),
@@ -421,6 +434,10 @@ SUPPLY: Pairs = (
         ),
     ),
     (f.FeedDefined(definition=FULL_FEED), f.FeedDefined(definition=FEED)),
+    (
+        f.FeedRetired(feed="acme", node="ACME", reason="The contract has ended."),
+        f.FeedRetired(feed="acme", node="ACME"),
+    ),
     (
         f.FeedRunOpened(
             feed="acme", run_id="R-2", rows=1, units=15, stated_at=BEFORE, held=True, units_before=150

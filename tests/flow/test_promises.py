@@ -1,8 +1,12 @@
 """Held baskets through all stages: what a shop sees that holds one, orders it, or comes too late."""
 
+from datetime import timedelta
+
 from libs.events.ids import order_id
 from libs.events.intake import CancelOrder, OrderClosed
 from libs.events.inventory import NETWORK, StockBackordered, StockReserved
+from libs.events.order import Destination
+from libs.events.policy import DefineReservationPolicies, PolicyRule
 from libs.events.promise import (
     HoldStock,
     PromiseConfirmed,
@@ -13,6 +17,7 @@ from libs.events.promise import (
     Wanted,
 )
 from libs.events.refusal import CommandRefused
+from libs.events.supply import ExpectSupply, ReceiveSupply
 from tests.flow.oracle import balances, check
 from tests.flow.people import Warehouse, open_shop, order
 from tests.flow.world import TENANT, World
@@ -96,6 +101,34 @@ async def test_what_was_held_and_is_not_ordered_is_free_at_once() -> None:
     assert isinstance(released, PromiseReleased)
     assert (released.cause, sum(move.quantity for move in released.movements)) == ("not_ordered", 3)
     await world.send(order("2", {"TEA": 2, "MUG": 1}))
+    await Warehouse(world).everything()
+    assert len(world.events(OrderClosed)) == 2
+    check(world)
+
+
+async def test_a_pre_order_is_held_at_checkout_and_its_order_is_served_in_the_baskets_place() -> None:
+    world = await shop(TEA=1)
+    await world.send(DefineReservationPolicies(rules=(PolicyRule(channel="web", baskets_wait=True),)))
+    now = world.clock.now
+    due = {"expected_at": now + timedelta(days=2), "stated_at": now}
+    await world.send(ExpectSupply(sku="TEA", supply_id="PO-1", node="LON", quantity=4, **due))
+    await world.settle()
+    asked = basket("mine", TEA=3).model_copy(
+        update={"channel": "web", "destination": Destination(country="GB")}
+    )
+    await world.send(asked)
+    await world.settle()
+    await world.send(order("between", {"TEA": 2}))
+    await world.settle()
+    await world.send(order("mine", {"TEA": 3}, promise_id="mine"))
+    await world.settle()
+    [held], mine = world.events(PromiseHeld), order_id(TENANT, "web", "mine")
+    assert isinstance(held, PromiseHeld)
+    assert held.usable_at == now + timedelta(days=2)
+    await world.send(ReceiveSupply(sku="TEA", supply_id="PO-1", receipt_id="R1", node="LON", quantity=2))
+    await world.settle()
+    assert [event.stream for event in world.events(StockReserved)] == [mine]
+    await world.send(ReceiveSupply(sku="TEA", supply_id="PO-1", receipt_id="R2", node="LON", quantity=2))
     await Warehouse(world).everything()
     assert len(world.events(OrderClosed)) == 2
     check(world)

@@ -87,7 +87,7 @@ class History(World):
 
 
 def _log_row(row: Logged, out: Envelope[Event], tenant: str, seq: int, number: int) -> tuple[Any, ...]:
-    place = (row.lane, "decided", seq, out.id, tenant, f"{number}", 1, row.type, row.version)
+    place = (row.lane, "decided", seq, out.id, tenant, out.stream, number, row.type, row.version)
     return (*place, encode(out.body).decode(), "{}", out.at, row.recorded_at)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from libs.runtime.log import Unavailable
 from libs.runtime.seek import Seek
+from services.console import store
 from services.console.follow import Follower
 from services.console.rebuild import rebuild
 from services.console.store import Projector
@@ -127,5 +128,16 @@ async def test_what_is_held_back_is_dropped_where_another_has_moved_on(
     assert seek.value.offsets == other.positions()
     for place, records in topics.items():
         await holding.follower.handle(records[seek.value.offsets[place] :])
+    await holding.follower.write_due(now=True)
+    assert (await rebuild(pool, reading(topics))).match
+
+
+async def test_a_batch_that_is_folded_in_slices_comes_to_the_same(
+    pool: asyncpg.Pool, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_FOLDED_AT_ONCE", 3)
+    holding = await Holding(pool, topics).start()
+    await holding.slow(60)
+    await holding.rest()
     await holding.follower.write_due(now=True)
     assert (await rebuild(pool, reading(topics))).match

@@ -220,7 +220,7 @@ async def test_a_period_without_orders_has_no_figures(pool: asyncpg.Pool) -> Non
     later = Period(T0 + timedelta(days=30), T0 + timedelta(days=40))
     async with Queries(pool).reading("acme") as connection:
         assert await read_measures(connection, "acme", later, "day", NOW) == []
-        assert await read_delays(connection, "acme", later, "carrier") == []
+        assert await read_delays(connection, "acme", later, "carrier", NOW) == []
 
 
 async def test_delays_add_up_to_the_time_between_capture_and_delivery(
@@ -233,7 +233,7 @@ async def test_delays_add_up_to_the_time_between_capture_and_delivery(
     whole = (last - captured).dropna().dt.total_seconds().mul(1_000_000).astype(int)
     async with Queries(pool).reading("acme") as connection:
         for by in ("all", "day", "channel", "node", "carrier"):
-            rows = await read_delays(connection, "acme", PERIOD, by)
+            rows = await read_delays(connection, "acme", PERIOD, by, NOW)
             assert sum(row["orders"] for row in rows) == len(whole)
             assert sum(row["whole"] for row in rows) == whole.sum()
             assert all(sum(row[name] for name in SEGMENTS) == row["whole"] for row in rows)

@@ -10,11 +10,15 @@ import pytest
 import pytest_asyncio
 
 from libs.runtime.keyring import MemoryKeyring
+from services.console.day_sums import SUM_TABLES, fill_sums
 from services.console.exceptions import NOBODY, QueueFilter, count_queue, place_of, read_queue
+from services.console.hits import Search, find
+from services.console.measures import Period, read_measures
 from services.console.queries import OrderFilter, Queries
 from services.console.search.terms import wanted
 from services.console.store import Connection
 from services.console.today import _OLDEST, _STATUSES, _THROUGH, UNFINISHED
+from services.console.where import Where
 from tests.console_database import console_dsn
 from tests.console_rows import NEWEST, TENANT, seed
 
@@ -52,6 +56,9 @@ async def pool(console_dsn: str) -> AsyncIterator[asyncpg.Pool]:
         async with opened.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL orderlog.projector = 'on'")
             await connection.execute(_ENDED, TENANT)
+            await connection.execute("SET LOCAL search_path = live")
+            for sums in SUM_TABLES.values():
+                await connection.execute(fill_sums(sums))
         await opened.execute("VACUUM ANALYZE live.exceptions")
         yield opened
 
@@ -103,26 +110,22 @@ async def test_a_list_goes_by_an_index(pool: asyncpg.Pool, name: str) -> None:
 
 
 @pytest.mark.parametrize("text", SEARCHED)
-async def test_a_search_goes_by_an_index(pool: asyncpg.Pool, text: str) -> None:
-    queries = Explained(pool)
-    search = wanted(text, TENANT, KEYRING.index_key(TENANT))
-    rows = await queries.orders(TENANT, OrderFilter(search=search, prefix=text), None, 51)
-    assert bool(rows) == (text != "zzz")
-    _check(queries.plan)
-
-
-async def test_the_functions_of_a_search_go_by_the_index_of_tokens(pool: asyncpg.Pool) -> None:
-    asked = wanted("hopper1", TENANT, KEYRING.index_key(TENANT))
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT set_config('orderlog.tenant', $1, true)", TENANT)
-        await connection.execute("SET LOCAL search_path = search")
-        for tokens in (asked.open_tokens, asked.sealed_tokens):
-            plan = await connection.fetch(
-                "EXPLAIN SELECT order_id FROM parts WHERE tokens @> $1::integer[] AND tenant ="
-                " current_setting('orderlog.tenant', true) LIMIT 1000",
-                tokens,
-            )
-            assert "parts_tokens_idx" in str(plan)
+async def test_a_search_reads_no_more_than_a_page(pool: asyncpg.Pool, text: str) -> None:
+    """However many orders are like that, and however old they are. The first time, it reads the catalogue."""
+    search = Search(wanted(text, TENANT, KEYRING.index_key(TENANT)), text)
+    async with Queries(pool).reading(TENANT) as connection:
+        place = None
+        for page in range(4):
+            plans: Any = Plans(connection)
+            asked = Where(["tenant = $1"], [TENANT])
+            found = await find(plans, "SELECT * FROM orders", asked, search, None, place or (NEWEST, ""), 50)
+            assert bool(found.rows) == (text != "zzz") or page
+            for plan in plans.found:
+                _check(plan)
+                read = re.search(r"Buffers: shared hit=(\d+)", plan)
+                assert read, plan
+                assert page == 0 or int(read[1]) < 3_000, plan
+            place = found.following or place
 
 
 async def test_open_orders_are_those_of_their_index(pool: asyncpg.Pool) -> None:
@@ -204,6 +207,23 @@ async def test_the_queue_is_counted_without_orders_rows(pool: asyncpg.Pool) -> N
     assert "exceptions_open" in plans.found[-1], plans.found[-1]
     assert "Index Only Scan using orders_stuck" in plans.found[-1], plans.found[-1]
     _check(plans.found[-1])
+
+
+async def test_a_month_is_read_from_sums_and_a_percentile_from_its_hour(pool: asyncpg.Pool) -> None:
+    asked = Period(NEWEST - timedelta(days=30, hours=2), NEWEST)
+    async with Queries(pool).reading(TENANT) as connection:
+        orders = "SELECT count(*) FROM orders WHERE tenant = $1 AND shipped_at >= $2 AND shipped_at < $3"
+        shipped = await connection.fetchval(orders, TENANT, asked.since, asked.before)
+        plans: Any = Plans(connection)
+        [found] = await read_measures(plans, TENANT, asked, "all", NEWEST)
+    assert found["shipped"] == shipped > 0
+    assert "Index Only Scan using orders_ship_hours" in "".join(plans.found)
+    for plan in plans.found:
+        _check(plan)
+        read = re.findall(
+            r"Scan using orders_(?!ship_hours).*actual time=\S+ rows=([\d.]+) loops=(\d+)", plan
+        )
+        assert sum(float(rows) * int(loops) for rows, loops in read) < shipped / 5, plan
 
 
 def _check(plan: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from libs.events.contract import Command
 from libs.events.intake import AssignException
+from services.console.pages import queue_counts
 from services.console.pages.queue_place import Place
 from services.console.store import Projector
 from tests.console_database import by_stage, console_dsn, pool
@@ -18,6 +19,7 @@ from tests.log.test_console_stock_items import sent
 from tests.log.test_console_store import feed
 
 __all__ = ["console_dsn", "people", "pool", "sent"]
+ASKED_MAX = 200
 
 
 async def lost(pool: asyncpg.Pool, *order_ids: str) -> None:
@@ -107,3 +109,46 @@ async def test_a_forged_place_leads_to_the_beginning(
 def rows(page: str) -> list[str]:
     """Orders of the list."""
     return re.findall(r'data-item="(\S+) ', page)
+
+
+def told(drawn: str) -> tuple[list[str], bool, bool]:
+    """The counts of the page, whether it says when they were counted, whether it asks again soon."""
+    figures = re.findall(r'data-figure="[^"]*">([\d,]+)<', drawn)
+    return figures, "data-counted" in drawn, 'data-live-every="1"' in drawn
+
+
+async def test_counts_of_many_are_kept_for_seconds_and_say_so(
+    people: People, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    support = await people.sign_in("support")
+    kind = "/exceptions?kind=lost"
+    await lost(pool, "o-1")
+    first = told(await support.get(kind))
+    assert first[1:] == (False, False)
+    assert told(await support.get(kind)) == first, "few are counted with each page"
+    monkeypatch.setattr(queue_counts, "MANY", 0)
+    monkeypatch.setattr(queue_counts, "KEPT_SECONDS", 600.0)
+    fresh = told(await support.get(kind))
+    assert (fresh, told(await support.get(kind))) == (first, (first[0], True, False))
+    await lost(pool, "o-1", "o-2")
+    drawn = await support.get(kind)
+    assert told(drawn) == (first[0], True, True), "what came since is not in them: the page asks again"
+    assert drawn.count("data-item=") == 2, "rows are of now"
+
+
+async def test_counts_that_are_old_are_shown_while_they_are_counted_again(
+    people: People, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("MANY", 0), ("KEPT_SECONDS", 0.0), ("KEPT_SHARE", 0)):
+        monkeypatch.setattr(queue_counts, name, value)
+    support = await people.sign_in("support")
+    await lost(pool, "o-1")
+    first = told(await support.get("/exceptions?kind=lost"))
+    await lost(pool, "o-1", "o-2")
+    assert told(await support.get("/exceptions?kind=lost")) == (first[0], True, True)
+    for _ in range(ASKED_MAX):
+        if (again := told(await support.get("/exceptions?kind=lost")))[0] != first[0]:
+            break
+    assert again[0] == ["2" if figure == "1" else figure for figure in first[0]]
+    monkeypatch.setattr(queue_counts, "STALE_SECONDS", 0.0)
+    assert told(await support.get("/exceptions?kind=lost"))[1:] == (False, False), "too old to be shown"

@@ -15,12 +15,12 @@ from libs.events.intake import OrderAccepted
 from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.wire import Record
 from services.console.contacts import Contacts
+from services.console.finder import Finder
 from services.console.queries import OrderFilter, Queries
 from services.console.search.entries import entries
 from services.console.search.feed import read_entries
 from services.console.search.index import Moved, SearchIndex
 from services.console.search.rebuild import rebuild_search
-from services.console.search.terms import wanted
 from services.console.store import Projector
 from tests.console_database import by_stage, console_dsn
 from tests.console_lives import delivered, terms
@@ -45,12 +45,10 @@ class World:
     index: SearchIndex
 
     async def find(self, text: str, *, tenant: str = "acme", may_see: bool = True, **more: Any) -> list[str]:
-        key = self.keyring.index_key(tenant) if may_see else None
-        asked = wanted(text, tenant, key)
         queries = Queries(self.pool)
-        rows = await queries.orders(tenant, OrderFilter(search=asked, **more), None, 50)
-        kept = await Contacts(queries, self.keyring).confirmed(tenant, rows, asked)
-        return sorted(row["order_id"] for row in kept)
+        finder = Finder(queries, Contacts(queries, self.keyring))
+        found = await finder.page(tenant, OrderFilter(**more), text, None, 50, personal=may_see)
+        return sorted(row["order_id"] for row in found.rows)
 
     async def take(self, events: Sequence[Envelope[Event]]) -> None:
         found = [entries(event.tenant, event.body) for event in events]
@@ -103,13 +101,34 @@ async def test_an_order_is_found_by_part_of_a_name_a_mail_or_a_phone(world: Worl
 async def test_an_order_is_found_by_its_numbers_and_articles(world: World) -> None:
     dispatched = next(e for e in delivered("o-2")["fulfillment"] if isinstance(e, ShipmentDispatched))
     tracking = dispatched.packages[0].tracking_number
-    assert await world.find("o-2", prefix="o-2") == ["o-2"]
+    assert await world.find("o-2") == ["o-2"]
+    assert await world.find(dispatched.shipment_id) == ["o-2"]
     assert await world.find(tracking, may_see=False) != []
     assert await world.find("17850") == ["o-1", "o-2", "o-3"], "by customer number"
     assert await world.find("17850", external_id="X-o-3") == ["o-3"], "a filter narrows it"
     assert await world.find("ante") == ["o-1", "o-2", "o-3"], "Lantern"
     assert await world.find("ante", sku="nothing") == []
     assert await world.find("%%%") == await world.find("_") == await world.find("\x00") == []
+
+
+async def test_words_in_too_many_articles_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries = Queries(world.pool)
+    finder = Finder(queries, Contacts(queries, world.keyring))
+    for most, cut in ((1000, False), (1, True)):
+        monkeypatch.setattr("services.console.hits.ARTICLES_MAX", most)
+        found = await finder.page("acme", OrderFilter(), "ante", None, 50, personal=False)
+        assert (found.articles_cut, found.complete) == (cut, not cut)
+        assert found.rows
+
+
+async def test_a_shipment_that_comes_before_its_order_is_found_where_that_belongs(world: World) -> None:
+    dispatched = next(e for e in delivered("o-9")["fulfillment"] if isinstance(e, ShipmentDispatched))
+    moments = "SELECT DISTINCT at FROM search.parts WHERE order_id = 'o-9'"
+    await world.take(envelopes("fulfillment", [dispatched], first=900))
+    assert [row["at"] for row in await world.pool.fetch(moments)] == [None]
+    accepted = next(e for e in delivered("o-9")["intake"] if isinstance(e, OrderAccepted))
+    await world.take(envelopes("intake", [accepted], first=901))
+    assert [row["at"] for row in await world.pool.fetch(moments)] == [accepted.placed_at]
 
 
 async def test_who_may_not_see_personal_data_does_not_find_by_it(world: World) -> None:

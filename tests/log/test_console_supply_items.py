@@ -9,7 +9,7 @@ import pytest
 
 from libs.events.conditions import StockMoved
 from libs.events.contract import Event
-from libs.events.feeds import FeedRunApproved, FeedRunOpened, FeedStale, StockReported
+from libs.events.feeds import FeedRetired, FeedRunApproved, FeedRunOpened, FeedStale, StockReported
 from libs.events.supply import (
     SupplyExpected,
     SupplyMovement,
@@ -101,6 +101,8 @@ def run(run_id: str, *, held: bool = False) -> FeedRunOpened:
     )
 
 
+RETIRED = FeedRetired(feed="acme", node="LON")
+GONE = FeedStale(sku="A 2", feed="acme", node="LON", stated_at=at(-9), movements=(), retired=True)
 STALE = FeedStale(sku="A 1", feed="acme", node="LON", stated_at=at(-9), movements=())
 
 
@@ -133,6 +135,9 @@ def row(sku: str, stale_minutes: float) -> StockReported:
         ),
         (received("over", over=2), bought(6, 0), "supply_over", "purchasing", "2 units more than were"),
         (STALE, row("B", 999), "feed_stale", "purchasing", "too old"),
+        (STALE, RETIRED, "feed_stale", "purchasing", "too old"),
+        (STALE, GONE, "feed_stale", "purchasing", "too old"),
+        (run("2", held=True), RETIRED, "feed_held", "purchasing", "Run 2 tells 3 units, where"),
         (run("2", held=True), run("3"), "feed_held", "purchasing", "Run 2 tells 3 units, where"),
         (
             run("2", held=True),

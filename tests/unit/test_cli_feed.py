@@ -292,3 +292,23 @@ def test_a_dry_run_proposes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert run(fake, stock_reconcile, monkeypatch, arguments).exit_code == 1
     assert fake.bodies("/v1/stock/proposals") == []
     assert fake.bodies("/v1/stock/comparisons")[0]["as_of"] == "2026-03-02T00:00:00+00:00"
+
+
+def test_a_feed_is_amended_by_what_is_named_and_retired(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = {
+        "decided": True,
+        "command_id": "c",
+        "events": [{"type": "oms.inventory.feed_defined", "data": {}}],
+    }
+    path = "/v1/stock/feeds/acme"
+    fake = FakeEdges({("inventory", path): done, ("inventory", f"{path}/retirement"): done | {"events": []}})
+    ended = run(fake, stock_feed, monkeypatch, ["stock", "amend-feed", "acme", "--buffer", "8", "--json"])
+    assert fake.requests[0].method == "PATCH"
+    assert fake.bodies(path) == [{"buffer_units": 8}]
+    assert "Feed acme is changed: buffer units." in ended.said
+    assert ended.json["changed"] is True
+    ended = run(fake, stock_feed, monkeypatch, ["stock", "retire-feed", "acme", "--reason", "It ended."])
+    assert fake.bodies(f"{path}/retirement") == [{"reason": "It ended."}]
+    assert "Feed acme was retired before." in ended.said
+    nothing = run(fake, stock_feed, monkeypatch, ["stock", "amend-feed", "acme"])
+    assert isinstance(nothing.error, Complaint)

@@ -62,6 +62,20 @@ def test_who_says_where_to_reads_by_when_and_why(monkeypatch: pytest.MonkeyPatch
     assert "No date can be promised. Nobody has said when LON works." in said
 
 
+def test_who_holds_against_what_is_to_come_reads_what_lacks_and_by_when(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits = {"short": [{"sku": "MUG", "quantity": 2}], "usable_at": "2026-03-05T12:00:00Z"}
+    fake = FakeEdges({("inventory", "/v1/promises"): decided(**HELD, **waits, movements=[])})
+    ended = run(fake, promises, monkeypatch, ["stock", "promise", "hold", "MUG=2", "A=B=1", "--json"])
+    assert "It waits for 2 MUG; in its place in the queue it has it by 2026-03-05" in ended.said
+    assert ended.json["short"] == waits["short"]
+    told = {**HELD, "status": "held", "waiting_for": [{"sku": "MUG", "quantity": 1}], "usable_at": None}
+    fake = FakeEdges({("inventory", "/v1/promises/basket-1"): told})
+    said = run(fake, promises, monkeypatch, ["stock", "promise", "show", "basket-1"]).said
+    assert "It waits for 1 MUG; in its place in the queue nobody knows when it has it." in said
+
+
 @pytest.mark.parametrize("text", ["MUG", "=2", "MUG=", "MUG=-1", "MUG=1.5"])
 def test_what_is_no_sku_and_quantity_is_told(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     ended = run(FakeEdges(), promises, monkeypatch, ["stock", "promise", "hold", text])

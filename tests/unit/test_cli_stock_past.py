@@ -55,6 +55,24 @@ def test_a_sku_as_known_then_asks_for_that(monkeypatch: pytest.MonkeyPatch) -> N
     assert "later" not in ended.said
 
 
+def test_lots_as_of_then_are_told_with_where_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    lots = [
+        {"lot": "L-1", "expires_on": "2026-03-09", "state": "good", "nodes": {"LON": {"on_hand": 6}}},
+        {
+            "lot": "L-2",
+            "expires_on": "2026-03-12",
+            "state": "quarantined",
+            "nodes": {"LON": {"quarantine": 2}, "LEE": {"in_transit": 1}},
+        },
+    ]
+    fake = FakeEdges({("inventory", "/v1/stock/A B"): stood(lots=lots)})
+    ended = run(fake, stock, monkeypatch, ["stock", "show", "A B", "--at", THEN, "--json"])
+    assert "lot last day node on hand quarantine in transit" in ended.said
+    assert "L-1 2026-03-09 LON 6 – –" in ended.said
+    assert "L-2 2026-03-12 LON – 2 – recalled" in ended.said
+    assert ended.json["lots"] == lots
+
+
 def test_a_list_is_of_one_moment_over_all_its_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [
         {"stock": [stood("A")], "next": "A"},

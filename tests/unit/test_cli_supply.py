@@ -83,6 +83,51 @@ def decided(type_: str, **values: Any) -> dict[str, Any]:
             "orderlog stock settle MUG C --approve.",
         ),
         (
+            [
+                *["dispatch", "MILK", "LON", "LEE", "5", "--transfer", "T", "--due", "2026-03-05"],
+                *["--lot", "A=B=3", "--lot", "L-2=2"],
+            ],
+            "transfers",
+            decided(
+                "transfer_dispatched", lots=[{"lot": "A=B", "quantity": 3}, {"lot": "L-2", "quantity": 2}]
+            ),
+            {"lots": [{"lot": "A=B", "quantity": 3}, {"lot": "L-2", "quantity": 2}]},
+            "5 units of MILK left LON for LEE: 3 of lot A=B, 2 of lot L-2.",
+        ),
+        (
+            [
+                *["land", "MILK", "4", "--transfer", "T", "--receipt", "R", "--damaged", "1"],
+                *["--lot", "L-2", "--damaged-lot", "L-1"],
+            ],
+            "transfers/receipts",
+            decided("transfer_received", outcome="complete", open=0),
+            {
+                "lots": [{"lot": "L-2", "quantity": 4}],
+                "damaged_lots": [{"lot": "L-1", "quantity": 1}],
+            },
+            "5 units of MILK arrived under T: complete.",
+        ),
+        (
+            ["count", "MILK", "LON", "8", "--count", "C", "--lot", "L-1=5", "--lot", "L-2=3"],
+            "counts",
+            decided(
+                "count_recorded",
+                book=8,
+                variance=0,
+                outcome="booked",
+                lots=[{"lot": "L-1", "counted": 5, "book": 4}, {"lot": "L-2", "counted": 3, "book": 4}],
+            ),
+            {"lots": [{"lot": "L-1", "counted": 5}, {"lot": "L-2", "counted": 3}]},
+            "lot L-2: 3 counted, 4 on the books: -1",
+        ),
+        (
+            ["count", "MILK", "LON", "8", "--count", "C", "--lot", "L-1"],
+            "counts",
+            decided("count_recorded", book=7, variance=1, outcome="booked"),
+            {"lot": "L-1"},
+            "+1, booked.",
+        ),
+        (
             ["settle", "MUG", "C", "--reject", "--note", "miscounted"],
             "settlements",
             decided("difference_settled", variance=-2, node="LON"),
@@ -128,6 +173,19 @@ def test_what_was_true_before_is_told_so(
     [before, now] = fake.bodies(f"/v1/stock/{path}")
     assert before["effective_at"] == "2026-03-02T00:00:00+00:00"
     assert "effective_at" not in now
+
+
+@pytest.mark.parametrize("lots", [["L-1=2", "L-2"], ["L-1=2", "L-1=3"]])
+def test_lots_that_say_nothing_or_two_things_are_not_sent(
+    monkeypatch: pytest.MonkeyPatch, lots: list[str]
+) -> None:
+    fake = FakeEdges({})
+    arguments = ["stock", "land", "MILK", "5", "--transfer", "T", "--receipt", "R"]
+    for lot in lots:
+        arguments += ["--lot", lot]
+    ended = run(fake, stock_supply, monkeypatch, arguments)
+    assert isinstance(ended.error, Complaint)
+    assert fake.requests == []
 
 
 def test_a_purchase_order_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,8 @@ FREED = StockDeallocated(
     order_id="o1", round=1, lines=BOTH, movements=(move("A", "LON", "allocated", "on_hand", 10),)
 )
 ACCEPTED = OrderAccepted(**terms("o1"))
+ORDER_EVENT = ": o1."
+"""How the sentence of an event ends that has none."""
 
 
 def known(*stages: Sequence[Event]) -> State:
@@ -96,8 +98,10 @@ def test_a_held_order_is_amended_at_once() -> None:
 
 
 def test_the_timeline_names_no_address_and_the_search_finds_the_new_one_last() -> None:
-    for event in (REQUESTED, AGREED, LATE, OUTDATED, FREED):
+    held = HeldOrderAmended.model_validate({**AT, **WANTED})
+    for event in (REQUESTED, held, AGREED, LATE, OUTDATED, FREED):
         assert CONTACT.ciphertext not in sentence(event)
+        assert ORDER_EVENT not in sentence(event), "it has one of its own"
     assert sentence(AGREED) == (
         "Changed the address (IE D02) and the service (express); nothing was at a node: moved."
     )

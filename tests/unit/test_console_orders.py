@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.events.amendments import FULFILLMENT_AMENDMENTS, INTAKE_AMENDMENTS, INVENTORY_AMENDMENTS
 from libs.events.availability import AVAILABILITY_EVENTS
 from libs.events.backorders import BACKORDER_EVENTS, BackorderRefused
 from libs.events.bundles import BundlePlanDropped, BundlePlanned
@@ -20,6 +21,7 @@ from libs.events.exception_rules import RULE_EVENTS
 from libs.events.inventory import Claim, ReservationBroken, StockPegged, StockReturned
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.policy import POLICY_EVENTS, BackorderLapsed
+from libs.events.promise import HoldsFilled, PromiseDated
 from libs.events.reach import REACH_EVENTS
 from libs.events.refusal import CommandRefused
 from libs.events.stock_exceptions import STOCK_EXCEPTION_EVENTS
@@ -316,7 +318,10 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
     elsewhere |= {BundlePlanned.TYPE, BundlePlanDropped.TYPE}  # of the SKU
     elsewhere |= {event.TYPE for event in (*RULE_EVENTS, *STOCK_EXCEPTION_EVENTS)}
     elsewhere |= {event.TYPE for event in REACH_EVENTS}  # of nodes and SKUs
+    elsewhere |= {HoldsFilled.TYPE, PromiseDated.TYPE}  # of SKUs and baskets
     elsewhere |= {event.TYPE for event in DATES_EVENTS}  # tests/unit/test_console_dates.py
+    amended = (*INTAKE_AMENDMENTS, *FULFILLMENT_AMENDMENTS, *INVENTORY_AMENDMENTS)
+    elsewhere |= {event.TYPE for event in amended}  # tests/unit/test_console_amended.py
     assert of_orders - elsewhere == set(told)
     for event in told.values():
         text = sentence(event)

@@ -6,12 +6,15 @@ import pytest
 
 from libs.events.conditions import Condition
 from libs.events.feeds import (
+    AmendFeed,
     ApproveFeedRun,
     FeedDefined,
+    FeedRetired,
     FeedRunApproved,
     FeedRunOpened,
     FeedStale,
     ReportStock,
+    RetireFeed,
     StockReported,
 )
 from libs.events.inventory import ReservationBroken, StockPegged
@@ -205,3 +208,51 @@ def test_rules_and_feeds_are_stated_whole() -> None:
     spec.when(feed(node="V9")).then_refused("unknown_node")
     spec.when(rules()).then_one(SupplyRulesDefined, version=2)
     spec.when(feed(node="V9")).then_types(FeedDefined)
+
+
+def test_a_feed_is_amended_field_by_field() -> None:
+    spec = fed(buffer_units=2, stale_minutes=60)
+    spec.when(AmendFeed(feed="acme", buffer_units=5)).then_one(FeedDefined)
+    [event] = spec.when(AmendFeed(feed="acme", kind="3pl", sellable_only=True)).events
+    assert isinstance(event, FeedDefined)
+    assert event.definition.model_dump() == {
+        "feed": "acme",
+        "node": "V1",
+        "kind": "3pl",
+        "buffer_units": 5,
+        "buffer_percent": 0,
+        "stale_minutes": 60,
+        "sellable_only": True,
+    }
+    spec.when(AmendFeed(feed="acme", buffer_units=5)).then_nothing()
+    spec.when(AmendFeed(feed="acme", buffer_units=0)).then_types(FeedDefined)
+    spec.heard(feed(feed="other", node="V2"))
+    spec.when(AmendFeed(feed="acme", node="V2")).then_refused("node_has_feed")
+    spec.when(AmendFeed(feed="nobody", buffer_units=1)).then_refused("unknown_feed")
+
+
+def test_a_retired_feed_is_heard_no_more_and_what_it_told_is_not_promised() -> None:
+    spec = fed().heard(told("A", 10), accepted("o1", ("A", 4)), run("R1", 10))
+    spec.when(RetireFeed(feed="acme", reason="It ended.")).then_types(FeedRetired)
+    spec.when(RetireFeed(feed="acme")).then_nothing()
+    spec.when(due("sku/A", "feed_retired")).then_one(FeedStale, feed="acme", retired=True)
+    assert sku(spec, "A").free == 0
+    assert sku(spec, "A").on_hand == {"V1": 4}, "what was promised stays"
+    spec.when(due("sku/A", "feed_retired")).then_nothing()
+    spec.when(told("A", 12, stated=1), at=minutes(1)).then_refused("feed_retired")
+    spec.when(run("R2", 10, stated=1), at=minutes(1)).then_refused("feed_retired")
+    spec.when(AmendFeed(feed="acme", buffer_units=1)).then_refused("feed_retired")
+    spec.when(RetireFeed(feed="nobody")).then_refused("unknown_feed")
+
+
+def test_another_feed_may_tell_of_the_node_of_one_that_was_retired() -> None:
+    spec = fed().heard(RetireFeed(feed="acme"))
+    spec.when(feed(feed="other")).then_types(FeedDefined)
+    spec.when(feed()).then_refused("node_has_feed")
+
+
+def test_a_retired_feed_that_is_defined_anew_tells_again() -> None:
+    spec = fed().heard(told("A", 10), RetireFeed(feed="acme"), due("sku/A", "feed_retired"))
+    spec.when(feed()).then_types(FeedDefined)
+    spec.heard(told("A", 10, stated=1), at=minutes(1))
+    assert sku(spec, "A").free == 10

@@ -4,8 +4,9 @@ The recount knows nothing of the code: it is told which lots arrived and which w
 units of each lot by node and bucket from the movements.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -14,15 +15,20 @@ from hypothesis.stateful import initialize, invariant, rule
 from libs.events.contract import Contract, Event
 from libs.events.inventory import AdjustStock, ReceiveStock, StockAllocated, StockReserved
 from libs.events.lots import LotDefined, LotExpired, LotQuarantined, LotReleased
+from libs.events.measure import LotQuantity
+from libs.events.stocktaking import CountRecorded, LotCount
+from libs.events.supply import CloseTransfer, TransferClosed, TransferDispatched, TransferReceived
 from services.inventory.giving import grants
 from services.inventory.ledger import movements
 from services.inventory.lots import OF_SKU
 from services.inventory.order import OrderPart
-from services.inventory.stock import SkuPart
+from services.inventory.stock import AnyMovement, SkuPart
+from services.inventory.supplies import SupplyPart
 from tests.unit.inventory_lots import cleared, milk, recalled
+from tests.unit.inventory_supply import count, land, send
 from tests.unit.inventory_trade import accepted, dispatched, receive, routed
 from tests.unit.inventory_world import fold, known
-from tests.unit.test_inventory_model import NODES, InventoryLife, planned
+from tests.unit.test_inventory_model import NODES, RARELY, InventoryLife, planned
 
 LASTS = st.integers(0, 6)
 UNCOUNTED = {"supplier", "adjustment", "transfer", "inbound"}
@@ -41,6 +47,9 @@ class LotLife(InventoryLife):
         self.lasts: dict[str, date] = {}
         self.stopped_lots: set[str] = set()
         self.next_lasts = 3
+        self.sent: dict[str, dict[str, int]] = {}
+        self.on_the_way: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """By transfer, then by lot."""
 
     @initialize(b=st.integers(0, 25))
     def open(self, b: int) -> None:
@@ -75,14 +84,21 @@ class LotLife(InventoryLife):
                     self.stopped_lots.add(event.lot)
                 case LotReleased():
                     self.stopped_lots.discard(event.lot)
+            self._on_the_way(event)
             for move in movements(event):
-                assert (move.lot is None) is (move.sku == "B" or move.node == "*"), move
-                if move.lot is not None:
-                    self.units[move.lot, move.node, move.source] -= move.quantity
-                    self.units[move.lot, move.node, move.target] += move.quantity
+                no_lot = move.sku == "B" or move.node == "*" or self._too_many(event, move)
+                assert (move.lot is None) is no_lot, move
+                if move.sku == "A" and move.node != "*":
+                    self.units[move.lot or "", move.node, move.source] -= move.quantity
+                    self.units[move.lot or "", move.node, move.target] += move.quantity
             if isinstance(event, StockAllocated):
                 self._first_expired_first(event)
         return super()._asked(events)
+
+    def _too_many(self, event: Event, move: AnyMovement) -> bool:
+        """Units beyond what was sent have no lot where nobody names it."""
+        nameless = isinstance(event, TransferReceived) and move.lot is None
+        return nameless and (move.source, move.target) == ("adjustment", "quarantine")
 
     def _first_expired_first(self, allocated: StockAllocated) -> None:
         for move in allocated.movements:
@@ -140,7 +156,107 @@ class LotLife(InventoryLife):
         if self.stopped_lots:
             self.take(cleared(data.draw(st.sampled_from(sorted(self.stopped_lots))), sku="A"))
 
+    # Documents by lot. A naive list knows which lots each transfer has on its way.
+
+    @rule(data=st.data(), source=NODES, named=st.booleans(), comes_first=RARELY)
+    def send_lots(self, data: st.DataObject, source: str, named: bool, comes_first: bool) -> None:
+        there = {
+            lot: units for lot in sorted(self.lasts) if (units := self.units[lot, source, "on_hand"]) > 0
+        }
+        picked = data.draw(st.lists(st.sampled_from(sorted(there) or ["none"]), min_size=1, unique=True))
+        lots = tuple(
+            LotQuantity(lot=lot, quantity=data.draw(st.integers(1, there.get(lot, 1)))) for lot in picked
+        )
+        id_, target = f"t{next(self.numbers)}", "N2" if source == "N1" else "N1"
+        if comes_first:
+            self.take(land("A", id_, "early", 1))
+        quantity = sum(one.quantity for one in lots)
+        late = self.world.now + timedelta(days=1)
+        sent = send("A", id_, quantity, source, target, late)
+        self.take(sent.model_copy(update={"lots": lots if named else None}))
+        if named and id_ in self.sent:
+            assert self.sent[id_] == {one.lot: one.quantity for one in lots}
+
+    @rule(data=st.data(), days=st.lists(st.integers(1, 6), min_size=2, max_size=3, unique=True))
+    def send_and_land(self, data: st.DataObject, days: list[int]) -> None:
+        """Lots that arrive at once, each sent on under a transfer of its own, and landed in any order."""
+        for lasts in days:
+            self.deliver_what_lasts(lasts, 3, "N1")
+            self.send_lots(data, "N1", named=True, comes_first=False)
+        for _ in days:
+            self.land_lots(data, damaged=0, final=False, named=data.draw(st.booleans()))
+        self.count_lots(data, data.draw(NODES))
+
+    @rule(data=st.data(), damaged=st.integers(0, 2), final=RARELY, named=st.booleans())
+    def land_lots(self, data: st.DataObject, damaged: int, final: bool, named: bool) -> None:
+        """Of a transfer's lots, or of others."""
+        if not self.sent:
+            return
+        id_ = data.draw(st.sampled_from(sorted(self.sent)))
+        picked = data.draw(st.lists(st.sampled_from(sorted(self.lasts)), max_size=2, unique=True))
+        lots = tuple(LotQuantity(lot=lot, quantity=data.draw(st.integers(1, 4))) for lot in picked)
+        good = sum(one.quantity for one in lots) if named else data.draw(st.integers(0, 4))
+        receipt = land("A", id_, f"r{next(self.numbers)}", good, damaged, final)
+        before = Counter(self.on_the_way[id_])
+        for event in self.take(receipt.model_copy(update={"lots": (lots or None) if named else None})):
+            if isinstance(event, TransferReceived) and named and lots:
+                for one in lots:
+                    came = min(one.quantity, before[one.lot])
+                    assert before[one.lot] - self.on_the_way[id_][one.lot] >= came, "what came is not booked"
+
+    @rule(data=st.data(), outcome=st.sampled_from(("lost", "returned")))
+    def close_lots(self, data: st.DataObject, outcome: Literal["lost", "returned"]) -> None:
+        if self.sent:
+            id_ = data.draw(st.sampled_from(sorted(self.sent)))
+            self.take(CloseTransfer(sku="A", transfer_id=id_, outcome=outcome))
+            assert not +self.on_the_way[id_], "of what is closed nothing is to come"
+
+    @rule(data=st.data(), node=NODES)
+    def count_lots(self, data: st.DataObject, node: str) -> None:
+        """All of a shelf, each lot with what was found of it: more, less, or as many."""
+        shelf = {
+            lot: sum(self.units[lot, node, bucket] for bucket in ("on_hand", "allocated", "suspect"))
+            for lot in sorted(self.lasts)
+        }
+        found = {lot: max(0, units + data.draw(st.integers(-2, 1))) for lot, units in shelf.items()}
+        if not found:
+            return
+        number, position = next(self.numbers), self.world.parts["sku/A"]
+        assert isinstance(position, SkuPart)
+        counts = tuple(LotCount(lot=lot, counted=found[lot], book=book) for lot, book in shelf.items())
+        told = count("A", f"c{number}", sum(found.values()), sum(shelf.values()), position.position)
+        told = told.model_copy(update={"lots": counts, "node": node, "counted_at": self.world.now})
+        for event in self.take(told):
+            if isinstance(event, CountRecorded):
+                booked = Counter[str]()
+                for move in event.movements:
+                    booked[move.lot or ""] += move.quantity * (1 if move.target == "on_hand" else -1)
+                short = sum(booked[lot] - (found[lot] - shelf[lot]) for lot in found)
+                assert short == event.allocated_short
+                assert all(booked[lot] == found[lot] - units or short for lot, units in shelf.items())
+
+    def _on_the_way(self, event: Event) -> None:
+        """What each transfer has on its way, from the movements under its name."""
+        if isinstance(event, TransferDispatched):
+            self.sent[event.transfer_id] = {one.lot: one.quantity for one in event.lots or ()}
+        if isinstance(event, TransferDispatched | TransferReceived | TransferClosed):
+            known = self.on_the_way[event.transfer_id]
+            for move in event.movements:
+                change = (move.target == "in_transit") - (move.source == "in_transit")
+                known[move.lot or ""] += move.quantity * change
+            assert min(known.values(), default=0) >= 0, (
+                f"{event.transfer_id} brings lots that it does not have"
+            )
+
     # What holds at any moment.
+
+    @invariant()
+    def transfers_know_their_lots(self) -> None:
+        part = self.world.parts.get("supply/A")
+        if isinstance(part, SupplyPart):
+            for id_, known in part.transfers.items():
+                assert known.lots == +self.on_the_way[id_], f"lots of {id_}"
+                assert known.open == sum(known.lots.values()), f"open of {id_}"
 
     @invariant()
     def each_lot_is_conserved(self) -> None:

@@ -34,6 +34,7 @@ from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import movements
 from services.inventory.order import OrderPart, minus, plus, units
 from services.inventory.proof import prove
+from services.inventory.queue import WAITER
 from services.inventory.stock import EMPTY_SKU, SkuPart
 from tests.unit.inventory_trade import (
     accepted,
@@ -290,7 +291,8 @@ class InventoryLife(RuleBasedStateMachine):
             soft = {bucket: self.world.balance[sku, NETWORK, bucket] for bucket in ("reserved", "held")}
             assert part.reserved == sum(soft.values())
             held = sum(part.baskets.values())
-            assert held == soft["held"]
+            waits = [claim.held for holder, claim in part.claims.items() if holder.startswith(WAITER)]
+            assert held + sum(waits) == soft["held"]
             assert all(units > 0 for units in part.baskets.values())
             assert part.reserved == held + sum(claim.held for claim in part.claims.values())
             assert part.wanted == held + sum(claim.wanted for claim in part.claims.values())
@@ -312,7 +314,7 @@ class InventoryLife(RuleBasedStateMachine):
         claims: dict[str, dict[str, int]] = {}
         for stream, part in self.world.parts.items():
             if isinstance(part, SkuPart):
-                wants = {order_id: claim.wanted for order_id, claim in part.claims.items()}
+                wants = {_stream_of(holder): claim.wanted for holder, claim in part.claims.items()}
                 wants |= {promise_stream(promise_id): units for promise_id, units in part.baskets.items()}
                 for holder, wanted in wants.items():
                     claims.setdefault(holder, {})[stream.removeprefix("sku/")] = wanted
@@ -378,6 +380,11 @@ def planned(ask: StockReserved | AllocationFailed) -> dict[str, Lines]:
         if missing:
             plan.setdefault("N1", []).append(line(wanted.line, wanted.sku, missing))
     return {node: plus((), lines) for node, lines in plan.items()}
+
+
+def _stream_of(holder: str) -> str:
+    """Of an order, or of a basket that waits."""
+    return promise_stream(holder.removeprefix(WAITER)) if holder.startswith(WAITER) else holder
 
 
 def _waits(part: SkuPart, order_id: str) -> bool:

@@ -6,6 +6,7 @@ the nodes that ship to any of these must have the units that were promised to al
 """
 
 from collections import Counter
+from datetime import timedelta
 from itertools import chain, combinations, count
 
 from hypothesis import HealthCheck, settings
@@ -16,13 +17,16 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import AllocationFailed, StockAllocated, StockReserved
 from libs.events.order import Destination
+from libs.events.policy import DefineReservationPolicies, PolicyRule
 from libs.events.promise import HoldStock, PromiseHeld, ReleasePromise, Wanted
 from libs.events.routing import NodeDefined, OrderRouted
 from services.inventory.order import OrderPart, units
 from services.inventory.proof import prove
+from services.inventory.queue import WAITER
 from services.inventory.stock import EMPTY_SKU, SkuPart
 from services.routing import domain as routing
 from tests.spec import NOON
+from tests.unit.inventory_supply import arrive, expect
 from tests.unit.inventory_trade import accepted, adjust, cancelled, due, line, of_basket, receive
 from tests.unit.inventory_world import NOBODY, TENANT, World, fold, known
 from tests.unit.test_inventory_reach import node
@@ -50,11 +54,16 @@ class ServedLife(RuleBasedStateMachine):
         self.asks: list[Ask] = []
         self.orders: list[str] = []
         self.baskets: list[str] = []
+        self.coming: dict[str, tuple[str, int]] = {}
+        """Node and units by document, of A, as they were stated."""
 
     @initialize(there=st.lists(st.tuples(NODES, FEW), max_size=3), early=st.booleans(), to=TO)
     def open(self, there: list[tuple[str, int]], early: bool, to: str) -> None:
         """Perhaps somebody waits since before there was any node."""
+        self.take(DefineReservationPolicies(rules=(PolicyRule(order_type="ahead", baskets_wait=True),)))
+        self.buy("N1", 4)
         if early:
+            self.hold_ahead(to, 2)
             self.order(to, 2, False)
         for name, ships in (("N1", None), ("N2", ("GB",)), ("N3", ("GB", "IE"))):
             self.define(name, ships)
@@ -125,6 +134,41 @@ class ServedLife(RuleBasedStateMachine):
         assert waited or held == (quantity <= fits)
         self.baskets.append(promise_id)
         self.goes[f"promise/{promise_id}"] = to or ANY
+
+    @rule(name=NODES, quantity=FEW)
+    def buy(self, name: str, quantity: int) -> None:
+        document = f"D{next(self.numbers)}"
+        self.coming[document] = name, quantity
+        due_at = self.world.now + timedelta(days=3)
+        self.take(expect("A", document, quantity, name, expected_at=due_at))
+
+    @precondition(lambda self: self.coming)
+    @rule(data=st.data(), quantity=FEW)
+    def arrive(self, data: st.DataObject, quantity: int) -> None:
+        document = data.draw(st.sampled_from(sorted(self.coming)))
+        name, _ = self.coming[document]
+        self.take(arrive("A", document, f"R{next(self.numbers)}", quantity, node=name))
+
+    @rule(to=TO, quantity=FEW)
+    def hold_ahead(self, to: str, quantity: int) -> None:
+        """It holds what can be sent there, and waits for what comes to nodes that ship there."""
+        promise_id = f"b{next(self.numbers)}"
+        fits, waited = max(0, self.most("A", to)), self.waited_for("A") or self.untold("A")
+        fits = fits if self.way(to) == to else 0
+        lines, where = (Wanted(sku="A", quantity=quantity),), Destination(country=to)
+        body = HoldStock(promise_id=promise_id, lines=lines, destination=where, order_type="ahead")
+        [answer] = self.take(body)
+        if not isinstance(answer, PromiseHeld):
+            assert waited or fits < quantity
+            return
+        self.baskets.append(promise_id)
+        self.goes[f"promise/{promise_id}"] = self.goes[WAITER + promise_id] = to
+        held = sum(move.quantity for move in answer.movements)
+        assert held <= min(quantity, fits)
+        assert waited or held == min(quantity, fits), f"{fits} fit, and {held} are held"
+        sending = [name for name, ships in self.ships.items() if ships is None or to in ships]
+        to_come = sum(units for name, units in self.coming.values() if name in sending or not self.ships)
+        assert quantity - held <= to_come, f"{quantity - held} wait for {to_come}"
 
     @precondition(lambda self: self.baskets)
     @rule(data=st.data(), to=TO, quantity=FEW)

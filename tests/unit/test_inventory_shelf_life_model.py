@@ -30,7 +30,7 @@ class ShelfLife(LotLife):
     length is left to them, so that much of what is played here is about lots that grow old."""
 
     receive = adjust = order = sell = deliver_what_lasts = recall = clear = cancel = None  # type: ignore[assignment]
-    ship_and_hear_of_the_return_first = take_back = give_up = None  # type: ignore[assignment]
+    ship_and_hear_of_the_return_first = take_back = give_up = send_and_land = None  # type: ignore[assignment]
 
     def __init__(self) -> None:
         super().__init__()

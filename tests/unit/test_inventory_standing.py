@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from libs.events.inventory import StockPegged
 from libs.events.policy import DefineReservationPolicies, PolicyRule, PriorityClass
 from services.inventory.places import NO_PLACES, PlacesPart
-from services.inventory.queue import Turn
-from services.inventory.standing import class_of, line, page, supplies
+from services.inventory.queue import Turn, waiter
+from services.inventory.standing import Asked, class_of, line, page, rows, supplies
 from services.inventory.stock import OrderClaim, SkuPart
 from services.inventory.supplies import Expected, SupplyPart, Transfer
 from tests.unit.inventory_trade import accepted, receive
@@ -119,3 +119,9 @@ def test_a_class_is_named_by_its_rank_and_its_steps() -> None:
     assert class_of(70, 1, CLASSES) == "old"
     assert class_of(70, 0, CLASSES) is None
     assert class_of(50, 0, CLASSES) is None
+
+
+def test_a_basket_that_waits_is_told_by_its_own_name() -> None:
+    known = part(("o1", 0, Turn()), (waiter("b1"), 1, Turn()))
+    told = rows([*line(known)], Asked("A", known, SupplyPart(), (), NOW))
+    assert [(one["order_id"], one.get("promise_id")) for one in told] == [("o1", None), (None, "b1")]

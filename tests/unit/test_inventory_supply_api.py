@@ -11,13 +11,13 @@ from fastapi import APIRouter
 
 from libs.events.catalogue import COMMANDS
 from libs.events.contract import Command
-from libs.events.feeds import ApproveFeedRun, DefineFeed, OpenFeedRun, ReportStock
+from libs.events.feeds import AmendFeed, ApproveFeedRun, DefineFeed, OpenFeedRun, ReportStock, RetireFeed
 from libs.events.items import DefineItem, PlaceItem, UnitOfMeasure
 from libs.events.outside import OUTSIDE_COMMANDS
 from libs.events.stocktaking import RecordCount
 from libs.events.supply import DefineSupplyRules
 from libs.runtime.edge import Edge
-from services.inventory import book, lot_book
+from services.inventory import book, lot_book, lots_past
 from services.inventory.reconcile import Moved, Place, Shelf
 from services.inventory.supply_api import supply_routes
 from tests.contract.examples import EXAMPLES
@@ -67,8 +67,12 @@ def edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EdgeClient:
     async def waiting(*_: object) -> dict[Place, str]:
         return {("A", "N1"): "C1"}
 
+    async def shelf_of_lots(_: object, tenant: str, sku: str, node: str, at: datetime) -> dict[str, int]:
+        return {"L-1": 6, "L-2": 4} if sku == "MILK" else {}
+
     for read in (shelves, moved, on_the_way, waiting):
         monkeypatch.setattr(book, read.__name__, read)
+    monkeypatch.setattr(lots_past, "shelf_of_lots", shelf_of_lots)
     return EdgeClient("inventory", routes, tmp_path)
 
 
@@ -101,7 +105,7 @@ async def test_who_finds_a_difference_does_not_approve_it(edge: EdgeClient) -> N
 
 def test_every_command_has_a_way_in() -> None:
     ways = {*PATHS, "define_supply_rules", "record_count", "define_feed", "open_feed_run"}
-    ways |= {"approve_feed_run", "report_stock", "define_item", "place_item"}
+    ways |= {"approve_feed_run", "report_stock", "define_item", "place_item", "amend_feed", "retire_feed"}
     assert {command.TYPE.rpartition(".")[2] for command in OUTSIDE_COMMANDS} == ways
     assert set(OUTSIDE_COMMANDS) <= set(COMMANDS["inventory"])
 
@@ -124,6 +128,40 @@ async def test_a_count_is_sent_with_what_the_ledger_had_then(edge: EdgeClient) -
         assert (command.book, command.position, command.counted) == (10, 7, 8)
     assert (await edge.call("POST", "/v1/stock/counts", COUNT | {"counted": -1})).status_code == 422
     assert (await edge.call("POST", "/v1/stock/counts", COUNT | {"counted_at": "noon"})).status_code == 422
+
+
+async def test_a_count_by_lot_is_sent_with_what_the_ledger_had_of_each(edge: EdgeClient) -> None:
+    """A lot that is left out was not found; one that is on no book was found all the same."""
+    lots = [{"lot": "L-1", "counted": 5}, {"lot": "L-3", "counted": 3}]
+    body = COUNT | {"sku": "MILK", "lots": lots}
+    assert (await edge.call("POST", "/v1/stock/counts", body)).status_code == 202
+    [command] = edge.kept.commands()
+    assert isinstance(command, RecordCount)
+    assert [(one.lot, one.counted, one.book) for one in command.lots or ()] == [
+        ("L-1", 5, 6),
+        ("L-3", 3, 0),
+        ("L-2", 0, 4),
+    ]
+    assert (command.counted, command.book) == (8, 10)
+    many = COUNT | {"sku": "MILK", "lots": [{"lot": f"L{n}", "counted": 1} for n in range(999)]}
+    answer = await edge.call("POST", "/v1/stock/counts", many)
+    assert (answer.status_code, answer.json()["errors"][0]["where"]) == (422, "lots")
+    found = (await edge.call("GET", "/v1/stock/MILK/book", params={"node": "N1"})).json()
+    assert found["lots"] == {"L-1": 6, "L-2": 4}
+
+
+async def test_a_feed_is_amended_and_retired(edge: EdgeClient) -> None:
+    path = "/v1/stock/feeds/acme"
+    assert (await edge.call("PATCH", path, {"buffer_units": 8})).status_code == 202
+    assert (await edge.call("POST", f"{path}/retirement", {"reason": "It ended."})).status_code == 202
+    assert edge.kept.commands() == [
+        AmendFeed(feed="acme", buffer_units=8),
+        RetireFeed(feed="acme", reason="It ended."),
+    ]
+    wrong = await edge.call("PATCH", path, {"kind": "shop"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["where"]) == (422, "kind")
+    assert (await edge.call("PATCH", path, {"buffer": 8})).status_code == 422
+    assert (await edge.call("PATCH", path, {"buffer_units": 8}, role="viewer")).status_code == 403
 
 
 async def test_a_feed_its_run_and_its_rows(edge: EdgeClient) -> None:

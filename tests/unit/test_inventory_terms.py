@@ -1,7 +1,8 @@
 """Terms of a SKU as sentences: what is kept from everybody, what for a channel, and who may borrow."""
 
 from libs.events.intake import OrderAccepted
-from libs.events.inventory import StockBackordered, StockPegged, StockReserved, TermsUsed
+from libs.events.inventory import StockBackordered, StockPegged, StockReserved
+from libs.events.policy import TermsUsed
 from libs.events.promise import DefinePromiseTerms, HoldStock, PromiseHeld, PromiseTermsDefined, Share, Wanted
 from services.inventory import domain
 from tests.spec import given

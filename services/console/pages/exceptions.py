@@ -19,8 +19,9 @@ from libs.events.intake import (
 )
 from libs.runtime.problems import Problem
 from services.console.cursor import CURSOR_LENGTH_MAX, write_cursor
-from services.console.exceptions import count_queue, place_of, read_place, read_queue
+from services.console.exceptions import place_of, read_place, read_queue
 from services.console.pages.one_order import one_line
+from services.console.pages.queue_counts import QueueCounts
 from services.console.pages.queue_place import Place, Whose
 from services.console.pages.reasons import OF_ORDER, as_header, missing, needed
 from services.console.rules import KINDS, OWNERS, Kind
@@ -42,6 +43,7 @@ def routes(site: Site) -> APIRouter:
     looks = Annotated[Session, Depends(site.guard.require("read"))]
     works = Annotated[Session, Depends(site.guard.require("work"))]
     releases = Annotated[Session, Depends(site.guard.require("release"))]
+    counts = QueueCounts(site)
 
     @router.get("/exceptions")
     async def exceptions(
@@ -65,7 +67,7 @@ def routes(site: Site) -> APIRouter:
             node=node.strip(),
             after=after,
         )
-        return await _draw(site, request, session, place, part=part)
+        return await _draw(site, request, session, place, counts, part=part)
 
     @router.post("/exceptions/{verb}")
     async def work(
@@ -118,7 +120,7 @@ async def settle(
     place = Place.read(back)
     if outcome.ok:
         return RedirectResponse(f"/exceptions?{place.query()}".rstrip("?"), 303)
-    return await _draw(site, request, session, place, outcome=outcome, status=409)
+    return await _draw(site, request, session, place, QueueCounts(site), outcome=outcome, status=409)
 
 
 def assigned(verb: str, assignee: str, session: Session) -> str | None:
@@ -144,6 +146,7 @@ async def _draw(
     request: Request,
     session: Session,
     place: Place,
+    counts: QueueCounts,
     *,
     part: bool = False,
     outcome: Outcome | None = None,
@@ -152,7 +155,7 @@ async def _draw(
     now, wanted = datetime.now(UTC), place.wanted(session)
     async with site.queries(session).reading(session.tenant) as connection:
         found = await read_queue(connection, session.tenant, now, wanted, read_place(place.after), ROWS + 1)
-        counts = await count_queue(connection, session.tenant, now)
+        counted = await counts.get(session, connection, now)
     return await site.page(
         request,
         session,
@@ -162,7 +165,8 @@ async def _draw(
         following=place.at(write_cursor("exceptions", place_of(found[ROWS - 1])))
         if len(found) > ROWS
         else None,
-        counts=counts,
+        counts=counted.rows,
+        counted=counted,
         wanted=wanted,
         place=place,
         people=await site.guard.sessions.people(session.tenant, "work") if session.may("work") else (),

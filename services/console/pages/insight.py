@@ -60,8 +60,8 @@ Values = dict[str, Any]
 
 
 class Counted:
-    """Figures that were counted lately. One at a time is counted: a period of many orders takes seconds, and
-    whoever looks for an order is not to wait behind it for a connection."""
+    """Figures that were counted lately. One at a time is counted: what was longest in one segment is looked
+    for among all orders of a period, and whoever looks for an order is not to wait behind that."""
 
     def __init__(self) -> None:
         self._counting = asyncio.Lock()
@@ -113,7 +113,7 @@ def routes(site: Site) -> APIRouter:
                 about = (connection, session.tenant, asked, by)
                 return {
                     "asked": asked,
-                    "rows": await read_delays(*about),
+                    "rows": await read_delays(*about, now),
                     "slowest": await read_slowest(*about, of, segment or None, SLOWEST),
                     "piles": await read_piles(connection, session.tenant),
                 }

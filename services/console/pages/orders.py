@@ -13,11 +13,12 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from services.console.contacts import masked
 from services.console.cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
-from services.console.finder import Finder, Found
+from services.console.finder import Finder
+from services.console.hits import ARTICLES_MAX, Found
 from services.console.order_view import money
 from services.console.pages.bulk import bulk_routes
 from services.console.pages.days import ONE_DAY, day, moment, wrong
-from services.console.queries import HITS_MAX, OrderFilter
+from services.console.queries import OrderFilter
 from services.console.search.terms import QUERY_LENGTH_MAX
 from services.console.segments import SEGMENTS
 from services.console.standing import STATUSES
@@ -73,8 +74,8 @@ class Asked:
 
     @property
     def cursor(self) -> str:
-        """The kind of a page's cursor."""
-        return self.filter().cursor
+        """The kind of a page's cursor; a search's rows are in order of when they were placed."""
+        return "orders" if self.q else self.filter().cursor
 
     def filter(self) -> OrderFilter:
         """Raises Problem 422: a status, or a day, that there is not."""
@@ -161,7 +162,7 @@ def routes(site: Site) -> APIRouter:
             moments=MOMENTS,
             promises=PROMISES,
             views=await site.about.views.of(session.tenant, session.actor),
-            hits_max=HITS_MAX,
+            articles_max=ARTICLES_MAX,
             money=money,
         )
 
@@ -213,10 +214,9 @@ async def _csv(site: Site, session: Session, filters: Asked) -> AsyncIterator[st
         found = await find(site, session, filters, after, _EXPORT_PAGE)
         yield _lines([_cell(row[name]) for name in _COLUMNS] for row in found.rows)
         after = write_cursor(filters.cursor, found.following) if found.following else None
-    if not found.complete:
-        yield _lines(
-            [[f"Only a part was looked at: {found.hits} orders with these words. Say more of them."]]
-        )
+    if found.articles_cut:
+        told = f"orders of {ARTICLES_MAX} articles with these words. Say more of them."
+        yield _lines([[f"Only a part was looked at: {told}"]])
 
 
 def _lines(rows: Iterable[Sequence[str]]) -> str:

@@ -1,6 +1,7 @@
 """What each event adds to the search index. Pure; the same event again adds the same again."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from libs.events.amendments import HeldOrderAmended, OrderAmended
@@ -21,7 +22,8 @@ _WORDS_MAX = 200
 
 
 class Part(NamedTuple):
-    """Words of an order that can be found together; of a contact, what has to be opened for them."""
+    """Words of an order that can be found together; of a contact, what has to be opened for them. `at`: when
+    the order was placed; none of what is told without it, to which its order tells it."""
 
     tenant: str
     order_id: str
@@ -29,6 +31,7 @@ class Part(NamedTuple):
     words: tuple[str, ...] = ()
     sealed: Sealed | None = None
     customer_id: str | None = None
+    at: datetime | None = None
     newness: str = ""
     """Of contacts of one order, the one that is last in this order holds, whatever is read first."""
 
@@ -45,10 +48,10 @@ def entries(tenant: str, event: Event) -> tuple[list[Part], list[Article]]:
     """Parts of the order, and its articles."""
     match event:
         case OrderAccepted() | OrderHeld():
-            numbers = (event.external_id, event.customer_id or "")
-            parts = [Part(tenant, event.order_id, ORDER, _words(numbers), customer_id=event.customer_id)]
+            numbers, at = (event.external_id, event.customer_id or ""), event.placed_at.astimezone(UTC)
+            parts = [Part(tenant, event.order_id, ORDER, _words(numbers), None, event.customer_id, at)]
             if event.contact is not None:
-                parts.append(Part(tenant, event.order_id, CONTACT, sealed=event.contact))
+                parts.append(Part(tenant, event.order_id, CONTACT, sealed=event.contact, at=at))
             articles = {Article(tenant, line.sku, line.description or "") for line in event.lines}
             return parts, sorted(articles)
         case HeldOrderAmended() | OrderAmended():
@@ -59,7 +62,9 @@ def entries(tenant: str, event: Event) -> tuple[list[Part], list[Article]]:
         case ShipmentDispatched():
             tracking = [package.tracking_number for package in event.packages]
             part = f"shipment {event.shipment_id}"
-            return [Part(tenant, event.order_id, part, _words((event.shipment_id, *tracking)))], []
+            # What begins with its order's id is found by that.
+            own = () if event.shipment_id.startswith(event.order_id) else (event.shipment_id,)
+            return [Part(tenant, event.order_id, part, _words((*own, *tracking)))], []
         case _:
             return [], []
 

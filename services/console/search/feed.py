@@ -33,6 +33,8 @@ _SHARE = 0.2
 """How much of the time it may work while it is behind."""
 _IDLE_MS = 500
 _ERASURES_SECONDS = 5.0
+_COMMON_SECONDS = 600.0
+"""How often the commonest tokens are noted; PostgreSQL counts them when a tenth of the rows are new."""
 _RETRY_SECONDS = 5.0
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('orderlog console search'))"
 _FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError)
@@ -66,7 +68,7 @@ class SearchFeed:
     ) -> None:
         self._settings, self._pool, self._index, self._clock = settings, pool, index, clock
         self._positions: dict[TopicPartition, int] = {}
-        self._erasures_at = 0.0
+        self._erasures_at = self._common_at = 0.0
 
     async def run(self) -> None:
         """Follow the topics whenever nobody else does; what fails is tried again."""
@@ -90,6 +92,7 @@ class SearchFeed:
             while True:
                 await guard.execute("SELECT 1")  # the lock is ours as long as its connection lives
                 await self._erase_if_due()
+                await self._note_common_if_due()
                 found = await consumer.getmany(timeout_ms=_IDLE_MS, max_records=_RECORDS_MAX)
                 began = self._clock()
                 await self._take(found)
@@ -125,3 +128,8 @@ class SearchFeed:
             self._erasures_at = self._clock() + _ERASURES_SECONDS
             if gone := await self._index.follow_erasures():
                 logger.info("contacts taken out of the search index", orders=gone)
+
+    async def _note_common_if_due(self) -> None:
+        if self._clock() >= self._common_at:
+            self._common_at = self._clock() + _COMMON_SECONDS
+            await self._index.note_common()

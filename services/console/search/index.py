@@ -1,7 +1,7 @@
 """The search index in PostgreSQL: written with the offsets it was read to, erased behind the keyring."""
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -11,21 +11,27 @@ import orjson
 from libs.events.order import Sealed
 from libs.runtime.keyring import Keyring
 from libs.runtime.pool import transaction
-from services.console.search.entries import Article, Part
+from services.console.search.entries import CONTACT, ORDER, Article, Part
 from services.console.search.terms import personal_words, tokens, words_of
 from services.console.storable import storable
 from services.console.store import Connection, TopicPartition
 
 _PARTS = """INSERT INTO parts
-    SELECT tenant, order_id, part, words, tokens::integer[], customer_id, subject, generation, sealed
+    SELECT tenant, order_id, part, coalesce(at, (SELECT p.at FROM parts AS p
+            WHERE p.tenant = new.tenant AND p.order_id = new.order_id AND p.part = 'order')),
+        words, tokens::integer[], customer_id, subject, generation, sealed
     FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[],
-        $9::text[]
-    ) AS new (tenant, order_id, part, words, tokens, customer_id, subject, generation, sealed)
-    ON CONFLICT (tenant, order_id, part) DO UPDATE SET words = excluded.words, tokens = excluded.tokens,
-        customer_id = excluded.customer_id, subject = excluded.subject, generation = excluded.generation,
-        sealed = excluded.sealed
+        $1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::int[], $10::text[]
+    ) AS new (tenant, order_id, part, at, words, tokens, customer_id, subject, generation, sealed)
+    ON CONFLICT (tenant, order_id, part) DO UPDATE SET at = excluded.at, words = excluded.words,
+        tokens = excluded.tokens, customer_id = excluded.customer_id, subject = excluded.subject,
+        generation = excluded.generation, sealed = excluded.sealed
     WHERE excluded.part <> 'contact' OR excluded.words >= parts.words"""
+_MOMENTS = """UPDATE parts AS p SET at = new.at FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+    AS new (tenant, order_id, at)
+    WHERE p.tenant = new.tenant AND p.order_id = new.order_id AND p.at IS NULL"""
+"""Of what came before its order."""
 _ARTICLES = """INSERT INTO articles
     SELECT tenant, sku, description, words, tokens::integer[] FROM unnest(
         $1::text[], $2::text[], $3::text[], $4::text[], $5::text[]
@@ -85,6 +91,8 @@ class SearchIndex:
                 raise Moved("the search index was put anew; read on from where it stands now")
             if rows:
                 await connection.execute(_PARTS, *zip(*rows, strict=True))
+            if placed := [(row[0], row[1], row[3]) for row in rows if row[2] == ORDER]:
+                await connection.execute(_MOMENTS, *zip(*placed, strict=True))
             if new:
                 await connection.execute(_ARTICLES, *zip(*map(_article_row, new), strict=True))
             moved = [(*place, offset) for place, (_, offset) in sorted(offsets.items())]
@@ -109,6 +117,11 @@ class SearchIndex:
                 await connection.execute("DELETE FROM erased")
                 await connection.execute("INSERT INTO erased VALUES ($1)", latest)
         return int(status.rpartition(" ")[2])
+
+    async def note_common(self) -> None:
+        """Note the commonest tokens, as PostgreSQL last counted them, for searches to look up the others."""
+        async with self._transaction() as connection:
+            await connection.execute("SELECT note_common()")
 
     async def digest(self) -> tuple[str, dict[TopicPartition, int]]:
         """Hex SHA-256 of all entries, as `services.console.digest` has it, and where they were read to."""
@@ -135,17 +148,19 @@ class SearchIndex:
             )
             yield connection
 
-    async def _rows(self, parts: Iterable[Part]) -> list[tuple[object, ...]]:
+    async def _rows(self, parts: Collection[Part]) -> list[tuple[object, ...]]:
         """Rows in key order; a contact that nobody can open any more has none."""
         rows: list[tuple[object, ...]] = []
         contacts: dict[str, list[Part]] = {}
+        placed = {part[:2]: part.at for part in parts if part.at is not None}
         for part in parts:
             if part.sealed is None:
                 found = tokens(part.words, part.tenant)
-                words = _joined(part.words)
-                rows.append((*part[:3], words, _array(found), part.customer_id, None, None, None))
+                at, words = placed.get(part[:2]), _joined(part.words)
+                rows.append((*part[:3], at, words, _array(found), part.customer_id, None, None, None))
             else:
-                contacts.setdefault(part.tenant, []).append(part)
+                told = part if part.at is not None else part._replace(at=placed.get(part[:2]))
+                contacts.setdefault(part.tenant, []).append(told)
         for tenant, sealed in contacts.items():
             rows += await self._contact_rows(tenant, sealed)
         return sorted(rows, key=lambda row: row[:3])
@@ -159,7 +174,7 @@ class SearchIndex:
             if personal is not None:
                 found = _array(tokens(personal_words(personal), tenant, key))
                 # Its words are sealed: what stands in their place says which of an order's contacts is last.
-                place = (tenant, part.order_id, "contact", part.newness, found, None)
+                place = (tenant, part.order_id, CONTACT, part.at, part.newness, found, None)
                 rows.append((*place, sealed.subject, sealed.generation, write_sealed(sealed)))
         return rows
 

@@ -63,9 +63,10 @@ def routes(gate: Gate, queries: Queries, own_writes: OwnWrites) -> APIRouter:
         fields: Fields = None,
     ) -> Response:
         """Up to the end of this minute where nobody names another, so that an answer stays for one."""
-        asked = period(since, before, _minute() + ONE_MINUTE)
+        now = _minute() + ONE_MINUTE
+        asked = period(since, before, now)
         async with queries.reading(claims.tenant) as connection:
-            found = await read_delays(connection, claims.tenant, asked, by)
+            found = await read_delays(connection, claims.tenant, asked, by, now)
         rows = [selected(row, fields) for row in found]
         return answer(request, _of(asked) | {"by": by, "delays": rows})
 
