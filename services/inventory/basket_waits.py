@@ -109,7 +109,7 @@ def hold_waiting(
         terms=tuple(terms) or None,
         delivery=dates.last(deliveries),
         policy=policy,
-        served=served(country, skus, wanted),
+        served=served(country, skus, wanted, bool(places.ships_to)),
         queue=of_promise(holder, skus, wanted, lacks, movements),
         short=_short(lacks, skus, command.channel, policy, country),
         usable_at=max(one.usable_at for one in last),

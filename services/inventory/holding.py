@@ -106,7 +106,7 @@ def hold(
         terms=tuple(used) or None,
         delivery=_delivery(command, wanted, skus, at, places, policy),
         policy=policy,
-        served=served(country, skus, wanted),
+        served=served(country, skus, wanted, bool(places.ships_to)),
         queue=of_promise(promise_stream(command.promise_id), skus, wanted, {}, movements),
         movements=movements,
     )

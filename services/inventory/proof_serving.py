@@ -67,8 +67,8 @@ class Destinations:
             return
         if isinstance(event, StockAllocated) and event.later:
             return
-        if isinstance(event, PromiseConfirmed) and event.waited is not None:
-            return  # what its order leaves of it may be given units before it is given back
+        if isinstance(event, PromiseConfirmed) and event.left:
+            return  # what its order leaves of it is given back next, and goes where it went
         for move in event.movements:
             self._goes.get((tenant, move.sku), {}).pop(holder_of(event) or event.stream, None)
 

@@ -269,13 +269,16 @@ class Kept(Protocol):
     def serving(self) -> Serving | None: ...
 
 
-def served(country: str | None, skus: Mapping[str, Kept], named: Iterable[str]) -> Served | None:
-    """What an event says of units that it promises there; None where all nodes ship everywhere."""
+def served(
+    country: str | None, skus: Mapping[str, Kept], named: Iterable[str], bound: bool = False
+) -> Served | None:
+    """What an event says of units that it promises there; None where all nodes ship everywhere. Of a basket,
+    which nobody could ask later, also of SKUs that have no units at such nodes yet, if any are (`bound`)."""
     if country is ANYWHERE:
         return None
     found = [
         ServedSku(sku=sku, nodes_version=known.version)
         for sku in named
-        if (known := skus[sku].serving) is not None and known.bounds
+        if (known := skus[sku].serving or Serving()).bounds or bound
     ]
     return Served(country=country, skus=tuple(found)) if found else None
