@@ -240,7 +240,8 @@ class Queues:
         """Units by who is given them, `free` ones, or those that others have just lost."""
         key, line = (row.tenant, event.sku), self._line((row.tenant, event.sku))
         if given.keys() <= {order_id for order_id, _, _ in line}:  # else somebody's wait is of an older log
-            if not free and self._destinations.bound(key):
+            unsaid = self._destinations.open(key, self._promised.get(key, {}))
+            if unsaid or (not free and self._destinations.bound(key)):
                 says = ""
             elif free:
                 says = self._misgiven(key, line, given, event.terms_version, stock)
@@ -323,6 +324,8 @@ class Queues:
     ) -> str:
         """Units that somebody takes for himself, held against those who stand before him."""
         holder, quantity = taker
+        if self._destinations.open(key, self._promised.get(key, {}).keys() - {holder}):
+            return ""
         left = self._offered(key, stock) + quantity
         reach = self._destinations.before(key, stock[key], self._promised.get(key, {}), dict([taker]))
         for order_id, order, wait in self._line(key):

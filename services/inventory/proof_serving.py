@@ -32,6 +32,9 @@ class Destinations:
         self._closed: dict[SkuKey, tuple[str, ...]] = {}
         self._goes: dict[SkuKey, dict[str, str]] = {}
         """Country by order, or stream of a held promise."""
+        self._taking: set[tuple[str, str]] = set()
+        """Orders that took over baskets, and have not said yet where they go: their own event, which may move
+        nothing, can be read behind others of the SKU."""
 
     def take(
         self,
@@ -49,8 +52,11 @@ class Destinations:
             self._closed[key] = event.closed
         if isinstance(event, StockAllocated | Placed) and not isinstance(event, PromiseHeld):
             self._forget(row.tenant, event)
+        if isinstance(event, PromiseConfirmed):
+            self._taking.add((row.tenant, event.order_id))
         if not isinstance(event, StockReserved | StockBackordered | PromiseHeld):
             return None
+        self._taking.discard((row.tenant, event.stream))
         holder = holder_of(event) or event.stream
         told = event.served
         for move in moves:
@@ -100,6 +106,10 @@ class Destinations:
         """Whether some node of the SKU does not ship everywhere."""
         serving = self._bounds.get(key)
         return serving is not None and bool(serving.bounds)
+
+    def open(self, key: SkuKey, promised: Iterable[str]) -> bool:
+        """Whether it is not known yet where units go that were promised by now, and it matters."""
+        return self.bound(key) and any((key[0], holder) in self._taking for holder in promised)
 
     def _told(
         self,

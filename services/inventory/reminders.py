@@ -20,6 +20,7 @@ from libs.events.promise import PROMISE_EVENTS
 from libs.events.substitutes import SubstitutesSought
 from libs.events.timer import Timer
 from services.inventory import bundles, capacity, holds, outside, pegging, waiting
+from services.inventory.order import units
 from services.inventory.touched import REACH, SKU_STREAM, freed
 
 _CLAIMS: frozenset[type[Event]] = frozenset(
@@ -53,8 +54,14 @@ def timers(event: Event, at: datetime) -> list[Timer]:
 
 
 def _given_back(event: StockReserved, at: datetime) -> list[Timer]:
-    """SKUs of which an order gives units back that cannot be sent where it goes."""
-    return [Timer(SKU_STREAM + move.sku, "free", at) for move in event.movements if move.source == "reserved"]
+    """SKUs of which an order gives units back that cannot be sent where it goes, or took over a basket's: it
+    may go elsewhere, and leave units that can be sent to who waits."""
+    found = {move.sku for move in event.movements if move.source == "reserved"}
+    if event.round == 1 and event.served is not None:
+        lines, moved = units(event.lines), {move.sku: move.quantity for move in event.movements}
+        named = {one.sku for one in event.served.skus}
+        found |= {sku for sku in named if lines.get(sku, 0) > moved.get(sku, 0)}
+    return [Timer(SKU_STREAM + sku, "free", at) for sku in sorted(found)]
 
 
 def _of_claims(event: Event, at: datetime) -> list[Timer]:
