@@ -16,6 +16,7 @@ from libs.events.order import Destination, Reason
 from libs.events.places import WEEKDAYS, Delivery, NodeOperations, TransitBand, TransitTerms, Weekday
 from libs.events.record import record
 from libs.events.routing import NodeTerms
+from libs.events.serving import serves
 
 _DAY = timedelta(days=1)
 CALENDARS_MAX = 4096
@@ -177,7 +178,7 @@ def way(
             code="no_calendar",
             message=f"Nobody has said when {name} works; define it with a time zone and a cut-off.",
         )
-    if not node.active or (node.ships_to is not None and destination.country not in node.ships_to):
+    if not node.active or not serves(node.ships_to, destination.country):
         return Reason(code="not_served", message=f"{name} does not ship to {destination.country}.")
     if transit is None:
         return Reason(

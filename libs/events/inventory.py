@@ -23,10 +23,11 @@ from libs.events.contract import (
     SkuEvent,
     Value,
 )
-from libs.events.measure import LotId, SerialNumber, SerialNumbers, Stated, UnitName
+from libs.events.measure import LotId, SerialNumber, SerialNumbers, Stated, UnitName, Unnamed
 from libs.events.order import Destination, LineQuantity, NodeLines, PickFrom, Sealed, Unpacked
 from libs.events.places import DayLoad
 from libs.events.policy import KeptPlace, OrderPolicy, TermsUsed
+from libs.events.serving import Served
 
 NETWORK = "*"
 """The node of soft reservations: a promise that no place has been chosen for."""
@@ -178,13 +179,14 @@ class ReservationBroken(SkuEvent):
     It stands before the adjustment that makes it necessary, so that no promise is ever without its units.
     With the cause `reallocated` the units exist, and go to orders of a higher class or an earlier promise,
     which the policy of these allows: the `StockPegged` that follows names them. With the cause `shelf_life`
-    they exist, and too few of them have as many days left as the channel of these orders asks for.
+    they exist, and too few of them have as many days left as the channel of these orders asks for; with
+    `not_served`, others do, at nodes that do not ship to where these orders go.
     """
 
     TYPE: ClassVar[str] = "oms.inventory.reservation_broken"
 
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
-    cause: Literal["reallocated", "shelf_life"] | None = None
+    cause: Literal["reallocated", "shelf_life", "not_served"] | None = None
     supplied: Literal[True] | None = None
     """More of it is to come, so that who lost units can be told a date."""
     queue: tuple[QueueChange, ...] | None = None
@@ -206,9 +208,11 @@ class Shortage(Value):
     sku: Sku
     quantity: Units
     node: NodeId | None = None
-    reason: Literal["below_reorder_point", "shelf_life", "switched_off"] | None = None
+    reason: Literal["below_reorder_point", "shelf_life", "switched_off", "not_served"] | None = None
     """`below_reorder_point`: units are free, and kept for orders of a higher class. `shelf_life`: lots have
-    too few days left for the order's channel. `switched_off`: units are free at nodes that ship nothing."""
+    too few days left for the order's channel. `switched_off`: units are free at nodes that ship nothing.
+    `not_served`: units are free at nodes that do not ship to where the order goes; or those at `node` are
+    needed for orders that no other node serves."""
 
 
 class StockReserved(OrderEvent):
@@ -240,6 +244,8 @@ class StockReserved(OrderEvent):
     """Ordered lines that are fulfilled by the lines of their parts, where there are any."""
     service: Name | None = None
     """By which service of the carriers, where the order names one."""
+    served: Served | None = None
+    """Where units of which SKUs go, where not all of their nodes ship everywhere."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
     places: tuple[KeptPlace, ...] | None = None
@@ -269,6 +275,8 @@ class StockBackordered(OrderEvent):
     """Those of `short` of which units are to come, so that the order can be told a date."""
     service: Name | None = None
     """By which service of the carriers, where the order names one."""
+    served: Served | None = None
+    """Where units of which SKUs go, where not all of their nodes ship everywhere."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
     places: tuple[KeptPlace, ...] | None = None
@@ -337,15 +345,6 @@ class StockReleased(OrderEvent):
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
     movements: tuple[Movement, ...]
-
-
-class Unnamed(Value):
-    """Units of a SKU with serial numbers that moved, and nobody knows which."""
-
-    sku: Sku
-    quantity: Units
-    serials: tuple[SerialNumber, ...] = ()
-    """Numbers that were told for them, of units that are elsewhere, or that nobody has heard of."""
 
 
 class StockIssued(OrderEvent):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from libs.events.contract import Quantity, Value
+from libs.events.contract import Quantity, Sku, Value
 
 UnitName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 """A unit of measure, such as `inner`, `case`, `pallet`."""
@@ -48,6 +48,15 @@ class Stated(Value):
     """Of a receipt that has both."""
     item_version: Annotated[int, Field(ge=1)] | None = None
     """Of the SKU's units (`oms.inventory.item_defined`), where the unit is none of the base."""
+
+
+class Unnamed(Value):
+    """Units of a SKU with serial numbers that moved, and nobody knows which."""
+
+    sku: Sku
+    quantity: Annotated[int, Field(strict=True, ge=1, le=10**15)]
+    serials: tuple[SerialNumber, ...] = ()
+    """Numbers that were told for them, of units that are elsewhere, or that nobody has heard of."""
 
 
 class LotQuantity(Value):

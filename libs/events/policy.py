@@ -148,6 +148,9 @@ class BackordersCalled(SkuEvent):
     TYPE: ClassVar[str] = "oms.inventory.backorders_called"
 
     orders: Annotated[tuple[OrderId, ...], Field(min_length=1)]
+    asks: Literal[True] | None = None
+    """Some are asked where they go: a node of the SKU does not ship everywhere, which made no difference when
+    they were promised units, or began to wait. Their next promise says it (`served`)."""
 
 
 POLICY_COMMANDS = (DefineReservationPolicies,)

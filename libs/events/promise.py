@@ -30,6 +30,7 @@ from libs.events.inventory import QueueChange, Shortage, Units
 from libs.events.order import Destination
 from libs.events.places import Delivery
 from libs.events.policy import KeptPlace, OrderPolicy, Rank, TermsUsed
+from libs.events.serving import Served
 
 SoftBucket = Literal["unreserved", "held", "reserved"]
 HOLD_SECONDS_MAX = 86_400
@@ -189,6 +190,8 @@ class PromiseHeld(PromiseEvent):
     """The date that goes with it, where it was asked with a destination."""
     policy: OrderPolicy | None = None
     """What its order would go by as the policies were: its class is why it got what is kept from others."""
+    served: Served | None = None
+    """Where units of which SKUs go, where not all of their nodes ship everywhere; None, nobody said."""
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
     short: Annotated[tuple[Shortage, ...], Field(min_length=1)] | None = None

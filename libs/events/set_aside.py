@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from libs.events.contract import Name, NodeId, OrderEvent, Sku, Value
-from libs.events.inventory import Units, Unnamed
-from libs.events.measure import LotId, SerialNumber
+from libs.events.inventory import Units
+from libs.events.measure import LotId, SerialNumber, Unnamed
 
 
 class ReturnMovement(Value):

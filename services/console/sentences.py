@@ -88,7 +88,10 @@ def claim_sentence(event: StockPegged | ReservationBroken, order_id: str) -> str
         return f"{_count(quantity, 'promised unit')} of {event.sku} given {way} in the queue."
     if isinstance(event, StockPegged):
         return f"{_count(quantity, 'unit')} of {event.sku} that arrived set aside for the order."
-    return f"The promise of {_count(quantity, 'unit')} of {event.sku} was broken: the units do not exist."
+    why = "the units do not exist"
+    if event.cause == "not_served":
+        why = "no node that ships to where it goes has them any more"
+    return f"The promise of {_count(quantity, 'unit')} of {event.sku} was broken: {why}."
 
 
 def _of_intake(event: Event) -> str:

@@ -18,8 +18,8 @@ from libs.events.inventory import (
     StockReceived,
     StockReturned,
     StockShorted,
-    Unnamed,
 )
+from libs.events.measure import Unnamed
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.serials import SerialsCorrected
 from libs.events.set_aside import ReturnQuarantined

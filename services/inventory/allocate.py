@@ -15,8 +15,8 @@ from libs.events.inventory import (
     StockIssued,
     StockReleased,
     StockShorted,
-    Unnamed,
 )
+from libs.events.measure import Unnamed
 from libs.events.order import LineQuantity, PickFrom
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
@@ -24,6 +24,7 @@ from services.inventory import shelf_life
 from services.inventory.findings import availability
 from services.inventory.order import ByNode, OrderPart, minus, plus, units
 from services.inventory.posting import Posting
+from services.inventory.sendable import lacking, together
 from services.inventory.serials import Numbers, Sent
 from services.inventory.stock import EMPTY_SKU, Skus
 from services.inventory.waiting import waited
@@ -54,13 +55,17 @@ def allocate(
             there, reason = fit.get(node, 0), "shelf_life"
         if quantity > there:
             short.append(Shortage(sku=sku, quantity=quantity - there, node=node, reason=reason))
+    needed = {} if short else lacking(order_id, skus, by_node)
+    for (node, sku), quantity in needed.items():
+        short.append(Shortage(sku=sku, quantity=quantity, node=node, reason="not_served"))
     if short:
+        left = together(order_id, skus, wanted, order.country, by_node)
         return AllocationFailed(
             order_id=order_id,
             round=plan.round + 1,
             short=tuple(short),
             lines=order.asked,
-            availability=availability(wanted, skus, order.channel),
+            availability=availability(wanted, skus, order.channel, left),
             destination=order.destination_now,
             later=order.later or None,
             bundles=order.bundles,
@@ -106,7 +111,7 @@ def release(order_id: str, order: OrderPart, skus: Skus, cancelled: FulfillmentC
         cause=cancelled.cause,
         reason=cancelled.reason,
         lines=given_up,
-        waited=waited(order),
+        waited=waited(order_id, order, skus),
         movements=posting.movements(),
     )
 

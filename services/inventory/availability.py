@@ -21,13 +21,14 @@ from libs.events.record import record
 from services.inventory import caps, dates
 from services.inventory.bundles import in_parts
 from services.inventory.dates import Question
-from services.inventory.holds import summed
+from services.inventory.holding import summed
 from services.inventory.ledger import positions
 from services.inventory.lots import Lots
 from services.inventory.places import PlacesPart
 from services.inventory.policies import PoliciesPart, could_have
 from services.inventory.queue import Turn
 from services.inventory.recipes import Recipe
+from services.inventory.serving import Serving
 from services.inventory.shelf_life import lasting
 from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart, SubstitutesOf
 from services.inventory.supplies import SupplyPart
@@ -44,7 +45,13 @@ def read_sku(part: bytes) -> SkuPart:
     turns = {order_id: Turn(**turn) for order_id, turn in raw.get("turns", {}).items()}
     found = raw.get("lots")
     lots = _LOTS.validate_python(found) if found is not None and found.get("limits") else None
-    if turns or lots is not None or (terms is not None and raw["wanted"] > raw["reserved"]):
+    bound = raw.get("serving")
+    if (
+        turns
+        or bound is not None
+        or lots is not None
+        or (terms is not None and raw["wanted"] > raw["reserved"])
+    ):
         claims = {
             holder: OrderClaim(claim["wanted"], claim["held"], claim["since"], claim.get("channel"))
             for holder, claim in raw["claims"].items()
@@ -64,13 +71,14 @@ def read_sku(part: bytes) -> SkuPart:
         substitutes=None
         if (named := raw.get("substitutes")) is None
         else SubstitutesOf(named["version"], tuple(named["skus"])),
-        baskets={} if lots is None else raw.get("baskets", {}),
+        baskets={} if lots is None and bound is None else raw.get("baskets", {}),
         closed=tuple(raw.get("closed") or ()) or None,
         arrivals=tuple(tuple(one) for one in raw.get("arrivals") or ()) or None,
+        serving=None if bound is None else _SERVING.validate_python(bound),
     )
 
 
-_LOTS = TypeAdapter(Lots)
+_LOTS, _SERVING = TypeAdapter(Lots), TypeAdapter(Serving)
 
 
 def _terms(raw: dict[str, Any]) -> Terms:
@@ -109,6 +117,8 @@ class Asking:
     """What an order of the basket would go by."""
     node: str | None = None
     """Of this node's units alone."""
+    country: str | None = None
+    """Where it would be sent."""
 
 
 def answer(
@@ -148,7 +158,8 @@ def answer_dated(
     """The same with dates: of each SKU how much by when, and when the basket's units are delivered; of the
     basket, when the last of them is."""
     wanted = summed(lines)
-    told, demand = _told(wanted, Asking(channel, question.at, question.policy), skus), in_parts(wanted, skus)
+    asking = Asking(channel, question.at, question.policy, country=question.destination.country)
+    told, demand = _told(wanted, asking, skus), in_parts(wanted, skus)
     found = dates.promised(demand, channel, skus, supplies, question)
     for one in told["skus"]:
         parts = in_parts({one["sku"]: 1}, skus)
@@ -163,11 +174,16 @@ def _delivery(found: Delivery) -> dict[str, Any]:
 
 
 def figure(
-    part: SkuPart, channel: str | None, policy: OrderPolicy | None = None, node: str | None = None
+    part: SkuPart,
+    channel: str | None,
+    policy: OrderPolicy | None = None,
+    node: str | None = None,
+    country: str | None = None,
 ) -> tuple[int, int]:
     """Units that an order of the channel would be promised now, by its policy where it has one, and units
-    that the channel may show. Of one node: as many of them as are there, and not allocated."""
-    available = could_have(part, channel, policy)
+    that the channel may show. Of one node: as many of them as are there, and not allocated. Without a
+    country: an order that any node may ship."""
+    available = could_have(part, channel, policy, country)
     if node is not None:
         available = min(available, part.on_hand_for(channel).get(node, 0))
     if part.terms is None or channel is None:
@@ -249,7 +265,9 @@ def _bundle(
 def _figures(sku: str, quantity: int, asking: Asking, part: SkuPart, others: int) -> dict[str, Any]:
     """`others` are units of it that the basket wants for other things: a bundle and its part, say."""
     channel, policy = asking.channel, asking.policy
-    there, shown = [max(0, units - others) for units in figure(part, channel, policy, asking.node)]
+    there, shown = [
+        max(0, units - others) for units in figure(part, channel, policy, asking.node, asking.country)
+    ]
     terms = part.terms or Terms(0)
     buffer = 0 if channel is None else terms.buffers.get(channel, 0)
     capped = caps.told(part, channel, asking.at)
@@ -268,13 +286,18 @@ def _figures(sku: str, quantity: int, asking: Asking, part: SkuPart, others: int
         "terms_version": None if part.terms is None else part.terms.version,
         **({} if capped is None else {"backorders": capped.model_dump()}),
         **_shelf_life(part, channel),
-        "nodes": [_at_node(node, units, part) for node, units in sorted(part.on_hand.items())],
+        "nodes": [
+            _at_node(node, units, part, asking.country) for node, units in sorted(part.on_hand.items())
+        ],
     }
 
 
-def _at_node(node: str, units: int, part: SkuPart) -> dict[str, Any]:
-    """What is on hand at a node; where the node is switched off, it says so, and none of it is promised."""
+def _at_node(node: str, units: int, part: SkuPart, country: str | None) -> dict[str, Any]:
+    """What is on hand at a node; where the node is switched off, or does not ship there, it says so, and none
+    of it is promised."""
     told = {"node": node, "on_hand": units}
+    if part.serving is not None and not part.serving.serves(node, country):
+        told["not_served"] = True
     return told | {"switched_off": True} if node in (part.closed or ()) else told
 
 

@@ -39,7 +39,7 @@ from services.inventory.availability import (
 )
 from services.inventory.bundles import LINE_UNITS_MAX, in_parts
 from services.inventory.dates import Question
-from services.inventory.holds import summed
+from services.inventory.holding import summed
 from services.inventory.places import NO_PLACES
 from services.inventory.policies import NO_POLICIES, policy_of
 from services.inventory.stock import SkuPart

@@ -39,6 +39,7 @@ from services.inventory.policies import could_have
 from services.inventory.posting import Posting
 from services.inventory.queue import Turn, as_text, waiter
 from services.inventory.queue_changes import counted, of_promise
+from services.inventory.serving import claims_go, served
 from services.inventory.stock import EMPTY_SKU, NO_CLAIM, OrderClaim, SkuPart, Skus, moved
 
 _WHY = {
@@ -76,11 +77,12 @@ def hold_waiting(
     `wanted`: units by SKU."""
     assert command.destination is not None, f"{command.promise_id} waits, and nobody knows where to send it"
     question = Question(command.destination, command.service or STANDARD, at, places, policy)
+    country = command.destination.country
     amiss, lacks, last = list[str](), dict[str, int](), list[Coming]()
     deliveries, posting = list[Delivery](), Posting(skus)
     for sku, quantity in wanted.items():
         part = skus[sku]
-        there = min(quantity, could_have(part, command.channel, policy))
+        there = min(quantity, could_have(part, command.channel, policy, country))
         posting.post(sku, NETWORK, "unreserved", "held", there)
         to_come = dates.arriving(part, places, at)
         if there == quantity:
@@ -107,8 +109,9 @@ def hold_waiting(
         terms=tuple(terms) or None,
         delivery=dates.last(deliveries),
         policy=policy,
+        served=served(country, skus, wanted, bool(places.ships_to)),
         queue=of_promise(holder, skus, wanted, lacks, movements),
-        short=_short(lacks, skus, command.channel, policy),
+        short=_short(lacks, skus, command.channel, policy, country),
         usable_at=max(one.usable_at for one in last),
         destination=command.destination,
         service=command.service,
@@ -131,7 +134,7 @@ def _covered(
     if lacking > room.open:
         return _WHY[room.reason].format(open=room.open)
     country = question.destination.country
-    there = sum(part.on_hand_for(channel).values()) - dates.ahead(part, channel, question)
+    there = sum(part.on_hand_for(channel, country).values()) - dates.ahead(part, channel, question)
     for one in to_come:
         if not question.places.serves(one.node, country):
             continue
@@ -142,9 +145,11 @@ def _covered(
 
 
 def _short(
-    lacks: Mapping[str, int], skus: Skus, channel: str | None, policy: OrderPolicy
+    lacks: Mapping[str, int], skus: Skus, channel: str | None, policy: OrderPolicy, country: str
 ) -> tuple[Shortage, ...]:
-    return tuple(shortage(sku, skus[sku], units, channel, policy.rank) for sku, units in lacks.items())
+    return tuple(
+        shortage(sku, skus[sku], units, channel, policy.rank, country) for sku, units in lacks.items()
+    )
 
 
 def taken_over(
@@ -222,7 +227,10 @@ def _stands(
     claims = _put(part.claims, holder, claim)
     if holder in claims:
         turns = {**turns, holder: Turn(policy.rank, step_days=policy.step_days or 0)}
-    return replace(moved(part, moves), claims=claims, turns=turns, wanted=part.wanted + wanted)
+    assert event.destination is not None, f"{event.promise_id} waits, and nobody knows where to send it"
+    country = event.destination.country if holder in claims else None
+    serving, total = claims_go(part.serving, (holder,), {holder: country}), part.wanted + wanted
+    return replace(moved(part, moves), claims=claims, turns=turns, wanted=total, serving=serving)
 
 
 def _leaves(
@@ -235,7 +243,7 @@ def _leaves(
     """The SKU, of which a basket wants so many units less and holds some less; an order that took it over
     has them. At what rank it stands, its own promise says, which comes next."""
     holder, turns, total = waiter(event.promise_id), part.turns, part.wanted - wanted
-    before = part.claims.get(holder, NO_CLAIM)
+    before, goes = part.claims.get(holder, NO_CLAIM), dict[str, str | None]()
     claims = _put(
         part.claims, holder, replace(before, wanted=before.wanted - wanted, held=before.held - units)
     )
@@ -245,9 +253,11 @@ def _leaves(
             mine.wanted + wanted, mine.held + units, before.since, mine.channel or before.channel
         )
         claims, total = _put(claims, event.order_id, claim), total + wanted
+        goes[event.order_id] = None if part.serving is None else part.serving.orders.get(holder)
     if holder not in claims:
         turns = {name: turn for name, turn in turns.items() if name != holder}
-    return replace(moved(part, moves), claims=claims, turns=turns, wanted=total)
+    serving = claims_go(part.serving, {holder} - claims.keys(), goes)
+    return replace(moved(part, moves), claims=claims, turns=turns, wanted=total, serving=serving)
 
 
 def _put(claims: Mapping[str, OrderClaim], holder: str, claim: OrderClaim) -> dict[str, OrderClaim]:

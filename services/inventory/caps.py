@@ -157,7 +157,7 @@ def _fit(
 
 def _room(order_id: str, order: OrderPart, part: SkuPart, mine: int, at: datetime) -> _Room:
     policy = order.policy or OrderPolicy(version=1)
-    there = mine + part.claimable(order.channel, policy.rank, order_id, policy.stands_at)
+    there = mine + part.claimable(order.channel, policy.rank, order_id, policy.stands_at, order.country)
     found = open_to(part, order.channel, at)
     return _Room(there, found.open, found.reason, found.terms_version)
 

@@ -39,7 +39,7 @@ def move(desk: Desk, command: MoveStock) -> list[Event]:
     serials = command.serials or None
     if refusal := lot_control.mismoved(desk, command) or serial_control.mismoved(desk, command):
         return refusal
-    broken, spare = spared(desk, command.quantity) if shelf else ([], desk)
+    broken, spare = spared(desk, {node: command.quantity}) if shelf else ([], desk)
     posting = SupplyPosting(spare)
     posting.move(node, source, target, command.quantity, command.lot or NO_LOT, serials)
     moved = StockMoved(

@@ -123,10 +123,13 @@ def last(dates: Iterable[Delivery]) -> Delivery:
 
 def atp(part: SkuPart, supply: SupplyPart, channel: str | None, question: Question) -> list[dict[str, Any]]:
     """How many units a channel could be promised, and from when: each step holds until the next."""
-    now = could_have(part, channel, question.policy)
+    country = question.destination.country
+    now = could_have(part, channel, question.policy, country)
     steps: list[dict[str, Any]] = [{"from": question.at, "quantity": now}]
-    before, there = ahead(part, channel, question), sum(part.on_hand_for(channel).values())
+    before, there = ahead(part, channel, question), sum(part.on_hand_for(channel, country).values())
     for one in coming(supply, question.places, question.at):
+        if part.serving is not None and part.serving.bounds and not question.places.serves(one.node, country):
+            continue
         there += one.units
         if there - before > steps[-1]["quantity"]:
             if steps[-1]["from"] == one.usable_at:
@@ -186,8 +189,9 @@ def of_sku(
     question: Question,
 ) -> Delivery:
     """When so many units of one SKU can be there, for whom a channel has them, of its stock and these."""
-    claimable, version = could_have(part, channel, question.policy), question.places.version
-    on_hand = sum(part.on_hand_for(channel).values())
+    country, version = question.destination.country, question.places.version
+    claimable = could_have(part, channel, question.policy, country)
+    on_hand = sum(part.on_hand_for(channel, country).values())
     before = on_hand - claimable if claimable >= quantity else ahead(part, channel, question)
     row, lacking = _row(part, channel, to_come, question)
     left = before + quantity

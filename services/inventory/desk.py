@@ -4,6 +4,7 @@ A movement that takes units off the shelf breaks the youngest promises first, so
 units; one that puts units there serves who waits.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from libs.events.lots import LotExpired, LotQuarantined
 from libs.events.record import changed, record
 from libs.events.refusal import CommandRefused, refused
 from libs.events.supply import SupplyBucket, SupplyMovement
-from services.inventory.giving import peg, take_back_promises
+from services.inventory.giving import peg, take_back_promises, take_back_unsendable
 from services.inventory.lot_limits import in_time
 from services.inventory.lot_states import evolve_lots
 from services.inventory.lots import Lots, LotState
@@ -114,7 +115,7 @@ def quarantine(
     lots = desk.stock.lots
     assert lots is not None, f"{desk.sku} has no lots"
     there = lots.nodes("on_hand", lot)
-    broken, desk = spared(desk, sum(units for _, units in there))
+    broken, desk = spared(desk, dict(there))
     posting = SupplyPosting(desk)
     for node, units in there:
         posting.move(node, "on_hand", "quarantine", units, lot)
@@ -154,13 +155,14 @@ def _unsellable(desk: Desk, lots: Lots) -> tuple[list[Event], Desk]:
     return events, desk
 
 
-def spared(desk: Desk, units: int) -> tuple[list[Event], Desk]:
-    """Break what promises must be broken before `units` leave the shelf; the desk after that."""
-    lacking = units - desk.stock.free
-    if lacking <= 0:
-        return [], desk
-    broken, stock = take_back_promises(desk.sku, desk.stock, lacking)
-    return broken, changed(desk, stock=stock)
+def spared(desk: Desk, leaving: Mapping[str, int]) -> tuple[list[Event], Desk]:
+    """Break what promises must be broken before so many units leave nodes; the desk after that."""
+    broken, stock = take_back_unsendable(desk.sku, desk.stock, leaving)
+    lacking = sum(leaving.values()) - stock.free
+    if lacking > 0:
+        more, stock = take_back_promises(desk.sku, stock, lacking)
+        broken += more
+    return broken, changed(desk, stock=stock) if broken else desk
 
 
 def unknown(desk: Desk, *nodes: str) -> list[Event]:

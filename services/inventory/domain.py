@@ -64,6 +64,7 @@ from services.inventory import (
     bundle_plans,
     bundles,
     capacity,
+    holding,
     holds,
     kits,
     outside,
@@ -337,7 +338,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return _remember(state, body)
         case HoldStock():
             places = state.places or NO_PLACES
-            return holds.answer_hold(_held(state), state.skus, heard, body, at, places, state.policies)
+            return holding.answer_hold(_held(state), state.skus, heard, body, at, places, state.policies)
         case DefinePromiseTerms():
             return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body, at)
         case ReleasePromise():

@@ -58,7 +58,7 @@ def report(desk: Desk, command: ReportStock) -> list[Event]:
     stale_at = command.stated_at + timedelta(minutes=feed.stale_minutes)
     fresh = stale_at > desk.at
     sellable = max(0, total - _buffer(feed, told)) if fresh else min(shelf, total)
-    broken, spare = spared(desk, shelf - sellable)
+    broken, spare = spared(desk, {feed.node: shelf - sellable})
     posting = SupplyPosting(spare)
     posting.move(feed.node, "supplier", "vendor", max(0, total - shelf - withheld))
     _shift(posting, feed.node, shelf, sellable)

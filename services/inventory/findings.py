@@ -1,6 +1,6 @@
 """What a decision found of a SKU: where its units are, for routing, and why some of them lack."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydantic import TypeAdapter
 
@@ -9,23 +9,37 @@ from libs.events.policy import STANDARD_RANK
 from services.inventory.shelf_life import Room, lasting
 from services.inventory.stock import SkuPart, Skus
 
+Limit = Mapping[str, int]
+"""Units by node."""
 _AVAILABILITY = TypeAdapter(tuple[Availability, ...])
 
 
-def availability(skus: Iterable[str], parts: Skus, channel: str | None) -> tuple[Availability, ...]:
-    """Unallocated units on hand by SKU and node that an order of a channel may be given, for routing."""
-    return _AVAILABILITY.validate_python(
-        [
-            {"node": node, "sku": sku, "quantity": quantity}
-            for sku in skus
-            for node, quantity in sorted(parts[sku].on_hand_for(channel).items())
-        ]
-    )
+def availability(
+    skus: Iterable[str], parts: Skus, channel: str | None, limits: Mapping[str, Limit] | None = None
+) -> tuple[Availability, ...]:
+    """Unallocated units on hand by SKU and node that an order of a channel may be given, for routing; of some
+    SKUs, no more than these `limits` by node. Those at nodes that do not ship there are told as they are."""
+    found = [
+        {"node": node, "sku": sku, "quantity": min(quantity, limit.get(node, quantity))}
+        for sku in skus
+        for limit in [(limits or {}).get(sku, {})]
+        for node, quantity in sorted(parts[sku].on_hand_for(channel).items())
+    ]
+    return _AVAILABILITY.validate_python([one for one in found if one["quantity"]] if limits else found)
 
 
-def shortage(sku: str, part: SkuPart, units: int, channel: str | None, rank: int = STANDARD_RANK) -> Shortage:
+def shortage(
+    sku: str,
+    part: SkuPart,
+    units: int,
+    channel: str | None,
+    rank: int = STANDARD_RANK,
+    country: str | None = None,
+) -> Shortage:
     """Units that an order of a channel and a rank lacks of the SKU, and why, where there is more to say."""
-    terms = part.terms
+    terms, reach = part.terms, part.reach()
+    if reach is not None and part.offered > reach.spare(country):
+        return Shortage(sku=sku, quantity=units, reason="not_served")
     if part.closed and part.free > part.offered:
         return Shortage(sku=sku, quantity=units, reason="switched_off")
     if terms is None:
@@ -45,10 +59,14 @@ def too_old(part: SkuPart, channel: str | None, rank: int) -> bool:
     return old > 0 and part.offered > part.terms.withheld(channel, rank)
 
 
-def too_many(part: SkuPart, order_id: str, channel: str | None, units: int) -> int:
+def too_many(part: SkuPart, order_id: str, channel: str | None, units: int, country: str) -> int:
     """Of units that an order of a channel holds or would, those that it cannot have, as too few are of lots
-    that last long enough for it: it took over a basket of another channel, say."""
+    that last long enough for it, or at nodes that ship to where it goes: it took over a basket that said
+    nothing of that, say."""
+    astray = 0
+    if (reach := part.reach(but=order_id)) is not None:
+        astray = units - min(units, reach.spare(country, surely=False))
     if part.lots is None or channel not in part.lots.limits:
-        return 0
+        return astray
     spare = Room(part.lots, part.promised(but=order_id)).spare(channel)
-    return 0 if spare is None else units - min(units, max(0, spare))
+    return astray if spare is None else max(astray, units - min(units, max(0, spare)))

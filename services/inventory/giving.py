@@ -1,7 +1,7 @@
 """Who is given free units of a SKU, and who loses promised ones: by class and age, as `queue` has them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Literal
 
 from libs.events.contract import Event
@@ -11,8 +11,12 @@ from libs.events.promise import HeldUnits, HoldsBroken, HoldsFilled
 from services.inventory import queue
 from services.inventory.posting import Posting
 from services.inventory.queue import WAITER
+from services.inventory.serving import UNTOLD, Reach, Serving
 from services.inventory.shelf_life import days_asked
 from services.inventory.stock import SkuPart, evolve_sku, shares_now
+
+CALLED_MAX = 500
+"""Orders that are asked at once where they go."""
 
 
 def peg(sku: str, part: SkuPart) -> list[Event]:
@@ -21,15 +25,31 @@ def peg(sku: str, part: SkuPart) -> list[Event]:
     still lack units, and may have what others were promised, from who is behind them."""
     assert part.free >= 0, f"{sku}: {-part.free} units are promised that do not exist"
     if not part.turns and (not part.offered or part.wanted == part.reserved):
-        return []
+        return [] if part.serving is None else _called(sku, (), _untold(part))
     found = shares_now(part)
     won = [(holder, units) for holder, units, called in found if not called]
-    if not part.turns:
+    if not part.turns and part.serving is None:
         return [*_pegged(sku, part, won)]
     events, after = _in_line(sku, part, won)
-    if called := tuple(order_id for order_id, _, called in found if called):
-        events.append(BackordersCalled(sku=sku, orders=called))
+    called = [order_id for order_id, _, called in found if called and not order_id.startswith(WAITER)]
+    if called or part.serving is not None:
+        events += _called(sku, called, _untold(part))
     return [*events, *_reallocated(sku, after)]
+
+
+def _called(sku: str, called: Sequence[str], asked: Sequence[str]) -> list[Event]:
+    """Who is called to look whether all is there, and who is asked where it goes; nothing where nobody is."""
+    orders = tuple(dict.fromkeys([*called, *asked]))
+    return [BackordersCalled(sku=sku, orders=orders, asks=True if asked else None)] if orders else []
+
+
+def _untold(part: SkuPart) -> list[str]:
+    """Orders that are to tell where they go, where that makes a difference; baskets that wait have."""
+    serving = part.serving
+    if serving is None or not serving.bounds:
+        return []
+    untold = (one for one in part.claims if one not in serving.orders and not one.startswith(WAITER))
+    return list(islice(untold, CALLED_MAX))
 
 
 def _in_line(sku: str, part: SkuPart, won: Sequence[tuple[str, int]]) -> tuple[list[Event], SkuPart]:
@@ -98,7 +118,9 @@ def _holds(units: Iterable[tuple[str, int]]) -> tuple[HeldUnits, ...]:
 
 def _reallocated(sku: str, part: SkuPart) -> list[Event]:
     """Units that who is behind was promised, given to who may have them."""
-    won, lost = queue.reallocated(part.claims, part.turns, {} if part.lots is None else days_asked(part.lots))
+    towards = None if (reach := part.reach()) is None else (reach, part.serving or Serving())
+    days = {} if part.lots is None else days_asked(part.lots)
+    won, lost = queue.reallocated(part.claims, part.turns, days, towards)
     if not won:
         return []
     claims = tuple(Claim(order_id=order_id, quantity=quantity) for order_id, quantity in lost)
@@ -119,7 +141,9 @@ def take_back_promises(
         part = evolve_sku(part, broken)
         quantity -= sum(hold.quantity for hold in broken.holds)
         events.append(broken)
-    if quantity and part.turns and (waits := _waits_broken(sku, part, quantity, channels)) is not None:
+    in_line = _last_in_line(part, channels, baskets=True) if quantity and part.turns else ()
+    if lost := _holds(_shares(quantity, in_line)):
+        waits = _waits_broken(sku, part, lost)
         part = evolve_sku(part, waits)
         quantity -= sum(hold.quantity for hold in waits.holds)
         events.append(waits)
@@ -130,20 +154,65 @@ def take_back_promises(
     return events, part
 
 
+def take_back_unsendable(sku: str, part: SkuPart, leaving: Mapping[str, int]) -> tuple[list[Event], SkuPart]:
+    """Take promised units back that could be kept until so many leave these nodes: from baskets and orders to
+    whose countries too few are left, the youngest first. The events, and the SKU after them."""
+    reach = part.reach()
+    if reach is None:
+        return [], part
+    kept, serving = reach.kept, part.serving or Serving()
+    for node, units in leaving.items():
+        if node not in (part.closed or ()):
+            reach.put(node, -units)
+    lacking, events = kept - reach.kept, list[Event]()
+    baskets = [(id_, units, serving.baskets.get(id_)) for id_, units in reversed(part.baskets.items())]
+    if holds := _cannot_be_sent(reach, lacking, baskets):
+        lacking -= sum(units for _, units in holds)
+        taken = _holds_broken(sku, part, _holds(holds))
+        part = evolve_sku(part, taken)
+        events.append(taken)
+    for waits in (True, False):
+        line = [
+            (holder, units, serving.orders.get(holder, UNTOLD))
+            for holder, units in _last_in_line(part, None, baskets=waits)
+        ]
+        if lost := _cannot_be_sent(reach, lacking, line):
+            lacking -= sum(units for _, units in lost)
+            claims = () if waits else tuple(Claim(order_id=id_, quantity=units) for id_, units in lost)
+            broken = (
+                _waits_broken(sku, part, _holds(lost)) if waits else _broken(sku, part, claims, "not_served")
+            )
+            part = evolve_sku(part, broken)
+            events.append(broken)
+    return events, part
+
+
+def _cannot_be_sent(
+    reach: Reach, lacking: int, promised: Iterable[tuple[str, int, str | None]]
+) -> list[tuple[str, int]]:
+    """Of units that are promised (holder, units, country), so many that lack, of the first of them; `reach`
+    is without these then."""
+    lost = list[tuple[str, int]]()
+    for holder, units, country in promised:
+        if taken := min(lacking, units, reach.too_many(country, units)):
+            lost.append((holder, taken))
+            reach.give(country, -taken)
+            lacking -= taken
+    return lost
+
+
 def _break_holds(sku: str, part: SkuPart, baskets: Mapping[str, int], quantity: int) -> HoldsBroken:
-    lost = _holds(_shares(quantity, reversed(tuple(baskets.items()))))
+    return _holds_broken(sku, part, _holds(_shares(quantity, reversed(tuple(baskets.items())))))
+
+
+def _holds_broken(sku: str, part: SkuPart, lost: tuple[HeldUnits, ...]) -> HoldsBroken:
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
     return HoldsBroken(sku=sku, holds=lost, movements=posting.hold_movements())
 
 
-def _waits_broken(
-    sku: str, part: SkuPart, quantity: int, channels: frozenset[str] | None
-) -> HoldsBroken | None:
-    """Units that baskets lose that may wait, and wait for again: the last in line first."""
-    lost = _holds(_shares(quantity, _last_in_line(part, channels, baskets=True)))
-    if not lost:
-        return None
+def _waits_broken(sku: str, part: SkuPart, lost: tuple[HeldUnits, ...]) -> HoldsBroken:
+    """Units that baskets lose that may wait, and wait for again."""
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "held", "unreserved", sum(hold.quantity for hold in lost))
     return HoldsBroken(
@@ -179,7 +248,7 @@ def _broken(
     sku: str,
     part: SkuPart,
     lost: tuple[Claim, ...],
-    cause: Literal["reallocated", "shelf_life"] | None = None,
+    cause: Literal["reallocated", "shelf_life", "not_served"] | None = None,
 ) -> ReservationBroken:
     posting = Posting({sku: part})
     posting.post(sku, NETWORK, "reserved", "unreserved", sum(claim.quantity for claim in lost))

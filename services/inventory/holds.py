@@ -7,7 +7,7 @@ with an order. It is all or nothing, takes no unit that others wait for, and wai
 policy lets it (`basket_waits`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Literal, assert_never
@@ -15,12 +15,10 @@ from typing import Literal, assert_never
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import NETWORK, QueueChange
-from libs.events.places import STANDARD, Delivery
-from libs.events.policy import OrderPolicy, TermsUsed
+from libs.events.places import Delivery
 from libs.events.promise import (
     HoldsBroken,
     HoldsFilled,
-    HoldStock,
     PromiseConfirmed,
     PromiseDated,
     PromiseExpired,
@@ -35,20 +33,18 @@ from libs.events.promise import (
 from libs.events.record import record
 from libs.events.refusal import refused
 from libs.events.timer import Timer
-from services.inventory import basket_waits, dates
+from services.inventory import basket_waits
 from services.inventory.basket_waits import Waits
-from services.inventory.places import NO_PLACES, PlacesPart
-from services.inventory.policies import PoliciesPart, could_have, policy_of
 from services.inventory.posting import Posting
 from services.inventory.queue import waiter
-from services.inventory.queue_changes import counted, of_promise
+from services.inventory.queue_changes import counted
+from services.inventory.serving import country_of
 from services.inventory.stock import EMPTY_SKU, NO_CLAIM, AnyMovement, SkuPart, Skus, held
 
 Status = Literal["new", "held", "confirmed", "expired", "released", "void"]
 """`void`: an order named it before it was held; it never will be."""
 OfPromise = PromiseHeld | PromiseDated | PromiseExpired | PromiseReleased
 """Events of a promise's own stream."""
-SHORT_NAMED_MAX = 5
 ENDS_EVERY = timedelta(milliseconds=200)
 """How far apart moments are at which baskets end."""
 
@@ -69,74 +65,6 @@ class PromisePart:
 
 
 NEW_PROMISE = PromisePart()
-
-
-def hold(
-    command: HoldStock, skus: Skus, at: datetime, places: PlacesPart, policy: OrderPolicy | None = None
-) -> PromiseHeld | tuple[str, ...]:
-    """The basket, set aside; or what stands in the way, SKU by SKU."""
-    wanted = summed(command.lines)
-    short = [
-        f"{sku}: {quantity} wanted, {there} can be promised"
-        for sku, quantity in wanted.items()
-        if quantity > (there := could_have(skus[sku], command.channel, policy))
-    ]
-    if short:
-        return tuple(short)
-    posting, used = Posting(skus), list[TermsUsed]()
-    for sku, quantity in wanted.items():
-        posting.post(sku, NETWORK, "unreserved", "held", quantity)
-        terms = skus[sku].terms
-        if terms is not None:
-            used.append(TermsUsed(sku=sku, version=terms.version))
-    movements = posting.hold_movements()
-    return PromiseHeld(
-        promise_id=command.promise_id,
-        position=1,
-        lines=tuple(Wanted(sku=sku, quantity=quantity) for sku, quantity in wanted.items()),
-        ttl_seconds=command.ttl_seconds,
-        expires_at=at + timedelta(seconds=command.ttl_seconds),
-        channel=command.channel,
-        terms=tuple(used) or None,
-        delivery=_delivery(command, wanted, skus, at, places, policy),
-        policy=policy,
-        queue=of_promise(promise_stream(command.promise_id), skus, wanted, {}, movements),
-        movements=movements,
-    )
-
-
-def _not_served(
-    command: HoldStock, skus: Skus, places: PlacesPart, policy: OrderPolicy | None
-) -> tuple[str, ...]:
-    """The country that the basket is for, and the SKUs of which fewer units than it wants are at nodes that
-    may ship there, though all of them could be promised; nothing where there are none. Who else has a
-    promise of those that are is not asked: promises have no node."""
-    if command.destination is None or not (places.ships_to or places.closed):
-        return ()
-    country, found = command.destination.country, list[str]()
-    for sku, quantity in summed(command.lines).items():
-        part = skus[sku]
-        there = sum(
-            n for node, n in part.on_hand_for(command.channel).items() if places.serves(node, country)
-        )
-        if there < quantity <= could_have(part, command.channel, policy):
-            found.append(f"{there} of {quantity} units of {sku} are at nodes that ship there")
-    return (country, *found) if found else ()
-
-
-def _delivery(
-    command: HoldStock,
-    wanted: Mapping[str, int],
-    skus: Skus,
-    at: datetime,
-    places: PlacesPart,
-    policy: OrderPolicy | None,
-) -> Delivery | None:
-    """When the basket can be there, where somebody said where that is."""
-    if command.destination is None:
-        return None
-    question = dates.Question(command.destination, command.service or STANDARD, at, places, policy)
-    return dates.last(dates.promised(wanted, command.channel, skus, {}, question).values())
 
 
 def confirm(
@@ -225,59 +153,6 @@ def settle(promise_id: str, part: PromisePart, skus: Skus) -> list[Event]:
     return []
 
 
-def answer_hold(
-    part: PromisePart,
-    skus: Skus,
-    heard: Envelope[Contract],
-    command: HoldStock,
-    at: datetime,
-    places: PlacesPart = NO_PLACES,
-    policies: PoliciesPart | None = None,
-) -> list[Event]:
-    status = part.status
-    if status != "new":
-        return [
-            refused(
-                heard,
-                "promise_exists",
-                f"The promise {command.promise_id} exists: it is {status}.",
-                "Hold another basket under another promise_id; to change this one, release it first.",
-            )
-        ]
-    if bundled := [sku for sku, known in skus.items() if known.recipe is not None and known.recipe.unpacked]:
-        return [
-            refused(
-                heard,
-                "bundle_in_basket",
-                f"{', '.join(bundled[:SHORT_NAMED_MAX])} is held as its parts.",
-                "Name its parts, or hold the basket by POST /v1/promises, which does that.",
-            )
-        ]
-    policy = None if policies is None else policy_of(policies, command)
-    if astray := _not_served(command, skus, places, policy):
-        return [
-            refused(
-                heard,
-                "not_served",
-                f"The basket cannot be sent to {astray[0]}: {told(astray[1:])}.",
-                "Hold what is there, or for another destination, or stock a node that ships there.",
-            )
-        ]
-    found = hold(command, skus, at, places, policy)
-    next_ = "Hold fewer units, or order without a promise: what is short is then backordered."
-    if not isinstance(found, PromiseHeld) and policy is not None and policy.baskets_wait:
-        if command.destination is None:
-            next_ = (
-                "Say where it goes (destination): such a basket may wait for what is to come, with a date."
-            )
-        else:
-            found = basket_waits.hold_waiting(command, summed(command.lines), skus, at, places, policy)
-            next_ = "Hold fewer units, or state what is to come and when: POST /v1/stock/supplies."
-    if isinstance(found, PromiseHeld):
-        return [found]
-    return [refused(heard, "not_available", f"The basket cannot be held as a whole: {told(found)}.", next_)]
-
-
 def answer_release(
     part: PromisePart, skus: Skus, heard: Envelope[Contract], command: ReleasePromise
 ) -> list[Event]:
@@ -330,27 +205,15 @@ def evolve_skus(skus: Skus, event: OfPromise | PromiseConfirmed | PromiseMissed)
     for move in event.movements:
         by_sku.setdefault(move.sku, []).append(move)
     order_id = event.order_id if isinstance(event, PromiseConfirmed) else None
+    served_ = event.served if isinstance(event, PromiseHeld) else None
     for sku, moves in by_sku.items():
         order = None if order_id is None else (order_id, sum(_signed(move, "reserved") for move in moves))
         baskets = [(event.promise_id, sum(_signed(move, "held") for move in moves))]
         part = after.get(sku, EMPTY_SKU)
         channel = event.channel if isinstance(event, PromiseHeld) and part.lots is not None else None
-        after[sku] = held(part, moves, baskets, order, channel)
+        goes = None if (to := country_of(served_, sku)) is None else (event.promise_id, to)
+        after[sku] = held(part, moves, baskets, order, channel, goes)
     return counted(after, event.queue) if isinstance(event, PromiseHeld) else after
-
-
-def summed(lines: Iterable[Wanted]) -> dict[str, int]:
-    """Units by SKU; several lines may share one."""
-    sums: dict[str, int] = {}
-    for line in lines:
-        sums[line.sku] = sums.get(line.sku, 0) + line.quantity
-    return sums
-
-
-def told(short: tuple[str, ...]) -> str:
-    """What is short, in a sentence of bounded length."""
-    more = f"; and {len(short) - SHORT_NAMED_MAX} more SKUs" if len(short) > SHORT_NAMED_MAX else ""
-    return "; ".join(short[:SHORT_NAMED_MAX]) + more
 
 
 def timers(event: Event, at: datetime) -> list[Timer]:

@@ -65,7 +65,7 @@ def book_lots(
         gone[lot] = min(max(0, -variance), there)
         lacking += max(0, -variance) - gone[lot]
     found = sum(max(0, variance) for variance in lots.values())
-    broken, spare = spared(desk, sum(gone.values()) - doubted - found)
+    broken, spare = spared(desk, {node: sum(gone.values()) - doubted - found})
     posting = SupplyPosting(spare)
     posting.move(node, "suspect", "on_hand", doubted)
     for lot, variance in lots.items():

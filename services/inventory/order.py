@@ -33,10 +33,10 @@ from libs.events.policy import BackorderLapsed, KeptPlace, OrderPolicy
 from libs.events.record import record
 from libs.events.returns import ReturnReceived
 from libs.events.set_aside import ReturnMovement, ReturnQuarantined
+from services.inventory.balances import added
 from services.inventory.loads import Booked, rebooked, shipped
 from services.inventory.lots import LotUnits, lots_of_order
 from services.inventory.serials import unbelieved_after
-from services.inventory.stock import added
 
 Status = Literal[
     "new",  # not met yet
@@ -115,6 +115,13 @@ class OrderPart:
     """What of its terms is other than it was: it may be heard of before the order, or any of its promises."""
     places: tuple[KeptPlace, ...] | None = None
     """Where it waits since another moment: it took the place of a basket over."""
+
+    @property
+    def country(self) -> str:
+        """Where it goes. It must have been accepted."""
+        destination = self.destination_now
+        assert destination is not None, "an order that nobody accepted has no destination"
+        return destination.country
 
     @property
     def asked(self) -> tuple[LineQuantity, ...]:

@@ -184,9 +184,12 @@ def _served(
     """The supply that brings the last of each order's missing units; without those who get theirs of what is
     free, or never. After each arrival free units are given as `peg` gives them."""
     found, lacks, left = dict[str, tuple[int, Coming]](), dict(queue), part.offered
-    wanted, room = dict(queue), part.room()
+    wanted, room, reach = dict(queue), part.room(), part.reach()
+    orders = {} if part.serving is None else part.serving.orders
     for one in (None, *supply):
         left += 0 if one is None else one.units
+        if one is not None and reach is not None:
+            reach.put(one.node, one.units)
         for order_id, missing in list(lacks.items()):
             if not left:
                 break
@@ -195,9 +198,13 @@ def _served(
             if part.terms is not None:
                 kept = part.terms.kept(part.offered, room, part.claims[order_id].channel, turn.rank)
             given = min(missing, max(0, left - kept))
+            if reach is not None:
+                given = min(given, reach.spare(orders[order_id])) if order_id in orders else 0
             if turn.whole > given or (turn.passed and one is None):
                 continue  # all or nothing: those behind it are served
             left -= given
+            if reach is not None and given:
+                reach.give(orders[order_id], given)
             lacks[order_id] -= given
             if not lacks[order_id]:
                 del lacks[order_id]
@@ -292,7 +299,7 @@ def _only_looks(order_id: str, order: OrderPart, part: SkuPart, missing: int) ->
     policy = order.policy
     if policy is None or policy.policy != WHOLE:
         return False
-    return part.claimable(order.channel, policy.rank, order_id, policy.stands_at) >= missing
+    return part.claimable(order.channel, policy.rank, order_id, policy.stands_at, order.country) >= missing
 
 
 def _delivery(sku: str, peg: Peg, question: Question) -> Delivery:

@@ -50,11 +50,16 @@ class Asks(Protocol):
     def service(self) -> str | None: ...
 
 
-def could_have(part: SkuPart, channel: str | None, policy: OrderPolicy | None) -> int:
-    """Units of a SKU that a new order of the channel, or a basket, would be promised by this policy."""
+def could_have(
+    part: SkuPart, channel: str | None, policy: OrderPolicy | None, country: str | None = None
+) -> int:
+    """Units of a SKU that a new order of the channel, or a basket, would be promised by this policy, for
+    where it goes, if that is said."""
+    if part.serving is not None and not part.serving.somewhere(country):
+        return 0  # an order would be promised some, for routing to say that no node ships there
     if policy is None:
-        return part.claimable(channel)
-    return part.claimable(channel, policy.rank, None, policy.stands_at)
+        return part.claimable(channel, country=country)
+    return part.claimable(channel, policy.rank, None, policy.stands_at, country)
 
 
 def policy_of(part: PoliciesPart, accepted: Asks) -> OrderPolicy | None:

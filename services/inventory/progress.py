@@ -86,9 +86,10 @@ def remember(name: str, order_id: str, order: OrderPart, skus: Skus) -> list[Eve
     assert name == "claims", f"nobody here asks for a timer {name!r}"
     if order.status == "waiting" and order.policy is not None:
         return waiting.look(order_id, order, skus)
-    if order.status == "waiting" and complete(order_id, order, skus):
+    untold = order.status in ("waiting", "reserved") and waiting.untold(order_id, order, skus)
+    if order.status == "waiting" and (untold or complete(order_id, order, skus)):
         return [promise(order_id, order, skus, order.round)]
-    if order.status == "reserved" and not complete(order_id, order, skus):
+    if order.status == "reserved" and (untold or not complete(order_id, order, skus)):
         return [next_round(order_id, order, skus)]
     return []
 

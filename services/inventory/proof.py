@@ -7,6 +7,7 @@ their movements. After each event it holds that
 - no bucket but a source falls below zero at any movement, and `transfer` is zero over the nodes of a SKU;
 - no more units of a SKU are promised than are on hand;
 - what arrives of a purchase order or a transfer was on its way under it, and what is on its way adds up;
+- where not all nodes of a SKU ship everywhere, what is promised can be sent to its country (`proof_serving`);
 - an order resolves, by giving back or by allocation, only what it was promised, and ships, misses or gives
   back only what was allocated to it: so each reserved unit is resolved once, or still open, and what the
   orders have open adds up to what is reserved and allocated;
@@ -43,6 +44,7 @@ from services.inventory.proof_promises import HeldPromises, holder_of
 from services.inventory.proof_queue import Queues
 from services.inventory.proof_rows import LogRow
 from services.inventory.proof_serials import SerialsSoFar
+from services.inventory.proof_serving import Destinations
 from services.inventory.proof_stock import Broken, SkuKey, StockSoFar, must_hold, post
 from services.inventory.stock import AnyMovement
 
@@ -143,7 +145,8 @@ class _Walk:
         self._bundles = Bundles()
         self._lots = LotsSoFar()
         self._serials = SerialsSoFar()
-        self._queues = Queues()
+        self._destinations = Destinations()
+        self._queues = Queues(self._destinations)
         self.told_late: set[SkuKey] = set()
         self.at: LogRow | None = None
 
@@ -261,6 +264,8 @@ class _Walk:
             raise Broken(wrong)
         if wrong := self._serials.take(row, event, moves):
             raise Broken(wrong)
+        if amiss := self._destinations.take(row, event, moves, self.skus, self.promised):
+            raise Broken(amiss)
         if told := self._queues.take(row, event, moves, self.skus, self.promised):
             self.at, wrong = told
             raise Broken(wrong)

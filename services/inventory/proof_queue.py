@@ -6,7 +6,7 @@ not held against it. Of each queue it holds that
 
 - units that are given to those who wait, or that somebody takes for himself, are none that an order before
   him in the queue lacks and could have had: by the SKU's terms that the event names, and where it wants all
-  or nothing, unless it has looked, and others lacked;
+  or nothing, unless it has looked, and others lacked; and none that cannot be sent where it goes;
 - who waits is given no more than it lacks;
 - nobody takes units as though nobody waited, while somebody does;
 - promised units that do not exist are lost by the last in the queue; those that go to others (`reallocated`)
@@ -45,6 +45,7 @@ from libs.events.reach import ReachChanged
 from libs.events.record import changed
 from libs.events.substitutes import SubstitutesSought
 from services.inventory.proof_rows import LogRow
+from services.inventory.proof_serving import Destinations
 from services.inventory.proof_stock import SkuKey, StockSoFar
 from services.inventory.proof_waiters import (
     STANDARD,
@@ -55,6 +56,7 @@ from services.inventory.proof_waiters import (
     basket,
     lacks,
     met,
+    misallotted,
     position_of,
     units_of,
 )
@@ -72,7 +74,9 @@ _Promised = Mapping[SkuKey, Mapping[str, int]]
 class Queues:
     """Who waits for each SKU, as far as the log numbers it."""
 
-    def __init__(self) -> None:
+    def __init__(self, destinations: Destinations) -> None:
+        self._destinations = destinations
+        self._promised: _Promised = {}
         self._orders: dict[tuple[str, str], Waiter] = {}
         """Those with promised units or a wait, by tenant and order."""
         self._waits: dict[SkuKey, dict[str, Wait]] = {}
@@ -89,6 +93,7 @@ class Queues:
         self, row: LogRow, event: Event, moves: Iterable[AnyMovement], stock: _Stock, promised: _Promised
     ) -> _Told | None:
         """Apply an event whose movements were counted; what is wrong, if anything is."""
+        self._promised = promised
         match event:
             case StockReserved() | StockBackordered():
                 return self._of_order(row, event, moves, stock)
@@ -154,7 +159,8 @@ class Queues:
             if told := self._look(key, order_id, position):
                 return told
             place, version = order.place(order_id, sku), versions.get(sku)
-            if quantity and (says := self._overtaken(key, quantity, place, version, stock)):
+            taker = (order_id, quantity)
+            if quantity and (says := self._overtaken(key, taker, place, version, stock)):
                 return row, f"promises {quantity} units of {sku} to order {order_id} {says}"
             self._wait(key, order_id, lacks(event, sku, position))
         return None
@@ -166,10 +172,11 @@ class Queues:
         versions = {used.sku: used.version for used in event.terms or ()}
         for move in moves:
             stands_at = STANDARD_RANK if event.policy is None else event.policy.stands_at
-            key, place = (row.tenant, move.sku), (stands_at, _BEHIND_ITS_CLASS, "")
+            key, version = (row.tenant, move.sku), versions.get(move.sku)
+            place = (stands_at, _BEHIND_ITS_CLASS, "")
             if move.sku not in numbered:
                 self._taken[key] = (move.position, row)
-            elif says := self._overtaken(key, move.quantity, place, versions.get(move.sku), stock):
+            elif says := self._overtaken(key, (event.stream, move.quantity), place, version, stock):
                 return row, f"holds {move.quantity} units of {move.sku} for a basket {says}"
         if event.short is None:
             return None
@@ -233,10 +240,13 @@ class Queues:
         """Units by who is given them, `free` ones, or those that others have just lost."""
         key, line = (row.tenant, event.sku), self._line((row.tenant, event.sku))
         if given.keys() <= {order_id for order_id, _, _ in line}:  # else somebody's wait is of an older log
-            if free:
+            unsaid = self._destinations.open(key, self._promised.get(key, {}))
+            if unsaid or (not free and self._destinations.bound(key)):
+                says = ""
+            elif free:
                 says = self._misgiven(key, line, given, event.terms_version, stock)
             else:
-                says = self._misallotted(key, line, given)
+                says = misallotted(key[1], line, given, self._losers.pop(key, []))
             if says:
                 return row, says
         waits, position = self._waits.get(key, {}), event.movements[-1].position
@@ -258,8 +268,10 @@ class Queues:
             cause, keepers = event.cause, {holder for holder in keepers if "/" not in holder}
         losers = sorted(self._places(key, lost))
         keeps = max(self._places(key, keepers), default=None)
-        # what others keep may be too old for those who lose theirs
-        aged = cause == "shelf_life" or any(one.shelf_days for one in self._terms.get(key, {}).values())
+        # what others keep may be too old for those who lose theirs, or lie where nobody can send it to them
+        bound = (isinstance(event, HoldsBroken) or cause is not None) and self._destinations.bound(key)
+        shelf_days = any(one.shelf_days for one in self._terms.get(key, {}).values())
+        aged = cause in ("shelf_life", "not_served") or bound or shelf_days
         if losers and keeps is not None and keeps > losers[0] and not aged:
             return row, (
                 f"takes units of {event.sku} from order {losers[0][2]}; order {keeps[2]}, behind it in the "
@@ -284,9 +296,14 @@ class Queues:
     ) -> str:
         """Free units that were given, held against the queue from its front."""
         left = self._offered(key, stock) + sum(given.values())
+        reach = self._destinations.before(key, stock[key], self._promised.get(key, {}), given)
         passed_over = kept_for = ""
         for order_id, order, wait in line:
             got, due = given.get(order_id, 0), self._due(key, order, wait, left, version)
+            kept = wait.whole or (reach is not None and not reach.told(order_id))
+            if reach is not None:
+                due = reach.due(order_id, due, whole=wait.whole)
+                reach.give(order_id, due if kept else got)
             gives = f"gives {got} units of {key[1]} to order {order_id}"
             if got > wait.units:
                 return f"{gives}, which lacks {wait.units}"
@@ -294,7 +311,7 @@ class Queues:
                 return f"{gives} before order {passed_over}"
             if got > left:
                 return f"{gives}, which are kept for order {kept_for}"
-            if wait.whole:
+            if kept:
                 left, kept_for = left - due, order_id if due else kept_for
                 continue
             left -= got
@@ -302,41 +319,25 @@ class Queues:
                 passed_over = f"{order_id}, which lacks {wait.units - got} and could have had {due - got}"
         return ""
 
-    def _overtaken(self, key: SkuKey, quantity: int, place: Place, version: int | None, stock: _Stock) -> str:
+    def _overtaken(
+        self, key: SkuKey, taker: tuple[str, int], place: Place, version: int | None, stock: _Stock
+    ) -> str:
         """Units that somebody takes for himself, held against those who stand before him."""
+        holder, quantity = taker
+        if self._destinations.open(key, self._promised.get(key, {}).keys() - {holder}):
+            return ""
         left = self._offered(key, stock) + quantity
+        reach = self._destinations.before(key, stock[key], self._promised.get(key, {}), dict([taker]))
         for order_id, order, wait in self._line(key):
             if order.place(order_id, key[1]) >= place:
                 break
             due = self._due(key, order, wait, left, version)
+            if reach is not None:
+                due = reach.due(order_id, due, whole=wait.whole)
+                reach.give(order_id, due)
             left -= due
-            if due and quantity > left:
+            if due and (quantity > left or (reach is not None and quantity > reach.spare(holder))):
                 return f"before order {order_id}, which lacks {wait.units} and could have had {due}"
-        return ""
-
-    def _misallotted(
-        self, key: SkuKey, line: Iterable[tuple[str, Waiter, Wait]], given: Mapping[str, int]
-    ) -> str:
-        """Units that others have just lost, held against who may have them."""
-        losers, winners = self._losers.pop(key, []), list[Place]()
-        for order_id, order, wait in reversed([*line]):
-            place, got = order.place(order_id, key[1]), given.get(order_id, 0)
-            gives = f"gives {got} promised units of {key[1]} to order {order_id}"
-            if got > wait.units:
-                return f"{gives}, which lacks {wait.units}"
-            if got and not order.policy.reallocates:
-                return f"{gives}, whose policy does not let it have them"
-            if got and losers and losers[-1] < place:
-                return f"{gives}, none of which stood behind it"
-            if winners and order.policy.reallocates and not wait.whole and wait.units > got:
-                return (
-                    f"gives promised units of {key[1]} to order {winners[-1][2]} before order {order_id}, "
-                    f"which lacks {wait.units - got} and may have them too"
-                )
-            if got:
-                winners.append(place)
-        if winners and losers and losers[0] < winners[-1]:
-            return f"gives units of order {losers[0][2]} to others, all of which stand behind it"
         return ""
 
     def _offered(self, key: SkuKey, stock: _Stock) -> int:

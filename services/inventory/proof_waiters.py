@@ -3,7 +3,7 @@
 For `proof_queue`, which holds what is given and taken against them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 
@@ -99,3 +99,29 @@ def position_of(change: QueueChange, movements: Iterable[AnyMovement]) -> int:
     if change.up_to is not None:
         return change.up_to
     return max((move.position for move in movements if move.sku == change.sku), default=0)
+
+
+def misallotted(
+    sku: str, line: Iterable[tuple[str, Waiter, Wait]], given: Mapping[str, int], losers: Sequence[Place]
+) -> str:
+    """What is wrong with units that `losers` have just lost, held against who of the line may have them."""
+    winners = list[Place]()
+    for order_id, order, wait in reversed([*line]):
+        place, got = order.place(order_id, sku), given.get(order_id, 0)
+        gives = f"gives {got} promised units of {sku} to order {order_id}"
+        if got > wait.units:
+            return f"{gives}, which lacks {wait.units}"
+        if got and not order.policy.reallocates:
+            return f"{gives}, whose policy does not let it have them"
+        if got and losers and losers[-1] < place:
+            return f"{gives}, none of which stood behind it"
+        if winners and order.policy.reallocates and not wait.whole and wait.units > got:
+            return (
+                f"gives promised units of {sku} to order {winners[-1][2]} before order {order_id}, "
+                f"which lacks {wait.units - got} and may have them too"
+            )
+        if got:
+            winners.append(place)
+    if winners and losers and losers[0] < winners[-1]:
+        return f"gives units of order {losers[0][2]} to others, all of which stand behind it"
+    return ""

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from libs.events.policy import STANDARD_RANK
 from libs.events.record import record
+from services.inventory.serving import UNTOLD, Reach, Serving
 from services.inventory.shelf_life import Room
 from services.inventory.terms import Terms
 
@@ -55,6 +56,8 @@ Share = tuple[str, int, bool]
 """An order, units, and whether it is only called to look whether the rest is there."""
 Units = list[tuple[str, int]]
 """Orders and units of each."""
+Towards = tuple[Reach, Serving]
+"""What can be sent where, and where each goes, of a SKU whose nodes do not all ship everywhere."""
 
 
 def waiter(promise_id: str) -> str:
@@ -96,43 +99,75 @@ def lacking(claims: Mapping[str, Claimed], turns: Turns) -> Units:
     ]
 
 
+def without_empty(
+    claims: Mapping[str, Claim], turns: Mapping[str, Turn]
+) -> tuple[dict[str, Claim], dict[str, Turn]]:
+    """Claims and turns without baskets that wait for nothing and hold nothing: of them nothing is kept."""
+    left = {
+        holder: claim
+        for holder, claim in claims.items()
+        if claim.wanted or claim.held or not holder.startswith(WAITER)
+    }
+    return left, {name: turn for name, turn in turns.items() if name in left or name not in claims}
+
+
 def shares(
-    free: int, claims: Mapping[str, Claimed], turns: Turns, terms: Terms | None, room: Room | None = None
+    free: int,
+    claims: Mapping[str, Claimed],
+    turns: Turns,
+    terms: Terms | None,
+    room: Room | None = None,
+    towards: Towards | None = None,
 ) -> list[Share]:
-    """What those who wait get of free units now, each what the terms leave to it, and `room` for its age. Who
-    wants all or nothing counts where all is there of this SKU: the units are kept for it until it has
-    looked for the rest."""
+    """What those who wait get of free units now, each what the terms leave to it, `room` for its age, and can
+    be sent `towards` where it goes. Who wants all or nothing counts where all is there of this SKU: the units
+    are kept for it until it has looked for the rest. They are too for who has not told yet where it goes."""
     left, found = free, list[Share]()
     for holder, missing in lacking(claims, turns):
         turn = turns.get(holder, NO_TURN)
         there = left if terms is None else left - terms.kept(left, room, claims[holder].channel, turn.rank)
+        country = None if towards is None else towards[1].orders.get(holder, UNTOLD)
+        if towards is not None and country != UNTOLD:
+            there = min(there, towards[0].spare(country))
         if turn.whole:
             units = 0 if turn.passed or there < turn.whole else turn.whole
         else:
             units = min(missing, there)
         if units > 0:
-            found.append((holder, units, bool(turn.whole)))
+            found.append((holder, units, bool(turn.whole) or country == UNTOLD))
             left -= units
+            if towards is not None:
+                towards[0].give(country, units)
             if room is not None:
                 room.give(claims[holder].channel, units)
     return found
 
 
-def kept(
+def before(
     found: Iterable[Share], claims: Mapping[str, Claimed], turns: Turns, rank: int, order_id: str | None
-) -> int:
-    """Units of these shares that an order may not take: those of who stands before it. Who waits already
+) -> list[Share]:
+    """Those of these shares that an order may not take: of who stands before it. Who waits already
     stands where its claim does, any other behind its class."""
     mine: tuple[int, datetime, str] = rank, _LAST, ""
     if order_id is not None and order_id in turns:
         mine = place(order_id, claims[order_id], turns)
-    return sum(units for holder, units, _ in found if place(holder, claims[holder], turns) < mine)
+    return [share for share in found if place(share[0], claims[share[0]], turns) < mine]
 
 
-def reallocated(claims: Mapping[str, Claimed], turns: Turns, days: Mapping[str, str]) -> tuple[Units, Units]:
+def after(found: Iterable[Share], reach: Reach, serving: Serving) -> Reach:
+    """What can be sent where once these have their shares."""
+    for holder, units, _ in found:
+        reach.give(serving.orders.get(holder, UNTOLD), units)
+    return reach
+
+
+def reallocated(
+    claims: Mapping[str, Claimed], turns: Turns, days: Mapping[str, str], towards: Towards | None = None
+) -> tuple[Units, Units]:
     """Who wins units that others were promised, and who loses them: the last in line first. Baskets, and what
     is allocated already, which is no claim any more, are left alone; so is what may be too old for who would
-    win it. `days`: the last day that a lot has to have, by channel that asks."""
+    win it, or cannot be sent to where that one goes. `days`: the last day that a lot has to have, by channel
+    that asks."""
     orders = [item for item in claims.items() if not item[0].startswith(WAITER)]
     line = in_line([item for item in orders if item[1].held or item[1].wanted], turns)
     held = {holder: claim.held for holder, claim in line}
@@ -144,6 +179,8 @@ def reallocated(claims: Mapping[str, Claimed], turns: Turns, days: Mapping[str, 
         for giver, _ in reversed(line[number + 1 :]):
             units = min(lacking, held[giver])
             lasts, asked = (days.get(claims[who].channel or "", "") for who in (giver, taker))
+            if units > 0 and lasts >= asked and towards is not None:
+                units = _sent_instead(taker, giver, units, towards)
             if units > 0 and lasts >= asked:
                 lacking -= units
                 held[giver] -= units
@@ -153,3 +190,15 @@ def reallocated(claims: Mapping[str, Claimed], turns: Turns, days: Mapping[str, 
     net = {holder: won.get(holder, 0) - lost.get(holder, 0) for holder in (*won, *lost)}
     winners = [(holder, units) for holder, units in net.items() if units > 0]
     return winners, [(holder, -units) for holder, units in net.items() if units < 0]
+
+
+def _sent_instead(taker: str, giver: str, units: int, towards: Towards) -> int:
+    """Of units that one was promised, those that the other can be sent in its place."""
+    reach, orders = towards[0], towards[1].orders
+    if taker not in orders:
+        return 0
+    reach.give(orders.get(giver, UNTOLD), -units)
+    taken = min(units, reach.spare(orders[taker]))
+    reach.give(orders.get(giver, UNTOLD), units - taken)
+    reach.give(orders[taker], taken)
+    return taken

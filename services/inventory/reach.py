@@ -1,16 +1,19 @@
-"""Which units can be promised at all: none at nodes that are switched off, as nobody may ship them.
+"""Which units can be promised, and for where: none at nodes that are switched off, as nobody may ship them;
+and those at nodes that do not ship everywhere for no other country.
 
 For every decision that promises units. What routing says of a node is heard in the lane of the nodes; a SKU
-keeps which of its nodes are switched off in its own part, so that a promise asks nobody. A SKU is told by the
-timer `reach`, which `switches` sets for those with units at a node that was switched, and by whatever puts
-units on its shelf.
+keeps which of its nodes are such in its own part (`serving`), so that a promise asks nobody. A SKU is told by
+the timer `reach`, which `switches` sets for those with units at a node that was switched, and by whatever
+puts units on its shelf.
 """
 
+from libs.events import serving as contract
 from libs.events.contract import Event
 from libs.events.inventory import QueueChange
 from libs.events.reach import NodeSwitched, ReachChanged
 from services.inventory.giving import peg
 from services.inventory.places import PlacesPart
+from services.inventory.serving import Bound, Serving, bounds_of
 from services.inventory.stock import SkuPart, evolve_sku
 
 CLOSED_MAX = 1000
@@ -18,26 +21,49 @@ CLOSED_MAX = 1000
 
 
 def switched(places: PlacesPart) -> list[Event]:
-    """The nodes that are switched off or on, and of which that was not told yet."""
+    """The nodes that are switched off or on, or ship elsewhere, and of which that was not told yet."""
+    bound, told = places.ships_to, places.told_ships_to
+    elsewhere = {node for node in {*bound, *told} if bound.get(node) != told.get(node)}
     return [
-        NodeSwitched(node=node, active=node not in places.closed, nodes_version=places.version)
-        for node in sorted({*places.closed} ^ {*places.told_closed})
+        NodeSwitched(
+            node=node,
+            active=node not in places.closed,
+            ships_to=bound.get(node),
+            nodes_version=places.version,
+        )
+        for node in sorted({*places.closed} ^ {*places.told_closed} | elsewhere)
     ]
 
 
 def in_reach(sku: str, part: SkuPart, places: PlacesPart) -> tuple[list[Event], SkuPart]:
     """What has changed of the nodes whose units are out of what can be promised, and the SKU after it."""
-    before = part.closed or ()
-    if not places.closed and not before:
+    known = part.serving or Serving()
+    before, bound = part.closed or (), known.bounds
+    if not (places.closed or places.ships_to or before or bound):
         return [], part
     coming = [node for _, node, _ in part.arrivals or ()]
     here = {*part.on_hand, *part.allocated, *coming, *before}
     closed = tuple(node for node in places.closed if node in here)[:CLOSED_MAX]
-    if closed == before:
+    bounds = bounds_of({*here, *(node for nodes, _ in bound for node in nodes)}, places.ships_to)
+    # a node that nobody has defined is taken to ship everywhere
+    unbound = any(node not in places.ships_to and node not in places.closed for node in here)
+    countries = None if unbound or not bounds else places.served()
+    if (closed, bounds, countries) == (before, bound, known.countries):
         return [], part
     change = QueueChange(sku=sku, number=part.queued + 1, up_to=part.position)
-    told = ReachChanged(sku=sku, closed=closed, nodes_version=places.version, queue=(change,))
+    told = ReachChanged(
+        sku=sku,
+        closed=closed,
+        bound=_told(bounds),
+        serves=countries,
+        nodes_version=places.version,
+        queue=(change,),
+    )
     return [told], evolve_sku(part, told)
+
+
+def _told(bounds: tuple[Bound, ...]) -> tuple[contract.Bound, ...] | None:
+    return tuple(contract.Bound(nodes=nodes, ships_to=ships_to) for nodes, ships_to in bounds) or None
 
 
 def look(sku: str, part: SkuPart, places: PlacesPart) -> list[Event]:

@@ -12,6 +12,7 @@ from libs.events.inventory import (
     StockBackordered,
     StockPegged,
     StockReleased,
+    StockReserved,
     StockReturned,
 )
 from libs.events.policy import BackordersCalled
@@ -19,6 +20,7 @@ from libs.events.promise import PROMISE_EVENTS
 from libs.events.substitutes import SubstitutesSought
 from libs.events.timer import Timer
 from services.inventory import bundles, capacity, holds, outside, pegging, waiting
+from services.inventory.order import units
 from services.inventory.touched import REACH, SKU_STREAM, freed
 
 _CLAIMS: frozenset[type[Event]] = frozenset(
@@ -44,11 +46,22 @@ def timers(event: Event, at: datetime) -> list[Timer]:
     """Reminders to other streams, due at once, and to look again when something is due."""
     kind = type(event)
     if kind not in _REMINDS:
-        return []
+        return _given_back(event, at) if isinstance(event, StockReserved) and event.served else []
     found = _of_claims(event, at) if kind in _CLAIMS else []
     if kind in capacity.TELLS:
         found += capacity.timers(event, at)
     return [*found, *pegging.timers(event, at)] if kind in pegging.REMINDS else found
+
+
+def _given_back(event: StockReserved, at: datetime) -> list[Timer]:
+    """SKUs of which an order gives units back that cannot be sent where it goes, or took over a basket's: it
+    may go elsewhere, and leave units that can be sent to who waits."""
+    found = {move.sku for move in event.movements if move.source == "reserved"}
+    if event.round == 1 and event.served is not None:
+        lines, moved = units(event.lines), {move.sku: move.quantity for move in event.movements}
+        named = {one.sku for one in event.served.skus}
+        found |= {sku for sku in named if lines.get(sku, 0) > moved.get(sku, 0)}
+    return [Timer(SKU_STREAM + sku, "free", at) for sku in sorted(found)]
 
 
 def _of_claims(event: Event, at: datetime) -> list[Timer]:
@@ -61,6 +74,8 @@ def _of_claims(event: Event, at: datetime) -> list[Timer]:
             found = freed(event.movements)
             if isinstance(event, StockReleased) and event.waited is not None:
                 found = dict.fromkeys(event.waited, "free") | found
+            elif isinstance(event, LinesReleased):  # who has not told where it goes had more kept for it
+                found = {change.sku: "free" for change in event.queue or ()} | found
             elif isinstance(event, StockReturned):  # perhaps to a node where the SKU never was
                 found = {sku: REACH if name == "free" else name for sku, name in found.items()}
             return [Timer(SKU_STREAM + sku, name, at) for sku, name in found.items()]

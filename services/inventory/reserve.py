@@ -22,11 +22,12 @@ from services.inventory.waiting import backordered, promise_by_policy, reserved
 
 
 def complete(order_id: str, order: OrderPart, skus: Skus) -> bool:
-    """Whether every pending unit of the order is promised that routing is or will be asked about, and lasts
-    long enough for its channel."""
+    """Whether every pending unit of the order is promised that routing is or will be asked about, lasts long
+    enough for its channel, and can be sent where it goes."""
+    country = order.country
     for sku, quantity in units(order.asked).items():
         held = skus[sku].claims.get(order_id, NO_CLAIM).held
-        if held < quantity or too_many(skus[sku], order_id, order.channel, held):
+        if held < quantity or too_many(skus[sku], order_id, order.channel, held, country):
             return False
     return True
 
@@ -36,7 +37,7 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
     pending lines, and opens sourcing round `round_` or stays in it."""
     if order.policy is not None:
         return promise_by_policy(order_id, order, skus, round_)
-    wanted = units(order.pending)
+    wanted, country = units(order.pending), order.country
     posting = Posting(skus)
     short: list[Shortage] = []
     used: list[TermsUsed] = []
@@ -46,14 +47,14 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
             used.append(TermsUsed(sku=sku, version=part.terms.version))
         held = part.claims.get(order_id, NO_CLAIM).held
         missing = quantity - held
-        taken = min(missing, part.claimable(order.channel))
-        taken -= too_many(part, order_id, order.channel, held + taken)
+        taken = min(missing, part.claimable(order.channel, country=country))
+        taken -= too_many(part, order_id, order.channel, held + taken, country)
         if taken >= 0:
             posting.post(sku, NETWORK, "unreserved", "reserved", taken)
         else:
             posting.post(sku, NETWORK, "reserved", "unreserved", -taken)
         if missing > taken:
-            short.append(shortage(sku, part, missing - taken, order.channel))
+            short.append(shortage(sku, part, missing - taken, order.channel, country=country))
     if short:
         return backordered(order_id, order, round_, skus, short, used, posting.movements())
     return reserved(order_id, order, round_, skus, order.pending, used, posting.movements())

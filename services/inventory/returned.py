@@ -11,7 +11,8 @@ people put units back on the shelf, or take them out.
 
 from pydantic import TypeAdapter
 
-from libs.events.inventory import StockReturned, Unnamed
+from libs.events.inventory import StockReturned
+from libs.events.measure import Unnamed
 from libs.events.returns import ReturnedUnits, ReturnReceived
 from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from services.inventory.order import OrderPart, evolve_order

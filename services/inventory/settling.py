@@ -152,7 +152,7 @@ def book(
     doubted = desk.supply.units("suspect", node) if looked else 0
     there = desk.stock.on_hand.get(node, 0) + doubted
     gone = min(max(0, -variance), there)
-    broken, spare = spared(desk, gone - doubted)
+    broken, spare = spared(desk, {node: gone - doubted})
     posting = SupplyPosting(spare)
     posting.move(node, "suspect", "on_hand", doubted)
     posting.move(node, "adjustment", "on_hand", max(0, variance), lot, serials or None)

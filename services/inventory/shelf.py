@@ -54,7 +54,7 @@ def _correct(desk: Desk, command: AdjustStock) -> list[Event]:
         return refusal
     if delta < 0 and (refusal := leaving(desk, command.serials, -delta, "on_hand", node)):
         return refusal
-    broken, spare = spared(desk, -delta)
+    broken, spare = spared(desk, {node: -delta})
     return [*broken, *served(spare, adjusted(spare.stock, command))]
 
 

@@ -110,10 +110,12 @@ def rows(found: Sequence[Standing], asked: Asked) -> list[dict[str, Any]]:
     """Orders and baskets of the queue as they are told. `supply` is what the last of its units was pegged
     to, as was told last; none, nothing is to come that it could be served from."""
     limits = {channel: _cap(asked, channel) for channel in {one.claim.channel for one in found}}
-    sorts = {(one.claim.channel, one.turn.rank) for one in found}
-    kept = {sort: _kept(asked, *sort) for sort in sorts}
+    goes = {} if asked.part.serving is None else asked.part.serving.orders
+    sorts = [(one.claim.channel, one.turn.rank, goes.get(one.place.order_id)) for one in found]
+    kept = {sort: _kept(asked, *sort) for sort in {*sorts}}
     return [
-        _row(one, asked, limits[one.claim.channel], kept[one.claim.channel, one.turn.rank]) for one in found
+        _row(one, asked, limits[one.claim.channel], kept[sort])
+        for one, sort in zip(found, sorts, strict=True)
     ]
 
 
@@ -145,9 +147,9 @@ def _cap(asked: Asked, channel: str | None) -> dict[str, int] | None:
     return None if cap is None or cap.units is None else {"open": cap.units}
 
 
-def _kept(asked: Asked, channel: str | None, rank: int) -> list[Reason]:
-    """Why an order of a channel and rank has none of what is free."""
-    why = shortage(asked.sku, asked.part, 1, channel, rank).reason
+def _kept(asked: Asked, channel: str | None, rank: int, country: str | None) -> list[Reason]:
+    """Why an order of a channel and rank, to a country, has none of what is free."""
+    why = shortage(asked.sku, asked.part, 1, channel, rank, country).reason
     if why is not None:
         return [(why, _HELD_BACK[why])]
     if asked.part.offered > 0 and asked.part.kept(channel, rank):
@@ -247,6 +249,7 @@ def lost(events: Sequence[Mapping[str, Any]], order_id: str, since: datetime) ->
 _LOST = {
     "reallocated": "went to orders before it in the queue, whose rule lets them take",
     "shelf_life": "had to be taken back: too few last long enough",
+    "not_served": "left the nodes that ship to where it goes",
     "counted": "had to be taken back: fewer were there than promised",
 }
 
@@ -276,6 +279,7 @@ _HELD_BACK = {
     "below_reorder_point": "What is free is below the reorder point, and kept for smaller ranks.",
     "shelf_life": "What is free does not last as long as its channel asks.",
     "switched_off": "Units are at nodes that are switched off.",
+    "not_served": "What is free cannot be sent where it goes beside what others were promised.",
 }
 
 

@@ -23,14 +23,17 @@ from libs.events.lots import LotsLimited
 from libs.events.policy import STANDARD_RANK
 from libs.events.promise import HoldMovement, HoldsBroken, HoldsFilled, PromiseTermsDefined, SoftBucket
 from libs.events.reach import ReachChanged
-from libs.events.record import record
+from libs.events.record import changed, record
+from libs.events.serving import Served
 from libs.events.set_aside import ReturnMovement
 from libs.events.supply import SupplyBucket, SupplyMovement
 from services.inventory import queue
+from services.inventory.balances import sums_after
 from services.inventory.lots import Lots, limited, moved_lots, of_baskets
-from services.inventory.queue import WAITER, Turn, waiter
+from services.inventory.queue import Turn, waiter
 from services.inventory.recipes import Recipe
 from services.inventory.serials import astray_after
+from services.inventory.serving import Reach, Serving, baskets_go, bound_again, claims_go, going, order_goes
 from services.inventory.shelf_life import Room, by_node
 from services.inventory.terms import Terms, terms_of
 
@@ -107,6 +110,8 @@ class SkuPart:
     """Of its nodes, those that are switched off: their units are not promised (`reach`)."""
     arrivals: tuple[Arrival, ...] | None = None
     """What of `supplied` has a day, the first in front."""
+    serving: Serving | None = None
+    """Where not all of its nodes ship everywhere."""
 
     @property
     def free(self) -> int:
@@ -124,7 +129,17 @@ class SkuPart:
     def spare(self, node: str) -> int:
         """Units that may leave a node for another reason than an order, so that no promise lacks them."""
         free = self.free if node in (self.closed or ()) else self.offered
+        if (reach := self.reach()) is not None and node not in (self.closed or ()):
+            free = min(free, reach.may_leave(node))
         return max(0, min(self.on_hand.get(node, 0), free))
+
+    def reach(self, but: str | None = None) -> Reach | None:
+        """What can be promised to which countries, beside all promises but that of one order; None where all
+        nodes ship everywhere."""
+        known = self.serving
+        if known is None or not known.bounds:
+            return None
+        return Reach(known, self.on_hand, going(known, self.claims, self.baskets, but), self.closed or ())
 
     def claimable(
         self,
@@ -132,18 +147,25 @@ class SkuPart:
         rank: int = STANDARD_RANK,
         order_id: str | None = None,
         stands_at: int | None = None,
+        country: str | None = None,
     ) -> int:
         """Units that a new claim of a channel may take, or one of an order that waits: none that others of
         its class or a higher one wait for, who are served first, and where there are terms, none that are
-        kept from it. `stands_at` is the rank at which it is served, where that is not its own."""
+        kept from it. `stands_at` is the rank at which it is served, where that is not its own. They can be
+        sent to `country`, if one is named, and so can what else is promised be to where it goes."""
         place = rank if stands_at is None else stands_at
-        waiting = self.wanted > self.reserved
-        if self.terms is None and not self.turns and place >= STANDARD_RANK:
+        waiting, reach = self.wanted > self.reserved, self.reach()
+        if self.terms is None and not self.turns and place >= STANDARD_RANK and reach is None:
             return 0 if waiting else self.offered
         free = self.offered
         if waiting or self.turns:
-            free -= queue.kept(shares_now(self), self.claims, self.turns, place, order_id)
-        return max(0, free if self.terms is None else free - self.kept(channel, rank))
+            before = queue.before(shares_now(self), self.claims, self.turns, place, order_id)
+            free -= sum(units for _, units, _ in before)
+            if reach is not None:
+                reach = queue.after(before, reach, self.serving or Serving())
+        if self.terms is not None:
+            free -= self.kept(channel, rank)
+        return max(0, free if reach is None else min(free, reach.spare(country)))
 
     def kept(self, channel: str | None, rank: int = STANDARD_RANK) -> int:
         """Free units that a channel and class may not have, by the terms or for their age."""
@@ -171,13 +193,16 @@ class SkuPart:
         known = {} if self.lots is None else self.lots.baskets
         return {id_: units for id_, units in self.baskets.items() if known.get(id_) in channels}
 
-    def on_hand_for(self, channel: str | None) -> dict[str, int]:
-        """Units by node that an order of a channel may be allocated."""
-        if self.lots is None or not self.lots.limits:
-            if not self.closed:
-                return self.on_hand
-            return {node: units for node, units in self.on_hand.items() if node not in self.closed}
-        return by_node(self.lots, self.promised(), channel, closed=self.closed or ())
+    def on_hand_for(self, channel: str | None, country: str | None = None) -> dict[str, int]:
+        """Units by node that an order of a channel may be allocated, at nodes that ship to `country`."""
+        known, there = self.serving, self.on_hand
+        if self.lots is not None and self.lots.limits:
+            there = by_node(self.lots, self.promised(), channel, closed=self.closed or ())
+        elif self.closed:
+            there = {node: units for node, units in there.items() if node not in self.closed}
+        if known is None or country is None:
+            return there
+        return {node: units for node, units in there.items() if known.serves(node, country)}
 
 
 EMPTY_SKU = SkuPart()
@@ -189,38 +214,6 @@ AnyMovement = Movement | HoldMovement | SupplyMovement | KitMovement | ReturnMov
 AnyBucket = Bucket | SoftBucket | SupplyBucket | KitBucket
 HOLDER = "promise/"
 """Streams of held baskets."""
-
-
-def added(sums: Mapping[str, int], key: str, delta: int) -> dict[str, int]:
-    """A copy of `sums` with `delta` added at `key`; a sum of zero is left out."""
-    copy = dict(sums)
-    total = copy.pop(key, 0) + delta
-    if total:
-        copy[key] = total
-    return copy
-
-
-def _sums(part: SkuPart, movements: Iterable[AnyMovement]) -> tuple[int, dict[str, int], dict[str, int], int]:
-    """Position, on hand, allocated and reserved after these movements of the SKU."""
-    position, reserved = part.position, part.reserved
-    on_hand, allocated = part.on_hand, part.allocated
-    for movement in movements:
-        source, target, quantity = movement.source, movement.target, movement.quantity
-        if movement.position > position:
-            position = movement.position
-        if source == "on_hand":
-            on_hand = added(on_hand, movement.node, -quantity)
-        elif source == "allocated":
-            allocated = added(allocated, movement.node, -quantity)
-        elif source == "reserved" or source == "held":
-            reserved -= quantity
-        if target == "on_hand":
-            on_hand = added(on_hand, movement.node, quantity)
-        elif target == "allocated":
-            allocated = added(allocated, movement.node, quantity)
-        elif target == "reserved" or target == "held":
-            reserved += quantity
-    return position, on_hand, allocated, reserved
 
 
 def _lots(part: SkuPart, movements: Iterable[AnyMovement]) -> Lots | None:
@@ -259,12 +252,17 @@ def _again(
         baskets=baskets,
         closed=part.closed,
         arrivals=part.arrivals,
+        serving=part.serving,
     )
+
+
+def _serving(part: SkuPart, serving: Serving | None) -> SkuPart:
+    return part if serving is part.serving else changed(part, serving=serving)
 
 
 def moved(part: SkuPart, movements: Iterable[AnyMovement]) -> SkuPart:
     """The SKU after these movements of it; who holds `reserved` is for `claimed` to say."""
-    sums, lots = _sums(part, movements), _lots(part, movements)
+    sums, lots = sums_after(part, movements), _lots(part, movements)
     astray = _astray(part, movements)
     return _again(part, sums, part.wanted, part.claims, part.turns, lots, astray, part.baskets)
 
@@ -281,29 +279,17 @@ def claimed(part: SkuPart, changes: Iterable[tuple[str, int]]) -> SkuPart:
     return _again(part, sums, part.wanted, claims, part.turns, part.lots, part.astray, part.baskets)
 
 
-def without_empty(part: SkuPart) -> SkuPart:
-    """The SKU without baskets that wait for nothing and hold nothing: of them nothing is kept."""
-    claims = {
-        holder: claim
-        for holder, claim in part.claims.items()
-        if claim.wanted or claim.held or not holder.startswith(WAITER)
-    }
-    if len(claims) == len(part.claims):
-        return part
-    turns = {name: turn for name, turn in part.turns.items() if name in claims or name not in part.claims}
-    return replace(part, claims=claims, turns=turns)
-
-
 def held(
     part: SkuPart,
     movements: Iterable[AnyMovement],
     baskets: Iterable[tuple[str, int]],
     order: tuple[str, int] | None = None,
     channel: str | None = None,
+    goes: tuple[str, str] | None = None,
 ) -> SkuPart:
     """The SKU after these movements of it by which each basket (promise id, units) holds so many more, or
-    less, and an order wants and holds so many more; `channel` is that of new baskets. Sums again: lanes may
-    be folded in any order."""
+    less, and an order wants and holds so many more; `channel` is that of new baskets, and one of them `goes`
+    (promise id, country). Sums again: lanes may be folded in any order."""
     holding, wanted, claims = dict(part.baskets), part.wanted, part.claims
     for promise_id, won in baskets:
         wanted += won
@@ -316,10 +302,11 @@ def held(
         after = OrderClaim(before.wanted + won, before.held + won, before.since, before.channel)
         claims = {**claims, order_id: after}
         wanted += won
-    sums, lots = _sums(part, movements), part.lots
+    sums, lots = sums_after(part, movements), part.lots
     if lots is not None:
         lots = of_baskets(lots, holding, part.baskets, channel)
-    return _again(part, sums, wanted, claims, part.turns, lots, part.astray, holding)
+    after_ = _again(part, sums, wanted, claims, part.turns, lots, part.astray, holding)
+    return _serving(after_, baskets_go(part.serving, holding, goes))
 
 
 def asked(
@@ -330,10 +317,14 @@ def asked(
     since: str | None,
     channel: str | None,
     turn: Turn | None = None,
+    served: Served | None = None,
+    sku: str | None = None,
 ) -> SkuPart:
     """The SKU after these movements of it for an order of a channel, which wants `wanted` units of it from
-    now on, and has waited `since`; None, as long as its claim says. Its turn is `turn`, where it has one."""
-    sums, claims = _sums(part, movements), dict(part.claims)
+    now on, and has waited `since`; None, as long as its claim says. Its turn is `turn`, where it has one.
+    `served` is where it goes, `sku` being the SKU where its event says that, or would."""
+    serving = order_goes(part.serving, order_id, wanted, served, sku)
+    sums, claims = sums_after(part, movements), dict(part.claims)
     before = claims.pop(order_id, NO_CLAIM)
     held = before.held + sums[3] - part.reserved
     turns = part.turns
@@ -346,7 +337,7 @@ def asked(
         claims[order_id] = OrderClaim(wanted, held, since or before.since, channel or before.channel)
     total = part.wanted + wanted - before.wanted
     lots, astray = _lots(part, movements), _astray(part, movements)
-    return _again(part, sums, total, claims, turns, lots, astray, part.baskets)
+    return _serving(_again(part, sums, total, claims, turns, lots, astray, part.baskets), serving)
 
 
 def evolve_sku(
@@ -366,7 +357,10 @@ def evolve_sku(
     if isinstance(event, LotsLimited):
         return replace(part, lots=limited(part.lots or Lots(), event))
     if isinstance(event, ReachChanged):
-        return replace(part, closed=event.closed or None, queued=_queued(part, event.queue))
+        bounds = tuple([(one.nodes, one.ships_to) for one in event.bound or ()])
+        serving = bound_again(part.serving, event.nodes_version, bounds, event.serves)
+        queued = _queued(part, event.queue)
+        return replace(part, closed=event.closed or None, queued=queued, serving=serving)
     if isinstance(event, PromiseTermsDefined):
         return replace(part, terms=terms_of(event, part.terms), queued=_queued(part, event.queue))
     if isinstance(event, StockLow | StockRecovered):
@@ -378,7 +372,9 @@ def evolve_sku(
     if isinstance(event, HoldsFilled | HoldsBroken):
         sign = 1 if isinstance(event, HoldsFilled) else -1
         after = claimed(after, [(waiter(hold.promise_id), sign * hold.quantity) for hold in event.holds])
-        return replace(without_empty(after), queued=_queued(part, event.queue))
+        claims, turns = queue.without_empty(after.claims, after.turns)
+        serving = claims_go(part.serving, after.claims.keys() - claims.keys())
+        return replace(after, claims=claims, turns=turns, serving=serving, queued=_queued(part, event.queue))
     if isinstance(event, StockPegged | ReservationBroken):
         sign = 1 if isinstance(event, StockPegged) else -1
         after = claimed(after, [(claim.order_id, sign * claim.quantity) for claim in event.claims])
@@ -392,4 +388,5 @@ def _queued(part: SkuPart, changes: tuple[QueueChange, ...] | None) -> int:
 
 def shares_now(part: SkuPart) -> list[queue.Share]:
     """What those who wait get of the free units now."""
-    return queue.shares(part.offered, part.claims, part.turns, part.terms, part.room())
+    towards = None if (reach := part.reach()) is None else (reach, part.serving or Serving())
+    return queue.shares(part.offered, part.claims, part.turns, part.terms, part.room(), towards)

@@ -65,7 +65,9 @@ def seek(
     candidates = dict[str, None]()
     for sku, quantity in units(lines).items():
         known = skus[sku].substitutes
-        if known is not None and quantity > _there(accepted.order_id, accepted.channel, policy, skus[sku]):
+        if known is not None and quantity > _there(
+            accepted.order_id, accepted.channel, policy, skus[sku], accepted.destination.country
+        ):
             candidates |= dict.fromkeys(known.skus)
     if not candidates:
         return None
@@ -106,7 +108,7 @@ def replace_lines(order_id: str, order: OrderPart, skus: Skus) -> BundlesUnpacke
         return None
     assert order.since is not None, f"{order_id} was never accepted"
     assert order.destination_now is not None, f"{order_id} has no destination"
-    there = {sku: _there(order_id, order.channel, policy, skus[sku]) for sku in order.skus}
+    there = {sku: _there(order_id, order.channel, policy, skus[sku], order.country) for sku in order.skus}
     numbers = unused_lines({line.line for line in order.pending})
     replaced, kept = list[UnpackedLine](), list[LineQuantity]()
     for line in order.pending:
@@ -151,5 +153,5 @@ def _replaced(
     return None
 
 
-def _there(order_id: str, channel: str | None, policy: OrderPolicy, part: SkuPart) -> int:
-    return part.claimable(channel, policy.rank, order_id, policy.stands_at)
+def _there(order_id: str, channel: str | None, policy: OrderPolicy, part: SkuPart, country: str) -> int:
+    return part.claimable(channel, policy.rank, order_id, policy.stands_at, country)

@@ -31,11 +31,12 @@ from libs.events.supply import (
     TransferReceiptHeld,
     TransferReceived,
 )
+from services.inventory.balances import added
 from services.inventory.differences import Difference, corrected
 from services.inventory.lot_states import evolve_lots
 from services.inventory.lots import NO_LOT
 from services.inventory.queue import waiter
-from services.inventory.stock import EMPTY_SKU, AnyMovement, Arrival, SkuPart, Skus, added, moved
+from services.inventory.stock import EMPTY_SKU, AnyMovement, Arrival, SkuPart, Skus, moved
 from services.inventory.units import Units, units_of
 
 SUPPLY_STREAM = "supply/"

@@ -125,7 +125,7 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
     by_sku: dict[str, list[Movement | ReturnMovement]] = {}
     for movement in event.movements:
         by_sku.setdefault(movement.sku, []).append(movement)
-    since, queue = None, None  # as the claims have it
+    since, queue, served, tells = None, None, None, False  # as the claims have it
     match event:
         case StockAllocated():
             pass
@@ -133,6 +133,7 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
             assert order.since is not None, f"{event.order_id} was never accepted"
             since = order.since.isoformat().replace("+00:00", "Z")
         case StockReserved() | StockBackordered():
+            served, tells = event.served, True
             since, queue = as_text(event.since), event.queue
             later = event.later if isinstance(event, StockReserved) else None
             for line in event.lines if later is None else (*event.lines, *later):
@@ -150,7 +151,8 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
         if order.policy is not None:
             passed = _passed(event, part, sku)
             turn = turn_of(order, wants, passed)
-        after[sku] = asked(part, movements, order_id, wants, kept.get(sku, since), order.channel, turn)
+        named, stood = sku if tells else None, kept.get(sku, since)
+        after[sku] = asked(part, movements, order_id, wants, stood, order.channel, turn, served, named)
     return counted(after, queue)
 
 

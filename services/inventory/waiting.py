@@ -17,9 +17,13 @@ from services.inventory.order import OrderPart, minus, units
 from services.inventory.posting import Posting
 from services.inventory.queue import Turn
 from services.inventory.queue_changes import of_promise
-from services.inventory.stock import NO_CLAIM, Skus
+from services.inventory.sendable import limits
+from services.inventory.serving import served
+from services.inventory.stock import NO_CLAIM, SkuPart, Skus
 
 WHOLE = "all_or_nothing"
+ASKS_AGAIN = timedelta(seconds=1)
+"""After that a SKU looks whether those have answered that it asked where they go."""
 
 
 def promise_by_policy(
@@ -28,16 +32,17 @@ def promise_by_policy(
     """As `reserve.promise`: what `order.pending` is promised now, and what of it routing is asked about."""
     policy = order.policy
     assert policy is not None, f"{order_id} has no policy"
-    wanted = units(order.pending)
+    wanted, country = units(order.pending), order.country
     there, short = dict[str, int](), list[Shortage]()
     for sku, quantity in wanted.items():
         held = skus[sku].claims.get(order_id, NO_CLAIM).held
         missing = quantity - held
-        taken = min(missing, skus[sku].claimable(order.channel, policy.rank, order_id, policy.stands_at))
-        taken -= too_many(skus[sku], order_id, order.channel, held + taken)
+        open_ = skus[sku].claimable(order.channel, policy.rank, order_id, policy.stands_at, country)
+        taken = min(missing, open_)
+        taken -= too_many(skus[sku], order_id, order.channel, held + taken, country)
         there[sku] = held + taken
         if missing > taken:
-            short.append(shortage(sku, skus[sku], missing - taken, order.channel, policy.rank))
+            short.append(shortage(sku, skus[sku], missing - taken, order.channel, policy.rank, country))
     kept = {} if short and policy.policy == WHOLE else there
     posting = Posting(skus)
     for sku in wanted:
@@ -65,12 +70,13 @@ def reserved(
     assert order.destination_now is not None, f"{order_id} has no destination"
     asked, later = units(ready), None if ready is order.pending else minus(order.pending, ready) or None
     waited_for = {} if later is None else units(later)
+    named = {**asked, **waited_for}
     return StockReserved(
         order_id=order_id,
         round=round_,
         lines=ready,
         later=later,
-        availability=availability(asked, skus, order.channel),
+        availability=availability(asked, skus, order.channel, limits(order_id, skus, asked, order.country)),
         since=order.since,
         destination=order.destination_now,
         contact=order.contact_now,
@@ -79,7 +85,8 @@ def reserved(
         policy=order.policy,
         bundles=order.bundles,
         service=order.service_now,
-        queue=of_promise(order_id, skus, {**asked, **waited_for}, waited_for, movements),
+        served=served(order.country, skus, named),
+        queue=of_promise(order_id, skus, named, waited_for, movements),
         places=order.places,
         movements=movements,
     )
@@ -112,6 +119,7 @@ def backordered(
         terms=tuple(terms) or None,
         policy=order.policy,
         service=order.service_now,
+        served=served(order.country, skus, wanted),
         supplied=tuple([one.sku for one in short if skus[one.sku].supplied]) or None,
         queue=of_promise(order_id, skus, wanted, lacks, movements),
         places=order.places,
@@ -135,7 +143,18 @@ def look(order_id: str, order: OrderPart, skus: Skus) -> list[Event]:
     all or nothing and was called in vain says so, so that who is behind it gets what was kept for it."""
     assert order.policy is not None, f"{order_id} has no policy"
     found = promise_by_policy(order_id, order, skus, order.round)
-    return [found] if isinstance(found, StockReserved) or order.policy.policy == WHOLE else []
+    tells = order.policy.policy == WHOLE or untold(order_id, order, skus)
+    return [found] if isinstance(found, StockReserved) or tells else []
+
+
+def untold(order_id: str, order: OrderPart, skus: Skus) -> bool:
+    """Whether a SKU asks where the order goes: it has waited since before that made a difference."""
+    return any(_untold(order_id, skus[sku]) for sku in units(order.pending))
+
+
+def _untold(order_id: str, part: SkuPart) -> bool:
+    known = part.serving
+    return known is not None and bool(known.bounds) and order_id not in known.orders
 
 
 def lapse(order_id: str, order: OrderPart, skus: Skus) -> list[Event]:
@@ -172,19 +191,26 @@ def turn_of(order: OrderPart, quantity: int, passed: bool) -> Turn | None:
     return Turn(policy.rank, whole, passed and bool(whole), policy.reallocates, policy.step_days or 0)
 
 
-def waited(order: OrderPart) -> tuple[str, ...] | None:
-    """SKUs of which units may be kept for an order that waits for all or nothing."""
-    return tuple(units(order.pending)) if _waits_whole(order) else None
+def waited(order_id: str, order: OrderPart, skus: Skus) -> tuple[str, ...] | None:
+    """SKUs of which units may be kept for an order that wants all or nothing, or has to tell its country."""
+    wanted = tuple(units(order.pending))
+    if _waits_whole(order):
+        return wanted
+    return tuple(sku for sku in wanted if _untold(order_id, skus[sku])) or None
 
 
 def timers(event: StockBackordered | BackordersCalled, at: datetime) -> list[Timer]:
     """Reminders that policies ask for: the end of a wait, units for who is behind, units of who is behind."""
     if isinstance(event, BackordersCalled):
-        return [Timer(order_id, "claims", at) for order_id in event.orders]
+        found = [Timer(order_id, "claims", at) for order_id in event.orders]
+        # until they tell, units are kept from others: the SKU looks again, and asks who has not
+        return [*found, Timer(event.stream, "free", at + ASKS_AGAIN)] if event.asks else found
     policy = event.policy
+    # who says where it goes may be sent what is free, or gives back what it cannot be
+    told = [] if event.served is None else [Timer(f"sku/{one.sku}", "free", at) for one in event.served.skus]
     if policy is None:
-        return []
-    found = list[Timer]()
+        return told
+    found = told
     if policy.wait_days is not None:
         found.append(Timer(event.order_id, "lapse", event.since + timedelta(days=policy.wait_days)))
     look_at = dict[str, None]()

@@ -18,6 +18,7 @@ from libs.events.inventory import Availability
 from libs.events.order import Destination, LineQuantity, NodeLines
 from libs.events.record import record
 from libs.events.routing import NodeTerms
+from libs.events.serving import serves
 
 SETS_MAX = 4096
 SUMS_MAX = 200_000
@@ -83,7 +84,7 @@ def _offer(node: str, units: Mapping[str, int], destination: Destination, terms:
     barred = None
     if not terms.active:
         barred = "not active"
-    elif terms.ships_to is not None and destination.country not in terms.ships_to:
+    elif not serves(terms.ships_to, destination.country):
         barred = f"does not ship to {destination.country}"
     latitude, longitude = destination.latitude, destination.longitude
     if latitude is None or longitude is None:

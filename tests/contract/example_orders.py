@@ -6,6 +6,7 @@ from libs.events import intake as i
 from libs.events import inventory as v
 from libs.events import routing as s
 from libs.events.contract import Contract
+from libs.events.measure import Unnamed
 from libs.events.order import Reason
 from libs.events.refusal import CommandRefused
 from libs.events.set_aside import ReturnMovement, ReturnQuarantined
@@ -51,7 +52,7 @@ def _same(contract: Contract) -> tuple[Contract, Contract]:
 
 _ASIDE = ReturnMovement(sku=HEART, node="LON", source="issued", target="quarantine", quantity=1, position=9)
 _NAMED = _ASIDE.model_copy(update={"lot": "L-1", "serials": ("SN-1",)})
-_UNNAMED = (v.Unnamed(sku=HEART, quantity=1, serials=("SN-7",)),)
+_UNNAMED = (Unnamed(sku=HEART, quantity=1, serials=("SN-7",)),)
 
 
 INTAKE: Pairs = (

@@ -25,11 +25,14 @@ GAINED: Mapping[str, frozenset[str]] = {
     for name in ("submit_order", "order_accepted", "order_held")
 } | {
     "oms.inventory.stock_reserved": frozenset(
-        {"channel", "terms", "policy", "later", "bundles", "service", "queue", "places"}
+        {"channel", "terms", "policy", "later", "bundles", "service", "served", "queue", "places"}
     ),
     "oms.inventory.stock_backordered": frozenset(
-        {"channel", "terms", "policy", "supplied", "service", "queue", "places"}
+        {"channel", "terms", "policy", "supplied", "service", "served", "queue", "places"}
     ),
+    "oms.inventory.node_switched": frozenset({"ships_to"}),
+    "oms.inventory.reach_changed": frozenset({"bound", "serves"}),
+    "oms.inventory.backorders_called": frozenset({"asks"}),
     "oms.inventory.stock_pegged": frozenset({"terms_version", "cause", "supplied", "queue"}),
     "oms.inventory.reservation_broken": frozenset({"cause", "supplied", "queue"}),
     "oms.intake.held_order_cancelled": frozenset({"channel", "external_id", "placed_at", "contact"}),
@@ -39,7 +42,7 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.define_promise_terms": frozenset({"reorder", "backorders"}),
     "oms.inventory.hold_stock": frozenset({"order_type"}),
     "oms.inventory.promise_held": frozenset(
-        {"policy", "policy.baskets_wait", "short", "usable_at", "destination", "service"}
+        {"policy", "policy.baskets_wait", "served", "short", "usable_at", "destination", "service"}
     ),
     "oms.inventory.bundles_unpacked": frozenset({"policy.baskets_wait"}),
     "oms.inventory.substitutes_sought": frozenset({"policy.baskets_wait"}),

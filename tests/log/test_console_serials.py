@@ -10,7 +10,8 @@ import pytest_asyncio
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
-from libs.events.inventory import Movement, StockIssued, StockReceived, StockReturned, Unnamed
+from libs.events.inventory import Movement, StockIssued, StockReceived, StockReturned
+from libs.events.measure import Unnamed
 from libs.events.serials import SerialsCorrected
 from libs.events.supply import SupplyMovement
 from services.console.exceptions import QueueFilter, read_queue

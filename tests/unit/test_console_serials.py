@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant
 
 from libs.events.contract import Event
-from libs.events.inventory import Movement, StockIssued, StockReceived, StockShorted, Unnamed
+from libs.events.inventory import Movement, StockIssued, StockReceived, StockShorted
+from libs.events.measure import Unnamed
 from libs.events.order import LineQuantity
 from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from services.console.projection import Changes, fold

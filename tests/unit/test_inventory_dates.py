@@ -12,6 +12,7 @@ from libs.events.places import Delivery
 from libs.events.promise import HoldStock, PromiseConfirmed, PromiseHeld, Wanted
 from services.inventory import dates, domain
 from services.inventory.availability import answer, answer_dated
+from services.inventory.places import PlacesPart
 from services.inventory.stock import OrderClaim, SkuPart
 from services.inventory.supplies import NO_SUPPLY, Expected, SupplyPart, Transfer
 from services.inventory.terms import Terms
@@ -148,10 +149,10 @@ def test_a_basket_without_a_destination_has_no_date_and_one_without_calendars_sa
     assert (held.delivery.deliver_by, [one.code for one in held.delivery.why]) == (None, ["no_calendar"])
 
 
-def test_a_node_without_a_calendar_leaves_nothing_behind_and_one_that_loses_it_is_forgotten() -> None:
+def test_a_node_without_a_calendar_leaves_its_name_and_one_that_loses_it_is_forgotten() -> None:
     bare = defined("N9", operations=None, nodes_version=1)
     spec = given(domain).heard(bare)
-    assert spec.parts.get("nodes", domain.empty("nodes")) == domain.empty("nodes")
+    assert spec.parts["nodes"] == PlacesPart(version=1, everywhere=("N9",))
     spec.heard(LONDON, defined("N1", operations=None, nodes_version=2))
     assert spec.parts["nodes"].nodes == {}
 

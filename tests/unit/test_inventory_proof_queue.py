@@ -70,7 +70,7 @@ def by_age(holder: str, claim: Claimed, turns: Turns) -> tuple[int, datetime, st
     return STANDARD_RANK, datetime.fromisoformat(claim.since), holder
 
 
-def all_that_is_free(part: SkuPart, *_: object) -> int:
+def all_that_is_free(part: SkuPart, *_: object, **__: object) -> int:
     return part.free
 
 

@@ -18,9 +18,9 @@ from libs.events.inventory import (
     StockReceived,
     StockReturned,
     StockShorted,
-    Unnamed,
 )
 from libs.events.items import DefineItem, ItemDefined
+from libs.events.measure import Unnamed
 from libs.events.order import PickFrom
 from libs.events.serials import SerialsCorrected
 from libs.events.set_aside import ReturnQuarantined
