@@ -11,8 +11,9 @@ from libs.events.catalogue import EVENTS
 from libs.events.changes import HoldDeclined, HoldPlaced
 from libs.events.intake import HoldReleased
 from libs.events.order import NodeLines
+from libs.events.record import changed
 from libs.events.routing import OrderRouted
-from services.console.facts import State
+from services.console.facts import INITIAL, Backorder, State
 from services.console.items import item_rows, items, stuck_name, stuck_since
 from services.console.segments import SEGMENTS, broken, delays, waiting
 from services.console.standing import status
@@ -193,3 +194,12 @@ def test_an_accepted_order_that_is_held_waits_since_its_hold_was_placed() -> Non
     state = folded(in_order({"intake": life["intake"][:2], "inventory": life["inventory"][:2]}))
     assert status(state) == "held"
     assert waiting(state, "held") == ("hold", at(2))
+
+
+def test_a_round_that_is_told_again_what_it_lacks_stays_one_item() -> None:
+    told = [Backorder(1, 82, at(0), at(60)), Backorder(1, 12, at(60)), Backorder(2, 3, at(60))]
+    state = changed(INITIAL, inventory=changed(INITIAL.inventory, backorders=tuple(told)))
+    assert [(one.name, one.since, one.ended_at, one.units) for one in items(state)] == [
+        ("backordered/1", at(0), None, 12),
+        ("backordered/2", at(60), None, 3),
+    ]
