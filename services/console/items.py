@@ -4,12 +4,12 @@ A pure reading of `State`. Only what events say is here; that an order has stood
 the moment at which somebody asks (`services.console.exceptions`). An item, once there, stays: it ends.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from libs.events.record import changed, record
-from services.console.facts import Backorder, Care, Dispatch, NodeWork, State, Units
+from libs.events.record import record
+from services.console.facts import Care, Dispatch, NodeWork, State, Units
 from services.console.promise_items import OF_PROMISES
 from services.console.segments import broken
 from services.console.standing import declined_at
@@ -64,7 +64,7 @@ def items(state: State) -> tuple[Item, ...]:
     for hold in intake.holds:
         ended = hold.released_at or declined_at(state, hold) or intake.closed_at
         found.append(Item("hold", hold.name, hold.placed_at, ended, hold.message))
-    for one in _by_round(inventory.backorders):
+    for one in inventory.backorders:
         ended, why = one.ended_at or intake.closed_at, f"{one.units} units are missing."
         found.append(Item("backordered", str(one.round), one.since, ended, why, "", one.units))
     for decision in state.routing.decisions:
@@ -90,14 +90,6 @@ def items(state: State) -> tuple[Item, ...]:
             why = f"The message about {message.milestone.replace('_', ' ')} was not sent: {message.detail}"
             found.append(Item("failed_message", name, message.failed_at, ended, why))
     return tuple(found)
-
-
-def _by_round(backorders: Iterable[Backorder]) -> Iterable[Backorder]:
-    """One of each round, which may be told again what it lacks: since the first time, as it was told last."""
-    found: dict[int, Backorder] = {}
-    for one in backorders:
-        found[one.round] = changed(one, since=found.get(one.round, one).since)
-    return found.values()
 
 
 def _routed_after(state: State, round_: int, lines: Units) -> datetime | None:

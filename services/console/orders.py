@@ -217,7 +217,7 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
                 waits_for=waits_for,
                 queued=queued(facts.queued, event),
                 backordered_at=facts.backordered_at or at,
-                backorders=(*_ended(facts.backorders, at), Backorder(event.round, units, at)),
+                backorders=_waiting(_ended(facts.backorders, at), Backorder(event.round, units, at)),
             )
         case StockAllocated():
             allocated = [line for node in event.nodes for line in node.lines]
@@ -263,6 +263,12 @@ def _fewer(facts: InventoryFacts, event: LinesReleased, at: datetime) -> Invento
     if any(line.state in ("backordered", "reserved", "short_picked") for line in lines.values()):
         return changed(facts, lines=lines)
     return changed(facts, lines=lines, waits_for=(), queued=None, backorders=_ended(facts.backorders, at))
+
+
+def _waiting(known: tuple[Backorder, ...], now: Backorder) -> tuple[Backorder, ...]:
+    """With what a round lacks now. It may be told so again, and is one all the same, since the first time."""
+    first = next((one.since for one in known if one.round == now.round), now.since)
+    return (*(one for one in known if one.round != now.round), changed(now, since=first))
 
 
 def _ended(backorders: tuple[Backorder, ...], at: datetime) -> tuple[Backorder, ...]:

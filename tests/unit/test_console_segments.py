@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from libs.events.catalogue import EVENTS
 from libs.events.changes import HoldDeclined, HoldPlaced
 from libs.events.intake import HoldReleased
+from libs.events.inventory import Shortage, StockBackordered
 from libs.events.order import NodeLines
-from libs.events.record import changed
 from libs.events.routing import OrderRouted
-from services.console.facts import INITIAL, Backorder, State
+from services.console.facts import State
 from services.console.items import item_rows, items, stuck_name, stuck_since
 from services.console.segments import SEGMENTS, broken, delays, waiting
 from services.console.standing import status
 from tests.console_changes import changed_by_support
 from tests.console_lives import LIVES, Life, delivered, troubled, unroutable
-from tests.console_parts import at, envelopes, units
+from tests.console_parts import GB, at, envelopes, units
 from tests.unit.test_console_orders import ORDER, folded, in_order, until
 
 _MINUTE = 60_000_000
@@ -197,9 +197,23 @@ def test_an_accepted_order_that_is_held_waits_since_its_hold_was_placed() -> Non
 
 
 def test_a_round_that_is_told_again_what_it_lacks_stays_one_item() -> None:
-    told = [Backorder(1, 82, at(0), at(60)), Backorder(1, 12, at(60)), Backorder(2, 3, at(60))]
-    state = changed(INITIAL, inventory=changed(INITIAL.inventory, backorders=tuple(told)))
+    told = [lacks(1, 82), lacks(1, 12), lacks(2, 3)]
+    state = folded(envelopes("inventory", told))
     assert [(one.name, one.since, one.ended_at, one.units) for one in items(state)] == [
-        ("backordered/1", at(0), None, 12),
-        ("backordered/2", at(60), None, 3),
+        ("backordered/1", at(1), at(3), 12),
+        ("backordered/2", at(3), None, 3),
     ]
+    assert len({row.item for row in item_rows("acme", ORDER, state)}) == 2
+
+
+def lacks(round_: int, missing: int) -> StockBackordered:
+    short = (Shortage(sku="A", quantity=missing),)
+    return StockBackordered(
+        order_id=ORDER,
+        round=round_,
+        lines=(units(1, 100),),
+        short=short,
+        since=at(0),
+        destination=GB,
+        movements=(),
+    )
