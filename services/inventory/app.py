@@ -21,16 +21,15 @@ from services.inventory.bundle_api import bundle_routes
 from services.inventory.bundles import PLANNED
 from services.inventory.defined_api import defined_routes
 from services.inventory.hears import HEARS, PASSES_OVER
+from services.inventory.node_reminders import remind_of_retired, remind_of_switched
 from services.inventory.old_parts import stored
 from services.inventory.places import CONFIGURED
 from services.inventory.policies import POLICIES
 from services.inventory.policy_api import policy_routes
-from services.inventory.retirements import remind_of_retired
 from services.inventory.stock import HOLDER
 from services.inventory.store import make_snapshots
 from services.inventory.substitute_api import substitute_routes
 from services.inventory.supply_api import supply_routes
-from services.inventory.switches import remind
 
 
 def _now(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tuple[str, ...]] | None:
@@ -81,7 +80,7 @@ def all_routes(edge: Edge) -> APIRouter:
 
 async def keep_up(connection: Any) -> bool:
     """What is done in the background; whether more may be."""
-    await remind(connection)
+    await remind_of_switched(connection)
     await remind_of_retired(connection)
     return await make_snapshots(connection)
 

@@ -3,7 +3,7 @@
 import asyncpg
 
 from libs.events.feeds import RetireFeed
-from services.inventory.retirements import remind_of_retired
+from services.inventory.node_reminders import remind_of_retired
 from tests.log.test_inventory_book import Inventory, inventory, pool
 from tests.unit.inventory_supply import feed, told
 from tests.unit.inventory_trade import accepted, receive

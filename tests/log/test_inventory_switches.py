@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 
 import services.inventory as inventory_package
 from libs.events.routing import NodeDefined
+from services.inventory.node_reminders import remind_of_switched
 from services.inventory.stock import SkuPart
-from services.inventory.switches import remind
 from tests.log.test_inventory_book import Inventory, inventory, pool
 from tests.unit.inventory_supply import expect
 from tests.unit.inventory_trade import accepted, hold, receive
@@ -30,15 +30,15 @@ async def test_skus_with_units_at_a_switched_node_are_reminded_once(
     pool: asyncpg.Pool, inventory: Inventory
 ) -> None:
     await inventory.hear(receive("A", 10), receive("B", 4, "N2"), receive("C", 2, "N2"), receive("C", 2))
-    assert await remind(pool) == 0
+    assert await remind_of_switched(pool) == 0
     assert await inventory.hear(node("N2", 2, active=False), minute=1) == ["node_switched"]
-    assert await remind(pool) == 2
-    assert await remind(pool) == 0
+    assert await remind_of_switched(pool) == 2
+    assert await remind_of_switched(pool) == 0
     assert sorted(await inventory.ring(2)) == ["reach_changed", "reach_changed"]
     assert await inventory.hear(accepted("o1", ("B", 1)), minute=3) == ["stock_backordered"]
     assert await inventory.hear(accepted("o2", ("C", 2)), minute=4) == ["stock_reserved"]
     await inventory.hear(node("N2", 3), minute=5)
-    assert await remind(pool) == 2
+    assert await remind_of_switched(pool) == 2
     assert "stock_pegged" in await inventory.ring(6)
     assert await inventory.hear(receive("D", 1, "N2"), minute=7) == ["stock_received"]
 
