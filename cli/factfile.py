@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from cli.client import Edges
 from cli.moments import moment
 from cli.rowfile import Row, digest, read_rows, whole
-from cli.sending import UNREADABLE, Batch, Loaded, Post
+from cli.sending import Batch, Loaded, Post, surveyed
 from cli.stock_lots import counted_lots, of_lots
 from libs.events.catalogue import problems
 from libs.events.contract import Command
@@ -125,14 +125,7 @@ class FactFile:
 
 def survey(file: FactFile) -> Loaded:
     """How many rows the file has, and those that cannot be read."""
-    found = Loaded()
-    for line, row in file.rows():
-        found.rows += 1
-        if isinstance(row, str):
-            found.fail(line, UNREADABLE, row)
-        else:
-            found.units += abs(row[file.kind.units])
-    return found
+    return surveyed(file.rows(), lambda row: abs(row[file.kind.units]))
 
 
 def posting(file: FactFile) -> Post:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from cli.client import Edges
 from cli.rowfile import digest, read_rows, whole
-from cli.sending import UNREADABLE, Batch, Loaded, Post
+from cli.sending import Batch, Loaded, Post, surveyed
 from libs.runtime.complaint import Complaint
 
 COLUMNS = ("sku", "quantity", "pack_size")
@@ -83,14 +83,7 @@ def read_map(path: Path) -> SkuMap:
 
 def survey(file: FeedFile) -> Loaded:
     """The file's sums, and the rows that cannot be read."""
-    found = Loaded()
-    for line, row in file.rows():
-        found.rows += 1
-        if isinstance(row, str):
-            found.fail(line, UNREADABLE, row)
-        else:
-            found.units += max(0, row["packs"] * row["pack_size"])
-    return found
+    return surveyed(file.rows(), lambda row: max(0, row["packs"] * row["pack_size"]))
 
 
 def run_id(file: FeedFile) -> str:

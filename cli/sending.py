@@ -53,6 +53,18 @@ class Loaded:
             self.failures.append(Failure(line, code, what, next_step))
 
 
+def surveyed(rows: Iterable[Row], units: Callable[[dict[str, Any]], int]) -> Loaded:
+    """How many rows a file has, the units that they tell of, and those that cannot be read."""
+    found = Loaded()
+    for line, row in rows:
+        found.rows += 1
+        if isinstance(row, str):
+            found.fail(line, UNREADABLE, row)
+        else:
+            found.units += units(row)
+    return found
+
+
 class Post(NamedTuple):
     """How a batch is sent, and what its rows are worth."""
 

@@ -15,7 +15,7 @@ from libs.events.dates import Due
 from libs.events.inventory import NETWORK, QueueChange, Shortage
 from libs.events.order import Destination
 from libs.events.places import STANDARD, Delivery
-from libs.events.policy import KeptPlace, OrderPolicy, TermsUsed
+from libs.events.policy import KeptPlace, OrderPolicy
 from libs.events.promise import (
     HoldMovement,
     HoldsBroken,
@@ -33,7 +33,7 @@ from libs.events.record import record
 from libs.events.timer import Timer
 from services.inventory import caps, dates
 from services.inventory.dates import Coming, Question
-from services.inventory.findings import shortage
+from services.inventory.findings import shortage, terms_used
 from services.inventory.places import PlacesPart
 from services.inventory.policies import could_have
 from services.inventory.posting import Posting
@@ -97,7 +97,6 @@ def hold_waiting(
             amiss.append(f"{sku}: {quantity} wanted, {there} can be promised now, {found}")
     if amiss:
         return tuple(amiss)
-    terms = [TermsUsed(sku=sku, version=used.version) for sku in wanted if (used := skus[sku].terms)]
     movements, holder = posting.hold_movements(), waiter(command.promise_id)
     return PromiseHeld(
         promise_id=command.promise_id,
@@ -106,7 +105,7 @@ def hold_waiting(
         ttl_seconds=command.ttl_seconds,
         expires_at=at + timedelta(seconds=command.ttl_seconds),
         channel=command.channel,
-        terms=tuple(terms) or None,
+        terms=tuple(terms_used(wanted, skus)) or None,
         delivery=dates.last(deliveries),
         policy=policy,
         served=served(country, skus, wanted, bool(places.ships_to)),

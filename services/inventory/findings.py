@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import TypeAdapter
 
 from libs.events.inventory import Availability, Shortage
-from libs.events.policy import STANDARD_RANK
+from libs.events.policy import STANDARD_RANK, TermsUsed
 from services.inventory.shelf_life import Room, lasting
 from services.inventory.stock import SkuPart, Skus
 
@@ -26,6 +26,11 @@ def availability(
         for node, quantity in sorted(parts[sku].on_hand_for(channel).items())
     ]
     return _AVAILABILITY.validate_python([one for one in found if one["quantity"]] if limits else found)
+
+
+def terms_used(skus: Iterable[str], parts: Skus) -> list[TermsUsed]:
+    """By which terms these SKUs are promised, of those that have any."""
+    return [TermsUsed(sku=sku, version=terms.version) for sku in skus if (terms := parts[sku].terms)]
 
 
 def shortage(

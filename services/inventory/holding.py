@@ -7,10 +7,11 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import NETWORK
 from libs.events.places import STANDARD, Delivery
-from libs.events.policy import OrderPolicy, TermsUsed
+from libs.events.policy import OrderPolicy
 from libs.events.promise import HoldStock, PromiseHeld, Wanted, promise_stream
 from libs.events.refusal import refused
 from services.inventory import basket_waits, dates
+from services.inventory.findings import terms_used
 from services.inventory.holds import PromisePart
 from services.inventory.places import NO_PLACES, PlacesPart
 from services.inventory.policies import PoliciesPart, could_have, policy_of
@@ -89,12 +90,9 @@ def hold(
     ]
     if short:
         return tuple(short)
-    posting, used = Posting(skus), list[TermsUsed]()
+    posting = Posting(skus)
     for sku, quantity in wanted.items():
         posting.post(sku, NETWORK, "unreserved", "held", quantity)
-        terms = skus[sku].terms
-        if terms is not None:
-            used.append(TermsUsed(sku=sku, version=terms.version))
     movements = posting.hold_movements()
     return PromiseHeld(
         promise_id=command.promise_id,
@@ -103,7 +101,7 @@ def hold(
         ttl_seconds=command.ttl_seconds,
         expires_at=at + timedelta(seconds=command.ttl_seconds),
         channel=command.channel,
-        terms=tuple(used) or None,
+        terms=tuple(terms_used(wanted, skus)) or None,
         delivery=_delivery(command, wanted, skus, at, places, policy),
         policy=policy,
         served=served(country, skus, wanted, bool(places.ships_to)),

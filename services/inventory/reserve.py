@@ -9,10 +9,9 @@ from datetime import datetime
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import NETWORK, QueueChange, Shortage, StockBackordered, StockReserved
-from libs.events.policy import TermsUsed
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from services.inventory import terms
-from services.inventory.findings import shortage, too_many
+from services.inventory.findings import shortage, terms_used, too_many
 from services.inventory.giving import peg
 from services.inventory.lot_limits import in_time
 from services.inventory.order import OrderPart, units
@@ -40,11 +39,8 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
     wanted, country = units(order.pending), order.country
     posting = Posting(skus)
     short: list[Shortage] = []
-    used: list[TermsUsed] = []
     for sku, quantity in wanted.items():
         part = skus[sku]
-        if part.terms is not None:
-            used.append(TermsUsed(sku=sku, version=part.terms.version))
         held = part.claims.get(order_id, NO_CLAIM).held
         missing = quantity - held
         taken = min(missing, part.claimable(order.channel, country=country))
@@ -55,6 +51,7 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
             posting.post(sku, NETWORK, "reserved", "unreserved", -taken)
         if missing > taken:
             short.append(shortage(sku, part, missing - taken, order.channel, country=country))
+    used = terms_used(wanted, skus)
     if short:
         return backordered(order_id, order, round_, skus, short, used, posting.movements())
     return reserved(order_id, order, round_, skus, order.pending, used, posting.movements())

@@ -12,7 +12,7 @@ from libs.events.order import LineQuantity
 from libs.events.policy import BackorderLapsed, BackordersCalled, TermsUsed
 from libs.events.record import changed
 from libs.events.timer import Timer
-from services.inventory.findings import availability, shortage, too_many
+from services.inventory.findings import availability, shortage, terms_used, too_many
 from services.inventory.order import OrderPart, minus, units
 from services.inventory.posting import Posting
 from services.inventory.queue import Turn
@@ -49,7 +49,7 @@ def promise_by_policy(
         more = kept.get(sku, 0) - skus[sku].claims.get(order_id, NO_CLAIM).held
         posting.post(sku, NETWORK, "unreserved", "reserved", max(0, more))
         posting.post(sku, NETWORK, "reserved", "unreserved", max(0, -more))
-    terms = [TermsUsed(sku=sku, version=used.version) for sku in wanted if (used := skus[sku].terms)]
+    terms = terms_used(wanted, skus)
     ready = order.pending if not short else covered(order.pending, kept)
     if short and not (ready and policy.policy == "partial"):
         return backordered(order_id, order, round_, skus, short, terms, posting.movements())
