@@ -18,7 +18,7 @@ from libs.events.feeds import (
 from libs.runtime.edge import Edge
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
-from services.inventory.api import ItemsRequest, read_item
+from services.inventory.api import Item, ItemsRequest, read_item
 
 
 class RunRequest(BaseModel):
@@ -71,18 +71,14 @@ def feed_routes(router: APIRouter, edge: Edge, keepers: Any) -> None:
 
     @router.put("/feeds/{feed}", status_code=202, summary="Define a feed, or change it")
     async def define_feed(request: Request, claims: keepers, feed: FeedId, body: FeedRequest) -> Response:
-        definition = read_item(DefineFeed, {"definition": {"feed": feed, **body.model_dump()}})
-        if isinstance(definition, Problem):
-            raise definition
-        return await edge.submit(request, claims, definition)
+        command = _read(DefineFeed, {"definition": {"feed": feed, **body.model_dump()}})
+        return await edge.submit(request, claims, command)
 
     @router.patch("/feeds/{feed}", status_code=202, summary="Change of a feed what is named")
     async def amend_feed(
         request: Request, claims: keepers, feed: FeedId, body: FeedChangeRequest
     ) -> Response:
-        command = read_item(AmendFeed, {"feed": feed, **body.model_dump(exclude_none=True)})
-        if isinstance(command, Problem):
-            raise command
+        command = _read(AmendFeed, {"feed": feed, **body.model_dump(exclude_none=True)})
         return await edge.submit(request, claims, command)
 
     @router.post("/feeds/{feed}/retirement", status_code=202, summary="Hear no more of a feed")
@@ -113,3 +109,11 @@ def feed_routes(router: APIRouter, edge: Edge, keepers: Any) -> None:
 def _named(feed: str, item: object) -> object:
     """A row with its feed's name, which is in the path."""
     return {"feed": feed, **item} if isinstance(item, dict) else item
+
+
+def _read(kind: type[Item], told: object) -> Item:
+    """What a request says, as a whole. Raises Problem 422."""
+    found = read_item(kind, told)
+    if isinstance(found, Problem):
+        raise found
+    return found
