@@ -29,17 +29,23 @@ def run_all(
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes, one round: three minutes.")] = False,
     growth: GrowthOption = "",
     feed_rows: Annotated[int, typer.Option(min=100, max=10_000_000, help="Rows of the feed.")] = 1_000_000,
+    only: Annotated[
+        str, typer.Option(metavar="PARTS", help="These parts alone, and their tables: growth,overload.")
+    ] = "",
     page: Annotated[bool, typer.Option(help="Write the tables into docs/performance.md.")] = True,
     json: JsonOption = False,
 ) -> None:
     """Every part side by side, and the tables into docs/performance.md. Starts what is not running.
 
     Example: orderlog bench all --growth 10000,100000 --json
+
+    Example: orderlog bench all --only overload,flash
     """
     from cli.bench import page as pages
     from cli.bench import suite
     from cli.bench.parts import Run
 
+    chosen = _parts(only)
     if page:
         pages.check(PAGE)
     run = Run(growth=_sizes(growth) or (10_000,), overload_seconds=60.0, feed_rows=feed_rows)
@@ -50,10 +56,11 @@ def run_all(
     elif feed_rows != Run().feed_rows:
         words += f" --feed-rows {feed_rows}"
     words += f" --growth {growth}" if growth else ""
-    report = suite.everything(run, rounds, words)
+    words += f" --only {only}" if only else ""
+    report = suite.everything(run, rounds, words, chosen)
     _tell(report.figures, run.notes)
     if page:
-        pages.write(PAGE, report)
+        pages.write(PAGE, report, whole=not chosen)
         say("The tables stand in docs/performance.md.")
     if json:
         where = {"ok": not run.failed, "commit": report.commit, "machine": report.machine}
@@ -307,6 +314,16 @@ def _sizes(text: str) -> tuple[int, ...]:
             "Write numbers with commas between them, as in 10000,100000.",
             exit_code=2,
         )
+    return found
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    from cli.bench.suite import PARTS
+    from libs.runtime.complaint import Complaint
+
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if unknown := [part for part in found if part not in PARTS]:
+        raise Complaint(f"The bench has no part `{unknown[0]}`.", f"It has {', '.join(PARTS)}.", exit_code=2)
     return found
 
 

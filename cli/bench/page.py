@@ -9,6 +9,9 @@ from libs.runtime.complaint import Complaint
 
 BEGIN = "<!-- bench:begin -->"
 END = "<!-- bench:end -->"
+_HEADING = "### "
+_MISSED = "Aims that were missed"
+_NONE = "None of those that were measured."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +34,45 @@ def tables(report: Report) -> str:
         f"{report.machine}.",
         *(f"\n{note}" for note in report.notes),
     ]
-    for part in dict.fromkeys(figure.part for figure in report.figures):
-        mine = [figure for figure in report.figures if figure.part == part]
-        lines += ["", f"### {part[0].upper()}{part[1:]}", ""]
-        lines += [report.about[part], ""] if part in report.about else []
-        lines += ["| figure | median | lowest–highest | aim | |", "| --- | ---: | ---: | --- | --- |"]
-        lines += [_row(figure) for figure in mine]
-    missed = [figure for figure in report.figures if figure.verdict and figure.verdict != "reached"]
-    lines += ["", "### Aims that were missed", ""]
-    lines += [f"- {_told(figure)}" for figure in missed] or ["None of those that were measured."]
+    for part in _parts(report):
+        lines += ["", _HEADING + _titled(part), "", *_table(report, part)]
+    lines += ["", _HEADING + _MISSED, "", *(_missed(report) or [_NONE])]
     return "\n".join(lines)
+
+
+def renewed(measured: str, report: Report) -> str:
+    """What was measured before, with the tables of the report's parts in place of theirs. Each says in which
+    run it was measured; what the others missed stays in the list of what was missed."""
+    first, *sections = measured.strip().split(f"\n{_HEADING}")
+    by_title = dict(section.split("\n", 1) for section in sections)
+    missed = [line for line in by_title.pop(_MISSED, "").strip().split("\n") if line.startswith("- ")]
+    run = "\n\n".join(
+        [f"Measured anew by `{report.command}`, commit {report.commit}, {report.date}.", *report.notes]
+    )
+    for part in _parts(report):
+        by_title[_titled(part)] = "\n".join(["", run, "", *_table(report, part), ""])
+        missed = [line for line in missed if not line.startswith(f"- {part}, ")]
+    by_title[_MISSED] = "\n" + "\n".join([*missed, *_missed(report)] or [_NONE])
+    return "\n".join([first, *(f"{_HEADING}{title}\n{text}" for title, text in by_title.items())])
+
+
+def _parts(report: Report) -> list[str]:
+    return list(dict.fromkeys(figure.part for figure in report.figures))
+
+
+def _titled(part: str) -> str:
+    return part[0].upper() + part[1:]
+
+
+def _table(report: Report, part: str) -> list[str]:
+    about = [report.about[part], ""] if part in report.about else []
+    head = ["| figure | median | lowest–highest | aim | |", "| --- | ---: | ---: | --- | --- |"]
+    return about + head + [_row(figure) for figure in report.figures if figure.part == part]
+
+
+def _missed(report: Report) -> list[str]:
+    missed = [figure for figure in report.figures if figure.verdict and figure.verdict != "reached"]
+    return [f"- {_told(figure)}" for figure in missed]
 
 
 def _row(figure: Figure) -> str:
@@ -62,14 +94,20 @@ def put(text: str, measured: str) -> str:
 
     Complaint: it has not exactly one of each marker, in their order.
     """
+    before, _, after = _split(text)
+    return f"{before}{BEGIN}\n\n{measured.strip()}\n\n{END}{after}"
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """What is before, between and after the markers. Complaint: see `put`."""
     before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    between, end, after = rest.partition(END)
     if not begin or not end or BEGIN in rest or END in before + after:
         raise Complaint(
             "The page of the measurements has lost its markers.",
             f"It needs one line `{BEGIN}` and below it one line `{END}`; what is between them is replaced.",
         )
-    return f"{before}{BEGIN}\n\n{measured.strip()}\n\n{END}{after}"
+    return before, between, after
 
 
 def check(page: Path) -> None:
@@ -77,11 +115,13 @@ def check(page: Path) -> None:
     put(_text(page), "")
 
 
-def write(page: Path, report: Report) -> None:
-    """Put the report into the page. Complaint: there is none, or it has lost its markers."""
-    text = put(_text(page), tables(report))
+def write(page: Path, report: Report, *, whole: bool = True) -> None:
+    """Put the report into the page: all of it, or the tables of its parts alone. Complaint: there is no page,
+    or it has lost its markers."""
+    text = _text(page)
+    measured = tables(report) if whole else renewed(_split(text)[1], report)
     new = page.with_suffix(".new")
-    new.write_text(text)
+    new.write_text(put(text, measured))
     new.replace(page)
 
 

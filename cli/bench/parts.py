@@ -95,8 +95,10 @@ class Run:
             self.rates.append(self.lifecycle().orders_per_second)
         return self.rates[-1]
 
-    def lifecycle(self) -> Lifecycle:
-        return self.wait(run_lifecycle(self.orders, self.progress(f"lifecycle of {self.orders:,} orders")))
+    def lifecycle(self, orders: int = 0) -> Lifecycle:
+        """A lifecycle of so many orders, or of as many as a round has."""
+        orders = orders or self.orders
+        return self.wait(run_lifecycle(orders, self.progress(f"lifecycle of {orders:,} orders")))
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         return uvloop.run(work)
@@ -254,18 +256,21 @@ def screen(run: Run) -> Iterator[Reading]:
 
 
 def overload(run: Run) -> Iterator[Reading]:
-    """Three times the steady rate: the median, for one round may be a fifth above or below it."""
+    """Three times the steady rate: what the stack keeps up for as long, with those who follow beside it."""
     run.steady()
-    steady = median(run.rates)
+    burst = median(run.rates)
+    asked = max(run.orders, round(burst * run.overload_seconds))
+    steady = run.lifecycle(asked).orders_per_second
     orders = max(1, round(3 * steady * run.overload_seconds))
     shown = run.progress(f"overload: {3 * steady:,.0f} orders a second for {run.overload_seconds:.0f} s")
     found = run.wait(paced(3 * steady, orders, shown))
-    yield Reading("overload", "steady rate before it", steady, "/s")
-    yield Reading("overload", "offered", found.offered_per_second, "/s")
     rate = found.in_time / found.submitted_seconds
+    through = found.released / found.released_seconds
+    yield Reading("overload", "steady rate before it, for as long", steady, "/s")
+    yield Reading("overload", "offered", found.offered_per_second, "/s")
     yield Reading("overload", "released meanwhile", rate, "/s")
     yield Reading("overload", "goodput: released meanwhile, to the steady rate", rate / steady, "", GOODPUT)
-    through = found.released / found.released_seconds
+    yield Reading("overload", "released meanwhile, to the rate of a burst", rate / burst)
     yield Reading("overload", "goodput until the last release", through / steady)
     yield Reading("overload", "to the last release, afterwards", _after(found, found.released_seconds), "s")
     yield Reading("overload", "to no lag anywhere, afterwards", _after(found, found.drained_seconds), "s")

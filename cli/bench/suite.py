@@ -1,7 +1,7 @@
 """Runs the parts of the bench: rounds, the order in which they come, what is shown meanwhile."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import uvloop
@@ -48,6 +48,17 @@ SIDE_BY_SIDE: tuple[Part, ...] = (
     parts.rebuild,
 )
 """What a round of everything is. Growth comes before the rounds, which let the log grow; the rest after."""
+BEFORE: tuple[Part, ...] = (parts.growth,)
+AFTER: tuple[Part, ...] = (
+    parts.replicas,
+    parts.at_rest,
+    parts.overload,
+    parts.flash,
+    parts.asof,
+    parts.feed,
+    parts.console,
+    parts.screen,
+)
 _ORDER = ("lifecycle", "processor time an order", *list(PARTS)[1:])
 
 
@@ -88,36 +99,33 @@ def one(name: str, run: Run, rounds: int) -> list[Figure]:
     return _sorted(readings)
 
 
-def everything(run: Run, rounds: int, command: str) -> Report:
-    """Run every part side by side. Complaint: the stack cannot be started, or stands still."""
+def everything(run: Run, rounds: int, command: str, only: Collection[str] = ()) -> Report:
+    """Run every part side by side, or those named in `only`. Complaint: the stack cannot be started, or
+    stands still."""
     began = time.monotonic()
     commit, date = machine.commit(), machine.today()
+    chosen = {part for name in (only or PARTS) for part in PARTS[name]}
     _up()
     readings: list[Reading] = []
     with _shown(run) as tell:
         tell("before the rounds")
         _warm_up(run)
-        readings += _measured(parts.growth, run)
+        for part in (one for one in BEFORE if one in chosen):
+            readings += _measured(part, run)
         for number in range(1, rounds + 1):
             tell(f"round {number} of {rounds}")
-            for part in SIDE_BY_SIDE:
+            for part in (one for one in SIDE_BY_SIDE if one in chosen):
                 readings += _measured(part, run)
         tell("after the rounds")
-        for _ in range(rounds):
-            readings += _measured(parts.replicas, run)
-        readings += _measured(parts.at_rest, run)
-        readings += _measured(parts.overload, run)
-        readings += _measured(parts.flash, run)
-        readings += _measured(parts.asof, run)
-        readings += _measured(parts.feed, run)
-        readings += _measured(parts.console, run)
-        readings += _measured(parts.screen, run)
+        for part in (one for one in AFTER if one in chosen):
+            for _ in range(rounds if part is parts.replicas else 1):
+                readings += _measured(part, run)
     counted = "One round" if rounds == 1 else f"{rounds} rounds, the median counts"
     run.notes.append(
         f"{counted}; growth, one order a second and overload once."
         f" It took {count(round((time.monotonic() - began) / 60), 'minute')}."
     )
-    if max(run.growth) < 100_000:
+    if parts.growth in chosen and max(run.growth) < 100_000:
         run.notes.append(
             f"Growth was measured to {max(run.growth):,} orders only;"
             " `--growth 10000,100000,1000000` goes further."
@@ -161,7 +169,8 @@ def about(run: Run) -> dict[str, str]:
         " browser follows it.",
         "growth": f"{run.orders:,} orders at each size, and the start. Write-ahead logs are not counted.",
         "replicas": "A second process of inventory on the same cores.",
-        "overload": f"Three times the median of the rounds, for {run.overload_seconds:.0f} s.",
+        "overload": f"Three times the rate that was kept up for {run.overload_seconds:.0f} s before, for as"
+        " long. A burst is a round of the lifecycle, the median.",
         "flash": f"{run.flash_orders:,} orders of one unit for {run.flash_units:,} units, 2,000 unanswered at"
         " a time; from the order's command to inventory's answer.",
         "asof": f"{run.asof_movements:,} movements in inventory's tables, {run.asof_questions:,} questions of"

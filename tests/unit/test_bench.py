@@ -1,15 +1,16 @@
 """What the bench makes of its readings, what it writes into the page, and the orders that it sends."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cli.bench.command import PAGE
+from cli.bench.command import PAGE, run_all
 from cli.bench.figures import Aim, Figure, Reading, as_object, figures, percentile, shown
 from cli.bench.orders import CHOICES, HOT, LINES, SKUS, order
-from cli.bench.page import BEGIN, END, Report, check, put, tables, write
-from cli.bench.suite import PARTS, SIDE_BY_SIDE
+from cli.bench.page import BEGIN, END, Report, check, put, renewed, tables, write
+from cli.bench.suite import AFTER, BEFORE, PARTS, SIDE_BY_SIDE
 from libs.runtime.complaint import Complaint
 
 RATE = Aim(3_000, least=1_500)
@@ -134,6 +135,32 @@ def test_a_missed_aim_stands_in_its_table_and_below_all_of_them() -> None:
     assert "120 ms" not in below
 
 
+def test_parts_that_are_measured_anew_change_their_tables_and_nobody_elses() -> None:
+    slow = Figure("overload", "goodput", "", Aim(0.9), (0.8,))
+    lines = Figure("growth", "cost", "", Aim(1.15, at_most=True), (1.4,))
+    before = tables(report(figure(1_000, aim=RATE), slow, lines))
+    faster = Figure("overload", "goodput", "", Aim(0.9), (0.7,))
+    new = renewed(before, replace(report(faster), command="orderlog bench all --only overload", commit="def"))
+    assert "Measured anew by `orderlog bench all --only overload`, commit def, 2026-11-22." in new
+    assert "| goodput | 0.70 |" in new
+    assert "| goodput | 0.80 |" not in new
+    untouched = new.partition("### Overload")[0]
+    assert untouched.strip() == before.partition("### Overload")[0].strip()
+    below = new.partition("### Aims that were missed")[2]
+    assert [line.split(":")[0] for line in below.split("\n") if line] == [
+        "- lifecycle, orders",
+        "- growth, cost",
+        "- overload, goodput",
+    ]
+    again = renewed(new, report(faster))
+    assert again.count("Measured anew") == 1
+    reached = renewed(new, report(Figure("overload", "goodput", "", Aim(0.9), (0.9,))))
+    assert "overload, goodput" not in reached
+    first = renewed(tables(report(figure(3_000, aim=RATE))), report(faster))
+    assert first.index("### Overload") < first.index("### Aims that were missed")
+    assert "None of those" not in first
+
+
 def test_a_run_that_reached_everything_says_so() -> None:
     assert tables(report(figure(3_000, aim=RATE))).endswith("None of those that were measured.")
 
@@ -144,7 +171,13 @@ def test_the_page_of_this_release_can_be_written() -> None:
 
 
 def test_every_part_is_in_a_run_of_all_of_them() -> None:
-    assert {part for parts in PARTS.values() for part in parts} >= set(SIDE_BY_SIDE)
+    assert {part for parts in PARTS.values() for part in parts} == {*BEFORE, *SIDE_BY_SIDE, *AFTER}
+
+
+def test_a_part_that_the_bench_does_not_have_is_told_with_those_it_has() -> None:
+    with pytest.raises(Complaint, match="no part `overlord`") as told:
+        run_all(only="overload,overlord")
+    assert "overload" in told.value.next_step
 
 
 @pytest.mark.parametrize("choice", CHOICES)
