@@ -94,7 +94,10 @@ class Console:
             self._pool = await open_pool(self._settings.dsn(NAME), self._settings, NAME)
             stack.push_async_callback(self._pool.close)
             self._follower = Follower(
-                Projector(self._pool), hold_seconds_max=_HOLD_SECONDS_MAX, clock=time.monotonic
+                Projector(self._pool),
+                hold_seconds_max=_HOLD_SECONDS_MAX,
+                clock=time.monotonic,
+                watched=lambda: site.feed.is_watched(),
             )
             self._subscription = Subscription(
                 self._broker,

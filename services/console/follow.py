@@ -26,6 +26,9 @@ HELD_MAX = 8_000
 """Records held back at most, but for one poll; some 2 kB each."""
 _WRITING_SHARE = 0.3
 """How much of the time writing may take before more is held back for the next transaction."""
+_WATCHED_SHARE = 0.6
+_WATCHED_SECONDS_MAX = 0.2
+"""The same, and how long records are held back at most, while somebody watches."""
 
 
 class ReadRecord(NamedTuple):
@@ -75,7 +78,7 @@ class Follower:
     """The projector's side of a subscription (`libs.runtime.consume.Taker`). One per process.
 
     With `hold_seconds_max` it holds records back so long at most by `clock`, and the longer the longer a
-    write takes; then somebody has to call `write_due` every now and then.
+    write takes, less while they are `watched`; then somebody has to call `write_due` every now and then.
     """
 
     def __init__(
@@ -84,9 +87,10 @@ class Follower:
         *,
         hold_seconds_max: float = 0.0,
         clock: Callable[[], float] = lambda: 0.0,
+        watched: Callable[[], bool] = lambda: False,
     ) -> None:
         self._projector = projector
-        self._hold_seconds_max, self._clock = hold_seconds_max, clock
+        self._hold_seconds_max, self._clock, self._watched = hold_seconds_max, clock, watched
         self._due_at = clock()
         self._next: dict[TopicPartition, int] = {}
         self._held = ReadBatch()
@@ -140,7 +144,13 @@ class Follower:
             self._held = batch.beyond(self._next)
             raise
         ended = self._clock()
-        self._due_at = ended + min(self._hold_seconds_max, (ended - began) / _WRITING_SHARE)
+        self._due_at = ended + self._hold_seconds(ended - began)
+
+    def _hold_seconds(self, took: float) -> float:
+        """How long to hold back after a write that took so long."""
+        if self._watched():
+            return min(self._hold_seconds_max, _WATCHED_SECONDS_MAX, took / _WATCHED_SHARE)
+        return min(self._hold_seconds_max, took / _WRITING_SHARE)
 
     async def _project(self, batch: ReadBatch) -> None:
         try:

@@ -1,5 +1,7 @@
 """Holding records back for a larger transaction: for how long, and what becomes of them when it fails."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -11,6 +13,8 @@ from services.console import store
 from services.console.follow import Follower
 from services.console.rebuild import rebuild
 from services.console.store import Projector
+from services.console.web.feed import Feed
+from services.console.web.freshness import Freshness
 from tests.console_database import console_dsn, pool
 from tests.log.test_console_rebuild import Topics, reading, topics
 
@@ -20,7 +24,7 @@ __all__ = ["console_dsn", "pool", "topics"]
 class Faulty(Projector):
     """A projector that takes its time, by a clock of its own, or has lost its database."""
 
-    now, takes_seconds, lost = 0.0, 0.0, False
+    now, takes_seconds, lost, watched = 0.0, 0.0, False, False
 
     async def apply(self, *batch: Any) -> None:
         if self.lost:
@@ -34,7 +38,12 @@ class Holding:
 
     def __init__(self, pool: asyncpg.Pool, topics: Topics) -> None:
         self.topics, self.projector = topics, Faulty(pool)
-        self.follower = Follower(self.projector, hold_seconds_max=1.0, clock=lambda: self.projector.now)
+        self.follower = Follower(
+            self.projector,
+            hold_seconds_max=1.0,
+            clock=lambda: self.projector.now,
+            watched=lambda: self.projector.watched,
+        )
 
     async def start(self) -> "Holding":
         """Owner of all topics, which has just written the first record of each, in no time."""
@@ -78,6 +87,55 @@ async def test_records_are_never_held_back_longer_than_allowed(pool: asyncpg.Poo
     holding.projector.now += 1.0
     await holding.rest()
     assert (await rebuild(pool, reading(topics))).events > 2 * len(topics)
+
+
+async def test_records_are_held_back_for_a_moment_only_while_somebody_watches(
+    pool: asyncpg.Pool, topics: Topics
+) -> None:
+    holding = await Holding(pool, topics).start()
+    holding.projector.watched = True
+    await holding.slow(60)
+    at_write = holding.follower.positions()
+    holding.projector.now += 0.19
+    await holding.rest()
+    assert holding.follower.positions() == at_write
+    holding.projector.now += 0.02
+    await holding.follower.write_due()
+    ends = {place: len(records) for place, records in topics.items()}
+    assert holding.follower.positions() == ends == await holding.projector.positions(topics)
+
+
+class Elsewhere(Feed):
+    """The feed of another process."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.heard = asyncio.Event()
+
+    def _heard_of_pages(self, connection: object, pid: int, channel: str, payload: object) -> None:
+        super()._heard_of_pages(connection, pid, channel, payload)
+        self.heard.set()
+
+
+async def test_every_process_hears_that_a_page_is_open(console_dsn: str) -> None:
+    async def nowhere() -> Mapping[tuple[str, int], int]:
+        return {}
+
+    here = Feed(console_dsn, 5.0, Freshness(nowhere, nowhere))
+    there = Elsewhere(console_dsn, 5.0, Freshness(nowhere, nowhere))
+    assert not here.is_watched()
+    page = await here.stream("acme", None, names_orders=True)
+    await anext(page)
+    assert here.is_watched()
+    assert not there.is_watched()
+    running = [asyncio.create_task(feed.run()) for feed in (there, here)]
+    try:
+        await asyncio.wait_for(there.heard.wait(), 10)
+        assert there.is_watched()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def test_what_is_held_back_of_a_lane_that_is_given_up_is_read_again(

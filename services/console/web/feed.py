@@ -3,10 +3,13 @@
 A page is told *that*, not what: it asks again for the parts that show it. An event's id is the projection's
 position, so a browser that was cut off for a while, or comes to another process, is told at once if it missed
 anything; that may be once too often, never once too few.
+
+Who projects, here or in another process, hears that pages are open, so that it writes sooner what they show.
 """
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +28,11 @@ _STAND_SECONDS = 2.0
 _TOGETHER_SECONDS = 0.15
 """What comes so soon after one another is told together."""
 _AGAIN_SECONDS = 1.0
+_WATCHED = "orderlog_console_watched"
+_SAY_WATCHED = f"NOTIFY {_WATCHED}"
+_SAY_SECONDS = 2.0
+_WATCHED_SECONDS = 5.0
+"""For so long after it was last said that pages are open, some are."""
 
 
 class Watcher:
@@ -68,6 +76,7 @@ class Feed:
         self._dsn, self._connect_seconds, self._freshness = dsn, connect_seconds, freshness
         self._streams_max = streams_max
         self._watchers: set[Watcher] = set()
+        self._watched_until = 0.0
         self._closing = False
 
     async def run(self) -> None:
@@ -79,13 +88,22 @@ class Feed:
                     gone = asyncio.Event()
                     connection.add_termination_listener(lambda _, gone=gone: gone.set())
                     await connection.add_listener(CHANNEL, self._announced)
+                    await connection.add_listener(_WATCHED, self._heard_of_pages)
                     self._tell_all()
-                    await gone.wait()
+                    while not gone.is_set():
+                        if self._watchers:
+                            await connection.execute(_SAY_WATCHED, timeout=self._connect_seconds)
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(gone.wait(), _SAY_SECONDS)
                 finally:
                     connection.terminate()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 logger.warning("pages are not told of changes", error=repr(error))
             await asyncio.sleep(_AGAIN_SECONDS)
+
+    def is_watched(self) -> bool:
+        """Whether pages are open, of this process or of another that has said so lately."""
+        return bool(self._watchers) or time.monotonic() < self._watched_until
 
     def close(self) -> None:
         """End every stream: the process is to stop."""
@@ -141,6 +159,9 @@ class Feed:
         for watcher in self._watchers:
             if (change := changes.get(watcher.tenant)) is not None:
                 watcher.tell(change)
+
+    def _heard_of_pages(self, connection: object, pid: int, channel: str, payload: object) -> None:
+        self._watched_until = time.monotonic() + _WATCHED_SECONDS
 
     def _tell_all(self) -> None:
         for watcher in self._watchers:
