@@ -80,6 +80,7 @@ PAGES_OF_ORDER = (
     *("/orders/o-0/return", "/orders/o-0/return/preview?units-1=1"),
     "/orders/o-0/returns/o-0-R1/receive?restock-1=1&node=LON",
 )
+PAGES_OF_SKU = ("/stock/A", "/stock/A?part=true", "/parts/stock/A/claims")
 LISTS = (
     *("/", "/parts/today", "/orders", "/orders?q=lantern", "/orders?node=LON", "/orders.csv"),
     *("/orders?customer=17850", "/orders?sku=A", "/orders?external_id=X-o-0", "/stock", "/stock?sku=A"),
@@ -124,7 +125,7 @@ def served_at(asked: str, route: Any) -> bool:
 def test_no_route_is_left_out(people: People) -> None:
     add_api(people, from_topics)
     posted = [*OF_ORDER, *OF_STOCK, *OF_TENANT]
-    looked = [*PAGES_OF_ORDER, *LISTS, "/stock/A", *API_OF_ORDER, *API_LISTS]
+    looked = [*PAGES_OF_ORDER, *LISTS, *PAGES_OF_SKU, *API_OF_ORDER, *API_LISTS]
     left = []
     for route in walk(people.app.routes):
         if route.path in {*OPEN_TO_ALL, *ELSEWHERE, *STREAMS} or route.path.startswith(OPEN_PREFIXES):
@@ -191,7 +192,7 @@ async def test_pages_of_an_order_are_for_who_sees_it(served: People) -> None:
 
 
 async def test_an_article_is_shown_to_who_has_stock_of_it(served: People) -> None:
-    for path in ("/stock/A", "/stock/A?part=true"):
+    for path in PAGES_OF_SKU:
         assert "17850" not in await (await served.sign_in("admin")).get(path)
         await (await served.sign_in("admin", "rival")).get(path, 404)
         await (await served.sign_in("admin", nodes=("nowhere",))).get(path, 404)
