@@ -7,6 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from libs.events.backorders import BackorderRefused, NotAvailable
+from libs.events.changes import LinesReleased
 from libs.events.contract import Event
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import Claim, Shortage, StockBackordered, StockPegged, StockReserved
@@ -77,6 +79,27 @@ async def test_what_comes_in_and_who_goes_on_leave_it(pool: asyncpg.Pool) -> Non
     )
     await apply(projector, INVENTORY, [reserved], first=2)
     assert await missing(pool) == []
+
+
+def rest_waits(order_id: str) -> StockBackordered:
+    """It waits for two of B alone."""
+    waits: dict[str, Any] = {"order_id": order_id, "round": 2, "since": at(0), "destination": GB}
+    return StockBackordered(**waits, lines=WANTED[1:], short=(Shortage(sku="B", quantity=2),), movements=())
+
+
+async def test_a_line_that_was_cancelled_or_refused_leaves_it_while_the_order_waits_for_another(
+    pool: asyncpg.Pool,
+) -> None:
+    projector = Projector(pool)
+    await apply(projector, INTAKE, [OrderAccepted(**terms(order_id)) for order_id in ("o-1", "o-2")])
+    await apply(projector, INVENTORY, backordered("o-1"))
+    fewer = LinesReleased(order_id="o-1", lines=WANTED[:1], movements=())
+    await apply(projector, INVENTORY, [fewer, rest_waits("o-1")], first=1)
+    assert await missing(pool) == [("o-1", "B", 2)]
+    why = NotAvailable(sku="A", lacking=10, open=0, reason="backorder_full", terms_version=1)
+    refused = BackorderRefused(order_id="o-2", lines=WANTED[:1], why=(why,), rest=WANTED[1:])
+    await apply(projector, INVENTORY, [refused, rest_waits("o-2")], first=3)
+    assert await missing(pool) == [("o-1", "B", 2), ("o-2", "B", 2)]
 
 
 @pytest.mark.parametrize("life", sorted(LIVES))
