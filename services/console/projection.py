@@ -15,6 +15,7 @@ from libs.events.inventory import ReservationBroken, StockPegged
 from services.console.costs import carriage
 from services.console.facts import INITIAL, State
 from services.console.full_days import FULL_DAYS_EVENT, FullDays, FullDaysKey, full_days
+from services.console.node_reach import NODE_REACH_EVENT, NodeKey, NodeReach, node_reach
 from services.console.orders import evolve
 from services.console.origin import order_of, stage_of
 from services.console.promises import due
@@ -152,6 +153,7 @@ class Changes:
     stock_care: dict[StockCareKey, StockCare] = field(default_factory=dict)
     rules: list[RuleChange] = field(default_factory=list)
     full_days: dict[FullDaysKey, FullDays] = field(default_factory=dict)
+    node_reach: dict[NodeKey, NodeReach] = field(default_factory=dict)
     serial_units: dict[SerialKey, SerialUnit] = field(default_factory=dict)
     serial_moves: list[SerialMove] = field(default_factory=list)
 
@@ -205,6 +207,9 @@ def fold(
         elif event.TYPE == FULL_DAYS_EVENT:
             node, days = full_days(envelope)
             changes.full_days[node] = days
+        elif event.TYPE == NODE_REACH_EVENT:
+            place, reach = node_reach(envelope)
+            changes.node_reach[place] = reach
         elif event.TYPE in STOCK_CARE_EVENTS:
             cared, care = stock_care(envelope)
             changes.stock_care[cared] = with_more(changes.stock_care.get(cared), care)

@@ -12,6 +12,7 @@ from libs.events.order import Sealed
 from libs.runtime.pool import transaction
 from libs.runtime.postgres_log import reachable
 from services.console.hits import Found, Search, find
+from services.console.node_reach import served_by_none
 from services.console.store import Connection
 from services.console.today import MOMENTS
 from services.console.where import Where
@@ -196,6 +197,12 @@ class Queries:
         async with self._tenant(tenant) as connection:
             rows = await connection.fetch(_CONTACTS, tenant, order_ids)
         return {order_id: Sealed.model_validate_json(sealed) for order_id, sealed in rows}
+
+    async def served_by_none(self, tenant: str, country: str) -> bool:
+        """Whether no node ships there, as far as routing has told."""
+        async with self._tenant(tenant) as connection:
+            rows = await connection.fetch("SELECT ships_to FROM node_reach WHERE tenant = $1", tenant)
+        return served_by_none(country, [ships_to for (ships_to,) in rows])
 
     async def order(
         self, tenant: str, order_id: str, timeline_limit: int

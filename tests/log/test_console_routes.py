@@ -90,7 +90,10 @@ LISTS = (
     *("/platform", "/parts/platform", "/parts/parked", "/platform/rebuild", "/serials?number=S-1"),
     "/access",
 )
-API_OF_ORDER = ("/v1/orders/o-0", "/v1/orders/o-0/timeline", "/v1/stock/A")
+API_OF_ORDER = (
+    *("/v1/orders/o-0", "/v1/orders/o-0/timeline", "/v1/stock/A"),
+    "/v1/orders/o-0/amendment?country=CH&service=express",
+)
 API_LISTS = (
     *("/v1/orders", "/v1/orders?q=lantern", "/v1/orders?node=LON", "/v1/orders?external_id=X-o-0"),
     *("/v1/events?limit=200", "/v1/stock", "/v1/reservations", "/v1/reservations?order_id=o-0"),
