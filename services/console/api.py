@@ -119,6 +119,9 @@ def _list_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
         ] = None,
         since: Annotated[datetime | None, Query(alias="from", description="Placed then or later.")] = None,
         before: Annotated[datetime | None, Query(alias="to", description="Placed before then.")] = None,
+        service: Annotated[
+            Name | None, Query(description="Sent by this service; `standard`: also those that name none.")
+        ] = None,
         promise: Annotated[Promise | None, Query(description=_PROMISE)] = None,
         limit: Limit = 50,
         after: After = None,
@@ -127,7 +130,7 @@ def _list_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
     ) -> Response:
         window = _time("from", since), _time("to", before)
         wanted = OrderFilter(_status(status), channel, external_id, sku, *window, customer_id)
-        wanted = replace(wanted, promise=promise, promise_at=datetime.now(UTC), node=node)
+        wanted = replace(wanted, promise=promise, promise_at=datetime.now(UTC), node=node, service=service)
         kind = wanted.cursor if q is None else "orders"
         place = _place(kind, after, (datetime, str))
         await reads.own_writes.reached(request, min_version)

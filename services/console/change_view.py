@@ -21,7 +21,8 @@ HOLDS: Mapping[str, str] = {
 """Holds that the console offers, and what each is for."""
 _UNSERVED = (
     "No node ships to {country}. If it is asked for all the same, routing finds no node once its stock is"
-    " there: the order is given up, its stock is free for others, the customer is told, and what was paid goes back."
+    " there: the order is given up, its stock is free for others, the customer is told, and what was paid"
+    " goes back."
 )
 
 

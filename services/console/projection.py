@@ -12,6 +12,8 @@ from libs.events.envelope import Envelope
 from libs.events.exception_rules import RULE_EVENTS
 from libs.events.intake import OrderAccepted, OrderHeld
 from libs.events.inventory import ReservationBroken, StockPegged
+from libs.events.places import STANDARD
+from services.console.amend_view import service_now
 from services.console.costs import carriage
 from services.console.facts import INITIAL, State
 from services.console.full_days import FULL_DAYS_EVENT, FullDays, FullDaysKey, full_days
@@ -136,6 +138,7 @@ class OrderRow(NamedTuple):
     risk_at: datetime | None
     carriage_minor: int | None
     carriage_currency: str | None
+    service: str | None
     facts: str
 
 
@@ -248,6 +251,7 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
     status = status_of(state, lines)
     waits_in, since = waiting(state, status)
     spent, promise, asked = delays(state), due(state, status), carriage(state)
+    service = service_now(state)
     # By place, in the order of the fields: by name it takes twice as long.
     return OrderRow(
         key.tenant,
@@ -282,6 +286,7 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
         promise.risk_at if promise else None,
         asked.amount_minor if asked else None,
         asked.currency if asked else None,
+        None if service == STANDARD else service,
         order.facts(),
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from libs.events.order import Sealed
+from libs.events.places import STANDARD
 from libs.runtime.pool import transaction
 from libs.runtime.postgres_log import reachable
 from services.console.hits import Found, Search, find
@@ -101,7 +102,8 @@ class OrderFilter:
     `reached_to`. `waits_in`: open orders that are in
     this segment (`services.console.segments`). `nodes`: at exactly these, with commas between. `promise`: one
     of `services.console.today.PROMISES`: open orders whose promise is so at `promise_at`. `node`: this one is
-    among those that the order was last routed to or was worked on at."""
+    among those that the order was last routed to or was worked on at. `service`: by which it is sent; the
+    standard one is that of orders which name none, too."""
 
     status: str | None = None
     channel: str | None = None
@@ -118,6 +120,7 @@ class OrderFilter:
     promise: str | None = None
     promise_at: datetime | None = None
     node: str | None = None
+    service: str | None = None
 
     @property
     def sorted_by(self) -> str:
@@ -358,6 +361,10 @@ def narrow(asked: Where, wanted: OrderFilter) -> None:
     asked.add("external_id = {}", wanted.external_id)
     asked.add(_OF_CUSTOMER, wanted.customer_id)
     asked.add(_AT_NODE, wanted.node)
+    if wanted.service == STANDARD:
+        asked.terms.append("service IS NULL")
+    else:
+        asked.add("service = {}", wanted.service)
     asked.add(_OF_SKU, wanted.sku)
     asked.add("waiting_in = {} AND waiting_in <> ''", wanted.waits_in)
     asked.add("nodes = {}", wanted.nodes)

@@ -64,7 +64,7 @@ _TYPES = {
     "kind": "text", "why": "text", "assignee": "text", "snoozed_why": "text", "note": "text", "which": "text",
     "owner": "text", "days": "text", "serial": "text", "place": "text", "target": "text", "document": "text",
     "next_step": "text", "promised_on": "date", "carriage_currency": "text", "day": "date", "carrier": "text",
-    "ships_to": "text",
+    "ships_to": "text", "service": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 
