@@ -86,9 +86,8 @@ def routes(site: Site) -> APIRouter:
             claims_on(site, session, sku, behind), _of_inventory(site, session, sku, asked, before)
         )
         numbers = await serials_of_sku(site, session, sku, place, node, serial)
-        return await site.page(
-            request, session, "sku.html", **values | claims | told | numbers, given=(at, known_at)
-        )
+        values |= {**claims, **told, **numbers, "given": (at, known_at)}
+        return await site.page(request, session, "sku.html", **values)
 
     return router
 
