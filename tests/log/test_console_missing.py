@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 
 from libs.events.backorders import BackorderRefused, NotAvailable
-from libs.events.changes import LinesReleased
+from libs.events.changes import LinesCancelled, LinesReleased
 from libs.events.contract import Event
+from libs.events.fulfillment import FulfillmentCancelled
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import Claim, Shortage, StockBackordered, StockPegged, StockReserved
 from services.console.missing import FILL_MISSING
@@ -22,6 +23,7 @@ from tests.console_parts import GB, at, envelopes, move, units
 
 __all__ = ["console_dsn", "pool"]
 WANTED = (units(1, 10, "A"), units(2, 2, "B"))
+FULFILLMENT = ("oms.fulfillment.events", 0)
 INTAKE, INVENTORY, OTHER = ("oms.intake.events", 0), ("oms.inventory.events", 0), ("oms.inventory.events", 1)
 
 
@@ -92,6 +94,9 @@ async def test_a_line_that_was_cancelled_or_refused_leaves_it_while_the_order_wa
 ) -> None:
     projector = Projector(pool)
     await apply(projector, INTAKE, [OrderAccepted(**terms(order_id)) for order_id in ("o-1", "o-2")])
+    cut = LinesCancelled(order_id="o-1", cancellation_id="o-1-C1", lines=WANTED[:1])
+    given_up = FulfillmentCancelled(order_id="o-2", lines=WANTED[:1], cause="unroutable")
+    await apply(projector, FULFILLMENT, [cut, given_up])
     await apply(projector, INVENTORY, backordered("o-1"))
     fewer = LinesReleased(order_id="o-1", lines=WANTED[:1], movements=())
     await apply(projector, INVENTORY, [fewer, rest_waits("o-1")], first=1)
