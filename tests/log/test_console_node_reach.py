@@ -1,45 +1,23 @@
 """Where nodes ship, as a person is told it who is about to send an order to another country."""
 
+from typing import Any
+
 import asyncpg
 import pytest
 
 from libs.events.contract import Event
 from libs.events.intake import OrderAccepted
-from libs.events.routing import NodeDefined
 from services.console.store import Projector
 from tests.console_database import console_dsn, pool
 from tests.console_lives import terms
+from tests.console_nodes import NODES, node
 from tests.console_parts import envelopes
 from tests.console_site import People, add_api, bearer, people
 from tests.log.test_console_api import from_topics
 from tests.log.test_console_store import feed
 
 __all__ = ["console_dsn", "people", "pool"]
-
-
-def node(name: str, *ships_to: str, active: bool = True) -> NodeDefined:
-    """A node as routing tells it; without countries it ships everywhere."""
-    return NodeDefined(
-        node=name,
-        name=name.title(),
-        country="GB",
-        latitude=51.5,
-        longitude=-0.1,
-        ships_to=ships_to or None,
-        active=active,
-        nodes_version=1,
-    )
-
-
-NODES: list[Event] = [
-    node("LON"),
-    node("MAN", "GB", "IE"),
-    node("LON", "GB", "FR"),
-    node("DUB", active=False),
-    node("PAR", "FR", "CH", active=False),
-]
-"""Great Britain, Ireland and France are served."""
-ADDRESS = {"name": "Zoë", "address": "1 Road", "city": "Town"}
+ADDRESS: dict[str, Any] = {"name": "Zoë", "address": "1 Road", "city": "Town"}
 WARNING = "routing finds no node once its stock is there: the order is given up"
 
 

@@ -31,9 +31,9 @@ from services.console.refold import Refold, Undone, begin, finish
 from services.console.store import Projector, TopicPartition
 from tests.console_database import by_stage, console_dsn, pool
 from tests.console_lives import LIVES, receipts
+from tests.console_nodes import NODES
 from tests.console_parts import envelopes
 from tests.console_promises import cut, dated
-from tests.log.test_console_node_reach import NODES
 
 __all__ = ["console_dsn", "pool"]
 
