@@ -20,12 +20,15 @@ _ASK_AGAIN_SECONDS = 0.2
 
 def amend(
     id_: IdArgument,
-    reason: Annotated[str, typer.Option(help="Why; kept for ever, so no personal data.")],
+    reason: Annotated[str, typer.Option(help="Why; kept for ever, so no personal data.")] = "",
     ship_to: Annotated[
         Path | None,
         typer.Option(help="A JSON file with the whole new address, as an order's ship_to; - for the input."),
     ] = None,
     service: Annotated[str | None, typer.Option(help="express, standard, … as channels name it.")] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only say what it would come to; nothing is asked for.")
+    ] = False,
     channel: ChannelOption = None,
     wait: WaitOption = 15,
     tenant: TenantOption = DEFAULT_TENANT,
@@ -34,6 +37,7 @@ def amend(
     """Change where an order goes, or by which service, while nothing of it is at a node; say what came of it.
 
     The address is sealed before anything is published. Ends with 1 when it came too late, or was refused.
+    A preview warns where no node ships to the new country; of the address it sends the country alone.
 
     Example: orderlog orders amend retail/536365 --service express --reason "needs it by Friday"
     """
@@ -46,8 +50,13 @@ def amend(
         raise Complaint(
             "Nothing is to be amended.", "Name --ship-to FILE, --service NAME, or both.", exit_code=2
         )
+    if not (reason or preview):
+        raise Complaint("Why is it amended?", "Name --reason, or only look: --preview.", exit_code=2)
     with connect(tenant) as edges:
         id_ = resolve(edges, id_, channel)
+        if preview:
+            _look(edges, id_, body, json=json)
+            return
         answer = edges.decided("intake", f"/v1/orders/{id_}/amend", body)
         with console.status("waiting for fulfillment's decision"):
             outcome, said = _came_of(edges, id_, answer, time.monotonic() + wait)
@@ -81,6 +90,21 @@ def read_address(file: Path) -> dict[str, Any]:
 def register(orders: typer.Typer) -> None:
     """Add the command to `orderlog orders`."""
     orders.command("amend")(amend)
+
+
+def _look(edges: Edges, id_: str, body: dict[str, Any], *, json: bool) -> None:
+    """Say what it would come to. Raises typer.Exit where it would be refused."""
+    country, service = body.get("ship_to", {}).get("country"), body.get("service")
+    told = edges.get("console", f"/v1/orders/{id_}/amendment", country=country, service_=service)
+    tell(told["sentence"], "" if told["possible"] else "red")
+    if told["warning"]:
+        tell(told["warning"], "yellow")
+    for detail in told["details"]:
+        tell(detail)
+    if json:
+        emit({"ok": told["possible"], "order_id": id_, **told})
+    if not told["possible"]:
+        raise typer.Exit(1)
 
 
 def _came_of(edges: Edges, id_: str, answer: dict[str, Any], give_up_at: float) -> tuple[str, str]:

@@ -97,6 +97,7 @@ def list_orders(
     channel: Annotated[str | None, typer.Option(help="Only this channel's.")] = None,
     external_id: Annotated[str | None, typer.Option(help="The channel's own order number.")] = None,
     sku: Annotated[str | None, typer.Option(help="Orders with a line of this SKU.")] = None,
+    service: Annotated[str | None, typer.Option(help="Sent by this service: express, standard, …")] = None,
     since: Annotated[str | None, typer.Option(help="Placed then or later: 2026-03-02 or RFC 3339.")] = None,
     before: Annotated[str | None, typer.Option(help="Placed before then.")] = None,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=100_000, help="How many rows.")] = 20,
@@ -109,7 +110,7 @@ def list_orders(
     Example: orderlog orders list --status backordered --sku 85123A -n 50
     """
     chosen = {"status": status, "channel": channel, "external_id": external_id, "sku": sku}
-    chosen |= {"from": since, "to": before}
+    chosen |= {"from": since, "to": before, "service_": service}
     rows: list[dict[str, Any]] = []
     with connect(tenant) as edges:
         while len(rows) < limit:

@@ -36,7 +36,10 @@ NEWEST = datetime(2026, 3, 1, tzinfo=UTC)
 
 # Nine orders in ten are over; the rest are spread over what an open order can be. All were promised a day.
 _ORDERS = """
-    INSERT INTO live.orders
+    INSERT INTO live.orders (tenant, order_id, status, channel, external_id, customer_id, ordered_at,
+        currency, total_minor, line_count, units, confirmed_at, paid_at, routed_at, picking_at, shipped_at,
+        picked_up_at, delivered_at, events, last_at, facts, nodes, waiting_in, waiting_since_at, segments,
+        last_node, last_carrier, broken, promised_on, promise_ends_at, risk_at, service)
     SELECT $1, o.id, o.status, CASE n % 5 WHEN 0 THEN 'phone' ELSE 'web' END, 'B' || n, (n % $3)::text,
         o.at, 'GBP', 1990, 1, 2,
         CASE WHEN o.status <> 'held' THEN o.at END, NULL, CASE WHEN sent THEN later.at END,
@@ -50,7 +53,7 @@ _ORDERS = """
         CASE WHEN sent AND n % 10 = 0 THEN 'pick' WHEN o.status = 'backordered' THEN 'stock' ELSE '' END,
         CASE WHEN o.status IN ('held', 'delivered') THEN NULL ELSE $4 - n % 400 * interval '1 minute' END,
         NULL, NULL, NULL, '', (o.at + interval '2 days')::date, o.at + interval '3 days',
-        CASE WHEN n % 10 = 0 THEN o.at + interval '2 days' END
+        CASE WHEN n % 10 = 0 THEN o.at + interval '2 days' END, CASE n % 200 WHEN 7 THEN 'express' END
     FROM generate_series(1, $2::int) AS n CROSS JOIN LATERAL (SELECT
         md5('order ' || n)::uuid::text AS id, $4::timestamptz - n * $6::interval AS at,
         CASE WHEN n % 10 > 0 THEN 'delivered'

@@ -25,6 +25,12 @@ def terms_now(state: State) -> Changed:
     return laid_over(placed, (state.fulfillment.amendments or NONE).now)
 
 
+def service_now(state: State) -> str | None:
+    """By which service it is sent; None, it names none."""
+    amended = state.fulfillment.amendments
+    return (None if amended is None else amended.now.service) or state.intake.service
+
+
 def amendments(state: State) -> tuple[Amended, ...]:
     """Each of them, the last one first."""
     decided = (state.fulfillment.amendments or NONE).decided

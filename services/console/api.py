@@ -1,18 +1,19 @@
 """The query API: orders, timelines, stock and reservations of the caller's tenant. It changes nothing."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from libs.events.contract import Name, NodeId, OrderId, Sku
+from libs.events.contract import Country, Name, NodeId, OrderId, Sku
 from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.console.answers import Fields, answer, selected
 from services.console.at_work import steps_of
+from services.console.change_view import preview_amend
 from services.console.contacts import Contacts
 from services.console.cursor import CURSOR_LENGTH_MAX, Part, read_cursor, write_cursor
 from services.console.documents import order_document, order_row, timeline_entry
@@ -22,6 +23,7 @@ from services.console.own_writes import MinVersion, OwnWrites
 from services.console.queries import TIMELINE_KEY, OrderFilter, Queries, Row, key_of
 from services.console.search.terms import QUERY_LENGTH_MAX
 from services.console.standing import STATUSES
+from services.console.stored import read_state
 
 LIMIT_MAX = 200
 TIMELINE_MAX = 1000
@@ -74,6 +76,7 @@ def routes(gate: Gate, reads: Reads) -> APIRouter:
     reader = Annotated[Claims, Depends(gate.require(*READERS))]
     _list_routes(router, reader, reads)
     _order_routes(router, reader, reads)
+    _amend_route(router, reader, reads)
     _feed_routes(router, reader, reads.feed)
     _stock_routes(router, reader, reads.queries, reads.own_writes)
 
@@ -116,6 +119,9 @@ def _list_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
         ] = None,
         since: Annotated[datetime | None, Query(alias="from", description="Placed then or later.")] = None,
         before: Annotated[datetime | None, Query(alias="to", description="Placed before then.")] = None,
+        service: Annotated[
+            Name | None, Query(description="Sent by this service; `standard`: also those that name none.")
+        ] = None,
         promise: Annotated[Promise | None, Query(description=_PROMISE)] = None,
         limit: Limit = 50,
         after: After = None,
@@ -124,7 +130,7 @@ def _list_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
     ) -> Response:
         window = _time("from", since), _time("to", before)
         wanted = OrderFilter(_status(status), channel, external_id, sku, *window, customer_id)
-        wanted = replace(wanted, promise=promise, promise_at=datetime.now(UTC), node=node)
+        wanted = replace(wanted, promise=promise, promise_at=datetime.now(UTC), node=node, service=service)
         kind = wanted.cursor if q is None else "orders"
         place = _place(kind, after, (datetime, str))
         await reads.own_writes.reached(request, min_version)
@@ -186,6 +192,27 @@ def _order_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
         told = read_told(last_event_id) if last_event_id else {}
         reads.feed.make_room()
         return _stream(reads.feed.order_stream(claims.tenant, order_id, told))
+
+
+def _amend_route(router: APIRouter, reader: Any, reads: Reads) -> None:
+    @router.get(
+        "/orders/{order_id}/amendment", tags=["orders"], summary="What amending an order would come to"
+    )
+    async def preview(
+        request: Request,
+        claims: reader,
+        order_id: OrderId,
+        country: Annotated[Country | None, Query(description="Of the new address, if it gets one.")] = None,
+        service: Annotated[Name | None, Query(description="By which it is to be sent.")] = None,
+    ) -> Response:
+        """Nothing is asked for: that is `POST /v1/orders/{order_id}/amend` at intake's edge. `warning`: what
+        to think of first, such as that no node ships to the country."""
+        found = await reads.queries.order(claims.tenant, order_id, 1)
+        if found is None:
+            raise _unknown_order(order_id)
+        unserved = country is not None and await reads.queries.served_by_none(claims.tenant, country)
+        state = read_state(found[0]["facts"])
+        return answer(request, asdict(preview_amend(state, country or "", service or "", unserved=unserved)))
 
 
 def _feed_routes(router: APIRouter, reader: Any, feed: Feed) -> None:

@@ -19,6 +19,11 @@ HOLDS: Mapping[str, str] = {
     "other": "Something else",
 }
 """Holds that the console offers, and what each is for."""
+_UNSERVED = (
+    "No node ships to {country}. If it is asked for all the same, routing finds no node once its stock is"
+    " there: the order is given up, its stock is free for others, the customer is told, and what was paid"
+    " goes back."
+)
 
 
 @record
@@ -98,9 +103,9 @@ def preview_hold(state: State) -> Preview:
     return Preview(True, "It is kept from the nodes until the hold is released; its stock is kept for it.")
 
 
-def preview_amend(state: State, country: str, service: str) -> Preview:
+def preview_amend(state: State, country: str, service: str, *, unserved: bool = False) -> Preview:
     """What an amendment would come to, as far as the console knows; fulfillment decides. None of the address
-    but its country is looked at."""
+    but its country is looked at, which may be `unserved`: no node ships there."""
     intake, now = state.intake, terms_now(state)
     if intake.captured_at is None or intake.closed_at is not None or intake.rejected_at is not None:
         return Preview(False, "The order has come to its end, or intake's news of it is not here yet.")
@@ -115,6 +120,7 @@ def preview_amend(state: State, country: str, service: str) -> Preview:
         then = "Cancel what is not picked yet, and order it anew with the right address or service."
         return Preview(False, f"Too late: {', '.join(at_nodes[:3])}. {then}")
     details: list[str] = []
+    warning = _UNSERVED.format(country=country) if country and unserved else ""
     if country:
         before = f" instead of {now.country}" if now.country and now.country != country else ""
         details.append(f"It goes to the new address in {country}{before}; the customer is told of it.")
@@ -122,10 +128,10 @@ def preview_amend(state: State, country: str, service: str) -> Preview:
         before = f" instead of {now.service}" if now.service and now.service != service else ""
         details.append(f"It is sent by {service}{before}.")
     if intake.accepted_at is None:
-        return Preview(True, "The order is held: it is amended at once.", tuple(details))
+        return Preview(True, "The order is held: it is amended at once.", tuple(details), warning)
     details.append("Its stock stays promised to it; nodes are chosen and a date is promised anew.")
     details.append("Fulfillment decides: if a node has work of the order by then, it stays as it was.")
-    return Preview(True, "Nothing of it is at a node yet: it can be amended.", tuple(details))
+    return Preview(True, "Nothing of it is at a node yet: it can be amended.", tuple(details), warning)
 
 
 def outcomes(state: State) -> tuple[Outcome, ...]:

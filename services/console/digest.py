@@ -23,6 +23,7 @@ _TABLES = {
     "stock_items": "SELECT * FROM stock_items ORDER BY tenant, sku, item",
     "stock_care": "SELECT * FROM stock_care ORDER BY tenant, sku, item, since_at",
     "full_days": "SELECT * FROM full_days ORDER BY tenant, node",
+    "node_reach": "SELECT * FROM node_reach ORDER BY tenant, node",
     "serial_units": "SELECT * FROM serial_units ORDER BY tenant, sku, serial",
     "serial_moves": "SELECT * FROM serial_moves ORDER BY tenant, sku, serial, position",
     "exception_rules": "SELECT * FROM exception_rules ORDER BY tenant, version",

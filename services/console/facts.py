@@ -12,7 +12,6 @@ from typing import Literal
 
 from libs.events.record import record
 from services.console.amended import Amendments, Asked
-from services.console.queued_facts import Queued
 
 Units = Mapping[int, int]
 """Units by line number."""
@@ -179,8 +178,6 @@ class InventoryFacts:
     """With the basket that the order took over, or else the first that it was told while it waited."""
     awaited: PromisedDate | None = None
     """While it waits: when it is delivered, as was told last."""
-    queued: Queued | None = None
-    """While it waits."""
 
 
 @record

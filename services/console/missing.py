@@ -11,7 +11,6 @@ An order that never waited costs nothing here.
 from collections.abc import Iterable, Mapping
 
 from services.console.projection import Changes, OrderKey
-from services.console.queued import QUEUED, RANK, SERVED_AT
 from services.console.stock import ReservationKey
 from services.console.stored import Written
 
@@ -20,23 +19,17 @@ _ASKED = "unnest($1::text[], $2::text[], $3::text[]) AS asked (tenant, order_id,
 LOCK_CLAIMS = f"""SELECT FROM reservations r JOIN {_ASKED} USING (tenant, order_id, sku)
     ORDER BY tenant, order_id, sku FOR UPDATE OF r"""
 KEEP_MISSING = f"""MERGE INTO missing AS known USING (
-        SELECT tenant, order_id, sku, {_UNITS} AS units, o.confirmed_at, {RANK} AS rank,
-            {SERVED_AT} AS served_at, o.status = 'backordered' AND {_UNITS} > 0 AS lacks
+        SELECT tenant, order_id, sku, {_UNITS} AS units, o.status = 'backordered' AND {_UNITS} > 0 AS lacks
         FROM {_ASKED} JOIN orders o USING (tenant, order_id) JOIN reservations r USING (tenant, order_id, sku)
-            {QUEUED}
     ) AS now ON (known.tenant, known.order_id, known.sku) = (now.tenant, now.order_id, now.sku)
     WHEN MATCHED AND NOT now.lacks THEN DELETE
-    WHEN MATCHED AND (known.units, known.confirmed_at, known.rank, known.served_at)
-        IS DISTINCT FROM (now.units, now.confirmed_at, now.rank, now.served_at)
-        THEN UPDATE SET units = now.units, confirmed_at = now.confirmed_at, rank = now.rank,
-            served_at = now.served_at
-    WHEN NOT MATCHED AND now.lacks THEN INSERT (tenant, order_id, sku, units, confirmed_at, rank, served_at)
-        VALUES (now.tenant, now.order_id, now.sku, now.units, now.confirmed_at, now.rank, now.served_at)
+    WHEN MATCHED AND known.units <> now.units THEN UPDATE SET units = now.units
+    WHEN NOT MATCHED AND now.lacks THEN INSERT (tenant, order_id, sku, units)
+        VALUES (now.tenant, now.order_id, now.sku, now.units)
     """  # noqa: S608
 """Of claims whose rows this transaction has changed or locked."""
-FILL_MISSING = f"""INSERT INTO missing (tenant, order_id, sku, units, confirmed_at, rank, served_at)
-    SELECT tenant, order_id, sku, {_UNITS}, o.confirmed_at, {RANK}, {SERVED_AT}
-    FROM orders o JOIN reservations r USING (tenant, order_id) {QUEUED}
+FILL_MISSING = f"""INSERT INTO missing (tenant, order_id, sku, units)
+    SELECT tenant, order_id, sku, {_UNITS} FROM orders o JOIN reservations r USING (tenant, order_id)
     WHERE o.status = 'backordered' AND {_UNITS} > 0"""  # noqa: S608
 """Of all, into a table that is empty."""
 

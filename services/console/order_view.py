@@ -127,6 +127,8 @@ class Preview:
     possible: bool
     sentence: str
     details: Sequence[str] = ()
+    warning: str = ""
+    """What whoever confirms it is to think of first."""
 
 
 def preview_release(state: State, hold: str) -> Preview:

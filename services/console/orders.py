@@ -76,7 +76,6 @@ from services.console.facts import (
 from services.console.origin import STAGE_OF
 from services.console.parts import unpacked
 from services.console.promises import promised_date
-from services.console.queued import queued, served
 
 
 def evolve(state: State, envelope: Envelope[Event]) -> State:
@@ -202,7 +201,6 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
                 lines=lines,
                 waits_for=(),
                 awaited=None,
-                queued=None,
                 reserved_at=facts.reserved_at or at,
                 reserved_again=again,
                 backorders=_ended(facts.backorders, at),
@@ -215,7 +213,6 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
                 facts,
                 lines=lines,
                 waits_for=waits_for,
-                queued=queued(facts.queued, event),
                 backordered_at=facts.backordered_at or at,
                 backorders=_waiting(_ended(facts.backorders, at), Backorder(event.round, units, at)),
             )
@@ -238,13 +235,12 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
                 for line, known in facts.lines.items()
             }
             backorders = _ended(facts.backorders, at)
-            freed = changed(facts, lines=lines, waits_for=(), awaited=None, queued=None)
+            freed = changed(facts, lines=lines, waits_for=(), awaited=None)
             return changed(freed, freed_at=at, backorders=backorders)
         case LinesReleased():
             return _fewer(facts, event, at)
         case BackorderDated():
             told = promised_date(event.promised)
-            facts = changed(facts, queued=served(facts.queued, event))
             return changed(facts, awaited=told, promised=facts.promised or told)
         case PromiseConfirmed():
             return changed(facts, promised=promised_date(event.delivery)) if event.delivery else facts
@@ -262,7 +258,7 @@ def _fewer(facts: InventoryFacts, event: LinesReleased, at: datetime) -> Invento
             lines[units.line] = changed(known, quantity=left, state=known.state if left else "freed")
     if any(line.state in ("backordered", "reserved", "short_picked") for line in lines.values()):
         return changed(facts, lines=lines)
-    return changed(facts, lines=lines, waits_for=(), queued=None, backorders=_ended(facts.backorders, at))
+    return changed(facts, lines=lines, waits_for=(), backorders=_ended(facts.backorders, at))
 
 
 def _waiting(known: tuple[Backorder, ...], now: Backorder) -> tuple[Backorder, ...]:

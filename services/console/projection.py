@@ -12,9 +12,12 @@ from libs.events.envelope import Envelope
 from libs.events.exception_rules import RULE_EVENTS
 from libs.events.intake import OrderAccepted, OrderHeld
 from libs.events.inventory import ReservationBroken, StockPegged
+from libs.events.places import STANDARD
+from services.console.amend_view import service_now
 from services.console.costs import carriage
 from services.console.facts import INITIAL, State
 from services.console.full_days import FULL_DAYS_EVENT, FullDays, FullDaysKey, full_days
+from services.console.node_reach import NODE_REACH_EVENT, NodeKey, NodeReach, node_reach
 from services.console.orders import evolve
 from services.console.origin import order_of, stage_of
 from services.console.promises import due
@@ -135,6 +138,7 @@ class OrderRow(NamedTuple):
     risk_at: datetime | None
     carriage_minor: int | None
     carriage_currency: str | None
+    service: str | None
     facts: str
 
 
@@ -152,6 +156,7 @@ class Changes:
     stock_care: dict[StockCareKey, StockCare] = field(default_factory=dict)
     rules: list[RuleChange] = field(default_factory=list)
     full_days: dict[FullDaysKey, FullDays] = field(default_factory=dict)
+    node_reach: dict[NodeKey, NodeReach] = field(default_factory=dict)
     serial_units: dict[SerialKey, SerialUnit] = field(default_factory=dict)
     serial_moves: list[SerialMove] = field(default_factory=list)
 
@@ -205,6 +210,9 @@ def fold(
         elif event.TYPE == FULL_DAYS_EVENT:
             node, days = full_days(envelope)
             changes.full_days[node] = days
+        elif event.TYPE == NODE_REACH_EVENT:
+            place, reach = node_reach(envelope)
+            changes.node_reach[place] = reach
         elif event.TYPE in STOCK_CARE_EVENTS:
             cared, care = stock_care(envelope)
             changes.stock_care[cared] = with_more(changes.stock_care.get(cared), care)
@@ -243,6 +251,7 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
     status = status_of(state, lines)
     waits_in, since = waiting(state, status)
     spent, promise, asked = delays(state), due(state, status), carriage(state)
+    service = service_now(state)
     # By place, in the order of the fields: by name it takes twice as long.
     return OrderRow(
         key.tenant,
@@ -277,6 +286,7 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
         promise.risk_at if promise else None,
         asked.amount_minor if asked else None,
         asked.currency if asked else None,
+        None if service == STANDARD else service,
         order.facts(),
     )
 

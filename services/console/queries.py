@@ -9,9 +9,11 @@ from typing import Any
 import asyncpg
 
 from libs.events.order import Sealed
+from libs.events.places import STANDARD
 from libs.runtime.pool import transaction
 from libs.runtime.postgres_log import reachable
 from services.console.hits import Found, Search, find
+from services.console.node_reach import served_by_none
 from services.console.store import Connection
 from services.console.today import MOMENTS
 from services.console.where import Where
@@ -100,7 +102,8 @@ class OrderFilter:
     `reached_to`. `waits_in`: open orders that are in
     this segment (`services.console.segments`). `nodes`: at exactly these, with commas between. `promise`: one
     of `services.console.today.PROMISES`: open orders whose promise is so at `promise_at`. `node`: this one is
-    among those that the order was last routed to or was worked on at."""
+    among those that the order was last routed to or was worked on at. `service`: by which it is sent; the
+    standard one is that of orders which name none, too."""
 
     status: str | None = None
     channel: str | None = None
@@ -117,6 +120,7 @@ class OrderFilter:
     promise: str | None = None
     promise_at: datetime | None = None
     node: str | None = None
+    service: str | None = None
 
     @property
     def sorted_by(self) -> str:
@@ -196,6 +200,12 @@ class Queries:
         async with self._tenant(tenant) as connection:
             rows = await connection.fetch(_CONTACTS, tenant, order_ids)
         return {order_id: Sealed.model_validate_json(sealed) for order_id, sealed in rows}
+
+    async def served_by_none(self, tenant: str, country: str) -> bool:
+        """Whether no node ships there, as far as routing has told."""
+        async with self._tenant(tenant) as connection:
+            rows = await connection.fetch("SELECT ships_to FROM node_reach WHERE tenant = $1", tenant)
+        return served_by_none(country, [ships_to for (ships_to,) in rows])
 
     async def order(
         self, tenant: str, order_id: str, timeline_limit: int
@@ -351,6 +361,10 @@ def narrow(asked: Where, wanted: OrderFilter) -> None:
     asked.add("external_id = {}", wanted.external_id)
     asked.add(_OF_CUSTOMER, wanted.customer_id)
     asked.add(_AT_NODE, wanted.node)
+    if wanted.service == STANDARD:
+        asked.terms.append("service IS NULL")
+    else:
+        asked.add("service = {}", wanted.service)
     asked.add(_OF_SKU, wanted.sku)
     asked.add("waiting_in = {} AND waiting_in <> ''", wanted.waits_in)
     asked.add("nodes = {}", wanted.nodes)

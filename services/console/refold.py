@@ -38,6 +38,7 @@ _PUT = (
     "stock_items",
     "stock_care",
     "full_days",
+    "node_reach",
     "serial_units",
     "serial_moves",
     "exception_rules",
@@ -216,6 +217,7 @@ class Refold:
         new, known = _split(written, fresh)
         new.stock_items, new.rules = written.stock_items, written.rules
         new.stock_care, new.full_days = written.stock_care, written.full_days
+        new.node_reach = written.node_reach
         new.serial_units, new.serial_moves = written.serial_units, written.serial_moves
         async with self._projector.transaction() as connection:
             first = {key: write_state(state) for key, state in fresh.items()}
@@ -246,6 +248,7 @@ class Refold:
             stock_care=held.stock_care,
             rules=held.rules,
             full_days=held.full_days,
+            node_reach=held.node_reach,
             serial_units=held.serial_units,
             serial_moves=held.serial_moves,
         )

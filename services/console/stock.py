@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias, cast, get_args
 
 from libs.events.amendments import StockDeallocated
+from libs.events.backorders import BackorderRefused
 from libs.events.bundles import BundlesUnpacked, KitAssembled, KitTakenApart
 from libs.events.changes import LinesReleased
 from libs.events.contract import Event
@@ -27,6 +28,7 @@ from libs.events.inventory import (
     StockReturned,
     StockShorted,
 )
+from libs.events.order import LineQuantity
 from libs.events.outside import OUTSIDE_EVENTS
 from libs.events.promise import (
     HoldMovement,
@@ -73,7 +75,15 @@ _OF_ORDERS = frozenset(moved.TYPE for moved in get_args(OfOrder))
 _SUPPLY = frozenset(event.TYPE for event in OUTSIDE_EVENTS if "movements" in event.model_fields)
 MOVED = frozenset(moved.TYPE for moved in get_args(Moved)) | _SUPPLY
 """Types of all events that have movements."""
-_NAMING = frozenset((OrderAccepted.TYPE, BundlesUnpacked.TYPE, StockPegged.TYPE, ReservationBroken.TYPE))
+_NAMING = frozenset(
+    (
+        OrderAccepted.TYPE,
+        BundlesUnpacked.TYPE,
+        BackorderRefused.TYPE,
+        StockPegged.TYPE,
+        ReservationBroken.TYPE,
+    )
+)
 """Events that name the orders whose claims they change, or what an order wants."""
 
 
@@ -98,7 +108,8 @@ class ReservationUnits(NamedTuple):
     """Units of one claim. As changes: what to add to each; as a total: where the claim stands.
 
     `wanted` ordered · `held` promised, no place chosen · `allocated` claimed at nodes · `issued` left with a
-    shipment · `released` given back unused · `short` not found or broken at the pick · `returned` came back.
+    shipment · `released` given back unused, or given up before there were any · `short` not found or broken
+    at the pick · `returned` came back.
     """
 
     wanted: int = 0
@@ -145,6 +156,8 @@ def _claims_named(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey, R
                 for part in bundle.parts:
                     key = ReservationKey(tenant, event.order_id, part.sku)
                     yield key, ReservationUnits(wanted=part.quantity)
+        case BackorderRefused():
+            yield from _given_up(tenant, event.order_id, event.lines)
         case StockPegged() | ReservationBroken():
             sign = 1 if isinstance(event, StockPegged) else -1
             for claim in event.claims:
@@ -159,17 +172,28 @@ def _claims_of_order(envelope: Envelope[Event]) -> Iterator[tuple[ReservationKey
     released = event.TYPE in (StockReleased.TYPE, LinesReleased.TYPE)
     for move in event.movements:
         yield ReservationKey(envelope.tenant, order_id, move.sku), _units(move, released)
+    if released:
+        # Also what lacked of them, which moves nothing.
+        yield from _given_up(envelope.tenant, order_id, cast(StockReleased | LinesReleased, event).lines)
+
+
+def _given_up(
+    tenant: str, order_id: str, lines: Iterable[LineQuantity]
+) -> Iterator[tuple[ReservationKey, ReservationUnits]]:
+    """Units that had no node, promised or waited for, and are not wanted any more."""
+    for line in lines:
+        yield ReservationKey(tenant, order_id, line.sku), ReservationUnits(released=line.quantity)
 
 
 def _units(move: Movement | HoldMovement | ReturnMovement, released: bool) -> ReservationUnits:
-    """What one movement of an order's event does to its claim."""
+    """What one movement of an order's event does to its claim; units without a node are released by lines."""
     quantity, source, target = move.quantity, move.source, move.target
     return ReservationUnits(
         0,
         quantity * ((target == "reserved") - (source == "reserved")),
         quantity * ((target == "allocated") - (source == "allocated")),
         quantity if target == "issued" else 0,
-        quantity if released and source in ("reserved", "allocated") else 0,
+        quantity if released and source == "allocated" else 0,
         quantity if source == "allocated" and target in ("missing", "damaged") else 0,
         quantity if source == "issued" else 0,
     )

@@ -24,6 +24,7 @@ from services.console.facts import State
 from services.console.full_days import FullDays, FullDaysKey
 from services.console.items import ItemRow, item_rows
 from services.console.missing import KEEP_MISSING, LOCK_CLAIMS, of_waiting
+from services.console.node_reach import NodeKey, NodeReach
 from services.console.order_nodes import ENTER, LEAVE, changed_nodes
 from services.console.projection import (
     Changes,
@@ -63,6 +64,7 @@ _TYPES = {
     "kind": "text", "why": "text", "assignee": "text", "snoozed_why": "text", "note": "text", "which": "text",
     "owner": "text", "days": "text", "serial": "text", "place": "text", "target": "text", "document": "text",
     "next_step": "text", "promised_on": "date", "carriage_currency": "text", "day": "date", "carrier": "text",
+    "ships_to": "text", "service": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 
@@ -111,6 +113,7 @@ _EXCEPTIONS = _Write("exceptions", ItemRow._fields[:3], ItemRow._fields[3:])
 _STOCK_ITEMS = _Write("stock_items", StockItemKey._fields, StockItemChange._fields, moved=STOCK_ITEMS_JOINED)
 _STOCK_CARE = _Write("stock_care", StockCareKey._fields, StockCare._fields, moved=STOCK_CARE_JOINED)
 _FULL_DAYS = _Write("full_days", FullDaysKey._fields, FullDays._fields)
+_NODE_REACH = _Write("node_reach", NodeKey._fields, NodeReach._fields)
 _SERIAL_UNITS = _Write("serial_units", SerialKey._fields, SerialUnit._fields, moved=SERIAL_UNITS_JOINED)
 _SERIAL_MOVES = _Write("serial_moves", SerialMove._fields[:4], SerialMove._fields[4:])
 _RULES = _Write("exception_rules", RuleChange._fields[:2], RuleChange._fields[2:])
@@ -130,6 +133,7 @@ _SQL = {
         _STOCK_ITEMS,
         _STOCK_CARE,
         _FULL_DAYS,
+        _NODE_REACH,
         _SERIAL_UNITS,
         _SERIAL_MOVES,
         _RULES,
@@ -345,6 +349,7 @@ def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[st
         "stock_items": [(*key, *change) for key, change in sorted(changes.stock_items.items())],
         "stock_care": [(*key, *care) for key, care in sorted(changes.stock_care.items())],
         "full_days": [(*key, *days) for key, days in sorted(changes.full_days.items())],
+        "node_reach": [(*key, *reach) for key, reach in sorted(changes.node_reach.items())],
         "serial_units": [(*key, *unit) for key, unit in sorted(changes.serial_units.items())],
         "serial_moves": sorted(changes.serial_moves),
         "exception_rules": sorted(changes.rules, key=itemgetter(0, 1)),

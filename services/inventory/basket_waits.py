@@ -97,7 +97,32 @@ def hold_waiting(
             amiss.append(f"{sku}: {quantity} wanted, {there} can be promised now, {found}")
     if amiss:
         return tuple(amiss)
-    movements, holder = posting.hold_movements(), waiter(command.promise_id)
+    waits = {
+        "short": _short(lacks, skus, command.channel, policy, country),
+        "usable_at": max(one.usable_at for one in last),
+        "destination": command.destination,
+        "service": command.service,
+    }
+    movements, delivery = posting.hold_movements(), dates.last(deliveries)
+    held = promise_held(command, wanted, lacks, skus, at, places, policy, delivery, movements)
+    return held.model_copy(update=waits)
+
+
+def promise_held(
+    command: HoldStock,
+    wanted: Mapping[str, int],
+    lacks: Mapping[str, int],
+    skus: Skus,
+    at: datetime,
+    places: PlacesPart,
+    policy: OrderPolicy | None,
+    delivery: Delivery | None,
+    movements: tuple[HoldMovement, ...],
+) -> PromiseHeld:
+    """The basket of so many units by SKU, set aside by these movements. What it `lacks` it waits for in a
+    queue; how, the caller adds."""
+    country = None if command.destination is None else command.destination.country
+    holder = waiter(command.promise_id) if lacks else promise_stream(command.promise_id)
     return PromiseHeld(
         promise_id=command.promise_id,
         position=1,
@@ -106,14 +131,10 @@ def hold_waiting(
         expires_at=at + timedelta(seconds=command.ttl_seconds),
         channel=command.channel,
         terms=tuple(terms_used(wanted, skus)) or None,
-        delivery=dates.last(deliveries),
+        delivery=delivery,
         policy=policy,
         served=served(country, skus, wanted, bool(places.ships_to)),
         queue=of_promise(holder, skus, wanted, lacks, movements),
-        short=_short(lacks, skus, command.channel, policy, country),
-        usable_at=max(one.usable_at for one in last),
-        destination=command.destination,
-        service=command.service,
         movements=movements,
     )
 

@@ -1,23 +1,20 @@
 """Whether a basket can be held, and of what: all of it is there, or is to come and waited for."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.inventory import NETWORK
 from libs.events.places import STANDARD, Delivery
 from libs.events.policy import OrderPolicy
-from libs.events.promise import HoldStock, PromiseHeld, Wanted, promise_stream
+from libs.events.promise import HoldStock, PromiseHeld, Wanted
 from libs.events.refusal import refused
 from services.inventory import basket_waits, dates
-from services.inventory.findings import terms_used
 from services.inventory.holds import PromisePart
 from services.inventory.places import NO_PLACES, PlacesPart
 from services.inventory.policies import PoliciesPart, could_have, policy_of
 from services.inventory.posting import Posting
-from services.inventory.queue_changes import of_promise
-from services.inventory.serving import served
 from services.inventory.stock import Skus
 
 SHORT_NAMED_MAX = 5
@@ -93,21 +90,9 @@ def hold(
     posting = Posting(skus)
     for sku, quantity in wanted.items():
         posting.post(sku, NETWORK, "unreserved", "held", quantity)
-    movements = posting.hold_movements()
-    return PromiseHeld(
-        promise_id=command.promise_id,
-        position=1,
-        lines=tuple(Wanted(sku=sku, quantity=quantity) for sku, quantity in wanted.items()),
-        ttl_seconds=command.ttl_seconds,
-        expires_at=at + timedelta(seconds=command.ttl_seconds),
-        channel=command.channel,
-        terms=tuple(terms_used(wanted, skus)) or None,
-        delivery=_delivery(command, wanted, skus, at, places, policy),
-        policy=policy,
-        served=served(country, skus, wanted, bool(places.ships_to)),
-        queue=of_promise(promise_stream(command.promise_id), skus, wanted, {}, movements),
-        movements=movements,
-    )
+    delivery = _delivery(command, wanted, skus, at, places, policy)
+    held = posting.hold_movements()
+    return basket_waits.promise_held(command, wanted, {}, skus, at, places, policy, delivery, held)
 
 
 def _not_served(

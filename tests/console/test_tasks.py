@@ -110,7 +110,7 @@ async def export(page: Page, order: Order) -> None:
 
 async def out_of_stock(page: Page, order: Order) -> None:
     await page.get_by_role("link", name="TEAPOT", exact=True).click()
-    await expect(page.get_by_role("region", name="Orders that wait for it")).to_contain_text("web/T-waits")
+    await expect(page.get_by_role("region", name="Who waits for it")).to_contain_text("web/T-waits")
     await expect(page.get_by_text("On the way here")).to_be_visible()
 
 

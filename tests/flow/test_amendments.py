@@ -201,6 +201,30 @@ async def test_a_country_that_no_node_ships_to_is_left_for_one_that_is() -> None
     holds(world)
 
 
+async def test_an_order_amended_to_where_no_node_ships_is_given_up_and_its_stock_is_free() -> None:
+    """As the console warns (`services.console.change_view`), also where it waits for stock."""
+    world = await shop({"LON": {"TEA": 2}})
+    for node in ("LON", "MAN", "DUB"):
+        terms = {"name": node, "country": "GB", "latitude": 51.5, "longitude": -0.1, "ships_to": ("GB",)}
+        await world.send(DefineNode(node=node, **terms))
+    await world.settle()
+    for number, units in (("1", 2), ("2", 3)):
+        bought = order(number, {"TEA": units}, contact=CONTACT)
+        await world.send(bought)
+        await world.turn(["intake"])
+        await world.send(PlaceHold(order_id=bought.order_id, hold="wait", message="Ask."))
+        await world.settle()
+        await world.send(amend(bought, destination=Destination(country="FR"), contact=MOVED))
+        await world.settle()
+    assert list(outcomes(world).values()) == ["unroutable"], "the other waits until its stock is there"
+    await world.send(ReceiveStock(sku="TEA", node="MAN", quantity=1))
+    await world.settle()
+    assert list(outcomes(world).values()) == ["unroutable", "unroutable"]
+    assert [balances(world)["TEA", node, "on_hand"] for node in ("LON", "MAN")] == [2, 1]
+    assert not balances(world).get(("TEA", "*", "reserved"))
+    holds(world)
+
+
 async def test_a_held_order_is_amended_at_once_and_its_address_settles_its_hold() -> None:
     world = await shop({"LON": {"TEA": 2}, "MAN": {"TEA": 2}})
     bought = order("1", {"TEA": 2}, country="ZZ", contact=CONTACT)

@@ -7,13 +7,12 @@ from typing import Any
 import asyncpg
 import pytest
 
+from libs.events.backorders import BackorderRefused, NotAvailable
+from libs.events.changes import LinesCancelled, LinesReleased
 from libs.events.contract import Event
-from libs.events.dates import BackorderDated, Due
+from libs.events.fulfillment import FulfillmentCancelled
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import Claim, Shortage, StockBackordered, StockPegged, StockReserved
-from libs.events.order import OrderLine
-from libs.events.policy import OrderPolicy
-from services.console.claims import read_waiting
 from services.console.missing import FILL_MISSING
 from services.console.queries import Queries
 from services.console.store import Connection, Projector
@@ -24,6 +23,7 @@ from tests.console_parts import GB, at, envelopes, move, units
 
 __all__ = ["console_dsn", "pool"]
 WANTED = (units(1, 10, "A"), units(2, 2, "B"))
+FULFILLMENT = ("oms.fulfillment.events", 0)
 INTAKE, INVENTORY, OTHER = ("oms.intake.events", 0), ("oms.inventory.events", 0), ("oms.inventory.events", 1)
 
 
@@ -72,11 +72,8 @@ async def test_what_comes_in_and_who_goes_on_leave_it(pool: asyncpg.Pool) -> Non
     assert await missing(pool) == [("o-1", "A", 9), ("o-1", "B", 2), *of_two]
     async with Queries(pool).reading("acme") as connection:
         today = await read_today(connection, "acme", at(0), at(9))
-        waiting = await read_waiting(connection, "acme", "A", 9)
     short = [(row["sku"], row["units"], row["orders"]) for row in today.missing]
     assert (short, today.missing_skus) == ([("A", 19, 2), ("B", 4, 2)], 2)
-    found = [(row["order_id"], row["held"], row["missing"]) for row in waiting]
-    assert found == [("o-1", 1, 9), ("o-2", 0, 10)]
     await apply(projector, OTHER, [pegged("o-1", "A", 9), pegged("o-1", "B", 2)], first=1)
     assert await missing(pool) == of_two
     reserved = StockReserved(
@@ -84,6 +81,30 @@ async def test_what_comes_in_and_who_goes_on_leave_it(pool: asyncpg.Pool) -> Non
     )
     await apply(projector, INVENTORY, [reserved], first=2)
     assert await missing(pool) == []
+
+
+def rest_waits(order_id: str) -> StockBackordered:
+    """It waits for two of B alone."""
+    waits: dict[str, Any] = {"order_id": order_id, "round": 2, "since": at(0), "destination": GB}
+    return StockBackordered(**waits, lines=WANTED[1:], short=(Shortage(sku="B", quantity=2),), movements=())
+
+
+async def test_a_line_that_was_cancelled_or_refused_leaves_it_while_the_order_waits_for_another(
+    pool: asyncpg.Pool,
+) -> None:
+    projector = Projector(pool)
+    await apply(projector, INTAKE, [OrderAccepted(**terms(order_id)) for order_id in ("o-1", "o-2")])
+    cut = LinesCancelled(order_id="o-1", cancellation_id="o-1-C1", lines=WANTED[:1])
+    given_up = FulfillmentCancelled(order_id="o-2", lines=WANTED[:1], cause="unroutable")
+    await apply(projector, FULFILLMENT, [cut, given_up])
+    await apply(projector, INVENTORY, backordered("o-1"))
+    fewer = LinesReleased(order_id="o-1", lines=WANTED[:1], movements=())
+    await apply(projector, INVENTORY, [fewer, rest_waits("o-1")], first=1)
+    assert await missing(pool) == [("o-1", "B", 2)]
+    why = NotAvailable(sku="A", lacking=10, open=0, reason="backorder_full", terms_version=1)
+    refused = BackorderRefused(order_id="o-2", lines=WANTED[:1], why=(why,), rest=WANTED[1:])
+    await apply(projector, INVENTORY, [refused, rest_waits("o-2")], first=3)
+    assert await missing(pool) == [("o-1", "B", 2), ("o-2", "B", 2)]
 
 
 @pytest.mark.parametrize("life", sorted(LIVES))
@@ -135,56 +156,3 @@ async def test_an_order_that_begins_to_wait_and_units_for_it_at_once(
             pass
         held.go.set()
     assert await missing(pool) == [("o-1", "A", 9), ("o-1", "B", 2)]
-
-
-def waits(order_id: str, minute: int, rank: int | None = None, **terms_: Any) -> StockBackordered:
-    """It was accepted at that minute, and goes by a policy where a rank is given."""
-    policy = None if rank is None else OrderPolicy(version=1, rank=rank, **terms_)
-    short = (Shortage(sku="A", quantity=1),)
-    lines = (units(1, 1, "A"),)
-    stated: dict[str, Any] = {"order_id": order_id, "round": 1, "since": at(minute), "destination": GB}
-    return StockBackordered(**stated, lines=lines, short=short, policy=policy, movements=())
-
-
-def ordered(order_id: str) -> OrderAccepted:
-    line = OrderLine(line=1, sku="A", quantity=1, unit_price_minor=1)
-    return OrderAccepted(**terms(order_id) | {"lines": (line,)})
-
-
-async def test_who_waits_is_listed_in_the_order_of_service_with_who_came_later(pool: asyncpg.Pool) -> None:
-    projector, day = Projector(pool), 24 * 60
-    queue = [
-        waits("o-1", 0),
-        waits("o-2", 1, 90),
-        waits("o-3", 2, 10),
-        waits("o-4", 3, 45, step_days=1),
-        waits("o-5", 4, policy="all_or_nothing", rank=50),
-        waits("o-6", 10 * day, 45, step_days=1),
-    ]
-    await apply(projector, INTAKE, [ordered(one.order_id) for one in queue])
-    await apply(projector, INVENTORY, queue)
-    assert len(await missing(pool)) == 6
-    due = (Due(sku="A", quantity=1, supply_id="PO-1", usable_at=at(99)),)
-    told = [BackorderDated(order_id="o-1", skus=due, usable_at=at(99))]
-    await apply(projector, INVENTORY, told, first=len(queue))
-    async with Queries(pool).reading("acme") as connection:
-        found = await read_waiting(connection, "acme", "A", 9)
-        front = await read_waiting(connection, "acme", "A", 2)
-    assert [(row["place"], row["order_id"], row["ahead"]) for row in found] == [
-        (1, "o-3", {}),
-        (2, "o-4", {}),
-        (3, "o-1", {10: 1, 45: 1}),
-        (4, "o-5", {}),
-        (5, "o-6", {}),
-        (6, "o-2", {10: 1, 45: 2, 50: 1}),
-    ]
-    assert [row["order_id"] for row in front] == ["o-3", "o-4"]
-    first = next(row for row in found if row["order_id"] == "o-1")
-    assert (first["served_from"].supply_id, first["served_from"].usable_at) == ("PO-1", at(99))
-    assert [row["whole"] for row in found] == [False, False, False, True, False, False]
-    reserved = StockReserved(
-        order_id="o-3", round=1, lines=(units(1, 1, "A"),), availability=(), since=at(0), destination=GB,
-        movements=(move("A", "*", "unreserved", "reserved", 1),),
-    )  # fmt: skip
-    await apply(projector, INVENTORY, [reserved], first=len(queue) + 1)
-    assert [order_id for order_id, _, _ in await missing(pool)] == ["o-1", "o-2", "o-4", "o-5", "o-6"]

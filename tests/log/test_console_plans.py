@@ -78,6 +78,8 @@ ASKED = {
     "of what is late at a node": OrderFilter(node="LON", promise="late", promise_at=NEWEST),
     "of what is late at a node that few have": OrderFilter(node="MAN", promise="late", promise_at=NEWEST),
     "of what is at risk at a node": OrderFilter(node="MAN", promise="at_risk", promise_at=NEWEST),
+    "of a service that few have": OrderFilter(service="express"),
+    "of the service that most have": OrderFilter(service="standard"),
     "of what is late": OrderFilter(promise="late", promise_at=NEWEST),
     "of what is at risk": OrderFilter(promise="at_risk", promise_at=NEWEST),
 }

@@ -11,7 +11,6 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from libs.events.dates import BackorderDated, Due
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.settings import Settings
 from services.console.store import Projector
@@ -20,7 +19,6 @@ from tests.console_database import console_dsn, pool
 from tests.console_site import People, people
 from tests.log.stock_history import History
 from tests.log.test_console_api import published
-from tests.log.test_console_missing import INTAKE, INVENTORY, apply, ordered, waits
 from tests.log.test_console_store import feed
 from tests.spec import NOON
 from tests.unit.edge_client import EdgeClient
@@ -90,21 +88,3 @@ async def test_who_may_see_a_node_alone_sees_its_movements_and_no_sums_of_the_ne
     assert ">network<" not in drawn
     assert "As of then" not in drawn
     assert "on hand</strong>" not in drawn
-
-
-async def test_who_waits_is_shown_in_the_order_in_which_units_are_given(
-    people: People, pool: asyncpg.Pool
-) -> None:
-    projector = Projector(pool)
-    queue = [waits("o-1", 0), waits("o-2", 1, policy="all_or_nothing", rank=50), waits("o-3", 2, 10)]
-    await apply(projector, INTAKE, [ordered(one.order_id) for one in queue])
-    due = (Due(sku="A", quantity=1, supply_id="PO-1", usable_at=NOON),)
-    dated = BackorderDated(order_id="o-3", skus=due, usable_at=NOON)
-    await apply(projector, INVENTORY, [*queue, dated])
-    page = await (await people.sign_in("viewer")).get("/stock/A", part="true")
-    [_, table, *_] = page.split('aria-label="Orders that wait for it"')[1].split("tbody>")
-    rows = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in table.split("<tr>")[1:]]
-    assert [re.findall(r"o-\d", row)[0] for row in table.split("<tr>")[1:]] == ["o-3", "o-1", "o-2"]
-    assert re.match(r"1 .* 10 .* 1 1 PO-1, ", rows[0])
-    assert "nothing to come 1 that came later stands before it, of rank 10." in rows[1]
-    assert "It wants all or nothing: others are served before all is there." in rows[2]

@@ -12,6 +12,7 @@ from tests.unit.test_cli_changes import decided
 from tests.unit.test_cli_orders import ID, PATH, an_order
 
 AMEND = f"{PATH}/amend"
+LOOK = f"{PATH}/amendment"
 A1 = f"{ID}-A1"
 REQUESTED = decided("oms.intake.order_amendment_requested", amendment_id=A1)
 ASK = ["orders", "amend", ID, "--tenant", "acme", "--reason", "moved", "--service", "express"]
@@ -45,6 +46,25 @@ def test_it_says_what_came_of_it(
     assert says in ended.said
     [body] = fake.bodies(AMEND)
     assert (body["service"], body["reason"], body["ship_to"]["city"]) == ("express", "moved", "Leeds")
+
+
+def test_a_preview_sends_the_country_alone_and_says_what_it_would_come_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    warning = "No node ships to CH."
+    told = {"possible": True, "sentence": "It can be amended.", "details": ["It goes to CH."]}
+    fake = FakeEdges({("console", PATH): an_order(), ("console", LOOK): told | {"warning": warning}})
+    address = tmp_path / "address.json"
+    address.write_text('{"name": "Ada", "address_lines": ["1 Road"], "city": "Bern", "country": "CH"}')
+    ask = ["orders", "amend", ID, "--tenant", "acme", "--preview", "--ship-to", str(address), "--json"]
+    ended = run(fake, amend, monkeypatch, ask)
+    assert ended.said == f"It can be amended. {warning} It goes to CH."
+    assert (ended.exit_code, ended.json["warning"]) == (0, warning)
+    asked = fake.requests[-1]
+    assert (asked.method, asked.url.path, dict(asked.url.params)) == ("GET", LOOK, {"country": "CH"})
+    fake.answers["console", LOOK] = {"possible": False, "sentence": "Too late", "details": [], "warning": ""}
+    assert run(fake, amend, monkeypatch, ask).exit_code == 1
+    assert "Name --reason" in str(run(fake, amend, monkeypatch, [*ask[:5], "--service", "express"]).error)
 
 
 def test_what_is_no_address_or_nothing_at_all_is_asked_back(

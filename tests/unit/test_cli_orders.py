@@ -196,9 +196,11 @@ def test_a_list_goes_on_until_it_has_as_many_as_asked(monkeypatch: pytest.Monkey
     row |= {"total_minor": None, "currency": None}
     pages = [{"orders": [row] * 200, "next": "p2"}, {"orders": [row] * 50, "next": "p3"}]
     fake = FakeEdges({("console", "/v1/orders"): list(pages)})
-    ended = run(fake, orders, monkeypatch, ["orders", "list", "-n", "250", "--since", "2026-03-01", "--json"])
+    chosen = ["--since", "2026-03-01", "--service", "express"]
+    ended = run(fake, orders, monkeypatch, ["orders", "list", "-n", "250", *chosen, "--json"])
     asked = [dict(request.url.params) for request in fake.requests]
     assert [(page["limit"], page["from"]) for page in asked] == [("200", "2026-03-01"), ("50", "2026-03-01")]
+    assert {page["service"] for page in asked} == {"express"}
     assert (len(ended.json["orders"]), ended.json["next"]) == (250, "p3")
     assert "--after p3" in ended.err
 

@@ -62,18 +62,21 @@
   const fields = "textarea, input:not([type=hidden], [type=range], [type=checkbox], [type=radio])";
   const inUse = (part) => part.querySelector(":focus-visible") ||
     [...part.querySelectorAll(fields)].some((field) => field.value !== field.defaultValue);
-  const due = new WeakMap();
-  const refresh = (part) => {
-    if (due.has(part)) return;
-    const pause = 1000 * Number(part.dataset.liveSeconds || 0.2);
-    const wait = Math.max(0, (Number(part.dataset.lived) || 0) + pause - Date.now());
-    due.set(part, setTimeout(() => {
-      due.delete(part);
-      if (!part.isConnected || document.hidden || inUse(part)) {
-        part.dataset.stale = "1"; return; }
-      part.dataset.lived = Date.now();
+  const due = new Set(), lived = new Map(); // by id: each answer is another element
+  const refresh = ({ id, dataset }) => {
+    if (due.has(id)) return;
+    const pause = 1000 * Number(dataset.liveSeconds || 0.2);
+    due.add(id);
+    setTimeout(() => {
+      due.delete(id);
+      const part = document.getElementById(id);
+      if (!part) return;
+      if (document.hidden || inUse(part)) { part.dataset.stale = "1"; return; }
+      // The answer that is under way may be of before, and takes its element with it.
+      if (part.classList.contains("htmx-request")) { setTimeout(() => refresh(part), 100); return; }
+      lived.set(id, Date.now());
       htmx.trigger(part, "live");
-    }, wait));
+    }, Math.max(0, (lived.get(id) || 0) + pause - Date.now()));
   };
   const concerns = (part, change) => {
     const what = part.dataset.live;
@@ -180,7 +183,7 @@
     setInterval(() => { for (const time of document.querySelectorAll("time.ago[datetime]"))
       time.textContent = span((Date.now() + drift - new Date(time.dateTime)) / 1000); }, 10000);
     setInterval(() => { for (const part of document.querySelectorAll("[data-live-every]"))
-      if (Date.now() - (Number(part.dataset.lived) || loaded) > 1000 * part.dataset.liveEvery) refresh(part); }, 1000);
+      if (Date.now() - (lived.get(part.id) || loaded) > 1000 * part.dataset.liveEvery) refresh(part); }, 1000);
     follow();
   });
 })();

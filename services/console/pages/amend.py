@@ -98,7 +98,8 @@ def routes(site: Site) -> APIRouter:
         request: Request, session: changer, order_id: OrderId, asked: form, note: Why = ""
     ) -> Response:
         _, state = await order_of(site, session, order_id)
-        preview = preview_amend(state, asked.country, asked.service)
+        unserved = bool(asked.country) and await site.everything.served_by_none(session.tenant, asked.country)
+        preview = preview_amend(state, asked.country, asked.service, unserved=unserved)
         if asked.missing:
             preview = Preview(False, f"The address is not whole: its {', '.join(asked.missing)} is missing.")
         return await site.page(

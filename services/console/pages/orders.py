@@ -16,6 +16,7 @@ from services.console.cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
 from services.console.finder import Finder
 from services.console.hits import ARTICLES_MAX, Found
 from services.console.order_view import money
+from services.console.pages.amend import SERVICES
 from services.console.pages.bulk import bulk_routes
 from services.console.pages.days import ONE_DAY, day, moment, wrong
 from services.console.queries import OrderFilter
@@ -58,6 +59,7 @@ class Asked:
     nodes: str = ""
     promise: str = ""
     node: str = ""
+    service: str = ""
 
     def query(self, **more: str) -> str:
         """The same as an address has it, with more; what is empty is left out."""
@@ -69,6 +71,7 @@ class Asked:
             "nodes": self.nodes,
             "promise": self.promise,
             "node": self.node,
+            "service": self.service,
         } | more
         return urlencode({name: value for name, value in names.items() if value})
 
@@ -81,7 +84,7 @@ class Asked:
         """Raises Problem 422: a status, or a day, that there is not."""
         if self.status and self.status not in STATUSES:
             raise wrong("status", f"Take one of {', '.join(STATUSES)}.")
-        if "\x00" in self.channel + self.customer + self.sku + self.nodes + self.node:
+        if "\x00" in self.channel + self.customer + self.sku + self.nodes + self.node + self.service:
             raise wrong("filter", "Leave out the NUL character.")
         if self.waits_in and self.waits_in not in SEGMENTS:
             raise wrong("waits_in", f"Take one of {', '.join(SEGMENTS)}.")
@@ -105,6 +108,7 @@ class Asked:
             promise=self.promise or None,
             promise_at=datetime.now(UTC) if self.promise else None,
             node=self.node or None,
+            service=self.service or None,
         )
 
 
@@ -123,12 +127,12 @@ def asked(
     nodes: Text = "",
     promise: Short = "",
     node: Short = "",
+    service: Short = "",
 ) -> Asked:
     """A dependency: the filters of a request."""
     words = (q.strip(), status, channel.strip(), customer.strip(), sku.strip())
-    return Asked(
-        *words, since, until, reached, reached_from, reached_to, waits_in, nodes, promise, node.strip()
-    )
+    moments = (since, until, reached, reached_from, reached_to)
+    return Asked(*words, *moments, waits_in, nodes, promise, node.strip(), service.strip())
 
 
 Filters = Annotated[Asked, Depends(asked)]
@@ -161,6 +165,7 @@ def routes(site: Site) -> APIRouter:
             statuses=STATUSES,
             moments=MOMENTS,
             promises=PROMISES,
+            services=SERVICES,
             views=await site.about.views.of(session.tenant, session.actor),
             articles_max=ARTICLES_MAX,
             money=money,

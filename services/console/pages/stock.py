@@ -10,19 +10,17 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from libs.events.contract import Sku
-from libs.runtime.problems import Problem
 from services.console.at_work import STEPS, steps_of
-from services.console.claims import read_holding, read_waiting
 from services.console.cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
 from services.console.full_days_read import read_full_days
 from services.console.pages.serials import serials_of_sku
+from services.console.pages.stock_claims import Behind, claims_on, claims_routes, must_be_known
 from services.console.queries import key_of
 from services.console.web.actions import Outcome
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
 ROWS = 100
-CLAIMS = 100
 BALANCES_MAX = 10_000
 DAYS = 30
 """Of the plot, whose last point is now."""
@@ -36,6 +34,7 @@ def routes(site: Site) -> APIRouter:
     """The list, and one SKU's page with its parts."""
     router = APIRouter(include_in_schema=False)
     reader = Annotated[Session, Depends(site.guard.require("read"))]
+    claims_routes(router, site)
 
     @router.get("/stock")
     async def stock(
@@ -72,47 +71,31 @@ def routes(site: Site) -> APIRouter:
         at: Moment = "",
         known_at: Moment = "",
         before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+        behind: Behind = "",
         place: Annotated[str, Query(max_length=32, pattern=r"^[^\x00]*$")] = "",
         node: Annotated[str, Query(max_length=32, pattern=r"^[^\x00]*$")] = "",
         serial: Annotated[str, Query(max_length=128, pattern=r"^[^\x00]*$")] = "",
         part: bool = False,
     ) -> Response:
-        values = await _standing(site, session, sku)
+        await must_be_known(site, session, sku)
+        values = {"sku": sku, **await _standing(site, session, sku)}
         if part:
             return await site.page(request, session, "sku_part.html", **values)
         asked = {name: _utc(moment) for name, moment in (("at", at), ("known_at", known_at)) if moment}
-        told = await _of_inventory(site, session, sku, asked, before)
-        numbers = await serials_of_sku(site, session, sku, place, node, serial)
-        return await site.page(
-            request, session, "sku.html", **values, **told, **numbers, given=(at, known_at)
+        claims, told = await asyncio.gather(
+            claims_on(site, session, sku, behind), _of_inventory(site, session, sku, asked, before)
         )
+        numbers = await serials_of_sku(site, session, sku, place, node, serial)
+        values |= {**claims, **told, **numbers, "given": (at, known_at)}
+        return await site.page(request, session, "sku.html", **values)
 
     return router
 
 
 async def _standing(site: Site, session: Session, sku: str) -> dict[str, Any]:
-    """What there is of a SKU and who has a claim on it, of the read models. Raises Problem 404."""
-    queries = site.queries(session)
-    rows = await queries.stock(session.tenant, sku, None, None, BALANCES_MAX)
-    async with queries.reading(session.tenant) as connection:
-        holding = await read_holding(connection, session.tenant, sku, CLAIMS + 1)
-        waiting = await read_waiting(connection, session.tenant, sku, CLAIMS + 1)
-    if not rows and not holding and not waiting:
-        raise Problem(
-            404,
-            "unknown_sku",
-            "No such SKU",
-            "No unit of it ever moved for your tenant.",
-            "Check its spelling (case matters), or look for it in Stock.",
-        )
-    return {
-        "sku": sku,
-        "waiting": waiting,
-        "holding": holding,
-        "shown": CLAIMS,
-        "at_work": _at_work(rows),
-        **_by_node(rows),
-    }
+    """What there is of a SKU, of the read models."""
+    rows = await site.queries(session).stock(session.tenant, sku, None, None, BALANCES_MAX)
+    return {"at_work": _at_work(rows), **_by_node(rows)}
 
 
 def _at_work(rows: Sequence[Any]) -> dict[str, dict[str, int]]:

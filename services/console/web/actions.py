@@ -110,7 +110,7 @@ class Actions:
                 method, address(self._config, stage) + path, params=query, headers=headers, content=content
             )
             told = orjson.loads(answer.content)
-        except httpx2.ConnectError:
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout):  # nothing was sent
             return _silent(stage, "does not answer", "Nothing was changed.")
         except (httpx2.HTTPError, orjson.JSONDecodeError) as error:
             return _silent(stage, f"broke off ({type(error).__name__})", "Whether it was done is not known.")
