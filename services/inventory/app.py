@@ -1,5 +1,6 @@
 """Wires the inventory stage: `python -m services.inventory.app`."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +12,10 @@ from libs.runtime.edge import Edge
 from libs.runtime.routers import joined
 from libs.runtime.service import run
 from libs.runtime.settings import settings
-from libs.runtime.stage import StateTopic, many_streams
+from libs.runtime.stage import Composed, StateTopic, many_streams
 from services.inventory import domain, ledger
 from services.inventory.api import routes
-from services.inventory.availability import state, touched
+from services.inventory.availability import bundle_state, made_of, state, told_with, touched
 from services.inventory.backdating import dated
 from services.inventory.basket_api import basket_routes
 from services.inventory.bundle_api import bundle_routes
@@ -35,6 +36,12 @@ from services.inventory.supply_api import supply_routes
 def _now(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tuple[str, ...]] | None:
     """What channels are told of a SKU, at this moment."""
     return state(stream, version, part, datetime.now(UTC))
+
+
+def _bundle_now(stream: str, parts: Mapping[str, tuple[int, bytes]]) -> tuple[SkuAvailability, int] | None:
+    """What channels are told of a bundle, at this moment, and its version."""
+    told = bundle_state(stream, parts, datetime.now(UTC))
+    return None if told is None else (told, told.version)
 
 
 STAGE = many_streams(
@@ -58,7 +65,13 @@ STAGE = many_streams(
     shared=CONFIGURED | POLICIES,
     beside=POLICIES,
     leads_on=HOLDER,
-    states=StateTopic(AVAILABILITY_TOPIC, "sku/", read=_now, touched=touched),
+    states=StateTopic(
+        AVAILABILITY_TOPIC,
+        "sku/",
+        read=_now,
+        touched=touched,
+        composed=Composed(told_with, made_of, _bundle_now),
+    ),
     leads_on_for=frozenset(BUNDLE_COMMANDS),
     leads_on_timers=frozenset({PLANNED}),
 )
