@@ -22,7 +22,7 @@ from libs.runtime.edge import Edge
 from libs.runtime.problems import install
 from libs.runtime.stage import dump_part
 from services.inventory.policies import evolve_policies
-from services.inventory.policy_api import policy_routes
+from services.inventory.policy_api import RuleRequest, policy_routes
 from tests.unit.cli_world import FakeEdges, run, signing_key
 from tests.unit.test_cli_promises import decided
 from tests.unit.test_inventory_api import Taken
@@ -57,6 +57,16 @@ async def test_policies_are_one_command_and_what_is_wrong_with_them_is_told() ->
             assert (await http.put("/v1/stock/policies", json=wrong)).status_code == 422
     assert taken.commands == [DefineReservationPolicies(classes=CLASSES, rules=RULES)]
     assert ("operator",) in taken.roles
+
+
+async def test_whatever_a_rule_may_say_can_be_stated() -> None:
+    rule = PolicyRule(channel="web", order_type="gift", substitutes=True, baskets_wait=True, reallocates=True)
+    taken = Taken()
+    async with client(taken) as http:
+        stated = rule.model_dump(exclude_defaults=True)
+        assert (await http.put("/v1/stock/policies", json={"rules": [stated]})).status_code == 202
+    assert taken.commands == [DefineReservationPolicies(rules=(rule,))]
+    assert RuleRequest.model_fields.keys() == PolicyRule.model_fields.keys()
 
 
 async def test_policies_are_read_as_they_are() -> None:
