@@ -77,7 +77,8 @@ class ChannelTermsRequest(BaseModel):
     buffer: Count = 0
     sold_out_at: Count = 0
     shown_max: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
-    shelf_days_min: Annotated[int, Field(strict=True, ge=1, le=3650)] | None = None
+    shelf_days_min: Annotated[int, Field(strict=True, ge=0, le=3650)] | None = None
+    """0: none, whatever the channel asks of all SKUs."""
 
 
 class ReorderRequest(BaseModel):

@@ -20,9 +20,10 @@ from services.inventory.backdating import dated
 from services.inventory.basket_api import basket_routes
 from services.inventory.bundle_api import bundle_routes
 from services.inventory.bundles import PLANNED
+from services.inventory.channel_days_api import channel_days_routes
 from services.inventory.defined_api import defined_routes
 from services.inventory.hears import HEARS, PASSES_OVER
-from services.inventory.node_reminders import remind_of_retired, remind_of_switched
+from services.inventory.node_reminders import remind_of_days, remind_of_retired, remind_of_switched
 from services.inventory.old_parts import stored
 from services.inventory.places import CONFIGURED
 from services.inventory.policies import POLICIES
@@ -84,6 +85,7 @@ def all_routes(edge: Edge) -> APIRouter:
         basket_routes(edge),
         defined_routes(edge),
         policy_routes(edge),
+        channel_days_routes(edge),
         supply_routes(edge),
         bundle_routes(edge),
         substitute_routes(edge),
@@ -95,6 +97,7 @@ async def keep_up(connection: Any) -> bool:
     """What is done in the background; whether more may be."""
     await remind_of_switched(connection)
     await remind_of_retired(connection)
+    await remind_of_days(connection)
     return await make_snapshots(connection)
 
 
