@@ -52,7 +52,8 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
         else:
             posting.post(sku, NETWORK, "reserved", "unreserved", -taken)
         if missing > taken:
-            short.append(shortage(sku, part, missing - taken, order.channel, country=country))
+            back = max(0, -taken)
+            short.append(shortage(sku, part, missing - taken, order.channel, country=country, back=back))
     used = terms_used(wanted, skus)
     if short:
         return backordered(order_id, order, round_, skus, short, used, posting.movements())
