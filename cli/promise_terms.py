@@ -220,6 +220,10 @@ def _of_terms(sku: str, body: Mapping[str, Any]) -> str:
     for one in body.get("channels", ()):
         said = ", ".join(text.format(one[way]) for way, text in _WAYS if one.get(way))
         parts.append(f"{one['channel']} {said}")
+    parts += [
+        f"{one['channel']} asks lots for {one['shelf_days_min']:,} days, as of every SKU"
+        for one in body.get("shelf_days_of_channels") or ()
+    ]
     if body.get("low_at") is not None:
         parts.append(f"low at {body['low_at']:,}")
     if reorder := body.get("reorder"):

@@ -13,6 +13,7 @@ from cli import (
     promise_terms,
     promises,
     stock_bundles,
+    stock_channel_days,
     stock_feed,
     stock_idle,
     stock_items,
@@ -245,6 +246,7 @@ def register(parent: typer.Typer) -> None:
         stock_needs,
         stock_rules,
         stock_policies,
+        stock_channel_days,
         stock_queue,
         stock_substitutes,
     ):

@@ -29,6 +29,7 @@ EDGES = {
     "amend_api.py",
     "feed_api.py",
     "policy_api.py",
+    "channel_days_api.py",
     "rules_api.py",
     "bundle_api.py",
     "substitute_api.py",

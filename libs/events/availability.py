@@ -47,6 +47,8 @@ class SkuAvailability(Contract):
     """The SKU was told to be low (`oms.inventory.stock_low`), and not to have recovered since."""
     backorders: OpenBackorders | None = None
     """What a channel without a figure of its own may still wait for, where the terms limit it."""
+    bundle_version: Annotated[int, Field(ge=1)] | None = None
+    """It is a bundle, of this definition: it has no units, and can be sold as often as its parts allow."""
 
     @property
     def stream(self) -> str:

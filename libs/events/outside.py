@@ -1,5 +1,6 @@
 """All contracts of inventory with the world outside: supply, counts, feeds, and what a SKU is."""
 
+from libs.events.channel_days import CHANNEL_DAYS_COMMANDS, CHANNEL_DAYS_EVENTS
 from libs.events.conditions import CONDITION_COMMANDS, CONDITION_EVENTS
 from libs.events.feeds import FEED_COMMANDS, FEED_EVENTS
 from libs.events.items import ITEM_COMMANDS, ITEM_EVENTS
@@ -16,6 +17,7 @@ OUTSIDE_COMMANDS = (
     *ITEM_COMMANDS,
     *LOT_COMMANDS,
     *SERIAL_COMMANDS,
+    *CHANNEL_DAYS_COMMANDS,
 )
 OUTSIDE_EVENTS = (
     *SUPPLY_EVENTS,
@@ -25,4 +27,5 @@ OUTSIDE_EVENTS = (
     *ITEM_EVENTS,
     *LOT_EVENTS,
     *SERIAL_EVENTS,
+    *CHANNEL_DAYS_EVENTS,
 )

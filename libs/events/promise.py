@@ -104,8 +104,10 @@ class ChannelTerms(Value):
     """With so many available or fewer it is shown as sold out. Who orders all the same is promised them."""
     shown_max: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
     """No more units than these are shown, however many are available."""
-    shelf_days_min: Annotated[int, Field(strict=True, ge=1, le=3650)] | None = None
-    """So many days before its last day a lot is given to this channel no more, where the SKU has lots."""
+    shelf_days_min: Annotated[int, Field(strict=True, ge=0, le=3650)] | None = None
+    """So many days before its last day a lot is given to this channel no more, where the SKU has lots; None,
+    as many as the channel asks of all SKUs (`oms.inventory.channel_days_defined`), and 0, none whatever it
+    asks."""
 
 
 class ReorderHold(Value):
@@ -145,6 +147,8 @@ class PromiseTermsDefined(PromiseTerms, SkuEvent):
     terms_version: Place
     queue: tuple[QueueChange, ...] | None = None
     """What it changes of the queues of SKUs."""
+    shelf_days_of_channels: Annotated[tuple[Name, ...], Field(max_length=100)] | None = None
+    """Channels whose `shelf_days_min` is what they ask of all SKUs, and not said of this one."""
 
 
 class HoldStock(PromiseCommand):

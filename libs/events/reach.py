@@ -29,7 +29,8 @@ class NodeSwitched(Event):
 
 class ReachChanged(SkuEvent):
     """Units of the SKU at nodes that are switched off are not promised from now on, and those at nodes that
-    do not ship everywhere are only for where these ship to. Promises that were made before stand."""
+    do not ship everywhere are only for where these ship to. Promises that were made before stand, but those
+    that no node with units ships to any more, as one ships elsewhere by now: they are broken next."""
 
     TYPE: ClassVar[str] = "oms.inventory.reach_changed"
 

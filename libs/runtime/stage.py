@@ -51,6 +51,19 @@ def _plain(value: object) -> object:
 
 
 @dataclass(frozen=True)
+class Composed:
+    """States that are made of the parts of several streams, and change with any of them."""
+
+    told_with: Callable[[str, bytes], Collection[str]]
+    """Of a stream and its part's JSON: the streams of such states that this part makes with others."""
+    made_of: Callable[[str, bytes], Collection[str]]
+    """Of such a stream and its part: the other streams that its state is made of."""
+    read: Callable[[str, Mapping[str, tuple[int, bytes]]], tuple[Contract, int] | None]
+    """Such a stream, and by stream version and part of all that it is made of, itself among them, as a state
+    and its version; None where nobody is to be told."""
+
+
+@dataclass(frozen=True)
 class StateTopic:
     """What a stage tells of its streams."""
 
@@ -62,6 +75,8 @@ class StateTopic:
     where nobody is to be told."""
     touched: Callable[[Event], Iterable[str]]
     """Streams of the prefix that an event of the stage may have changed."""
+    composed: Composed | None = None
+    """Some of its states are made of several streams; `read` answers None for these."""
 
 
 @dataclass(frozen=True)

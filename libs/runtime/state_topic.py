@@ -8,14 +8,15 @@ has been followed is stored now and then; after a crash the rest is followed aga
 Streams are changed from several lanes, so several processes may tell of one, and the last record of a key is
 all that a compacted topic keeps: an older state that came behind a newer one would stay. So whoever has
 told reads once more after Kafka has it, and tells again where the stream has moved on. Of all who changed a
-stream, the one whose last look comes last has told what it saw, and nothing newer came before that.
+stream, the one whose last look comes last has told what it saw, and nothing newer came before that. A state
+that is made of several streams is told whenever one of them changed, and all of them are looked at again.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -26,16 +27,18 @@ from libs.events.contract import Contract, Event
 from libs.events.ids import derived, partition_key
 from libs.events.release import schema_id
 from libs.runtime.health import Health
-from libs.runtime.log import Log, LogRow, TimerRow, Unavailable, Writes
+from libs.runtime.log import Log, LogRow, Snapshot, TimerRow, Unavailable, Writes
 from libs.runtime.postgres_log import reachable
 from libs.runtime.relay import Message, Publisher, PublishFailed
-from libs.runtime.stage import StateTopic
+from libs.runtime.stage import Composed, StateTopic
 
 logger = structlog.get_logger()
 _STATES_BYTES = UUID("0c7d5b0e-3f19-5b64-9a3e-6d1c5f3b8a47").bytes
 _READ_AT_ONCE = 1_000
 _TOLD_AT_ONCE = 1_000
 """Streams of one turn; more of them wait for the next."""
+_COMPOSED_AT_ONCE = 100
+"""States made of several streams that are read and told together."""
 _REST = 4
 """It rests so many times as long as the process was at work meanwhile: where much is to do it looks less
 often, and many changes are one record. Waiting for Kafka and the database is no work."""
@@ -52,6 +55,15 @@ _MARKS = "SELECT lane, followed FROM state_topic WHERE topic = $1 AND lane = ANY
 _REMIND = """
     INSERT INTO timer SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[])
     ON CONFLICT DO NOTHING"""
+
+
+class _State(NamedTuple):
+    """What is told of a stream."""
+
+    key: str
+    body: Contract
+    version: int
+    timers: Iterable[str] = ()
 
 
 class Marks(Protocol):
@@ -206,48 +218,97 @@ class Follower:
             await self._mark()
             return done
         try:
-            self._told = await self._tell(changed, before)
+            self._told, moved = await self._tell(changed, before)
         except BaseException:
             self._changed |= changed | set(before)
             self._told, self._unsure = {}, True
             raise
         # What was told and then changed by others alone may have come behind what they told: look once more.
-        if not self._unsure and not (set(self._told) & set(before)) - changed:
+        if not self._unsure and not moved - changed:
             self._settle(self._seen_then)
         self._unsure = False
         self._seen_then = {lane: at for lane, at in seen.items() if lane in self._seen}
         await self._mark()
         return done + len(changed) + len(before)
 
-    async def _tell(self, changed: set[str], before: Mapping[str, int]) -> dict[str, int]:
-        """Tell what the changed streams are, and those told before that have moved on; the versions told."""
-        told: dict[str, int] = {}
-        by_lane: dict[int, list[Message]] = {}
-        timers: list[TimerRow] = []
-        now = self._clock()
+    async def _tell(self, changed: set[str], before: Mapping[str, int]) -> tuple[dict[str, int], set[str]]:
+        """Tell what the changed streams are, and those told before that have moved on. Returns the versions
+        of all that was told or read for it, and which of those told before have moved on."""
         found = await self._log.snapshots(sorted(changed | before.keys()), before)
-        for key, snapshot in found.items():
-            if not snapshot.part:
-                continue  # as it was told, or never decided
-            tenant, _, stream = key.partition("/")
-            try:
-                state = self._states.read(stream, snapshot.version, snapshot.part)
-            except Exception as error:  # one stream's fault must not keep the others' states
-                logger.error("a state cannot be told", topic=self._states.topic, key=key, exc_info=error)
-                continue
-            if state is None:
-                continue
-            body, names = state
-            lane, told[key] = self._lane_of(key), snapshot.version
-            by_lane.setdefault(lane, []).append(self._message(tenant, body, snapshot.version, now))
-            timers += [TimerRow(lane, key, name, now) for name in names]
+        here = {key: one for key, one in found.items() if one.part}  # the others are as they were told
+        states = [
+            _State(key, state[0], one.version, state[1])
+            for key, one in here.items()
+            if (state := self._read(key, self._states.read, one.version, one.part or b"")) is not None
+        ]
+        await self._publish(states)
+        told = {state.key: state.version for state in states}
+        if self._states.composed is not None:
+            told |= await self._tell_composed(self._states.composed, here)
+        return told, here.keys() & before.keys()
+
+    async def _tell_composed(self, composed: Composed, here: Mapping[str, Snapshot]) -> dict[str, int]:
+        """Tell the states that these parts make with others; the versions of all that they are made of."""
+        told = dict[str, int]()
+        keys = sorted(
+            {
+                partition_key(key.partition("/")[0], stream)
+                for key, one in here.items()
+                for stream in self._read(key, composed.told_with, one.part) or ()
+            }
+        )
+        while keys:
+            some, keys = keys[:_COMPOSED_AT_ONCE], keys[_COMPOSED_AT_ONCE:]
+            known = await self._with(here, some)
+            makes = {key: self._made_of(composed, key, known[key]) for key in some if key in known}
+            known = await self._with(known, {one for of in makes.values() for one in of})
+            states = list[_State]()
+            for key, of in makes.items():
+                parts = {name: known[name] for name in of if name in known and known[name].part}
+                told |= {name: one.version for name, one in parts.items()}
+                streams = {name.partition("/")[2]: (one.version, one.part) for name, one in parts.items()}
+                state = self._read(key, composed.read, streams)
+                if state is not None:
+                    states.append(_State(key, *state))
+            await self._publish(states)
+        return told
+
+    async def _with(self, known: Mapping[str, Snapshot], keys: Iterable[str]) -> dict[str, Snapshot]:
+        """What is known, and what the other keys are now."""
+        more = sorted({key for key in keys if key not in known})
+        return {**known, **(await self._log.snapshots(more) if more else {})}
+
+    def _made_of(self, composed: Composed, key: str, own: Snapshot) -> list[str]:
+        """The keys of all that a state is made of, its own in front."""
+        tenant, streams = key.partition("/")[0], self._read(key, composed.made_of, own.part or b"") or ()
+        return [key, *(partition_key(tenant, stream) for stream in streams)]
+
+    def _read(self, key: str, read: Callable[..., Any], *known: object) -> Any:
+        """What `read` makes of a stream; None where it fails: one stream's fault must not keep the others'
+        states."""
+        try:
+            return read(key.partition("/")[2], *known)
+        except Exception as error:
+            logger.error("a state cannot be told", topic=self._states.topic, key=key, exc_info=error)
+            return None
+
+    async def _publish(self, states: Sequence[_State]) -> None:
+        """Publish states, and set the timers that they want."""
+        now, by_lane = self._clock(), dict[int, list[Message]]()
+        for state in states:
+            message = self._message(state.key.partition("/")[0], state.body, state.version, now)
+            by_lane.setdefault(self._lane_of(state.key), []).append(message)
         await asyncio.gather(
             *(self._publisher.publish(self._states.topic, lane, some) for lane, some in by_lane.items())
         )
+        timers = [
+            TimerRow(self._lane_of(state.key), state.key, name, now)
+            for state in states
+            for name in state.timers
+        ]
         if timers:
             await self._marks.remind(timers)
             self._reminded()
-        return told
 
     async def _catch_up(self, lane: int) -> int:
         """Read on in a lane's log; how many rows."""

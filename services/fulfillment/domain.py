@@ -221,7 +221,8 @@ def _give_up(
     more: tuple[LineQuantity, ...] | None,
 ) -> list[Event]:
     """No node may ship these, or there are none in time; whatever is in work goes on. `more` is all that the
-    order has beside them: new here, as long as nothing of it is known.
+    order has beside them and has no node: new here, as long as nothing of it is known, as is what has a node
+    and waits for the end of a hold.
 
     Where some of an unroutable plan are not awaited any more, it was looked for without knowing it: inventory
     asks again for the others, which may do.
@@ -235,6 +236,8 @@ def _give_up(
         if isinstance(body, OrderUnroutable) and less(lines, awaited):
             return []
         lines = awaited
+    elif not isinstance(body, BackorderRefused):  # which names all that was ordered
+        more = merged(more or (), *(node.lines for one in withheld(state) for node in one.nodes)) or None
     if not lines:
         return []
     reason = why[:500].replace("\x00", " ")

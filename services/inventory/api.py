@@ -22,7 +22,7 @@ from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
 from libs.runtime.routers import joined
 from libs.runtime.tokens import Claims
-from services.inventory import past, store
+from services.inventory import bundles_now, past, store
 from services.inventory.basket_api import as_json
 from services.inventory.lots_past import lots_then
 from services.inventory.past import Asked, Stood
@@ -77,7 +77,8 @@ class ChannelTermsRequest(BaseModel):
     buffer: Count = 0
     sold_out_at: Count = 0
     shown_max: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = None
-    shelf_days_min: Annotated[int, Field(strict=True, ge=1, le=3650)] | None = None
+    shelf_days_min: Annotated[int, Field(strict=True, ge=0, le=3650)] | None = None
+    """0: none, whatever the channel asks of all SKUs."""
 
 
 class ReorderRequest(BaseModel):
@@ -188,24 +189,33 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
     ) -> Response:
         moment, known = _moments(at, known_at)
         async with edge.reading() as connection:
-            found = await store.skus(connection, claims.tenant, node, after or "", limit + 1)
+            now = at is None and known_at is None
+            if now and node is None:
+                found = await bundles_now.listed(connection, claims.tenant, after or "", limit + 1)
+            else:
+                found = await store.skus(connection, claims.tenant, node, after or "", limit + 1)
             asked = [Asked(sku, moment, known) for sku in found[:limit]]
             stood = await store.as_of(connection, claims.tenant, asked)
             stood = await store.with_terms(connection, claims.tenant, stood)
-            if at is None and known_at is None:
-                stood = await store.with_lots(connection, claims.tenant, stood)
+            stood = await store.with_lots(connection, claims.tenant, stood) if now else stood
+            told = [past.document(one, node) for one in stood]
+            if now and node is None:
+                told = await bundles_now.with_bundles(connection, claims.tenant, told, moment)
         following = found[limit - 1] if len(found) > limit else None
-        return as_json({"stock": [past.document(one, node) for one in stood], "next": following})
+        return as_json({"stock": told, "next": following})
 
     @router.get("/{sku}", summary="What there was of a SKU at a moment, as known at another")
     async def sku_then(
         claims: readers, sku: Sku, at: At = None, known_at: KnownAt = None, node: Node = None
     ) -> Response:
-        asked = [Asked(sku, *_moments(at, known_at))]
-        (stood,) = await _stood(edge, claims, asked, now=at is None and known_at is None)
+        asked, now = [Asked(sku, *_moments(at, known_at))], at is None and known_at is None
+        (stood,) = await _stood(edge, claims, asked, now)
+        told = [past.document(stood, node)]
         async with edge.reading() as connection:
             lots = await lots_then(connection, claims.tenant, stood, node)
-        return as_json(past.document(stood, node) | ({} if lots is None else {"lots": lots}))
+            if now and node is None:
+                told = await bundles_now.with_bundles(connection, claims.tenant, told, asked[0].at)
+        return as_json(told[0] | ({} if lots is None else {"lots": lots}))
 
     @router.get("/{sku}/series", summary="What there was of a SKU from one moment to another, at equal steps")
     async def series(
@@ -240,7 +250,10 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
 async def _stood(edge: Edge, claims: Claims, asked: list[Asked], now: bool = False) -> list[Stood]:
     """Answers to questions about one SKU; `now`, about this moment. Raises Problem 404."""
     async with edge.reading() as connection:
-        if await store.has_moved(connection, claims.tenant, asked[0].sku):
+        named = [asked[0].sku]
+        if await store.has_moved(connection, claims.tenant, *named) or (
+            now and await bundles_now.among(connection, claims.tenant, named)
+        ):
             stood = await store.as_of(connection, claims.tenant, asked)
             stood = await store.with_terms(connection, claims.tenant, stood)
             return await store.with_lots(connection, claims.tenant, stood) if now else stood

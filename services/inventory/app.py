@@ -1,5 +1,6 @@
 """Wires the inventory stage: `python -m services.inventory.app`."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,17 +12,18 @@ from libs.runtime.edge import Edge
 from libs.runtime.routers import joined
 from libs.runtime.service import run
 from libs.runtime.settings import settings
-from libs.runtime.stage import StateTopic, many_streams
+from libs.runtime.stage import Composed, StateTopic, many_streams
 from services.inventory import domain, ledger
 from services.inventory.api import routes
-from services.inventory.availability import state, touched
+from services.inventory.availability import bundle_state, made_of, state, told_with, touched
 from services.inventory.backdating import dated
 from services.inventory.basket_api import basket_routes
 from services.inventory.bundle_api import bundle_routes
 from services.inventory.bundles import PLANNED
+from services.inventory.channel_days_api import channel_days_routes
 from services.inventory.defined_api import defined_routes
 from services.inventory.hears import HEARS, PASSES_OVER
-from services.inventory.node_reminders import remind_of_retired, remind_of_switched
+from services.inventory.node_reminders import remind_of_days, remind_of_retired, remind_of_switched
 from services.inventory.old_parts import stored
 from services.inventory.places import CONFIGURED
 from services.inventory.policies import POLICIES
@@ -35,6 +37,12 @@ from services.inventory.supply_api import supply_routes
 def _now(stream: str, version: int, part: bytes) -> tuple[SkuAvailability, tuple[str, ...]] | None:
     """What channels are told of a SKU, at this moment."""
     return state(stream, version, part, datetime.now(UTC))
+
+
+def _bundle_now(stream: str, parts: Mapping[str, tuple[int, bytes]]) -> tuple[SkuAvailability, int] | None:
+    """What channels are told of a bundle, at this moment, and its version."""
+    told = bundle_state(stream, parts, datetime.now(UTC))
+    return None if told is None else (told, told.version)
 
 
 STAGE = many_streams(
@@ -58,7 +66,13 @@ STAGE = many_streams(
     shared=CONFIGURED | POLICIES,
     beside=POLICIES,
     leads_on=HOLDER,
-    states=StateTopic(AVAILABILITY_TOPIC, "sku/", read=_now, touched=touched),
+    states=StateTopic(
+        AVAILABILITY_TOPIC,
+        "sku/",
+        read=_now,
+        touched=touched,
+        composed=Composed(told_with, made_of, _bundle_now),
+    ),
     leads_on_for=frozenset(BUNDLE_COMMANDS),
     leads_on_timers=frozenset({PLANNED}),
 )
@@ -71,6 +85,7 @@ def all_routes(edge: Edge) -> APIRouter:
         basket_routes(edge),
         defined_routes(edge),
         policy_routes(edge),
+        channel_days_routes(edge),
         supply_routes(edge),
         bundle_routes(edge),
         substitute_routes(edge),
@@ -82,6 +97,7 @@ async def keep_up(connection: Any) -> bool:
     """What is done in the background; whether more may be."""
     await remind_of_switched(connection)
     await remind_of_retired(connection)
+    await remind_of_days(connection)
     return await make_snapshots(connection)
 
 

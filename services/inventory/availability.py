@@ -12,13 +12,13 @@ import orjson
 from pydantic import TypeAdapter
 
 from libs.events.availability import ChannelAvailability, SkuAvailability
-from libs.events.backorders import Backorders
+from libs.events.backorders import Backorders, OpenBackorders
 from libs.events.contract import Event
 from libs.events.places import Delivery
 from libs.events.policy import OrderPolicy
 from libs.events.promise import Wanted
 from libs.events.record import record
-from services.inventory import caps, dates
+from services.inventory import bundle_figures, caps, dates
 from services.inventory.bundles import in_parts
 from services.inventory.dates import Question
 from services.inventory.holding import summed
@@ -27,7 +27,7 @@ from services.inventory.lots import Lots
 from services.inventory.places import PlacesPart
 from services.inventory.policies import PoliciesPart, could_have
 from services.inventory.queue import Turn
-from services.inventory.recipes import Recipe
+from services.inventory.recipes import NO_RECIPE, Recipe
 from services.inventory.serving import Serving
 from services.inventory.shelf_life import lasting
 from services.inventory.stock import EMPTY_SKU, OrderClaim, SkuPart, SubstitutesOf
@@ -205,11 +205,11 @@ def state(
     stream: str, version: int, part: bytes, at: datetime | None = None
 ) -> tuple[SkuAvailability, tuple[str, ...]] | None:
     """A SKU's part as the channels are told of it, and the timers that it wants, due at once. None for a SKU
-    that never moved and has no terms (somebody asked for it, or mistyped it), and for a bundle: it is
-    its parts, of which each is told."""
+    that never moved, has no terms and was never made of others (somebody asked for it, or mistyped it), and
+    for a bundle: that is told by its parts (`bundle_state`)."""
     known = read_sku(part)
-    terms, told = known.terms, tuple[ChannelAvailability, ...]()
-    if (not known.position and terms is None) or (known.recipe is not None and known.recipe.unpacked):
+    terms, told, recipe = known.terms, tuple[ChannelAvailability, ...](), known.recipe or NO_RECIPE
+    if recipe.unpacked or not (known.position or terms is not None or recipe.version):
         return None
     if terms is not None:
         figures = ((channel, *figure(known, channel)) for channel in terms.named())
@@ -221,7 +221,7 @@ def state(
         )
     availability = SkuAvailability(
         sku=stream.removeprefix("sku/"),
-        version=version,
+        version=bundle_figures.told_version(known.recipe, version),
         position=known.position,
         terms_version=None if terms is None else terms.version,
         available=figure(known, None)[0],
@@ -230,6 +230,54 @@ def state(
         backorders=caps.told(known, None, at),
     )
     return availability, (LEVEL,) if terms is not None and terms.changes_level(known.offered) else ()
+
+
+def told_with(stream: str, part: bytes) -> set[str]:
+    """Streams of the bundles whose figures a SKU's part makes: its own, where it is one, and those that it
+    is a part of. Hardly any SKU is either, which is seen without decoding it."""
+    recipe = read_recipe(part).recipe
+    if recipe is None:
+        return set()
+    return {f"sku/{sku}" for sku in recipe.within} | ({stream} if recipe.unpacked else set())
+
+
+def made_of(stream: str, part: bytes) -> set[str]:
+    """Streams of the parts of a bundle; nothing for a SKU that is none."""
+    return {f"sku/{sku}" for sku in parts_named([read_recipe(part)])} - {stream}
+
+
+def bundle_state(
+    stream: str, parts: Mapping[str, tuple[int, bytes]], at: datetime | None = None
+) -> SkuAvailability | None:
+    """A bundle as the channels are told of it, of its own part and those of its parts, each with its version
+    by stream. None for a SKU that is none by now."""
+    skus = {name.removeprefix("sku/"): read_sku(part) for name, (_, part) in parts.items()}
+    sku = stream.removeprefix("sku/")
+    known = skus[sku]
+    recipe, terms = known.recipe or NO_RECIPE, known.terms
+    if not recipe.unpacked:
+        return None
+    told = dict[str | None, tuple[tuple[int, int], OpenBackorders | None]]()
+    for channel in (None, *bundle_figures.channels_of(recipe, skus, terms)):
+        figures = {part: figure(skus.get(part, EMPTY_SKU), channel) for part in recipe.parts}
+        available = {part: units for part, (units, _) in figures.items()}
+        waits = bundle_figures.may_wait(recipe, skus, available, channel, at)
+        told[channel] = bundle_figures.bundles_there(recipe, figures, terms, channel), waits
+    return SkuAvailability(
+        sku=sku,
+        version=bundle_figures.told_version(recipe, sum(version for version, _ in parts.values())),
+        position=known.position,
+        terms_version=None if terms is None else terms.version,
+        available=told[None][0][0],
+        channels=tuple(
+            ChannelAvailability(channel=channel, available=there, shown=shown, backorders=waits)
+            for channel, ((there, shown), waits) in told.items()
+            if channel is not None
+        ),
+        low=terms is not None and terms.low,
+        backorders=told[None][1],
+        bundle_version=recipe.version,
+    )
 
 
 def touched(event: Event) -> set[str]:
@@ -251,12 +299,17 @@ def _bundle(
         _figures(part, each * quantity, asking, skus.get(part, EMPTY_SKU), demand[part] - each * quantity)
         for part, each in recipe.parts.items()
     ]
-    there = min(one["available"] // each for one, each in zip(parts, recipe.parts.values(), strict=True))
+    figures = {one["sku"]: (one["available"], one["shown"]) for one in parts}
+    own = skus.get(sku, EMPTY_SKU).terms
+    there, shown = bundle_figures.bundles_there(recipe, figures, own, asking.channel)
+    available = {one["sku"]: one["available"] for one in parts}
+    waits = bundle_figures.may_wait(recipe, skus, available, asking.channel, asking.at)
     return {
         **_figures(sku, quantity, asking, EMPTY_SKU, 0),
         "available": there,
-        "shown": min(one["shown"] // each for one, each in zip(parts, recipe.parts.values(), strict=True)),
+        "shown": shown,
         "short": max(0, quantity - there),
+        **({} if waits is None else {"backorders": waits.model_dump()}),
         "bundle_version": recipe.version,
         "parts": parts,
     }

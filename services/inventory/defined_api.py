@@ -4,7 +4,6 @@ What is replaced as a whole is answered in the form in which it is sent, beside 
 changes a part of it can send the rest back.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import orjson
@@ -21,7 +20,7 @@ from services.inventory.basket_api import as_json
 from services.inventory.basket_waits import due_of
 from services.inventory.stock import EMPTY_SKU, HOLDER
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM
-from services.inventory.terms import Terms
+from services.inventory.terms import Terms, stated
 from services.inventory.units import Units
 
 Document = dict[str, Any]
@@ -86,33 +85,16 @@ def defined_routes(edge: Edge) -> APIRouter:
 
 
 def terms_told(terms: Terms) -> Document:
-    """A SKU's terms in the form in which they are defined, with their version; 0, nobody has defined any."""
-    ways: tuple[tuple[str, Mapping[str, int]], ...] = (
-        ("buffer", terms.buffers),
-        ("sold_out_at", terms.sold_out_at),
-        ("shown_max", terms.shown_max),
-        ("shelf_days_min", terms.shelf_days),
-    )
-    channels: dict[str, Document] = {}
-    for name, by_channel in ways:
-        for channel, value in by_channel.items():
-            channels.setdefault(channel, {"channel": channel})[name] = value
-    capped = terms.backorders
-    return {
-        "terms_version": terms.version,
-        "safety_stock": terms.safety_stock,
-        "shares": [
-            {"channel": channel, "units": units, "lends_to": list(terms.lends_to.get(channel, ()))}
-            for channel, units in terms.shares.items()
-        ],
-        "channels": list(channels.values()),
-        "low_at": terms.low_at,
-        "recovered_at": None if terms.low_at is None else terms.recovered_at,
-        "reorder": {"point": terms.reorder_point, "rank_max": terms.reorder_rank}
-        if terms.reorder_point
-        else None,
-        "backorders": None if capped is None else capped.model_dump(mode="json"),
-    }
+    """A SKU's terms in the form in which they are defined, with their version; 0, nobody has defined any.
+    Days that channels ask of all SKUs stand beside them."""
+    told = {"terms_version": terms.version, **stated(terms)}
+    if terms.shelf_of_channels:
+        days = [
+            {"channel": channel, "shelf_days_min": terms.shelf_days[channel]}
+            for channel in terms.shelf_of_channels
+        ]
+        told["shelf_days_of_channels"] = days
+    return told
 
 
 def _feed(known: Document) -> Document:

@@ -16,6 +16,7 @@ from libs.events.lots import LotExpired, LotQuarantined
 from libs.events.record import changed, record
 from libs.events.refusal import CommandRefused, refused
 from libs.events.supply import SupplyBucket, SupplyMovement
+from services.inventory.channel_days import taken_up
 from services.inventory.giving import peg, take_back_promises, take_back_unsendable
 from services.inventory.lot_limits import in_time
 from services.inventory.lot_states import evolve_lots
@@ -93,7 +94,9 @@ def served(desk: Desk, *events: Event) -> list[Event]:
     stopped = list[Event]()
     if desk.stock.lots is not None:
         stopped, desk = _unsellable(desk, desk.stock.lots)
-    kept, stock = in_time(desk.sku, desk.stock, desk.at)
+    taken, stock = taken_up(desk.sku, desk.stock, desk.rules)
+    kept, stock = in_time(desk.sku, stock, desk.at)
+    kept = [*taken, *kept]
     if desk.places is not None:
         told, stock = in_reach(desk.sku, stock, desk.places)
         kept += told

@@ -340,7 +340,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             places = state.places or NO_PLACES
             return holding.answer_hold(_held(state), state.skus, heard, body, at, places, state.policies)
         case DefinePromiseTerms():
-            return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body, at)
+            return define_terms(state.skus.get(body.sku, EMPTY_SKU), heard, body, at, state.rules)
         case ReleasePromise():
             return holds.answer_release(_held(state), state.skus, heard, body)
         case DefineReservationPolicies():

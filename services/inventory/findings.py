@@ -40,10 +40,12 @@ def shortage(
     channel: str | None,
     rank: int = STANDARD_RANK,
     country: str | None = None,
+    back: int = 0,
 ) -> Shortage:
-    """Units that an order of a channel and a rank lacks of the SKU, and why, where there is more to say."""
+    """Units that an order of a channel and a rank lacks of the SKU, and why, where there is more to say; so
+    many it gives `back`, which are nobody's then."""
     terms, reach = part.terms, part.reach()
-    if reach is not None and part.offered > reach.spare(country):
+    if reach is not None and part.offered + back > reach.spare(country):
         return Shortage(sku=sku, quantity=units, reason="not_served")
     if part.closed and part.free > part.offered:
         return Shortage(sku=sku, quantity=units, reason="switched_off")

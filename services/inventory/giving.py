@@ -11,7 +11,7 @@ from libs.events.promise import HeldUnits, HoldsBroken, HoldsFilled
 from services.inventory import queue
 from services.inventory.posting import Posting
 from services.inventory.queue import WAITER
-from services.inventory.serving import UNTOLD, Reach, Serving
+from services.inventory.serving import UNTOLD, Reach, Serving, going
 from services.inventory.shelf_life import days_asked
 from services.inventory.stock import SkuPart, evolve_sku, shares_now
 
@@ -160,11 +160,30 @@ def take_back_unsendable(sku: str, part: SkuPart, leaving: Mapping[str, int]) ->
     reach = part.reach()
     if reach is None:
         return [], part
-    kept, serving = reach.kept, part.serving or Serving()
+    kept = reach.kept
     for node, units in leaving.items():
         if node not in (part.closed or ()):
             reach.put(node, -units)
-    lacking, events = kept - reach.kept, list[Event]()
+    return _take_back_astray(sku, part, reach, kept - reach.kept)
+
+
+def take_back_astray(sku: str, part: SkuPart, before: Serving) -> tuple[list[Event], SkuPart]:
+    """Take promised units back that could be kept as long as nodes shipped where they did `before`, and can
+    be sent from none that has them now. The events, and the SKU after them."""
+    reach = part.reach()
+    if reach is None:
+        return [], part
+    goes = going(part.serving or before, part.claims, part.baskets, None)
+    kept = Reach(before, part.on_hand, goes, part.closed or ()).kept
+    return _take_back_astray(sku, part, reach, kept - reach.kept)
+
+
+def _take_back_astray(sku: str, part: SkuPart, reach: Reach, lacking: int) -> tuple[list[Event], SkuPart]:
+    """Take so many promised units back that cannot be kept by the nodes as `reach` has them: from baskets and
+    orders to whose countries too few are left, the youngest first."""
+    if lacking <= 0:
+        return [], part
+    serving, events = part.serving or Serving(), list[Event]()
     baskets = [(id_, units, serving.baskets.get(id_)) for id_, units in reversed(part.baskets.items())]
     if holds := _cannot_be_sent(reach, lacking, baskets):
         lacking -= sum(units for _, units in holds)

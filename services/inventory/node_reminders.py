@@ -1,4 +1,5 @@
-"""Reminds the SKUs with units at a node of what was told of that node: which they are, only the tables know.
+"""Reminds SKUs of what was told of others' streams: of a node, those with units there; of the days that
+channels ask for, those that have lots. Which they are, only the tables know.
 
 What was told is an event of another stream (the nodes', the rules'); who is reminded of it is written down
 with the timers, in one transaction. Reminding twice is harmless: a SKU that was told already decides nothing.
@@ -7,9 +8,16 @@ with the timers, in one transaction. Reminding twice is harmless: a SKU that was
 from typing import Any
 
 
-def _reminding(told: str, looked_at: str, timer: str, of: str = "true") -> str:
-    """Sets the `timer` of SKUs for events of type `told`, which `looked_at` notes then; of those with a
-    balance `b` that `of` is true of."""
+def _reminding(
+    told: str,
+    looked_at: str,
+    timer: str,
+    of: str = "true",
+    sums: str = "balance",
+    where: str = "b.node = told.node",
+) -> str:
+    """Sets the `timer` of SKUs for events of type `told`, which `looked_at` notes then; of those with a row
+    `b` of `sums`, `where` the event tells of, that `of` is true of."""
     return f"""
     WITH due AS (
         INSERT INTO {looked_at} (lane, seq)
@@ -22,7 +30,7 @@ def _reminding(told: str, looked_at: str, timer: str, of: str = "true") -> str:
         FROM due JOIN log ON log.lane = due.lane AND log.origin = 'decided' AND log.seq = due.seq),
     held AS (
         SELECT b.tenant, b.sku, max(recorded_at) AS due_at FROM told
-        JOIN balance AS b ON b.tenant = told.tenant AND b.node = told.node
+        JOIN {sums} AS b ON b.tenant = told.tenant AND {where}
         WHERE {of}
         GROUP BY b.tenant, b.sku)
     INSERT INTO timer (key, name, lane, due_at)
@@ -38,6 +46,14 @@ _RETIRED = _reminding(
     "feed_retired",
     "b.bucket = 'on_hand' AND b.quantity > 0",
 )
+_DAYS = _reminding(
+    "oms.inventory.channel_days_defined",
+    "channel_days_looked_at",
+    "lots_back",
+    "b.bucket = 'on_hand' AND b.quantity > 0",
+    sums="lot_balance",
+    where="true",
+)
 
 
 async def remind_of_switched(connection: Any) -> int:
@@ -49,6 +65,11 @@ async def remind_of_switched(connection: Any) -> int:
 async def remind_of_retired(connection: Any) -> int:
     """The same of feeds that were retired, for the SKUs of whose units they tell."""
     return await _remind(connection, _RETIRED)
+
+
+async def remind_of_days(connection: Any) -> int:
+    """The same of days that channels ask for, for all SKUs that have lots on hand."""
+    return await _remind(connection, _DAYS)
 
 
 async def _remind(connection: Any, statement: str) -> int:

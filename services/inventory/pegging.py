@@ -17,6 +17,7 @@ from libs.events.inventory import ReservationBroken, StockBackordered, StockPegg
 from libs.events.order import Reason
 from libs.events.places import STANDARD, Delivery
 from libs.events.promise import PromiseDated, promise_stream
+from libs.events.reach import ReachChanged
 from libs.events.routing import NODES_STREAM
 from libs.events.supply import (
     SupplyCancelled,
@@ -56,7 +57,15 @@ _MOVES_SUPPLY: frozenset[type[Event]] = frozenset(
     }
 )
 _MOVES_QUEUE: frozenset[type[Event]] = frozenset(
-    {StockBackordered, StockPegged, ReservationBroken, StockReleased, LinesReleased, SupplyPegged}
+    {
+        StockBackordered,
+        StockPegged,
+        ReservationBroken,
+        StockReleased,
+        LinesReleased,
+        SupplyPegged,
+        ReachChanged,
+    }
 )
 REMINDS = _MOVES_SUPPLY | _MOVES_QUEUE
 
@@ -90,7 +99,8 @@ def timers(event: Event, at: datetime) -> list[Timer]:
             told += [Timer(promise_stream(one.promise_id), "date", at) for one in event.baskets or ()]
             told += [Timer(promise_stream(promise_id), "date", at) for promise_id in event.baskets_lost or ()]
             return told if event.check_at is None else [*told, Timer(event.stream, "late", event.check_at)]
-    return [Timer(event.stream, "pegs", at)] if type(event) in _MOVES_SUPPLY else []
+    moves = type(event) in _MOVES_SUPPLY or isinstance(event, ReachChanged)  # what comes there serves others
+    return [Timer(event.stream, "pegs", at)] if moves else []
 
 
 def _given_up(event: StockReleased | LinesReleased) -> list[str]:

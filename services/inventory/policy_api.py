@@ -46,6 +46,8 @@ class RuleRequest(BaseModel):
     reallocates: bool = False
     substitutes: Literal[True] | None = None
     """Whether a line that lacks may be replaced by a substitute of its SKU."""
+    baskets_wait: Literal[True] | None = None
+    """Whether a basket that lacks units is held where what is to come covers them."""
 
 
 class PoliciesRequest(BaseModel):

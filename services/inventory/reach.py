@@ -4,14 +4,15 @@ and those at nodes that do not ship everywhere for no other country.
 For every decision that promises units. What routing says of a node is heard in the lane of the nodes; a SKU
 keeps which of its nodes are such in its own part (`serving`), so that a promise asks nobody. A SKU is told by
 the timer `reach`, which `switches` sets for those with units at a node that was switched, and by whatever
-puts units on its shelf.
+puts units on its shelf. Promises that stood on where a node shipped before, and that none can keep now, are
+taken back with it; those of a node that is switched off stand.
 """
 
 from libs.events import serving as contract
 from libs.events.contract import Event
 from libs.events.inventory import QueueChange
 from libs.events.reach import NodeSwitched, ReachChanged
-from services.inventory.giving import peg
+from services.inventory.giving import peg, take_back_astray
 from services.inventory.places import PlacesPart
 from services.inventory.serving import Bound, Serving, bounds_of
 from services.inventory.stock import SkuPart, evolve_sku
@@ -36,7 +37,8 @@ def switched(places: PlacesPart) -> list[Event]:
 
 
 def in_reach(sku: str, part: SkuPart, places: PlacesPart) -> tuple[list[Event], SkuPart]:
-    """What has changed of the nodes whose units are out of what can be promised, and the SKU after it."""
+    """What has changed of the nodes whose units are out of what can be promised, the promises that none of
+    the others can keep where a node ships elsewhere by now, and the SKU after them."""
     known = part.serving or Serving()
     before, bound = part.closed or (), known.bounds
     if not (places.closed or places.ships_to or before or bound):
@@ -59,7 +61,8 @@ def in_reach(sku: str, part: SkuPart, places: PlacesPart) -> tuple[list[Event], 
         nodes_version=places.version,
         queue=(change,),
     )
-    return [told], evolve_sku(part, told)
+    lost, after = take_back_astray(sku, evolve_sku(part, told), known)
+    return [told, *lost], after
 
 
 def _told(bounds: tuple[Bound, ...]) -> tuple[contract.Bound, ...] | None:

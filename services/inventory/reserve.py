@@ -11,11 +11,13 @@ from libs.events.envelope import Envelope
 from libs.events.inventory import NETWORK, QueueChange, Shortage, StockBackordered, StockReserved
 from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
 from services.inventory import terms
+from services.inventory.channel_days import merged
 from services.inventory.findings import shortage, terms_used, too_many
 from services.inventory.giving import peg
 from services.inventory.lot_limits import in_time
 from services.inventory.order import OrderPart, units
 from services.inventory.posting import Posting
+from services.inventory.rules import RulesPart
 from services.inventory.stock import NO_CLAIM, SkuPart, Skus, evolve_sku
 from services.inventory.waiting import backordered, promise_by_policy, reserved
 
@@ -50,7 +52,8 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
         else:
             posting.post(sku, NETWORK, "reserved", "unreserved", -taken)
         if missing > taken:
-            short.append(shortage(sku, part, missing - taken, order.channel, country=country))
+            back = max(0, -taken)
+            short.append(shortage(sku, part, missing - taken, order.channel, country=country, back=back))
     used = terms_used(wanted, skus)
     if short:
         return backordered(order_id, order, round_, skus, short, used, posting.movements())
@@ -58,11 +61,16 @@ def promise(order_id: str, order: OrderPart, skus: Skus, round_: int) -> StockRe
 
 
 def define_terms(
-    part: SkuPart, heard: Envelope[Contract], command: DefinePromiseTerms, at: datetime
+    part: SkuPart,
+    heard: Envelope[Contract],
+    command: DefinePromiseTerms,
+    at: datetime,
+    rules: RulesPart | None = None,
 ) -> list[Event]:
     """The SKU's new terms; who waits is served at once, where they now allow it, and whose channel asks for
-    more days left than the lots have, waits again."""
-    events = terms.define(part.terms, heard, command)
+    more days left than the lots have, waits again. Days that channels ask of all SKUs are of the `rules`."""
+    days = {} if part.lots is None or rules is None else rules.days
+    events = terms.define(part.terms, heard, command, *merged(command.channels, days))
     if not events or not isinstance(events[0], PromiseTermsDefined):
         return events
     change = QueueChange(sku=command.sku, number=part.queued + 1, up_to=part.position)

@@ -4,6 +4,7 @@ from dataclasses import field
 from datetime import datetime
 from typing import assert_never
 
+from libs.events.channel_days import ChannelDaysDefined, DefineChannelDays
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.feeds import (
@@ -45,6 +46,9 @@ class RulesPart:
     version: int = 0
     rules: SupplyRules = SupplyRules(new_skus=True)
     feeds: dict[str, FeedRun] = field(default_factory=dict)
+    days: dict[str, int] = field(default_factory=dict)
+    """Days that lots of any SKU must have left, by channel that asks for some."""
+    days_version: int = 0
 
     def unknown_node(self, heard: Envelope[Contract], node: str) -> CommandRefused | None:
         """A refusal when the rules list the nodes, and not this one."""
@@ -70,7 +74,9 @@ class RulesPart:
 
 
 NO_RULES = RulesPart()
-RulesInput = DefineSupplyRules | DefineFeed | AmendFeed | RetireFeed | OpenFeedRun | ApproveFeedRun
+RulesInput = (
+    DefineSupplyRules | DefineFeed | AmendFeed | RetireFeed | OpenFeedRun | ApproveFeedRun | DefineChannelDays
+)
 
 
 def evolve_rules(part: RulesPart, event: RulesEvent) -> RulesPart:
@@ -102,6 +108,9 @@ def evolve_rules(part: RulesPart, event: RulesEvent) -> RulesPart:
         case FeedRunApproved():
             run = changed(part.feeds[event.feed], held=False)
             return changed(part, feeds={**part.feeds, event.feed: run})
+        case ChannelDaysDefined():
+            days = {one.channel: one.shelf_days_min for one in event.channels}
+            return changed(part, days=days, days_version=event.version)
     raise AssertionError(f"{event.TYPE} is none of the rules' events")
 
 
@@ -134,6 +143,8 @@ def decide_rules(part: RulesPart, heard: Envelope[Contract], body: RulesInput) -
             if run is None or run.run_id != body.run_id:
                 return [_no_run(heard, body.feed, body.run_id)]
             return [FeedRunApproved(feed=body.feed, run_id=body.run_id)] if run.held else []
+        case DefineChannelDays():
+            return _days(part, heard, body)
         case _:
             assert_never(body)
 
@@ -188,6 +199,23 @@ def _open(part: RulesPart, heard: Envelope[Contract], command: OpenFeedRun) -> l
             units_before=before,
         )
     ]
+
+
+def _days(part: RulesPart, heard: Envelope[Contract], body: DefineChannelDays) -> list[Event]:
+    """What channels ask of the lots of all SKUs; nothing when it is so already."""
+    named = [one.channel for one in body.channels]
+    if twice := sorted({channel for channel in named if named.count(channel) > 1}):
+        return [
+            refused(
+                heard,
+                "channel_twice",
+                f"{', '.join(twice)}: a channel asks for one number of days.",
+                "Send one a channel.",
+            )
+        ]
+    if {one.channel: one.shelf_days_min for one in body.channels} == part.days:
+        return []
+    return [ChannelDaysDefined(version=part.days_version + 1, channels=body.channels)]
 
 
 def _told_twice(part: RulesPart, heard: Envelope[Contract], feed: Feed) -> CommandRefused | None:

@@ -249,7 +249,7 @@ def lost(events: Sequence[Mapping[str, Any]], order_id: str, since: datetime) ->
 _LOST = {
     "reallocated": "went to orders before it in the queue, whose rule lets them take",
     "shelf_life": "had to be taken back: too few last long enough",
-    "not_served": "left the nodes that ship to where it goes",
+    "not_served": "can be sent to where it goes by no node any more that has units",
     "counted": "had to be taken back: fewer were there than promised",
 }
 

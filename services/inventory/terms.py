@@ -6,14 +6,16 @@ channels see what is above them. So a share needs no count of its own that could
 has none. A share may be lent: a channel that it lends to may take from it.
 """
 
+from collections.abc import Mapping
 from dataclasses import field, replace
+from typing import Any
 
 from libs.events.availability import StockLow, StockRecovered
 from libs.events.backorders import Backorders
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.policy import STANDARD_RANK
-from libs.events.promise import DefinePromiseTerms, PromiseTermsDefined
+from libs.events.promise import ChannelTerms, DefinePromiseTerms, PromiseTermsDefined
 from libs.events.record import record
 from libs.events.refusal import refused
 from services.inventory.shelf_life import Room
@@ -48,6 +50,10 @@ class Terms:
     """How many units may be waited for, and when."""
     shelf_days: dict[str, int] = field(default_factory=dict)
     """Days that a lot must have left for a channel to be given units of it."""
+    shelf_of_channels: tuple[str, ...] = ()
+    """Channels of these whose days are what they ask of all SKUs, and not said of this one."""
+    shelf_none: tuple[str, ...] = ()
+    """Channels that ask for no days of this SKU, whatever they ask of others."""
 
     def kept(self, free: int, room: Room | None, channel: str | None, rank: int = STANDARD_RANK) -> int:
         """Of so many free units, those that an order of this channel and class may not have, by these terms
@@ -93,14 +99,21 @@ class Terms:
         return self.low_at is not None and free <= self.low_at
 
 
-def define(known: Terms | None, heard: Envelope[Contract], command: DefinePromiseTerms) -> list[Event]:
-    """The SKU's new terms; nothing when they are so already."""
-    for channels, what in (
+def define(
+    known: Terms | None,
+    heard: Envelope[Contract],
+    command: DefinePromiseTerms,
+    channels: tuple[ChannelTerms, ...],
+    of_channels: tuple[str, ...] | None = None,
+) -> list[Event]:
+    """The SKU's new terms; nothing when they are so already. `channels` are the command's, with the days that
+    channels ask of all SKUs, which are those `of_channels`."""
+    for named, what in (
         ([share.channel for share in command.shares], "share of"),
         ([one.channel for one in command.channels], "way of selling"),
         ([one.channel for one in (command.backorders or Backorders()).channels], "cap on backorders of"),
     ):
-        if twice := sorted({channel for channel in channels if channels.count(channel) > 1}):
+        if twice := sorted({channel for channel in named if named.count(channel) > 1}):
             return [
                 refused(
                     heard,
@@ -126,11 +139,12 @@ def define(known: Terms | None, heard: Envelope[Contract], command: DefinePromis
         terms_version=1 if known is None else known.version + 1,
         safety_stock=command.safety_stock,
         shares=command.shares,
-        channels=command.channels,
+        channels=channels,
         low_at=command.low_at,
         recovered_at=command.recovered_at,
         reorder=command.reorder,
         backorders=command.backorders,
+        shelf_days_of_channels=of_channels,
     )
     if known is not None and replace(terms_of(defined, known), version=known.version) == known:
         return []
@@ -180,4 +194,38 @@ def terms_of(event: PromiseTermsDefined, before: Terms | None) -> Terms:
         0 if event.reorder is None else event.reorder.rank_max,
         event.backorders,
         {one.channel: one.shelf_days_min for one in channels if one.shelf_days_min},
+        event.shelf_days_of_channels or (),
+        tuple(one.channel for one in channels if one.shelf_days_min == 0),
     )
+
+
+def stated(terms: Terms) -> dict[str, Any]:
+    """What a SKU's terms say themselves, in the form in which they are defined."""
+    own = {
+        channel: days for channel, days in terms.shelf_days.items() if channel not in terms.shelf_of_channels
+    }
+    ways: tuple[tuple[str, Mapping[str, int]], ...] = (
+        ("buffer", terms.buffers),
+        ("sold_out_at", terms.sold_out_at),
+        ("shown_max", terms.shown_max),
+        ("shelf_days_min", {**own, **dict.fromkeys(terms.shelf_none, 0)}),
+    )
+    channels: dict[str, dict[str, Any]] = {}
+    for name, by_channel in ways:
+        for channel, value in by_channel.items():
+            channels.setdefault(channel, {"channel": channel})[name] = value
+    capped = terms.backorders
+    return {
+        "safety_stock": terms.safety_stock,
+        "shares": [
+            {"channel": channel, "units": units, "lends_to": list(terms.lends_to.get(channel, ()))}
+            for channel, units in terms.shares.items()
+        ],
+        "channels": list(channels.values()),
+        "low_at": terms.low_at,
+        "recovered_at": None if terms.low_at is None else terms.recovered_at,
+        "reorder": {"point": terms.reorder_point, "rank_max": terms.reorder_rank}
+        if terms.reorder_point
+        else None,
+        "backorders": None if capped is None else capped.model_dump(mode="json"),
+    }

@@ -21,6 +21,7 @@ from libs.events.inventory import (
 )
 from libs.events.policy import POLICIES_STREAM, KeptPlace
 from libs.events.promise import (
+    DefinePromiseTerms,
     HoldStock,
     PromiseConfirmed,
     PromiseExpired,
@@ -32,6 +33,7 @@ from libs.events.promise import (
 from libs.events.returns import ReturnReceived
 from libs.events.routing import NODES_STREAM, OrderRouted
 from libs.events.set_aside import ReturnMovement, ReturnQuarantined
+from libs.events.supply import RULES_STREAM
 from libs.events.timer import TimerDue
 from services.inventory import bundle_plans, bundles, outside
 from services.inventory.holds import PromisePart
@@ -90,6 +92,8 @@ def streams_of_sku(body: Contract, home: SkuPart) -> tuple[str, ...]:
         return bundle_plans.streams(body.stream.removeprefix(SKU_STREAM), home)
     if isinstance(body, TimerDue) and body.name == REACH:
         return (NODES_STREAM,)
+    if isinstance(body, DefinePromiseTerms):
+        return (RULES_STREAM,)
     return outside.streams(body)
 
 

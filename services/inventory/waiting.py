@@ -42,7 +42,8 @@ def promise_by_policy(
         taken -= too_many(skus[sku], order_id, order.channel, held + taken, country)
         there[sku] = held + taken
         if missing > taken:
-            short.append(shortage(sku, skus[sku], missing - taken, order.channel, policy.rank, country))
+            part, back = skus[sku], max(0, -taken)
+            short.append(shortage(sku, part, missing - taken, order.channel, policy.rank, country, back))
     kept = {} if short and policy.policy == WHOLE else there
     posting = Posting(skus)
     for sku in wanted:

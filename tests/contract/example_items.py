@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from libs.events import channel_days as c
 from libs.events import items as i
 from libs.events import lots as t
 from libs.events import serials as n
@@ -15,6 +16,7 @@ UNITS = (
     i.UnitOfMeasure(unit="piece", holds=1, per=12),
 )
 
+DAYS = (c.ChannelDays(channel="wholesale", shelf_days_min=5),)
 OF_LOT = {"sku": HEART, "lot": "L-2291"}
 LAST_DAY = date(2011, 3, 31)
 
@@ -52,6 +54,8 @@ ITEMS: Pairs = (
         ),
         i.ItemDefined(sku=HEART, item_version=1),
     ),
+    (c.DefineChannelDays(channels=DAYS), c.DefineChannelDays(channels=())),
+    (c.ChannelDaysDefined(version=2, channels=DAYS), c.ChannelDaysDefined(version=1, channels=())),
     (i.PlaceItem(sku=HEART, node="LON", bin="A-12-3"), i.PlaceItem(sku=HEART, node="LON")),
     (i.ItemPlaced(sku=HEART, node="LON", bin="A-12-3"), i.ItemPlaced(sku=HEART, node="LON")),
     (t.QuarantineLot(**OF_LOT, reason="Glass was found."), t.QuarantineLot(**OF_LOT)),

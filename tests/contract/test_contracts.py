@@ -51,8 +51,10 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.promise_confirmed": frozenset({"waited", "places", "queue"}),
     "oms.inventory.holds_broken": frozenset({"supplied", "queue"}),
     "oms.inventory.supply_pegged": frozenset({"baskets", "baskets_lost", "baskets_done"}),
-    "oms.inventory.promise_terms_defined": frozenset({"reorder", "backorders", "queue"}),
-    "oms.inventory.availability": frozenset({"backorders"}),
+    "oms.inventory.promise_terms_defined": frozenset(
+        {"reorder", "backorders", "queue", "shelf_days_of_channels"}
+    ),
+    "oms.inventory.availability": frozenset({"backorders", "bundle_version"}),
     "oms.routing.order_unroutable": frozenset({"later", "bundles", "destination"}),
     "oms.fulfillment.fulfillment_released": frozenset({"awaiting", "bundles", "picks", "service"}),
     "oms.fulfillment.fulfillment_cancelled": frozenset({"awaiting"}),

@@ -7,6 +7,7 @@ import asyncpg
 import orjson
 import pytest
 
+from libs.events.bundles import RemoveBundle
 from libs.events.inventory import ReceiveStock
 from libs.runtime.kafka import Lanes
 from libs.runtime.log import Log, LogRow, Snapshot, TimerRow, Writes
@@ -19,6 +20,8 @@ from services.inventory.app import STAGE
 from services.inventory.shelf import received
 from services.inventory.stock import EMPTY_SKU, evolve_sku
 from tests.spec import NOON
+from tests.unit.inventory_trade import accepted
+from tests.unit.test_inventory_bundles import boxes
 
 assert STAGE.states is not None
 STATES = STAGE.states
@@ -35,8 +38,8 @@ class Topic:
         self.last: dict[bytes, dict[str, object]] = {}
 
     async def publish(self, topic: str, partition: int, messages: Sequence[Message]) -> None:
-        assert (topic, partition) == (STATES.topic, LANE)
         for key, value, _, _ in messages:
+            assert (topic, partition) == (STATES.topic, LANE_OF(key.decode()))
             self.records.append(value)
             self.last[key] = orjson.loads(value)
 
@@ -99,6 +102,30 @@ async def test_what_is_committed_is_told_and_who_comes_later_begins_behind_it(po
     await third.own([LANE])
     await settle(third)
     assert len(topic.records) == 2, "what is settled is not told again"
+
+
+async def test_a_bundle_is_told_with_each_of_its_parts_and_as_often_as_these_change(
+    pool: asyncpg.Pool,
+) -> None:
+    log, topic, spec = PostgresLog(pool, STAGE), Topic(), boxes(MUG=5, TEA=9)
+    await log.claim(range(4))
+    telling = follower(pool, log, topic)
+    await telling.own(range(4))
+    for version, change in enumerate((None, accepted("o1", ("TEA", 8)), RemoveBundle(sku="BOX")), 1):
+        writes, before = Writes(), dict(spec.parts)
+        if change is not None:
+            spec.heard(change)
+        for stream, part in spec.parts.items():
+            if stream.startswith("sku/") and (version == 1 or part != before[stream]):
+                key = f"acme/{stream}"
+                writes.parts[key] = (LANE_OF(key), Snapshot(version, dump_part(part)))
+        async with log.batch() as batch:
+            await batch.write(writes)
+        telling.committed(writes)
+        await settle(telling)
+        assert topic.last[b"acme/sku/BOX"]["available"] == (2, 1, 0)[version - 1]
+    assert len(topic.records) == 3 + 2 + 3, "mugs, teas and the box; teas and the box; all three"
+    assert topic.last[b"acme/sku/TEA"]["available"] == 1
 
 
 async def test_a_mark_never_moves_back_and_a_timer_that_is_due_stays(pool: asyncpg.Pool) -> None:

@@ -1,5 +1,7 @@
 """Fulfillment as sentences: lines cancelled, and orders held by hand, at each step of their work."""
 
+import pytest
+
 from libs.events.changes import (
     AllocationDeclined,
     HoldDeclined,
@@ -11,16 +13,20 @@ from libs.events.changes import (
     OrderResumed,
     StoppedUnits,
 )
+from libs.events.contract import Event
 from libs.events.fulfillment import (
+    CarrierEventRecorded,
     FulfillmentCancelled,
     FulfillmentCompleted,
     FulfillmentReleased,
     PackConfirmed,
     PickShorted,
+    ShipmentDelivered,
 )
 from libs.events.order import LineQuantity
+from libs.events.policy import BackorderLapsed
 from services.fulfillment import domain
-from tests.spec import given
+from tests.spec import NOON, given
 from tests.unit.test_fulfillment_domain import (
     F1,
     F2,
@@ -28,10 +34,12 @@ from tests.unit.test_fulfillment_domain import (
     allocated,
     at_node,
     cancel,
+    dispatch,
     dispatched,
     pack,
     pick,
     released,
+    scan,
     units,
     unroutable,
 )
@@ -110,6 +118,25 @@ def test_a_held_order_keeps_its_allocation_for_the_end_of_the_hold() -> None:
     spec.when(OrderResumed(order_id=ORDER)).then_one(FulfillmentReleased, lines=(units(2, 2),))
     spec.when(hold).then_one(HoldDeclined, hold="fraud")
     spec.when(OrderResumed(order_id=ORDER)).then_nothing()
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        BackorderLapsed(order_id=ORDER, lines=(units(2, 2),), since=NOON, wait_days=14),
+        unroutable(units(2, 2), round_=2),
+    ],
+)
+def test_a_held_order_whose_rest_never_comes_ships_what_was_allocated_to_it(ends: Event) -> None:
+    """Partial: three have a node and wait for the end of the hold, two waited for stock in vain."""
+    some = allocated(at_node("north", units(1, 3))).model_copy(update={"later": (units(2, 2),)})
+    spec = given(domain).heard(HoldPlaced(order_id=ORDER, hold="fraud", message="Ask."), some)
+    spec.when(ends).then_one(
+        FulfillmentCancelled, cause="unroutable", lines=(units(2, 2),), awaiting=(units(1, 3),)
+    )
+    spec.when(OrderResumed(order_id=ORDER)).then_one(FulfillmentReleased, lines=(units(1, 3),), awaiting=None)
+    spec.heard(pick((1, 3, 0)), pack(), dispatch())
+    spec.when(scan("delivered")).then_types(CarrierEventRecorded, ShipmentDelivered, FulfillmentCompleted)
 
 
 def test_a_held_order_can_be_cancelled_whole() -> None:

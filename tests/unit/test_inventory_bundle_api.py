@@ -115,7 +115,7 @@ async def test_a_basket_of_more_than_can_be_held_is_told(client: httpx.AsyncClie
     assert taken.commands == []
 
 
-def test_the_topic_of_availability_tells_of_the_parts_and_not_of_bundles(taken: Taken) -> None:
+def test_a_bundle_is_no_figure_of_its_own_part_and_its_parts_are_told(taken: Taken) -> None:
     assert state("sku/BOX", 1, taken.parts["sku/BOX"]) is None
     told = state("sku/MUG", 1, taken.parts["sku/MUG"])
     assert told is not None

@@ -86,13 +86,9 @@ class ServedLife(RuleBasedStateMachine):
             if f"sku/{sku}" in self.world.parts:
                 self.take(due(f"sku/{sku}", "reach"))
 
-    def nothing_is_promised(self) -> bool:
-        return not any(self.world.promise[sku, "reserved"] for sku in SKUS)
-
-    @precondition(nothing_is_promised)
     @rule(name=NODES, ships=SHIPS)
     def redefine(self, name: str, ships: Ships) -> None:
-        """What was promised before stands, and may be lost by it: so only while nothing is."""
+        """What was promised before, and cannot be sent there any more, is taken back."""
         self.define(name, ships)
 
     @rule(sku=st.sampled_from(SKUS), name=NODES, quantity=FEW)

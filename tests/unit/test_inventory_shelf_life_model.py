@@ -17,7 +17,8 @@ from libs.events.lots import LotsLimited
 from libs.events.promise import ChannelTerms, DefinePromiseTerms, HoldStock, PromiseHeld, Wanted
 from services.inventory.stock import SkuPart
 from tests.unit.inventory_lots import corrected, milk
-from tests.unit.inventory_trade import accepted, of_basket, receive, routed
+from tests.unit.inventory_trade import accepted, due, of_basket, receive, routed
+from tests.unit.test_inventory_channel_days import of_all
 from tests.unit.test_inventory_lots_model import LotLife
 from tests.unit.test_inventory_model import NODES, RARELY, planned
 
@@ -36,6 +37,8 @@ class ShelfLife(LotLife):
         super().__init__()
         self.asked: dict[str, int] = {}
         """Days by channel."""
+        self.of_all: dict[str, int] = {}
+        """Those that channels ask of all SKUs; what the SKU's terms say counts first."""
         self.limits: dict[str, str] = {}
         """The last day that a lot has to have, as it was told last."""
         self.channel_of: dict[str, str] = {}
@@ -87,8 +90,16 @@ class ShelfLife(LotLife):
 
     def ask_for_days(self, asked: dict[str, int]) -> None:
         ways = tuple(ChannelTerms(channel=name, shelf_days_min=days) for name, days in asked.items())
-        self.asked = asked
+        self.asked = self.of_all | asked
+        self.own = asked
         self.take(DefinePromiseTerms(sku="A", channels=ways))
+
+    @rule(asked=ASKED, rarely=RARELY)
+    def ask_of_all(self, asked: dict[str, int], rarely: bool) -> None:
+        if rarely:
+            self.of_all, self.asked = asked, asked | self.own
+            self.take(of_all(**asked))
+            self.take(due("sku/A", "lots_back"))
 
     @rule(units=st.integers(1, 6), channel=st.sampled_from(CHANNELS), at_once=st.booleans())
     def sell_to_a_channel(self, units: int, channel: str, at_once: bool) -> None:

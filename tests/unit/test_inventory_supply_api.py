@@ -106,6 +106,7 @@ async def test_who_finds_a_difference_does_not_approve_it(edge: EdgeClient) -> N
 def test_every_command_has_a_way_in() -> None:
     ways = {*PATHS, "define_supply_rules", "record_count", "define_feed", "open_feed_run"}
     ways |= {"approve_feed_run", "report_stock", "define_item", "place_item", "amend_feed", "retire_feed"}
+    ways.add("define_channel_days")
     assert {command.TYPE.rpartition(".")[2] for command in OUTSIDE_COMMANDS} == ways
     assert set(OUTSIDE_COMMANDS) <= set(COMMANDS["inventory"])
 

@@ -9,7 +9,8 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
-from cli import promise_terms, stock_policies
+from cli import promise_terms, stock_channel_days, stock_policies
+from libs.events.channel_days import ChannelDays, ChannelDaysDefined, DefineChannelDays
 from libs.events.policy import (
     POLICIES_STREAM,
     DefineReservationPolicies,
@@ -17,12 +18,15 @@ from libs.events.policy import (
     PriorityClass,
     ReservationPoliciesDefined,
 )
+from libs.events.supply import RULES_STREAM
 from libs.runtime.complaint import Complaint
 from libs.runtime.edge import Edge
 from libs.runtime.problems import install
 from libs.runtime.stage import dump_part
+from services.inventory.channel_days_api import channel_days_routes
 from services.inventory.policies import evolve_policies
-from services.inventory.policy_api import policy_routes
+from services.inventory.policy_api import RuleRequest, policy_routes
+from services.inventory.rules import NO_RULES, evolve_rules
 from tests.unit.cli_world import FakeEdges, run, signing_key
 from tests.unit.test_cli_promises import decided
 from tests.unit.test_inventory_api import Taken
@@ -45,6 +49,7 @@ def client(taken: Taken) -> httpx.AsyncClient:
     app = FastAPI()
     install(app)
     app.include_router(policy_routes(cast(Edge, taken)))
+    app.include_router(channel_days_routes(cast(Edge, taken)))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://inventory")
 
 
@@ -59,6 +64,16 @@ async def test_policies_are_one_command_and_what_is_wrong_with_them_is_told() ->
     assert ("operator",) in taken.roles
 
 
+async def test_whatever_a_rule_may_say_can_be_stated() -> None:
+    rule = PolicyRule(channel="web", order_type="gift", substitutes=True, baskets_wait=True, reallocates=True)
+    taken = Taken()
+    async with client(taken) as http:
+        stated = rule.model_dump(exclude_defaults=True)
+        assert (await http.put("/v1/stock/policies", json={"rules": [stated]})).status_code == 202
+    assert taken.commands == [DefineReservationPolicies(rules=(rule,))]
+    assert RuleRequest.model_fields.keys() == PolicyRule.model_fields.keys()
+
+
 async def test_policies_are_read_as_they_are() -> None:
     taken = Taken()
     async with client(taken) as http:
@@ -68,6 +83,38 @@ async def test_policies_are_read_as_they_are() -> None:
         told = (await http.get("/v1/stock/policies")).json()
     assert (told["version"], told["classes"]) == (2, BODY["classes"])
     assert told["rules"][0]["wait_days"] == 14
+
+
+async def test_days_of_channels_are_one_command_and_are_read_as_they_are() -> None:
+    taken = Taken()
+    days = {"channel": "wholesale", "shelf_days_min": 5}
+    async with client(taken) as http:
+        assert (await http.put("/v1/stock/channel-days", json={"channels": [days]})).status_code == 202
+        wrong = {"channels": [days | {"shelf_days_min": 0}]}
+        assert (await http.put("/v1/stock/channel-days", json=wrong)).status_code == 422
+        told = (await http.get("/v1/stock/channel-days")).json()
+        assert told == {"version": 0, "channels": []}
+        asked = (ChannelDays(channel="wholesale", shelf_days_min=5),)
+        known = evolve_rules(NO_RULES, ChannelDaysDefined(version=2, channels=asked))
+        taken.parts[RULES_STREAM] = dump_part(known)
+        assert (await http.get("/v1/stock/channel-days")).json() == {"version": 2, "channels": [days]}
+    assert taken.commands == [DefineChannelDays(channels=asked)]
+
+
+def test_days_of_channels_are_changed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    pos = {"channel": "pos", "shelf_days_min": 2}
+    known = {"version": 1, "channels": [pos]}
+    path = "/v1/stock/channel-days"
+    fake = FakeEdges({("inventory", path): [known, decided(version=2)]})
+    ended = run(fake, stock_channel_days, monkeypatch, ["stock", "channel-days", "wholesale=5", "--json"])
+    named = [pos, {"channel": "wholesale", "shelf_days_min": 5}]
+    assert fake.bodies(path)[-1] == {"channels": named}
+    assert "Of every SKU's lots ask: pos for 2 days, wholesale for 5 days." in ended.said
+    assert (ended.json["version"], ended.json["channels"]) == (2, named)
+    fake = FakeEdges({("inventory", path): [known, decided(version=2)]})
+    ended = run(fake, stock_channel_days, monkeypatch, ["stock", "channel-days", "pos=0"])
+    assert fake.bodies(path)[-1] == {"channels": []}
+    assert "No channel asks for days left." in ended.said
 
 
 def test_a_file_replaces_the_policies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
