@@ -71,15 +71,15 @@ from services.inventory import (
     pegging,
     progress,
     reach,
+    remembering,
     reminders,
     serials,
     shelf,
     substitutes,
 )
-from services.inventory.acceptance import accept, promise_after
+from services.inventory.acceptance import accept
 from services.inventory.allocate import covers
 from services.inventory.desk import Desk
-from services.inventory.giving import peg
 from services.inventory.hears import FOLDED, Heard
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
@@ -100,8 +100,7 @@ from services.inventory.rules import NO_RULES, RulesPart, decide_rules, evolve_r
 from services.inventory.serials import NAMES, NO_SERIAL, SERIAL_STREAM, SerialPart, evolve_serials
 from services.inventory.stock import EMPTY_SKU, HOLDER, SkuPart, evolve_sku
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply, evolve_told
-from services.inventory.terms import LEVEL, look_at_level
-from services.inventory.touched import REACH, SKU_STREAM, moved_skus
+from services.inventory.touched import SKU_STREAM, moved_skus
 
 _CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
@@ -335,7 +334,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
                 return capacity.look(state.places or NO_PLACES, state.loads, at)
             if body.name in outside.REMINDERS:
                 return outside.look_again(_desk(state, heard, at), body.name)
-            return _remember(state, body)
+            places = state.places or NO_PLACES
+            return remembering.remember(body, state.order, state.skus, places, _basket(state))
         case HoldStock():
             places = state.places or NO_PLACES
             return holding.answer_hold(_held(state), state.skus, heard, body, at, places, state.policies)
@@ -381,20 +381,3 @@ def _held(state: State) -> PromisePart:
     """The held promise that the input is about."""
     assert state.promise is not None, f"{state.home} was given no promise"
     return state.promise[1]
-
-
-def _remember(state: State, due: TimerDue) -> list[Event]:
-    """Look after what changed in another lane, or is due."""
-    if due.name in ("free", LEVEL):
-        sku = due.stream.removeprefix(SKU_STREAM)
-        part = state.skus.get(sku, EMPTY_SKU)
-        return peg(sku, part) if due.name == "free" else look_at_level(sku, part.terms, part.offered)
-    if due.name == REACH:
-        sku = due.stream.removeprefix(SKU_STREAM)
-        return reach.look(sku, state.skus.get(sku, EMPTY_SKU), state.places or NO_PLACES)
-    if due.stream.startswith(HOLDER):
-        answer = holds.expire if due.name == "expire" else holds.settle
-        return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)
-    if due.name == bundles.UNPACKED:
-        return promise_after(due.stream, state.order, state.skus, _basket(state))
-    return progress.remember(due.name, due.stream, state.order, state.skus)
