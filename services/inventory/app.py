@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from libs.events.availability import AVAILABILITY_TOPIC, SkuAvailability
 from libs.events.bundles import BUNDLE_COMMANDS
+from libs.events.feed_maps import FEED_MAP_COMMANDS
 from libs.runtime.edge import Edge
 from libs.runtime.routers import joined
 from libs.runtime.service import run
@@ -59,7 +60,7 @@ STAGE = many_streams(
     beside=POLICIES,
     leads_on=HOLDER,
     states=StateTopic(AVAILABILITY_TOPIC, "sku/", read=_now, touched=touched),
-    leads_on_for=frozenset(BUNDLE_COMMANDS),
+    leads_on_for=frozenset({*BUNDLE_COMMANDS, *FEED_MAP_COMMANDS}),
     leads_on_timers=frozenset({PLANNED}),
 )
 

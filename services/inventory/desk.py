@@ -191,8 +191,7 @@ def unknown_nodes(desk: Desk, *nodes: str) -> list[Event]:
 
 def too_many(desk: Desk, more: int) -> list[Event]:
     """A refusal when the house would hold more units of the SKU than anybody has."""
-    stock = desk.stock
-    held = sum(stock.on_hand.values()) + sum(stock.allocated.values()) + desk.supply.all_units
+    held = in_house(desk)
     if more <= 0 or held + more <= MOST_UNITS:
         return []
     return desk.refuse(
@@ -200,6 +199,12 @@ def too_many(desk: Desk, more: int) -> list[Event]:
         f"{more} more units of {desk.sku} would make {held + more} in all; at most {MOST_UNITS} are kept.",
         "Check the quantity and its unit.",
     )
+
+
+def in_house(desk: Desk) -> int:
+    """Units of the SKU on hand, allocated, and in every bucket of its supply."""
+    stock = desk.stock
+    return sum(stock.on_hand.values()) + sum(stock.allocated.values()) + desk.supply.all_units
 
 
 def not_yet(desk: Desk, happened_at: datetime | None) -> list[Event]:

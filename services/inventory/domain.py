@@ -21,6 +21,7 @@ from libs.events.changes import AllocationDeclined, LinesCancelled
 from libs.events.contract import Contract, Event
 from libs.events.dates import BackorderDated, NodeDaysFull
 from libs.events.envelope import Envelope
+from libs.events.feed_maps import FeedSkuEvent, MapFeedSku, TellStock
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
@@ -64,6 +65,7 @@ from services.inventory import (
     bundle_plans,
     bundles,
     capacity,
+    feed_maps,
     holding,
     holds,
     kits,
@@ -80,6 +82,7 @@ from services.inventory import (
 from services.inventory.acceptance import accept
 from services.inventory.allocate import covers
 from services.inventory.desk import Desk
+from services.inventory.feed_skus import FEED_STREAM, NO_FEED_SKU, FeedSku
 from services.inventory.hears import FOLDED, Heard
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
@@ -115,6 +118,7 @@ Part = (
     | PlacesPart
     | SerialPart
     | LoadPart
+    | FeedSku
 )
 
 
@@ -137,6 +141,8 @@ class State:
     """By SKU/number, of the units whose serial numbers the input names."""
     loads: Mapping[str, LoadPart] = field(default_factory=dict)
     """Of nodes that state a capacity, by node."""
+    feed_sku: FeedSku | None = None
+    """The SKU of theirs that the input is about."""
 
 
 INITIAL = State()
@@ -150,6 +156,8 @@ def empty(stream: str) -> Part:
         return NO_SUPPLY
     if stream.startswith(SERIAL_STREAM):
         return NO_SERIAL
+    if stream.startswith(FEED_STREAM):
+        return NO_FEED_SKU
     if stream == RULES_STREAM:
         return NO_RULES
     if stream.startswith(LOAD_STREAM):
@@ -173,7 +181,7 @@ def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
 def compose(home: str, parts: Mapping[str, Part]) -> State:
     order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
     supplies, loads = dict[str, SupplyPart](), dict[str, LoadPart]()
-    rules, policies, places = None, None, None
+    rules, policies, places, feed_sku = None, None, None, None
     numbers = dict[str, SerialPart]()
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
@@ -193,9 +201,11 @@ def compose(home: str, parts: Mapping[str, Part]) -> State:
             numbers[stream.removeprefix(SERIAL_STREAM)] = part
         elif isinstance(part, LoadPart):
             loads[stream.removeprefix(LOAD_STREAM)] = part
+        elif isinstance(part, FeedSku):
+            feed_sku = part
         else:
             places = part
-    return State(home, order, skus, promised, supplies, rules, policies, places, numbers, loads)
+    return State(home, order, skus, promised, supplies, rules, policies, places, numbers, loads, feed_sku)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
@@ -206,6 +216,8 @@ def decompose(state: State) -> Mapping[str, Part]:
         parts |= {SERIAL_STREAM + key: part for key, part in state.numbers.items()}
     if state.loads:
         parts |= {LOAD_STREAM + node: part for node, part in state.loads.items()}
+    if state.feed_sku is not None:
+        parts[state.home] = state.feed_sku
     if state.rules is not None:
         parts[RULES_STREAM] = state.rules
     if state.policies is not None:
@@ -277,6 +289,9 @@ def _evolve(state: State, event: Event) -> State:
             return state if places is known else State(home=NODES_STREAM, places=places, loads=state.loads)
         case RulesEvent():
             return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
+        case FeedSkuEvent():
+            feed_sku, supplies = feed_maps.evolve(state.feed_sku, state.supplies, event)
+            return replace(state, home=event.stream, feed_sku=feed_sku, supplies=supplies)
         case SubstitutesDefined():
             part = substitutes.evolve(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
@@ -356,6 +371,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return []
         case RulesCommand():
             return decide_rules(state.rules or NO_RULES, heard, body)
+        case MapFeedSku() | TellStock():
+            return feed_maps.answer(state.feed_sku, heard, at, state.skus, state.supplies, state.rules)
         case _:
             return outside.answer(_desk(state, heard, at), body)
 

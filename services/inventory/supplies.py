@@ -33,6 +33,7 @@ from libs.events.supply import (
 )
 from services.inventory.balances import added
 from services.inventory.differences import Difference, corrected
+from services.inventory.feed_skus import TheirStock
 from services.inventory.lot_states import evolve_lots
 from services.inventory.lots import NO_LOT
 from services.inventory.queue import waiter
@@ -101,6 +102,8 @@ class Told:
     stated_at: datetime
     stale_at: datetime
     stale: bool = False
+    rows: int | None = None
+    """Of a feed that is mapped: the numbers of what of `their_stock` is in it, summed."""
 
 
 @record
@@ -134,6 +137,8 @@ class SupplyPart:
     pegged: dict[str, Peg] = field(default_factory=dict)
     """By order, or `waiter` of a basket, of those that wait and were told a date."""
     units_of_measure: Units | None = None
+    their_stock: dict[str, dict[str, TheirStock]] = field(default_factory=dict)
+    """By feed and their SKU, of feeds that are mapped."""
 
     def units(self, bucket: str, node: str) -> int:
         """Units in a bucket of a node."""
@@ -213,7 +218,7 @@ def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:
         case SupplyPegged():
             return _pegged(after, event)
         case StockReported():
-            told = Told(event.node, event.told, event.stated_at, event.stale_at)
+            told = Told(event.node, event.told, event.stated_at, event.stale_at, rows=event.rows)
             return changed(after, feeds={**part.feeds, event.feed: told})
         case ItemDefined():
             return changed(after, units_of_measure=units_of(event))

@@ -223,6 +223,7 @@ def test_a_feed_is_amended_field_by_field() -> None:
         "buffer_percent": 0,
         "stale_minutes": 60,
         "sellable_only": True,
+        "mapped": False,
     }
     spec.when(AmendFeed(feed="acme", buffer_units=5)).then_nothing()
     spec.when(AmendFeed(feed="acme", buffer_units=0)).then_types(FeedDefined)
