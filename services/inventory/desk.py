@@ -27,6 +27,7 @@ from services.inventory.rules import RulesPart
 from services.inventory.serials import Numbers
 from services.inventory.stock import MOST_UNITS, SkuPart, moved
 from services.inventory.supplies import SupplyPart, evolve_supply
+from services.inventory.trust import trust_after
 
 _MOVEMENTS = TypeAdapter(tuple[SupplyMovement, ...])
 
@@ -81,7 +82,7 @@ def after(desk: Desk, event: Event) -> Desk:
     movements: Any = getattr(event, "movements", ())
     return changed(
         desk,
-        stock=evolve_lots(moved(desk.stock, movements), event),
+        stock=trust_after(evolve_lots(moved(desk.stock, movements), event), event),
         supply=evolve_supply(desk.supply, desk.sku, event),
     )
 

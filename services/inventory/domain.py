@@ -104,6 +104,7 @@ from services.inventory.serials import NAMES, NO_SERIAL, SERIAL_STREAM, SerialPa
 from services.inventory.stock import EMPTY_SKU, HOLDER, SkuPart, evolve_sku
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply, evolve_told
 from services.inventory.touched import SKU_STREAM, moved_skus
+from services.inventory.trust import trust_after
 
 _CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
@@ -266,7 +267,7 @@ def _evolve(state: State, event: Event) -> State:
             | LotsLimited()
             | ReachChanged()
         ):
-            part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
+            part = trust_after(evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
         case (
             AllocationFailed() | BackorderRefused() | BackorderLapsed() | BundlesUnpacked() | BackorderDated()
@@ -349,8 +350,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
                 return capacity.look(state.places or NO_PLACES, state.loads, at)
             if body.name in outside.REMINDERS:
                 return outside.look_again(_desk(state, heard, at), body.name)
-            places = state.places or NO_PLACES
-            return remembering.remember(body, state.order, state.skus, places, _basket(state))
+            return remembering.remember(body, state.order, state.skus, state.places, _basket(state))
         case HoldStock():
             places = state.places or NO_PLACES
             return holding.answer_hold(_held(state), state.skus, heard, body, at, places, state.policies)

@@ -19,6 +19,7 @@ from services.inventory.desk import Desk, SupplyPosting, after, in_house, served
 from services.inventory.feed_rows import house, negative, not_of_run, set_aside, unfit, untakable
 from services.inventory.feed_skus import TheirStock
 from services.inventory.measure import stated_by, told_units
+from services.inventory.reach import in_reach
 from services.inventory.rules import unheard_feed
 from services.inventory.settling import older, superseded
 from services.inventory.stock import MOST_UNITS
@@ -133,7 +134,7 @@ def _taken(desk: Desk, feed: Feed, row: _Row) -> list[Event]:
 
 def lose_trust(desk: Desk) -> list[Event]:
     """What a feed told too long ago, or that was retired since, is not promised any more; what orders were
-    promised stays theirs."""
+    promised stays theirs, and what they give back is promised to nobody."""
     events: list[Event] = []
     for feed, told in desk.supply.feeds.items():
         run = desk.rules.feeds.get(feed)
@@ -154,6 +155,8 @@ def lose_trust(desk: Desk) -> list[Event]:
         )
         desk = after(desk, stale)
         events.append(stale)
+    if events and desk.places is not None:
+        events += in_reach(desk.sku, desk.stock, desk.places)[0]
     return events
 
 

@@ -7,14 +7,14 @@ from services.inventory.acceptance import promise_after
 from services.inventory.giving import peg
 from services.inventory.holds import PromisePart
 from services.inventory.order import OrderPart
-from services.inventory.places import PlacesPart
+from services.inventory.places import NO_PLACES, PlacesPart
 from services.inventory.stock import EMPTY_SKU, HOLDER, Skus
 from services.inventory.terms import LEVEL, look_at_level
 from services.inventory.touched import REACH, SKU_STREAM
 
 
 def remember(
-    due: TimerDue, order: OrderPart, skus: Skus, places: PlacesPart, basket: PromisePart | None
+    due: TimerDue, order: OrderPart, skus: Skus, places: PlacesPart | None, basket: PromisePart | None
 ) -> list[Event]:
     """Look after what changed in another lane, or is due. `basket` is the held one that is reminded, or that
     the order names."""
@@ -24,7 +24,7 @@ def remember(
         if due.name == "free":
             return peg(sku, part)
         return (
-            reach.look(sku, part, places)
+            reach.look(sku, part, places or NO_PLACES)
             if due.name == REACH
             else look_at_level(sku, part.terms, part.offered)
         )

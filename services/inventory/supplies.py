@@ -38,6 +38,7 @@ from services.inventory.lot_states import evolve_lots
 from services.inventory.lots import NO_LOT
 from services.inventory.queue import waiter
 from services.inventory.stock import EMPTY_SKU, AnyMovement, Arrival, SkuPart, Skus, moved
+from services.inventory.trust import trust_after
 from services.inventory.units import Units, units_of
 
 SUPPLY_STREAM = "supply/"
@@ -180,6 +181,7 @@ def evolve_told(
     """SKUs and their supply after an event about one SKU's supply."""
     sku = event.stream.removeprefix("sku/")
     part = evolve_lots(moved(skus.get(sku, EMPTY_SKU), getattr(event, "movements", ())), event)
+    part = trust_after(part, event)
     supply = evolve_supply(supplies.get(sku, NO_SUPPLY), sku, event)
     arrivals = supply.arrivals()
     if part.supplied != supply.to_come or part.arrivals != arrivals:

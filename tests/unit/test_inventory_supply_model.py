@@ -37,12 +37,10 @@ from tests.unit.inventory_supply import (
     expect,
     feed,
     land,
-    maps,
     move,
     propose,
     rules,
     send,
-    tells,
     told,
 )
 from tests.unit.inventory_trade import adjust
@@ -51,7 +49,6 @@ from tests.unit.test_inventory_model import FEW, NODES, RARELY, SKUS, InventoryL
 NONE_OR_FEW = st.integers(0, 4)
 DOCUMENTS = st.sampled_from(("D1", "D2", "D3"))
 RECEIPTS = st.sampled_from(("R1", "R2", "R3", "R4"))
-THEIRS = st.sampled_from(("t1", "t2", "t3"))
 Shelf = tuple[str, str]
 """SKU and node."""
 SHELF = ("on_hand", "allocated", "suspect")
@@ -91,22 +88,11 @@ class SupplyLife(InventoryLife):
         whether nothing was put right between that and its being told."""
         self.receipts: set[tuple[str, str, str]] = set()
         self.stated = 0
-        self.map: dict[str, tuple[str, int]] = {}
-        self.told: dict[str, tuple[str, int]] = {}
-        """By their SKU: ours and units of a pack; ours and units that were told of it."""
 
-    @initialize(
-        picks=st.sampled_from((None, 1, 2)),
-        units=st.sampled_from((None, 2)),
-        ahead=st.booleans(),
-        mapped=st.booleans(),
-    )
-    def agree(self, picks: int | None, units: int | None, ahead: bool, mapped: bool) -> None:
+    @initialize(picks=st.sampled_from((None, 1, 2)), units=st.sampled_from((None, 2)), ahead=st.booleans())
+    def agree(self, picks: int | None, units: int | None, ahead: bool) -> None:
         self.take(rules(phantom_short_picks=picks, count_approval_units=units, unannounced=ahead))
-        self.take(feed(feed="acme", node="N1", buffer_units=1, stale_minutes=1, mapped=mapped))
-        if mapped:
-            for theirs, sku in (("t1", "A"), ("t2", "A"), ("t3", "B")):
-                self.map_theirs(theirs, sku, 1)
+        self.take(feed(feed="acme", node="N1", buffer_units=1, stale_minutes=1))
 
     def take(self, body: Contract) -> list[Event]:
         return self._seen(super().take(body))
@@ -285,52 +271,15 @@ class SupplyLife(InventoryLife):
     @rule(sku=SKUS, packs=st.integers(0, 9), stated=st.integers(0, 9))
     def tell(self, sku: str, packs: int, stated: int) -> None:
         if self.taken(told(sku, packs, stated=stated / 60)):
-            assert not self.map
-            self._must_be_there(sku, packs)
-
-    def _must_be_there(self, sku: str, units: int) -> None:
-        """What a feed told, less what is allocated or was set aside."""
-        kept = sum(self.world.balance[sku, "N1", one] for one in ("allocated", "quarantine", "damaged"))
-        there = sum(self.world.balance[sku, "N1", one] for one in ("on_hand", "suspect", "vendor"))
-        assert there == max(0, units - kept)
-
-    # A feed in its own words
-
-    @precondition(lambda self: self.map)
-    @rule(theirs=THEIRS, sku=st.sampled_from((None, "A", "B")), pack_size=st.integers(1, 3))
-    def map_theirs(self, theirs: str, sku: str | None, pack_size: int) -> None:
-        self.taken(maps(theirs, sku, pack_size))
-        self.map[theirs] = (sku or "", pack_size)
-        if self.told.get(theirs, (sku, 0))[0] != sku:
-            del self.told[theirs]
-
-    @precondition(lambda self: self.map)
-    @rule(theirs=THEIRS, packs=st.integers(0, 5), stated=st.integers(0, 9), at_once=st.booleans())
-    def tell_theirs(self, theirs: str, packs: int, stated: int, at_once: bool) -> None:
-        sku, pack_size = self.map[theirs]
-        before = Counter(self.world.balance)
-        if self.taken(tells(theirs, packs, stated=stated / 60)):
-            self.told[theirs] = (sku, packs * pack_size)
-            if at_once:
-                self._add_up(("sku/" + sku, "told"))
-        else:
-            assert self.world.balance == before
-        assert sku or theirs not in self.told
-
-    def _add_up(self, key: tuple[str, str]) -> None:
-        sku = key[0].removeprefix("sku/")
-        events = self._seen(self._asked(self.world.due(self.world.timers[key])))
-        if any(isinstance(event, StockReported) for event in events):
-            self._must_be_there(sku, sum(units for ours, units in self.told.values() if ours == sku))
+            kept = sum(self.world.balance[sku, "N1", one] for one in ("allocated", "quarantine", "damaged"))
+            there = sum(self.world.balance[sku, "N1", one] for one in ("on_hand", "suspect", "vendor"))
+            assert there == max(0, packs - kept)
 
     @precondition(lambda self: self.world.timers)
     @rule(data=st.data())
     def remind(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(sorted(self.world.timers)))
-        if key[1] == "told":
-            self._add_up(key)
-        else:
-            self._seen(self._asked(self.world.due(self.world.timers[key])))
+        self._seen(self._asked(self.world.due(self.world.timers[key])))
 
     # What holds at any moment.
 
