@@ -13,8 +13,11 @@ from typing import Literal
 
 from libs.events.contract import Event
 from libs.events.feeds import Feed, FeedStale, ReportStock, StockReported
+from libs.events.inventory import ReservationBroken, StockPegged
 from libs.events.measure import Stated
-from libs.events.record import record
+from libs.events.promise import HoldsBroken, HoldsFilled
+from libs.events.reach import ReachChanged
+from libs.events.record import changed, record
 from services.inventory.desk import Desk, SupplyPosting, after, in_house, served, spared, too_many
 from services.inventory.feed_rows import house, negative, not_of_run, set_aside, unfit, untakable
 from services.inventory.feed_skus import TheirStock
@@ -22,7 +25,7 @@ from services.inventory.measure import stated_by, told_units
 from services.inventory.reach import in_reach
 from services.inventory.rules import unheard_feed
 from services.inventory.settling import older, superseded
-from services.inventory.stock import MOST_UNITS
+from services.inventory.stock import MOST_UNITS, evolve_sku
 
 
 @record
@@ -87,10 +90,19 @@ def take_up(desk: Desk) -> list[Event]:
         if run is None or run.retired or not run.definition.mapped or (last and last.rows == number):
             continue
         more = _taken(desk, run.definition, _sum([*by_theirs.values()], number))
-        for event in more:
-            desk = after(desk, event)
+        desk = _folded(desk, more)
         events += more
     return events
+
+
+def _folded(desk: Desk, events: Iterable[Event]) -> Desk:
+    """The desk after all that came of a row: what it moved, and who was served or lost units by it."""
+    for event in events:
+        if isinstance(event, StockPegged | ReservationBroken | HoldsBroken | HoldsFilled | ReachChanged):
+            desk = changed(desk, stock=evolve_sku(desk.stock, event))
+        else:
+            desk = after(desk, event)
+    return desk
 
 
 def _sum(told: list[TheirStock], number: int) -> _Row:

@@ -5,10 +5,11 @@ import re
 import pytest
 
 from libs.events.contract import Contract
-from libs.events.feed_maps import FeedSkuMapped, StockTold, TellStock
+from libs.events.feed_maps import FeedSkuMapped, MapFeedSku, StockTold, TellStock
 from libs.events.feeds import AmendFeed, FeedStale, RetireFeed, StockReported
-from libs.events.inventory import ReservationBroken
+from libs.events.inventory import ReservationBroken, StockPegged
 from libs.events.items import DefineItem
+from libs.events.reach import ReachChanged
 from libs.events.timer import Timer
 from services.inventory import domain
 from services.inventory.feed_skus import THEIRS_MAX
@@ -178,6 +179,26 @@ def test_one_of_ours_is_not_ever_so_many_of_theirs() -> None:
     spec.when(tells("X-0", 2, stated=1), at=minutes(1)).then_one(StockTold, told=2)
     spec.heard(TAKE_UP, at=minutes(1))
     assert sku(spec, "A").free == THEIRS_MAX + 1
+
+
+def test_two_feeds_of_one_sku_are_taken_up_in_one_turn_and_who_waits_is_served_once() -> None:
+    spec = mapped(feed(feed="other", node="V2", mapped=True), maps("X-1", "A"), stale_minutes=60)
+    spec.heard(
+        MapFeedSku(feed="other", theirs="Y", sku="A"), tells("X-1", 2), TAKE_UP, accepted("o1", ("A", 2))
+    )
+    spec.heard(due("sku/A", "feeds"), at=minutes(60)).heard(accepted("o2", ("A", 5)), at=minutes(61))
+    spec.heard(tells("X-1", 5, stated=62), at=minutes(62))
+    spec.heard(TellStock(feed="other", theirs="Y", packs=3, stated_at=minutes(62)), at=minutes(62))
+    events = spec.when(TAKE_UP, at=minutes(62)).events
+    assert [type(event) for event in events] == [
+        *(StockReported, ReachChanged, StockPegged),
+        *(StockReported, StockPegged),
+    ]
+    pegged = [event for event in events if isinstance(event, StockPegged)]
+    assert [claim.quantity for event in pegged for claim in event.claims] == [3, 2]
+    numbers = [change.number for event in (events[1], *pegged) for change in event.queue]  # type: ignore[attr-defined]
+    assert numbers == sorted(set(numbers))
+    assert sku(spec, "A").free == 1
 
 
 def test_an_entry_is_of_one_feed() -> None:
