@@ -112,13 +112,15 @@ def _sum(told: list[TheirStock], number: int) -> _Row:
 
 
 def _taken(desk: Desk, feed: Feed, row: _Row) -> list[Event]:
-    """The node has what is told, less what orders have, less the buffer."""
+    """The node has what is told, less what orders have, less the buffer. What comes too old is silent at
+    once."""
     shelf, withheld = desk.stock.on_hand.get(feed.node, 0), desk.supply.units("vendor", feed.node)
     doubted = desk.supply.units("suspect", feed.node)
     left = row.told - desk.stock.allocated.get(feed.node, 0) - set_aside(desk, feed)
     total, there = house(desk, feed, row.told)
     total = min(total, there + max(0, MOST_UNITS - in_house(desk)))
-    sellable = max(0, total - _buffer(feed, row.told)) if row.stale_at > desk.at else min(shelf, total)
+    fresh = row.stale_at > desk.at
+    sellable = max(0, total - _buffer(feed, row.told)) if fresh else min(shelf, total)
     broken, spare = spared(desk, {feed.node: shelf - sellable})
     posting = SupplyPosting(spare)
     posting.move(feed.node, "supplier", "vendor", max(0, total - shelf - withheld))
@@ -135,13 +137,14 @@ def _taken(desk: Desk, feed: Feed, row: _Row) -> list[Event]:
         withheld=total - sellable,
         stated_at=row.stated_at,
         stale_at=row.stale_at,
-        check_at=_check_at(desk, feed.feed, row.stale_at),
+        check_at=_check_at(desk, feed.feed, row.stale_at if fresh else None),
         movements=posting.booked(),
         stated=row.stated,
         rows=row.rows,
     )
     closed = superseded(desk, older(desk, feed.node, row.stated_at), "feed", feed.feed)
-    return [*closed, *broken, *served(spare, reported)]
+    silent = () if fresh else (_silent(after(spare, reported), feed.feed),)
+    return [*closed, *broken, *served(spare, reported, *silent)]
 
 
 def lose_trust(desk: Desk) -> list[Event]:
@@ -153,23 +156,29 @@ def lose_trust(desk: Desk) -> list[Event]:
         retired = run is not None and run.retired
         if told.stale or (told.stale_at > desk.at and not retired):
             continue
-        doubted = min(desk.stock.on_hand.get(told.node, 0), max(0, desk.stock.free))
-        posting = SupplyPosting(desk)
-        posting.move(told.node, "on_hand", "vendor", doubted)
-        stale = FeedStale(
-            sku=desk.sku,
-            feed=feed,
-            node=told.node,
-            stated_at=told.stated_at,
-            check_at=_check_at(desk, feed, None),
-            movements=posting.booked(),
-            retired=True if retired else None,
-        )
+        stale = _silent(desk, feed, retired=retired)
         desk = after(desk, stale)
         events.append(stale)
     if events and desk.places is not None:
         events += in_reach(desk.sku, desk.stock, desk.places)[0]
     return events
+
+
+def _silent(desk: Desk, feed: str, *, retired: bool = False) -> FeedStale:
+    """What the feed told last is taken out of promise, but for what orders were promised."""
+    told = desk.supply.feeds[feed]
+    posting = SupplyPosting(desk)
+    doubted = min(desk.stock.on_hand.get(told.node, 0), max(0, desk.stock.free))
+    posting.move(told.node, "on_hand", "vendor", doubted)
+    return FeedStale(
+        sku=desk.sku,
+        feed=feed,
+        node=told.node,
+        stated_at=told.stated_at,
+        check_at=_check_at(desk, feed, None),
+        movements=posting.booked(),
+        retired=True if retired else None,
+    )
 
 
 def _shift(posting: SupplyPosting, node: str, shelf: int, sellable: int) -> None:

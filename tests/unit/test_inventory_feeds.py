@@ -180,8 +180,16 @@ def test_a_silent_feed_closes_no_node_at_which_nobody_has_units() -> None:
 
 def test_what_arrives_too_old_is_not_promised() -> None:
     spec = fed(stale_minutes=60)
-    spec.when(told("A", 10), at=minutes(90)).then_one(StockReported, withheld=10)
+    reported, stale = spec.when(told("A", 10), at=minutes(90)).events
+    assert isinstance(reported, StockReported)
+    assert (reported.withheld, reported.check_at, stale.TYPE) == (10, None, FeedStale.TYPE)
     assert sku(spec, "A").free == 0
+
+
+def test_what_arrives_too_old_makes_nothing_promisable_that_was_given_back() -> None:
+    spec = silent().heard(cancelled("o1", line(1, "A", 4)))
+    spec.when(told("A", 10, stated=5), at=minutes(70)).then_types(StockReported, FeedStale)
+    assert (sku(spec, "A").offered, sku(spec, "A").untrusted) == (0, ("V1",))
 
 
 def test_the_reminder_is_for_the_feed_that_ages_first() -> None:
