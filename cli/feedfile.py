@@ -18,6 +18,8 @@ from cli.sending import Batch, Loaded, Post, surveyed
 from libs.runtime.complaint import Complaint
 
 COLUMNS = ("sku", "quantity", "pack_size")
+THEIR_COLUMNS = ("theirs", *COLUMNS)
+"""Of a feed that has a map: `sku` is theirs as well, where there is no such column."""
 MAP_COLUMNS = ("theirs", "sku", "pack_size")
 _PACKS_MAX, _PACK_MAX = 1_000_000, 100_000
 Mode = Literal["full", "delta"]
@@ -34,21 +36,45 @@ class FeedFile:
     mode: Mode
     stated_at: datetime
     skus: SkuMap | None
+    map_changes: int | None = None
+    """Of a feed that has a map: how often it was changed. Its rows name their SKUs."""
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
         """Each row as inventory takes it, or what is wrong with it."""
-        for line, row in read_rows(self.path, ("sku", "quantity"), COLUMNS):
-            yield line, row if isinstance(row, str) else self._row(row)
+        ours = self.map_changes is None
+        required, known = (("sku", "quantity"), COLUMNS) if ours else (("quantity",), THEIR_COLUMNS)
+        for line, row in read_rows(self.path, required, known):
+            yield line, row if isinstance(row, str) else self._row(row) if ours else self._in_their_words(row)
+
+    def _in_their_words(self, row: dict[str, Any]) -> dict[str, Any] | str:
+        if ("theirs" in row) == ("sku" in row):
+            return (
+                "theirs is missing"
+                if "sku" not in row
+                else "theirs and sku are both there; the map says ours"
+            )
+        try:
+            packs = whole(row["quantity"], "quantity", self._least, _PACKS_MAX)
+            said = {"theirs": str(row.get("theirs", row.get("sku"))), "mode": self.mode, "packs": packs}
+            if "pack_size" in row:
+                said["pack_size"] = whole(row["pack_size"], "pack_size", 1, _PACK_MAX)
+        except ValueError as wrong:
+            return str(wrong)
+        return said | {"stated_at": self.stated_at.isoformat()}
+
+    @property
+    def _least(self) -> int:
+        return -_PACKS_MAX if self.mode == "delta" else 0
 
     def _row(self, row: dict[str, Any]) -> dict[str, Any] | str:
-        theirs, least = str(row["sku"]), -_PACKS_MAX if self.mode == "delta" else 0
+        theirs = str(row["sku"])
         sku, pack_size = theirs, 1
         if self.skus is not None:
             if theirs not in self.skus:
                 return f"{theirs} is not in the map"
             sku, pack_size = self.skus[theirs]
         try:
-            packs = whole(row["quantity"], "quantity", least, _PACKS_MAX)
+            packs = whole(row["quantity"], "quantity", self._least, _PACKS_MAX)
             pack_size = whole(row.get("pack_size", pack_size), "pack_size", 1, _PACK_MAX)
         except ValueError as wrong:
             return str(wrong)
@@ -83,7 +109,21 @@ def read_map(path: Path) -> SkuMap:
 
 def survey(file: FeedFile) -> Loaded:
     """The file's sums, and the rows that cannot be read."""
-    return surveyed(file.rows(), lambda row: max(0, row["packs"] * row["pack_size"]))
+    return surveyed(file.rows(), _units)
+
+
+def _units(row: dict[str, Any]) -> int:
+    """Units that a row tells of; in their packs, where the feed's map says how large those are."""
+    packs: int = row["packs"]
+    return max(0, packs * int(row.get("pack_size", 1)))
+
+
+def map_changes(edges: Edges, feed: str) -> int | None:
+    """How often a feed's map was changed; None, it has none."""
+    feeds = edges.get("inventory", "/v1/stock/feeds")["feeds"]
+    if not any(one["feed"] == feed and one.get("mapped") for one in feeds):
+        return None
+    return int(edges.get("inventory", f"/v1/stock/feeds/{feed}/map/summary")["changes"])
 
 
 def run_id(file: FeedFile) -> str:
@@ -106,10 +146,13 @@ def announce(edges: Edges, file: FeedFile, found: Loaded) -> bool:
 def posting(file: FeedFile) -> Post:
     """How the rows of the file are sent."""
     run = run_id(file)
+    asked = f"{file.feed}/{run}" if file.map_changes is None else f"{file.feed}/{run}/{file.map_changes}"
+    taken = frozenset() if file.map_changes is None else frozenset({"already_reported"})
 
     def send(edges: Edges, batch: Batch) -> Sequence[dict[str, Any]]:
-        """The key is the run and the first line, so the same file again asks for the same answers."""
-        key = hashlib.blake2b(f"{file.feed}/{run}/{batch[0][0]}".encode(), digest_size=16).hexdigest()
+        """The key is the run and the first line, so the same file again asks for the same answers; other ones
+        once the feed's map was changed."""
+        key = hashlib.blake2b(f"{asked}/{batch[0][0]}".encode(), digest_size=16).hexdigest()
         named = {"run_id": run} if file.mode == "full" else {}
         body = {"items": [row | named for _, row in batch]}
         path = f"/v1/stock/feeds/{file.feed}/rows"
@@ -117,4 +160,4 @@ def posting(file: FeedFile) -> Post:
         found: Sequence[dict[str, Any]] = answer["results"]
         return found
 
-    return Post(send, lambda row: max(0, row["packs"] * row["pack_size"]))
+    return Post(send, _units, taken)

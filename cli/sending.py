@@ -117,7 +117,8 @@ def load(
                 so_far.fail(line, UNREADABLE, row)
                 refused(line)
                 continue
-            door = crc32(str(row["sku"]).encode()) % len(doors)
+            named = row["theirs"] if "theirs" in row else row["sku"]
+            door = crc32(str(named).encode()) % len(doors)
             batches[door].append((line, row))
             if len(batches[door]) == BATCH_ROWS_MAX:
                 send(door)

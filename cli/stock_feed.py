@@ -10,7 +10,7 @@ import typer
 from rich.progress import TextColumn
 
 from cli.client import DEFAULT_TENANT, TenantOption, connect
-from cli.feedfile import FeedFile, announce, posting, read_map, run_id, survey
+from cli.feedfile import FeedFile, announce, map_changes, posting, read_map, run_id, survey
 from cli.moments import moment
 from cli.output import JsonOption, bar, emit
 from cli.sending import as_json, load, senders_for, tell_loaded
@@ -30,6 +30,9 @@ def define_feed(
     sellable_only: Annotated[
         bool, typer.Option("--sellable-only", help="Its figures leave out quarantined and broken units.")
     ] = False,
+    mapped: Annotated[
+        bool, typer.Option("--mapped", help="Its rows name their SKUs, which its map brings to ours.")
+    ] = False,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -44,6 +47,7 @@ def define_feed(
         "buffer_percent": buffer_percent,
         "stale_minutes": stale_minutes,
         "sellable_only": sellable_only,
+        "mapped": mapped,
     }
     with connect(tenant) as edges:
         answer = edges.decided("inventory", f"/v1/stock/feeds/{feed}", body, method="PUT")
@@ -70,6 +74,10 @@ def amend_feed(
             "--sellable-only/--all-units", help="Whether its figures leave out quarantined and broken units."
         ),
     ] = None,
+    mapped: Annotated[
+        bool | None,
+        typer.Option("--mapped/--not-mapped", help="Whether its rows name their SKUs, for its map."),
+    ] = None,
     tenant: TenantOption = DEFAULT_TENANT,
     json: JsonOption = False,
 ) -> None:
@@ -84,6 +92,7 @@ def amend_feed(
         "buffer_percent": buffer_percent,
         "stale_minutes": stale_minutes,
         "sellable_only": sellable_only,
+        "mapped": mapped,
     }
     body = {name: value for name, value in told.items() if value is not None}
     if not body:
@@ -138,7 +147,8 @@ def feed_file(
     file: Annotated[Path, typer.Argument(help="CSV or NDJSON with sku, quantity and perhaps pack_size.")],
     feed: Annotated[str, typer.Option(help="The feed that it is of.")],
     skus: Annotated[
-        Path | None, typer.Option("--map", help="CSV: theirs, sku and perhaps pack_size.")
+        Path | None,
+        typer.Option("--map", help="CSV: theirs, sku and perhaps pack_size; of a feed that has no map."),
     ] = None,
     at: Annotated[str | None, typer.Option(help="As of when; else the file's own time.")] = None,
     delta: Annotated[bool, typer.Option("--delta", help="Differences, not all that is there.")] = False,
@@ -147,17 +157,24 @@ def feed_file(
 ) -> None:
     """Load a feed's file; the same file again does nothing twice.
 
-    A full feed with a tenth of the units that the one before told is held for a person. Ends with 1 when it
-    is held, or a row was not taken.
+    Of a feed that has a map, `sku` (or `theirs`) is their SKU, and what the map lacks is refused
+    (`unmapped_sku`). A full feed with a tenth of the units that the one before told is held for a person.
+    Ends with 1 when it is held, or a row was not taken.
 
     Example: orderlog stock feed stock.csv --feed acme --map acme-skus.csv
     """
     stated = moment(at) if at else datetime.fromtimestamp(file.stat().st_mtime, UTC)
     map_ = read_map(skus) if skus else None
-    it = FeedFile(feed, file, "delta" if delta else "full", stated, map_)
     began = time.monotonic()
-    surveyed = survey(it)
     with connect(tenant) as edges:
+        changes = map_changes(edges, feed)
+        if changes is not None and map_ is not None:
+            raise Complaint(
+                f"Feed {feed} has a map of its own.",
+                f"Leave --map out; `orderlog stock feed-map {feed} {skus}` puts its entries into the feed's.",
+            )
+        it = FeedFile(feed, file, "delta" if delta else "full", stated, map_, changes)
+        surveyed = survey(it)
         if it.mode == "full" and announce(edges, it, surveyed):
             raise Complaint(
                 f"{file.name} tells {count(surveyed.units, 'unit')}, so much less than the feed before that "
@@ -173,6 +190,10 @@ def feed_file(
                 done = load(doors, it.rows(), posting(it), lambda rows: bars.update(task, completed=rows))
     seconds = round(time.monotonic() - began, 2)
     tell_loaded(file.name, done, seconds)
+    if done.kinds["unmapped_sku"]:
+        tell(
+            f"`orderlog stock feed-map {feed} --unmapped` lists what the map lacks; then load the file again."
+        )
     if json:
         emit({"ok": not done.kinds, "tenant": tenant, "feed": feed, "run_id": run_id(it), **as_json(done)})
     if done.kinds:

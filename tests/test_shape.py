@@ -28,6 +28,7 @@ EDGES = {
     "supply_api.py",
     "amend_api.py",
     "feed_api.py",
+    "feed_map_api.py",
     "policy_api.py",
     "channel_days_api.py",
     "rules_api.py",

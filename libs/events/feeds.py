@@ -25,6 +25,8 @@ class Feed(Value):
     """How old what was told may be before it is not promised any more."""
     sellable_only: bool = False
     """Its figures leave out what is in quarantine or damaged at the node; else that is among what is told."""
+    mapped: bool = False
+    """Its rows name SKUs of theirs, which its map brings to ours; else they name ours."""
 
 
 class DefineFeed(RulesCommand):
@@ -47,6 +49,7 @@ class AmendFeed(RulesCommand):
     buffer_percent: Annotated[int, Field(ge=0, le=100)] | None = None
     stale_minutes: Annotated[int, Field(ge=1, le=525_600)] | None = None
     sellable_only: bool | None = None
+    mapped: bool | None = None
 
 
 class RetireFeed(RulesCommand):
@@ -159,6 +162,9 @@ class StockReported(SkuEvent):
     movements: Movements
     stated: Stated | None = None
     """The quantity as it was stated, where that was in a unit."""
+    rows: Annotated[int, Field(ge=1)] | None = None
+    """Of a feed that is mapped: how often any of its SKUs was told of this one by then. `told` is the sum of
+    what was told last by each, `stated_at` the oldest of their times."""
 
 
 class FeedStale(SkuEvent):

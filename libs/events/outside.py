@@ -2,6 +2,7 @@
 
 from libs.events.channel_days import CHANNEL_DAYS_COMMANDS, CHANNEL_DAYS_EVENTS
 from libs.events.conditions import CONDITION_COMMANDS, CONDITION_EVENTS
+from libs.events.feed_maps import FEED_MAP_COMMANDS, FEED_MAP_EVENTS
 from libs.events.feeds import FEED_COMMANDS, FEED_EVENTS
 from libs.events.items import ITEM_COMMANDS, ITEM_EVENTS
 from libs.events.lots import LOT_COMMANDS, LOT_EVENTS
@@ -14,6 +15,7 @@ OUTSIDE_COMMANDS = (
     *CONDITION_COMMANDS,
     *STOCKTAKING_COMMANDS,
     *FEED_COMMANDS,
+    *FEED_MAP_COMMANDS,
     *ITEM_COMMANDS,
     *LOT_COMMANDS,
     *SERIAL_COMMANDS,
@@ -24,6 +26,7 @@ OUTSIDE_EVENTS = (
     *CONDITION_EVENTS,
     *STOCKTAKING_EVENTS,
     *FEED_EVENTS,
+    *FEED_MAP_EVENTS,
     *ITEM_EVENTS,
     *LOT_EVENTS,
     *SERIAL_EVENTS,

@@ -28,14 +28,16 @@ class NodeSwitched(Event):
 
 
 class ReachChanged(SkuEvent):
-    """Units of the SKU at nodes that are switched off are not promised from now on, and those at nodes that
-    do not ship everywhere are only for where these ship to. Promises that were made before stand, but those
-    that no node with units ships to any more, as one ships elsewhere by now: they are broken next."""
+    """Units of the SKU at nodes that are switched off, or whose feed is silent or retired, are not promised
+    from now on, and those at nodes that do not ship everywhere are only for where these ship to. Promises
+    that were made before stand, but those that no node with units ships to any more, as one ships elsewhere
+    by now: they are broken next."""
 
     TYPE: ClassVar[str] = "oms.inventory.reach_changed"
 
     closed: Annotated[tuple[NodeId, ...], Field(max_length=1000)] = ()
-    """Nodes that are switched off, of those at which the SKU has or had units; they replace those before."""
+    """Nodes that are switched off, or of which nobody tells any more, of those at which the SKU has or had
+    units; they replace those before."""
     bound: Annotated[tuple[Bound, ...], Field(max_length=1000)] | None = None
     """Those that do not ship everywhere; None, all do. They replace those before."""
     serves: Annotated[tuple[Country, ...], Field(max_length=300)] | None = None

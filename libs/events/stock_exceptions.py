@@ -1,19 +1,22 @@
 """Contracts of what people do about exceptions of stock: take them, put them off, settle them by hand.
 
-They are intake's, as those about exceptions of orders are, in a stream of the SKU. Under one name
-(`low_stock`) a thing comes up again and again, so each says since when the one lasts that it is about.
+They are intake's, as those about exceptions of orders are, in a stream of the SKU, or of the feed where it is
+about that. Under one name (`low_stock`) a thing comes up again and again, so each says since when the one
+lasts that it is about.
 """
 
 from typing import ClassVar
 
 from pydantic import AwareDatetime
 
-from libs.events.contract import Name, SkuCommand, SkuEvent, Value
+from libs.events.contract import Command, Event, Name, SkuCommand, SkuEvent, Value
+from libs.events.feeds import FeedId
 from libs.events.intake import ExceptionItem, Why
 
 
 class OnStockException(Value):
-    """One thing about a SKU that a person has to see to, as the console names it: `phantom_stock/LON`."""
+    """One thing about a SKU, or a feed, that a person has to see to, as the console names it:
+    `phantom_stock/LON`, `feed_stale/acme`."""
 
     item: ExceptionItem
     since: AwareDatetime
@@ -70,5 +73,79 @@ class StockExceptionResolved(OnStockException, SkuEvent):
     note: Why
 
 
-STOCK_EXCEPTION_COMMANDS = (AssignStockException, SnoozeStockException, ResolveStockException)
-STOCK_EXCEPTION_EVENTS = (StockExceptionAssigned, StockExceptionSnoozed, StockExceptionResolved)
+class OnFeedException(OnStockException):
+    """One thing about a feed that a person has to see to; it is of no one SKU."""
+
+    feed: FeedId
+
+    @property
+    def stream(self) -> str:
+        return f"feed/{self.feed}"
+
+
+class AssignFeedException(OnFeedException, Command):
+    """Somebody takes it; with no assignee it is nobody's again."""
+
+    TYPE: ClassVar[str] = "oms.intake.assign_feed_exception"
+
+    assignee: Name | None = None
+
+
+class SnoozeFeedException(OnFeedException, Command):
+    """It need not be looked at before then."""
+
+    TYPE: ClassVar[str] = "oms.intake.snooze_feed_exception"
+
+    until: AwareDatetime
+    why: Why
+
+
+class ResolveFeedException(OnFeedException, Command):
+    """A person has seen to it, and says how."""
+
+    TYPE: ClassVar[str] = "oms.intake.resolve_feed_exception"
+
+    note: Why
+
+
+class FeedExceptionAssigned(OnFeedException, Event):
+    """Whose it is from now on; nobody's without an assignee."""
+
+    TYPE: ClassVar[str] = "oms.intake.feed_exception_assigned"
+
+    assignee: Name | None = None
+
+
+class FeedExceptionSnoozed(OnFeedException, Event):
+    """Out of the way until then, and why."""
+
+    TYPE: ClassVar[str] = "oms.intake.feed_exception_snoozed"
+
+    until: AwareDatetime
+    why: Why
+
+
+class FeedExceptionResolved(OnFeedException, Event):
+    """Seen to, by hand. What comes up again later is another one."""
+
+    TYPE: ClassVar[str] = "oms.intake.feed_exception_resolved"
+
+    note: Why
+
+
+STOCK_EXCEPTION_COMMANDS = (
+    AssignStockException,
+    SnoozeStockException,
+    ResolveStockException,
+    AssignFeedException,
+    SnoozeFeedException,
+    ResolveFeedException,
+)
+STOCK_EXCEPTION_EVENTS = (
+    StockExceptionAssigned,
+    StockExceptionSnoozed,
+    StockExceptionResolved,
+    FeedExceptionAssigned,
+    FeedExceptionSnoozed,
+    FeedExceptionResolved,
+)

@@ -1,7 +1,8 @@
 """What people did about exceptions of stock: who has one, until when it is put off, whether it is settled.
 
-Pure. Care is of an item as it was opened at one moment: when it comes up again, nobody has done anything
-about it yet. What intake tells of one SKU comes in order, so of each thing the last that was told counts.
+Pure. Care is of an item of a SKU or a feed as it was opened at one moment: when it comes up again, nobody has
+done anything about it yet. What intake tells of one of them comes in order, so of each thing the last that
+was told counts.
 """
 
 from datetime import datetime
@@ -10,16 +11,21 @@ from typing import Any, NamedTuple
 from libs.events.envelope import Envelope
 from libs.events.stock_exceptions import (
     STOCK_EXCEPTION_EVENTS,
+    FeedExceptionAssigned,
+    FeedExceptionResolved,
+    FeedExceptionSnoozed,
+    OnFeedException,
     StockExceptionAssigned,
     StockExceptionResolved,
     StockExceptionSnoozed,
 )
+from services.console.supply_items import NO_SKU
 
 STOCK_CARE_EVENTS = frozenset(event.TYPE for event in STOCK_EXCEPTION_EVENTS)
 
 
 class StockCareKey(NamedTuple):
-    """An item of a SKU, and since when it lasts."""
+    """An item of a SKU, or of a feed, which has none, and since when it lasts."""
 
     tenant: str
     sku: str
@@ -55,12 +61,13 @@ def with_more(one: StockCare | None, other: StockCare) -> StockCare:
 def stock_care(envelope: Envelope[Any]) -> tuple[StockCareKey, StockCare]:
     """What one of `STOCK_CARE_EVENTS` tells."""
     event = envelope.body
-    key = StockCareKey(envelope.tenant, event.sku, event.item, event.since)
+    sku = NO_SKU if isinstance(event, OnFeedException) else event.sku
+    key = StockCareKey(envelope.tenant, sku, event.item, event.since)
     match event:
-        case StockExceptionAssigned():
+        case StockExceptionAssigned() | FeedExceptionAssigned():
             return key, StockCare(assignee=event.assignee or "")
-        case StockExceptionSnoozed():
+        case StockExceptionSnoozed() | FeedExceptionSnoozed():
             return key, StockCare(snoozed_until_at=event.until, snoozed_why=event.why)
-        case StockExceptionResolved():
+        case StockExceptionResolved() | FeedExceptionResolved():
             return key, StockCare(resolved_at=envelope.at, note=event.note)
     raise AssertionError(f"{event.TYPE} is no care of stock")

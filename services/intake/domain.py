@@ -55,20 +55,13 @@ from libs.events.intake import (
 from libs.events.order import LineQuantity
 from libs.events.record import record
 from libs.events.refusal import refuse
-from libs.events.stock_exceptions import (
-    AssignStockException,
-    ResolveStockException,
-    SnoozeStockException,
-    StockExceptionAssigned,
-    StockExceptionResolved,
-    StockExceptionSnoozed,
-)
+from libs.events.stock_exceptions import OnStockException
 from services.intake import amendments, changes
 from services.intake.changes import UNCHANGED, Changes
 from services.intake.exception_rules import NO_RULES, OwnRules, change_rule, changed_rules
 from services.intake.fingerprints import fingerprint
 from services.intake.geography import located
-from services.intake.queue import Care, OnException, OnStock, Told, settle, taken_care
+from services.intake.queue import Care, OnException, OnStock, StockCared, Told, settle, taken_care
 from services.intake.rules import holds, rejections
 
 # --- what it hears ---------------------------------------------------------------------------------------
@@ -111,7 +104,7 @@ class State:
     """While a cancellation may name them."""
     outcome: Outcome | None = None
     care: Mapping[str, Care] = field(default_factory=dict)
-    """What people have done about exceptions of the order, or in a SKU's stream of its stock, by item."""
+    """What people have done about exceptions of the order, or of the SKU or feed in its stream, by item."""
     changes: Changes | None = None
     """What people have done to the order, if they did."""
     rules: OwnRules | None = None
@@ -164,15 +157,10 @@ def evolve(state: State, event: Event) -> State:
             return State(
                 status="closed", fingerprint=state.fingerprint, outcome=event.outcome, care=state.care
             )
-        case (
-            ExceptionAssigned()
-            | ExceptionSnoozed()
-            | ExceptionResolved()
-            | StockExceptionAssigned()
-            | StockExceptionSnoozed()
-            | StockExceptionResolved()
-        ):
+        case ExceptionAssigned() | ExceptionSnoozed() | ExceptionResolved():
             return replace(state, care=taken_care(state.care, event))
+        case OnStockException():
+            return replace(state, care=taken_care(state.care, cast(StockCared, event)))
         case ExceptionRuleChanged() | ExceptionRuleDropped():
             return replace(state, rules=changed_rules(state.rules or NO_RULES, event))
         case _:
@@ -202,7 +190,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             if state.status == "unknown":
                 return _unknown_order(heard)
             return _care(state, heard, body, at)
-        case AssignStockException() | SnoozeStockException() | ResolveStockException():
+        case OnStockException():
             return _care(state, heard, body, at)
         case ChangeExceptionRule() | DropExceptionRule():
             changed = change_rule(state.rules or NO_RULES, body)

@@ -1,7 +1,7 @@
-"""What people do about exceptions, of an order or of a SKU's stock: take them, put them off, settle them.
+"""What people do about exceptions, of an order, a SKU's stock, a feed: take them, put them off, settle them.
 
 What is an exception is for the read side to say, which sees all stages; here is who did what about it, with
-a reason, in the stream of the order or of the SKU. What another decision lifts (a hold's release, a
+a reason, in the stream of the order, the SKU or the feed. What another decision lifts (a hold's release, a
 difference's approval) leaves by that decision alone.
 """
 
@@ -21,9 +21,16 @@ from libs.events.intake import (
 )
 from libs.events.record import record
 from libs.events.stock_exceptions import (
+    AssignFeedException,
     AssignStockException,
+    FeedExceptionAssigned,
+    FeedExceptionResolved,
+    FeedExceptionSnoozed,
+    OnFeedException,
     OnStockException,
+    ResolveFeedException,
     ResolveStockException,
+    SnoozeFeedException,
     SnoozeStockException,
     StockExceptionAssigned,
     StockExceptionResolved,
@@ -36,12 +43,26 @@ HOLD = "hold/"
 DIFFERENCE = "difference/"
 """Items that end when the difference is approved or rejected, and by nothing else."""
 CARED_MAX = 200
-"""Exceptions of one SKU about which it is known what was done, those that were touched last."""
+"""Exceptions of one SKU or feed about which it is known what was done, those that were touched last."""
 
 OnException = AssignException | SnoozeException | ResolveException
-OnStock = AssignStockException | SnoozeStockException | ResolveStockException
+OnStock = (
+    AssignStockException
+    | SnoozeStockException
+    | ResolveStockException
+    | AssignFeedException
+    | SnoozeFeedException
+    | ResolveFeedException
+)
 Cared = ExceptionAssigned | ExceptionSnoozed | ExceptionResolved
-StockCared = StockExceptionAssigned | StockExceptionSnoozed | StockExceptionResolved
+StockCared = (
+    StockExceptionAssigned
+    | StockExceptionSnoozed
+    | StockExceptionResolved
+    | FeedExceptionAssigned
+    | FeedExceptionSnoozed
+    | FeedExceptionResolved
+)
 _DONE: Mapping[type[OnException | OnStock], type[Event]] = {
     AssignException: ExceptionAssigned,
     SnoozeException: ExceptionSnoozed,
@@ -49,6 +70,9 @@ _DONE: Mapping[type[OnException | OnStock], type[Event]] = {
     AssignStockException: StockExceptionAssigned,
     SnoozeStockException: StockExceptionSnoozed,
     ResolveStockException: StockExceptionResolved,
+    AssignFeedException: FeedExceptionAssigned,
+    SnoozeFeedException: FeedExceptionSnoozed,
+    ResolveFeedException: FeedExceptionResolved,
 }
 
 
@@ -77,11 +101,11 @@ def taken_care(care: Mapping[str, Care], event: Cared | StockCared) -> dict[str,
     name = _key(event)
     before = care.get(name, _NONE)
     match event:
-        case ExceptionAssigned() | StockExceptionAssigned():
+        case ExceptionAssigned() | StockExceptionAssigned() | FeedExceptionAssigned():
             after = replace(before, assignee=event.assignee)
-        case ExceptionSnoozed() | StockExceptionSnoozed():
+        case ExceptionSnoozed() | StockExceptionSnoozed() | FeedExceptionSnoozed():
             after = replace(before, snoozed_until=event.until)
-        case ExceptionResolved() | StockExceptionResolved():
+        case ExceptionResolved() | StockExceptionResolved() | FeedExceptionResolved():
             after = replace(before, resolved=True)
         case _:
             assert_never(event)
@@ -102,7 +126,7 @@ def settle(care: Mapping[str, Care], command: OnException | OnStock, at: datetim
             "Send since as since_at of GET /v1/exceptions tells it.",
         )
     if known.resolved:
-        if isinstance(command, ResolveException | ResolveStockException):
+        if isinstance(command, ResolveException | ResolveStockException | ResolveFeedException):
             return []
         return Told(
             "already_resolved",
@@ -110,10 +134,10 @@ def settle(care: Mapping[str, Care], command: OnException | OnStock, at: datetim
             "Nothing to do; if it comes up again it is another item.",
         )
     match command:
-        case AssignException() | AssignStockException():
+        case AssignException() | AssignStockException() | AssignFeedException():
             if command.assignee == known.assignee:
                 return []
-        case SnoozeException() | SnoozeStockException():
+        case SnoozeException() | SnoozeStockException() | SnoozeFeedException():
             if not at < command.until <= at + SNOOZED_MAX:
                 return Told(
                     "invalid_until",
@@ -135,6 +159,8 @@ def settle(care: Mapping[str, Care], command: OnException | OnStock, at: datetim
                     f"{about} waits for a decision.",
                     "Approve or reject the difference: it leaves the queue with that.",
                 )
+        case ResolveFeedException():
+            pass
         case _:
             assert_never(command)
     return [_DONE[type(command)].model_validate(vars(command))]
@@ -148,4 +174,6 @@ def _key(of: Cared | StockCared | OnException | OnStock) -> str:
 
 
 def _subject(command: OnException | OnStock) -> str:
+    if isinstance(command, OnFeedException):
+        return f"feed {command.feed}"
     return command.sku if isinstance(command, OnStockException) else f"order {command.order_id}"

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from libs.events.availability import AVAILABILITY_TOPIC, SkuAvailability
 from libs.events.bundles import BUNDLE_COMMANDS
+from libs.events.feed_maps import FEED_MAP_COMMANDS
 from libs.runtime.edge import Edge
 from libs.runtime.routers import joined
 from libs.runtime.service import run
@@ -73,7 +74,7 @@ STAGE = many_streams(
         touched=touched,
         composed=Composed(told_with, made_of, _bundle_now),
     ),
-    leads_on_for=frozenset(BUNDLE_COMMANDS),
+    leads_on_for=frozenset({*BUNDLE_COMMANDS, *FEED_MAP_COMMANDS}),
     leads_on_timers=frozenset({PLANNED}),
 )
 

@@ -75,6 +75,7 @@ def read_sku(part: bytes) -> SkuPart:
         closed=tuple(raw.get("closed") or ()) or None,
         arrivals=tuple(tuple(one) for one in raw.get("arrivals") or ()) or None,
         serving=None if bound is None else _SERVING.validate_python(bound),
+        untrusted=tuple(raw.get("untrusted") or ()) or None,
     )
 
 
@@ -346,11 +347,13 @@ def _figures(sku: str, quantity: int, asking: Asking, part: SkuPart, others: int
 
 
 def _at_node(node: str, units: int, part: SkuPart, country: str | None) -> dict[str, Any]:
-    """What is on hand at a node; where the node is switched off, or does not ship there, it says so, and none
-    of it is promised."""
+    """What is on hand at a node; where the node is switched off, does not ship there, or its feed is silent,
+    it says so, and none of it is promised."""
     told = {"node": node, "on_hand": units}
     if part.serving is not None and not part.serving.serves(node, country):
         told["not_served"] = True
+    if node in (part.untrusted or ()):
+        return told | {"feed_silent": True}
     return told | {"switched_off": True} if node in (part.closed or ()) else told
 
 

@@ -28,6 +28,7 @@ from services.inventory.rules import RulesPart
 from services.inventory.serials import Numbers
 from services.inventory.stock import MOST_UNITS, SkuPart, moved
 from services.inventory.supplies import SupplyPart, evolve_supply
+from services.inventory.trust import trust_after
 
 _MOVEMENTS = TypeAdapter(tuple[SupplyMovement, ...])
 
@@ -82,7 +83,7 @@ def after(desk: Desk, event: Event) -> Desk:
     movements: Any = getattr(event, "movements", ())
     return changed(
         desk,
-        stock=evolve_lots(moved(desk.stock, movements), event),
+        stock=trust_after(evolve_lots(moved(desk.stock, movements), event), event),
         supply=evolve_supply(desk.supply, desk.sku, event),
     )
 
@@ -194,8 +195,7 @@ def unknown_nodes(desk: Desk, *nodes: str) -> list[Event]:
 
 def too_many(desk: Desk, more: int) -> list[Event]:
     """A refusal when the house would hold more units of the SKU than anybody has."""
-    stock = desk.stock
-    held = sum(stock.on_hand.values()) + sum(stock.allocated.values()) + desk.supply.all_units
+    held = in_house(desk)
     if more <= 0 or held + more <= MOST_UNITS:
         return []
     return desk.refuse(
@@ -203,6 +203,12 @@ def too_many(desk: Desk, more: int) -> list[Event]:
         f"{more} more units of {desk.sku} would make {held + more} in all; at most {MOST_UNITS} are kept.",
         "Check the quantity and its unit.",
     )
+
+
+def in_house(desk: Desk) -> int:
+    """Units of the SKU on hand, allocated, and in every bucket of its supply."""
+    stock = desk.stock
+    return sum(stock.on_hand.values()) + sum(stock.allocated.values()) + desk.supply.all_units
 
 
 def not_yet(desk: Desk, happened_at: datetime | None) -> list[Event]:

@@ -21,6 +21,7 @@ from libs.events.changes import AllocationDeclined, LinesCancelled
 from libs.events.contract import Contract, Event
 from libs.events.dates import BackorderDated, NodeDaysFull
 from libs.events.envelope import Envelope
+from libs.events.feed_maps import FeedSkuEvent, MapFeedSku, TellStock
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import (
@@ -64,6 +65,7 @@ from services.inventory import (
     bundle_plans,
     bundles,
     capacity,
+    feed_maps,
     holding,
     holds,
     kits,
@@ -71,15 +73,16 @@ from services.inventory import (
     pegging,
     progress,
     reach,
+    remembering,
     reminders,
     serials,
     shelf,
     substitutes,
 )
-from services.inventory.acceptance import accept, promise_after
+from services.inventory.acceptance import accept
 from services.inventory.allocate import covers
 from services.inventory.desk import Desk
-from services.inventory.giving import peg
+from services.inventory.feed_skus import FEED_STREAM, NO_FEED_SKU, FeedSku
 from services.inventory.hears import FOLDED, Heard
 from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.ledger import Placed
@@ -100,8 +103,8 @@ from services.inventory.rules import NO_RULES, RulesPart, decide_rules, evolve_r
 from services.inventory.serials import NAMES, NO_SERIAL, SERIAL_STREAM, SerialPart, evolve_serials
 from services.inventory.stock import EMPTY_SKU, HOLDER, SkuPart, evolve_sku
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM, SupplyPart, evolve_supply, evolve_told
-from services.inventory.terms import LEVEL, look_at_level
-from services.inventory.touched import REACH, SKU_STREAM, moved_skus
+from services.inventory.touched import SKU_STREAM, moved_skus
+from services.inventory.trust import trust_after
 
 _CONFIGURED = CONFIGURED | POLICIES
 _SKU_AT = len(SKU_STREAM)
@@ -116,6 +119,7 @@ Part = (
     | PlacesPart
     | SerialPart
     | LoadPart
+    | FeedSku
 )
 
 
@@ -138,6 +142,8 @@ class State:
     """By SKU/number, of the units whose serial numbers the input names."""
     loads: Mapping[str, LoadPart] = field(default_factory=dict)
     """Of nodes that state a capacity, by node."""
+    feed_sku: FeedSku | None = None
+    """The SKU of theirs that the input is about."""
 
 
 INITIAL = State()
@@ -151,6 +157,8 @@ def empty(stream: str) -> Part:
         return NO_SUPPLY
     if stream.startswith(SERIAL_STREAM):
         return NO_SERIAL
+    if stream.startswith(FEED_STREAM):
+        return NO_FEED_SKU
     if stream == RULES_STREAM:
         return NO_RULES
     if stream.startswith(LOAD_STREAM):
@@ -174,7 +182,7 @@ def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
 def compose(home: str, parts: Mapping[str, Part]) -> State:
     order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
     supplies, loads = dict[str, SupplyPart](), dict[str, LoadPart]()
-    rules, policies, places = None, None, None
+    rules, policies, places, feed_sku = None, None, None, None
     numbers = dict[str, SerialPart]()
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
@@ -194,9 +202,11 @@ def compose(home: str, parts: Mapping[str, Part]) -> State:
             numbers[stream.removeprefix(SERIAL_STREAM)] = part
         elif isinstance(part, LoadPart):
             loads[stream.removeprefix(LOAD_STREAM)] = part
+        elif isinstance(part, FeedSku):
+            feed_sku = part
         else:
             places = part
-    return State(home, order, skus, promised, supplies, rules, policies, places, numbers, loads)
+    return State(home, order, skus, promised, supplies, rules, policies, places, numbers, loads, feed_sku)
 
 
 def decompose(state: State) -> Mapping[str, Part]:
@@ -207,6 +217,8 @@ def decompose(state: State) -> Mapping[str, Part]:
         parts |= {SERIAL_STREAM + key: part for key, part in state.numbers.items()}
     if state.loads:
         parts |= {LOAD_STREAM + node: part for node, part in state.loads.items()}
+    if state.feed_sku is not None:
+        parts[state.home] = state.feed_sku
     if state.rules is not None:
         parts[RULES_STREAM] = state.rules
     if state.policies is not None:
@@ -255,7 +267,7 @@ def _evolve(state: State, event: Event) -> State:
             | LotsLimited()
             | ReachChanged()
         ):
-            part = evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event)
+            part = trust_after(evolve_sku(state.skus.get(event.sku, EMPTY_SKU), event), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
         case (
             AllocationFailed() | BackorderRefused() | BackorderLapsed() | BundlesUnpacked() | BackorderDated()
@@ -278,6 +290,9 @@ def _evolve(state: State, event: Event) -> State:
             return state if places is known else State(home=NODES_STREAM, places=places, loads=state.loads)
         case RulesEvent():
             return State(home=RULES_STREAM, rules=evolve_rules(state.rules or NO_RULES, event))
+        case FeedSkuEvent():
+            feed_sku, supplies = feed_maps.evolve(state.feed_sku, state.supplies, event)
+            return replace(state, home=event.stream, feed_sku=feed_sku, supplies=supplies)
         case SubstitutesDefined():
             part = substitutes.evolve(state.skus.get(event.sku, EMPTY_SKU), event)
             return replace(state, home=state.home or event.stream, skus={**state.skus, event.sku: part})
@@ -335,7 +350,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
                 return capacity.look(state.places or NO_PLACES, state.loads, at)
             if body.name in outside.REMINDERS:
                 return outside.look_again(_desk(state, heard, at), body.name)
-            return _remember(state, body)
+            return remembering.remember(body, state.order, state.skus, state.places, _basket(state))
         case HoldStock():
             places = state.places or NO_PLACES
             return holding.answer_hold(_held(state), state.skus, heard, body, at, places, state.policies)
@@ -356,6 +371,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             return []
         case RulesCommand():
             return decide_rules(state.rules or NO_RULES, heard, body)
+        case MapFeedSku() | TellStock():
+            return feed_maps.answer(state.feed_sku, heard, at, state.skus, state.supplies, state.rules)
         case _:
             return outside.answer(_desk(state, heard, at), body)
 
@@ -381,20 +398,3 @@ def _held(state: State) -> PromisePart:
     """The held promise that the input is about."""
     assert state.promise is not None, f"{state.home} was given no promise"
     return state.promise[1]
-
-
-def _remember(state: State, due: TimerDue) -> list[Event]:
-    """Look after what changed in another lane, or is due."""
-    if due.name in ("free", LEVEL):
-        sku = due.stream.removeprefix(SKU_STREAM)
-        part = state.skus.get(sku, EMPTY_SKU)
-        return peg(sku, part) if due.name == "free" else look_at_level(sku, part.terms, part.offered)
-    if due.name == REACH:
-        sku = due.stream.removeprefix(SKU_STREAM)
-        return reach.look(sku, state.skus.get(sku, EMPTY_SKU), state.places or NO_PLACES)
-    if due.stream.startswith(HOLDER):
-        answer = holds.expire if due.name == "expire" else holds.settle
-        return answer(due.stream.removeprefix(HOLDER), _held(state), state.skus)
-    if due.name == bundles.UNPACKED:
-        return promise_after(due.stream, state.order, state.skus, _basket(state))
-    return progress.remember(due.name, due.stream, state.order, state.skus)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from libs.events.contract import Count, Name, NodeId, Note
+from libs.events.feed_maps import TellStock
 from libs.events.feeds import (
     AmendFeed,
     ApproveFeedRun,
@@ -43,6 +44,7 @@ class FeedRequest(BaseModel):
     buffer_percent: Annotated[int, Field(ge=0, le=100)] = 0
     stale_minutes: Annotated[int, Field(ge=1, le=525_600)] = 1440
     sellable_only: bool = False
+    mapped: bool = False
 
 
 class FeedChangeRequest(BaseModel):
@@ -56,6 +58,7 @@ class FeedChangeRequest(BaseModel):
     buffer_percent: Annotated[int, Field(ge=0, le=100)] | None = None
     stale_minutes: Annotated[int, Field(ge=1, le=525_600)] | None = None
     sellable_only: bool | None = None
+    mapped: bool | None = None
 
 
 class RetirementRequest(BaseModel):
@@ -102,13 +105,20 @@ def feed_routes(router: APIRouter, edge: Edge, keepers: Any) -> None:
 
     @router.post("/feeds/{feed}/rows", status_code=202, summary="Up to 500 rows of a feed")
     async def take_rows(request: Request, claims: keepers, feed: FeedId, body: ItemsRequest) -> Response:
-        rows = [read_item(ReportStock, _named(feed, item)) for item in body.items]
+        rows = [_row(_named(feed, item)) for item in body.items]
         return await edge.submit_many(request, claims, rows)
 
 
 def _named(feed: str, item: object) -> object:
     """A row with its feed's name, which is in the path."""
     return {"feed": feed, **item} if isinstance(item, dict) else item
+
+
+def _row(told: object) -> ReportStock | TellStock | Problem:
+    """A row in their words, or in ours."""
+    if isinstance(told, dict) and "theirs" in told:
+        return read_item(TellStock, told)
+    return read_item(ReportStock, told)
 
 
 def _read(kind: type[Item], told: object) -> Item:

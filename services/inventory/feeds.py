@@ -9,16 +9,36 @@ than are told.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Literal
 
 from libs.events.contract import Event
 from libs.events.feeds import Feed, FeedStale, ReportStock, StockReported
-from services.inventory.desk import Desk, SupplyPosting, after, not_yet, served, spared, too_many, unknown
-from services.inventory.lot_control import without_lots
+from libs.events.inventory import ReservationBroken, StockPegged
+from libs.events.measure import Stated
+from libs.events.promise import HoldsBroken, HoldsFilled
+from libs.events.reach import ReachChanged
+from libs.events.record import changed, record
+from services.inventory.desk import Desk, SupplyPosting, after, in_house, served, spared, too_many
+from services.inventory.feed_rows import house, negative, not_of_run, set_aside, unfit, untakable
+from services.inventory.feed_skus import TheirStock
 from services.inventory.measure import stated_by, told_units
-from services.inventory.rules import FeedRun, unheard_feed
-from services.inventory.serial_control import without_serials
+from services.inventory.reach import in_reach
+from services.inventory.rules import unheard_feed
 from services.inventory.settling import older, superseded
-from services.inventory.supplies import Told
+from services.inventory.stock import MOST_UNITS, evolve_sku
+
+
+@record
+class _Row:
+    """What is told of a SKU, in its units, and of when."""
+
+    told: int
+    stated_at: datetime
+    stale_at: datetime
+    mode: Literal["full", "delta"] = "full"
+    run_id: str | None = None
+    stated: Stated | None = None
+    rows: int | None = None
 
 
 def report(desk: Desk, command: ReportStock) -> list[Event]:
@@ -26,38 +46,81 @@ def report(desk: Desk, command: ReportStock) -> list[Event]:
     run = desk.rules.feeds.get(command.feed)
     if run is None or run.retired:
         return [unheard_feed(desk.heard, command.feed, run)]
-    feed, last = run.definition, desk.supply.feeds.get(command.feed)
+    feed, known = run.definition, desk.supply.feeds.get(command.feed)
+    if feed.mapped:
+        return desk.refuse(
+            "feed_is_mapped",
+            f"Feed {feed.feed} has a map of its own: its rows name their SKUs, and {desk.sku} is ours.",
+            "Send `theirs` instead of `sku` (TellStock), or let it have no map: `orderlog stock amend-feed "
+            f"{feed.feed} --not-mapped`.",
+        )
     told = told_units(desk, command)
     if not isinstance(told, int):
         return told
+    last = None if known is None else (known.units, known.stated_at)
     refusal = (
-        unknown(desk, feed.node)
-        or without_lots(desk, f"feed {command.feed}", "Receive the units with their lots.")
-        or without_serials(desk, f"feed {command.feed}", "Receive the units with their serial numbers.")
-        or not_yet(desk, command.stated_at)
-        or _not_of_run(desk, run, command)
-        or _unfit(desk, last, command, told)
+        untakable(desk, feed) or not_of_run(desk, run, command) or unfit(desk, last, command, told, desk.sku)
     )
     if refusal:
         return refusal
     if command.mode == "delta":
         assert last is not None, "a delta without what it is of was let through"
-        told += last.units
-    if told < 0:
-        return desk.refuse(
-            "negative_stock",
-            f"Feed {command.feed} says that {feed.node} has {told} units of {desk.sku}.",
-            "Send what is there, 0 or more; after deltas that do not add up, send a full feed.",
-        )
-    shelf, withheld = desk.stock.on_hand.get(feed.node, 0), desk.supply.units("vendor", feed.node)
-    left = told - desk.stock.allocated.get(feed.node, 0) - _set_aside(desk, feed)
-    doubted = desk.supply.units("suspect", feed.node)
-    total = max(0, left - doubted)
-    if refusal := too_many(desk, total - shelf - withheld):
+        told += last[0]
+    if refusal := negative(desk, feed, told, desk.sku):
+        return refusal
+    total, there = house(desk, feed, told)
+    if refusal := too_many(desk, total - there):
         return refusal
     stale_at = command.stated_at + timedelta(minutes=feed.stale_minutes)
-    fresh = stale_at > desk.at
-    sellable = max(0, total - _buffer(feed, told)) if fresh else min(shelf, total)
+    stated = stated_by(desk, command)
+    row = _Row(told, command.stated_at, stale_at, command.mode, command.run_id, stated)
+    return _taken(desk, feed, row)
+
+
+def take_up(desk: Desk) -> list[Event]:
+    """Feeds have told of the SKU in their own words: what a feed tells of it is the sum of what was told last
+    by each of theirs, and as old as the oldest of these."""
+    events: list[Event] = []
+    recipe = desk.stock.recipe
+    if desk.stock.lots is not None or desk.stock.astray is not None or (recipe and recipe.unpacked):
+        return []  # it has become one of which no feed may tell
+    for feed, by_theirs in desk.supply.their_stock.items():
+        run, last = desk.rules.feeds.get(feed), desk.supply.feeds.get(feed)
+        number = sum(one.number for one in by_theirs.values())
+        if run is None or run.retired or not run.definition.mapped or (last and last.rows == number):
+            continue
+        more = _taken(desk, run.definition, _sum([*by_theirs.values()], number))
+        desk = _folded(desk, more)
+        events += more
+    return events
+
+
+def _folded(desk: Desk, events: Iterable[Event]) -> Desk:
+    """The desk after all that came of a row: what it moved, and who was served or lost units by it."""
+    for event in events:
+        if isinstance(event, StockPegged | ReservationBroken | HoldsBroken | HoldsFilled | ReachChanged):
+            desk = changed(desk, stock=evolve_sku(desk.stock, event))
+        else:
+            desk = after(desk, event)
+    return desk
+
+
+def _sum(told: list[TheirStock], number: int) -> _Row:
+    live = [one for one in told if not one.gone] or told
+    units, stated_at = sum(one.units for one in live), min(one.stated_at for one in live)
+    return _Row(units, stated_at, min(one.stale_at for one in live), rows=number)
+
+
+def _taken(desk: Desk, feed: Feed, row: _Row) -> list[Event]:
+    """The node has what is told, less what orders have, less the buffer. What comes too old is silent at
+    once."""
+    shelf, withheld = desk.stock.on_hand.get(feed.node, 0), desk.supply.units("vendor", feed.node)
+    doubted = desk.supply.units("suspect", feed.node)
+    left = row.told - desk.stock.allocated.get(feed.node, 0) - set_aside(desk, feed)
+    total, there = house(desk, feed, row.told)
+    total = min(total, there + max(0, MOST_UNITS - in_house(desk)))
+    fresh = row.stale_at > desk.at
+    sellable = max(0, total - _buffer(feed, row.told)) if fresh else min(shelf, total)
     broken, spare = spared(desk, {feed.node: shelf - sellable})
     posting = SupplyPosting(spare)
     posting.move(feed.node, "supplier", "vendor", max(0, total - shelf - withheld))
@@ -66,52 +129,56 @@ def report(desk: Desk, command: ReportStock) -> list[Event]:
     posting.move(feed.node, "suspect", "supplier", doubted - min(doubted, max(0, left)))
     reported = StockReported(
         sku=desk.sku,
-        feed=command.feed,
+        feed=feed.feed,
         node=feed.node,
-        run_id=command.run_id,
-        mode=command.mode,
-        told=told,
+        run_id=row.run_id,
+        mode=row.mode,
+        told=row.told,
         withheld=total - sellable,
-        stated_at=command.stated_at,
-        stale_at=stale_at,
-        check_at=_check_at(desk, command.feed, stale_at),
+        stated_at=row.stated_at,
+        stale_at=row.stale_at,
+        check_at=_check_at(desk, feed.feed, row.stale_at if fresh else None),
         movements=posting.booked(),
-        stated=stated_by(desk, command),
+        stated=row.stated,
+        rows=row.rows,
     )
-    closed = superseded(desk, older(desk, feed.node, command.stated_at), "feed", command.feed)
-    return [*closed, *broken, *served(spare, reported)]
+    closed = superseded(desk, older(desk, feed.node, row.stated_at), "feed", feed.feed)
+    silent = () if fresh else (_silent(after(spare, reported), feed.feed),)
+    return [*closed, *broken, *served(spare, reported, *silent)]
 
 
 def lose_trust(desk: Desk) -> list[Event]:
     """What a feed told too long ago, or that was retired since, is not promised any more; what orders were
-    promised stays theirs."""
+    promised stays theirs, and what they give back is promised to nobody."""
     events: list[Event] = []
     for feed, told in desk.supply.feeds.items():
         run = desk.rules.feeds.get(feed)
         retired = run is not None and run.retired
         if told.stale or (told.stale_at > desk.at and not retired):
             continue
-        doubted = min(desk.stock.on_hand.get(told.node, 0), max(0, desk.stock.free))
-        posting = SupplyPosting(desk)
-        posting.move(told.node, "on_hand", "vendor", doubted)
-        stale = FeedStale(
-            sku=desk.sku,
-            feed=feed,
-            node=told.node,
-            stated_at=told.stated_at,
-            check_at=_check_at(desk, feed, None),
-            movements=posting.booked(),
-            retired=True if retired else None,
-        )
+        stale = _silent(desk, feed, retired=retired)
         desk = after(desk, stale)
         events.append(stale)
+    if events and desk.places is not None:
+        events += in_reach(desk.sku, desk.stock, desk.places)[0]
     return events
 
 
-def _set_aside(desk: Desk, feed: Feed) -> int:
-    """Units that the feed tells of, and that are not sellable."""
-    buckets = () if feed.sellable_only else ("quarantine", "damaged")
-    return sum(desk.supply.units(bucket, feed.node) for bucket in buckets)
+def _silent(desk: Desk, feed: str, *, retired: bool = False) -> FeedStale:
+    """What the feed told last is taken out of promise, but for what orders were promised."""
+    told = desk.supply.feeds[feed]
+    posting = SupplyPosting(desk)
+    doubted = min(desk.stock.on_hand.get(told.node, 0), max(0, desk.stock.free))
+    posting.move(told.node, "on_hand", "vendor", doubted)
+    return FeedStale(
+        sku=desk.sku,
+        feed=feed,
+        node=told.node,
+        stated_at=told.stated_at,
+        check_at=_check_at(desk, feed, None),
+        movements=posting.booked(),
+        retired=True if retired else None,
+    )
 
 
 def _shift(posting: SupplyPosting, node: str, shelf: int, sellable: int) -> None:
@@ -130,56 +197,3 @@ def _check_at(desk: Desk, feed: str, stale_at: datetime | None) -> datetime | No
         told.stale_at for other, told in desk.supply.feeds.items() if other != feed and not told.stale
     )
     return min((at for at in (stale_at, *others) if at is not None), default=None)
-
-
-def _not_of_run(desk: Desk, run: FeedRun, command: ReportStock) -> list[Event]:
-    """A refusal of a row whose run is held, or is not the last one."""
-    if command.run_id is None:
-        return []
-    if command.run_id != run.run_id:
-        return desk.refuse(
-            "unknown_run",
-            f"Run {command.run_id} is not the last one of feed {command.feed}.",
-            "Open the run before its rows: POST /v1/stock/feeds/{feed}/runs.",
-        )
-    if run.held:
-        return desk.refuse(
-            "feed_held",
-            f"Run {command.run_id} of feed {command.feed} tells {run.units} units, where the one before told "
-            f"{run.units_before}; it waits for a person.",
-            f"Check the feed; if it is right, `orderlog stock approve-feed {command.feed} {command.run_id}`, "
-            "then send its rows again.",
-        )
-    return []
-
-
-def _unfit(desk: Desk, last: Told | None, command: ReportStock, told: int) -> list[Event]:
-    """A refusal of a row that comes twice, too late, or without what it is a difference to."""
-    if last is None:
-        if command.mode == "full":
-            return []
-        return desk.refuse(
-            "no_full_feed",
-            f"Feed {command.feed} has never told what there is of {desk.sku}, so a difference says nothing.",
-            "Send a full row first.",
-        )
-    if command.stated_at > last.stated_at:
-        return []
-    if command.stated_at == last.stated_at and command.mode == "full" and told == last.units:
-        return desk.refuse(
-            "already_reported",
-            f"Feed {command.feed} told this of {desk.sku} before.",
-            "Nothing: it stands.",
-        )
-    if command.stated_at == last.stated_at:
-        return desk.refuse(
-            "told_twice",
-            f"Feed {command.feed} told another figure of {desk.sku} as of the same moment.",
-            "The first one stands. Correct the feed: a SKU may be in it once.",
-        )
-    return desk.refuse(
-        "superseded",
-        f"Feed {command.feed} told of {desk.sku} as of {last.stated_at.isoformat()}; this is of "
-        f"{command.stated_at.isoformat()}.",
-        "Nothing needs to be done about what is older.",
-    )

@@ -47,7 +47,7 @@ def shortage(
     terms, reach = part.terms, part.reach()
     if reach is not None and part.offered + back > reach.spare(country):
         return Shortage(sku=sku, quantity=units, reason="not_served")
-    if part.closed and part.free > part.offered:
+    if part.free > part.offered and {*(part.closed or ())}.difference(part.untrusted or ()):
         return Shortage(sku=sku, quantity=units, reason="switched_off")
     if terms is None:
         return Shortage(sku=sku, quantity=units)

@@ -9,6 +9,7 @@ from libs.events.bundles import BUNDLE_EVENTS, BundleCommand
 from libs.events.changes import AllocationDeclined, LinesCancelled, LinesReleased
 from libs.events.contract import Event
 from libs.events.dates import DATES_EVENTS
+from libs.events.feed_maps import MapFeedSku, TellStock
 from libs.events.fulfillment import FulfillmentCancelled, PickShorted, ShipmentDispatched
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import INVENTORY_EVENTS, AdjustStock, ReceiveStock
@@ -72,6 +73,8 @@ Heard = (
     | TransitDefined
     | TimerDue
     | outside.Told
+    | MapFeedSku
+    | TellStock
     | RulesInput
     | DefineReservationPolicies
     | DefineSubstitutes

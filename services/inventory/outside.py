@@ -7,6 +7,7 @@ from typing import assert_never
 from libs.events.conditions import MoveStock
 from libs.events.contract import Contract, Event
 from libs.events.dates import SupplyPegged
+from libs.events.feed_maps import FeedSkuMapped, StockTold
 from libs.events.feeds import FeedStale, ReportStock, StockReported
 from libs.events.fulfillment import PickShorted
 from libs.events.inventory import AdjustStock, ReceiveStock, StockAdjusted, StockShorted
@@ -50,6 +51,7 @@ from services.inventory import (
     transfers,
 )
 from services.inventory.desk import Desk, served
+from services.inventory.feed_skus import told_streams
 from services.inventory.measure import measured
 from services.inventory.supplies import SUPPLY_STREAM
 
@@ -72,7 +74,7 @@ Told = (
     | ReleaseLot
     | CorrectSerials
 )
-REMINDERS = frozenset({"transfers", "feeds", "feed_retired", "picks", "lots", "lots_back"})
+REMINDERS = frozenset({"transfers", "feeds", "feed_retired", "told", "picks", "lots", "lots_back"})
 """Names of the timers that are decided here."""
 _ABOUT_SUPPLY: frozenset[type[Contract]] = frozenset(
     {*OUTSIDE_COMMANDS, *OUTSIDE_EVENTS, SupplyPegged, AdjustStock, StockAdjusted}
@@ -92,7 +94,7 @@ _CHECKED: dict[type[Event], str] = {
     LotsLimited: "lots",
 }
 """Events that say when to look again, and the reminder that they ask for."""
-REMINDS: frozenset[type[Event]] = frozenset({*_CHECKED, StockShorted})
+REMINDS: frozenset[type[Event]] = frozenset({*_CHECKED, StockShorted, StockTold, FeedSkuMapped})
 
 
 def streams(body: Contract) -> tuple[str, ...]:
@@ -163,6 +165,8 @@ def look_again(desk: Desk, reminder: str) -> list[Event]:
             return transfers.overdue(desk)
         case "feeds" | "feed_retired":
             return feeds.lose_trust(desk)
+        case "told":
+            return feeds.take_up(desk)
         case "lots" | "lots_back":
             return served(desk)
     assert reminder == "picks", f"nobody here asks for a timer {reminder!r}"
@@ -174,5 +178,7 @@ def timers(event: Event, at: datetime) -> Iterable[Timer]:
     if isinstance(event, StockShorted):
         missed = dict.fromkeys(move.sku for move in event.movements if move.target == "missing")
         return [Timer(f"sku/{sku}", "picks", at) for sku in missed]
+    if isinstance(event, StockTold | FeedSkuMapped):
+        return [Timer(f"sku/{sku}", "told", at) for sku in told_streams(event)]
     check_at: datetime | None = getattr(event, "check_at", None)
     return [Timer(event.stream, _CHECKED[type(event)], check_at)] if check_at else []

@@ -1,5 +1,6 @@
-"""Which units can be promised, and for where: none at nodes that are switched off, as nobody may ship them;
-and those at nodes that do not ship everywhere for no other country.
+"""Which units can be promised, and for where: none at nodes that are switched off, as nobody may ship them,
+or of which nobody tells any more (`trust`); and those at nodes that do not ship everywhere for no other
+country.
 
 For every decision that promises units. What routing says of a node is heard in the lane of the nodes; a SKU
 keeps which of its nodes are such in its own part (`serving`), so that a promise asks nobody. A SKU is told by
@@ -41,11 +42,12 @@ def in_reach(sku: str, part: SkuPart, places: PlacesPart) -> tuple[list[Event], 
     the others can keep where a node ships elsewhere by now, and the SKU after them."""
     known = part.serving or Serving()
     before, bound = part.closed or (), known.bounds
-    if not (places.closed or places.ships_to or before or bound):
+    off = places.closed if part.untrusted is None else sorted({*places.closed, *part.untrusted})
+    if not (off or places.ships_to or before or bound):
         return [], part
     coming = [node for _, node, _ in part.arrivals or ()]
     here = {*part.on_hand, *part.allocated, *coming, *before}
-    closed = tuple(node for node in places.closed if node in here)[:CLOSED_MAX]
+    closed = tuple(node for node in off if node in here)[:CLOSED_MAX]
     bounds = bounds_of({*here, *(node for nodes, _ in bound for node in nodes)}, places.ships_to)
     # a node that nobody has defined is taken to ship everywhere
     unbound = any(node not in places.ships_to and node not in places.closed for node in here)

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from libs.events.amendments import OrderAmended
 from libs.events.contract import Contract
 from libs.events.timer import TimerDue
-from services.inventory import capacity, pegging
+from services.inventory import capacity, feed_maps, pegging
+from services.inventory.feed_skus import FeedSku
 from services.inventory.holds import PromisePart
 from services.inventory.order import OrderPart
 from services.inventory.places import PlacesPart
@@ -26,6 +27,8 @@ def streams(body: Contract, home: object) -> tuple[str, ...]:
         return streams_of_order(body, home)
     if isinstance(home, PlacesPart):
         return capacity.streams_of_nodes(body, home)
+    if isinstance(home, FeedSku):
+        return feed_maps.streams(body, home)
     return streams_of_sku(body, home) if isinstance(home, SkuPart) else ()
 
 

@@ -107,11 +107,13 @@ class SkuPart:
     """Units that held baskets hold, all that they want, by promise id, the youngest last. Each change of the
     SKU writes all of them down, so nothing else is said of them."""
     closed: tuple[str, ...] | None = None
-    """Of its nodes, those that are switched off: their units are not promised (`reach`)."""
+    """Of its nodes, those that are switched off or untrusted: their units are not promised (`reach`)."""
     arrivals: tuple[Arrival, ...] | None = None
     """What of `supplied` has a day, the first in front."""
     serving: Serving | None = None
     """Where not all of its nodes ship everywhere."""
+    untrusted: tuple[str, ...] | None = None
+    """Of its nodes, those of which nobody tells any more (`trust`)."""
 
     @property
     def free(self) -> int:
@@ -199,7 +201,8 @@ class SkuPart:
         if self.lots is not None and self.lots.limits:
             there = by_node(self.lots, self.promised(), channel, closed=self.closed or ())
         elif self.closed:
-            there = {node: units for node, units in there.items() if node not in self.closed}
+            out = {*self.closed}.difference(self.untrusted or ())  # what was promised of these is allocated
+            there = {node: units for node, units in there.items() if node not in out}
         if known is None or country is None:
             return there
         return {node: units for node, units in there.items() if known.serves(node, country)}
@@ -253,6 +256,7 @@ def _again(
         closed=part.closed,
         arrivals=part.arrivals,
         serving=part.serving,
+        untrusted=part.untrusted,
     )
 
 

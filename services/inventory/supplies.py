@@ -33,10 +33,12 @@ from libs.events.supply import (
 )
 from services.inventory.balances import added
 from services.inventory.differences import Difference, corrected
+from services.inventory.feed_skus import TheirStock
 from services.inventory.lot_states import evolve_lots
 from services.inventory.lots import NO_LOT
 from services.inventory.queue import waiter
 from services.inventory.stock import EMPTY_SKU, AnyMovement, Arrival, SkuPart, Skus, moved
+from services.inventory.trust import trust_after
 from services.inventory.units import Units, units_of
 
 SUPPLY_STREAM = "supply/"
@@ -101,6 +103,8 @@ class Told:
     stated_at: datetime
     stale_at: datetime
     stale: bool = False
+    rows: int | None = None
+    """Of a feed that is mapped: the numbers of what of `their_stock` is in it, summed."""
 
 
 @record
@@ -134,6 +138,8 @@ class SupplyPart:
     pegged: dict[str, Peg] = field(default_factory=dict)
     """By order, or `waiter` of a basket, of those that wait and were told a date."""
     units_of_measure: Units | None = None
+    their_stock: dict[str, dict[str, TheirStock]] = field(default_factory=dict)
+    """By feed and their SKU, of feeds that are mapped."""
 
     def units(self, bucket: str, node: str) -> int:
         """Units in a bucket of a node."""
@@ -175,6 +181,7 @@ def evolve_told(
     """SKUs and their supply after an event about one SKU's supply."""
     sku = event.stream.removeprefix("sku/")
     part = evolve_lots(moved(skus.get(sku, EMPTY_SKU), getattr(event, "movements", ())), event)
+    part = trust_after(part, event)
     supply = evolve_supply(supplies.get(sku, NO_SUPPLY), sku, event)
     arrivals = supply.arrivals()
     if part.supplied != supply.to_come or part.arrivals != arrivals:
@@ -213,7 +220,7 @@ def evolve_supply(part: SupplyPart, sku: str, event: Event) -> SupplyPart:
         case SupplyPegged():
             return _pegged(after, event)
         case StockReported():
-            told = Told(event.node, event.told, event.stated_at, event.stale_at)
+            told = Told(event.node, event.told, event.stated_at, event.stale_at, rows=event.rows)
             return changed(after, feeds={**part.feeds, event.feed: told})
         case ItemDefined():
             return changed(after, units_of_measure=units_of(event))

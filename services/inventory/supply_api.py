@@ -30,6 +30,7 @@ from libs.runtime.tokens import Claims
 from services.inventory import book, lots_past, needs_book
 from services.inventory.api import ItemsRequest, one_or_many, read_item
 from services.inventory.feed_api import feed_routes
+from services.inventory.feed_map_api import feed_map_routes
 from services.inventory.items_api import item_routes
 from services.inventory.needs_api import needs_routes
 from services.inventory.queue_api import queue_routes
@@ -118,6 +119,7 @@ def supply_routes(edge: Edge) -> APIRouter:
         _take(router, edge, path, command, summary)
     _counts(router, edge, keepers)
     feed_routes(router, edge, keepers)
+    feed_map_routes(router, edge, keepers)
     _readings(router, edge)
     router.include_router(item_routes(edge))
     router.include_router(needs_routes(edge))

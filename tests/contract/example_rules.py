@@ -21,6 +21,7 @@ MINIMAL: dict[str, Any] = {
     "sla_minutes": 480,
 }
 WHY = "Support is out at weekends."
+SILENT: dict[str, Any] = {"feed": "acme", "item": "feed_stale/acme", "since": PLACED_AT}
 RULES: Pairs = (
     (
         r.ChangeExceptionRule(**vars(FULL), based_on=2, note=WHY),
@@ -44,6 +45,27 @@ RULES: Pairs = (
             assign(sku=HEART, item="low_stock", since=PLACED_AT),
         )
         for assign in (x.AssignStockException, x.StockExceptionAssigned)
+    ],
+    *[
+        (
+            assign(**SILENT, assignee="ann@example.com"),
+            assign(**SILENT),
+        )
+        for assign in (x.AssignFeedException, x.FeedExceptionAssigned)
+    ],
+    *[
+        (done, done)
+        for done in (
+            cared(**SILENT, until=PLACED_AT, why="They are on holiday.")
+            for cared in (x.SnoozeFeedException, x.FeedExceptionSnoozed)
+        )
+    ],
+    *[
+        (done, done)
+        for done in (
+            cared(**SILENT, note="Their file came by mail.")
+            for cared in (x.ResolveFeedException, x.FeedExceptionResolved)
+        )
     ],
     *[
         (done, done)

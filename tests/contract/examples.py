@@ -10,6 +10,7 @@ from tests.contract.example_backorders import BACKORDERS
 from tests.contract.example_bundles import BUNDLES
 from tests.contract.example_changes import CHANGES
 from tests.contract.example_dates import DATES
+from tests.contract.example_feed_maps import FEED_MAPS
 from tests.contract.example_items import ITEMS
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
 from tests.contract.example_parts import Pairs
@@ -28,6 +29,7 @@ _GROUPS: tuple[Pairs, ...] = (
     STOCK,
     PROMISES,
     SUPPLY,
+    FEED_MAPS,
     ITEMS,
     HELD,
     POLICIES,

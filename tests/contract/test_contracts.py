@@ -88,10 +88,9 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_returned": frozenset({"unnamed"}),
     "oms.fulfillment.dispatch_shipment": frozenset({"serials", "charge"}),
     "oms.fulfillment.pick_confirmed": frozenset({"serials"}),
-    **{
-        f"oms.inventory.{name}": frozenset({"stated"})
-        for name in ("supply_expected", "supply_received", "stock_reported")
-    },
+    **{f"oms.inventory.{name}": frozenset({"stated"}) for name in ("supply_expected", "supply_received")},
+    "oms.inventory.stock_reported": frozenset({"stated", "rows"}),
+    "oms.inventory.amend_feed": frozenset({"mapped"}),
     "oms.inventory.count_recorded": frozenset({"stated", "lots"}),
 }
 """Optional fields that a type got after its golden payloads were released; those are as they were."""

@@ -8,8 +8,16 @@ import asyncpg
 import pytest
 
 from libs.events.conditions import StockMoved
-from libs.events.contract import Event
+from libs.events.contract import Command, Event
 from libs.events.feeds import FeedRetired, FeedRunApproved, FeedRunOpened, FeedStale, StockReported
+from libs.events.stock_exceptions import (
+    AssignFeedException,
+    FeedExceptionAssigned,
+    FeedExceptionResolved,
+    FeedExceptionSnoozed,
+    ResolveFeedException,
+    SnoozeFeedException,
+)
 from libs.events.supply import (
     SupplyExpected,
     SupplyMovement,
@@ -26,10 +34,10 @@ from services.console.store import Projector
 from tests.console_database import console_dsn, pool
 from tests.console_parts import at, envelopes
 from tests.console_site import People, people
-from tests.log.test_console_stock_items import moved, told
+from tests.log.test_console_stock_items import kinds, moved, sent, told
 from tests.log.test_console_store import feed
 
-__all__ = ["console_dsn", "people", "pool"]
+__all__ = ["console_dsn", "people", "pool", "sent"]
 NOW = at(2000)
 TRANSFER: dict[str, Any] = {"sku": "A 1", "transfer_id": "T-1"}
 ENDS: dict[str, Any] = {"source_node": "LEE", "target_node": "LON"}
@@ -220,10 +228,56 @@ async def test_the_page_says_what_to_do_and_who_may_see_some_nodes_sees_theirs(
         "Feed has gone silent",
     ):
         assert text in page, text
-    assert page.count(">Take<") == 1, "a feed is of no SKU: its items are settled, not taken"
+    assert page.count(">Take<") == 3, "a transfer's, and what is the matter with a feed"
     assert "/orders/None" not in page
     async with Queries(pool).within(("LEE",)).reading("acme") as connection:
         assert await read_queue(connection, "acme", NOW, QueueFilter(), None, 100) == []
     async with Queries(pool).within(("LON",)).reading("acme") as connection:
         found = await read_queue(connection, "acme", NOW, QueueFilter(), None, 100)
     assert {one.row["kind"] for one in found} == {"transfer_overdue", "feed_stale"}
+
+
+async def test_what_is_the_matter_with_a_feed_is_taken_put_off_and_settled(
+    people: People, pool: asyncpg.Pool, sent: list[tuple[Command, str]]
+) -> None:
+    begun = envelopes("inventory", [STALE, run("2", held=True)])
+    silent: dict[str, Any] = {"feed": "acme", "item": "feed_stale/acme", "since": begun[0].at}
+    held: dict[str, Any] = {"feed": "acme", "item": "feed_held/acme", "since": begun[1].at}
+    me = "support@acme"
+    mine = FeedExceptionAssigned(**held, assignee=me)
+    await feed(Projector(pool), {"inventory": begun, "intake": envelopes("intake", [mine])})
+    support = await people.sign_in("support")
+    page = await support.get("/exceptions")
+    assert [page.count(f">{name}<") for name in ("Take", "Give back", "Snooze", "Resolve")] == [1, 1, 2, 2]
+    form = silent | {"since": begun[0].at.isoformat()}
+    path = "/exceptions/feed/care"
+    await support.post(f"{path}/take", **form, why="Mine.")
+    await support.post(f"{path}/snooze", **form, why="They are on holiday.", hours="72")
+    await support.post(f"{path}/resolve", **form, why="Their file came by mail.")
+    commands = [command for command, _ in sent]
+    assert commands[0] == AssignFeedException(**silent, assignee=me)
+    assert isinstance(commands[1], SnoozeFeedException)
+    assert commands[2] == ResolveFeedException(**silent, note="Their file came by mail.")
+    await support.post(f"{path}/resolve", 422, **form, why=" ")
+    for wrong in ({"item": "feed_held/acme"}, {"item": "feed_stale/other"}, {"feed": "other"}):
+        await support.post(f"{path}/take", 404, **form | wrong, why="Mine.")
+    await (await people.sign_in("viewer")).post(f"{path}/take", 403, **form)
+    await (await people.sign_in("support", "rival")).post(f"{path}/take", 404, **form, why="Mine.")
+    assert len(sent) == 3
+
+
+async def test_care_of_a_feed_is_of_the_time_that_it_came_up(pool: asyncpg.Pool) -> None:
+    begun = envelopes("inventory", [STALE, run("2", held=True)])
+    silent: dict[str, Any] = {"feed": "acme", "item": "feed_stale/acme", "since": begun[0].at}
+    held: dict[str, Any] = {"feed": "acme", "item": "feed_held/acme", "since": begun[1].at}
+    care: list[Event] = [
+        FeedExceptionResolved(**silent, note="Their file came by mail."),
+        FeedExceptionSnoozed(**held, until=at(9000), why="They are on holiday."),
+    ]
+    await feed(Projector(pool), {"intake": envelopes("intake", care)})
+    await feed(Projector(pool), {"inventory": begun})
+    assert await kinds(pool) == []
+    assert await kinds(pool, snoozed=True) == ["feed_held"]
+    again = envelopes("inventory", [STALE, run("2", held=True), STALE])
+    await feed(Projector(pool), {"inventory": again})
+    assert await kinds(pool) == ["feed_stale"]

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from libs.events.conditions import Condition, MoveStock
+from libs.events.feed_maps import MapFeedSku, TellStock
 from libs.events.feeds import DefineFeed, Feed, OpenFeedRun, ReportStock
 from libs.events.stocktaking import ProposeAdjustment, RecordCount, SettleDifference
 from libs.events.supply import (
@@ -114,6 +115,14 @@ def run(id_: str, units: int, stated: float = 0) -> OpenFeedRun:
 
 def told(sku: str, packs: int, stated: float = 0, **more: Any) -> ReportStock:
     return ReportStock(sku=sku, feed="acme", packs=packs, stated_at=minutes(stated), **more)
+
+
+def maps(theirs: str, sku: str | None, pack_size: int = 1, per: int = 1) -> MapFeedSku:
+    return MapFeedSku(feed="acme", theirs=theirs, sku=sku, pack_size=pack_size, per=per)
+
+
+def tells(theirs: str, packs: int, stated: float = 0, **more: Any) -> TellStock:
+    return TellStock(feed="acme", theirs=theirs, packs=packs, stated_at=minutes(stated), **more)
 
 
 def moves(

@@ -18,8 +18,14 @@ from libs.events.intake import (
     SnoozeException,
 )
 from libs.events.stock_exceptions import (
+    AssignFeedException,
     AssignStockException,
+    FeedExceptionAssigned,
+    FeedExceptionResolved,
+    FeedExceptionSnoozed,
+    ResolveFeedException,
     ResolveStockException,
+    SnoozeFeedException,
     SnoozeStockException,
     StockExceptionAssigned,
     StockExceptionResolved,
@@ -127,3 +133,23 @@ def test_of_a_sku_the_last_cared_for_are_remembered() -> None:
     assert len(state.care) == CARED_MAX
     given(domain, *done).when(ResolveStockException(**vars(done[1]))).then_nothing()
     given(domain, *done).when(ResolveStockException(**vars(done[0]))).then(done[0])
+
+
+def test_what_is_the_matter_with_a_feed_is_taken_put_off_and_settled_as_often_as_it_comes_up() -> None:
+    silent: dict[str, Any] = {"feed": "acme", "item": "feed_stale/acme", "since": NOON - timedelta(hours=1)}
+    taken, done = (
+        FeedExceptionAssigned(**silent, assignee="ann"),
+        FeedExceptionResolved(**silent, note="By mail."),
+    )
+    spec = given(domain).when(AssignFeedException(**silent, assignee="ann")).then(taken)
+    spec.when(AssignFeedException(**silent, assignee="ann")).then_nothing()
+    put_off = {**silent, "until": LATER, "why": "They are on holiday."}
+    spec.when(SnoozeFeedException(**put_off)).then(FeedExceptionSnoozed(**put_off))
+    spec.when(ResolveFeedException(**silent, note="By mail.")).then(done)
+    spec.when(ResolveFeedException(**silent, note="By mail.")).then_nothing()
+    spec.when(AssignFeedException(**silent)).then_refused("already_resolved")
+    again = silent | {"since": NOON}
+    spec.when(AssignFeedException(**again, assignee="bob")).then(
+        FeedExceptionAssigned(**again, assignee="bob")
+    )
+    spec.when(ResolveFeedException(**silent | {"since": LATER}, note="So.")).then_refused("invalid_since")

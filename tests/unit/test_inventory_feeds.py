@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from libs.events.conditions import Condition
+from libs.events.contract import Contract
 from libs.events.feeds import (
     AmendFeed,
     ApproveFeedRun,
@@ -17,15 +18,22 @@ from libs.events.feeds import (
     RetireFeed,
     StockReported,
 )
-from libs.events.inventory import ReservationBroken, StockPegged
+from libs.events.inventory import (
+    ReservationBroken,
+    StockAllocated,
+    StockBackordered,
+    StockPegged,
+    StockReceived,
+)
+from libs.events.reach import ReachChanged
 from libs.events.stocktaking import SuspectStock
 from libs.events.supply import SupplyRulesDefined
 from libs.events.timer import Timer
 from services.inventory import domain
 from tests.spec import NOON, Spec, given
 from tests.unit.inventory_stage import sku
-from tests.unit.inventory_supply import feed, minutes, move, moves, rules, run, supply, told
-from tests.unit.inventory_trade import accepted, due, line, routed
+from tests.unit.inventory_supply import count, feed, minutes, move, moves, rules, run, supply, told
+from tests.unit.inventory_trade import accepted, cancelled, due, line, receive, routed
 
 
 def fed(**terms: int) -> Spec:
@@ -100,7 +108,8 @@ def test_less_than_is_promised_breaks_the_youngest_and_more_serves_who_waits() -
 def test_what_is_too_old_is_promised_no_more_and_what_was_promised_stays() -> None:
     spec = fed(stale_minutes=60).heard(told("A", 10), accepted("o1", ("A", 4)))
     spec.at = minutes(60)
-    [event] = spec.when(due("sku/A", "feeds")).events
+    event, reach = spec.when(due("sku/A", "feeds")).events
+    assert isinstance(reach, ReachChanged)
     assert event == FeedStale(
         sku="A",
         feed="acme",
@@ -110,14 +119,77 @@ def test_what_is_too_old_is_promised_no_more_and_what_was_promised_stays() -> No
     )
     assert sku(spec, "A").free == 0
     spec.when(due("sku/A", "feeds")).then_nothing()
-    spec.after(minutes=1).when(told("A", 10, stated=61)).then_types(StockReported)
+    spec.after(minutes=1).when(told("A", 10, stated=61)).then_types(StockReported, ReachChanged)
     assert sku(spec, "A").free == 6
+
+
+GIVEN_BACK = [
+    [cancelled("o1", line(1, "A", 4))],
+    [routed("o1", 1, V1=(line(1, "A", 4),)), cancelled("o1", line(1, "A", 4))],
+]
+
+
+def silent(*before: Contract, retired: bool = False) -> Spec:
+    """A feed went silent, or was retired, when an order had 4 of its 10 units."""
+    spec = fed(stale_minutes=60).heard(told("A", 10), accepted("o1", ("A", 4)), *before)
+    if retired:
+        return spec.heard(RetireFeed(feed="acme"), due("sku/A", "feed_retired"))
+    spec.at = minutes(60)
+    return spec.heard(due("sku/A", "feeds"))
+
+
+@pytest.mark.parametrize("retired", [False, True])
+@pytest.mark.parametrize("inputs", GIVEN_BACK)
+def test_what_is_given_back_where_nobody_tells_any_more_is_promised_to_nobody(
+    inputs: list[Contract], retired: bool
+) -> None:
+    spec = silent(*inputs[:-1], retired=retired).heard(inputs[-1])
+    assert sku(spec, "A").on_hand == {"V1": 4}
+    spec.when(accepted("o2", ("A", 1))).then_types(StockBackordered)
+    spec.when(due("sku/A", "free")).then_nothing()
+    spec.when(receive("A", 2)).then_types(StockReceived, StockPegged)
+    spec.when(accepted("o3", ("A", 2))).then_types(StockBackordered)
+
+
+def test_what_was_promised_where_nobody_tells_any_more_is_still_allocated() -> None:
+    spec = silent()
+    spec.when(routed("o1", 1, V1=(line(1, "A", 4),))).then_types(StockAllocated)
+
+
+@pytest.mark.parametrize(
+    "told_again",
+    [
+        told("A", 7, stated=61),
+        receive("A", 3, "V1"),
+        move("A", 1, "quarantine", "on_hand", "V1"),
+        count("A", "C1", 4, 4, 6, minutes(61), "V1"),
+    ],
+)
+def test_whoever_tells_of_the_node_makes_what_is_there_promisable(told_again: Contract) -> None:
+    spec = silent(move("A", 1, "on_hand", "quarantine", "V1")).heard(cancelled("o1", line(1, "A", 4)))
+    assert sku(spec, "A").offered == 0
+    spec.heard(told_again, at=minutes(61))
+    assert sku(spec, "A").offered == sku(spec, "A").on_hand["V1"] >= 4
+    assert sku(spec, "A").untrusted is None
+
+
+def test_a_silent_feed_closes_no_node_at_which_nobody_has_units() -> None:
+    spec = fed(stale_minutes=60).heard(told("A", 10))
+    spec.when(due("sku/A", "feeds"), at=minutes(60)).then_types(FeedStale)
 
 
 def test_what_arrives_too_old_is_not_promised() -> None:
     spec = fed(stale_minutes=60)
-    spec.when(told("A", 10), at=minutes(90)).then_one(StockReported, withheld=10)
+    reported, stale = spec.when(told("A", 10), at=minutes(90)).events
+    assert isinstance(reported, StockReported)
+    assert (reported.withheld, reported.check_at, stale.TYPE) == (10, None, FeedStale.TYPE)
     assert sku(spec, "A").free == 0
+
+
+def test_what_arrives_too_old_makes_nothing_promisable_that_was_given_back() -> None:
+    spec = silent().heard(cancelled("o1", line(1, "A", 4)))
+    spec.when(told("A", 10, stated=5), at=minutes(70)).then_types(StockReported, FeedStale)
+    assert (sku(spec, "A").offered, sku(spec, "A").untrusted) == (0, ("V1",))
 
 
 def test_the_reminder_is_for_the_feed_that_ages_first() -> None:
@@ -223,6 +295,7 @@ def test_a_feed_is_amended_field_by_field() -> None:
         "buffer_percent": 0,
         "stale_minutes": 60,
         "sellable_only": True,
+        "mapped": False,
     }
     spec.when(AmendFeed(feed="acme", buffer_units=5)).then_nothing()
     spec.when(AmendFeed(feed="acme", buffer_units=0)).then_types(FeedDefined)
@@ -235,7 +308,9 @@ def test_a_retired_feed_is_heard_no_more_and_what_it_told_is_not_promised() -> N
     spec = fed().heard(told("A", 10), accepted("o1", ("A", 4)), run("R1", 10))
     spec.when(RetireFeed(feed="acme", reason="It ended.")).then_types(FeedRetired)
     spec.when(RetireFeed(feed="acme")).then_nothing()
-    spec.when(due("sku/A", "feed_retired")).then_one(FeedStale, feed="acme", retired=True)
+    stale, _ = spec.when(due("sku/A", "feed_retired")).events
+    assert isinstance(stale, FeedStale)
+    assert (stale.feed, stale.retired) == ("acme", True)
     assert sku(spec, "A").free == 0
     assert sku(spec, "A").on_hand == {"V1": 4}, "what was promised stays"
     spec.when(due("sku/A", "feed_retired")).then_nothing()

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 
 from libs.events.catalogue import COMMANDS
 from libs.events.contract import Command
+from libs.events.feed_maps import MapFeedSku
 from libs.events.feeds import AmendFeed, ApproveFeedRun, DefineFeed, OpenFeedRun, ReportStock, RetireFeed
 from libs.events.items import DefineItem, PlaceItem, UnitOfMeasure
 from libs.events.outside import OUTSIDE_COMMANDS
@@ -106,7 +107,7 @@ async def test_who_finds_a_difference_does_not_approve_it(edge: EdgeClient) -> N
 def test_every_command_has_a_way_in() -> None:
     ways = {*PATHS, "define_supply_rules", "record_count", "define_feed", "open_feed_run"}
     ways |= {"approve_feed_run", "report_stock", "define_item", "place_item", "amend_feed", "retire_feed"}
-    ways.add("define_channel_days")
+    ways |= {"map_feed_sku", "tell_stock", "define_channel_days"}
     assert {command.TYPE.rpartition(".")[2] for command in OUTSIDE_COMMANDS} == ways
     assert set(OUTSIDE_COMMANDS) <= set(COMMANDS["inventory"])
 
@@ -185,6 +186,28 @@ async def test_a_feed_its_run_and_its_rows(edge: EdgeClient) -> None:
         ApproveFeedRun,
         ReportStock,
     ]
+
+
+async def test_rows_and_entries_in_a_feeds_own_words(edge: EdgeClient) -> None:
+    row = {"theirs": "X/1", "packs": 9, "stated_at": "2026-03-02T12:00:00Z"}
+    items = [row, row | {"sku": "A"}, row | {"theirs": ""}]
+    answer = await edge.call("POST", "/v1/stock/feeds/acme/rows", {"items": items})
+    assert [result["status"] for result in answer.json()["results"]] == [202, 422, 422]
+    entries = [
+        {"theirs": "X/1", "sku": "A", "pack_size": 12},
+        {"theirs": "X/2", "sku": None},
+        {"theirs": "X/3"},
+    ]
+    answer = await edge.call("POST", "/v1/stock/feeds/acme/map", {"items": entries})
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [202, 202, 422]
+    assert results[2]["problem"]["errors"][0]["where"] == "sku", "that it is none is to be said"
+    assert edge.kept.commands()[1:] == [
+        MapFeedSku(feed="acme", theirs="X/1", sku="A", pack_size=12),
+        MapFeedSku(feed="acme", theirs="X/2"),
+    ]
+    wrong = await edge.call("POST", "/v1/stock/feeds/acme/map", {"items": entries}, role="viewer")
+    assert wrong.status_code == 403
 
 
 async def test_a_snapshot_is_answered_row_by_row_and_changes_nothing(edge: EdgeClient) -> None:

@@ -1,5 +1,5 @@
-"""What is done about exceptions of stock: they are taken, put off, settled by hand, as those of orders are; a
-difference is approved or rejected, a lot released."""
+"""What is done about exceptions of stock and of feeds: they are taken, put off, settled by hand, as those of
+orders are; a difference is approved or rejected, a lot released."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, assert_never
@@ -8,18 +8,23 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from pydantic import AwareDatetime, ValidationError
 
 from libs.events.contract import Command, Sku
+from libs.events.feeds import FeedId
 from libs.events.intake import ExceptionItem
 from libs.events.lots import ReleaseLot
 from libs.events.stock_exceptions import (
+    AssignFeedException,
     AssignStockException,
     OnStockException,
+    ResolveFeedException,
     ResolveStockException,
+    SnoozeFeedException,
     SnoozeStockException,
 )
 from libs.events.stocktaking import SettleDifference
 from libs.runtime.problems import Problem
 from services.console.pages.exceptions import Back, Reason, Somebody, assigned, settle
 from services.console.pages.reasons import missing, needed
+from services.console.supply_items import NO_SKU
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
@@ -30,6 +35,7 @@ _ITEM = """SELECT kind FROM stock_items WHERE tenant = $1 AND sku = $2 AND item 
     AND opened_at = coalesce($4, opened_at)"""
 Care = Literal["take", "give_back", "assign", "snooze", "resolve"]
 _WANTED = "Whoever looks at this article later wants to know why; nothing was changed."
+_WANTED_OF_FEED = "Whoever looks at this feed later wants to know why; nothing was changed."
 
 
 def routes(site: Site) -> APIRouter:
@@ -72,6 +78,26 @@ def routes(site: Site) -> APIRouter:
         command = _care(verb, sku, of, why, datetime.now(UTC) + timedelta(hours=hours), whose)
         return await settle(site, request, session, command, why, back)
 
+    @router.post("/exceptions/feed/care/{verb}")
+    async def care_of_feed(
+        request: Request,
+        session: works,
+        verb: Care,
+        feed: Annotated[FeedId, Form()],
+        item: Annotated[ExceptionItem, Form()],
+        since: Annotated[AwareDatetime, Form()],
+        why: Reason = "",
+        hours: Annotated[int, Form(ge=1, le=24 * 60)] = 24,
+        assignee: Somebody = "",
+        back: Back = "",
+    ) -> Response:
+        why, whose = needed(why, _WANTED_OF_FEED), assigned(verb, assignee, session)
+        of_feed = item.partition("/")[2] == feed
+        if not of_feed or await _kind(site, session, NO_SKU, item, since) is None:
+            raise _no_such(verb.replace("_", " "), "this feed")
+        of, until = OnStockException(item=item, since=since), datetime.now(UTC) + timedelta(hours=hours)
+        return await settle(site, request, session, _of_feed(verb, feed, of, why, until, whose), why, back)
+
     return router
 
 
@@ -84,12 +110,12 @@ async def _kind(
     return kind
 
 
-def _no_such(verb: str) -> Problem:
+def _no_such(verb: str, subject: str = "this SKU") -> Problem:
     return Problem(
         404,
         "unknown_item",
         "No such exception",
-        f"There is no such thing to {verb} about this SKU (any more), or you may not see it.",
+        f"There is no such thing to {verb} about {subject} (any more), or you may not see it.",
         "Go back to Exceptions.",
     )
 
@@ -111,6 +137,25 @@ def _care(
                 assert_never(verb)
     except ValidationError:
         raise missing(_WANTED) from None
+
+
+def _of_feed(
+    verb: Care, feed: str, of: OnStockException, why: str, until: datetime, whose: str | None
+) -> Command:
+    """Raises Problem 422 where the reason is none that can be kept."""
+    item, since = of.item, of.since
+    try:
+        match verb:
+            case "take" | "assign" | "give_back":
+                return AssignFeedException(feed=feed, item=item, since=since, assignee=whose)
+            case "snooze":
+                return SnoozeFeedException(feed=feed, item=item, since=since, until=until, why=why)
+            case "resolve":
+                return ResolveFeedException(feed=feed, item=item, since=since, note=why)
+            case _:
+                assert_never(verb)
+    except ValidationError:
+        raise missing(_WANTED_OF_FEED) from None
 
 
 def _command(verb: str, sku: str, item: str, why: str) -> Command:
