@@ -9,12 +9,14 @@ KUBE   := $(BIN)/python -m deploy.k8s.check
 # Suites beside the unit tests that need nothing but Python. Whatever else stands in tests/ runs in `make test`,
 # but for tests/chaos.
 QUICK  := tests/contract tests/flow tests/test_shape.py
+# Suites on the whole stack, which wait more than they work: they run beside the others.
+STACK  := tests/e2e tests/console
 
 # Containers often forbid it: then every process compiles this project, and pytest every test, once more.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check check-static check-unit check-suites test-log test-sim test-year sim year chaos bench lock contracts compose-keys clean
+.PHONY: help setup demo up down test check check-static check-unit check-suites test-stack test-log-console test-log test-sim test-year sim year chaos bench lock contracts compose-keys clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,11 +51,16 @@ check-suites:
 
 test: check ## `make check`, then PostgreSQL's suites, the simulator's seeds, a retailer's quarter, and what needs the whole stack
 	@sh .ci/browser
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-log test-sim test-year
-	$(PYTEST) -m e2e tests
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-stack test-log-console test-log test-sim test-year
+
+test-stack:
+	$(PYTEST) -m e2e $(STACK)
+
+test-log-console:
+	$(PYTEST) -m 'not e2e' tests/log/test_console_*.py
 
 test-log:
-	$(PYTEST) -m 'not e2e' tests/log
+	$(PYTEST) -m 'not e2e' tests/log --ignore-glob='*/test_console_*.py'
 
 test-sim:
 	$(PYTEST) -m 'not e2e' tests/sim

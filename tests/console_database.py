@@ -3,39 +3,19 @@
 from collections.abc import AsyncIterator, Callable
 
 import asyncpg
-import psycopg
 import pytest
 import pytest_asyncio
-from yoyo import get_backend, read_migrations
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
-from libs.runtime.migrate import ROOT
 from tests.console_lives import Life
 from tests.console_parts import envelopes
 
-OWNER = "console_app"
-"""Who owns the tables, as in production: no superuser, so row-level security binds it too."""
-
 
 @pytest.fixture(scope="module")
-def console_dsn(postgres_dsn: Callable[[], str]) -> str:
+def console_dsn(console_like: Callable[[], str]) -> str:
     """A database as the migrations leave it, owned by an ordinary role."""
-    dsn = postgres_dsn()
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        name = connection.info.dbname
-        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER]).fetchone():
-            connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE NOSUPERUSER")
-        connection.execute(f'ALTER DATABASE "{name}" OWNER TO {OWNER}')
-        connection.execute(f"ALTER SCHEMA public OWNER TO {OWNER}")
-    owned = dsn.replace("//postgres:@", f"//{OWNER}:@")
-    assert owned != dsn
-    backend = get_backend(owned.replace("postgresql://", "postgresql+psycopg://", 1))
-    backend.apply_migrations(
-        backend.to_apply(read_migrations(str(ROOT / "services" / "console" / "migrations")))
-    )
-    backend.connection.close()
-    return owned
+    return console_like()
 
 
 @pytest_asyncio.fixture

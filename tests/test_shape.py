@@ -253,12 +253,12 @@ def test_make_runs_every_test() -> None:
     quick = re.findall(
         r"tests/[\w./]+", "\n".join(re.findall(r"^(?:QUICK|\t.*'not e2e').*", makefile, re.MULTILINE))
     )
+    stack = re.findall(r"tests/\w+", "".join(re.findall(r"^STACK .*", makefile, re.MULTILINE)))
     assert "tests/unit" in quick
     for path in python_files():
         if path.name.startswith("test_") and not path.as_posix().startswith((*quick, "tests/chaos/")):
-            assert "pytest.mark.e2e" in (ROOT / path).read_text(), (
-                f"{path}: neither `make check` nor `make test`"
-            )
+            assert path.as_posix().startswith(tuple(stack)), f"{path}: neither `make check` nor `make test`"
+            assert "pytest.mark.e2e" in (ROOT / path).read_text(), f"{path} is not marked as on the stack"
 
 
 def test_every_decision_is_in_the_index() -> None:

@@ -32,7 +32,7 @@ from libs.runtime.keyring import Keyring, Unsealed
 from libs.runtime.load import Load
 from libs.runtime.log import Log, LogRow, Unavailable
 from libs.runtime.part_reader import PartReader
-from libs.runtime.pool import transaction
+from libs.runtime.pool import moment
 from libs.runtime.postgres_log import reachable
 from libs.runtime.problems import Problem
 from libs.runtime.reading import command_digest
@@ -126,10 +126,9 @@ class Edge:
         """One moment of the stage's database, to be read. Half of the pool's connections at most: the others
         are the stage loop's. Raises Unavailable, which is answered with 503."""
         assert self._pool is not None, f"{self._stage} reads nothing at its edge"
-        async with self._readers:
-            with reachable():
-                async with transaction(self._pool, isolation="repeatable_read", readonly=True) as connection:
-                    yield connection
+        with reachable():
+            async with moment(self._pool, self._readers, self.settings.connect_timeout_seconds) as connection:
+                yield connection
 
     async def seal(self, tenant: str, subject: str, order_id: str, personal: Mapping[str, Any]) -> Sealed:
         """Personal data, readable only through the keyring from here on. Raises Problem 429 or 503."""

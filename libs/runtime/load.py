@@ -7,9 +7,11 @@ that we are busy, 503 that Kafka or the database is not there; both say when to 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.runtime import telemetry
+from libs.runtime.body_limit import BodyLimit
 from libs.runtime.problems import Problem
 from libs.runtime.settings import Settings
 
@@ -112,6 +114,12 @@ class Load:
         telemetry.EDGE_REFUSED.labels(self._stage, code).inc()
         after = self._settings.retry_after_seconds
         return Problem(status, code, title, detail, next_step, retry_after_seconds=after)
+
+
+def limit(app: FastAPI, service: str, settings: Settings) -> None:
+    """No more requests at once, and no larger or slower bodies, than the settings allow."""
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max, seconds_max=settings.body_seconds_max)
+    app.add_middleware(RequestLimit, service=service, settings=settings)
 
 
 class RequestLimit:

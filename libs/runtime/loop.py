@@ -54,6 +54,8 @@ class Limits:
     parked_keys_max: int = 1000
     parts_kept_max: int = 4000
     """Streams' parts that a process keeps decoded, by version, so that it need not read them again."""
+    timer_retry_seconds: float = 60.0
+    """A timer whose decision failed is due again after so long."""
 
 
 Fetch = Callable[[str, int, int], Awaitable[Record | None]]
@@ -196,7 +198,7 @@ class StageLoop:
 
     async def _put_off(self, timer: TimerRow, error: Exception) -> None:
         logger.error("timer failed", key=timer.key, name=timer.name, exc_info=error)
-        later = self._clock() + _PUT_OFF
+        later = self._clock() + timedelta(seconds=self._limits.timer_retry_seconds)
         async with self._log.batch() as batch:
             await batch.lanes({timer.lane: self._epochs[timer.lane]})
             moved = TimerRow(timer.lane, timer.key, timer.name, later)
@@ -387,7 +389,6 @@ class StageLoop:
 
 
 _TIMER_PLACE = Place("", -1, -1)
-_PUT_OFF = timedelta(seconds=60)
 _ONE_BY_ONE_SECONDS = 10.0
 _SETTLE_SECONDS = 1.0
 """How long records that ask nothing of a stage may wait to be counted."""

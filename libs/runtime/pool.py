@@ -88,6 +88,19 @@ async def transaction(pool: asyncpg.Pool, **options: Any) -> AsyncIterator[Any]:
             raise
 
 
+@asynccontextmanager
+async def moment(pool: asyncpg.Pool, places: asyncio.Semaphore, seconds: float) -> AsyncIterator[Any]:
+    """A connection on which everything that is read is of one moment, for as many at a time as there are
+    places. Raises TimeoutError when none becomes free for so long: each is held while statements run."""
+    async with asyncio.timeout(seconds):
+        await places.acquire()
+    try:
+        async with transaction(pool, isolation="repeatable_read", readonly=True) as connection:
+            yield connection
+    finally:
+        places.release()
+
+
 async def close_pool(pool: asyncpg.Pool, seconds: float) -> None:
     """Close a pool; its connections are cut where a database does not let go of them for so long."""
     try:

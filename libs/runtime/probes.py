@@ -11,13 +11,13 @@ from faststream.asgi import make_ping_asgi
 from faststream.kafka import KafkaBroker
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-_DATABASE_SECONDS = 2.0
-_BROKER_SECONDS = 5.0
+from libs.runtime.settings import Settings
 
 
 def add_probes(
     app: FastAPI,
     broker: KafkaBroker,
+    settings: Settings,
     *,
     liveness: Callable[[], Mapping[str, Any]],
     readiness: Callable[[], Awaitable[Mapping[str, Any]]],
@@ -38,13 +38,13 @@ def add_probes(
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    app.mount("/broker", make_ping_asgi(broker, timeout=_BROKER_SECONDS))
+    app.mount("/broker", make_ping_asgi(broker, timeout=settings.probe_seconds_max))
 
 
-async def answers(pool: asyncpg.Pool) -> bool:
-    """Whether the database answers in time."""
+async def answers(pool: asyncpg.Pool, seconds: float) -> bool:
+    """Whether the database answers within so long."""
     try:
-        await asyncio.wait_for(pool.fetchval("SELECT 1"), _DATABASE_SECONDS)
+        await asyncio.wait_for(pool.fetchval("SELECT 1"), seconds)
     except Exception:
         return False
     return True

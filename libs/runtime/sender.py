@@ -30,7 +30,6 @@ _REPORTED_AT_ONCE = 20
 _POLL_SECONDS = 1.0
 _BEGIN_WITHIN = timedelta(seconds=_LEASE_SECONDS / 2)
 """How long after their claim effects are begun; the rest of the lease is for those under way."""
-_AFTER_FAILURE = timedelta(minutes=15)
 
 
 class TryAgain(Exception):
@@ -57,7 +56,11 @@ class Sender:
         performer: Performer,
         lanes: Callable[[], Sequence[int]],
         lane_of: Callable[[str], int],
+        retry_seconds_max: float = 900.0,
     ) -> None:
+        """What cannot be done now is tried again after two seconds, then after twice as long, …, and never
+        after more than `retry_seconds_max`; what failed unforeseen, after just that."""
+        self._retry_seconds_max = retry_seconds_max
         self._stage, self._log, self._publisher = stage, log, publisher
         self._performer, self._lanes, self._lane_of = performer, lanes, lane_of
         self.wake = asyncio.Event()
@@ -112,7 +115,7 @@ class Sender:
         try:
             report = await self._performer.perform(tenant, effect.effect_id, state)
         except TryAgain as error:
-            pause = timedelta(seconds=min(2 ** min(effect.attempts, 10), 900))
+            pause = timedelta(seconds=min(2.0 ** min(effect.attempts, 30), self._retry_seconds_max))
             logger.warning(
                 "effect put off", effect=effect.effect_id, attempts=effect.attempts, error=str(error)
             )
@@ -123,7 +126,8 @@ class Sender:
             where = "".join(format_tb(error.__traceback__))
             kind = type(error).__name__
             logger.error("effect failed, put off", effect=effect.effect_id, error=kind, where=where)
-            await self._log.postpone_effect(effect.effect_id, _now() + _AFTER_FAILURE)
+            later = _now() + timedelta(seconds=self._retry_seconds_max)
+            await self._log.postpone_effect(effect.effect_id, later)
             return None
         id_ = command_id(tenant, f"effect/{effect.effect_id}/{effect.attempts}")
         envelope = Envelope(

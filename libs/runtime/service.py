@@ -13,16 +13,14 @@ from fastapi import APIRouter, FastAPI
 from faststream import FastStream
 from opentelemetry.trace import Tracer
 
-from libs.runtime import platform_api, problems, telemetry
+from libs.runtime import load, platform_api, problems, telemetry
 from libs.runtime.answers import Answers
 from libs.runtime.beginning import begin
-from libs.runtime.body_limit import BodyLimit
 from libs.runtime.consume import FENCED_MAX, Subscription, broker_of
 from libs.runtime.edge import Edge
 from libs.runtime.health import Health
 from libs.runtime.kafka import KafkaPublisher, Lanes, RecordReader
 from libs.runtime.keyring import PostgresKeyring, open_keyring
-from libs.runtime.load import RequestLimit
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
 from libs.runtime.loop import Limits, StageLoop
 from libs.runtime.pool import close_pool
@@ -35,6 +33,7 @@ from libs.runtime.settings import Settings, settings
 from libs.runtime.settled_offsets import SettledOffsets
 from libs.runtime.stage import Stage, events_topic
 from libs.runtime.state_topic import Follower, PostgresMarks
+from libs.runtime.waiting import in_time, woken
 from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
@@ -43,8 +42,6 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 _UPKEEP_SECONDS = 10.0
 _UPKEEP_REST = 19
 """Upkeep rests so many times as long as it worked: it takes a twentieth of one core at most."""
-_LEAVE_SECONDS = 3.0
-"""For leaving the group and closing connections, after the batch in hand was finished."""
 
 Routes = Callable[[Edge], APIRouter]
 MakePerformer = Callable[[Settings, PostgresKeyring], Performer]
@@ -82,10 +79,9 @@ class StageService:
             telemetry=telemetry.of_requests(config),
         )
         problems.install(self.app, config.retry_after_seconds)
-        self.app.add_middleware(BodyLimit, bytes_max=config.body_bytes_max)
-        self.app.add_middleware(RequestLimit, service=stage.name, settings=config)
+        load.limit(self.app, stage.name, config)
         self.app.state.begin_stop = self.begin_stop
-        add_probes(self.app, self._broker, liveness=self._health.report, readiness=self._readiness)
+        add_probes(self.app, self._broker, config, liveness=self._health.report, readiness=self._readiness)
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
@@ -99,32 +95,25 @@ class StageService:
     async def _start(self, app: FastAPI, stack: AsyncExitStack) -> None:
         stage, config = self._stage, self._settings
         self._pool = await open_pool(config.dsn(stage.name), config, stage.name)
-        stack.push_async_callback(close_pool, self._pool, _LEAVE_SECONDS)
+        stack.push_async_callback(close_pool, self._pool, config.leave_seconds)
         self._settled = SettledOffsets(self._pool)
         keyring = await stack.enter_async_context(open_keyring(config))
         lanes = Lanes(config.partitions)
         log = self._log = PostgresLog(self._pool, stage)
         self._publisher = KafkaPublisher(config, stage.name)
-        stack.push_async_callback(_in_time, self._publisher.stop)
+        stack.push_async_callback(in_time, self._publisher.stop, config.leave_seconds)
         self._answers = Answers(log, lambda lane: lane in self._loop.lanes)
         self._relay = _WatchedRelay(
             stage.name,
             stage.topic,
             log,
             self._publisher,
+            pause_seconds=config.retry_seconds_min,
             kept_bytes_max=config.relay_bytes_max,
             health=self._health,
         )
         self._relay.on_published = telemetry.PUBLISHED.labels(stage.name).inc
-        self._loop = StageLoop(
-            stage,
-            log,
-            lane_of=lanes,
-            clock=lambda: datetime.now(UTC),
-            observer=self,
-            fetch=RecordReader(config),
-            limits=Limits(config.batch_records_max, config.record_bytes_max, config.parked_keys_max),
-        )
+        self._loop = self._new_loop(log, lanes)
         self._subscription = Subscription(
             self._broker,
             config,
@@ -146,7 +135,8 @@ class StageService:
         if self._make_performer is not None:
             performer = self._make_performer(config, keyring)
             stack.push_async_callback(performer.close)
-            self._sender = Sender(stage, log, self._publisher, performer, lambda: self._loop.lanes, lanes)
+            owned, most = lambda: self._loop.lanes, config.effect_retry_seconds_max
+            self._sender = Sender(stage, log, self._publisher, performer, owned, lanes, most)
         edge = self._edge = Edge(
             stage.name, config, self._publisher, self._answers, keyring, lanes, log, self._pool
         )
@@ -166,6 +156,24 @@ class StageService:
             task = asyncio.create_task(running, name=name)
             self._health.watch(task)
             self._tasks[name] = task
+
+    def _new_loop(self, log: PostgresLog, lane_of: Lanes) -> StageLoop:
+        config = self._settings
+        return StageLoop(
+            self._stage,
+            log,
+            lane_of=lane_of,
+            clock=lambda: datetime.now(UTC),
+            observer=self,
+            fetch=RecordReader(config),
+            limits=Limits(
+                config.batch_records_max,
+                config.record_bytes_max,
+                config.parked_keys_max,
+                config.parts_kept_max,
+                config.timer_retry_seconds,
+            ),
+        )
 
     def begin_stop(self) -> None:
         """Read nothing more, and keep nobody waiting for an outcome. What is in hand goes on."""
@@ -200,7 +208,7 @@ class StageService:
             logger.warning("stopped before all was published; the next owner does", error=str(error))
         except Exception as error:
             logger.error("stopped before all was published; the next owner does", exc_info=error)
-        await _in_time(self._faststream.stop)
+        await in_time(self._faststream.stop, self._settings.leave_seconds)
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -286,7 +294,7 @@ class StageService:
                 logger.error("timers wait", exc_info=error)
                 self._health.failing("timers", error)
             self._looks_at = datetime.now(UTC) + timedelta(seconds=pause)
-            await _woken(self._work, pause)
+            await woken(self._work, pause)
 
     async def _keep_trying_halted(self) -> None:
         """Take halted lanes up again, now and then and when somebody settled what was parked.
@@ -294,7 +302,7 @@ class StageService:
         Where the cause is still there, the next batch halts the lane again.
         """
         while True:
-            await _woken(self._settle, self._settings.halted_retry_seconds)
+            await woken(self._settle, self._settings.halted_retry_seconds)
             for lane in list(self._loop.halted):
                 logger.warning("halted lane is tried again", lane=lane)
                 offsets = self._loop.resume(lane)
@@ -338,7 +346,10 @@ class StageService:
 
     async def _readiness(self) -> dict[str, Any]:
         """Ready: partitions are assigned and the database answers. A halted lane is shown, not fatal."""
-        assigned, database = self._subscription.ready.is_set(), await answers(self._pool)
+        assigned, database = (
+            self._subscription.ready.is_set(),
+            await answers(self._pool, self._settings.probe_seconds_max),
+        )
         return {
             "ready": assigned and database and self._health.report()["alive"] and not self._health.stopping,
             "assigned": assigned,
@@ -367,21 +378,6 @@ class _WatchedRelay(Relay):
                 raise
             self._health.well("relay")
             return published
-
-
-async def _woken(event: asyncio.Event, seconds: float) -> None:
-    """Wait until the event is set, or so long; it is cleared."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    event.clear()
-
-
-async def _in_time(closing: Callable[[], Awaitable[None]]) -> None:
-    """Close something that may wait for a broker that is gone."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_LEAVE_SECONDS):
-            await closing()
 
 
 def run(

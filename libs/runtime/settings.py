@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """Its port."""
     smtp_timeout_seconds: float = Field(default=30.0, gt=0, le=30.0)
     """For one mail; at most half of the time for which it is claimed."""
+    smtp_connections_max: int = Field(default=4, ge=1)
+    """Connections that one process keeps to it."""
     mail_from: str = "Orderlog <orders@shop.example>"
     """Who mails are from."""
 
@@ -62,10 +64,13 @@ class Settings(BaseSettings):
     `http://orderlog-{stage}`. Empty: this machine, on the stages' ports."""
     wait_seconds_max: float = Field(default=30.0, gt=0)
     """Upper bound of `Prefer: wait=N`."""
-    body_bytes_max: int = 1_048_576
+    body_bytes_max: int = Field(default=1_048_576, ge=1)
     """A request body larger than this gets 413."""
+    body_seconds_max: float = Field(default=30.0, gt=0)
+    """One that is not here so long after its head gets 408."""
     requests_max: int = Field(default=1000, ge=1)
-    """Requests that one process answers at a time; more get 429. Probes always pass."""
+    """Requests that one process answers at a time, the console's streams counted; more get 429. Probes always
+    pass."""
     requests_bytes_max: int = Field(default=32 * 1_048_576, ge=1)
     """Their bodies together, as announced; more get 429."""
     waiting_max: int = Field(default=256, ge=1)
@@ -132,7 +137,7 @@ class Settings(BaseSettings):
     """Records that a transaction takes at most."""
     poll_records_max: int = Field(default=2_000, ge=1)
     """Records that a poll takes at most: of several batches, each is planned while another is written."""
-    record_bytes_max: int = 1_048_576
+    record_bytes_max: int = Field(default=1_048_576, ge=1)
     """A Kafka record value larger than this is parked, its bytes kept."""
     batch_bytes_max: int = Field(default=4 * 1_048_576, ge=1)
     """What a poll brings beyond this is decided in several transactions."""
@@ -142,6 +147,10 @@ class Settings(BaseSettings):
     """A process that takes nothing for so long, as its database does not answer, gives up its lanes."""
     stop_seconds: float = Field(default=10.0, gt=0)
     """How long SIGTERM waits for the batch in hand, its publication and the requests that are answered."""
+    leave_seconds: float = Field(default=3.0, gt=0)
+    """And then for leaving its group, and for closing each of its connections."""
+    probe_seconds_max: float = Field(default=2.0, gt=0)
+    """For the database to answer /readyz, or Kafka /broker."""
     stuck_seconds_max: float = Field(default=60.0, gt=0)
     """A process whose work fails unforeseen for so long says so at /livez, to be started again."""
     halted_retry_seconds: float = Field(default=60.0, gt=0)
@@ -160,14 +169,22 @@ class Settings(BaseSettings):
     read_timeout_seconds: float = Field(default=30.0, gt=0)
     """For one record that is read again from its topic, and for a topic that is read to its end to go on."""
     retry_seconds_min: float = Field(default=0.2, gt=0)
-    """A batch that waits for its database is tried again after so long, then after twice as long, …"""
+    """A batch that waits for its database is tried again after so long, then after twice as long, …; what
+    Kafka did not take, always after so long."""
     retry_seconds_max: float = Field(default=10.0, gt=0)
     """… and never after longer than this. Attempts are not counted: nothing is dropped."""
+    timer_retry_seconds: float = Field(default=60.0, gt=0)
+    """A timer whose decision failed is due again after so long."""
+    effect_retry_seconds_max: float = Field(default=900.0, ge=1)
+    """A mail that cannot be sent now is tried again after two seconds, then after twice as long, …, never
+    after longer than this; one that failed unforeseen, after just this."""
+    parts_kept_max: int = Field(default=4000, ge=1)
+    """Streams whose state a process keeps decoded, so that it need not read them again."""
     backdate_days_max: int = Field(default=400, ge=0)
     """How many days ago a reported fact (`effective_at`) may have been true; what says more is refused."""
-    parked_keys_max: int = 1000
+    parked_keys_max: int = Field(default=1000, ge=0)
     """With more parked keys in a lane the stage halts it; /readyz, `orderlog status` and a metric tell."""
-    key_cache_seconds: float = 60.0
+    key_cache_seconds: float = Field(default=60.0, ge=0)
     """How long a data subject's key may be used after it was read; erasure is complete after it."""
     pool_size: int = Field(default=4, ge=2)
     """Connections of a process to its database, and as many to the keyring where it needs one."""

@@ -7,6 +7,7 @@ Metrics (Prometheus, each with a `stage` label):
   orderlog_parked_total             records that were parked, by code
   orderlog_batch_seconds            time of one transaction, load to commit
   orderlog_batch_records            records in one transaction
+  orderlog_batches_waited_total     attempts at a batch that failed, so that it waits, by cause
   orderlog_lanes_halted             lanes that wait for a person; alert on > 0
   orderlog_edge_commands_in_flight  commands of requests that Kafka has not stored yet
   orderlog_edge_requests_waiting    requests that wait for their outcome

@@ -15,14 +15,13 @@ from fastapi import FastAPI, Request
 from faststream import FastStream
 from opentelemetry.trace import Tracer
 
-from libs.runtime import problems, telemetry
+from libs.runtime import load, problems, telemetry
 from libs.runtime.beginning import begin_reading
-from libs.runtime.body_limit import BodyLimit
 from libs.runtime.consume import Subscription, broker_of
 from libs.runtime.edge import require
 from libs.runtime.keyring import Keyring, open_keyring
 from libs.runtime.load import Load
-from libs.runtime.pool import bounded_pool
+from libs.runtime.pool import bounded_pool, close_pool
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.seek import Seek
@@ -30,6 +29,7 @@ from libs.runtime.serve import serve
 from libs.runtime.settings import STAGES, Settings, settings
 from libs.runtime.stage import events_topic
 from libs.runtime.tokens import Claims
+from libs.runtime.waiting import in_time
 from services.console.api import Reads, routes
 from services.console.contacts import Contacts
 from services.console.feed import Feed
@@ -78,8 +78,10 @@ class Console:
         self._shell = Shell(config, assets := Assets())
         errors.install(self.app, self._shell)
         self.app.include_router(assets.routes())
-        self.app.add_middleware(BodyLimit, bytes_max=config.body_bytes_max)
-        add_probes(self.app, self._broker, liveness=lambda: {"alive": True}, readiness=self._readiness)
+        load.limit(self.app, NAME, config)
+        add_probes(
+            self.app, self._broker, config, liveness=lambda: {"alive": True}, readiness=self._readiness
+        )
 
     def require(self, *roles: str) -> Callable[[Request], Awaitable[Claims]]:
         """Who may come in; see `libs.runtime.edge.require`."""
@@ -92,7 +94,7 @@ class Console:
         gc.set_threshold(1_000_000, 20, 50)
         async with AsyncExitStack() as stack:
             self._pool = await open_pool(self._settings.dsn(NAME), self._settings, NAME)
-            stack.push_async_callback(self._pool.close)
+            stack.push_async_callback(close_pool, self._pool, self._settings.leave_seconds)
             self._follower = Follower(
                 Projector(self._pool),
                 hold_seconds_max=_HOLD_SECONDS_MAX,
@@ -129,7 +131,8 @@ class Console:
 
             app.state.begin_stop = begin_stop
             await self._faststream.start()
-            stack.push_async_callback(self._faststream.stop)
+            patience = self._settings.stop_seconds + self._settings.leave_seconds
+            stack.push_async_callback(in_time, self._faststream.stop, patience)
             tasks = [
                 asyncio.create_task(self._keep_committing(), name="commit"),
                 asyncio.create_task(self._keep_writing(), name="write"),
@@ -170,7 +173,10 @@ class Console:
 
     async def _readiness(self) -> dict[str, Any]:
         """Ready: partitions are assigned and the database answers. A halted partition is shown, not fatal."""
-        assigned, database = self._subscription.ready.is_set(), await answers(self._pool)
+        assigned, database = (
+            self._subscription.ready.is_set(),
+            await answers(self._pool, self._settings.probe_seconds_max),
+        )
         halted = {f"{topic}/{number}": why for (topic, number), why in self._follower.halted.items()}
         return {"ready": assigned and database, "assigned": assigned, "database": database, "halted": halted}
 
@@ -180,7 +186,9 @@ class TopicEnds:
 
     def __init__(self, config: Settings) -> None:
         self._settings = config
-        self._consumer = consumer_on_demand(config, request_timeout_ms=5000)
+        self._consumer = consumer_on_demand(
+            config, request_timeout_ms=int(config.console_freshness_seconds * 1000)
+        )
 
     async def count(self) -> Mapping[str, int]:
         """Records by topic. Raises Problem 503 when Kafka does not answer."""
@@ -196,7 +204,9 @@ class TopicEnds:
         ]
         try:
             consumer = await self._consumer()
-            ends = await asyncio.wait_for(consumer.end_offsets(places), 5)
+            ends = await asyncio.wait_for(
+                consumer.end_offsets(places), self._settings.console_freshness_seconds
+            )
         except (KafkaError, TimeoutError) as error:
             await self.close()
             raise problems.Problem(

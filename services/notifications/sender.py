@@ -31,7 +31,6 @@ from services.notifications.messages import Message, Unsendable, render
 OpenSealed = Callable[[str, str, Sealed], Awaitable[dict[str, Any] | None]]
 """(tenant, order id, sealed contact) → personal data, or None once its subject was erased."""
 
-CONNECTIONS_MAX = 4
 REMEMBERED_MAX = 20_000
 OURS_TO_MEND = frozenset({421, 530, 534, 535, 538})
 """Replies about the connection or our login, not about the mail: it is tried again."""
@@ -53,7 +52,7 @@ class MailSender:
         name, address = parseaddr(settings.mail_from)
         self._from = Address(name, addr_spec=address)
         self._idle: list[aiosmtplib.SMTP] = []
-        self._places = asyncio.Semaphore(CONNECTIONS_MAX)
+        self._places = asyncio.Semaphore(settings.smtp_connections_max)
         self._sent: OrderedDict[tuple[str, str], None] = OrderedDict()
         """Lately sent, lest one whose report is still on its way be sent again after its lease."""
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from pydantic import SecretStr
+from yoyo import get_backend, read_migrations
 
 from libs.runtime import migrate
 from libs.runtime.settings import Settings
@@ -70,3 +71,32 @@ def migrated_dsn(server: Callable[[str], str], copied: Callable[[str], str]) -> 
         return urlsplit(config.dsn(name)).path.strip("/")
 
     return lambda database: copied(template(database))
+
+
+OWNER = "console_app"
+"""Who owns the console's tables, as in production: no superuser, so row-level security binds it too."""
+
+
+@pytest.fixture(scope="session")
+def console_like(postgres_dsn: Callable[[], str], copied: Callable[[str], str]) -> Callable[[], str]:
+    """A function that makes a database as the console's migrations leave it and returns its owner's DSN."""
+
+    def owned(dsn: str, *statements: str) -> str:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            for statement in (*statements, f'ALTER DATABASE "{connection.info.dbname}" OWNER TO {OWNER}'):
+                connection.execute(statement.encode())
+        found = dsn.replace("//postgres:@", f"//{OWNER}:@")
+        assert found != dsn
+        return found
+
+    @cache
+    def template() -> str:
+        made = f"CREATE ROLE {OWNER} LOGIN CREATEROLE NOSUPERUSER"
+        dsn = owned(postgres_dsn(), made, f"ALTER SCHEMA public OWNER TO {OWNER}")
+        backend = get_backend(dsn.replace("postgresql://", "postgresql+psycopg://", 1))
+        folder = migrate.ROOT / "services" / "console" / "migrations"
+        backend.apply_migrations(backend.to_apply(read_migrations(str(folder))))
+        backend.connection.close()
+        return urlsplit(dsn).path.strip("/")
+
+    return lambda: owned(copied(template()))

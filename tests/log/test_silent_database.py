@@ -117,6 +117,20 @@ async def test_a_connection_that_becomes_free_in_time_is_taken(
         await pool.release(second)
 
 
+async def test_who_reads_behind_somebody_who_does_not_end_is_told(
+    database: tuple[StillDatabase, BoundedPool],
+) -> None:
+    _, pool = database
+    publisher = KafkaPublisher(SETTINGS, "test")
+    edge = Edge("inventory", SETTINGS, publisher, Answers(MemoryLog()), None, Lanes(4), pool=pool)
+    async with asyncio.timeout(LONGEST_SECONDS):
+        async with edge.reading():
+            with pytest.raises(Unavailable):  # half of two connections are for readers
+                await edge.reading().__aenter__()
+        async with edge.reading() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
+
+
 async def test_a_connection_that_was_not_to_be_had_is_not_lost(held: BoundedPool) -> None:
     async with asyncio.timeout(LONGEST_SECONDS):
         with pytest.raises(PoolBusy):

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 
 from cli.output import bar, console, emit, say, table
 from tests.sim import report
@@ -14,22 +15,14 @@ from tests.sim.world import ORDERS, Plan
 _FAILURES_SHOWN = 3
 
 
-def main() -> int:
-    """Run seeds, tell what came of them; 1 when anything was violated."""
-    parser = _parser()
-    asked = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    """Run seeds as the words (those of the command line) say, tell what came of them; 1 when anything was
+    violated."""
+    parser = new_parser()
+    asked = parser.parse_args(words)
     if asked.report and (asked.broken or asked.without or asked.faults_most >= 0 or asked.orders != ORDERS):
         parser.error("--report tells of whole seeds: no --break, --without, --faults-most, --orders")
-    plans = [
-        Plan(
-            seed,
-            asked.orders,
-            asked.faults_most if asked.faults_most >= 0 else Plan(0).faults_most,
-            tuple(asked.without),
-            asked.broken,
-        )
-        for seed in range(asked.from_seed, asked.from_seed + asked.seeds)
-    ]
+    plans = plans_of(asked)
     began = time.monotonic()
     with bar() as bars:
         task = bars.add_task("seeds", total=len(plans))
@@ -50,7 +43,22 @@ def main() -> int:
     return 1 if tally.failures else 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def plans_of(asked: argparse.Namespace) -> list[Plan]:
+    """What to run, a plan a seed."""
+    return [
+        Plan(
+            seed,
+            asked.orders,
+            asked.faults_most if asked.faults_most >= 0 else Plan(0).faults_most,
+            tuple(asked.without),
+            asked.broken,
+        )
+        for seed in range(asked.from_seed, asked.from_seed + asked.seeds)
+    ]
+
+
+def new_parser() -> argparse.ArgumentParser:
+    """Of what `orderlog sim` hands on."""
     parser = argparse.ArgumentParser(prog="orderlog sim")
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--from-seed", type=int, default=0)

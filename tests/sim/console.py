@@ -1,6 +1,5 @@
 """The read side in the simulator: the real follower and projection, on tables that are kept in memory."""
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 from libs.events.contract import Event
@@ -110,5 +109,6 @@ class ConsoleProcess:
         self.follower = Follower(SimProjector(database, machine))
         self.consumer = Consumer(broker, group, machine, self.follower, TOPICS)
         self._tasks = [
-            asyncio.create_task(running) for running in (self.consumer.follow_group(), self.consumer.run())
+            machine.loop.create_endless(running)
+            for running in (self.consumer.follow_group(), self.consumer.run())
         ]

@@ -55,7 +55,8 @@ class Database(MemoryLog):
         self._open: dict[Transaction, None] = {}
         self._versions: set[tuple[str, str, int]] = set()
         self._positions: set[tuple[object, ...]] = set()
-        self.deadlocks = 0
+        self.deadlocks: list[str] = []
+        """Who had to be ended, and for which lock it waited."""
         self.timers_rung_again: list[str] = []
         """Of those that a committed transaction rang: which were not there, and who rang them."""
         self.overruled: list[str] = []
@@ -95,7 +96,7 @@ class Database(MemoryLog):
                     break
                 transaction.waits_for = holder
                 if self._in_a_ring(transaction):
-                    self.deadlocks += 1
+                    self.deadlocks.append(f"{transaction.machine.name} waited for {' '.join(lock)}")
                     self.end(transaction)
                     raise Unavailable("deadlock detected")
                 waiter: asyncio.Future[None] = self.loop.create_future()

@@ -36,9 +36,10 @@ class SimLoop(asyncio.AbstractEventLoop):
         """Whoever waits for the outside world is cancelled."""
         self.steps = 0
         self.failures: list[BaseException] = []
-        """What ended a task that nobody looked at."""
+        """What ended a task that nobody looked at, or one that is never to end by itself."""
         self._tasks: set[asyncio.Task[Any]] = set()
         """Held here: a task that nobody waits for must not be collected at some moment of the machine."""
+        self._endless: set[asyncio.Task[Any]] = set()
 
     def run(self, wanted: Coroutine[Any, Any, _T], seconds_max: float, steps_max: int) -> _T:
         """Run until the coroutine is done. Raises what it raises; Stuck when time or steps run out."""
@@ -132,8 +133,22 @@ class SimLoop(asyncio.AbstractEventLoop):
     def create_task(self, coro: Any, **more: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, **more)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def create_endless(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that ends only by being cancelled. What else ends it is a failure of the run, also while
+        somebody holds the task: Python complains only of those that nobody does."""
+        task: asyncio.Task[None] = self.create_task(coro)
+        self._endless.add(task)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task in self._endless:
+            self._endless.discard(task)
+            if not task.cancelled():
+                self.failures.append(task.exception() or RuntimeError(f"{task} ended by itself"))
 
     def is_running(self) -> bool:
         return True

@@ -25,6 +25,7 @@ class Process:
     """What `libs.runtime.service.StageService` wires, without HTTP: loop, relay, consumer, timers."""
 
     session: type[Session] = Session
+    loop_of: type[StageLoop] = StageLoop
     relay_of: type[Relay] = Relay
     producer: type[Producer] = Producer
 
@@ -40,7 +41,7 @@ class Process:
         self.stage, self.machine = stage, machine
         self._log, self._broker = self.session(database, machine), broker
         self.halts: list[str] = []
-        self.loop = StageLoop(
+        self.loop = self.loop_of(
             self.decided(stage),
             self._log,
             lane_of=lane_of,
@@ -54,7 +55,7 @@ class Process:
         self.consumer = Consumer(broker, group, machine, self, stage.topics)
         self._work = asyncio.Event()
         self._tasks = [
-            asyncio.create_task(running)
+            machine.loop.create_endless(running)
             for running in (
                 self.consumer.follow_group(),
                 self.consumer.run(),

@@ -17,6 +17,7 @@ from libs.events.envelope import Envelope
 from libs.events.refusal import CommandRefused
 from libs.events.timer import TimerDue
 from libs.runtime.log import Lane, LogRow, Mark, Parked, Snapshot, TopicPartition, Unavailable, Writes
+from libs.runtime.loop import StageLoop
 from libs.runtime.memory_log import MemoryBatch
 from libs.runtime.relay import Message, PublishFailed, Relay
 from libs.runtime.seek import Seek
@@ -67,6 +68,25 @@ class NoRowLock(Transaction):
 
     def part_locks(self, keys: Sequence[str]) -> list[RowLock]:
         return []
+
+
+class OneByOne(Transaction):
+    """Breaks nothing: streams' rows are locked by a statement each, in their order."""
+
+    async def statement(self, *locks: RowLock) -> None:
+        rows = [lock for lock in locks if lock[0] == "part"]
+        for row in rows[:-1]:
+            await super().statement(row)
+        await super().statement(*(lock for lock in locks if lock not in rows[:-1]))
+
+
+class LocksAnyhow(OneByOne):
+    """Streams' rows are locked in whatever order they are asked for."""
+
+    def part_locks(self, keys: Sequence[str]) -> list[RowLock]:
+        locks = super().part_locks(keys)
+        self.machine.faults.dice.shuffle(locks)
+        return locks
 
 
 class NoCommandMemory(Transaction):
@@ -238,6 +258,23 @@ class CursorFirst(Relay):
         await super()._publish(lane, rows)
 
 
+class GapsUnseen(StageLoop):
+    """Nobody looks whether a partition's records continue what was read of it."""
+
+    def _in_order(self, records: Sequence[Record]) -> list[Record]:
+        expected, mine = dict(self._next), []
+        for record in records:
+            place = (record.topic, record.partition)
+            if (
+                place in expected
+                and record.partition not in self._halted
+                and record.offset >= expected[place]
+            ):
+                expected[place] = record.offset + 1
+                mine.append(record)
+        return mine
+
+
 class NarrowSeek(Process):
     """After a poll with a gap only the gap's partition is read again; the poll's others are forgotten."""
 
@@ -341,15 +378,17 @@ def _process(**parts: object) -> type[Process]:
     return type("BrokenProcess", (Process,), parts)
 
 
-HARDER = "nothing, but commits are late"
-"""No guarantee is broken: a mix of faults that one of the switches needs."""
+HARDER = ("nothing, but commits are late", "nothing, but locks are taken one by one")
+"""No guarantee is broken: mixes of faults that some of the switches need."""
 _BROKEN: dict[str, Callable[..., Scene]] = {
     "": Scene,
-    HARDER: partial(Scene, process_of=LateProcess),
+    HARDER[0]: partial(Scene, process_of=LateProcess),
+    HARDER[1]: partial(Scene, process_of=_transactions(OneByOne)),
     "no compare-and-swap": partial(Scene, process_of=_transactions(NoCompareAndSwap)),
     "no epoch fence": partial(Scene, process_of=_transactions(NoEpochFence)),
     "no fence at all": partial(Scene, process_of=_transactions(NoFence)),
     "no row lock": partial(Scene, process_of=_transactions(NoRowLock)),
+    "locks in any order": partial(Scene, process_of=_transactions(LocksAnyhow)),
     "no dedupe by command id": partial(Scene, process_of=_transactions(NoCommandMemory)),
     "no dedupe by sequence": partial(Scene, process_of=_transactions(NoSequenceMemory)),
     "offsets before effects": partial(Scene, process_of=_transactions(OffsetsFirst)),
@@ -361,6 +400,7 @@ _BROKEN: dict[str, Callable[..., Scene]] = {
     "unordered relay": partial(Scene, process_of=_process(producer=Unordered)),
     "unacknowledged publish": partial(Scene, process_of=_process(producer=Unacknowledged)),
     "cursor before publish": partial(Scene, process_of=_process(relay_of=CursorFirst)),
+    "gaps unseen": partial(Scene, process_of=_process(loop_of=GapsUnseen)),
     "narrow seek": partial(Scene, process_of=NarrowSeek),
     "late commit unseen": partial(Scene, process_of=LooksOnce),
     "head apart from its sequence": partial(Scene, database_of=HeadApart),
@@ -374,7 +414,7 @@ _BROKEN: dict[str, Callable[..., Scene]] = {
     "expired though confirmed": partial(Scene, process_of=ExpiresAnyway),
     "no compare-and-swap of the read side": partial(Scene, read_side_of=AnyOffset),
 }
-SWITCHES = tuple(name for name in _BROKEN if name not in ("", HARDER))
+SWITCHES = tuple(name for name in _BROKEN if name not in ("", *HARDER))
 
 
 def broken(name: str) -> Callable[..., Scene]:

@@ -169,6 +169,12 @@ def _one_owner(scene: Scene) -> Iterator[str]:
         yield from (f"{name}: {what}, which was another's by then" for what in database.overruled)
 
 
+def _no_deadlock(scene: Scene) -> Iterator[str]:
+    """Locks are taken in one order everywhere, so nobody waits in a ring."""
+    for name, database in scene.databases.items():
+        yield from (f"{name}: {ring}" for ring in database.deadlocks)
+
+
 def _nothing_unheard(scene: Scene) -> Iterator[str]:
     """Each stage has heard each lane of its sources to the end of the sender's log."""
     for stage in STAGES:
@@ -303,6 +309,7 @@ _CHECKS: dict[str, Callable[[Scene], Iterator[str]]] = {
     "each key in order": _in_order,
     "each event once": _each_event_once,
     "each lane has one owner": _one_owner,
+    "nobody waits in a ring": _no_deadlock,
     "nothing unheard": _nothing_unheard,
     "parked is what must be, once": _nothing_parked,
     "amended orders go where they should": _as_amended,

@@ -90,7 +90,7 @@ class Scene:
         for _ in range(CONSOLES):
             self.start_console()
         self.people.open_shop()
-        looking = asyncio.create_task(self._look_at_parked())
+        looking = self.loop.create_endless(self._look_at_parked())
         await self._storm(self.people.last_order_at + 150)
         await self._calm()
         looking.cancel()

@@ -7,16 +7,22 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
+from opentelemetry.trace import NoOpTracer
 from prometheus_client import REGISTRY
+from starlette.types import Message as AsgiMessage
+from starlette.types import Receive, Scope, Send
 
 from libs.runtime import problems
 from libs.runtime.body_limit import BodyLimit
 from libs.runtime.load import RequestLimit
 from libs.runtime.log import Unavailable
 from libs.runtime.relay import Message, PublishFailed
+from libs.runtime.service import StageService
 from libs.runtime.settings import Settings
+from services.console.app import Console
 from services.intake import api
+from services.intake.app import STAGE
 from tests.unit.edge_client import EdgeClient, KeptRecords
 
 CANCEL = "/v1/orders/{}/cancel"
@@ -161,11 +167,13 @@ async def test_who_asks_a_database_that_is_not_there_is_told(
     assert len(edge.kept.records) == 1
 
 
-def limited(bytes_max: int, requests_max: int, **more: int) -> tuple[FastAPI, asyncio.Event, list[str]]:
+def limited(
+    bytes_max: int, requests_max: int, *, seconds_max: float = 30.0, **more: int
+) -> tuple[FastAPI, asyncio.Event, list[str]]:
     """An application behind both limits: /echo reads its body, /slow notes that it began and waits."""
     app, event, begun = FastAPI(), asyncio.Event(), list[str]()
     problems.install(app, 7)
-    app.add_middleware(BodyLimit, bytes_max=bytes_max)
+    app.add_middleware(BodyLimit, bytes_max=bytes_max, seconds_max=seconds_max)
     chosen = Settings(
         body_bytes_max=bytes_max, requests_max=requests_max, retry_after_seconds=7, **cast(Any, more)
     )
@@ -196,6 +204,14 @@ def limited(bytes_max: int, requests_max: int, **more: int) -> tuple[FastAPI, as
     return app, event, begun
 
 
+def test_stages_and_console_are_behind_both_limits() -> None:
+    for app in (
+        Console(Settings(), NoOpTracer()).app,
+        StageService(STAGE, lambda _: APIRouter(), None, None, Settings(), NoOpTracer()).app,
+    ):
+        assert {RequestLimit, BodyLimit} <= {found.cls for found in app.user_middleware}
+
+
 def caller(app: FastAPI) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://edge")
 
@@ -217,6 +233,44 @@ async def test_a_body_without_a_length_is_cut_off_with_413(path: str) -> None:
         answer = await http.post(path, content=chunks(10), headers=headers)
     assert answer.status_code == 413
     assert answer.json()["type"] == "urn:orderlog:problem:too_large"
+
+
+async def some_and_no_more(gone: asyncio.Event) -> AsyncIterator[bytes]:
+    yield b'{"a":"'
+    await gone.wait()
+
+
+@pytest.mark.parametrize("path", ["/echo", "/raw"])
+async def test_a_body_that_does_not_come_is_not_waited_for_and_leaves_its_place(path: str) -> None:
+    app, _, _ = limited(1_000, 1, seconds_max=0.05)
+    gone = asyncio.Event()
+    async with caller(app) as http:
+        answer = await http.post(
+            path, content=some_and_no_more(gone), headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 408
+        assert answer.json()["type"] == "urn:orderlog:problem:too_slow"
+        assert (await http.post("/echo", json={})).status_code == 200
+    gone.set()
+
+
+async def test_who_listens_for_the_client_to_go_may_do_so_longer() -> None:
+    comes, heard = asyncio.Queue[AsgiMessage](), list[AsgiMessage]()
+
+    async def listening(_: Scope, receive: Receive, __: Send) -> None:
+        heard.extend([await receive(), await receive()])
+
+    async def unused(_: AsgiMessage) -> None:
+        raise AssertionError("nothing is answered")
+
+    listens = asyncio.ensure_future(
+        BodyLimit(listening, 10, 0.01)({"type": "http", "headers": []}, comes.get, unused)
+    )
+    comes.put_nowait({"type": "http.request", "body": b"x", "more_body": False})
+    await asyncio.wait([listens], timeout=0.05)
+    comes.put_nowait({"type": "http.disconnect"})
+    await listens
+    assert [message["type"] for message in heard] == ["http.request", "http.disconnect"]
 
 
 async def test_requests_at_once_are_bounded_and_probes_pass() -> None:

@@ -11,7 +11,7 @@ from libs.runtime import sender as module
 from libs.runtime.log import EffectRow, Snapshot, Writes
 from libs.runtime.memory_broker import MemoryBroker
 from libs.runtime.memory_log import MemoryLog
-from libs.runtime.sender import Sender
+from libs.runtime.sender import Sender, TryAgain
 from services.notifications.app import STAGE
 
 KEY = "acme/o-1"
@@ -23,6 +23,7 @@ class Performing:
     def __init__(self) -> None:
         self.done: list[str] = []
         self.broken: set[str] = set()
+        self.not_now: set[str] = set()
         self.seconds_each = 0.0
         self.clock = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -30,6 +31,8 @@ class Performing:
         self.clock += timedelta(seconds=self.seconds_each)
         if effect_id in self.broken:
             raise KeyError(effect_id)
+        if effect_id in self.not_now:
+            raise TryAgain("the server is busy")
         self.done.append(effect_id)
         return RecordMessageOutcome(order_id="o-1", message_id=effect_id, outcome="sent")
 
@@ -65,6 +68,20 @@ async def test_an_effect_that_fails_unforeseen_is_put_off_and_the_others_are_don
     performing.clock += timedelta(minutes=20)
     await sender.turn()
     assert "m-1" in performing.done
+
+
+async def test_the_pause_before_the_next_try_grows_up_to_a_bound(performing: Performing) -> None:
+    log, waits = owing(1), list[float]()
+    performing.not_now = {"m-0"}
+    sender = Sender(STAGE, log, MemoryBroker(4), performing, lambda: (0,), lambda _: 0, 8.0)
+    for attempt in range(6):
+        if attempt == 5:
+            performing.broken = {"m-0"}
+        assert await sender.turn() == 1
+        [(_, due)] = log.effects.values()
+        waits.append((due - performing.clock).total_seconds())
+        performing.clock = due
+    assert waits == [2, 4, 8, 8, 8, 8]
 
 
 async def test_what_cannot_be_done_within_its_lease_is_left_to_whoever_claims_it_next(
