@@ -31,7 +31,6 @@ def month(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Orders:
     place = ("--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1")
     stack.json("nodes", "define", "LON", *place, "--tenant", tenant)
     stack.json("stock", "receive", "MUG", "LON", "100", "--tenant", tenant)
-    stack.json("stock", "count", "MUG", "LON", "100", "--tenant", tenant)
     found = Orders(stack, tenant, tmp_path_factory.mktemp("orders"))
     found.submit("T-held", payment="pending")
     found.submit("T-waits", "TEAPOT", 3)
