@@ -89,7 +89,10 @@ async def _stage(pool: asyncpg.Pool, month: Month) -> Sequence[str]:
     written = {key: write_state(state) for key, state in month.changes.states.items()}
     rows: dict[str, list[Any]] = {**table_rows(month.changes, written)}
     rows |= {"timeline": list(month.changes.timeline), "at_work": work_rows(written)}
-    for unused in ("exception_rules", "stock_care", "full_days", "serial_units", "serial_moves"):
+    for unused in (
+        *("exception_rules", "stock_care", "stock_checks", "full_days", "node_reach", "serial_units"),
+        "serial_moves",
+    ):
         del rows[unused]
     placed = _COLUMNS["orders"].index("ordered_at")
     in_time = sorted(rows["orders"], key=lambda row: row[placed])

@@ -18,6 +18,7 @@ from services.console.items import ItemRow, item_rows
 from services.console.projection import OrderKey, OrderRow, order_row
 from services.console.promise_items import OF_PROMISES
 from services.console.segments import SEGMENTS
+from services.console.stock_checks import AGREED, WAITS, WRONG
 from services.console.stored import Source, Written
 
 OF_TIME = ("stuck", *OF_PROMISES)
@@ -74,14 +75,27 @@ ACCEPTED = SumTable(
 SHIPPED = SumTable(
     "shipped_days",
     ("ship_hours",),
-    ("orders", "split", "waited_us"),
+    ("orders", "split", "waited_us", "same_day", "next_day"),
     f"""SELECT {_WHERE.format(day=_day("o.shipped_at"))}, o.ship_hours, 1 AS orders,
             ('split' = ANY (string_to_array(o.broken, ' ')))::int AS split,
-            {_micros("o.shipped_at - o.confirmed_at")} AS waited_us
+            {_micros("o.shipped_at - o.confirmed_at")} AS waited_us,
+            coalesce(o.ship_days = 0, false)::int AS same_day,
+            coalesce(o.ship_days = 1, false)::int AS next_day
         FROM orders o WHERE o.shipped_at IS NOT NULL AND o.confirmed_at IS NOT NULL""",  # noqa: S608
 )
 """`ship_hours`: whole hours from acceptance to the first shipment: among those of one hour a percentile is
 looked for."""
+PICKED = SumTable(
+    "pick_days",
+    ("node",),
+    ("orders", "lines", "short_lines", "units", "short_units"),
+    f"""SELECT {_WHERE.format(day=_day("o.picking_at"))}, split_part(p.part, ',', 1) AS node, 1 AS orders,
+            split_part(p.part, ',', 2)::bigint AS lines, split_part(p.part, ',', 3)::bigint AS short_lines,
+            split_part(p.part, ',', 4)::bigint AS units, split_part(p.part, ',', 5)::bigint AS short_units
+        FROM orders o CROSS JOIN LATERAL unnest(string_to_array(o.picks, ';')) AS p (part)
+        WHERE o.picks IS NOT NULL""",  # noqa: S608 - names of ours
+)
+"""By the node that picked, on the day on which the order's work first came to a node."""
 DELIVERED = SumTable(
     "delivered_days",
     ("broken", "currency"),
@@ -112,8 +126,23 @@ BACKORDERED = SumTable(
         FROM exceptions e JOIN orders o USING (tenant, order_id) WHERE e.kind = 'backordered'""",  # noqa: S608
 )
 """`orders` are backorders; `waiting_us`: when those began that have not ended, since the day's midnight."""
+CHECKED = SumTable(
+    "check_days",
+    ("source", "reason"),
+    ("orders", "agreed", "wrong", "waiting", "units", "off_units", "net_units"),
+    f"""SELECT o.tenant, {_day("o.at")} AS day, '' AS channel, o.node AS nodes, o.source, o.reason,
+            1 AS orders,
+            (o.standing = '{AGREED}')::int AS agreed, (o.standing = '{WRONG}')::int AS wrong,
+            (o.standing = '{WAITS}')::int AS waiting,
+            CASE WHEN o.standing IN ('{AGREED}', '{WRONG}') THEN o.counted ELSE 0 END AS units,
+            CASE o.standing WHEN '{WRONG}' THEN o.off_units ELSE 0 END AS off_units,
+            CASE o.standing WHEN '{WRONG}' THEN o.net_units ELSE 0 END AS net_units
+        FROM stock_checks o WHERE true""",  # noqa: S608 - names of ours
+)
+"""Of no order: `orders` are counts, differences with other systems and corrections of stock, `nodes` is where
+they were. What changes them is in `services.console.check_sums`."""
 SUM_TABLES: Mapping[str, SumTable] = {
-    table.name: table for table in (ACCEPTED, SHIPPED, DELIVERED, DELAYED, BACKORDERED)
+    table.name: table for table in (ACCEPTED, PICKED, SHIPPED, DELIVERED, DELAYED, BACKORDERED, CHECKED)
 }
 
 _columns = itemgetter(
@@ -122,6 +151,7 @@ _columns = itemgetter(
         (
             "channel", "nodes", "confirmed_at", "shipped_at", "delivered_at", "units", "broken", "segments",
             "last_node", "last_carrier", "promise_ends_at", "carriage_minor", "carriage_currency",
+            "ship_days", "picks",
         ),
     )
 )  # fmt: skip
@@ -150,6 +180,7 @@ def source(row: OrderRow, items: Sequence[ItemRow]) -> Source:
     """All of an order that the sums are of: while it stands still, they do."""
     found: Source = (
         *_columns(row),
+        row.picking_at if row.picks else None,  # before that it is no news
         tuple([(one.kind, one.since_at, one.ended_at, one.units) for one in items]),
     )
     return found
@@ -159,7 +190,7 @@ def counts(of: Source) -> Counts:
     """All that an order counts for: table, key without tenant and lane, and what is added there."""
     (
         channel, nodes, confirmed, shipped, delivered, units, broken, segments, last_node, last_carrier,
-        ends, minor, currency, items,
+        ends, minor, currency, ship_days, picked, picking, items,
     ) = of  # fmt: skip
     found: list[tuple[str, tuple[object, ...], tuple[int, ...]]] = []
     channel = channel or ""
@@ -172,7 +203,13 @@ def counts(of: Source) -> Counts:
             waited = shipped - confirmed
             of_hours = (_utc_day(shipped), channel, nodes, waited // _HOUR)
             split = "split" in broken.split(" ")
-            found.append((SHIPPED.name, of_hours, (1, int(split), waited // _US)))
+            waits = (1, int(split), waited // _US, int(ship_days == 0), int(ship_days == 1))
+            found.append((SHIPPED.name, of_hours, waits))
+    if picked:
+        for part in picked.split(";"):
+            node, *units_of = part.split(",")
+            at_node = (_utc_day(picking), channel, nodes, node)
+            found.append((PICKED.name, at_node, (1, *map(int, units_of))))
     if delivered is not None:
         day = _utc_day(delivered)
         of_kind = (day, channel, nodes, broken, currency or "")

@@ -11,7 +11,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from libs.events.record import record
-from services.console.day_sums import ACCEPTED, BACKORDERED, DELAYED, DELIVERED, SHIPPED, SumTable
+from services.console.accuracy import ACCURACY, CHECKED_BY, accuracy
+from services.console.day_sums import (
+    ACCEPTED,
+    BACKORDERED,
+    CHECKED,
+    DELAYED,
+    DELIVERED,
+    PICKED,
+    SHIPPED,
+    SumTable,
+)
 from services.console.segments import SEGMENTS
 from services.console.store import Connection
 from services.console.today import EVERYTHING, Only
@@ -27,11 +37,21 @@ DEFINITIONS: Mapping[str, str] = {
     " those that were missing when the order first waited for stock, or at a pick, count against it.",
     "exceptions_per_thousand": "Exceptions that events made about accepted orders (holds, backorders, short"
     " picks, no route, trouble or loss on the way, failed messages), for a thousand of them.",
+    "picked_lines": "Lines that nodes were asked to pick and have, of orders whose work first came to a node"
+    " in the period.",
+    "pick_accuracy": "Those of them of which the node found each unit, whole, of all of them. By node: of the"
+    " node that picked.",
+    "unit_pick_accuracy": "Units that it found, of all units of these lines.",
     "shipped": "Orders whose first shipment left in the period.",
     "order_to_ship_minutes": "Mean minutes from acceptance to the first shipment.",
     "order_to_ship_p90_minutes": "Nine of ten orders shipped within so many minutes of their acceptance.",
+    "same_day_rate": "Shipped orders whose first shipment left on the day on which they were accepted, of all"
+    " that shipped: by the clock of the node that ships last as their plan has it, in UTC where no date was"
+    " told.",
+    "next_day_rate": "Those that left on the calendar day after it, so told, of all that shipped.",
     "split_rate": "Shipped orders that left in more than one shipment, of all that shipped.",
     "delivered": "Orders whose last delivery was in the period.",
+    "cycle_minutes": "Their mean minutes from capture to the last delivery: what Delays takes apart.",
     "promised": "Delivered orders that were promised for a day before.",
     "on_time_rate": "Those of them whose last delivery came by the day that was promised first, by the"
     " clock of the node that ships last, of all of them.",
@@ -44,6 +64,7 @@ DEFINITIONS: Mapping[str, str] = {
     "return_rate": "Delivered orders of which something came back, of all delivered.",
     "backorders": "Backorders that began in the period.",
     "backorder_hours": "Their mean age in hours, until they were filled or given up, or until now.",
+    **ACCURACY,
 }
 """What each figure means, as people read it."""
 REASONS: Mapping[str, str] = {
@@ -74,8 +95,12 @@ _PARTS = 9
 _ACCEPTED = """SELECT {by} AS slice, sum(orders)::bigint AS accepted, sum(units)::bigint AS units,
         sum(items)::bigint AS items, sum(missing)::bigint AS missing
     FROM {sums} AS o {nodes} WHERE true{only} GROUP BY slice HAVING sum(orders) <> 0"""
-_SHIPPED = """SELECT {by} AS slice, sum(orders)::bigint AS shipped, sum(split)::bigint AS split,
-        (sum(waited_us) / sum(orders) / 60000000)::float8 AS order_to_ship_minutes
+_PICKED = """SELECT {by} AS slice, sum(lines)::bigint AS lines, sum(short_lines)::bigint AS short_lines,
+        sum(units)::bigint AS asked_units, sum(short_units)::bigint AS short_units
+    FROM {sums} AS o WHERE true{only} GROUP BY slice HAVING sum(orders) <> 0"""
+_SHIPPED = """SELECT {by} AS slice, sum(orders)::bigint AS shipped, sum(split)::bigint AS in_parts,
+        (sum(waited_us) / sum(orders) / 60000000)::float8 AS order_to_ship_minutes,
+        sum(same_day)::bigint AS same_day, sum(next_day)::bigint AS next_day
     FROM {sums} AS o {nodes} WHERE true{only} GROUP BY slice HAVING sum(orders) <> 0"""
 # The hour in which nine of ten had left, from sums; and which of those that took so long, from an index.
 _NINE_OF_TEN = """WITH hours AS (SELECT {by} AS slice, ship_hours, sum(orders)::bigint AS orders
@@ -109,6 +134,8 @@ _DELIVERED = """SELECT slice, sum(orders)::bigint AS delivered,
         FROM {sums} AS o {nodes} WHERE true{only}
         GROUP BY slice, broken, currency HAVING sum(orders) <> 0) AS of
     GROUP BY slice"""
+_CYCLE = """SELECT {by} AS slice, (sum({whole}) / sum(orders) / 60000000)::float8 AS cycle_minutes
+    FROM {sums} AS o {nodes} WHERE true{only} GROUP BY slice HAVING sum(orders) <> 0"""
 _BACKORDERS = """SELECT {by} AS slice, sum(orders)::bigint AS backorders,
         ((sum(ended_us) - sum(waiting_us) + sum(waiting
                 * (extract(epoch FROM $10::timestamptz AT TIME ZONE 'UTC' - day) * 1000000)::bigint))
@@ -128,6 +155,7 @@ _COUNTED = ", ".join(
 )
 _SUMMED = ", ".join(f"sum({name}_us)::bigint AS {name}" for name in SEGMENTS)
 _ALL = " + ".join(SEGMENTS)
+_WHOLE_US = " + ".join(f"{name}_us" for name in SEGMENTS)
 _DELAYS = """SELECT *, {all} AS whole FROM (
         SELECT {by} AS slice, sum(orders)::bigint AS orders, {summed} FROM {sums} AS o
         GROUP BY slice HAVING sum(orders) <> 0) AS summed
@@ -169,21 +197,25 @@ async def read_measures(
     slices: dict[str, dict[str, Any]] = {}
     asked: tuple[tuple[str, SumTable, str, tuple[object, ...]], ...] = (
         (_ACCEPTED, ACCEPTED, "o.confirmed_at", ()),
+        (_PICKED, PICKED, "o.picking_at", ()),
         (_SHIPPED, SHIPPED, "o.shipped_at", ()),
         (_NINE_OF_TEN, SHIPPED, "o.shipped_at", (period.since, period.before)),
         (_DELIVERED, DELIVERED, "o.delivered_at", ()),
+        (_CYCLE, DELAYED, "o.delivered_at", ()),
         (_BACKORDERS, BACKORDERED, "e.since_at", (now,)),
     )
     since, before = "$10", "$11"
     if by == "day":
         since, before = f"greatest($10, {_MIDNIGHT})", f"least($11, {_MIDNIGHT} + interval '1 day')"
     for query, table, moment, more in asked:
+        of_node = ("ARRAY[o.node]",) if table is PICKED else ()  # whose pick it was
         text = query.format(
-            by=_SLICES[by],
+            by="o.node" if of_node and by == "node" else _SLICES[by],
             sums=_sums(table, moment),
             nodes=_NODES if by == "node" else "",
-            only=only.terms(_PARTS + 1 + len(more)),
+            only=only.terms(_PARTS + 1 + len(more), *of_node),
             reasons=_COUNTED,
+            whole=_WHOLE_US,
             of_slice=_OF_SLICE[by],
             since=since,
             before=before,
@@ -192,6 +224,15 @@ async def read_measures(
         for row in await connection.fetch(text, *values):
             if by != "node" or only.node in (None, row["slice"]):
                 slices.setdefault(row["slice"], {}).update(row)
+    if by != "channel" and only.channel is None:
+        text = CHECKED_BY.format(
+            by=_SLICES[by],
+            sums=_sums(CHECKED, "o.at"),
+            nodes=_NODES if by == "node" else "",
+            only=only.terms(_PARTS + 1),
+        )
+        for row in await connection.fetch(text, tenant, *_parts(period, now), *only.values):
+            slices.setdefault(row["slice"], {}).setdefault("checks", []).append(row)
     return [_figures(name, slices[name]) for name in sorted(slices)]
 
 
@@ -287,11 +328,17 @@ def _figures(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "accepted": found.get("accepted", 0),
         "fill_rate": share((found.get("units") or 0) - missing, "units"),
         "exceptions_per_thousand": share(1000 * found.get("items", 0), "accepted"),
+        "picked_lines": found.get("lines", 0),
+        "pick_accuracy": share(found.get("lines", 0) - found.get("short_lines", 0), "lines"),
+        "unit_pick_accuracy": share(found.get("asked_units", 0) - found.get("short_units", 0), "asked_units"),
         "shipped": found.get("shipped", 0),
         "order_to_ship_minutes": found.get("order_to_ship_minutes"),
         "order_to_ship_p90_minutes": found.get("order_to_ship_p90_minutes"),
-        "split_rate": share(found.get("split", 0), "shipped"),
+        "same_day_rate": share(found.get("same_day", 0), "shipped"),
+        "next_day_rate": share(found.get("next_day", 0), "shipped"),
+        "split_rate": share(found.get("in_parts", 0), "shipped"),
         "delivered": found.get("delivered", 0),
+        "cycle_minutes": found.get("cycle_minutes"),
         "promised": found.get("promised", 0),
         "on_time_rate": share(found.get("on_time", 0), "promised"),
         "perfect_rate": share(found.get("perfect", 0), "delivered"),
@@ -300,6 +347,7 @@ def _figures(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "return_rate": share(found.get("returned", 0), "delivered"),
         "backorders": found.get("backorders", 0),
         "backorder_hours": found.get("backorder_hours"),
+        **accuracy(found.get("checks", ())),
     }
 
 

@@ -20,7 +20,8 @@ from services.console.full_days import FULL_DAYS_EVENT, FullDays, FullDaysKey, f
 from services.console.node_reach import NODE_REACH_EVENT, NodeKey, NodeReach, node_reach
 from services.console.orders import evolve
 from services.console.origin import order_of, stage_of
-from services.console.promises import due
+from services.console.picks import picks
+from services.console.promises import days_to_ship, due
 from services.console.rules import RuleChange, rule_change
 from services.console.segments import broken, delays, waiting
 from services.console.sentences import claim_sentence, sentence
@@ -42,6 +43,8 @@ from services.console.stock import (
     reservation_changes,
 )
 from services.console.stock_care import STOCK_CARE_EVENTS, StockCare, StockCareKey, stock_care, with_more
+from services.console.stock_checks import CHECK_EVENTS, StockCheck, StockCheckKey, stock_check
+from services.console.stock_checks import joined as with_later
 from services.console.stock_items import (
     STOCK_ITEM_EVENTS,
     StockItemChange,
@@ -139,6 +142,8 @@ class OrderRow(NamedTuple):
     carriage_minor: int | None
     carriage_currency: str | None
     service: str | None
+    ship_days: int | None
+    picks: str | None
     facts: str
 
 
@@ -159,6 +164,7 @@ class Changes:
     node_reach: dict[NodeKey, NodeReach] = field(default_factory=dict)
     serial_units: dict[SerialKey, SerialUnit] = field(default_factory=dict)
     serial_moves: list[SerialMove] = field(default_factory=list)
+    checks: dict[StockCheckKey, StockCheck] = field(default_factory=dict)
 
 
 def unheard(
@@ -216,6 +222,9 @@ def fold(
         elif event.TYPE in STOCK_CARE_EVENTS:
             cared, care = stock_care(envelope)
             changes.stock_care[cared] = with_more(changes.stock_care.get(cared), care)
+        elif event.TYPE in CHECK_EVENTS:
+            about, check = stock_check(envelope)
+            changes.checks[about] = with_later(changes.checks.get(about), check)
         for balance, units in balance_changes(envelope):
             balances[balance] = balances.get(balance, 0) + units
         if event.TYPE in STOCK_ITEM_EVENTS:
@@ -287,6 +296,8 @@ def order_row(key: OrderKey, order: Written) -> OrderRow:
         asked.amount_minor if asked else None,
         asked.currency if asked else None,
         None if service == STANDARD else service,
+        days_to_ship(state, moments.confirmed, moments.shipped),
+        picks(state),
         order.facts(),
     )
 

@@ -79,6 +79,17 @@ def due(state: State, status: str) -> Due | None:
     return Due(promised.deliver_by, ends_at, min(risk_at, ends_at))
 
 
+def days_to_ship(state: State, accepted_at: datetime | None, shipped_at: datetime | None) -> int | None:
+    """Calendar days from the acceptance to the first shipment, 0 on the same day: by the clock of the node
+    that ships last as the latest date has it, and in UTC where no date was told."""
+    if accepted_at is None or shipped_at is None:
+        return None
+    told = _told(state)
+    zone = UTC if told is None else _zone(told[1].time_zone)
+    days = shipped_at.astimezone(zone).date() - accepted_at.astimezone(zone).date()
+    return max(0, days.days)
+
+
 def missed(state: State) -> bool:
     """Whether what there is of it came later than was promised."""
     if state.fulfillment.completed_at is None:

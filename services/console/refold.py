@@ -37,6 +37,7 @@ _PUT = (
     "exceptions",
     "stock_items",
     "stock_care",
+    "stock_checks",
     "full_days",
     "node_reach",
     "serial_units",
@@ -186,7 +187,7 @@ class Refold:
             await self._write(len(self._changes.states) - self._orders_max // 2)
         elif (
             len(self._changes.reservations) > 4 * self._orders_max + _ROWS_MAX
-            or len(self._changes.serial_moves) > _ROWS_MAX
+            or len(self._changes.serial_moves) + len(self._changes.checks) > _ROWS_MAX
         ):
             await self._write(0)
         if len(self._changes.timeline) + len(self._unreadable) > _ROWS_MAX:
@@ -219,6 +220,7 @@ class Refold:
         new.stock_care, new.full_days = written.stock_care, written.full_days
         new.node_reach = written.node_reach
         new.serial_units, new.serial_moves = written.serial_units, written.serial_moves
+        new.checks = written.checks
         async with self._projector.transaction() as connection:
             first = {key: write_state(state) for key, state in fresh.items()}
             rows = table_rows(new, first)
@@ -251,6 +253,7 @@ class Refold:
             node_reach=held.node_reach,
             serial_units=held.serial_units,
             serial_moves=held.serial_moves,
+            checks=held.checks,
         )
         stay = Changes(dict(islice(held.states.items(), count, None)), held.timeline)
         named: dict[ReservationKey, ReservationUnits] = {}

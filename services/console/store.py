@@ -19,6 +19,7 @@ from libs.runtime.pool import transaction
 from services.console import projection
 from services.console.announce import TELL, announcement
 from services.console.at_work import InHand, changed_in_hand, in_hand
+from services.console.check_sums import READ_CHECKS, changed_checks
 from services.console.day_sums import SUM_TABLES, changed_sums, sources, sum_rows
 from services.console.facts import State
 from services.console.full_days import FullDays, FullDaysKey
@@ -42,6 +43,7 @@ from services.console.rules import RuleChange
 from services.console.serials import SERIAL_UNITS_JOINED, SerialKey, SerialMove, SerialUnit
 from services.console.stock import ReservationUnits
 from services.console.stock_care import STOCK_CARE_JOINED, StockCare, StockCareKey
+from services.console.stock_checks import STOCK_CHECKS_JOINED, StockCheck, StockCheckKey
 from services.console.stock_items import STOCK_ITEMS_JOINED, StockItemChange, StockItemKey
 from services.console.stored import UNWRITTEN, Written, read_written, with_source, write_state
 
@@ -65,6 +67,7 @@ _TYPES = {
     "owner": "text", "days": "text", "serial": "text", "place": "text", "target": "text", "document": "text",
     "next_step": "text", "promised_on": "date", "carriage_currency": "text", "day": "date", "carrier": "text",
     "ships_to": "text", "service": "text",
+    "ship_days": "int", "picks": "text", "check_id": "text", "standing": "text",
 }  # fmt: skip
 """Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 
@@ -112,6 +115,7 @@ _RESERVATIONS = _Write("reservations", ("tenant", "order_id", "sku"), Reservatio
 _EXCEPTIONS = _Write("exceptions", ItemRow._fields[:3], ItemRow._fields[3:])
 _STOCK_ITEMS = _Write("stock_items", StockItemKey._fields, StockItemChange._fields, moved=STOCK_ITEMS_JOINED)
 _STOCK_CARE = _Write("stock_care", StockCareKey._fields, StockCare._fields, moved=STOCK_CARE_JOINED)
+_STOCK_CHECKS = _Write("stock_checks", StockCheckKey._fields, StockCheck._fields, moved=STOCK_CHECKS_JOINED)
 _FULL_DAYS = _Write("full_days", FullDaysKey._fields, FullDays._fields)
 _NODE_REACH = _Write("node_reach", NodeKey._fields, NodeReach._fields)
 _SERIAL_UNITS = _Write("serial_units", SerialKey._fields, SerialUnit._fields, moved=SERIAL_UNITS_JOINED)
@@ -132,6 +136,7 @@ _SQL = {
         _EXCEPTIONS,
         _STOCK_ITEMS,
         _STOCK_CARE,
+        _STOCK_CHECKS,
         _FULL_DAYS,
         _NODE_REACH,
         _SERIAL_UNITS,
@@ -225,6 +230,10 @@ class Projector:
                 waiting = tuple(zip(*of_waiting(changes, written), strict=True))
                 if waiting:
                     await connection.execute(LOCK_CLAIMS, *waiting)
+                if changes.checks:
+                    known_checks = await connection.fetch(READ_CHECKS, *zip(*changes.checks, strict=True))
+                    for table, sums in changed_checks(changes.checks, known_checks, new).items():
+                        await self.put(connection, table, sum_rows(sums))
                 told = await self.write(connection, changes, written, known)
                 if waiting:
                     await connection.execute(KEEP_MISSING, *waiting)
@@ -348,6 +357,7 @@ def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[st
         ],
         "stock_items": [(*key, *change) for key, change in sorted(changes.stock_items.items())],
         "stock_care": [(*key, *care) for key, care in sorted(changes.stock_care.items())],
+        "stock_checks": [(*key, *check) for key, check in sorted(changes.checks.items())],
         "full_days": [(*key, *days) for key, days in sorted(changes.full_days.items())],
         "node_reach": [(*key, *reach) for key, reach in sorted(changes.node_reach.items())],
         "serial_units": [(*key, *unit) for key, unit in sorted(changes.serial_units.items())],

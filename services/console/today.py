@@ -55,11 +55,12 @@ class Only:
     channel: str | None = None
     node: str | None = None
 
-    def terms(self, first: int) -> str:
-        """For a WHERE over `orders o`; its values are numbered from `first` on."""
+    def terms(self, first: int, nodes: str = "string_to_array(o.nodes, ',')") -> str:
+        """For a WHERE over `orders o`; its values are numbered from `first` on. `nodes`: those that a row
+        concerns, as an array."""
         of_channel = f" AND o.channel = ${first}" if self.channel else ""
         place = first + bool(self.channel)
-        of_node = f" AND ${place} = ANY (string_to_array(o.nodes, ','))" if self.node else ""
+        of_node = f" AND ${place} = ANY ({nodes})" if self.node else ""
         return of_channel + of_node
 
     @property

@@ -9,9 +9,10 @@ from services.console.day_sums import SUM_TABLES, digest_sums, fill_sums
 from services.console.queries import Queries
 from services.console.recent import RecentOrders
 from services.console.store import Projector
+from tests.console_counts import stocktaking
 from tests.console_database import by_stage, console_dsn, pool
 from tests.console_lives import LIVES
-from tests.log.test_console_measures import published
+from tests.log.test_console_measures import DATES, published
 from tests.log.test_console_missing import apply
 from tests.log.test_console_store import feed, rows
 
@@ -42,8 +43,8 @@ async def test_they_say_what_orders_say_after_each_event(pool: asyncpg.Pool, lif
             await apply(projector, (f"oms.{stage}.events", 0), [event], first=offset)
             seen.update(name for name, rows in (await kept(pool)).items() if rows)
     told = {
-        DELIVERED: {"accepted_days", "shipped_days", "delivered_days", "delay_days"},
-        SHORT: set(SUM_TABLES),
+        DELIVERED: {"accepted_days", "pick_days", "shipped_days", "delivered_days", "delay_days"},
+        SHORT: set(SUM_TABLES) - {"check_days"},
     }
     assert seen >= told.get(life, set())
 
@@ -53,8 +54,15 @@ async def test_they_say_so_whatever_came_first(pool: asyncpg.Pool, seed: int) ->
     await feed(Projector(pool), published(), seed)
     found = await kept(pool)
     assert all(found.values())
-    assert sum(row["orders"] for row in found["accepted_days"]) == 3 * len(LIVES) - 3 + 5
+    assert sum(row["orders"] for row in found["accepted_days"]) == 3 * len(LIVES) - 3 + len(DATES)
     assert await rows(pool, "SELECT * FROM accepted_days", "rival") == []
+
+
+async def test_counts_change_their_day_event_by_event(pool: asyncpg.Pool) -> None:
+    projector = Projector(pool)
+    for offset, event in enumerate(stocktaking()):
+        await apply(projector, ("oms.inventory.events", 0), [event], first=offset)
+        assert (await kept(pool))["check_days"]
 
 
 async def test_who_sees_a_node_sees_the_sums_of_its_orders(pool: asyncpg.Pool) -> None:

@@ -21,7 +21,9 @@ from services.console.queries import Queries
 from services.console.store import Projector
 from services.console.web import insight_api
 from services.console.web.freshness import Stand
-from tests.console_database import console_dsn, pool
+from tests.console_counts import stocktaking
+from tests.console_database import by_stage, console_dsn, pool
+from tests.console_lives import LIVES
 from tests.console_parts import envelopes
 from tests.console_site import People, people
 from tests.log.test_console_api import Api, Gate, published
@@ -172,6 +174,27 @@ async def test_the_pages_lead_from_a_figure_to_its_orders(filled: People) -> Non
     await person.get("/stock/NOSUCH", 404)
 
 
+async def test_the_page_tells_how_right_the_books_were(people: People, pool: asyncpg.Pool) -> None:
+    await feed(Projector(pool), by_stage(LIVES["delivered"]("o-1"), {"inventory": stocktaking()}))
+    person = await people.sign_in("viewer")
+    drawn = await person.get("/measures", by="node", **PERIOD)
+    assert re.findall(r'data-figure="counted_lines">(\d+)<', drawn) == ["6", "1"]
+    assert re.findall(r'data-figure="count_accuracy">([^<]+)<', drawn) == ["33.3 %", "100.0 %"]
+    assert re.findall(r'data-figure="net_variance_units">([^<]+)<', drawn) == ["-61", "0"]
+    reasons = re.findall(r'data-variance="([^"]+)"', drawn)
+    assert reasons == [
+        "adjustment damaged",
+        "count count",
+        "count yearly",
+        "snapshot wms",
+        "adjustment found",
+    ]
+    assert drawn.index('href="/stock/D"') < drawn.index('href="/stock/A"')
+    assert "A shelf is no channel" in await person.get("/measures", by="channel", **PERIOD)
+    nobodys: dict[str, Any] = {"from": "2026-01-01", "to": "2026-01-03"}
+    assert "and no stock counted" in await person.get("/measures", **nobodys)
+
+
 async def test_each_pile_and_each_moment_is_a_list_of_so_many_orders(filled: People) -> None:
     person = await filled.sign_in("viewer")
     piles = re.findall(r'data-pile="[^"]*"><a href="([^"]+)">(\d+)<', await person.get("/delays", **PERIOD))
@@ -261,7 +284,7 @@ async def test_the_last_day_of_a_period_is_in_it(filled: People) -> None:
         return sum(map(int, re.findall(r'data-figure="delivered">(?:<a[^>]*>)?(\d+)<', drawn))), drawn
 
     by_day = await person.get("/measures", by="day", **PERIOD)
-    day_row = r"<tr><td>(2026-\d\d-\d\d)</td>.*?data-figure=\"delivered\">(?:<a[^>]*>)?(\d+)<"
+    day_row = r"<tr><td class=\"row\">(2026-\d\d-\d\d)</td>.*?data-figure=\"delivered\">(?:<a[^>]*>)?(\d+)<"
     days = re.findall(day_row, by_day, re.DOTALL)
     [(day, orders)] = [(day, int(orders)) for day, orders in days if orders != "0"]
     found, drawn = await delivered(day, day)

@@ -23,6 +23,7 @@ from services.console.measures import (
 from services.console.queries import Queries
 from services.console.segments import SEGMENTS
 from services.console.store import Projector
+from tests.console_counts import stocktaking
 from tests.console_database import by_stage, console_dsn, pool
 from tests.console_lives import LIVES, Life
 from tests.console_parts import T0
@@ -38,21 +39,23 @@ DATES = (
     (date(2026, 3, 2), "Pacific/Auckland"),
     (date(2026, 3, 3), "Pacific/Auckland"),
     (date(2026, 3, 2), "America/Los_Angeles"),
+    (date(2026, 3, 4), "Pacific/Chatham"),
 )
-"""What was promised of orders that are all delivered on 2 March, 12:20 UTC."""
+"""What was promised of orders that are all delivered on 2 March, 12:20 UTC. The last leaves after 10:15 UTC,
+which is midnight there."""
 POUND, EURO = CarrierCharge(amount_minor=310, currency="GBP"), CarrierCharge(amount_minor=499, currency="EUR")
 CHARGES: tuple[Sequence[CarrierCharge | None], ...] = (
-    (POUND,), (POUND, POUND), (EURO,), (POUND, None), (POUND, EURO),
+    (POUND,), (POUND, POUND), (EURO,), (POUND, None), (POUND, EURO), (None,),
 )  # fmt: skip
-"""What their carriers asked: known of the first three, of one part only, and in two currencies."""
+"""What their carriers asked: known of the first three, of one part only, in two currencies, and not known."""
 PERIOD = Period(T0 - timedelta(days=1), T0 + timedelta(days=10))
 
 
 def published() -> dict[str, list[Envelope[Event]]]:
-    """Three of each life, one after the other; and some that were promised for a day."""
+    """Three of each life, one after the other; some that were promised for a day; and counts of stock."""
     lives = [life(f"o-{name.replace('_', '-')}-{n}") for n in range(3) for name, life in LIVES.items()]
     asked = [charged(dated(f"d-{n}", *told), CHARGES[n]) for n, told in enumerate(DATES)]
-    return by_stage(*lives, *asked)
+    return by_stage(*lives, *asked, {"inventory": stocktaking()})
 
 
 def charged(life: Life, charges: Sequence[CarrierCharge | None]) -> Life:
@@ -137,11 +140,44 @@ def missing(events: pd.DataFrame, orders: set[str]) -> int:
     return int(waited.sum() + short.sum())
 
 
+def picked(events: pd.DataFrame) -> pd.DataFrame:
+    """Units asked for and units that lacked, of each line of each node's work that was picked."""
+    told = events[events.type.isin(["pick_confirmed", "pick_shorted"])]
+    lines = [
+        {"work": data["fulfillment_order_id"], "node": data["node"], "line": line["line"]}
+        | {"units": line["quantity"], "short": line["quantity"] * (type_ == "pick_shorted")}
+        for type_, data in zip(told.type, told.data, strict=True)
+        for line in data["lines"]
+    ]
+    return pd.DataFrame(lines).groupby(["work", "node", "line"]).sum().reset_index()
+
+
+def days_to_ship(events: pd.DataFrame) -> pd.Series:
+    """Midnights between acceptance and the first shipment, where the node is, or in UTC."""
+    moments = pd.DataFrame(
+        {"accepted": firsts(events, "order_accepted"), "shipped": firsts(events, "shipment_dispatched")}
+    ).dropna()
+    zones = {order: one.dates[1]["time_zone"] for order, one in dates(events).items()}
+
+    def day(at: pd.Timestamp, order: Any) -> date:
+        return at.tz_convert(zones.get(order, "UTC")).date()
+
+    return pd.Series({o: (day(one.shipped, o) - day(one.accepted, o)).days for o, one in moments.iterrows()})
+
+
 def exceptions(events: pd.DataFrame, orders: set[str]) -> int:
     mine = events[events.order.isin(orders)]
     held = mine[mine.type == "order_held"].data.map(lambda d: len(d["holds"])).sum()
     kinds = ["stock_backordered", "pick_shorted", "order_unroutable", "shipment_lost", "message_failed"]
     return int(held + mine.type.isin(kinds).sum())
+
+
+def cycles(events: pd.DataFrame) -> pd.Series:
+    """Seconds from capture to the last delivery."""
+    arrived = events[events.type == "shipment_delivered"]
+    last = pd.to_datetime(arrived.data.map(lambda d: d["occurred_at"])).groupby(arrived.order).max()
+    captured = events[events.type.isin(["order_accepted", "order_held"])].groupby("order")["at"].min()
+    return (last - captured).dropna().dt.total_seconds()
 
 
 async def figures(pool: asyncpg.Pool, by: Any) -> list[Mapping[str, Any]]:
@@ -165,12 +201,21 @@ async def test_measures_are_what_the_log_says(pool: asyncpg.Pool, events: pd.Dat
     assert found["accepted"] == len(orders)
     assert found["fill_rate"] == pytest.approx(1 - missing(events, orders) / ordered.sum())
     assert found["exceptions_per_thousand"] == pytest.approx(1000 * exceptions(events, orders) / len(orders))
+    lines = picked(events)
+    assert found["picked_lines"] == len(lines)
+    assert found["pick_accuracy"] == pytest.approx((lines.short == 0).mean())
+    assert found["unit_pick_accuracy"] == pytest.approx(1 - lines.short.sum() / lines.units.sum())
     assert found["shipped"] == len(shipped)
+    days = days_to_ship(events)
+    assert found["same_day_rate"] == pytest.approx((days == 0).mean())
+    assert found["next_day_rate"] == pytest.approx((days == 1).mean())
+    assert (days == 1).sum() == 1
     assert found["order_to_ship_minutes"] == pytest.approx(waited.dt.total_seconds().mean() / 60)
     nine_of_ten = np.quantile(waited.dt.total_seconds() / 60, 0.9, method="inverted_cdf")
     assert found["order_to_ship_p90_minutes"] == pytest.approx(nine_of_ten)
     assert found["split_rate"] == pytest.approx(len(trouble["split"]) / len(shipped))
     assert found["delivered"] == len(arrived)
+    assert found["cycle_minutes"] == pytest.approx(cycles(events).mean() / 60)
     assert found["cost"] == costs(events)
     assert [(one["currency"], one["orders"]) for one in found["cost"]] == [("EUR", 1), ("GBP", 2)]
     assert found["promised"] == len(dates(events)) == len(DATES)
@@ -186,18 +231,37 @@ async def test_measures_are_what_the_log_says(pool: asyncpg.Pool, events: pd.Dat
     assert found["backorder_hours"] == pytest.approx(ages.dt.total_seconds().mean() / 3600)
 
 
+async def test_what_left_in_parts_is_of_what_left_then(pool: asyncpg.Pool, events: pd.DataFrame) -> None:
+    """Not of what was delivered then: those in several shipments came later."""
+    await feed(Projector(pool), published())
+    async with Queries(pool).reading("acme") as connection:
+        until = Period(PERIOD.since, T0 + timedelta(hours=4))
+        [found] = await read_measures(connection, "acme", until, "all", NOW)
+    assert found["delivered"] > 0
+    assert found["broken_by"]["split"] < len(broken(events)["split"])
+    shipped = firsts(events, "shipment_dispatched")
+    assert found["split_rate"] == pytest.approx(len(broken(events)["split"]) / len(shipped))
+
+
 async def test_days_and_nodes_divide_the_whole(pool: asyncpg.Pool, events: pd.DataFrame) -> None:
     [whole] = await figures(pool, "all")
     async with Queries(pool).reading("acme") as connection:
         days = await read_measures(connection, "acme", PERIOD, "day", NOW)
         nodes = await read_measures(connection, "acme", PERIOD, "node", NOW)
-    for name in ("accepted", "shipped", "delivered", "promised", "backorders"):
+    counted = ("picked_lines", "counted_lines")
+    for name in ("accepted", "shipped", "delivered", "promised", "backorders", *counted):
         assert sum(row[name] for row in days) == whole[name]
     dispatched = events[events.type == "shipment_dispatched"]
     at_node = dispatched.groupby(dispatched.data.map(lambda d: d["node"])).order.nunique()
     shipped = {row["slice"]: row["shipped"] for row in nodes}
     assert shipped["MAN"] == at_node["MAN"]
     assert shipped["LON"] == at_node["LON"]
+    lines = picked(events).groupby("node")
+    for row in nodes:
+        at_its = lines.get_group(row["slice"]) if row["slice"] in lines.groups else None
+        assert row["picked_lines"] == (0 if at_its is None else len(at_its)), row["slice"]
+        if at_its is not None:
+            assert row["pick_accuracy"] == pytest.approx((at_its.short == 0).mean())
 
 
 async def test_the_dearest_orders_lead_to_what_carriers_asked_most_for(pool: asyncpg.Pool) -> None:
@@ -227,10 +291,7 @@ async def test_delays_add_up_to_the_time_between_capture_and_delivery(
     pool: asyncpg.Pool, events: pd.DataFrame
 ) -> None:
     await feed(Projector(pool), published())
-    arrived = events[events.type == "shipment_delivered"]
-    last = pd.to_datetime(arrived.data.map(lambda d: d["occurred_at"])).groupby(arrived.order).max()
-    captured = events[events.type.isin(["order_accepted", "order_held"])].groupby("order")["at"].min()
-    whole = (last - captured).dropna().dt.total_seconds().mul(1_000_000).astype(int)
+    whole = cycles(events).mul(1_000_000).astype(int)
     async with Queries(pool).reading("acme") as connection:
         for by in ("all", "day", "channel", "node", "carrier"):
             rows = await read_delays(connection, "acme", PERIOD, by, NOW)

@@ -29,6 +29,7 @@ from services.console.processes import in_processes
 from services.console.rebuild import InBulk, rebuild
 from services.console.refold import Refold, Undone, begin, finish
 from services.console.store import Projector, TopicPartition
+from tests.console_counts import stocktaking
 from tests.console_database import by_stage, console_dsn, pool
 from tests.console_lives import LIVES, receipts
 from tests.console_nodes import NODES
@@ -48,7 +49,7 @@ def record(envelope: Envelope[Event], topic: str, offset: int) -> Record:
 
 @pytest.fixture
 def topics() -> Topics:
-    """Two lanes of lives, receipts, nodes in one of them, and a record that nobody can read."""
+    """Two lanes of lives, receipts, in one of them nodes and counts, and a record that nobody can read."""
     found: Topics = {}
     for lane in range(2):
         at_work = [cut(dated(f"o-{lane}-at-work-{n}", date(2026, 3, 2)), n) for n in (1, 2, 3)]
@@ -58,6 +59,8 @@ def topics() -> Topics:
         )
         if lane == 0:
             stages["routing"] += envelopes("routing", NODES, first=len(stages["routing"]) + 1)
+            counts = envelopes("inventory", stocktaking(), first=len(stages["inventory"]) + 1)
+            stages["inventory"] += counts
         for stage, events in stages.items():
             topic = f"oms.{stage}.events"
             found[topic, lane] = [

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from services.console.accuracy import SOURCES, checked_rows, read_furthest
 from services.console.measures import (
     DEFINITIONS,
     REASONS,
@@ -32,6 +33,7 @@ from services.console.web.site import Site
 
 SLOWEST = 20
 DEAREST = 20
+FURTHEST = 20
 KEPT_SECONDS = 30.0
 KEPT_SECONDS_MAX = 600.0
 KEPT_SHARE = 100
@@ -57,6 +59,15 @@ MEANT = {
 
 
 Values = dict[str, Any]
+
+
+def signed(units: int) -> str:
+    """With its sign."""
+    return f"{units:+,}" if units else "0"
+
+
+_OF_STOCK: Values = {"checked": checked_rows, "sources": SOURCES, "signed": signed}
+"""What the part of Measures about stock is drawn with."""
 
 
 class Counted:
@@ -141,7 +152,9 @@ def routes(site: Site) -> APIRouter:
             async with _patient(site, session) as connection:
                 rows = await read_measures(connection, session.tenant, asked, by, now)
                 dearest = await read_dearest(connection, session.tenant, asked, DEAREST)
-            return {"asked": asked, "rows": rows, "dearest": dearest}
+                bounds = (asked.since, asked.before)
+                furthest = await read_furthest(connection, session.tenant, *bounds, FURTHEST)
+            return {"asked": asked, "rows": rows, "dearest": dearest, "furthest": furthest}
 
         key = ("measures", session.tenant, session.nodes, by, since, before)
         return await site.page(
@@ -155,6 +168,7 @@ def routes(site: Site) -> APIRouter:
             list_of=list_of,
             money=mean_money,
             reasons=REASONS,
+            **_OF_STOCK,
         )
 
     return router
