@@ -2,10 +2,12 @@
 
 import json
 
+import pytest
 from playwright.async_api import Browser, Page
 
 from tests.console.browser import ROOT
 
+pytestmark = pytest.mark.e2e
 PAUSE_MS = 400
 _PART = f'<div id="part" data-live="stock" data-live-seconds="{PAUSE_MS / 1000}"></div>'
 _STUBS = f"""
