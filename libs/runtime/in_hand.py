@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from libs.runtime.kept_parts import Kept
 from libs.runtime.log import Snapshot, Writes
 from libs.runtime.stage import Part, Stage, dump_part
+
+_NOTHING: Kept = {}
+ABSENT = Snapshot(0, b"")
+"""A stream that was looked for, and of which nothing was ever written. What is so otherwise is written so."""
 
 
 @dataclass(slots=True)
@@ -22,10 +27,8 @@ class Held:
 class InHand:
     """Parts by key. What was loaded is decoded when it is first needed."""
 
-    def __init__(self, stage: Stage, kept: Mapping[str, tuple[int, Part]]) -> None:
-        """`kept` are (version, part) as this process last committed or read them; used where a snapshot
-        that was loaded has no part of its own."""
-        self._stage, self._kept = stage, kept
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
         self._loaded: dict[str, Snapshot] = {}
         self._known: dict[str, Part] = {}
         self._held: dict[str, Held] = {}
@@ -33,12 +36,13 @@ class InHand:
     def __len__(self) -> int:
         return len(self._held) + len(self._loaded)
 
-    def learn(self, loaded: Mapping[str, Snapshot]) -> None:
-        """Streams as they were loaded."""
+    def learn(self, loaded: Mapping[str, Snapshot], kept: Kept = _NOTHING) -> None:
+        """Streams as they were loaded. `kept` are parts as this process last committed or read them; used
+        where a snapshot that was loaded has no part of its own."""
         self._loaded |= loaded
         for key, snapshot in loaded.items():
             if snapshot.part is None:
-                self._known[key] = self._kept[key][1]
+                self._known[key] = kept[key][1]
 
     def has(self, key: str) -> bool:
         """Whether a stream was loaded."""
@@ -59,7 +63,7 @@ class InHand:
             elif found is None:
                 held = Held(0, self._stage.empty(stream), lane, new=True)
             elif not found.part:
-                held = Held(found.version, self._stage.empty(stream), lane)
+                held = Held(found.version, self._stage.empty(stream), lane, new=found is ABSENT)
             else:
                 held = Held(found.version, self._stage.adapter(stream).validate_json(found.part), lane)
             self._held[key] = held
@@ -70,9 +74,10 @@ class InHand:
         return {key: (held.version, held.part) for key, held in self._held.items()}
 
     def write(self, writes: Writes) -> None:
-        """Add a snapshot of each part that was changed since the last time; they count as written then."""
+        """Add a snapshot of each part that was changed since the last time; they count as written then, and
+        what was only read as there: whoever locks it makes it."""
         for key, held in self._held.items():
             if held.changed:
                 into = writes.new_parts if held.new else writes.parts
                 into[key] = (held.lane, Snapshot(held.version, dump_part(held.part)))
-                held.changed = held.new = False
+            held.changed = held.new = False

@@ -5,6 +5,8 @@ from itertools import islice, takewhile
 
 from libs.runtime.stage import Part
 
+Kept = Mapping[str, tuple[int, Part]]
+"""Version and part, by key."""
 KEPT_SECONDS = 30.0
 """How long a part is kept at least that nobody touches; twice as long at most, while somebody calls `age`."""
 _MARK = ""
@@ -23,8 +25,12 @@ class KeptParts:
         self.held: dict[str, tuple[int, Part]] = {}
         self._ages_at = 0.0
 
+    def of(self, keys: Iterable[str]) -> dict[str, tuple[int, Part]]:
+        """Those that are kept; they stay so for who has asked, whatever is forgotten meanwhile."""
+        return {key: self.held[key] for key in keys if key in self.held}
+
     def versions(self, keys: Iterable[str]) -> dict[str, int]:
-        return {key: self.held[key][0] for key in keys if key in self.held}
+        return versions(self.of(keys))
 
     def forget(self) -> None:
         """All of them: a transaction failed, or a lane was claimed; others may have written since."""
@@ -42,10 +48,15 @@ class KeptParts:
             del self.held[_MARK]
         self.held[_MARK] = (0, None)
 
-    def remember(self, parts: Mapping[str, tuple[int, Part]]) -> None:
+    def remember(self, parts: Kept) -> None:
         """Only what has been committed, or was read in a transaction that was."""
         for key, part in parts.items():
             self.held.pop(key, None)
             self.held[key] = part
         for key in list(islice(self.held, max(0, len(self.held) - self._limit))):
             del self.held[key]
+
+
+def versions(kept: Kept) -> dict[str, int]:
+    """The versions of parts that are kept."""
+    return {key: version for key, (version, _) in kept.items()}

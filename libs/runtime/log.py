@@ -171,6 +171,10 @@ class Fenced(Exception):
     record is not what it expects. Roll back, seek."""
 
 
+class Overtaken(Exception):
+    """A stream that several lanes change was changed since it was read. Nothing was written: decide again."""
+
+
 class Unavailable(Exception):
     """The store cannot be reached, or was cut off, the outcome unknown. Try again from the stored offset."""
 
@@ -198,13 +202,28 @@ class Batch(Protocol):
 
     async def write(self, writes: Writes) -> None:
         """Write everything. Raises Fenced when an offset's compare-and-swap fails, or a timer that rang
-        is not there, or a parked record is not to be replayed: that was committed before."""
+        is not there, or a parked record is not to be replayed: that was committed before. Raises Overtaken
+        when a part that is to be new is there."""
 
 
 class Log(Protocol):
     """One stage's log."""
 
-    def batch(self) -> AbstractAsyncContextManager[Batch]: ...
+    def batch(self) -> AbstractAsyncContextManager[Batch]:
+        """A transaction, whose statements go one by one."""
+
+    async def look(
+        self, keys: Sequence[str], known: Mapping[str, int], ids: Sequence[tuple[str, UUID]]
+    ) -> tuple[dict[str, Snapshot], dict[tuple[str, UUID], bytes]]:
+        """Parts of streams, and digests of commands that were decided before, as they are committed now:
+        `snapshots` and `Batch.handled` at once, without a lock."""
+
+    async def commit(self, writes: Writes, lanes: Mapping[int, Lane], assumed: Mapping[str, int]) -> None:
+        """Lock the lanes, and the streams that other lanes change too, in key order; write everything, if
+        they are where they are assumed (a stream's version; 0, never written). One transaction.
+
+        Raises Fenced when a lane is elsewhere, and Overtaken when a stream is; else what `Batch.write` does.
+        """
 
     async def claim(self, lanes: Sequence[int]) -> dict[int, int]:
         """Become the owner of lanes: a new epoch each."""
@@ -255,3 +274,22 @@ class Log(Protocol):
 
     async def postpone_effect(self, effect_id: str, until: datetime) -> None:
         """Try an effect again later."""
+
+
+async def commit_in_steps(
+    log: Log, writes: Writes, lanes: Mapping[int, Lane], assumed: Mapping[str, int]
+) -> None:
+    """`Log.commit`, by the statements of a `Batch`."""
+    async with log.batch() as batch:
+        if await batch.lanes({number: lane.epoch for number, lane in lanes.items()}) != lanes:
+            raise Fenced("a lane is not where this owner left it")
+        held = held_of(writes, assumed)
+        found = await batch.load(sorted(held), lock=True, known=held)
+        if any(found[key].version != version for key, version in held.items()):
+            raise Overtaken("a stream was changed since it was read")
+        await batch.write(writes)
+
+
+def held_of(writes: Writes, assumed: Mapping[str, int]) -> dict[str, int]:
+    """Of the streams that are assumed to be so, those to lock: what is new is locked by being written."""
+    return {key: version for key, version in assumed.items() if key not in writes.new_parts}

@@ -1,11 +1,11 @@
 """Rows of the PostgreSQL log as the runtime's own, and back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from libs.runtime.log import LogRow, Parked, Snapshot
+from libs.runtime.log import Handled, LogRow, Parked, Snapshot
 
 
 def log_row(row: Any) -> LogRow:
@@ -62,6 +62,16 @@ def log_record(row: LogRow) -> tuple[Any, ...]:
         row.at,
         row.recorded_at,
     )
+
+
+def part_records(parts: Mapping[str, tuple[int, Snapshot]]) -> list[tuple[str, int, int, str]]:
+    """Parts as they are written: key, lane, version, JSON."""
+    return [(key, lane, one.version, (one.part or b"").decode()) for key, (lane, one) in parts.items()]
+
+
+def handled_records(handled: Iterable[Handled]) -> list[tuple[Any, ...]]:
+    """Commands that were decided, in the order of their table's columns."""
+    return [(one.tenant, one.command_id, one.digest, one.lane, one.first_seq, one.rows) for one in handled]
 
 
 def lane_ends(rows: Iterable[LogRow]) -> tuple[list[int], list[int], list[int]]:

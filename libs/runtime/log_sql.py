@@ -62,6 +62,13 @@ HANDLED_AT = "SELECT lane, first_seq, rows, digest FROM handled WHERE tenant = $
 LOAD = """
     SELECT key, version, version = k.known AS unchanged, CASE WHEN version <> k.known THEN part END AS part
     FROM part JOIN unnest($1::text[], $2::bigint[]) AS k(key, known) USING (key)"""
+LOOK = """
+    SELECT key, version, version = k.known AS unchanged, CASE WHEN version <> k.known THEN part END AS part,
+        NULL::uuid AS command_id, NULL::bytea AS digest
+    FROM part JOIN unnest($1::text[], $2::bigint[]) AS k(key, known) USING (key)
+    UNION ALL
+    SELECT tenant, NULL, NULL, NULL, command_id, digest FROM handled
+    WHERE (tenant, command_id) IN (SELECT * FROM unnest($3::text[], $4::uuid[]))"""
 LOAD_LOCKED = LOAD + " ORDER BY key FOR UPDATE OF part"
 CREATE_PARTS = """
     INSERT INTO part (key, lane, version) SELECT k, -1, 0 FROM unnest($1::text[]) AS k ORDER BY k

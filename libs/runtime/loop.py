@@ -14,8 +14,8 @@ from typing import Protocol
 
 import structlog
 
-from libs.runtime.batches import Batches, Entry, Overtaken
-from libs.runtime.log import Fenced, Log, Parked, TimerRow, TopicPartition, Unavailable, Writes
+from libs.runtime.batches import Batches, Entry
+from libs.runtime.log import Fenced, Log, Overtaken, Parked, TimerRow, TopicPartition, Unavailable, Writes
 from libs.runtime.planning import Place, SkippedSequence
 from libs.runtime.reading import (
     Input,
@@ -85,7 +85,6 @@ class StageLoop:
         self._batches = Batches(
             stage, log, lane_of, clock, limits.parts_kept_max, limits.parked_keys_max, self._crowded
         )
-        self._one_by_one_until = 0.0
         self._passed: list[Record] = []
         """Records that ask nothing of this stage. That they were read is noted with the next that ask, or at
         `_settle_at`; it is not worth a transaction of its own."""
@@ -143,7 +142,7 @@ class StageLoop:
                 if now < self._settle_at:
                     return
             batches = [mine[start : start + most] for start in range(0, len(mine), most)]
-            if len(batches) > 1 and now >= self._one_by_one_until:
+            if len(batches) > 1 and not self._batches.contended:
                 batches = batches[await self._take_several(batches) :]
             for some in batches:
                 await self._take(some)
@@ -168,12 +167,14 @@ class StageLoop:
             lanes = self.lanes
             if not lanes:
                 return 0
-            replays = await self._log.replaying(lanes, self._limits.batch_records_max)
+            most = self._limits.batch_records_max
+            waits = not self._batches.nothing_parked(lanes)
+            replays = await self._log.replaying(lanes, most) if waits else []
             failed: set[str] = set()
             for parked in replays:
                 if parked.key not in failed and not await self._replay(parked):
                     failed.add(parked.key)
-            due = await self._log.due(lanes, self._clock(), self._limits.batch_records_max)
+            due = await self._log.due(lanes, self._clock(), most)
             await self._ring(due)
             if self._passed and asyncio.get_running_loop().time() >= self._settle_at:
                 await self._settle()
@@ -243,7 +244,7 @@ class StageLoop:
             self._observer.uncertain()
             raise
         except Overtaken:
-            self._one_by_one_until = started + _ONE_BY_ONE_SECONDS
+            logger.debug("another process changed what a batch stood on", stage=self.stage.name)
         except Exception as error:
             logger.info("batch will be taken alone", stage=self.stage.name, error=repr(error))
         return taken
@@ -389,6 +390,5 @@ class StageLoop:
 
 
 _TIMER_PLACE = Place("", -1, -1)
-_ONE_BY_ONE_SECONDS = 10.0
 _SETTLE_SECONDS = 1.0
 """How long records that ask nothing of a stage may wait to be counted."""

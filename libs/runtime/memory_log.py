@@ -19,12 +19,14 @@ from libs.runtime.log import (
     Lane,
     LogRow,
     Mark,
+    Overtaken,
     Parked,
     Snapshot,
     Sums,
     TimerRow,
     TopicPartition,
     Writes,
+    commit_in_steps,
 )
 from libs.runtime.refusals import reused_id
 
@@ -63,6 +65,18 @@ class MemoryLog:
             yield open_batch
             for writes in open_batch.written:
                 self._apply(writes)
+
+    async def look(
+        self, keys: Sequence[str], known: Mapping[str, int], ids: Sequence[tuple[str, UUID]]
+    ) -> tuple[dict[str, Snapshot], dict[tuple[str, UUID], bytes]]:
+        return await self.snapshots(keys, known), self.decided(ids)
+
+    def decided(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
+        """Digests of those commands that were decided before."""
+        return {id_: self._handled[id_].digest for id_ in ids if id_ in self._handled}
+
+    async def commit(self, writes: Writes, lanes: Mapping[int, Lane], assumed: Mapping[str, int]) -> None:
+        await commit_in_steps(self, writes, lanes, assumed)
 
     async def claim(self, lanes: Sequence[int]) -> dict[int, int]:
         async with self._one_at_a_time:
@@ -222,7 +236,7 @@ class MemoryBatch:
         return marks, keys
 
     async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
-        return {id_: self._log._handled[id_].digest for id_ in ids if id_ in self._log._handled}
+        return self._log.decided(ids)
 
     async def load(
         self, keys: Sequence[str], *, lock: bool, known: Mapping[str, int] | None = None
@@ -246,4 +260,6 @@ class MemoryBatch:
         rows = self._log.parked_rows
         if any(rows[parked_id - 1].state not in ("queued", "replaying") for parked_id in writes.unparked):
             raise Fenced("a parked record is not to be replayed: it was before, or is discarded")
+        if any(key in self._log.parts for key in writes.new_parts):
+            raise Overtaken("a stream that is to be new is there")
         self.written.append(writes)

@@ -69,13 +69,19 @@ class Planner:
         """By input: the home part it was asked for, and what that made it need."""
         self._needed: list[str] = []
         """Streams of the item that `can_take` was last asked about."""
+        self.stood_on: dict[str, int] = {}
+        """Streams that the batch's decisions were given beside their home, and the version of each before."""
 
-    def proceed(self, recorded_at: datetime, handled: Mapping[tuple[str, UUID], bytes]) -> None:
+    def proceed(self, recorded_at: datetime) -> None:
         """Begin the next batch, on what this one leaves."""
         self._recorded_at = recorded_at
-        self._known.handled = {**handled, **self._known.handled}
         self.writes = Writes()
         self._asked.clear()
+        self.stood_on = {}
+
+    def learn(self, handled: Mapping[tuple[str, UUID], bytes]) -> None:
+        """Commands that were decided before, and committed."""
+        self._known.handled = {**handled, **self._known.handled}
 
     def lanes(self) -> dict[int, Lane]:
         """Where the lanes stand, as far as this is planned."""
@@ -101,7 +107,12 @@ class Planner:
         if not isinstance(item, Input) or self._stage.single:
             return True
         self._needed = self.needed(item, self.home(item))
-        return all(map(self.hand.has, self._needed))
+        if not all(map(self.hand.has, self._needed)):
+            return False
+        for key in self._needed:
+            if key not in self.stood_on:
+                self.stood_on[key] = self.hand.version(key)
+        return True
 
     def take(self, item: Item, place: Place) -> None:
         """Decide one item, after `can_take` said yes.

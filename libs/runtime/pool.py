@@ -101,6 +101,18 @@ async def moment(pool: asyncpg.Pool, places: asyncio.Semaphore, seconds: float) 
         places.release()
 
 
+@asynccontextmanager
+async def statement(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+    """A connection of the pool, for one statement that is a transaction by itself. It is cut as
+    `transaction` cuts it: whether the server did what was asked is then unknown."""
+    async with pool.acquire() as connection:
+        try:
+            yield connection
+        except (TimeoutError, asyncio.CancelledError):
+            connection.terminate()
+            raise
+
+
 async def close_pool(pool: asyncpg.Pool, seconds: float) -> None:
     """Close a pool; its connections are cut where a database does not let go of them for so long."""
     try:

@@ -1,7 +1,7 @@
 """The log in PostgreSQL: one database per stage, one transaction per batch, set-based SQL.
 
 Lock order, the same everywhere: lane rows by lane, then stream rows by key, then timers. No transaction waits
-for the outside world.
+for the outside world. A small batch that was planned ahead is one statement (`libs.runtime.one_call`).
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -17,7 +17,6 @@ from libs.runtime import log_sql as sql
 from libs.runtime.log import (
     Anchor,
     EffectRow,
-    Fenced,
     Lane,
     LogRow,
     Mark,
@@ -27,9 +26,12 @@ from libs.runtime.log import (
     TopicPartition,
     Unavailable,
     Writes,
+    commit_in_steps,
 )
-from libs.runtime.log_rows import columns_of, lane_ends, log_record, log_row, parked_row, snapshot
-from libs.runtime.pool import bounded_pool, transaction
+from libs.runtime.log_rows import log_row, parked_row, snapshot
+from libs.runtime.one_call import OneCall
+from libs.runtime.pool import bounded_pool, statement, transaction
+from libs.runtime.postgres_batch import PostgresBatch
 from libs.runtime.refusals import reused_id
 from libs.runtime.settings import Settings
 from libs.runtime.stage import Stage
@@ -105,7 +107,7 @@ class PostgresLog:
     """`libs.runtime.log.Log` of one stage. The pool belongs to the caller, who closes it."""
 
     def __init__(self, pool: asyncpg.Pool, stage: Stage) -> None:
-        self._pool, self._stage = pool, stage
+        self._pool, self._stage, self._one_call = pool, stage, OneCall(stage)
         self._sums = {
             name: sql.add_to(name, keys, quantities) for name, (keys, quantities) in stage.sum_tables.items()
         }
@@ -124,6 +126,24 @@ class PostgresLog:
     async def batch(self) -> AsyncIterator["PostgresBatch"]:
         async with self._reachable(), transaction(self._pool) as connection:
             yield PostgresBatch(connection, self._stage, self._sums)
+
+    async def look(
+        self, keys: Sequence[str], known: Mapping[str, int], ids: Sequence[tuple[str, UUID]]
+    ) -> tuple[dict[str, Snapshot], dict[tuple[str, UUID], bytes]]:
+        if not ids:
+            return await self.snapshots(keys, known), {}
+        versions = [known.get(key, -1) for key in keys]
+        rows = await self._fetch(sql.LOOK, list(keys), versions, *map(list, zip(*ids, strict=True)))
+        parts = {row["key"]: snapshot(row) for row in rows if row["command_id"] is None}
+        handled = [row for row in rows if row["command_id"] is not None]
+        return parts, {(row["key"], row["command_id"]): row["digest"] for row in handled}
+
+    async def commit(self, writes: Writes, lanes: Mapping[int, Lane], assumed: Mapping[str, int]) -> None:
+        if not self._one_call.takes(writes):
+            await commit_in_steps(self, writes, lanes, assumed)
+            return
+        async with self._reachable(), statement(self._pool) as connection:
+            await self._one_call.commit(connection, writes, lanes, assumed)
 
     async def claim(self, lanes: Sequence[int]) -> dict[int, int]:
         rows = await self._fetch(sql.CLAIM, sorted(lanes))
@@ -217,182 +237,3 @@ class PostgresLog:
         async with self._reachable():
             rows: list[asyncpg.Record] = await self._pool.fetch(statement, *arguments)
             return rows
-
-
-class PostgresBatch:
-    """`libs.runtime.log.Batch`: one open transaction on one connection."""
-
-    def __init__(self, connection: Any, stage: Stage, sums: Mapping[str, tuple[str, str, str]]) -> None:
-        self._connection, self._stage, self._sums = connection, stage, sums
-
-    async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
-        rows = await self._connection.fetch(sql.LANES, sorted(epochs))
-        found = {row["lane"]: Lane(row["epoch"], row["next_decided"], row["next_heard"]) for row in rows}
-        for lane, epoch in epochs.items():
-            if lane not in found or found[lane].epoch != epoch:
-                raise Fenced(f"lane {lane} has another owner")
-        return found
-
-    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
-        rows = await self._connection.fetch(sql.HEARD, list(lanes))
-        marks = {(row["name"], row["lane"]): row["sequence"] for row in rows if row["lane"] is not None}
-        return marks, {row["name"] for row in rows if row["lane"] is None}
-
-    async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
-        if not ids:
-            return {}
-        tenants = [tenant for tenant, _ in ids]
-        commands = [command_id for _, command_id in ids]
-        rows = await self._connection.fetch(sql.HANDLED, tenants, commands)
-        return {(row["tenant"], row["command_id"]): row["digest"] for row in rows}
-
-    async def load(
-        self, keys: Sequence[str], *, lock: bool, known: Mapping[str, int] | None = None
-    ) -> dict[str, Snapshot]:
-        if not keys:
-            return {}
-        wanted, held = sorted(keys), known or {}
-        versions = [held.get(key, -1) for key in wanted]
-        rows = await self._connection.fetch(sql.LOAD_LOCKED if lock else sql.LOAD, wanted, versions)
-        found = {row["key"]: snapshot(row) for row in rows}
-        if lock and len(found) < len(keys):
-            missing = [key for key in wanted if key not in found]
-            # What we create is ours until we commit; what others created meanwhile is yet to be locked.
-            created = {row["key"] for row in await self._connection.fetch(sql.CREATE_PARTS, missing)}
-            found |= dict.fromkeys(created, Snapshot(0, b""))
-            if len(found) < len(keys):
-                rest = [key for key in missing if key not in created]
-                versions = [held.get(key, -1) for key in rest]
-                rows = await self._connection.fetch(sql.LOAD_LOCKED, rest, versions)
-                found |= {row["key"]: snapshot(row) for row in rows}
-        return found
-
-    async def write(self, writes: Writes) -> None:
-        connection = self._connection
-        await self._move_on(writes)
-        if writes.rows:
-            await connection.copy_records_to_table(
-                "log", records=[log_record(row) for row in writes.rows], columns=sql.LOG_COLUMNS
-            )
-        if writes.new_parts:
-            await connection.copy_records_to_table(
-                "part",
-                records=[
-                    (key, lane, snapshot.version, (snapshot.part or b"").decode())
-                    for key, (lane, snapshot) in writes.new_parts.items()
-                ],
-                columns=("key", "lane", "version", "part"),
-            )
-        if writes.parts:
-            keys = sorted(writes.parts)
-            found = [writes.parts[key] for key in keys]
-            await connection.execute(
-                sql.SAVE_PARTS,
-                keys,
-                [lane for lane, _ in found],
-                [snapshot.version for _, snapshot in found],
-                [(snapshot.part or b"").decode() for _, snapshot in found],
-            )
-        if writes.handled:
-            await self._remember_commands(writes)
-        for table, rows in writes.table_rows.items():
-            await connection.copy_records_to_table(table, records=rows, columns=self._stage.row_tables[table])
-        for table, sums in writes.table_sums.items():
-            if sums:
-                await self._add(table, sums)
-        await self._write_side(writes)
-
-    async def _remember_commands(self, writes: Writes) -> None:
-        try:
-            await self._connection.copy_records_to_table(
-                "handled",
-                records=[
-                    (h.tenant, h.command_id, h.digest, h.lane, h.first_seq, h.rows) for h in writes.handled
-                ],
-                columns=("tenant", "command_id", "digest", "lane", "first_seq", "rows"),
-            )
-        except asyncpg.UniqueViolationError as error:
-            # The same id came in another lane and was decided there meanwhile: read again, it is known then.
-            raise Fenced("a command id was decided elsewhere in this moment") from error
-
-    async def _move_on(self, writes: Writes) -> None:
-        """How far we have read and decided: offsets by compare-and-swap, lanes, high-water marks."""
-        moved, marks = sorted(writes.offsets.items()), sorted(writes.high_water.items())
-        swapped: int = await self._connection.fetchval(
-            sql.MOVE_ON,
-            [topic for (topic, _), _ in moved],
-            [partition for (_, partition), _ in moved],
-            [expected for _, (expected, _) in moved],
-            [following for _, (_, following) in moved],
-            *lane_ends(writes.rows),
-            [source for (source, _), _ in marks],
-            [lane for (_, lane), _ in marks],
-            [sequence for _, sequence in marks],
-        )
-        if swapped != len(moved):
-            raise Fenced("an offset is not where this owner left it")
-
-    async def _add(self, table: str, sums: Mapping[tuple[str, ...], Sequence[int]]) -> None:
-        update, known, insert = self._sums[table]
-        ordered = sorted(sums.items())
-        columns = columns_of(ordered)
-        status: str = await self._connection.execute(update, *columns)
-        if _count(status) == len(ordered):
-            return
-        keys = columns[: len(ordered[0][0])]
-        found = {tuple(row) for row in await self._connection.fetch(known, *keys)}
-        missing = [(key, deltas) for key, deltas in ordered if key not in found]
-        if missing:
-            await self._connection.execute(insert, *columns_of(missing))
-
-    async def _write_side(self, writes: Writes) -> None:
-        """Timers, effects and parked records: rarely many."""
-        connection = self._connection
-        if writes.timers_done:
-            done = sorted({(row.key, row.name) for row in writes.timers_done})
-            status: str = await connection.execute(
-                sql.END_TIMERS, [key for key, _ in done], [name for _, name in done]
-            )
-            if _count(status) != len(done):
-                raise Fenced("a timer that rang is not there: it was rung before")
-        if writes.timers:
-            timers = [row for _, row in sorted(writes.timers.items())]
-            await connection.execute(
-                sql.SAVE_TIMERS,
-                [row.key for row in timers],
-                [row.name for row in timers],
-                [row.lane for row in timers],
-                [row.due_at for row in timers],
-            )
-        if writes.owed:
-            owed = list(writes.owed.values())
-            await connection.execute(
-                sql.SAVE_EFFECTS,
-                [row.effect_id for row in owed],
-                [row.lane for row in owed],
-                [row.key for row in owed],
-            )
-        if writes.settled:
-            await connection.execute(sql.END_EFFECTS, sorted(writes.settled))
-        for parked in writes.parked:
-            await connection.execute(
-                sql.PARK,
-                parked.lane,
-                parked.key,
-                parked.topic,
-                parked.partition,
-                parked.offset,
-                parked.code,
-                parked.reason,
-                parked.tenant,
-                parked.type,
-                parked.state,
-            )
-        for parked_id, state in writes.unparked.items():
-            if not _count(await connection.execute(sql.UNPARK, parked_id, state)):
-                raise Fenced("a parked record is not to be replayed: it was before, or is discarded")
-
-
-def _count(status: str) -> int:
-    """How many rows a statement changed, from what the server says: `UPDATE 3`."""
-    return int(status.rpartition(" ")[2])

@@ -37,7 +37,7 @@ class Refold:
     def __init__(self, stage: Stage, lanes: Iterable[LaneOrder], lane_of: Callable[[str], int]) -> None:
         self._stage, self._lane_of = stage, lane_of
         self.lanes = list(lanes)
-        self._hand = InHand(stage, {})
+        self._hand = InHand(stage)
         self._next_heard = {order.lane: 1 for order in self.lanes}
         self._positions: dict[str, int] = {}
         self._timers: dict[tuple[str, str], TimerRow] = {}
@@ -109,7 +109,7 @@ class Refold:
             for source, sequence in order.high_water.items():
                 writes.high_water[source, order.lane] = sequence
         if forget:
-            self._hand = InHand(self._stage, {})
+            self._hand = InHand(self._stage)
             for order in self.lanes:
                 order.fresh = list(order.waiting())
         return writes

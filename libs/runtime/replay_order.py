@@ -215,9 +215,18 @@ class LaneOrder:
                 continue
             if queue.due is None:
                 queue.due = self._due(queue.items[0])
-            if queue.due[1] < self.applied + 2 and queue.due < best:
+            if queue.due[1] < self.applied + 2 and queue.due < best and not self._waits(queue):
                 found, best = queue, queue.due
         return found
+
+    def _waits(self, queue: _Queue) -> bool:
+        """Whether a queue's head was parked, and records of its key that came before it are yet to be folded:
+        they had been, when it was replayed."""
+        head = queue.items[0]
+        others = self._queues[head.topic]
+        if others is queue:
+            return False
+        return any(heard.key == head.key and heard.offset < head.offset for heard in others.items)
 
     def _due(self, heard: Heard) -> tuple[bool, int]:
         block = self._causes.block(heard.id, self.applied)
@@ -251,13 +260,14 @@ class LaneOrder:
             item = read(self._stage, record, record_bytes_max=_RECORD_BYTES_MAX, lane_of=lambda _: self.lane)
         except NewerEvent as newer:
             raise _unreadable(record, str(newer)) from None
+        place = (record.topic, record.offset)
         match item:
             case Unheard() | Unusable():
                 if item.sequence:
                     self._is_new(item.source, item.sequence)
             case Refusable():
                 found = item.found
-                heard = Heard(found.id, found.tenant, found.id, found.at, item.key, None, item.digest)
+                heard = Heard(found.id, found.tenant, found.id, found.at, item.key, None, item.digest, *place)
                 self._enqueue(record, heard)
             case Input():
                 envelope = item.envelope
@@ -265,7 +275,6 @@ class LaneOrder:
                     return
                 body = envelope if item.kind == "event" else None
                 cause = envelope.causation_id if body else envelope.id
-                place = (record.topic, record.offset)
                 heard = Heard(
                     envelope.id, envelope.tenant, cause, envelope.at, item.key, body, item.digest, *place
                 )

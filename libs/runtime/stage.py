@@ -123,6 +123,9 @@ class Stage:
     """Append-only tables that `rows` fills: name → columns."""
     sum_tables: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
     """Tables of sums that `sums` adds to: name → (key columns, quantity columns)."""
+    tables_call: tuple[str, tuple[str, ...]] = ("", ())
+    """A function of its database that writes some of these tables, and which: an array of rows of each. A
+    small batch that touches no other is then one statement."""
     owes: Callable[[Event], str | None] = _none
     """Id of an effect in the outside world that the event asks for."""
     settles: Callable[[Event], str | None] = _none

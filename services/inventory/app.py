@@ -63,6 +63,7 @@ STAGE = many_streams(
     sums=ledger.add_balances,
     row_tables=ledger.ROW_TABLES,
     sum_tables=ledger.SUM_TABLES,
+    tables_call=ledger.TABLES_CALL,
     positions=ledger.positions,
     shared=CONFIGURED | POLICIES,
     beside=POLICIES,

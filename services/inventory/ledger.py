@@ -69,6 +69,8 @@ SUM_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lot_balance": (("tenant", "sku", "lot", "node", "bucket"), ("quantity",)),
 }
 """Tables of sums: key columns, then the columns that are added to."""
+TABLES_CALL = ("commit_stock", ("ledger", "balance", "promise"))
+"""What writes the tables that nearly every batch touches, in migrations/0114.commit-stock.sql."""
 
 Placed: TypeAlias = (
     PromiseHeld | PromiseDated | PromiseExpired | PromiseReleased | PromiseConfirmed | PromiseMissed

@@ -15,6 +15,10 @@ from enum import Enum
 
 _UNTYPED = (80877103, 80877104)
 """SSLRequest and GSSENCRequest: answered with N, so that what follows can be read."""
+ONE_CALL = "commit_batch("
+"""What a small batch is, all of it (libs.runtime.one_call)."""
+_FENCED = b"\0COL001\0"
+"""How its refusal reads that another has moved on: the field SQLSTATE of an ErrorResponse."""
 
 
 class Fate(Enum):
@@ -31,19 +35,23 @@ class Fate(Enum):
 
 @dataclass(slots=True)
 class Link:
-    """One connection through the proxy. `said` are its statements since the last BEGIN, that included."""
+    """One connection through the proxy. `said` are its statements since the last batch began, with that."""
 
     prepared: dict[bytes, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
+    fenced: bool = False
+    """Whether the server has said that another has moved on."""
     silent: bool = False
 
     def has_said(self, part: str) -> bool:
         return any(part in statement for statement in self.said)
 
-    def moves_offsets(self) -> bool:
-        """Whether its transaction is a batch that takes records."""
-        return self.has_said("UPDATE consumed SET next_offset")
+    def commits_batch(self, statement: str) -> bool:
+        """Whether a statement ends a batch that takes records: its COMMIT, or the one call that it is."""
+        return ONE_CALL in statement or (
+            statement.startswith("COMMIT") and self.has_said("UPDATE consumed SET next_offset")
+        )
 
 
 Decide = Callable[[Link, str], Awaitable[Fate]]
@@ -108,6 +116,10 @@ class Proxy:
                 link.answered.clear()
                 link.silent = fate is not Fate.PASS
                 back.write(head + body)
+                if fate is not Fate.PASS and kind == b"B":  # it is done with what follows, up to Sync
+                    while kind != b"S":
+                        kind, size = struct.unpack("!cI", head := await reader.readexactly(5))
+                        back.write(head + await reader.readexactly(size - 4))
                 await back.drain()
                 if fate is Fate.UNANSWERED:
                     await link.answered.wait()
@@ -118,6 +130,7 @@ class Proxy:
     async def _answer(self, link: Link, there: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await there.read(65536):
+                link.fenced = link.fenced or _FENCED in data
                 link.answered.set()
                 if not link.silent:
                     writer.write(data)
@@ -156,7 +169,7 @@ def _statement(link: Link, kind: bytes, body: bytes) -> str:
         statement = link.prepared.get(name, "")
     else:
         return ""
-    if statement.startswith("BEGIN"):
+    if statement.startswith("BEGIN") or ONE_CALL in statement:
         link.said.clear()
     link.said.append(" ".join(statement.split()))
     return link.said[-1]

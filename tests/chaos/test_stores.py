@@ -11,7 +11,7 @@ from deploy.local import postgres, stack
 from libs.runtime.settings import settings
 from tests.chaos.conftest import Case
 from tests.chaos.oracle import at_rest
-from tests.chaos.postgres_proxy import Fate, Link, Proxy, let_pass
+from tests.chaos.postgres_proxy import ONE_CALL, Fate, Link, Proxy, let_pass
 from tests.chaos.processes import Child, Processes
 from tests.chaos.shop import eventually
 from tests.chaos.test_processes import STOCK, killed_thrice, lines_of, orders_more
@@ -48,7 +48,7 @@ async def test_07_postgresql_is_killed_in_a_batch(case: Case, processes: Process
     """kill -9 PostgreSQL in a batch"""
 
     async def in_batch(link: Link, statement: str) -> Fate:
-        if "UPDATE consumed SET next_offset" in statement:
+        if "UPDATE consumed SET next_offset" in statement or ONE_CALL in statement:
             proxy.decide = let_pass
             processes.kill("postgres")
             case.fault()
@@ -110,7 +110,7 @@ async def test_09_a_connection_is_cut_during_commit(case: Case, processes: Proce
 
     async def at_commit(link: Link, statement: str) -> Fate:
         nonlocal commits
-        if not statement.startswith("COMMIT") or not link.moves_offsets():
+        if not link.commits_batch(statement):
             return Fate.PASS
         commits += 1
         if commits % 3:

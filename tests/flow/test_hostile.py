@@ -74,7 +74,9 @@ async def test_a_command_repeated_behind_a_parked_key_is_over_once_it_was_replay
     key, log = partition_key(TENANT, one.order_id), world.logs["intake"]
     lane = world.lane_of(key)
     unread = Parked(lane, key, "oms.fulfillment.events", lane, 0, "malformed", "not JSON")
-    log._apply(Writes(parked=[unread]))
+    log._apply(Writes(parked=[unread]))  # by a former owner
+    intake = world.processes["intake"]
+    await intake.assigned(list(intake.loop.positions()))
     for _ in range(2):
         await world.send(CancelOrder(order_id=one.order_id), id_=ID)
     await world.settle()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,7 +16,7 @@ from libs.runtime.memory_log import MemoryBatch, MemoryLog
 from tests.flow.life import life
 from tests.flow.oracle import check
 from tests.flow.people import open_shop, order
-from tests.flow.world import World
+from tests.flow.world import Process, World
 
 SMALL = Limits(batch_records_max=3)
 
@@ -131,4 +132,33 @@ async def test_a_command_repeated_in_the_next_batch_is_decided_once() -> None:
         await world.send(one, id_=UUID(int=7))
     await world.settle()
     assert len(world.events(StockReceived)) == 1
+    check(world)
+
+
+class ClaimedMeanwhile(MemoryLog):
+    """The process's lanes are given out anew while it looks at what a batch needs."""
+
+    process: Process | None = None
+
+    async def look(self, *asked: Any) -> Any:
+        found = await super().look(*asked)
+        if self.process is not None:
+            claimed, self.process = self.process, None
+            await claimed.assigned(list(claimed.loop.positions()))
+        return found
+
+
+async def test_a_batch_that_was_being_planned_when_its_lanes_were_claimed_is_taken_again() -> None:
+    world = World()
+    log = world.logs["inventory"] = ClaimedMeanwhile()
+    await world.start()
+    await open_shop(world, {"LON": {"TEA": 1}})
+    await world.send(ReceiveStock(sku="TEA", node="LON", quantity=1))
+    await world.settle()
+    log.process = world.processes["inventory"]
+    await world.send(ReceiveStock(sku="TEA", node="LON", quantity=1))
+    await world.settle()
+    assert log.process is None, "nobody looked"
+    assert log.parked_rows == []
+    assert len(world.events(StockReceived)) == 3
     check(world)

@@ -3,19 +3,24 @@
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import psycopg
 import pytest
 from pydantic import SecretStr
 from yoyo import get_backend, read_migrations
 
 from libs.runtime import migrate
+from libs.runtime.log import Log
+from libs.runtime.memory_log import MemoryLog
+from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.settings import Settings
+from services.intake.app import STAGE
 
 
 @pytest.fixture(scope="session")
@@ -100,3 +105,21 @@ def console_like(postgres_dsn: Callable[[], str], copied: Callable[[str], str]) 
         return urlsplit(dsn).path.strip("/")
 
     return lambda: owned(copied(template()))
+
+
+async def postgres_log(dsn: str) -> tuple[asyncpg.Pool, PostgresLog]:
+    """Intake's log in a database, and the pool, to be closed."""
+    pool = await open_pool(dsn, Settings(), "test")
+    return pool, PostgresLog(pool, STAGE)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
+    """An empty log of intake's, of either kind."""
+    if request.param == "memory":
+        yield MemoryLog()
+        return
+    fresh: Callable[[str], str] = request.getfixturevalue("migrated_dsn")
+    pool, found = await postgres_log(fresh("intake"))
+    yield found
+    await pool.close()

@@ -1,7 +1,7 @@
 """The log's promises, held by the memory and the PostgreSQL implementation alike."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
@@ -24,29 +24,12 @@ from libs.runtime.log import (
     Writes,
 )
 from libs.runtime.memory_log import MemoryLog
-from libs.runtime.postgres_log import PostgresLog, open_pool
+from libs.runtime.postgres_log import PostgresLog
 from libs.runtime.refusals import reused_id
-from libs.runtime.settings import Settings
-from services.intake.app import STAGE
+from tests.log.conftest import postgres_log
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 IDS = UUID("5a1f7a52-0c63-5b4e-8a3d-7c1f0c2f7e11")
-
-
-async def postgres_log(dsn: str) -> tuple[asyncpg.Pool, PostgresLog]:
-    pool = await open_pool(dsn, Settings(), "test")
-    return pool, PostgresLog(pool, STAGE)
-
-
-@pytest.fixture(params=["memory", "postgres"])
-async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
-    if request.param == "memory":
-        yield MemoryLog()
-        return
-    fresh: Callable[[str], str] = request.getfixturevalue("migrated_dsn")
-    pool, found = await postgres_log(fresh("intake"))
-    yield found
-    await pool.close()
 
 
 async def anchors(log: Log) -> list[Anchor]:

@@ -25,6 +25,7 @@ from libs.runtime.log import (
     TopicPartition,
     Unavailable,
     Writes,
+    commit_in_steps,
 )
 from libs.runtime.memory_log import MemoryBatch, MemoryLog
 from libs.runtime.refusals import reused_id
@@ -117,7 +118,7 @@ class Database(MemoryLog):
             behind = behind.waits_for
         return behind is transaction
 
-    def commit(self, transaction: "Transaction") -> None:
+    def keep(self, transaction: "Transaction") -> None:
         """Everything that it wrote, at once; nothing when it was ended before."""
         if not transaction.over:
             if transaction.written:
@@ -250,16 +251,16 @@ class Transaction(MemoryBatch):
         if faults.strikes("commit cut off, not done", chance, machine.name):
             self._cut_off()
         if faults.strikes("commit cut off, done", chance, machine.name):
-            self.database.commit(self)
+            self.database.keep(self)
             raise Unavailable("the connection was lost during the commit")
         if faults.strikes("commit cut off, done later", 0.3 if timers else 0.03, machine.name):
             delay = 3 * faults.dice.random() ** 3
-            machine.loop.call_later(delay, self.database.commit, self)
+            machine.loop.call_later(delay, self.database.keep, self)
             raise Unavailable("the connection was lost during the commit")
         if faults.strikes("crash before the commit", 0.006, machine.name):
             machine.crash()
         else:
-            self.database.commit(self)
+            self.database.keep(self)
             if faults.strikes("crash after the commit", chance / 2, machine.name):
                 machine.crash()
         await machine.step()
@@ -309,7 +310,8 @@ class Transaction(MemoryBatch):
         return [("part", key) for key in sorted(keys)]
 
     async def write(self, writes: Writes) -> None:
-        locks: list[RowLock] = [("offset", topic, str(n)) for topic, n in sorted(writes.offsets)]
+        locks: list[RowLock] = [("part", key) for key in sorted(writes.new_parts)]
+        locks += [("offset", topic, str(n)) for topic, n in sorted(writes.offsets)]
         firsts = {(row.lane, row.origin): row.seq for row in reversed(writes.rows)}
         locks += [("log", str(lane), origin, str(seq)) for (lane, origin), seq in sorted(firsts.items())]
         await self.statement(*locks)
@@ -337,6 +339,17 @@ class Session:
             raise Unavailable("the database does not answer")
         if self._machine.faults.strikes("request lost", 0.003, self._machine.name):
             raise Unavailable("the connection was lost")
+
+    async def look(
+        self, keys: Sequence[str], known: Mapping[str, int], ids: Sequence[tuple[str, UUID]]
+    ) -> tuple[dict[str, Snapshot], dict[tuple[str, UUID], bytes]]:
+        """As several statements, too."""
+        async with self.batch() as batch:
+            return await batch.load(keys, lock=False, known=known), await batch.handled(ids)
+
+    async def commit(self, writes: Writes, lanes: Mapping[int, Lane], assumed: Mapping[str, int]) -> None:
+        """As several statements: what may come between them in one call comes here, and more."""
+        await commit_in_steps(self, writes, lanes, assumed)
 
     async def claim(self, lanes: Sequence[int]) -> dict[int, int]:
         async with Transaction(self._database, self._machine) as alone:

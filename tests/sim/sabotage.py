@@ -56,7 +56,8 @@ class NoEpochFence(Transaction):
     async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
         self.epochs = epochs
         await self.statement(*(("lane", str(lane)) for lane in sorted(epochs)))
-        return await MemoryBatch.lanes(self, {lane: self.database.epoch(lane) for lane in epochs})
+        found = await MemoryBatch.lanes(self, {lane: self.database.epoch(lane) for lane in epochs})
+        return {lane: replace(where, epoch=epochs[lane]) for lane, where in found.items()}
 
 
 class NoFence(NoEpochFence, NoCompareAndSwap):
@@ -297,7 +298,7 @@ class LateCommits(Transaction):
     async def _commit(self) -> None:
         rings = any(writes.timers_done for writes in self.written)
         if rings and self.machine.faults.strikes("commit cut off, done later", 0.5, self.machine.name):
-            self.machine.loop.call_later(0.5, self.database.commit, self)
+            self.machine.loop.call_later(0.5, self.database.keep, self)
             raise Unavailable("the connection was lost during the commit")
         await super()._commit()
 
