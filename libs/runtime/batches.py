@@ -17,7 +17,8 @@ from libs.events.timer import TimerDue
 from libs.runtime.in_hand import InHand
 from libs.runtime.kept_parts import KeptParts
 from libs.runtime.log import Batch, Fenced, Lane, Log, Snapshot, TimerRow, TopicPartition, Writes
-from libs.runtime.planning import Known, Place, Planner, keys_of
+from libs.runtime.parking import Place
+from libs.runtime.planning import Known, Planner, keys_of
 from libs.runtime.reading import Input, Item, commands_of
 from libs.runtime.refusals import reused_id
 from libs.runtime.stage import Part, Stage
@@ -84,7 +85,7 @@ class Batches:
         needs a stream that was not loaded)."""
         try:
             async with self._log.batch() as batch:
-                planner = await self._prepare(batch, [item for item, _ in entries], epochs)
+                planner = await self._prepare(batch, [item for item, _ in entries], epochs, consume=consume)
                 taken = _take_all(planner, entries)
                 assert taken, "the first entry's streams were loaded"
                 writes = planner.finish()
@@ -140,7 +141,7 @@ class Batches:
         """Plan a batch in its own transaction, as `one` does, and leave the writing to a task."""
         async with AsyncExitStack() as stack:
             batch = await stack.enter_async_context(self._log.batch())
-            planner = await self._prepare(batch, [item for item, _ in entries], epochs)
+            planner = await self._prepare(batch, [item for item, _ in entries], epochs, consume=True)
             planned = await self._plan(planner, entries, {})
             return planner, asyncio.create_task(self._finish(stack.pop_all(), batch, planned))
 
@@ -174,11 +175,13 @@ class Batches:
         self._parts.remember(planned.parts)
         return planned.writes, planned.count
 
-    async def _prepare(self, batch: Batch, items: Sequence[Item], epochs: Mapping[int, int]) -> Planner:
+    async def _prepare(
+        self, batch: Batch, items: Sequence[Item], epochs: Mapping[int, int], *, consume: bool
+    ) -> Planner:
         """Lock the lanes, then load what the decisions need: home streams first, for they name the others."""
         lanes = list(epochs)
         known = Known(await batch.lanes(epochs), *await batch.heard(lanes), {})
-        if len(known.parked_keys) > self._parked_keys_max:
+        if consume and len(known.waiting) > self._parked_keys_max:
             for lane in lanes:
                 if (count := len((await batch.heard([lane]))[1])) > self._parked_keys_max:
                     self._crowded(lane, count)

@@ -28,7 +28,15 @@ from libs.runtime.log import (
     Unavailable,
     Writes,
 )
-from libs.runtime.log_rows import columns_of, lane_ends, log_record, log_row, parked_row, snapshot
+from libs.runtime.log_rows import (
+    columns_of,
+    lane_ends,
+    log_record,
+    log_row,
+    parked_row,
+    parked_values,
+    snapshot,
+)
 from libs.runtime.pool import bounded_pool, transaction
 from libs.runtime.refusals import reused_id
 from libs.runtime.settings import Settings
@@ -203,15 +211,15 @@ class PostgresLog:
         return [parked_row(row) for row in await self._fetch(sql.PARKED, open_only, tenant, limit)]
 
     async def resolve_parked(self, key: str, *, replay: bool, actor: str, note: str) -> int:
-        """Decide a key's first parked record again, or discard it; those behind it follow by themselves.
+        """Have a key's first parked record decided again, or discarded; those behind it follow by themselves.
 
         Returns how many records wait under the key, that one included; 0 when none is parked.
         """
-        state = "replaying" if replay else "discarded"
+        state = "replaying" if replay else "discarding"
         if not await self._fetch(sql.RESOLVE_PARKED, key, state, actor, note):
             return 0
         waiting: int = (await self._fetch(sql.WAITING, key))[0]["waiting"]
-        return waiting + (not replay)
+        return waiting
 
     async def _fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         async with self._reachable():
@@ -233,10 +241,10 @@ class PostgresBatch:
                 raise Fenced(f"lane {lane} has another owner")
         return found
 
-    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], dict[str, int]]:
         rows = await self._connection.fetch(sql.HEARD, list(lanes))
         marks = {(row["name"], row["lane"]): row["sequence"] for row in rows if row["lane"] is not None}
-        return marks, {row["name"] for row in rows if row["lane"] is None}
+        return marks, {row["name"]: row["sequence"] for row in rows if row["lane"] is None}
 
     async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
         if not ids:
@@ -375,21 +383,10 @@ class PostgresBatch:
         if writes.settled:
             await connection.execute(sql.END_EFFECTS, sorted(writes.settled))
         for parked in writes.parked:
-            await connection.execute(
-                sql.PARK,
-                parked.lane,
-                parked.key,
-                parked.topic,
-                parked.partition,
-                parked.offset,
-                parked.code,
-                parked.reason,
-                parked.tenant,
-                parked.type,
-                parked.state,
-            )
-        for parked_id, state in writes.unparked.items():
-            if not _count(await connection.execute(sql.UNPARK, parked_id, state)):
+            await connection.execute(sql.PARK, *parked_values(parked))
+        for parked_id, row in writes.unparked.items():
+            became = (row.state, row.code, row.reason, row.told, row.told_seq)
+            if not _count(await connection.execute(sql.UNPARK, parked_id, *became)):
                 raise Fenced("a parked record is not to be replayed: it was before, or is discarded")
 
 
