@@ -37,6 +37,8 @@ _PUT = (
     "exceptions",
     "stock_items",
     "stock_care",
+    "parked_keys",
+    "parked_care",
     "full_days",
     "node_reach",
     "serial_units",
@@ -218,6 +220,7 @@ class Refold:
         new.stock_items, new.rules = written.stock_items, written.rules
         new.stock_care, new.full_days = written.stock_care, written.full_days
         new.node_reach = written.node_reach
+        new.parked_keys, new.parked_care = written.parked_keys, written.parked_care
         new.serial_units, new.serial_moves = written.serial_units, written.serial_moves
         async with self._projector.transaction() as connection:
             first = {key: write_state(state) for key, state in fresh.items()}
@@ -246,6 +249,8 @@ class Refold:
             balances=held.balances,
             stock_items=held.stock_items,
             stock_care=held.stock_care,
+            parked_keys=held.parked_keys,
+            parked_care=held.parked_care,
             rules=held.rules,
             full_days=held.full_days,
             node_reach=held.node_reach,
