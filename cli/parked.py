@@ -15,6 +15,7 @@ from cli.client import DEFAULT_TENANT, AnyTenantOption, Refused, Unanswered, con
 from cli.output import JsonOption, console, emit, table
 from cli.text import add_row, count, tell, utc
 from libs.runtime.complaint import Complaint
+from libs.runtime.log import WAITING
 from libs.runtime.settings import STAGES, settings
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ app = typer.Typer(no_args_is_help=True, help="Records that wait for a person.")
 VALUE_BYTES_SHOWN_MAX = 4096
 _HEADER_SHOWN_MAX = 200
 _ROWS_MAX = 1000
-_OPEN = ("parked", "queued", "replaying")
 
 StageOption = Annotated[str | None, typer.Option("--stage", help="Only this stage's.")]
 PlaceArgument = Annotated[str, typer.Argument(metavar="KEY", help="STAGE:ID as listed, or the record's key.")]
@@ -162,8 +162,8 @@ def _named(place: str, stage: str | None) -> list[Row]:
     rows = _rows(head if by_id else stage, all_states=by_id)
     if by_id:
         found = [row for row in rows if str(row["id"]) == number]
-        if found and found[0]["state"] in _OPEN:
-            found = [row for row in rows if row["key"] == found[0]["key"] and row["state"] in _OPEN]
+        if found and found[0]["state"] in WAITING:
+            found = [row for row in rows if row["key"] == found[0]["key"] and row["state"] in WAITING]
     else:
         found = [row for row in rows if row["key"] == place]
     if not found:

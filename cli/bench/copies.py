@@ -35,6 +35,10 @@ _FIRST = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Radia", "Lesli
 _LAST = (
     "Lovelace", "Hopper", "Turing", "Dijkstra", "Liskov", "Knuth", "Perlman", "Lamport", "Hoare", "Allen",
 )  # fmt: skip
+_UNUSED = (
+    *("exception_rules", "stock_care", "stock_checks", "parked_keys", "parked_care"),
+    *("full_days", "node_reach", "serial_units", "serial_moves"),
+)
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "orders": OrderRow._fields,
     "order_skus": (*SkuOfOrder._fields, "ordered_at"),
@@ -89,10 +93,7 @@ async def _stage(pool: asyncpg.Pool, month: Month) -> Sequence[str]:
     written = {key: write_state(state) for key, state in month.changes.states.items()}
     rows: dict[str, list[Any]] = {**table_rows(month.changes, written)}
     rows |= {"timeline": list(month.changes.timeline), "at_work": work_rows(written)}
-    for unused in (
-        *("exception_rules", "stock_care", "stock_checks", "full_days", "node_reach", "serial_units"),
-        "serial_moves",
-    ):
+    for unused in _UNUSED:
         del rows[unused]
     placed = _COLUMNS["orders"].index("ordered_at")
     in_time = sorted(rows["orders"], key=lambda row: row[placed])

@@ -28,6 +28,8 @@ from libs.events.intake import INTAKE_COMMANDS, INTAKE_EVENTS
 from libs.events.inventory import INVENTORY_COMMANDS, INVENTORY_EVENTS
 from libs.events.notifications import NOTIFICATIONS_COMMANDS, NOTIFICATIONS_EVENTS
 from libs.events.outside import OUTSIDE_COMMANDS, OUTSIDE_EVENTS
+from libs.events.parked import PARKED_EVENTS
+from libs.events.parked_exceptions import PARKED_EXCEPTION_COMMANDS, PARKED_EXCEPTION_EVENTS
 from libs.events.policy import POLICY_COMMANDS, POLICY_EVENTS
 from libs.events.promise import PROMISE_COMMANDS, PROMISE_EVENTS
 from libs.events.reach import REACH_EVENTS
@@ -46,6 +48,7 @@ COMMANDS: dict[str, tuple[type[Command], ...]] = {
         *AMENDMENT_COMMANDS,
         *RULE_COMMANDS,
         *STOCK_EXCEPTION_COMMANDS,
+        *PARKED_EXCEPTION_COMMANDS,
     ),
     "inventory": (
         *INVENTORY_COMMANDS,
@@ -67,7 +70,9 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *INTAKE_AMENDMENTS,
         *RULE_EVENTS,
         *STOCK_EXCEPTION_EVENTS,
+        *PARKED_EXCEPTION_EVENTS,
         CommandRefused,
+        *PARKED_EVENTS,
     ),
     "inventory": (
         *INVENTORY_EVENTS,
@@ -84,11 +89,18 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
         *REACH_EVENTS,
         *SET_ASIDE_EVENTS,
         CommandRefused,
+        *PARKED_EVENTS,
     ),
-    "routing": (*ROUTING_EVENTS, CommandRefused),
-    "fulfillment": (*FULFILLMENT_EVENTS, *FULFILLMENT_CHANGES, *FULFILLMENT_AMENDMENTS, CommandRefused),
-    "notifications": (*NOTIFICATIONS_EVENTS, CommandRefused),
-    "returns": (*RETURNS_EVENTS, CommandRefused),
+    "routing": (*ROUTING_EVENTS, CommandRefused, *PARKED_EVENTS),
+    "fulfillment": (
+        *FULFILLMENT_EVENTS,
+        *FULFILLMENT_CHANGES,
+        *FULFILLMENT_AMENDMENTS,
+        CommandRefused,
+        *PARKED_EVENTS,
+    ),
+    "notifications": (*NOTIFICATIONS_EVENTS, CommandRefused, *PARKED_EVENTS),
+    "returns": (*RETURNS_EVENTS, CommandRefused, *PARKED_EVENTS),
 }
 STATES: dict[str, tuple[type[Contract], ...]] = {AVAILABILITY_TOPIC: (SkuAvailability,)}
 """What lies on compacted topics, by topic: not what happened, but what is so now."""

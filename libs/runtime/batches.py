@@ -20,7 +20,8 @@ from libs.runtime.in_hand import ABSENT, InHand
 from libs.runtime.kept_parts import KeptParts, versions
 from libs.runtime.known_lanes import KnownLanes
 from libs.runtime.log import Batch, Lane, Log, Overtaken, Snapshot, TimerRow, TopicPartition, Writes
-from libs.runtime.planning import Known, Place, Planner, keys_of
+from libs.runtime.parking import Place
+from libs.runtime.planning import Known, Planner, keys_of
 from libs.runtime.reading import Input, Item, commands_of
 from libs.runtime.refusals import reused_id
 from libs.runtime.stage import Part, Stage
@@ -105,7 +106,7 @@ class Batches:
                     assumed |= self._stood_on(planner)
                     return await self._commit(_Planned(writes, planner.hand.folded(), lanes, taken, assumed))
             async with self._log.batch() as batch:
-                planner = await self._prepare(batch, [item for item, _ in entries], epochs)
+                planner = await self._prepare(batch, [item for item, _ in entries], epochs, consume=consume)
                 writes, taken = _planned(planner, entries, consume, timers)
                 await batch.write(writes)
         except BaseException:
@@ -156,7 +157,7 @@ class Batches:
         """Plan a batch in its own transaction, and leave the writing to a task."""
         async with AsyncExitStack() as stack:
             batch = await stack.enter_async_context(self._log.batch())
-            planner = await self._prepare(batch, [item for item, _ in entries], epochs)
+            planner = await self._prepare(batch, [item for item, _ in entries], epochs, consume=True)
             planned = await self._plan(planner, entries, {})
             return planner, asyncio.create_task(self._finish(stack.pop_all(), batch, planned))
 
@@ -201,11 +202,13 @@ class Batches:
     def _planner(self, known: Known) -> Planner:
         return Planner(self._stage, known, InHand(self._stage), self._lane_of, self._clock())
 
-    async def _prepare(self, batch: Batch, items: Sequence[Item], epochs: Mapping[int, int]) -> Planner:
+    async def _prepare(
+        self, batch: Batch, items: Sequence[Item], epochs: Mapping[int, int], *, consume: bool
+    ) -> Planner:
         """Lock the lanes, then load what the decisions need: home streams first, for they name the others."""
         lanes = list(epochs)
         known = Known(await batch.lanes(epochs), *await batch.heard(lanes), {})
-        if len(known.parked_keys) > self._parked_keys_max:
+        if consume and len(known.waiting) > self._parked_keys_max:
             for lane in lanes:
                 if (count := len((await batch.heard([lane]))[1])) > self._parked_keys_max:
                     self._crowded(lane, count)

@@ -28,7 +28,7 @@ class KnownLanes:
 
     def under(self, epochs: Mapping[int, int]) -> Known | None:
         """What a batch must know of these lanes, by their owner's epochs; None where one must be read."""
-        known = Known({}, {}, set(), {})
+        known = Known({}, {}, {}, {})
         for number, epoch in epochs.items():
             lane, heard = self._lanes.get(number, (None, {}))
             if lane is None or lane.epoch != epoch:
@@ -41,7 +41,7 @@ class KnownLanes:
         """These were just read, and are locked."""
         for number, lane in known.lanes.items():
             self._lanes.pop(number, None)
-            if not known.parked_keys:
+            if not known.waiting:
                 self._lanes[number] = lane, {}
         for (source, number), sequence in known.high_water.items():
             if number in self._lanes:

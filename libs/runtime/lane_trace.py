@@ -6,17 +6,20 @@ it led to was published. What lies beyond is decided again: nobody has heard wha
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID
 
+from libs.events.catalogue import Unreadable
+from libs.events.parked import OfParkedRecord
 from libs.runtime.complaint import Complaint
 from libs.runtime.lane_digest import LaneDigest
 from libs.runtime.log import Parked
+from libs.runtime.parking import WAITS_BEHIND, parked_of, told_state
 from libs.runtime.reading import Input, NewerEvent, Refusable, Unusable, read
 from libs.runtime.replay_order import Causes, LaneStand, hole, own_context
 from libs.runtime.stage import Stage
-from libs.runtime.wire import Record
+from libs.runtime.wire import Context, Record, body
 
 _RECORD_BYTES_MAX = 12 * 1_048_576
 Place = tuple[str, int]
@@ -36,12 +39,15 @@ class LaneTrace:
     conflicts: int = 0
     """Records under a sequence that another event had before. Whoever hears them drops them."""
     parked: dict[Place, Parked] = field(default_factory=dict)
-    """Records that must wait for a person, as far as the topics tell: what was discarded is among them."""
+    """Records that must wait for a person, as far as the topics tell, and those that did, where the stage
+    told what became of them. An older release told nothing: what was discarded then is among them."""
     _causes: Causes = field(default_factory=Causes)
     _ids: list[int] = field(default_factory=list)
     _reached: dict[str, int] = field(default_factory=dict)
     _high_water: dict[str, int] = field(default_factory=dict)
     _commands: set[int] = field(default_factory=set)
+    _told: dict[UUID, Parked] = field(default_factory=dict)
+    """Parked records by their id, as they stand after all that was told."""
     _sealed: bool = False
 
     def __post_init__(self) -> None:
@@ -60,6 +66,8 @@ class LaneTrace:
         self._ids.append(hash(found.id))
         self._causes.add(found.id, found.causation_id)
         self.digest.record(found, record.value or b"")
+        if told_state(found.type) is not None:
+            self._note(record, found)
 
     def heard(self, record: Record) -> None:
         """The next record of a topic that the lane hears, after its own topic was offered whole."""
@@ -70,7 +78,11 @@ class LaneTrace:
         id_ = _uuid(headers.get("ce_id", b""))
         if id_ is not None and not self._is_new(record, headers, id_):
             return
-        if id_ is not None and self._causes.block(id_, 0) is not None:
+        told = self._told.get(id_) if id_ is not None else None
+        if told is not None and told.topic == record.topic:
+            self._reached[record.topic] = record.offset + 1
+            self.parked[record.topic, record.offset] = replace(told, offset=record.offset)
+        elif id_ is not None and self._causes.block(id_, 0) is not None:
             self._reached[record.topic] = record.offset + 1
             self._resolved(record)
         else:
@@ -102,26 +114,35 @@ class LaneTrace:
         self._high_water[source] = max(before, int(sequence))
         return int(sequence) > before
 
+    def _note(self, record: Record, found: Context) -> None:
+        """The stage told what became of a record that it had parked."""
+        try:
+            event = body(found, record.value)
+        except Unreadable as error:
+            raise _unreadable(record, str(error)) from None
+        if isinstance(event, OfParkedRecord) and event.record_id is not None:
+            self._told[event.record_id] = parked_of(event, found.tenant)
+
     def _resolved(self, record: Record) -> None:
         """It was decided: nothing of its key before it on the topic waits any more."""
         key = (record.key or b"").decode("utf-8", "replace")
         for place, row in list(self.parked.items()):
-            if row.key == key and row.topic == record.topic:
+            if row.key == key and row.topic == record.topic and not row.told:
                 del self.parked[place]
 
     def _answered_by_nothing(self, record: Record) -> None:
         try:
             item = read(self.stage, record, record_bytes_max=_RECORD_BYTES_MAX, lane_of=self.lane_of)
         except NewerEvent as newer:
-            where = f"{record.topic}/{record.partition}@{record.offset}"
-            raise Complaint(f"{where} cannot be read: {newer}.", "Upgrade this installation first.") from None
+            raise _unreadable(record, str(newer)) from None
         if isinstance(item, Unusable):
             self._park(record, item.key, item.code, item.reason, (item.tenant, item.type), "parked")
-        elif isinstance(item, Input | Refusable) and any(row.key == item.key for row in self.parked.values()):
+        elif isinstance(item, Input | Refusable) and any(
+            row.key == item.key and not row.told for row in self.parked.values()
+        ):
             found = item.envelope if isinstance(item, Input) else item.found
             type_ = item.envelope.body.TYPE if isinstance(item, Input) else item.found.type
-            why = "waits behind an earlier record of its key"
-            self._park(record, item.key, "queued", why, (found.tenant, type_), "queued")
+            self._park(record, item.key, "queued", WAITS_BEHIND, (found.tenant, type_), "queued")
 
     def _park(
         self,
@@ -143,6 +164,11 @@ class LaneTrace:
             *whose,
             state=state,
         )
+
+
+def _unreadable(record: Record, why: str) -> Complaint:
+    where = f"{record.topic}/{record.partition}@{record.offset}"
+    return Complaint(f"{where} cannot be read: {why}.", "Upgrade this installation first.")
 
 
 def _uuid(text: bytes) -> UUID | None:

@@ -17,6 +17,8 @@ from libs.events.record import record
 
 Origin = Literal["decided", "heard"]
 TopicPartition = tuple[str, int]
+WAITING = ("parked", "queued", "replaying", "discarding")
+"""States of a parked record that is yet to be settled."""
 Sums = dict[str, dict[tuple[str, ...], list[int]]]
 """Table → key of a row → what to add to each of its quantities."""
 
@@ -97,8 +99,16 @@ class Parked:
     tenant: str = ""
     type: str = ""
     id: int = 0
-    state: Literal["parked", "queued", "replaying", "replayed", "discarded"] = "parked"
+    state: Literal["parked", "queued", "replaying", "discarding", "replayed", "discarded"] = "parked"
     at: datetime | None = None
+    record_id: UUID | None = None
+    """Its `ce_id`, where it has one."""
+    told: int = 0
+    """How many rows of the log tell of it (`libs.runtime.parking`), and the sequence of the first."""
+    told_seq: int = 0
+    decided_by: str = ""
+    """Who had it replayed or discarded, and why."""
+    note: str = ""
 
 
 @record
@@ -160,8 +170,8 @@ class Writes:
     owed: dict[str, EffectRow] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
     parked: list[Parked] = field(default_factory=list)
-    unparked: dict[int, str] = field(default_factory=dict)
-    """Parked records that were decided after all: id → new state."""
+    unparked: dict[int, Parked] = field(default_factory=dict)
+    """Parked records that were decided after all, or failed again, by id: as they are now."""
     table_rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     table_sums: Sums = field(default_factory=dict)
 
@@ -185,9 +195,9 @@ class Batch(Protocol):
     async def lanes(self, epochs: Mapping[int, int]) -> dict[int, Lane]:
         """Lock these lanes for the transaction. Raises Fenced when an epoch has moved."""
 
-    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
-        """The last sequence heard of each (source, lane), and keys that have a record parked: later ones
-        queue behind it."""
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], dict[str, int]]:
+        """The last sequence heard of each (source, lane), and how many records wait under each key that has
+        one parked: later ones queue behind it."""
 
     async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
         """Digests of those commands, (tenant, id), that were decided before."""
@@ -251,7 +261,7 @@ class Log(Protocol):
         """When the next timer of these lanes is due."""
 
     async def replaying(self, lanes: Sequence[int], limit: int) -> list[Parked]:
-        """Parked records that a person asked to be decided again, in order."""
+        """Parked records that a person asked to be decided again, or to be discarded, in order."""
 
     async def answer(self, tenant: str, command_id: UUID, digest: bytes = b"") -> list[LogRow] | None:
         """The rows that answered a command, or None while it is undecided.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import orjson
 
@@ -42,6 +43,30 @@ def parked_row(row: Any) -> Parked:
         row["id"],
         row["state"],
         row["parked_at"],
+        row["record_id"] and UUID(bytes=row["record_id"].bytes),
+        row["told"],
+        row["told_seq"],
+        row["decided_by"] or "",
+        row["note"] or "",
+    )
+
+
+def parked_values(row: Parked) -> tuple[Any, ...]:
+    """A Parked as `log_sql.PARK` takes it."""
+    return (
+        row.lane,
+        row.key,
+        row.topic,
+        row.partition,
+        row.offset,
+        row.code,
+        row.reason,
+        row.tenant,
+        row.type,
+        row.state,
+        row.record_id,
+        row.told,
+        row.told_seq,
     )
 
 

@@ -48,11 +48,12 @@ LANES = """
     SELECT lane, epoch, next_decided, next_heard FROM lane WHERE lane = ANY($1::int[])
     ORDER BY lane FOR UPDATE"""
 
-HEARD = """
+_WAITS = "state IN ('parked', 'queued', 'replaying', 'discarding')"
+HEARD = f"""
     SELECT source AS name, lane, sequence FROM high_water WHERE lane = ANY($1::int[])
     UNION ALL
-    SELECT DISTINCT key, NULL::int, NULL::bigint FROM parked
-    WHERE lane = ANY($1::int[]) AND state IN ('parked', 'queued', 'replaying')"""
+    SELECT key, NULL::int, count(*) FROM parked
+    WHERE lane = ANY($1::int[]) AND {_WAITS} GROUP BY key"""  # noqa: S608 - a text of ours
 
 HANDLED = """
     SELECT tenant, command_id, digest FROM handled
@@ -122,30 +123,33 @@ CLAIM_EFFECTS = """
     RETURNING lane, effect_id, key, attempts"""
 POSTPONE_EFFECT = "UPDATE effect SET due_at = $2 WHERE effect_id = $1 RETURNING effect_id"
 
-_PARKED = """
-    SELECT id, lane, key, topic, partition, "offset", code, reason, tenant, type, state, parked_at
-    FROM parked"""
+_PARKED_COLUMNS = """id, lane, key, topic, partition, "offset", code, reason, tenant, type, state, parked_at,
+    record_id, told, told_seq, decided_by, note"""
+_PARKED = f"""
+    SELECT {_PARKED_COLUMNS} FROM parked"""  # noqa: S608 - column names
 PARKED = (
     _PARKED
-    + """ WHERE (NOT $1 OR state IN ('parked', 'queued', 'replaying'))
+    + f""" WHERE (NOT $1 OR {_WAITS})
     AND ($2::text IS NULL OR tenant = $2) ORDER BY id LIMIT $3"""
 )
 PARK = """
-    INSERT INTO parked (lane, key, topic, partition, "offset", code, reason, tenant, type, state)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
+    INSERT INTO parked
+        (lane, key, topic, partition, "offset", code, reason, tenant, type, state, record_id, told, told_seq)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"""
 # Not what was replayed before, or is discarded meanwhile.
-UNPARK = "UPDATE parked SET state = $2 WHERE id = $1 AND state IN ('queued', 'replaying')"
+UNPARK = """
+    UPDATE parked SET state = $2, code = $3, reason = $4, told = $5, told_seq = $6
+    WHERE id = $1 AND told = $5 - 1 AND state IN ('queued', 'replaying', 'discarding')"""
 REPLAYING = (
     _PARKED
-    + """ AS p WHERE lane = ANY($1::int[]) AND state IN ('queued', 'replaying') AND NOT EXISTS
+    + """ AS p WHERE lane = ANY($1::int[]) AND state IN ('queued', 'replaying', 'discarding') AND NOT EXISTS
     (SELECT FROM parked AS head WHERE head.key = p.key AND head.state = 'parked' AND head.id < p.id)
     ORDER BY id LIMIT $2"""
 )
 RESOLVE_PARKED = """
     UPDATE parked SET state = $2, decided_by = $3, decided_at = now(), note = $4
     WHERE id = (SELECT min(id) FROM parked WHERE key = $1 AND state = 'parked') RETURNING id"""
-WAITING = """
-    SELECT count(*) AS waiting FROM parked WHERE key = $1 AND state IN ('parked', 'queued', 'replaying')"""
+WAITING = f"SELECT count(*) AS waiting FROM parked WHERE key = $1 AND {_WAITS}"  # noqa: S608 - a text of ours
 
 
 def add_to(table: str, keys: Sequence[str], quantities: Sequence[str]) -> tuple[str, str, str]:

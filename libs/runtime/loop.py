@@ -16,12 +16,12 @@ import structlog
 
 from libs.runtime.batches import Batches, Entry
 from libs.runtime.log import Fenced, Log, Overtaken, Parked, TimerRow, TopicPartition, Unavailable, Writes
-from libs.runtime.planning import Place, SkippedSequence
+from libs.runtime.parking import Place, failed
+from libs.runtime.planning import SkippedSequence
 from libs.runtime.reading import (
-    Input,
+    Discarded,
     Item,
     NewerEvent,
-    Refusable,
     Unusable,
     asks_nothing,
     read,
@@ -304,27 +304,18 @@ class StageLoop:
 
     async def _park_failed(self, record: Record, error: Exception) -> None:
         logger.error("decision failed", topic=record.topic, offset=record.offset, exc_info=error)
-        item = self._read(record)
         place = Place(record.topic, record.partition, record.offset)
-        heard = item.envelope if isinstance(item, Input) else None
-        unusable = Unusable(
-            record.partition,
-            item.key
-            if isinstance(item, Input | Refusable | Unusable)
-            else f"?{record.topic}/{record.offset}",
-            "failed",
-            f"the decision failed: {type(error).__name__}; see the stage's log",
-            heard.tenant if heard else "",
-            heard.body.TYPE if heard else "",
-            heard.source if heard else "",
-            heard.sequence if heard and isinstance(item, Input) and item.kind == "event" else 0,
-        )
+        unusable = failed(record, self._read(record), error)
         await self._transact([(unusable, place)], consume=True)
 
     async def _replay(self, parked: Parked) -> bool:
-        """Decide a parked record again; what fails again is parked again, and False."""
+        """Decide a parked record again, or discard it; what fails again is parked again, and False."""
+        if parked.state == "discarding":
+            place = Place(parked.topic, parked.partition, parked.offset, parked)
+            await self._transact([(Discarded(parked.lane), place)])
+            return True
         record = await self._fetch(parked.topic, parked.partition, parked.offset)
-        place = Place(parked.topic, parked.partition, parked.offset, parked.id)
+        place = Place(parked.topic, parked.partition, parked.offset, parked)
         entry: tuple[Item, Place]
         gone = Unusable(parked.lane, parked.key, "gone", "its topic no longer holds the record")
         try:

@@ -5,6 +5,7 @@ as if every row were locked.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from libs.runtime.log import (
+    WAITING,
     Anchor,
     EffectRow,
     Fenced,
@@ -31,7 +33,7 @@ from libs.runtime.log import (
 from libs.runtime.refusals import reused_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_OPEN = ("parked", "queued", "replaying")
+_UNDER_WAY = ("queued", "replaying", "discarding")
 
 
 class MemoryLog:
@@ -117,7 +119,7 @@ class MemoryLog:
         for row in self.parked_rows:
             if row.state == "parked":
                 stuck.add(row.key)
-            elif row.lane in lanes and row.state in ("queued", "replaying") and row.key not in stuck:
+            elif row.lane in lanes and row.state in _UNDER_WAY and row.key not in stuck:
                 found.append(row)
         return found[:limit]
 
@@ -162,20 +164,21 @@ class MemoryLog:
 
     async def parked(self, *, open_only: bool, limit: int, tenant: str | None = None) -> list[Parked]:
         """Parked records, oldest first: those that wait, or all; of one tenant, or of everybody."""
-        found = [row for row in self.parked_rows if not open_only or row.state in _OPEN]
+        found = [row for row in self.parked_rows if not open_only or row.state in WAITING]
         return [row for row in found if tenant is None or row.tenant == tenant][:limit]
 
     async def resolve_parked(self, key: str, *, replay: bool, actor: str, note: str) -> int:
-        """Decide a key's first parked record again, or discard it; how many wait under the key with it."""
+        """Have a key's first parked record decided again, or discarded; how many wait under the key."""
         head = next((row for row in self.parked_rows if row.key == key and row.state == "parked"), None)
         if head is None:
             return 0
-        self._set_parked(head.id, "replaying" if replay else "discarded")
-        return sum(row.key == key and row.state in _OPEN for row in self.parked_rows) + (not replay)
+        asked = replace(head, state="replaying" if replay else "discarding", decided_by=actor, note=note)
+        self.parked_rows[head.id - 1] = asked
+        return self.waiting_by_key([head.lane])[key]
 
-    def _set_parked(self, parked_id: int, state: str) -> None:
-        place = parked_id - 1
-        self.parked_rows[place] = replace(self.parked_rows[place], state=state)  # type: ignore[arg-type]
+    def waiting_by_key(self, lanes: Sequence[int]) -> dict[str, int]:
+        """How many records wait under each key."""
+        return Counter(row.key for row in self.parked_rows if row.lane in lanes and row.state in WAITING)
 
     def _apply(self, writes: Writes) -> None:
         for partition, (_, following) in writes.offsets.items():
@@ -202,8 +205,8 @@ class MemoryLog:
             self.effects.pop(effect_id, None)
         for parked in writes.parked:
             self.parked_rows.append(replace(parked, id=len(self.parked_rows) + 1))
-        for parked_id, state in writes.unparked.items():
-            self._set_parked(parked_id, state)
+        for parked_id, became in writes.unparked.items():
+            self.parked_rows[parked_id - 1] = became
         for table, table_rows in writes.table_rows.items():
             self.table_rows.setdefault(table, []).extend(table_rows)
         for table, sums in writes.table_sums.items():
@@ -230,10 +233,9 @@ class MemoryBatch:
             found[lane] = Lane(epoch, decided, heard)
         return found
 
-    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], dict[str, int]]:
         marks = {place: mark for place, mark in self._log._high_water.items() if place[1] in lanes}
-        keys = {row.key for row in self._log.parked_rows if row.lane in lanes and row.state in _OPEN}
-        return marks, keys
+        return marks, dict(self._log.waiting_by_key(lanes))
 
     async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
         return self._log.decided(ids)
@@ -257,9 +259,10 @@ class MemoryBatch:
                 raise Fenced("an offset is not where this owner left it")
         if any((done.key, done.name) not in self._log.timers for done in writes.timers_done):
             raise Fenced("a timer that rang is not there: it was rung before")
-        rows = self._log.parked_rows
-        if any(rows[parked_id - 1].state not in ("queued", "replaying") for parked_id in writes.unparked):
-            raise Fenced("a parked record is not to be replayed: it was before, or is discarded")
+        for parked_id, became in writes.unparked.items():
+            row = self._log.parked_rows[parked_id - 1]
+            if row.state not in _UNDER_WAY or row.told != became.told - 1:
+                raise Fenced("a parked record is not to be replayed: it was before, or is discarded")
         if any(key in self._log.parts for key in writes.new_parts):
             raise Overtaken("a stream that is to be new is there")
         self.written.append(writes)

@@ -18,11 +18,16 @@ from libs.runtime.stage import Stage
 _ROWS = f"""
     SELECT {", ".join(LOG_COLUMNS)} FROM log
     WHERE origin = 'decided' AND lane = $1 AND seq <= $2 ORDER BY seq"""  # noqa: S608 - column names
-PARKED_COLUMNS = (
+_OF_BEFORE = (
     *("id", "lane", "key", "topic", "partition", "offset", "code", "reason", "tenant", "type", "state"),
     *("parked_at", "decided_by", "decided_at", "note"),
 )
-_PARKED = f"""SELECT {", ".join(f'"{name}"' for name in PARKED_COLUMNS)} FROM parked ORDER BY id"""  # noqa: S608
+PARKED_COLUMNS = (*_OF_BEFORE, "record_id", "told", "told_seq")
+# A database of an older release knows nothing of what was told.
+_PARKED = f"""
+    SELECT {", ".join(f'"{name}"' for name in _OF_BEFORE)}, (known ->> 'record_id')::uuid,
+        coalesce((known ->> 'told')::int, 0), coalesce((known ->> 'told_seq')::bigint, 0)
+    FROM parked, to_jsonb(parked) AS known ORDER BY id"""  # noqa: S608 - column names
 
 
 @dataclass(frozen=True, slots=True)

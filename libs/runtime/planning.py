@@ -5,7 +5,7 @@ out to need a stream that was not, the batch is cut before that input and the re
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -15,10 +15,10 @@ from libs.events.catalogue import encode
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.ids import event_id_bytes, partition_key
-from libs.events.record import record
 from libs.runtime.in_hand import InHand
 from libs.runtime.log import EffectRow, Handled, Lane, LogRow, Origin, Parked, TimerRow, Writes
-from libs.runtime.reading import Input, Item, Refusable, Unheard, Unusable, rung
+from libs.runtime.parking import Place, parked, queued, reason_of, told, told_row
+from libs.runtime.reading import Discarded, Input, Item, Refusable, Unheard, Unusable, rung
 from libs.runtime.refusals import refusal, reused_id
 from libs.runtime.stage import Part, Stage
 
@@ -27,24 +27,14 @@ class SkippedSequence(Exception):
     """A sender's lane has a hole: something published was not delivered. The partition must stop."""
 
 
-@record
-class Place:
-    """Where an item was read, for a record that must be parked; offset -1 for a timer."""
-
-    topic: str
-    partition: int
-    offset: int
-    parked_id: int = 0
-    """Of a parked record that is being replayed."""
-
-
 @dataclass(slots=True)
 class Known:
     """What the transaction loaded for the batch."""
 
     lanes: dict[int, Lane]
     high_water: dict[tuple[str, int], int]
-    parked_keys: set[str]
+    waiting: dict[str, int]
+    """How many records wait under each key that has one parked."""
     handled: dict[tuple[str, UUID], bytes]
 
 
@@ -121,18 +111,20 @@ class Planner:
         """
         match item:
             case Unheard():
-                if place.parked_id:
-                    self.writes.unparked[place.parked_id] = "replayed"
-                else:
+                if place.parked is None:
                     self._is_new(item.source, item.lane, item.sequence)
             case Unusable():
-                again = place.parked_id or not item.sequence
+                again = place.parked is not None or not item.sequence
                 if again or self._is_new(item.source, item.lane, item.sequence):
                     self._park(item, place)
             case Refusable():
                 self._refuse(item, place)
             case Input():
                 self._input(item, place)
+            case Discarded():
+                assert place.parked is not None, "only what is parked is discarded"
+        if place.parked is not None:
+            self._unpark(place.parked, item)
 
     def finish(self) -> Writes:
         """The writes, with a snapshot of each part that the batch changed."""
@@ -143,14 +135,12 @@ class Planner:
         heard = item.envelope
         if (
             item.kind == "event"
-            and not place.parked_id
+            and place.parked is None
             and not self._is_new(heard.source, item.lane, heard.sequence)
         ):
             return
         if self._queues(item, place):
             return
-        if place.parked_id:
-            self.writes.unparked[place.parked_id] = "replayed"
         if item.kind == "command":
             if self._repeated(heard, item.digest, item.lane):
                 return
@@ -337,49 +327,40 @@ class Planner:
             first = self._next[item.lane][0]
             self._emit(item.lane, item.key, heard, refused, self._event_id(heard.id, 0))
             self.writes.handled.append(Handled(found.tenant, found.id, item.digest, item.lane, first, 1))
-        if place.parked_id:
-            self.writes.unparked[place.parked_id] = "replayed"
 
     def _queues(self, item: Input | Refusable, place: Place) -> bool:
         """Park behind an earlier record of the same key, unless this is that record, replayed."""
-        if place.parked_id or place.offset < 0 or item.key not in self._known.parked_keys:
+        if place.parked is not None or place.offset < 0 or item.key not in self._known.waiting:
             return False
-        heard = item.envelope if isinstance(item, Input) else item.found
-        type_ = heard.body.TYPE if isinstance(heard, Envelope) else heard.type
-        self.writes.parked.append(
-            Parked(
-                item.lane,
-                item.key,
-                place.topic,
-                place.partition,
-                place.offset,
-                "queued",
-                "waits behind an earlier record of its key",
-                heard.tenant,
-                type_,
-                state="queued",
-            )
-        )
+        self._wait(queued(item, place))
         return True
 
     def _park(self, item: Unusable, place: Place) -> None:
-        if place.parked_id:
-            self.writes.unparked[place.parked_id] = "parked"
-            return
-        self._known.parked_keys.add(item.key)
-        self.writes.parked.append(
-            Parked(
-                item.lane,
-                item.key,
-                place.topic,
-                place.partition,
-                place.offset,
-                item.code,
-                item.reason[:1000].replace("\x00", "\ufffd"),
-                item.tenant,
-                item.type,
-            )
-        )
+        if place.parked is None:
+            self._wait(parked(item, place))
+
+    def _wait(self, row: Parked) -> None:
+        self._known.waiting[row.key] = self._known.waiting.get(row.key, 0) + 1
+        self.writes.parked.append(self._tell(row))
+
+    def _unpark(self, row: Parked, item: Item) -> None:
+        """What became of a parked record that was to be decided again. One that waits no more, for that was
+        done before, is fenced when it is written."""
+        self._known.waiting.setdefault(row.key, 1)
+        if isinstance(item, Unusable):
+            row = replace(row, state="parked", code=item.code, reason=reason_of(item))
+        else:
+            self._known.waiting[row.key] -= 1
+            row = replace(row, state="discarded" if isinstance(item, Discarded) else "replayed")
+        self.writes.unparked[row.id] = self._tell(row)
+
+    def _tell(self, row: Parked) -> Parked:
+        """Write in the log how a record that was parked stands now."""
+        sequence = self._next[row.lane][0]
+        self._next[row.lane][0] = sequence + 1
+        row, waiting = told(row, sequence), self._known.waiting[row.key]
+        self.writes.rows.append(told_row(self._stage.name, row, sequence, waiting, self._recorded_at))
+        return row
 
 
 def keys_of(items: Sequence[Item]) -> list[str]:

@@ -13,6 +13,7 @@ from libs.runtime.log_rows import (
     handled_records,
     lane_ends,
     log_record,
+    parked_values,
     part_records,
     snapshot,
 )
@@ -33,10 +34,10 @@ class PostgresBatch:
                 raise Fenced(f"lane {lane} has another owner")
         return found
 
-    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], dict[str, int]]:
         rows = await self._connection.fetch(sql.HEARD, list(lanes))
         marks = {(row["name"], row["lane"]): row["sequence"] for row in rows if row["lane"] is not None}
-        return marks, {row["name"] for row in rows if row["lane"] is None}
+        return marks, {row["name"]: row["sequence"] for row in rows if row["lane"] is None}
 
     async def handled(self, ids: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], bytes]:
         if not ids:
@@ -174,21 +175,10 @@ class PostgresBatch:
         if writes.settled:
             await connection.execute(sql.END_EFFECTS, sorted(writes.settled))
         for parked in writes.parked:
-            await connection.execute(
-                sql.PARK,
-                parked.lane,
-                parked.key,
-                parked.topic,
-                parked.partition,
-                parked.offset,
-                parked.code,
-                parked.reason,
-                parked.tenant,
-                parked.type,
-                parked.state,
-            )
-        for parked_id, state in writes.unparked.items():
-            if not _count(await connection.execute(sql.UNPARK, parked_id, state)):
+            await connection.execute(sql.PARK, *parked_values(parked))
+        for parked_id, row in writes.unparked.items():
+            became = (row.state, row.code, row.reason, row.told, row.told_seq)
+            if not _count(await connection.execute(sql.UNPARK, parked_id, *became)):
                 raise Fenced("a parked record is not to be replayed: it was before, or is discarded")
 
 

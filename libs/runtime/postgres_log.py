@@ -223,15 +223,15 @@ class PostgresLog:
         return [parked_row(row) for row in await self._fetch(sql.PARKED, open_only, tenant, limit)]
 
     async def resolve_parked(self, key: str, *, replay: bool, actor: str, note: str) -> int:
-        """Decide a key's first parked record again, or discard it; those behind it follow by themselves.
+        """Have a key's first parked record decided again, or discarded; those behind it follow by themselves.
 
         Returns how many records wait under the key, that one included; 0 when none is parked.
         """
-        state = "replaying" if replay else "discarded"
+        state = "replaying" if replay else "discarding"
         if not await self._fetch(sql.RESOLVE_PARKED, key, state, actor, note):
             return 0
         waiting: int = (await self._fetch(sql.WAITING, key))[0]["waiting"]
-        return waiting + (not replay)
+        return waiting
 
     async def _fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
         async with self._reachable():

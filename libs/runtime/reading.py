@@ -73,9 +73,17 @@ class Unusable:
     type: str = ""
     source: str = ""
     sequence: int = 0
+    id: UUID | None = None
 
 
-Item = Input | Unheard | Refusable | Unusable
+@record
+class Discarded:
+    """A parked record that a person gives up."""
+
+    lane: int
+
+
+Item = Input | Unheard | Refusable | Unusable | Discarded
 
 
 class NewerEvent(Exception):
@@ -110,7 +118,15 @@ def read(stage: Stage, record: Record, *, record_bytes_max: int, lane_of: Callab
         raise NewerEvent(f"{error}; upgrade this stage before the one that publishes it") from None
     except Unreadable as error:
         return Unusable(
-            lane, key, error.code, str(error), found.tenant, found.type, found.source, found.sequence
+            lane,
+            key,
+            error.code,
+            str(error),
+            found.tenant,
+            found.type,
+            found.source,
+            found.sequence,
+            found.id,
         )
 
 
@@ -150,10 +166,10 @@ def _command(
     lane, value = record.partition, record.value or b""
     if lane_of(key) != lane:
         reason = f"key {key!r} belongs to partition {lane_of(key)}; use Kafka's default (murmur2) partitioner"
-        return Unusable(lane, own_key, "misrouted", reason, found.tenant, found.type)
+        return Unusable(lane, own_key, "misrouted", reason, found.tenant, found.type, id=found.id)
     if len(found.stream) > _STREAM_LENGTH_MAX:
         reason = f"ce_subject has {len(found.stream)} characters; {_STREAM_LENGTH_MAX} are allowed"
-        return Unusable(lane, own_key, "bad_headers", reason, found.tenant, found.type)
+        return Unusable(lane, own_key, "bad_headers", reason, found.tenant, found.type, id=found.id)
     digest = command_digest(found.type, value)
 
     def refused(code: str, reason: str) -> Refusable:

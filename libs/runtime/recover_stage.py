@@ -33,7 +33,7 @@ from libs.runtime.topic_reader import TopicReader
 
 _CONTINUE_IDS = "SELECT setval(pg_get_serial_sequence('parked', 'id'), max(id)) FROM parked"
 _COUNTS = """
-    SELECT (SELECT count(*) FROM parked WHERE state IN ('parked', 'queued', 'replaying')) AS parked,
+    SELECT (SELECT count(*) FROM parked WHERE state NOT IN ('replayed', 'discarded')) AS parked,
         (SELECT count(*) FROM effect) AS effects, (SELECT count(*) FROM timer) AS timers"""
 Told = Callable[[str], Progress]
 """Told what begins; returns who is told how far it is."""

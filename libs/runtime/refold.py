@@ -14,6 +14,7 @@ from libs.events.catalogue import encode
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.ids import partition_key, ring_id
+from libs.events.parked import OfParkedRecord
 from libs.runtime.complaint import Complaint
 from libs.runtime.in_hand import Held, InHand
 from libs.runtime.log import EffectRow, Handled, LogRow, Origin, Parked, Snapshot, TimerRow, Writes
@@ -88,6 +89,8 @@ class Refold:
         wanted: dict[str, None] = {}
         for order in self.lanes:
             for envelope in order.fresh:
+                if isinstance(envelope.body, OfParkedRecord):
+                    continue  # its stream has no part
                 key = partition_key(envelope.tenant, envelope.stream)
                 keys = self._others(envelope, self._held(key).part) if self._hand.has(key) else [key]
                 wanted |= dict.fromkeys(other for other in keys if not self._hand.has(other))
@@ -128,7 +131,10 @@ class Refold:
                 _, block = order.take()
                 if heard.envelope is None:
                     self._handle(order, heard, block)
-            elif (own := order.own()) is not None:
+            elif (own := order.own()) is not None and isinstance(own.envelope.body, OfParkedRecord):
+                self._tell(order.lane, own, own.envelope.body)
+                order.take_own(own.envelope.at)
+            elif own is not None:
                 stream = self._out_of_place(own)
                 if stream:
                     return [
@@ -167,7 +173,9 @@ class Refold:
         if self._keep(heard, parts, after):
             sequence = self._next_heard[lane]
             self._next_heard[lane] = sequence + 1
-            row = self._row("heard", lane, sequence, key, heard, body.VERSION, encode(body))
+            row = self._row(
+                "heard", lane, sequence, self._next_version(key), heard, body.VERSION, encode(body)
+            )
             place = {"source": heard.source, "lane": heard.lane, "sequence": heard.sequence}
             self._writes.rows.append(replace(row, context={**row.context, **place}))
 
@@ -187,12 +195,19 @@ class Refold:
                 _COMPARE,
             ) from error
         self._keep(envelope, parts, after)
-        row = self._row("decided", order.lane, envelope.sequence, key, envelope, own.version, own.payload)
+        version = self._next_version(key)
+        row = self._row("decided", order.lane, envelope.sequence, version, envelope, own.version, own.payload)
         self._writes.rows.append(replace(row, at=at))
         for stream, number in self._stage.positions(envelope.body):
             self._positions[partition_key(envelope.tenant, stream)] = number
         self._follow_up(key, replace(envelope, at=at), envelope.at)
         return at
+
+    def _tell(self, lane: int, own: Own, event: OfParkedRecord) -> None:
+        """Of a parked record: it changes nothing, and says itself which row of its stream it is."""
+        envelope = own.envelope
+        row = self._row("decided", lane, envelope.sequence, event.turn, envelope, own.version, own.payload)
+        self._writes.rows.append(row)
 
     def _follow_up(self, key: str, out: Envelope[Event], recorded_at: datetime) -> None:
         """Timers, effects and table rows that an event brought with it."""
@@ -260,19 +275,23 @@ class Refold:
                 held.version += stream != envelope.stream
         return changed
 
+    def _next_version(self, key: str) -> int:
+        """Of a stream's row that is about to be written."""
+        held = self._held(key)
+        held.version += 1
+        held.changed = True
+        return held.version
+
     def _row(
         self,
         origin: Origin,
         lane: int,
         sequence: int,
-        key: str,
+        stream_version: int,
         envelope: Envelope[Contract],
         version: int,
         payload: bytes,
     ) -> LogRow:
-        held = self._held(key)
-        held.version += 1
-        held.changed = True
         context = {
             "actor": envelope.actor,
             "reason": envelope.reason,
@@ -287,7 +306,7 @@ class Refold:
             envelope.id,
             envelope.tenant,
             envelope.stream,
-            held.version,
+            stream_version,
             envelope.body.TYPE,
             version,
             payload,

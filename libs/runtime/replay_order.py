@@ -19,11 +19,12 @@ from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.runtime import wire
 from libs.runtime.complaint import Complaint
+from libs.runtime.log import WAITING
 from libs.runtime.reading import Input, NewerEvent, Refusable, Unheard, Unusable, read
 from libs.runtime.stage import Stage
 from libs.runtime.wire import Record
 
-_NEVER_DECIDED = ("parked", "queued", "replaying", "discarded")
+_NEVER_DECIDED = (*WAITING, "discarded")
 _RECORD_BYTES_MAX = 12 * 1_048_576
 
 

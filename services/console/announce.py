@@ -41,7 +41,8 @@ def announcement(changes: Changes) -> str | None:
     for key in changes.states:
         by_tenant.setdefault(key.tenant, Change()).add(Change({key.order_id}))
     of_stock = (changes.balances, changes.stock_items, changes.stock_care)
-    tenants = {key.tenant for table in of_stock for key in table}
+    of_parked = (changes.parked_keys, changes.parked_care)
+    tenants = {key.tenant for table in (*of_stock, *of_parked) for key in table}
     for tenant in tenants | {change.tenant for change in changes.rules}:
         by_tenant.setdefault(tenant, Change()).stock = True
     if not by_tenant:

@@ -23,6 +23,8 @@ _TABLES = {
     "stock_items": "SELECT * FROM stock_items ORDER BY tenant, sku, item",
     "stock_care": "SELECT * FROM stock_care ORDER BY tenant, sku, item, since_at",
     "stock_checks": "SELECT * FROM stock_checks ORDER BY tenant, sku, source, check_id",
+    "parked_keys": "SELECT * FROM parked_keys ORDER BY tenant, stage, lane, parked_key",
+    "parked_care": "SELECT * FROM parked_care ORDER BY tenant, stage, parked_key, since_at",
     "full_days": "SELECT * FROM full_days ORDER BY tenant, node",
     "node_reach": "SELECT * FROM node_reach ORDER BY tenant, node",
     "serial_units": "SELECT * FROM serial_units ORDER BY tenant, sku, serial",

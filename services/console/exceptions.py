@@ -1,10 +1,11 @@
 """The queue of exceptions: what needs a person now, whose it is, and by when. Read at one moment, `now`.
 
-Four sources: items that events of orders made (the table `exceptions`); orders that have stood in a segment
-longer than a rule allows, and orders that are late or at risk (`promise_items`), which no event says; and
-what is the matter with a SKU or a feed (`stock_items`). All leave by an event: the order goes on, somebody's
-care of it, the stock is put right. What the rules are at the moment of the question
-(`services.console.rules`) says whose an item is, and since when it is in the queue.
+Five sources: items that events of orders made (the table `exceptions`); orders that have stood in a segment
+longer than a rule allows, and orders that are late or at risk (`promise_items`), which no event says; what is
+the matter with a SKU or a feed (`stock_items`); and keys that a stage has parked (`parked_items`). All leave
+by an event: the order goes on, somebody's care of it, the stock is put right, the key is settled. What the
+rules are at the moment of the question (`services.console.rules`) says whose an item is, and since when it is
+in the queue.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ import orjson
 from libs.events.record import record
 from services.console.cursor import read_cursor
 from services.console.items import STUCK, stuck_name
+from services.console.parked_items import PARKED, PARKED_SOURCE, item_of
 from services.console.promise_items import (
     OF_PROMISES,
     of_all,
@@ -61,7 +63,8 @@ _STOCK = f"""
             AND care.since_at = s.opened_at
         WHERE s.tenant = $1 AND s.opened_at IS NOT NULL AND (s.closed_at IS NULL OR s.closed_at < s.opened_at)
             AND (s.units > 0 OR s.kind IN {OF_NO_UNITS}) AND care.resolved_at IS NULL
-            AND s.opened_at + rule.after_minutes * interval '1 min' <= $2"""  # noqa: S608 - names of ours
+            AND s.opened_at + rule.after_minutes * interval '1 min' <= $2
+        UNION ALL {PARKED_SOURCE}"""  # noqa: S608 - names of ours
 _FOUND = f"""SELECT e.order_id AS subject, e.order_id, NULL AS sku, e.kind,
             split_part(e.item, '/', 2) AS which, e.item, e.since_at, e.node, e.units, e.why, e.assignee,
             e.snoozed_until_at, e.snoozed_why,
@@ -135,6 +138,8 @@ class QueueFilter:
     snoozed: bool = False
     node: str | None = None
     overdue: bool = False
+    platform: bool = False
+    """Parked keys too: of who may look at Platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +157,9 @@ class Work:
             for name, value in self.row.items()
             if name not in ("place", "which", "item", "subject")
         }
+        if self.row["kind"] == PARKED:
+            key = item_of(self.row["subject"])
+            shown |= {"stage": key.stage, "parked_key": key.key, "order_id": key.order_id}
         return shown | {
             "item": self.item,
             "title": self.rule.title,
@@ -174,7 +182,9 @@ async def read_queue(
     of_these = [
         (place, rule)
         for place, rule in enumerate(rules)
-        if wanted.owner in (None, rule.owner) and wanted.kind in (None, rule.kind)
+        if wanted.owner in (None, rule.owner)
+        and wanted.kind in (None, rule.kind)
+        and (wanted.platform or rule.kind != PARKED)
     ]
     values: list[Any] = [tenant, now, rules_json(rules, of_these), limit]
 
@@ -222,17 +232,21 @@ def _first(terms: Sequence[str], care: str, place: str, key: str, rest: str) -> 
 
 
 async def count_queue(
-    connection: Connection, tenant: str, now: datetime, only: Only = EVERYTHING
+    connection: Connection, tenant: str, now: datetime, only: Only = EVERYTHING, *, platform: bool = False
 ) -> Sequence[Row]:
-    """Items by owner and kind: open, of those overdue, and snoozed; and since when the oldest open one is."""
+    """Items by owner and kind: open, of those overdue, and snoozed; and since when the oldest open one is.
+    With `platform`, parked keys too."""
     of_orders = only.terms(4)
     events, stock = (
         _ONLY.format(order_id, of_orders) if only.values else "TRUE"
         for order_id in ("e.order_id", "stock.order_id")
     )
     text = _COUNTS.format(events=f" AND {events}", stuck=of_orders, stock=f" WHERE {stock}")
-    rules = rules_json((await read_rules(connection, tenant)).rules)
-    return [dict(row) for row in await connection.fetch(text, tenant, now, rules, *only.values)]
+    rules = (await read_rules(connection, tenant)).rules
+    seen = [(place, rule) for place, rule in enumerate(rules) if platform or rule.kind != PARKED]
+    return [
+        dict(row) for row in await connection.fetch(text, tenant, now, rules_json(rules, seen), *only.values)
+    ]
 
 
 def read_place(cursor: str | None) -> tuple[datetime, str, str] | None:

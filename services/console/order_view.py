@@ -67,8 +67,11 @@ class OrderView:
     promise: OrderPromise | None
 
 
-def order_view(order_id: str, state: State, rules: Sequence[Rule]) -> OrderView:
-    """Total: whatever is known of the order so far. `rules`: the tenant's, for exceptions."""
+def order_view(
+    order_id: str, state: State, rules: Sequence[Rule], parked: Sequence[Blocker] = ()
+) -> OrderView:
+    """Total: whatever is known of the order so far. `rules`: the tenant's, for exceptions. `parked`: what no
+    event of the order says stands in its way."""
     intake, standings, back = state.intake, line_standings(state), returned_units(state)
     ordered = {line.line: line for line in intake.lines}
     currency, parts = intake.currency or "", part_standings(state)
@@ -93,7 +96,7 @@ def order_view(order_id: str, state: State, rules: Sequence[Rule]) -> OrderView:
         order_id=order_id,
         state=state,
         status=status_of(state, standings),
-        blocked=blockers(state, rules),
+        blocked=(*parked, *blockers(state, rules)),
         lines=tuple(lines),
         moments=moments(milestones(state)),
         charges=tuple((charge.kind, money(charge.amount_minor, currency)) for charge in intake.charges),

@@ -20,6 +20,16 @@ from services.console.full_days import FULL_DAYS_EVENT, FullDays, FullDaysKey, f
 from services.console.node_reach import NODE_REACH_EVENT, NodeKey, NodeReach, node_reach
 from services.console.orders import evolve
 from services.console.origin import order_of, stage_of
+from services.console.parked_items import (
+    PARKED_CARE_EVENTS,
+    PARKED_ITEM_EVENTS,
+    ParkedCareKey,
+    ParkedChange,
+    ParkedKey,
+    parked_care,
+    parked_change,
+)
+from services.console.parked_items import joined as joined_parked
 from services.console.picks import picks
 from services.console.promises import days_to_ship, due
 from services.console.rules import RuleChange, rule_change
@@ -159,6 +169,8 @@ class Changes:
     reservations: dict[ReservationKey, ReservationUnits] = field(default_factory=dict)
     stock_items: dict[StockItemKey, StockItemChange] = field(default_factory=dict)
     stock_care: dict[StockCareKey, StockCare] = field(default_factory=dict)
+    parked_keys: dict[ParkedKey, ParkedChange] = field(default_factory=dict)
+    parked_care: dict[ParkedCareKey, StockCare] = field(default_factory=dict)
     rules: list[RuleChange] = field(default_factory=list)
     full_days: dict[FullDaysKey, FullDays] = field(default_factory=dict)
     node_reach: dict[NodeKey, NodeReach] = field(default_factory=dict)
@@ -225,6 +237,12 @@ def fold(
         elif event.TYPE in CHECK_EVENTS:
             about, check = stock_check(envelope)
             changes.checks[about] = with_later(changes.checks.get(about), check)
+        elif event.TYPE in PARKED_ITEM_EVENTS:
+            parked, told = parked_change(envelope)
+            changes.parked_keys[parked] = joined_parked(changes.parked_keys.get(parked), told)
+        elif event.TYPE in PARKED_CARE_EVENTS:
+            seen_to, care = parked_care(envelope)
+            changes.parked_care[seen_to] = with_more(changes.parked_care.get(seen_to), care)
         for balance, units in balance_changes(envelope):
             balances[balance] = balances.get(balance, 0) + units
         if event.TYPE in STOCK_ITEM_EVENTS:

@@ -38,6 +38,8 @@ _PUT = (
     "stock_items",
     "stock_care",
     "stock_checks",
+    "parked_keys",
+    "parked_care",
     "full_days",
     "node_reach",
     "serial_units",
@@ -219,6 +221,7 @@ class Refold:
         new.stock_items, new.rules = written.stock_items, written.rules
         new.stock_care, new.full_days = written.stock_care, written.full_days
         new.node_reach = written.node_reach
+        new.parked_keys, new.parked_care = written.parked_keys, written.parked_care
         new.serial_units, new.serial_moves = written.serial_units, written.serial_moves
         new.checks = written.checks
         async with self._projector.transaction() as connection:
@@ -248,6 +251,8 @@ class Refold:
             balances=held.balances,
             stock_items=held.stock_items,
             stock_care=held.stock_care,
+            parked_keys=held.parked_keys,
+            parked_care=held.parked_care,
             rules=held.rules,
             full_days=held.full_days,
             node_reach=held.node_reach,

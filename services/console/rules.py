@@ -46,6 +46,7 @@ Kind = Literal[
     "supply_over",
     "feed_stale",
     "feed_held",
+    "parked",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -63,7 +64,7 @@ class Rule(BaseModel):
     sla_minutes: Minutes
     title: str
     next_step: str
-    action: Literal["release", "resolve", "order", "sku", "settle", "lot", "feed"]
+    action: Literal["release", "resolve", "order", "sku", "settle", "lot", "feed", "parked"]
 
 
 SHIPPED: tuple[Rule, ...] = tuple(

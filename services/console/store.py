@@ -27,6 +27,7 @@ from services.console.items import ItemRow, item_rows
 from services.console.missing import KEEP_MISSING, LOCK_CLAIMS, of_waiting
 from services.console.node_reach import NodeKey, NodeReach
 from services.console.order_nodes import ENTER, LEAVE, changed_nodes
+from services.console.parked_items import PARKED_KEYS_JOINED, ParkedCareKey, ParkedChange, ParkedKey
 from services.console.projection import (
     Changes,
     Heard,
@@ -65,6 +66,7 @@ _TYPES = {
     "segments": "text", "last_node": "text", "last_carrier": "text", "broken": "text", "item": "text",
     "kind": "text", "why": "text", "assignee": "text", "snoozed_why": "text", "note": "text", "which": "text",
     "owner": "text", "days": "text", "serial": "text", "place": "text", "target": "text", "document": "text",
+    "parked_key": "text", "problem": "text",
     "next_step": "text", "promised_on": "date", "carriage_currency": "text", "day": "date", "carrier": "text",
     "ships_to": "text", "service": "text",
     "ship_days": "int", "picks": "text", "check_id": "text", "standing": "text",
@@ -116,6 +118,8 @@ _EXCEPTIONS = _Write("exceptions", ItemRow._fields[:3], ItemRow._fields[3:])
 _STOCK_ITEMS = _Write("stock_items", StockItemKey._fields, StockItemChange._fields, moved=STOCK_ITEMS_JOINED)
 _STOCK_CARE = _Write("stock_care", StockCareKey._fields, StockCare._fields, moved=STOCK_CARE_JOINED)
 _STOCK_CHECKS = _Write("stock_checks", StockCheckKey._fields, StockCheck._fields, moved=STOCK_CHECKS_JOINED)
+_PARKED_KEYS = _Write("parked_keys", ParkedKey._fields, ParkedChange._fields, moved=PARKED_KEYS_JOINED)
+_PARKED_CARE = _Write("parked_care", ParkedCareKey._fields, StockCare._fields, moved=STOCK_CARE_JOINED)
 _FULL_DAYS = _Write("full_days", FullDaysKey._fields, FullDays._fields)
 _NODE_REACH = _Write("node_reach", NodeKey._fields, NodeReach._fields)
 _SERIAL_UNITS = _Write("serial_units", SerialKey._fields, SerialUnit._fields, moved=SERIAL_UNITS_JOINED)
@@ -137,6 +141,8 @@ _SQL = {
         _STOCK_ITEMS,
         _STOCK_CARE,
         _STOCK_CHECKS,
+        _PARKED_KEYS,
+        _PARKED_CARE,
         _FULL_DAYS,
         _NODE_REACH,
         _SERIAL_UNITS,
@@ -358,6 +364,8 @@ def table_rows(changes: Changes, written: Mapping[OrderKey, Written]) -> dict[st
         "stock_items": [(*key, *change) for key, change in sorted(changes.stock_items.items())],
         "stock_care": [(*key, *care) for key, care in sorted(changes.stock_care.items())],
         "stock_checks": [(*key, *check) for key, check in sorted(changes.checks.items())],
+        "parked_keys": [(*key, *change) for key, change in sorted(changes.parked_keys.items())],
+        "parked_care": [(*key, *care) for key, care in sorted(changes.parked_care.items())],
         "full_days": [(*key, *days) for key, days in sorted(changes.full_days.items())],
         "node_reach": [(*key, *reach) for key, reach in sorted(changes.node_reach.items())],
         "serial_units": [(*key, *unit) for key, unit in sorted(changes.serial_units.items())],

@@ -53,6 +53,7 @@ from libs.events.intake import (
     SubmitOrder,
 )
 from libs.events.order import LineQuantity
+from libs.events.parked_exceptions import OnParkedException
 from libs.events.record import record
 from libs.events.refusal import refuse
 from libs.events.stock_exceptions import OnStockException
@@ -104,7 +105,7 @@ class State:
     """While a cancellation may name them."""
     outcome: Outcome | None = None
     care: Mapping[str, Care] = field(default_factory=dict)
-    """What people have done about exceptions of the order, or of the SKU or feed in its stream, by item."""
+    """What people have done about exceptions of the stream's order, SKU, feed or parked keys, by item."""
     changes: Changes | None = None
     """What people have done to the order, if they did."""
     rules: OwnRules | None = None
@@ -159,7 +160,7 @@ def evolve(state: State, event: Event) -> State:
             )
         case ExceptionAssigned() | ExceptionSnoozed() | ExceptionResolved():
             return replace(state, care=taken_care(state.care, event))
-        case OnStockException():
+        case OnStockException() | OnParkedException():
             return replace(state, care=taken_care(state.care, cast(StockCared, event)))
         case ExceptionRuleChanged() | ExceptionRuleDropped():
             return replace(state, rules=changed_rules(state.rules or NO_RULES, event))
@@ -190,7 +191,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             if state.status == "unknown":
                 return _unknown_order(heard)
             return _care(state, heard, body, at)
-        case OnStockException():
+        case OnStockException() | OnParkedException():
             return _care(state, heard, body, at)
         case ChangeExceptionRule() | DropExceptionRule():
             changed = change_rule(state.rules or NO_RULES, body)

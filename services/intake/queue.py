@@ -1,8 +1,8 @@
-"""What people do about exceptions, of an order, a SKU's stock, a feed: take them, put them off, settle them.
+"""What people do about exceptions, of an order, stock, a feed, a parked key: take, put off, settle them.
 
 What is an exception is for the read side to say, which sees all stages; here is who did what about it, with
-a reason, in the stream of the order, the SKU or the feed. What another decision lifts (a hold's release, a
-difference's approval) leaves by that decision alone.
+a reason, in the stream of the order, the SKU, the feed, or the stage whose keys are parked. What another
+decision lifts (a hold's release, a difference's approval) leaves by that decision alone.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,15 @@ from libs.events.intake import (
     ExceptionSnoozed,
     ResolveException,
     SnoozeException,
+)
+from libs.events.parked_exceptions import (
+    AssignParkedException,
+    OnParkedException,
+    ParkedExceptionAssigned,
+    ParkedExceptionResolved,
+    ParkedExceptionSnoozed,
+    ResolveParkedException,
+    SnoozeParkedException,
 )
 from libs.events.record import record
 from libs.events.stock_exceptions import (
@@ -43,7 +52,7 @@ HOLD = "hold/"
 DIFFERENCE = "difference/"
 """Items that end when the difference is approved or rejected, and by nothing else."""
 CARED_MAX = 200
-"""Exceptions of one SKU or feed about which it is known what was done, those that were touched last."""
+"""Exceptions of one SKU, feed or stage about which it is known what was done, those touched last."""
 
 OnException = AssignException | SnoozeException | ResolveException
 OnStock = (
@@ -53,6 +62,9 @@ OnStock = (
     | AssignFeedException
     | SnoozeFeedException
     | ResolveFeedException
+    | AssignParkedException
+    | SnoozeParkedException
+    | ResolveParkedException
 )
 Cared = ExceptionAssigned | ExceptionSnoozed | ExceptionResolved
 StockCared = (
@@ -62,6 +74,9 @@ StockCared = (
     | FeedExceptionAssigned
     | FeedExceptionSnoozed
     | FeedExceptionResolved
+    | ParkedExceptionAssigned
+    | ParkedExceptionSnoozed
+    | ParkedExceptionResolved
 )
 _DONE: Mapping[type[OnException | OnStock], type[Event]] = {
     AssignException: ExceptionAssigned,
@@ -73,7 +88,11 @@ _DONE: Mapping[type[OnException | OnStock], type[Event]] = {
     AssignFeedException: FeedExceptionAssigned,
     SnoozeFeedException: FeedExceptionSnoozed,
     ResolveFeedException: FeedExceptionResolved,
+    AssignParkedException: ParkedExceptionAssigned,
+    SnoozeParkedException: ParkedExceptionSnoozed,
+    ResolveParkedException: ParkedExceptionResolved,
 }
+_RESOLVES = (ResolveException, ResolveStockException, ResolveFeedException, ResolveParkedException)
 
 
 @record
@@ -101,15 +120,25 @@ def taken_care(care: Mapping[str, Care], event: Cared | StockCared) -> dict[str,
     name = _key(event)
     before = care.get(name, _NONE)
     match event:
-        case ExceptionAssigned() | StockExceptionAssigned() | FeedExceptionAssigned():
+        case (
+            ExceptionAssigned()
+            | StockExceptionAssigned()
+            | FeedExceptionAssigned()
+            | ParkedExceptionAssigned()
+        ):
             after = replace(before, assignee=event.assignee)
-        case ExceptionSnoozed() | StockExceptionSnoozed() | FeedExceptionSnoozed():
+        case ExceptionSnoozed() | StockExceptionSnoozed() | FeedExceptionSnoozed() | ParkedExceptionSnoozed():
             after = replace(before, snoozed_until=event.until)
-        case ExceptionResolved() | StockExceptionResolved() | FeedExceptionResolved():
+        case (
+            ExceptionResolved()
+            | StockExceptionResolved()
+            | FeedExceptionResolved()
+            | ParkedExceptionResolved()
+        ):
             after = replace(before, resolved=True)
         case _:
             assert_never(event)
-    if not isinstance(event, OnStockException):
+    if not isinstance(event, OnStockException | OnParkedException):
         return {**care, name: after}
     others = {known: one for known, one in care.items() if known != name}
     return dict([*others.items(), (name, after)][-CARED_MAX:])
@@ -118,15 +147,15 @@ def taken_care(care: Mapping[str, Care], event: Cared | StockCared) -> dict[str,
 def settle(care: Mapping[str, Care], command: OnException | OnStock, at: datetime) -> list[Event] | Told:
     """What comes of it; [] where all is so already."""
     known = care.get(_key(command), _NONE)
-    about = f"{command.item} of {_subject(command)}"
-    if isinstance(command, OnStockException) and command.since > at:
+    about = _about(command)
+    if isinstance(command, OnStockException | OnParkedException) and command.since > at:
         return Told(
             "invalid_since",
             f"{about} cannot have begun at {command.since.isoformat()}: that is yet to come.",
             "Send since as since_at of GET /v1/exceptions tells it.",
         )
     if known.resolved:
-        if isinstance(command, ResolveException | ResolveStockException | ResolveFeedException):
+        if isinstance(command, _RESOLVES):
             return []
         return Told(
             "already_resolved",
@@ -134,10 +163,10 @@ def settle(care: Mapping[str, Care], command: OnException | OnStock, at: datetim
             "Nothing to do; if it comes up again it is another item.",
         )
     match command:
-        case AssignException() | AssignStockException() | AssignFeedException():
+        case AssignException() | AssignStockException() | AssignFeedException() | AssignParkedException():
             if command.assignee == known.assignee:
                 return []
-        case SnoozeException() | SnoozeStockException() | SnoozeFeedException():
+        case SnoozeException() | SnoozeStockException() | SnoozeFeedException() | SnoozeParkedException():
             if not at < command.until <= at + SNOOZED_MAX:
                 return Told(
                     "invalid_until",
@@ -159,7 +188,7 @@ def settle(care: Mapping[str, Care], command: OnException | OnStock, at: datetim
                     f"{about} waits for a decision.",
                     "Approve or reject the difference: it leaves the queue with that.",
                 )
-        case ResolveFeedException():
+        case ResolveFeedException() | ResolveParkedException():
             pass
         case _:
             assert_never(command)
@@ -167,13 +196,18 @@ def settle(care: Mapping[str, Care], command: OnException | OnStock, at: datetim
 
 
 def _key(of: Cared | StockCared | OnException | OnStock) -> str:
-    """What care is kept under: of stock the same item comes again, so with when it began."""
+    """What care is kept under: of stock and parked keys the same item comes again, so with when it began."""
+    if isinstance(of, OnParkedException):
+        return f"{of.parked_key} {of.since.astimezone(UTC).isoformat()}"
     if isinstance(of, OnStockException):
         return f"{of.item} {of.since.astimezone(UTC).isoformat()}"
     return of.item
 
 
-def _subject(command: OnException | OnStock) -> str:
+def _about(command: OnException | OnStock) -> str:
+    if isinstance(command, OnParkedException):
+        return f"key {command.parked_key} of {command.stage}"
     if isinstance(command, OnFeedException):
-        return f"feed {command.feed}"
-    return command.sku if isinstance(command, OnStockException) else f"order {command.order_id}"
+        return f"{command.item} of feed {command.feed}"
+    whose = command.sku if isinstance(command, OnStockException) else f"order {command.order_id}"
+    return f"{command.item} of {whose}"

@@ -13,6 +13,7 @@ from tests.contract.example_dates import DATES
 from tests.contract.example_feed_maps import FEED_MAPS
 from tests.contract.example_items import ITEMS
 from tests.contract.example_orders import INTAKE, PROMISES, REFUSAL, ROUTING, STOCK
+from tests.contract.example_parked import PARKED, PARKED_CARE
 from tests.contract.example_parts import Pairs
 from tests.contract.example_policies import POLICIES
 from tests.contract.example_promises import HELD
@@ -43,6 +44,8 @@ _GROUPS: tuple[Pairs, ...] = (
     NOTIFICATIONS,
     RETURNS,
     REFUSAL,
+    PARKED,
+    PARKED_CARE,
 )
 EXAMPLES: dict[str, dict[str, Contract]] = {
     full.TYPE: {"full": full, "minimal": minimal} for group in _GROUPS for full, minimal in group

@@ -146,8 +146,10 @@ async def test_a_parked_record_is_found_looked_at_and_given_up(stack: Stack, sho
     asked = stack.json("parked", "show", name, "--value")["parked"][0]
     assert asked["record"]["value"] == '{"name": "Ada Example"}'
     assert stack.json("parked", "discard", name, "--note", "a test")["records"] == 1
-    left = stack.json("parked", "list", "--stage", "intake")
-    assert found["id"] not in [one["id"] for one in left["parked"]]
+    until(
+        lambda: stack.json("parked", "list", "--stage", "intake"),
+        lambda left: found["id"] not in [one["id"] for one in left["parked"]],
+    )
 
 
 def test_a_failure_is_a_sentence_and_a_next_step(stack: Stack, shop: str) -> None:

@@ -77,7 +77,10 @@ async def test_a_halted_lane_goes_on_without_a_restart_once_enough_is_settled() 
 
     async def take_up() -> None:
         """As `libs.runtime.service` does, now and then and when somebody settled something."""
-        for place, offset in intake.loop.resume(lane).items():
+        offsets = intake.loop.resume(lane)
+        while await intake.loop.work():
+            pass
+        for place, offset in offsets.items():
             member.position[place] = offset
         await world.settle()
 

@@ -30,8 +30,7 @@ from libs.events.returns import (
 )
 from libs.events.routing import DefineNode
 from libs.events.substitutes import DefineSubstitutes
-from libs.runtime.log import Snapshot
-from libs.runtime.memory_log import MemoryBatch
+from libs.runtime.memory_log import MemoryLog
 from tests.flow.life import CONTACT
 from tests.flow.oracle import check
 from tests.flow.people import Warehouse, open_shop, order
@@ -218,13 +217,13 @@ async def test_policies_are_read_with_the_orders_that_need_them_and_never_by_the
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world, loads = await shop(PolicyRule(policy="partial"), TEA=9), list[list[str]]()
-    load = MemoryBatch.load
+    look = MemoryLog.look
 
-    async def noted(self: MemoryBatch, keys: Sequence[str], **more: Any) -> dict[str, Snapshot]:
+    async def noted(self: MemoryLog, keys: Sequence[str], *more: Any) -> Any:
         loads.append([key.partition("/")[2] for key in keys])
-        return await load(self, keys, **more)
+        return await look(self, keys, *more)
 
-    monkeypatch.setattr(MemoryBatch, "load", noted)
+    monkeypatch.setattr(MemoryLog, "look", noted)
     of = [await ordered(world, str(number), {"TEA": 1}) for number in range(3)]
     read = [keys for keys in loads if POLICIES_STREAM in keys]
     assert len(read) >= 3

@@ -18,6 +18,7 @@ from libs.runtime.log import (
     Lane,
     Log,
     Overtaken,
+    Parked,
     Snapshot,
     TimerRow,
     Writes,
@@ -201,7 +202,7 @@ def test_what_few_batches_write_goes_by_steps() -> None:
     lot = replace(moved(1, 1), table_rows={"ledger_lot": [("acme", "A", 1, "L")]})
     assert takes(moved(1, 1))
     assert not takes(lot)
-    assert not takes(replace(moved(1, 1), unparked={1: "replayed"}))
+    assert not takes(replace(moved(1, 1), unparked={1: Parked(1, "acme/o-1", "t", 1, 3, "failed", "why")}))
     assert not takes(Writes(rows=[row(1)] * (one_call.ROWS_MAX + 1)))
     assert set(ledger.TABLES_CALL[1]) <= {*ledger.ROW_TABLES, *ledger.SUM_TABLES}
 

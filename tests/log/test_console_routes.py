@@ -69,6 +69,7 @@ ELSEWHERE = {
     "/orders/bulk/release": "each order has an answer of its own",
     "/orders/bulk/cancel": "each order has an answer of its own",
     "/platform/{stage}/{verb}": "its key names the tenant",
+    "/exceptions/parked/care/{verb}": "tests/log/test_console_parked.py",
     "/platform/rebuild": "of no tenant; tests/log/test_console_rebuild_page.py",
     "/orders/views": "one's own; tests/log/test_console_order_pages.py",
     "/orders/views/delete": "one's own; tests/log/test_console_order_pages.py",
@@ -87,7 +88,7 @@ LISTS = (
     *("/exceptions", "/exceptions?part=true", "/exceptions/rules"),
     *("/exceptions/rules/change?kind=lost&owner=support&after_minutes=1&sla_minutes=2",),
     *("/delays?from=2026-03-01&to=2026-03-20", "/measures?by=node&from=2026-03-01&to=2026-03-20"),
-    *("/platform", "/parts/platform", "/parts/parked", "/platform/rebuild", "/serials?number=S-1"),
+    *("/platform", "/parts/platform", "/platform/rebuild", "/serials?number=S-1"),
     "/access",
 )
 API_OF_ORDER = (

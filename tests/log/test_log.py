@@ -193,7 +193,7 @@ async def test_high_water_and_published_cursors_only_rise(log: Log) -> None:
     epochs = await log.claim([0])
     await write(log, Writes(high_water={("orderlog/intake", 0): 5}), epochs)
     async with log.batch() as batch:
-        assert await batch.heard([0, 1]) == ({("orderlog/intake", 0): 5}, set())
+        assert await batch.heard([0, 1]) == ({("orderlog/intake", 0): 5}, {})
     await log.mark_published({0: Mark(9)})
     await log.mark_published({0: Mark(4)})
     assert await log.published([0, 1]) == {0: Mark(9), 1: Mark(0)}
@@ -283,6 +283,28 @@ async def test_an_effect_is_claimed_once_per_lease_until_settled(log: Log) -> No
     assert await log.claim_effects([0], soon + timedelta(hours=1), 60, 10) == []
 
 
+def became(row: Parked, state: str) -> dict[int, Parked]:
+    """What the lane's owner writes once he has told it."""
+    return {row.id: replace(row, state=state, told=row.told + 1, told_seq=row.told_seq or 7)}  # type: ignore[arg-type]
+
+
+async def test_a_record_that_failed_again_says_why_and_is_not_settled_by_who_read_it_before(log: Log) -> None:
+    epochs = await log.claim([0])
+    id_ = UUID("0e67af92-6480-5ae4-a3fd-f088c735a90f")
+    head = Parked(0, "acme/o-1", "t", 0, 3, "queued", "waits", state="queued", record_id=id_)
+    await write(log, Writes(parked=[replace(head, told=1, told_seq=4)]), epochs)
+    (read,) = await log.replaying([0], 9)
+    assert (read.record_id, read.told, read.told_seq) == (id_, 1, 4)
+    again = became(replace(read, code="failed", reason="it broke"), "parked")
+    await write(log, Writes(unparked=again), epochs)
+    assert isinstance(log, MemoryLog | PostgresLog)
+    (row,) = await log.parked(open_only=True, limit=9)
+    assert (row.state, row.code, row.reason, row.told, row.told_seq) == ("parked", "failed", "it broke", 2, 4)
+    await log.resolve_parked(row.key, replay=False, actor="ann", note="")
+    with pytest.raises(Fenced, match="discarded"):
+        await write(log, Writes(unparked=became(read, "replayed")), epochs)
+
+
 async def test_a_parked_key_is_replayed_in_order_or_its_head_discarded(log: Log) -> None:
     epochs = await log.claim([0])
     head = Parked(0, "acme/o-1", "t", 0, 3, "malformed", "no JSON")
@@ -290,14 +312,18 @@ async def test_a_parked_key_is_replayed_in_order_or_its_head_discarded(log: Log)
     await write(log, Writes(parked=[head, behind]), epochs)
     assert await log.replaying([0], 10) == []
     async with log.batch() as batch:
-        assert (await batch.heard([0]))[1] == {"acme/o-1"}
+        assert (await batch.heard([0]))[1] == {"acme/o-1": 2}
     assert isinstance(log, MemoryLog | PostgresLog)
     assert await log.resolve_parked("acme/o-1", replay=False, actor="ann", note="broken") == 2
-    replays = await log.replaying([0], 10)
-    assert [found.offset for found in replays] == [4]
-    await write(log, Writes(unparked={replays[0].id: "replayed"}), epochs)
+    first, second = await log.replaying([0], 10)
+    assert (first.offset, first.state, first.decided_by, first.note) == (3, "discarding", "ann", "broken")
+    assert (second.offset, second.state, second.decided_by, second.note) == (4, "queued", "", "")
+    await write(log, Writes(unparked=became(first, "discarded")), epochs)
     async with log.batch() as batch:
-        assert (await batch.heard([0]))[1] == set()
+        assert (await batch.heard([0]))[1] == {"acme/o-1": 1}
+    await write(log, Writes(unparked=became(second, "replayed")), epochs)
+    async with log.batch() as batch:
+        assert (await batch.heard([0]))[1] == {}
     assert await log.resolve_parked("acme/o-1", replay=True, actor="ann", note="") == 0
 
 
@@ -308,10 +334,10 @@ async def test_a_parked_record_is_replayed_once_and_not_after_it_was_discarded(l
         assert isinstance(log, MemoryLog | PostgresLog)
         (row,) = await log.parked(open_only=True, limit=9)
         await log.resolve_parked(row.key, replay=state == "replayed", actor="ann", note="")
-        if state == "replayed":
-            await write(log, Writes(unparked={row.id: "replayed"}), epochs)
+        (row,) = await log.replaying([0], 9)
+        await write(log, Writes(unparked=became(row, state)), epochs)
         with pytest.raises(Fenced, match="replayed"):
-            await write(log, Writes(unparked={row.id: "replayed"}), epochs)
+            await write(log, Writes(unparked=became(row, "replayed")), epochs)
         assert [found.state for found in await log.parked(open_only=False, limit=9)][-1] == state
 
 

@@ -9,6 +9,7 @@ from libs.runtime.stage import events_topic
 from services.console import projection
 from services.console.facts import State
 from services.console.follow import Follower
+from services.console.parked_items import ParkedChange, ParkedKey, joined
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, TimelineRow
 from services.console.records import UnreadableEvent
 from services.console.stock import BalanceKey, ReservationKey, ReservationUnits
@@ -31,6 +32,7 @@ class ConsoleDatabase:
         self.timeline: list[TimelineRow] = []
         self.balances: dict[BalanceKey, int] = {}
         self.reservations: dict[ReservationKey, ReservationUnits] = {}
+        self.parked: dict[ParkedKey, ParkedChange] = {}
         self.unreadable: list[UnreadableEvent] = []
         self.overruled: list[str] = []
         """Offsets that somebody moved who had left them elsewhere."""
@@ -63,6 +65,8 @@ class ConsoleDatabase:
         self.timeline += changes.timeline
         for balance, units in changes.balances.items():
             self.balances[balance] = self.balances.get(balance, 0) + units
+        for key, change in changes.parked_keys.items():
+            self.parked[key] = joined(self.parked.get(key), change)
         for claim, delta in changes.reservations.items():
             known = self.reservations.get(claim)
             self.reservations[claim] = (

@@ -290,7 +290,7 @@ class Transaction(MemoryBatch):
         await self.statement(*[("lane", str(lane)) for lane in sorted(epochs)])
         return await super().lanes(epochs)
 
-    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], dict[str, int]]:
         await self.statement()
         return await super().heard(lanes)
 

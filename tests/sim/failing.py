@@ -13,7 +13,7 @@ from zlib import crc32
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.timer import TimerDue
-from libs.runtime.log import Parked
+from libs.runtime.log import WAITING, Parked
 from libs.runtime.memory_log import MemoryLog
 from libs.runtime.stage import Stage
 from tests.sim.broker import SimBroker
@@ -21,7 +21,6 @@ from tests.sim.database import Database
 from tests.sim.faults import Faults
 
 ONE_IN = 80
-WAITS = ("parked", "queued", "replaying")
 
 
 class DecisionFailed(Exception):
@@ -58,7 +57,8 @@ class Failing:
         return self.at_fault[heard.id]
 
     async def look(self, broker: SimBroker) -> None:
-        """A person looks at what is parked: mends what is at fault (or believes so), and has it replayed."""
+        """A person looks at what is parked: mends what is at fault (or believes so), and has it replayed. Of
+        what nobody can read, some is given up."""
         for row in list(self.database.parked_rows):
             if row.state == "parked" and row.code != "bad_headers":
                 record = await broker.fetch(row.topic, row.partition, row.offset)
@@ -66,8 +66,13 @@ class Failing:
                 if not self.faults.going_on or self.faults.dice.random() < 0.7:
                     self.at_fault[UUID(dict(record.headers)["ce_id"].decode())] = False
                 await MemoryLog.resolve_parked(self.database, row.key, replay=True, actor="people", note="")
+            elif row.state == "parked" and row.offset % 2:
+                await MemoryLog.resolve_parked(self.database, row.key, replay=False, actor="people", note="")
 
     @property
     def waiting(self) -> list[Parked]:
-        """Records that are yet to be decided, but for those that nobody can read."""
-        return [row for row in self.database.parked_rows if row.state in WAITS and row.code != "bad_headers"]
+        """Records that are yet to be decided or given up, but for those that nobody can read, or looked
+        at yet."""
+        rows = self.database.parked_rows
+        asked = [row for row in rows if row.code != "bad_headers" or row.state == "discarding"]
+        return [row for row in asked if row.state in WAITING]

@@ -19,6 +19,7 @@ from libs.events.timer import TimerDue
 from libs.runtime.log import Lane, LogRow, Mark, Parked, Snapshot, TopicPartition, Unavailable, Writes
 from libs.runtime.loop import StageLoop
 from libs.runtime.memory_log import MemoryBatch
+from libs.runtime.parking import told_state
 from libs.runtime.relay import Message, PublishFailed, Relay
 from libs.runtime.seek import Seek
 from libs.runtime.stage import Stage
@@ -133,15 +134,28 @@ class AnothersAnswer(Transaction):
 class PastTheParked(Transaction):
     """Records do not wait behind a parked one of their key."""
 
-    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], dict[str, int]]:
         marks, _ = await super().heard(lanes)
-        return marks, set()
+        return marks, {}
+
+
+class Untold(Transaction):
+    """The log does not tell what becomes of parked records, where that leaves it without a hole."""
+
+    async def write(self, writes: Writes) -> None:
+        while writes.rows and told_state(writes.rows[-1].type):
+            writes.rows.pop()
+        await super().write(writes)
 
 
 class ReplayedUnseen(Transaction):
-    """Nobody looks whether a parked record still waits to be replayed."""
+    """Nobody looks whether a parked record still waits to be replayed: it is told once more."""
 
     async def write(self, writes: Writes) -> None:
+        for id_, row in writes.unparked.items():
+            turn = self.database.parked_rows[id_ - 1].told + 1
+            writes.unparked[id_] = replace(row, told=turn)
+            writes.rows[-1] = replace(writes.rows[-1], stream_version=turn)
         unparked, writes.unparked = writes.unparked, {}
         await super().write(writes)
         writes.unparked = unparked
@@ -178,7 +192,7 @@ class _Forgetful(dict[tuple[str, int], int]):
 class NoSequenceMemory(Transaction):
     """Nobody remembers how far a sender's lane was heard."""
 
-    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], set[str]]:
+    async def heard(self, lanes: Sequence[int]) -> tuple[dict[tuple[str, int], int], dict[str, int]]:
         marks, keys = await super().heard(lanes)
         return _Forgetful(marks), keys
 
@@ -411,6 +425,7 @@ _BROKEN: dict[str, Callable[..., Scene]] = {
     "refused in silence": partial(Scene, process_of=Silent),
     "past the parked": partial(Scene, process_of=_transactions(PastTheParked)),
     "queued last first": partial(Scene, process_of=_process(session=LastFirst)),
+    "parked untold": partial(Scene, process_of=_transactions(Untold)),
     "replayed unseen": partial(Scene, process_of=_transactions(ReplayedUnseen)),
     "expired though confirmed": partial(Scene, process_of=ExpiresAnyway),
     "no compare-and-swap of the read side": partial(Scene, read_side_of=AnyOffset),

@@ -23,6 +23,7 @@ SEEN_BY = {
     "refused in silence": "each command is answered",
     "past the parked": "each key in order",
     "queued last first": "each key in order",
+    "parked untold": "of each parked record the log tells",
     "replayed unseen": "each event once",
     "locks in any order": "nobody waits in a ring",
     "expired though confirmed": "nothing oversold, each reservation resolved once",

@@ -23,7 +23,8 @@ from libs.events.intake import (
 from libs.events.promise import PromiseExpired, PromiseReleased, ReleasePromise
 from libs.runtime import wire
 from libs.runtime.digest import memory_digest
-from libs.runtime.log import LogRow
+from libs.runtime.log import WAITING, LogRow
+from libs.runtime.parking import told_state
 from libs.runtime.reading import Input, command_digest, read
 from libs.runtime.refusals import reused_id
 from libs.runtime.stage import Stage
@@ -205,6 +206,36 @@ def _nothing_parked(scene: Scene) -> Iterator[str]:
         yield f"{scene.people.unreadable} records cannot be read, {unreadable} are parked"
 
 
+def _parked_told(scene: Scene) -> Iterator[str]:
+    """Of each record that was ever parked the log tells, as often as its row says, and last how it stands."""
+    for stage, database in scene.databases.items():
+        told: dict[str, list[str]] = defaultdict(list)
+        for lane in range(LANES):
+            for row in _decided(scene, stage, lane):
+                if state := told_state(row.type):
+                    told[row.stream].append(state)
+        for parked in database.parked_rows:
+            states = told.pop(f"parked/{parked.lane}-{parked.told_seq}", [])
+            if len(states) != parked.told or states[-1:] != [parked.state]:
+                yield f"{stage} tells of {parked.key} {states}, it is {parked.state} at turn {parked.told}"
+        for stream in told:
+            yield f"{stage} tells of {stream}, which is not parked"
+
+
+def _queue_of_parked(scene: Scene) -> Iterator[str]:
+    """The queue of exceptions holds each key under which records wait, with how many, and no other."""
+    waits = Counter(
+        (stage, row.lane, row.key)
+        for stage, database in scene.databases.items()
+        for row in database.parked_rows
+        if row.state in WAITING
+    )
+    shown = {key[1:]: item.waiting for key, item in scene.read_side.parked.items() if item.waiting}
+    for item in waits.keys() | shown.keys():
+        if waits[item] != shown.get(item, 0):
+            yield f"{waits[item]} records wait under {item}, the queue has {shown.get(item, 0)}"
+
+
 def _in_order(scene: Scene) -> Iterator[str]:
     """What a key's records say is decided in the order of its topic, parked or not."""
     for stage in STAGES:
@@ -312,6 +343,8 @@ _CHECKS: dict[str, Callable[[Scene], Iterator[str]]] = {
     "nobody waits in a ring": _no_deadlock,
     "nothing unheard": _nothing_unheard,
     "parked is what must be, once": _nothing_parked,
+    "of each parked record the log tells": _parked_told,
+    "the queue holds what is parked": _queue_of_parked,
     "amended orders go where they should": _as_amended,
     "projections equal their refold": _projections,
 }

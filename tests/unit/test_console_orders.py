@@ -20,6 +20,8 @@ from libs.events.envelope import Envelope
 from libs.events.exception_rules import RULE_EVENTS
 from libs.events.inventory import Claim, ReservationBroken, StockPegged, StockReturned
 from libs.events.outside import OUTSIDE_EVENTS
+from libs.events.parked import PARKED_EVENTS
+from libs.events.parked_exceptions import PARKED_EXCEPTION_EVENTS
 from libs.events.policy import POLICY_EVENTS, BackorderLapsed
 from libs.events.promise import HoldsFilled, PromiseDated
 from libs.events.reach import REACH_EVENTS
@@ -320,6 +322,8 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
     elsewhere |= {event.TYPE for event in REACH_EVENTS}  # of nodes and SKUs
     elsewhere |= {HoldsFilled.TYPE, PromiseDated.TYPE}  # of SKUs and baskets
     elsewhere |= {event.TYPE for event in DATES_EVENTS}  # tests/unit/test_console_dates.py
+    parked = (*PARKED_EVENTS, *PARKED_EXCEPTION_EVENTS)
+    elsewhere |= {event.TYPE for event in parked}  # of keys; tests/log/test_console_parked.py
     amended = (*INTAKE_AMENDMENTS, *FULFILLMENT_AMENDMENTS, *INVENTORY_AMENDMENTS)
     elsewhere |= {event.TYPE for event in amended}  # tests/unit/test_console_amended.py
     assert of_orders - elsewhere == set(told)

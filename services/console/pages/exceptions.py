@@ -24,6 +24,7 @@ from services.console.pages.one_order import one_line
 from services.console.pages.queue_counts import QueueCounts
 from services.console.pages.queue_place import Place, Whose
 from services.console.pages.reasons import OF_ORDER, as_header, missing, needed
+from services.console.parked_items import item_of, unclaimed
 from services.console.rules import KINDS, OWNERS, Kind
 from services.console.web.actions import Outcome
 from services.console.web.holds import check_release, may_release
@@ -107,7 +108,7 @@ async def settle(
 ) -> Response:
     """Send it, and back to where they were in the queue; or that page with what stands in the way. Raises
     Problem 404 where it is about an order that the person may not see."""
-    queries, of_order = site.queries(session), "/" not in command.stream
+    queries, of_order = site.queries(session), not set(command.stream) & set("/.")
     if of_order and await queries.order(session.tenant, command.stream, 1) is None:
         raise Problem(
             404,
@@ -154,6 +155,7 @@ async def _draw(
 ) -> Response:
     now, wanted = datetime.now(UTC), place.wanted(session)
     async with site.queries(session).reading(session.tenant) as connection:
+        await unclaimed(connection, session.role)
         found = await read_queue(connection, session.tenant, now, wanted, read_place(place.after), ROWS + 1)
         counted = await counts.get(session, connection, now)
     return await site.page(
@@ -174,6 +176,7 @@ async def _draw(
         kinds=KINDS,
         outcome=outcome,
         may_release=may_release,
+        parked=item_of,
         at=now,
     )
 

@@ -26,6 +26,7 @@ from services.console.order_view import Preview, money, order_view, preview_canc
 from services.console.pages.one_order import found, one_line, order_of, told
 from services.console.pages.order_events import place_behind
 from services.console.pages.reasons import OF_ORDER, needed
+from services.console.parked_order import ParkedOfOrder, parked_blockers, read_parked
 from services.console.queries import Row
 from services.console.rule_book import read_rules
 from services.console.rules import Rule
@@ -87,7 +88,7 @@ def _page_routes(router: APIRouter, site: Site) -> None:
             request,
             session,
             template,
-            order=order_view(order_id, state, now.rules),
+            order=order_view(order_id, state, now.rules, tuple(parked_blockers(now.parked, now.rules))),
             releasable={
                 hold.name for hold in open_holds(state) if may_release(session, now.rules, hold.name)
             },
@@ -118,11 +119,12 @@ def _page_routes(router: APIRouter, site: Site) -> None:
 @dataclass(frozen=True, slots=True)
 class _Now:
     """What other tables say of the order: whose exceptions are; days that are full now at the nodes of its
-    latest plan, which dates pass over; and by SKU the serial numbers that it was sent."""
+    latest plan, which dates pass over; by SKU the serial numbers that it was sent; what of it is parked."""
 
     rules: Sequence[Rule]
     full_days: Mapping[str, Sequence[date]]
     serials: Mapping[str, Sequence[Row]]
+    parked: Sequence[ParkedOfOrder] = ()
 
 
 async def _as_of_now(site: Site, session: Session, order_id: str, state: State | None) -> _Now:
@@ -138,6 +140,7 @@ async def _as_of_now(site: Site, session: Session, order_id: str, state: State |
             rules,
             await read_full_days(connection, tenant, datetime.now(UTC), nodes) if nodes else {},
             await read_serials_of_order(connection, tenant, order_id, SERIALS_MAX),
+            await read_parked(connection, tenant, order_id),
         )
 
 

@@ -1,12 +1,13 @@
 """Platform: how stages and projection do, records that wait for a person, and rebuilds of the tables."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
+from libs.runtime.log import WAITING
 from libs.runtime.problems import Problem
 from libs.runtime.settings import STAGES
 from services.console.pages.reasons import needed
@@ -15,7 +16,6 @@ from services.console.web.roles import STAGE_ROLE
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
-_STATES = ("parked", "queued", "replaying")
 _ROWS_MAX = 200
 Key = Annotated[str, Form(min_length=1, max_length=600, pattern=r"^[^\x00]*$")]
 Note = Annotated[str, Form(max_length=500, pattern=r"^[^\x00]*$")]
@@ -34,8 +34,6 @@ def routes(site: Site) -> APIRouter:
     @router.get("/parts/platform")
     async def part(request: Request, session: looks) -> Response:
         return await draw(request, session, "platform_part.html")
-
-    _parked_route(router, looks, site)
 
     @router.post("/platform/{stage}/{verb}")
     async def settle(
@@ -93,23 +91,6 @@ def routes(site: Site) -> APIRouter:
     return router
 
 
-def _parked_route(router: APIRouter, looks: Any, site: Site) -> None:
-    @router.get("/parts/parked")
-    async def parked(request: Request, session: looks) -> Response:
-        """Of the page of exceptions: what waits under parked keys, as the stages tell it now."""
-        rows, silent = await _all_parked(site, session)
-        first = [row for row in rows if row["state"] == "parked"]
-        return await site.page(
-            request,
-            session,
-            "parked_part.html",
-            parked=first,
-            records=len(rows),
-            silent=silent,
-            at=datetime.now(UTC),
-        )
-
-
 def _unclaimed(session: Session) -> tuple[str, ...]:
     """How keys begin of records that say not whose they are: for an admin alone."""
     return ("?",) if session.role == "admin" else ()
@@ -137,6 +118,6 @@ async def _parked(site: Site, session: Session, stage: str) -> list[dict[str, An
     return [
         {**row, "stage": stage, "moment": datetime.fromisoformat(row["at"])}
         for row in answer.events[0]["parked"]
-        if row["state"] in _STATES
+        if row["state"] in WAITING
         and (row["tenant"] == session.tenant or (_unclaimed(session) and not row["tenant"]))
     ]

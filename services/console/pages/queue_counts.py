@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from services.console.exceptions import Row, count_queue
+from services.console.parked_items import sees_unclaimed, unclaimed
 from services.console.store import Connection
 from services.console.web.sessions import Session
 from services.console.web.site import Site
@@ -50,7 +51,7 @@ class _Counted:
 
 @dataclass(slots=True)
 class _Place:
-    """Of a tenant and scope."""
+    """Of a tenant, a scope, and what of parked keys is seen."""
 
     last: _Counted | None = None
     again: asyncio.Task[None] | None = None
@@ -61,7 +62,7 @@ class QueueCounts:
     """Of one process."""
 
     site: Site
-    places: dict[tuple[str, tuple[str, ...] | None], _Place] = field(default_factory=dict)
+    places: dict[tuple[str, tuple[str, ...] | None, bool, bool], _Place] = field(default_factory=dict)
 
     async def get(self, session: Session, connection: Connection, now: datetime) -> Counts:
         """As somebody sees them, by the connection of their page, in its snapshot."""
@@ -77,7 +78,7 @@ class QueueCounts:
         return Counts(last.rows, last.at, behind=old or heard != last.heard)
 
     def _place(self, session: Session) -> _Place:
-        key = (session.tenant, session.nodes)
+        key = (session.tenant, session.nodes, session.may("platform"), sees_unclaimed(session.role))
         if key not in self.places and len(self.places) >= _TENANTS_MAX:
             self.places.clear()
         return self.places.setdefault(key, _Place())
@@ -88,7 +89,8 @@ class QueueCounts:
 
     async def _count(self, session: Session, connection: Connection, place: _Place) -> Sequence[Row]:
         now = datetime.now(UTC)
-        rows = await count_queue(connection, session.tenant, now)
+        await unclaimed(connection, session.role)
+        rows = await count_queue(connection, session.tenant, now, platform=session.may("platform"))
         many = sum(row["open"] + row["snoozed"] for row in rows) > MANY
         heard = await connection.fetchval(_HEARD)
         done = datetime.now(UTC)

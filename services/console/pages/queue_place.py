@@ -50,5 +50,11 @@ class Place(BaseModel):
         """As the queue is asked, by this person."""
         assignee = {"anybody": None, "mine": session.actor, "nobody": NOBODY}[self.whose]
         return QueueFilter(
-            self.owner or None, self.kind or None, assignee, self.snoozed, self.node or None, self.overdue
+            self.owner or None,
+            self.kind or None,
+            assignee,
+            self.snoozed,
+            self.node or None,
+            self.overdue,
+            session.may("platform"),
         )

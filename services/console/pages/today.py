@@ -44,7 +44,7 @@ class _Figures:
 
 @dataclass(slots=True)
 class _Kept:
-    """Of one tenant and scope."""
+    """Of one tenant and scope, with parked keys or without."""
 
     counting: asyncio.Lock = field(default_factory=asyncio.Lock)
     figures: _Figures | None = None
@@ -55,7 +55,7 @@ def routes(site: Site) -> APIRouter:
     """The first page, and its part that follows the log."""
     router = APIRouter(include_in_schema=False)
     reader = Annotated[Session, Depends(site.guard.require("read"))]
-    kept: dict[tuple[str, tuple[str, ...] | None], _Kept] = {}
+    kept: dict[tuple[str, tuple[str, ...] | None, bool], _Kept] = {}
 
     @router.get("/")
     async def today(request: Request, session: reader) -> Response:
@@ -87,7 +87,7 @@ def routes(site: Site) -> APIRouter:
         )
 
     async def count(session: Session) -> _Figures:
-        place = (session.tenant, session.nodes)
+        place = (session.tenant, session.nodes, session.may("platform"))
         if place not in kept and len(kept) >= _TENANTS_MAX:
             kept.clear()
         mine, now = kept.setdefault(place, _Kept()), datetime.now(UTC)
@@ -106,7 +106,8 @@ def routes(site: Site) -> APIRouter:
                 stand, heard = await site.freshness.stand(), await site.everything.positions()
                 async with site.queries(session).reading(session.tenant) as connection:
                     found = await read_today(connection, session.tenant, now - _HOURS * _HOUR, now)
-                    queue = await count_queue(connection, session.tenant, now)
+                    platform = session.may("platform")
+                    queue = await count_queue(connection, session.tenant, now, platform=platform)
                 done = datetime.now(UTC)
                 until = done + timedelta(seconds=KEPT_SECONDS)
                 slow = done - now > timedelta(seconds=SLOW_SECONDS)

@@ -15,10 +15,12 @@ from services.console.cursor import write_cursor
 from services.console.exceptions import QueueFilter, count_queue, place_of, read_place, read_queue
 from services.console.measures import DEFINITIONS, By, DelaysBy, Period, read_delays, read_measures
 from services.console.own_writes import MinVersion, OwnWrites
+from services.console.parked_items import unclaimed
 from services.console.queries import Queries
 from services.console.rule_book import read_changes, read_rules
 from services.console.rules import Kind
 from services.console.today import TODAY, Only, read_today
+from services.console.web.roles import ROLES
 
 DAYS = 30
 DAYS_MAX = 400
@@ -91,10 +93,12 @@ def _exceptions_routes(router: APIRouter, reader: Any, queries: Queries, own_wri
     ) -> Response:
         await own_writes.reached(request, min_version)
         now = datetime.now(UTC)
-        wanted = QueueFilter(owner, kind, assignee, snoozed, node, overdue)
+        platform = "platform" in ROLES.get(claims.role, ())
+        wanted = QueueFilter(owner, kind, assignee, snoozed, node, overdue, platform)
         async with queries.reading(claims.tenant) as connection:
+            await unclaimed(connection, claims.role)
             found = await read_queue(connection, claims.tenant, now, wanted, read_place(after), limit + 1)
-            counts = await count_queue(connection, claims.tenant, now)
+            counts = await count_queue(connection, claims.tenant, now, platform=platform)
         following = write_cursor("exceptions", place_of(found[limit - 1])) if len(found) > limit else None
         rows = [selected(work.document(now), fields) for work in found[:limit]]
         told = {"exceptions": rows, "next": following, "counts": counts, "as_of": now}
