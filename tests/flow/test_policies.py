@@ -1,6 +1,6 @@
 """Reservation policies through all stages: what a customer of each gets, and how each order ends."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -30,7 +30,7 @@ from libs.events.returns import (
 )
 from libs.events.routing import DefineNode
 from libs.events.substitutes import DefineSubstitutes
-from libs.runtime.memory_log import MemoryLog
+from libs.runtime.memory_log import MemoryBatch, MemoryLog
 from tests.flow.life import CONTACT
 from tests.flow.oracle import check
 from tests.flow.people import Warehouse, open_shop, order
@@ -213,17 +213,22 @@ async def test_express_is_served_first_and_takes_what_is_promised_but_not_what_i
     check(world)
 
 
+def noted(reads: Callable[..., Awaitable[Any]], loads: list[list[str]]) -> Callable[..., Awaitable[Any]]:
+    """What reads streams, and notes which."""
+
+    async def read(where: object, keys: Sequence[str], *more: Any, **named: Any) -> Any:
+        loads.append([key.partition("/")[2] for key in keys])
+        return await reads(where, keys, *more, **named)
+
+    return read
+
+
 async def test_policies_are_read_with_the_orders_that_need_them_and_never_by_themselves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world, loads = await shop(PolicyRule(policy="partial"), TEA=9), list[list[str]]()
-    look = MemoryLog.look
-
-    async def noted(self: MemoryLog, keys: Sequence[str], *more: Any) -> Any:
-        loads.append([key.partition("/")[2] for key in keys])
-        return await look(self, keys, *more)
-
-    monkeypatch.setattr(MemoryLog, "look", noted)
+    for where, method in ((MemoryBatch, "load"), (MemoryLog, "look")):
+        monkeypatch.setattr(where, method, noted(getattr(where, method), loads))
     of = [await ordered(world, str(number), {"TEA": 1}) for number in range(3)]
     read = [keys for keys in loads if POLICIES_STREAM in keys]
     assert len(read) >= 3
