@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from libs.runtime.settings import settings
+from tests.e2e.demos import Demo, play
 from tests.e2e.stacks import Stack, own_stack
 
 
@@ -19,3 +20,9 @@ def stack() -> Iterator[Stack]:
         return
     with own_stack() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def demo(stack: Stack) -> Demo:
+    """A part of a real retailer's month, played through the stack, and what came of it."""
+    return play(stack)

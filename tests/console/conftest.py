@@ -1,7 +1,6 @@
 """For the console's tests: one browser, and a month of orders with some that are still open."""
 
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -10,9 +9,9 @@ from playwright.async_api import Browser
 from libs.runtime.settings import settings
 from tests.console.browser import Desk, chromium
 from tests.console.orders import Orders
+from tests.e2e.demos import Demo
 from tests.e2e.stacks import Stack
 
-MONTH_ORDERS = 120
 OPEN = {"T-held": "held", "T-waits": "backordered", "T-picks": "released", "T-picks-2": "released"}
 """Orders of the channel `web` that are open as the month begins to be looked at, and where they stand."""
 
@@ -24,14 +23,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def month(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Orders:
+def month(stack: Stack, demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Orders:
     """A tenant with a small month of a real retailer, all of it at its end, and with the orders of OPEN."""
-    tenant = f"month-{uuid4().hex[:8]}"
-    stack.json("demo", "--orders", str(MONTH_ORDERS), "--tenant", tenant, timeout_seconds=300)
-    place = ("--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1")
-    stack.json("nodes", "define", "LON", *place, "--tenant", tenant)
-    stack.json("stock", "receive", "MUG", "LON", "100", "--tenant", tenant)
-    found = Orders(stack, tenant, tmp_path_factory.mktemp("orders"))
+    stack.each(
+        ("nodes", "define", "LON", "--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1"),
+        ("stock", "receive", "MUG", "LON", "100"),
+        tenant=demo.tenant,
+    )
+    found = Orders(stack, demo.tenant, tmp_path_factory.mktemp("orders"))
     found.submit("T-held", payment="pending")
     found.submit("T-waits", "TEAPOT", 3)
     found.submit("T-picks", quantity=2)

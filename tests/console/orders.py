@@ -1,16 +1,19 @@
 """Orders of a tenant, submitted and looked up as the command line does it."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
 
+from cli.client import connect
+from cli.loadfile import read_orders
+from cli.submit import submit
+from libs.runtime.settings import settings
 from tests.e2e.stacks import Stack
 
 SECONDS = 60.0
+PAUSE_SECONDS = 0.1
 _HEADER = (
     "channel,external_id,placed_at,currency,payment,customer_id,sku,quantity,unit_price_minor,"
     "name,address_line_1,city,postcode,country,email\n"
@@ -33,23 +36,20 @@ class Orders:
         row = f"web,{name},2026-03-02T09:00:00Z,GBP,{payment},77,{sku},{quantity},995,{_WHO}\n"
         file = self.folder / f"{name}.csv"
         file.write_text(_HEADER + row)
-        done = self.stack.run("orders", "submit", str(file), "--tenant", self.tenant, "--json")
-        assert done.returncode == 0, done.stderr
+        with connect(self.tenant) as edges:
+            answer = submit(edges, read_orders(file), settings().body_bytes_max)
+        assert not answer.failed, answer
         return name
 
     def standing(self) -> Mapping[str, str]:
         """Status by external id, of the channel `web`."""
-        answer = self._ask("orders", "list", "--channel", "web", "-n", "1000")
-        return {row["external_id"]: row["status"] for row in answer["orders"]}
+        with connect(self.tenant) as edges:
+            rows = edges.pages("/v1/orders", "orders", channel="web")
+            return {row["external_id"]: row["status"] for row in rows}
 
     def until(self, holds: Callable[[Mapping[str, str]], bool]) -> None:
         """Wait until it holds of `standing`."""
         give_up_at = time.monotonic() + SECONDS
         while not holds(found := self.standing()):
             assert time.monotonic() < give_up_at, f"it never held: {found}"
-
-    def _ask(self, *arguments: str) -> dict[str, Any]:
-        done = self.stack.run(*arguments, "--tenant", self.tenant, "--json")
-        assert done.returncode == 0, done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return answer
+            time.sleep(PAUSE_SECONDS)

@@ -19,13 +19,15 @@ PATIENCE_MS = 20_000
 def trouble(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tenant with two orders that are held for their payment, of an article with a hostile number."""
     tenant = f"trouble-{uuid4().hex[:8]}"
-    place = ("--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1")
-    stack.json("nodes", "define", "LON", *place, "--tenant", tenant)
-    stack.json("stock", "receive", HOSTILE, "LON", "10", "--tenant", tenant)
-    stack.json("stock", "receive", "TEA", "LON", "5", "--tenant", tenant)
-    stack.json("stock", "promise", "terms", "TEA", "--low-at", "20", "--tenant", tenant)
-    stack.json("stock", "item", "CAM", "--serials", "--tenant", tenant)
-    stack.json("stock", "receive", "CAM", "LON", "1", "--serial", "SN-0011", "--tenant", tenant)
+    stack.each(
+        ("nodes", "define", "LON", "--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1"),
+        ("stock", "receive", HOSTILE, "LON", "10"),
+        ("stock", "receive", "TEA", "LON", "5"),
+        ("stock", "promise", "terms", "TEA", "--low-at", "20"),
+        ("stock", "item", "CAM", "--serials"),
+        ("stock", "receive", "CAM", "LON", "1", "--serial", "SN-0011"),
+        tenant=tenant,
+    )
     found = Orders(stack, tenant, tmp_path_factory.mktemp("trouble"))
     sku = '"' + HOSTILE.replace('"', '""') + '"'
     for external in ("H-1", "H-2"):

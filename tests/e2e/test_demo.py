@@ -1,6 +1,5 @@
 """The main job on real Kafka and PostgreSQL: a month's first orders, also while stages are killed."""
 
-import asyncio
 import json
 import os
 import signal
@@ -9,19 +8,16 @@ import sys
 import time
 from typing import Any
 
-import asyncpg
 import pytest
 
 from deploy.local.home import Home
 from deploy.local.programs import find
-from libs.runtime.settings import settings
+from tests.e2e.demos import ORDERS, SECONDS, Demo, closed, fetch
 from tests.e2e.stacks import ROOT, Stack
 
 pytestmark = pytest.mark.e2e
 
-ORDERS = 150
 ORDERS_KILLED = 80
-DEMO_SECONDS = 400.0
 ZEROS = (
     "oversold_units",
     "duplicate_effects",
@@ -42,41 +38,21 @@ def _is_sound(report: dict[str, Any], orders: int) -> None:
     assert report["messages_failed"] == 0
 
 
-async def _fetch(stage: str, query: str, *arguments: object) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(settings().dsn(stage))
-    try:
-        return list(await connection.fetch(query, *arguments))
-    finally:
-        await connection.close()
-
-
-def _closed(tenant: str) -> int:
-    """Orders of the tenant that intake has closed, asked of its log."""
-    rows = asyncio.run(
-        _fetch(
-            "intake",
-            "SELECT DISTINCT stream FROM log WHERE tenant = $1 AND type = 'oms.intake.order_closed'",
-            tenant,
-        )
-    )
-    return len(rows)
-
-
 def _every_mail_is_there_once(stack: Stack) -> None:
     """The sink holds one file for each message that notifications' log says was sent, to whichever tenant."""
     query = "SELECT 1 FROM log WHERE type = 'oms.notifications.message_sent'"
-    sent = asyncio.run(_fetch("notifications", query))
+    sent = fetch("notifications", query)
     mails = [mail.name for mail in Home(stack.home).mail.glob("*.eml")]
     assert len(mails) == len(sent) > ORDERS
     assert all(name.endswith("-1.eml") for name in mails)
 
 
-def test_a_part_of_the_month_comes_out_sound(stack: Stack) -> None:
-    report = stack.json("demo", "--orders", str(ORDERS), timeout_seconds=DEMO_SECONDS)
+def test_a_part_of_the_month_comes_out_sound(stack: Stack, demo: Demo) -> None:
+    report = demo.report
     _is_sound(report, ORDERS)
     assert report["file"]["lines"] == 42_481
     assert report["file"]["invoices"] == 2_025
-    assert _closed(report["tenant"]) == ORDERS
+    assert demo.closed == ORDERS
     assert report["backorders_filled"] == report["backordered"] > 0
     assert report["returns"] > 0
     assert report["orders_per_second"] > 0
@@ -108,7 +84,7 @@ def test_stages_killed_in_the_middle_change_nothing(stack: Stack) -> None:
             _wait_for_closed(demo, tenant, at)
             _kill(stack, stage)
             stack.json("up")
-        out, errors = demo.communicate(timeout=DEMO_SECONDS)
+        out, errors = demo.communicate(timeout=SECONDS)
     finally:
         demo.kill()
         demo.wait()
@@ -117,8 +93,8 @@ def test_stages_killed_in_the_middle_change_nothing(stack: Stack) -> None:
 
 
 def _wait_for_closed(demo: "subprocess.Popen[str]", tenant: str, orders: int) -> None:
-    deadline = time.monotonic() + DEMO_SECONDS
-    while _closed(tenant) < orders:
+    deadline = time.monotonic() + SECONDS
+    while closed(tenant) < orders:
         assert demo.poll() is None, "the demo ended before a stage could be killed in its middle"
         assert time.monotonic() < deadline, f"{orders} orders were not closed in time"
 

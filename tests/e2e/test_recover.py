@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
-import asyncpg
 import psycopg
 import pytest
 
@@ -17,6 +16,7 @@ from libs.runtime.kafka import KafkaPublisher
 from libs.runtime.settings import STAGES, settings
 from libs.runtime.stage import commands_topic
 from libs.runtime.topics import lifecycle_topics
+from tests.e2e.demos import fetch
 from tests.e2e.stacks import Stack
 
 pytestmark = pytest.mark.e2e
@@ -40,8 +40,11 @@ class Shop:
 
     def open(self) -> None:
         place = ("--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1")
-        self.stack.json("nodes", "define", "LON", *place, "--tenant", self.tenant)
-        self.stack.json("stock", "receive", "MUG", "LON", "1000", "--tenant", self.tenant)
+        self.stack.each(
+            ("nodes", "define", "LON", *place),
+            ("stock", "receive", "MUG", "LON", "1000"),
+            tenant=self.tenant,
+        )
 
     def buy(self) -> None:
         """A few orders more."""
@@ -81,17 +84,6 @@ def until(holds: Callable[[], bool]) -> None:
     give_up_at = time.monotonic() + DEADLINE_SECONDS
     while not holds():
         assert time.monotonic() < give_up_at, "it never held"
-
-
-def fetch(stage: str, query: str, *arguments: object) -> list[asyncpg.Record]:
-    async def fetching() -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(settings().dsn(stage))
-        try:
-            return list(await connection.fetch(query, *arguments))
-        finally:
-            await connection.close()
-
-    return asyncio.run(fetching())
 
 
 def administer(*statements: str) -> None:
