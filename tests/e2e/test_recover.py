@@ -182,7 +182,8 @@ def test_a_restored_backup_does_not_begin_before_it_has_caught_up(stack: Stack, 
     until(lambda: parked("inventory") == waiting + 1)
     [given_up] = fetch("inventory", "SELECT max(id) FROM parked")
     stack.json("parked", "discard", f"inventory:{given_up[0]}")
-    until(lambda: parked_rows("inventory", f"id = {given_up[0]} AND state = 'discarded'") == 1)
+    # On a topic made anew a record may lie where one lay that is lost: the first of the two is given up.
+    until(lambda: parked("inventory") == waiting and not parked_rows("inventory", "state = 'discarding'"))
     stop(stack, ["inventory"])
     administer("CREATE DATABASE backup_of_inventory TEMPLATE orderlog_inventory")
     stack.json("up")

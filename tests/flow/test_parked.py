@@ -150,3 +150,17 @@ async def test_a_replay_that_was_read_before_and_is_over_is_fenced() -> None:
     with pytest.raises(Fenced, match="it was before"):
         await world.processes["inventory"].loop._replay(read_before)
     assert short(told(world, "inventory")) == [("parked", 1, 1), ("replayed", 2, 0)]
+
+
+async def test_a_record_that_its_topic_lost_is_discarded_too() -> None:
+    """Topics made anew from the logs hold no commands: what was parked of those lies nowhere."""
+    world = await shop()
+    key, mend = await broken(world, order("1", {"TEA": 1}))
+    await world.settle()
+    mend()
+    rows = world.logs["inventory"].parked_rows
+    rows[0] = replace(rows[0], offset=-1)
+    await settle(world, key, replay=False, note="It is gone.")
+    parked, discarded = told(world, "inventory")
+    assert short([parked, discarded]) == [("parked", 1, 1), ("discarded", 2, 0)]
+    assert "offset" not in orjson.loads(discarded.payload)
