@@ -43,7 +43,8 @@ Ask = StockReserved | AllocationFailed
 
 
 class ServedLife(RuleBasedStateMachine):
-    """`goes`: the country of each order and basket, as they said it themselves."""
+    """`goes`: the country of each order and basket, as they said it themselves; anywhere, for a basket that
+    was held, and need not wait, while all nodes shipped everywhere."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,7 +130,8 @@ class ServedLife(RuleBasedStateMachine):
         assert not held or quantity <= fits
         assert waited or held == (quantity <= fits)
         self.baskets.append(promise_id)
-        self.goes[f"promise/{promise_id}"] = to or ANY
+        said = isinstance(answer, PromiseHeld) and answer.served is not None
+        self.goes[f"promise/{promise_id}"] = to if to is not None and said else ANY
 
     @rule(name=NODES, quantity=FEW)
     def buy(self, name: str, quantity: int) -> None:
@@ -158,7 +160,8 @@ class ServedLife(RuleBasedStateMachine):
             assert waited or fits < quantity
             return
         self.baskets.append(promise_id)
-        self.goes[f"promise/{promise_id}"] = self.goes[WAITER + promise_id] = to
+        self.goes[WAITER + promise_id] = to
+        self.goes[f"promise/{promise_id}"] = ANY if answer.served is None else to
         held = sum(move.quantity for move in answer.movements)
         assert held <= min(quantity, fits)
         assert waited or held == min(quantity, fits), f"{fits} fit, and {held} are held"
