@@ -130,6 +130,7 @@ NEEDS: dict[str, Permission] = {
     "POST /exceptions/rules/drop": "rules",
     "POST /exceptions/parked/care/{verb}": "repair",
     "POST /exceptions/stock/care/{verb}": "work",
+    "POST /exceptions/feed/care/{verb}": "work",
     "POST /exceptions/stock/{verb}": "adjust",
     "POST /exceptions/{verb}": "work",
     "POST /orders/bulk/cancel": "cancel",

@@ -70,6 +70,7 @@ ELSEWHERE = {
     "/orders/bulk/cancel": "each order has an answer of its own",
     "/platform/{stage}/{verb}": "its key names the tenant",
     "/exceptions/parked/care/{verb}": "tests/log/test_console_parked.py",
+    "/exceptions/feed/care/{verb}": "tests/log/test_console_supply_items.py",
     "/platform/rebuild": "of no tenant; tests/log/test_console_rebuild_page.py",
     "/orders/views": "one's own; tests/log/test_console_order_pages.py",
     "/orders/views/delete": "one's own; tests/log/test_console_order_pages.py",
