@@ -167,15 +167,15 @@ def take_back_unsendable(sku: str, part: SkuPart, leaving: Mapping[str, int]) ->
     return _take_back_astray(sku, part, reach, kept - reach.kept)
 
 
-def take_back_astray(sku: str, part: SkuPart, before: Serving) -> tuple[list[Event], SkuPart]:
-    """Take promised units back that could be kept as long as nodes shipped where they did `before`, and can
-    be sent from none that has them now. The events, and the SKU after them."""
-    reach = part.reach()
-    if reach is None:
+def take_back_astray(sku: str, part: SkuPart) -> tuple[list[Event], SkuPart]:
+    """Take promised units back that no node which has them ships to where they go, were all switched on. The
+    events, and the SKU after them."""
+    known = part.serving
+    if known is None or not known.bounds:
         return [], part
-    goes = going(part.serving or before, part.claims, part.baskets, None)
-    kept = Reach(before, part.on_hand, goes, part.closed or ()).kept
-    return _take_back_astray(sku, part, reach, kept - reach.kept)
+    goes = [*going(known, part.claims, part.baskets, None)]
+    reach = Reach(known, part.on_hand, goes)
+    return _take_back_astray(sku, part, reach, sum(units for _, units in goes) - reach.kept)
 
 
 def _take_back_astray(sku: str, part: SkuPart, reach: Reach, lacking: int) -> tuple[list[Event], SkuPart]:

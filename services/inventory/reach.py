@@ -63,7 +63,7 @@ def in_reach(sku: str, part: SkuPart, places: PlacesPart) -> tuple[list[Event], 
         nodes_version=places.version,
         queue=(change,),
     )
-    lost, after = take_back_astray(sku, evolve_sku(part, told), known)
+    lost, after = take_back_astray(sku, evolve_sku(part, told))
     return [told, *lost], after
 
 

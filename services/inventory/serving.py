@@ -130,7 +130,7 @@ class Reach:
 
     def too_many(self, country: str | None, units: int) -> int:
         """Of so many that are promised there, those that cannot be kept, whatever becomes of the others."""
-        mask = self._mask(country)
+        mask = self._mask(country or ANYWHERE)  # as `give` counts it
         others = {**self._promised, mask: self._promised.get(mask, 0) - units}
         return units - (self.kept - _matched(others, self._units))
 

@@ -69,6 +69,13 @@ def test_an_order_of_before_that_had_not_said_where_it_goes_is_asked_and_waits()
     assert isinstance(stays, StockReserved)
 
 
+def test_who_has_not_said_where_it_goes_loses_nothing_in_place_of_who_cannot_be_sent_it() -> None:
+    spec = stocked(N1=2).heard(node("GB", 2), node("N1", 3, ships_to=("GB", "IE")), due("sku/A", "reach"))
+    spec.heard(to("IE", "o1", ("A", 1)), node("N1", 4), due("sku/A", "reach"), to("GB", "o2", ("A", 1)))
+    narrowed(spec, "GB", version=5)
+    assert held(spec) == {"o1": 0, "o2": 1}, "the younger one was not asked yet, and may go anywhere"
+
+
 def test_baskets_lose_them_before_orders_do_and_are_given_up() -> None:
     spec = stocked(GB=1, N1=2).heard(to("IE", "o1", ("A", 1)), basket("IE", "b1", 1))
     spec.heard(node("N2", 2), receive("A", 1, "N2"))
