@@ -208,10 +208,8 @@ class Queues:
             before, units = self._waits.get(key, {}).get(holder), left.get(change.sku, 0)
             lacked = 0 if before is None else before.units
             if units > lacked:
-                return (
-                    row,
-                    f"leaves the queue of {change.sku} with {units} units, and {holder} lacked {lacked}",
-                )
+                says = f"leaves the queue of {change.sku} with {units} units, and {holder} lacked {lacked}"
+                return row, says
             rest = None if before is None or units == lacked else changed(before, units=lacked - units)
             self._wait(key, holder, rest)
             if isinstance(event, PromiseConfirmed):
@@ -240,8 +238,7 @@ class Queues:
         """Units by who is given them, `free` ones, or those that others have just lost."""
         key, line = (row.tenant, event.sku), self._line((row.tenant, event.sku))
         if given.keys() <= {order_id for order_id, _, _ in line}:  # else somebody's wait is of an older log
-            unsaid = self._destinations.open(key, self._promised.get(key, {}))
-            if unsaid or (not free and self._destinations.bound(key)):
+            if self._open(key) or (not free and self._destinations.bound(key)):
                 says = ""
             elif free:
                 says = self._misgiven(key, line, given, event.terms_version, stock)
@@ -324,7 +321,7 @@ class Queues:
     ) -> str:
         """Units that somebody takes for himself, held against those who stand before him."""
         holder, quantity = taker
-        if self._destinations.open(key, self._promised.get(key, {}).keys() - {holder}):
+        if self._open(key, but=holder):
             return ""
         left = self._offered(key, stock) + quantity
         reach = self._destinations.before(key, stock[key], self._promised.get(key, {}), dict([taker]))
@@ -356,6 +353,11 @@ class Queues:
         if wait.whole:
             return 0 if wait.passed or left < wait.units else wait.units
         return max(0, min(wait.units, left))
+
+    def _open(self, key: SkuKey, but: str = "") -> bool:
+        """Whether inventory may have known less of where units go, held or waited for, than the log says."""
+        holders = {**self._promised.get(key, {}), **self._waits.get(key, {})}
+        return self._destinations.open(key, holders.keys() - {but})
 
     # Who waits
 

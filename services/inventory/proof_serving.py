@@ -7,7 +7,7 @@ keep them. A promise is held against the nodes as its event names their version:
 they changed stands.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from libs.events.contract import Event
 from libs.events.inventory import StockAllocated, StockBackordered, StockReserved
@@ -35,6 +35,9 @@ class Destinations:
         self._taking: set[tuple[str, str]] = set()
         """Orders that took over baskets, and have not said yet where they go: their own event, which may move
         nothing, can be read behind others of the SKU."""
+        self._unplaced: dict[SkuKey, set[str]] = {}
+        """Holders that said where they go by an event without a place among those of the SKU, as they do when
+        they are asked: it can be read before events at which inventory did not know it."""
 
     def take(
         self,
@@ -65,7 +68,10 @@ class Destinations:
         if isinstance(event, PromiseHeld) and event.destination is not None:
             for line in event.lines:  # it waits, and says so once: SKUs may get such nodes later
                 self._goes.setdefault((row.tenant, line.sku), {})[holder] = event.destination.country
-        return None if told is None else self._told(row, told, holder, moves, stock, promised)
+        if told is None:
+            return None
+        self._note(row.tenant, told, holder, {*(move.sku for move in moves), *_queued(event)})
+        return self._beyond(row, told, moves, stock, promised)
 
     def _forget(self, tenant: str, event: StockAllocated | Placed) -> None:
         """What holds nothing any more, and waits for nothing, goes nowhere."""
@@ -75,8 +81,10 @@ class Destinations:
             return
         if isinstance(event, PromiseConfirmed) and event.left:
             return  # what its order leaves of it is given back next, and goes where it went
-        for move in event.movements:
-            self._goes.get((tenant, move.sku), {}).pop(holder_of(event) or event.stream, None)
+        holder = holder_of(event) or event.stream
+        for key in ((tenant, move.sku) for move in event.movements):
+            self._goes.get(key, {}).pop(holder, None)
+            self._unplaced.get(key, set()).discard(holder)
 
     def _reach(
         self, key: SkuKey, stock: StockSoFar, promised: Mapping[str, int], *, known: bool
@@ -107,23 +115,35 @@ class Destinations:
         serving = self._bounds.get(key)
         return serving is not None and bool(serving.bounds)
 
-    def open(self, key: SkuKey, promised: Iterable[str]) -> bool:
-        """Whether it is not known yet where units go that were promised by now, and it matters."""
-        return self.bound(key) and any((key[0], holder) in self._taking for holder in promised)
+    def open(self, key: SkuKey, holders: Iterable[str]) -> bool:
+        """Whether it is not known where these went as far as inventory knew by now, and it matters."""
+        unplaced = self._unplaced.get(key, ())
+        return self.bound(key) and any(
+            holder in unplaced or (key[0], holder) in self._taking for holder in holders
+        )
 
-    def _told(
+    def _note(self, tenant: str, told: Served, holder: str, placed: Set[str]) -> None:
+        """Where a holder goes; `placed`: SKUs among whose events this one has its place."""
+        for key in ((tenant, one.sku) for one in told.skus):
+            goes, unplaced = self._goes.setdefault(key, {}), self._unplaced.setdefault(key, set())
+            if key[1] in placed:
+                unplaced.discard(holder)
+            elif goes.get(holder) != told.country:
+                unplaced.add(holder)
+            goes[holder] = told.country
+
+    def _beyond(
         self,
         row: LogRow,
         told: Served,
-        holder: str,
         moves: Iterable[AnyMovement],
         stock: Mapping[SkuKey, StockSoFar],
         promised: _Promised,
     ) -> str | None:
+        """What is promised beyond what nodes that ship there have, if anything is."""
         won = {move.sku: move.quantity for move in moves if move.source == "unreserved"}
         for one in told.skus:
             key = (row.tenant, one.sku)
-            self._goes.setdefault(key, {})[holder] = told.country
             taken, serving = won.get(one.sku, 0), self._bounds.get(key)
             if not taken or serving is None or serving.version != one.nodes_version:
                 continue
@@ -134,6 +154,11 @@ class Destinations:
                     f"{taken - over} beside what others were promised"
                 )
         return None
+
+
+def _queued(event: StockReserved | StockBackordered | PromiseHeld) -> Iterable[str]:
+    """SKUs whose queue the event changes."""
+    return (change.sku for change in event.queue or ())
 
 
 class Sendable:
