@@ -356,8 +356,8 @@ class Queues:
 
     def _open(self, key: SkuKey, but: str = "") -> bool:
         """Whether inventory may have known less of where units go, held or waited for, than the log says."""
-        holders = {**self._promised.get(key, {}), **self._waits.get(key, {})}
-        return self._destinations.open(key, holders.keys() - {but})
+        held, waits = self._promised.get(key, {}), self._waits.get(key, {})
+        return any(one != but and (one in held or one in waits) for one in self._destinations.unsure(key))
 
     # Who waits
 

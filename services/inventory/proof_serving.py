@@ -7,7 +7,7 @@ keep them. A promise is held against the nodes as its event names their version:
 they changed stands.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from libs.events.contract import Event
 from libs.events.inventory import StockAllocated, StockBackordered, StockReserved
@@ -115,12 +115,12 @@ class Destinations:
         serving = self._bounds.get(key)
         return serving is not None and bool(serving.bounds)
 
-    def open(self, key: SkuKey, holders: Iterable[str]) -> bool:
-        """Whether it is not known where these went as far as inventory knew by now, and it matters."""
-        unplaced = self._unplaced.get(key, ())
-        return self.bound(key) and any(
-            holder in unplaced or (key[0], holder) in self._taking for holder in holders
-        )
+    def unsure(self, key: SkuKey) -> Iterator[str]:
+        """Those of whom it is not known where they went as far as inventory knew by now; none where all nodes
+        of the SKU ship everywhere. They may hold and want nothing of it."""
+        if self.bound(key):
+            yield from self._unplaced.get(key, ())
+            yield from (holder for tenant, holder in self._taking if tenant == key[0])
 
     def _note(self, tenant: str, told: Served, holder: str, placed: Set[str]) -> None:
         """Where a holder goes; `placed`: SKUs among whose events this one has its place."""
