@@ -93,10 +93,13 @@ def negative(desk: Desk, feed: Feed, told: int, name: str) -> list[Event]:
 def house(desk: Desk, feed: Feed, told: int) -> tuple[int, int]:
     """Units that are on the shelf or withheld once so many are told, and those that are now: without what is
     allocated, set aside or doubted, which are among what is told."""
-    node = feed.node
-    there = desk.stock.on_hand.get(node, 0) + desk.supply.units("vendor", node)
-    left = told - desk.stock.allocated.get(node, 0) - set_aside(desk, feed)
-    return max(0, left - desk.supply.units("suspect", node)), there
+    there = desk.stock.on_hand.get(feed.node, 0) + desk.supply.units("vendor", feed.node)
+    return max(0, left(desk, feed, told) - desk.supply.units("suspect", feed.node)), there
+
+
+def left(desk: Desk, feed: Feed, told: int) -> int:
+    """Of so many, those that are neither allocated nor set aside; below 0 where too few are told."""
+    return told - desk.stock.allocated.get(feed.node, 0) - set_aside(desk, feed)
 
 
 def set_aside(desk: Desk, feed: Feed) -> int:

@@ -19,7 +19,7 @@ from libs.events.promise import HoldsBroken, HoldsFilled
 from libs.events.reach import ReachChanged
 from libs.events.record import changed, record
 from services.inventory.desk import Desk, SupplyPosting, after, in_house, served, spared, too_many
-from services.inventory.feed_rows import house, negative, not_of_run, set_aside, unfit, untakable
+from services.inventory.feed_rows import house, left, negative, not_of_run, unfit, untakable
 from services.inventory.feed_skus import TheirStock
 from services.inventory.measure import stated_by, told_units
 from services.inventory.reach import in_reach
@@ -114,19 +114,17 @@ def _sum(told: list[TheirStock], number: int) -> _Row:
 def _taken(desk: Desk, feed: Feed, row: _Row) -> list[Event]:
     """The node has what is told, less what orders have, less the buffer. What comes too old is silent at
     once."""
-    shelf, withheld = desk.stock.on_hand.get(feed.node, 0), desk.supply.units("vendor", feed.node)
-    doubted = desk.supply.units("suspect", feed.node)
-    left = row.told - desk.stock.allocated.get(feed.node, 0) - set_aside(desk, feed)
+    shelf, doubted = desk.stock.on_hand.get(feed.node, 0), desk.supply.units("suspect", feed.node)
     total, there = house(desk, feed, row.told)
     total = min(total, there + max(0, MOST_UNITS - in_house(desk)))
     fresh = row.stale_at > desk.at
     sellable = max(0, total - _buffer(feed, row.told)) if fresh else min(shelf, total)
     broken, spare = spared(desk, {feed.node: shelf - sellable})
     posting = SupplyPosting(spare)
-    posting.move(feed.node, "supplier", "vendor", max(0, total - shelf - withheld))
+    posting.move(feed.node, "supplier", "vendor", max(0, total - there))
     _shift(posting, feed.node, shelf, sellable)
-    posting.move(feed.node, "vendor", "supplier", max(0, shelf + withheld - total))
-    posting.move(feed.node, "suspect", "supplier", doubted - min(doubted, max(0, left)))
+    posting.move(feed.node, "vendor", "supplier", max(0, there - total))
+    posting.move(feed.node, "suspect", "supplier", doubted - min(doubted, max(0, left(desk, feed, row.told))))
     reported = StockReported(
         sku=desk.sku,
         feed=feed.feed,
