@@ -1,11 +1,10 @@
 """Exceptions: one queue of what needs a person, and what they do about it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
-from pydantic import ValidationError
 
 from libs.events.contract import Command, OrderId
 from libs.events.exception_rules import Owner
@@ -20,10 +19,11 @@ from libs.events.intake import (
 from libs.runtime.problems import Problem
 from services.console.cursor import CURSOR_LENGTH_MAX, write_cursor
 from services.console.exceptions import place_of, read_place, read_queue
+from services.console.pages.care import Care, Commands, care_command
 from services.console.pages.one_order import one_line
 from services.console.pages.queue_counts import QueueCounts
 from services.console.pages.queue_place import Place, Whose
-from services.console.pages.reasons import OF_ORDER, as_header, missing, needed
+from services.console.pages.reasons import OF_ORDER, as_header, needed
 from services.console.parked_items import item_of, unclaimed
 from services.console.rules import KINDS, OWNERS, Kind
 from services.console.web.actions import Outcome
@@ -32,6 +32,7 @@ from services.console.web.sessions import Session
 from services.console.web.site import Site
 
 ROWS = 50
+_OF_ORDER = Commands(AssignException, SnoozeException, ResolveException)
 Somebody = Annotated[str, Form(max_length=128, pattern=r"^[^\x00]*$")]
 Back = Annotated[str, Form(max_length=2 * CURSOR_LENGTH_MAX)]
 """A place in the queue, as `Place.query` writes it."""
@@ -74,7 +75,7 @@ def routes(site: Site) -> APIRouter:
     async def work(
         request: Request,
         session: works,
-        verb: Literal["take", "give_back", "assign", "snooze", "resolve"],
+        verb: Care,
         order_id: Annotated[OrderId, Form()],
         item: Annotated[ExceptionItem, Form()],
         why: Reason = "",
@@ -84,7 +85,8 @@ def routes(site: Site) -> APIRouter:
     ) -> Response:
         why = needed(why, OF_ORDER)
         whose = assigned(verb, assignee, session)
-        command = _command(verb, order_id, item, why, hours, whose)
+        about = {"order_id": order_id, "item": item}
+        command = care_command(_OF_ORDER, about, verb, why, hours, whose, OF_ORDER)
         return await settle(site, request, session, command, why, back)
 
     @router.post("/exceptions/hold/release")
@@ -179,18 +181,3 @@ async def _draw(
         parked=item_of,
         at=now,
     )
-
-
-def _command(verb: str, order_id: str, item: str, why: str, hours: int, whose: str | None) -> Command:
-    """Raises Problem 422 where the reason is none that can be kept."""
-    try:
-        match verb:
-            case "take" | "assign" | "give_back":
-                return AssignException(order_id=order_id, item=item, assignee=whose)
-            case "snooze":
-                until = datetime.now(UTC) + timedelta(hours=hours)
-                return SnoozeException(order_id=order_id, item=item, until=until, why=why)
-            case _:
-                return ResolveException(order_id=order_id, item=item, note=why)
-    except ValidationError:
-        raise missing(OF_ORDER) from None

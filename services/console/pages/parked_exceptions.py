@@ -1,24 +1,21 @@
 """What is done about parked keys in the queue: they are taken, put off, settled by hand, as what is of stock.
 They are replayed and discarded on Platform."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, assert_never
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
-from pydantic import AwareDatetime, ValidationError
+from pydantic import AwareDatetime
 
-from libs.events.contract import Command
 from libs.events.parked_exceptions import (
     AssignParkedException,
-    OnParkedException,
     ResolveParkedException,
     SnoozeParkedException,
 )
 from libs.runtime.problems import Problem
+from services.console.pages.care import Care, Commands, care_command
 from services.console.pages.exceptions import Back, Reason, Somebody, assigned, settle
 from services.console.pages.platform import Key
-from services.console.pages.reasons import missing, needed
-from services.console.pages.stock_exceptions import Care
+from services.console.pages.reasons import needed
 from services.console.parked_items import SINCE, unclaimed
 from services.console.web.sessions import Session
 from services.console.web.site import Site
@@ -26,6 +23,7 @@ from services.console.web.site import Site
 _ITEM = f"""SELECT EXISTS (SELECT FROM parked_keys p
     WHERE p.stage = $1 AND p.parked_key = $2 AND {SINCE} = $3 AND p.waiting > 0)"""  # noqa: S608 - of ours
 _WANTED = "Whoever looks at this key later wants to know why; nothing was changed."
+_OF_KEY = Commands(AssignParkedException, SnoozeParkedException, ResolveParkedException)
 Stage = Annotated[str, Form(pattern=r"^[a-z][a-z_]{0,31}$")]
 
 
@@ -58,25 +56,8 @@ def routes(site: Site) -> APIRouter:
                     "That key is not parked (any more), or you may not see it.",
                     "Go back to Exceptions.",
                 )
-        of = OnParkedException(stage=stage, parked_key=key, since=since)
-        command = _care(verb, of, why, datetime.now(UTC) + timedelta(hours=hours), whose)
+        about = {"stage": stage, "parked_key": key, "since": since}
+        command = care_command(_OF_KEY, about, verb, why, hours, whose, _WANTED)
         return await settle(site, request, session, command, why, back)
 
     return router
-
-
-def _care(verb: Care, of: OnParkedException, why: str, until: datetime, whose: str | None) -> Command:
-    """Raises Problem 422 where the reason is none that can be kept."""
-    about = vars(of)
-    try:
-        match verb:
-            case "take" | "assign" | "give_back":
-                return AssignParkedException(**about, assignee=whose)
-            case "snooze":
-                return SnoozeParkedException(**about, until=until, why=why)
-            case "resolve":
-                return ResolveParkedException(**about, note=why)
-            case _:
-                assert_never(verb)
-    except ValidationError:
-        raise missing(_WANTED) from None

@@ -1,11 +1,11 @@
 """What is done about exceptions of stock and of feeds: they are taken, put off, settled by hand, as those of
 orders are; a difference is approved or rejected, a lot released."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, assert_never
+from datetime import datetime
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, Request, Response
-from pydantic import AwareDatetime, ValidationError
+from pydantic import AwareDatetime
 
 from libs.events.contract import Command, Sku
 from libs.events.feeds import FeedId
@@ -14,7 +14,6 @@ from libs.events.lots import ReleaseLot
 from libs.events.stock_exceptions import (
     AssignFeedException,
     AssignStockException,
-    OnStockException,
     ResolveFeedException,
     ResolveStockException,
     SnoozeFeedException,
@@ -22,8 +21,9 @@ from libs.events.stock_exceptions import (
 )
 from libs.events.stocktaking import SettleDifference
 from libs.runtime.problems import Problem
+from services.console.pages.care import Care, Commands, care_command
 from services.console.pages.exceptions import Back, Reason, Somebody, assigned, settle
-from services.console.pages.reasons import missing, needed
+from services.console.pages.reasons import needed
 from services.console.supply_items import NO_SKU
 from services.console.web.sessions import Session
 from services.console.web.site import Site
@@ -33,7 +33,8 @@ _KINDS = {"approve": ("count_held", "stock_differs"), "reject": ("count_held", "
 }
 _ITEM = """SELECT kind FROM stock_items WHERE tenant = $1 AND sku = $2 AND item = $3
     AND opened_at = coalesce($4, opened_at)"""
-Care = Literal["take", "give_back", "assign", "snooze", "resolve"]
+_OF_SKU = Commands(AssignStockException, SnoozeStockException, ResolveStockException)
+_OF_FEED = Commands(AssignFeedException, SnoozeFeedException, ResolveFeedException)
 _WANTED = "Whoever looks at this article later wants to know why; nothing was changed."
 _WANTED_OF_FEED = "Whoever looks at this feed later wants to know why; nothing was changed."
 
@@ -74,8 +75,8 @@ def routes(site: Site) -> APIRouter:
         why, whose = needed(why, _WANTED), assigned(verb, assignee, session)
         if await _kind(site, session, sku, item, since) is None:
             raise _no_such(verb.replace("_", " "))
-        of = OnStockException(item=item, since=since)
-        command = _care(verb, sku, of, why, datetime.now(UTC) + timedelta(hours=hours), whose)
+        about = {"sku": sku, "item": item, "since": since}
+        command = care_command(_OF_SKU, about, verb, why, hours, whose, _WANTED)
         return await settle(site, request, session, command, why, back)
 
     @router.post("/exceptions/feed/care/{verb}")
@@ -95,8 +96,9 @@ def routes(site: Site) -> APIRouter:
         of_feed = item.partition("/")[2] == feed
         if not of_feed or await _kind(site, session, NO_SKU, item, since) is None:
             raise _no_such(verb.replace("_", " "), "this feed")
-        of, until = OnStockException(item=item, since=since), datetime.now(UTC) + timedelta(hours=hours)
-        return await settle(site, request, session, _of_feed(verb, feed, of, why, until, whose), why, back)
+        about = {"feed": feed, "item": item, "since": since}
+        command = care_command(_OF_FEED, about, verb, why, hours, whose, _WANTED_OF_FEED)
+        return await settle(site, request, session, command, why, back)
 
     return router
 
@@ -118,44 +120,6 @@ def _no_such(verb: str, subject: str = "this SKU") -> Problem:
         f"There is no such thing to {verb} about {subject} (any more), or you may not see it.",
         "Go back to Exceptions.",
     )
-
-
-def _care(
-    verb: Care, sku: str, of: OnStockException, why: str, until: datetime, whose: str | None
-) -> Command:
-    """Raises Problem 422 where the reason is none that can be kept."""
-    item, since = of.item, of.since
-    try:
-        match verb:
-            case "take" | "assign" | "give_back":
-                return AssignStockException(sku=sku, item=item, since=since, assignee=whose)
-            case "snooze":
-                return SnoozeStockException(sku=sku, item=item, since=since, until=until, why=why)
-            case "resolve":
-                return ResolveStockException(sku=sku, item=item, since=since, note=why)
-            case _:
-                assert_never(verb)
-    except ValidationError:
-        raise missing(_WANTED) from None
-
-
-def _of_feed(
-    verb: Care, feed: str, of: OnStockException, why: str, until: datetime, whose: str | None
-) -> Command:
-    """Raises Problem 422 where the reason is none that can be kept."""
-    item, since = of.item, of.since
-    try:
-        match verb:
-            case "take" | "assign" | "give_back":
-                return AssignFeedException(feed=feed, item=item, since=since, assignee=whose)
-            case "snooze":
-                return SnoozeFeedException(feed=feed, item=item, since=since, until=until, why=why)
-            case "resolve":
-                return ResolveFeedException(feed=feed, item=item, since=since, note=why)
-            case _:
-                assert_never(verb)
-    except ValidationError:
-        raise missing(_WANTED_OF_FEED) from None
 
 
 def _command(verb: str, sku: str, item: str, why: str) -> Command:
