@@ -28,7 +28,7 @@ PARKED_KEYS_JOINED = (
     ", ".join(f"{name} = coalesce(excluded.{name}, known.{name})" for name in _SAID)
     + ", waiting = excluded.waiting"
 )
-"""What `joined` does, to a row that is there."""
+"""What `with_more` does, to a row that is there."""
 SINCE = "coalesce(p.opened_at, p.parked_at)"
 PARKED_SOURCE = f"""
         SELECT concat_ws('/', 'parked', p.stage, p.lane, p.parked_key), NULL, NULL, '{PARKED}', p.stage,
@@ -94,14 +94,6 @@ def item_of(subject: str) -> Item:
     """The key of an item of the kind PARKED."""
     _, stage, lane, key = subject.split("/", 3)
     return Item(stage, lane, key)
-
-
-def joined(one: ParkedChange | None, other: ParkedChange) -> ParkedChange:
-    """Both of one key, the other being told later; as the table joins them."""
-    if one is None:
-        return other
-    said = [before if after is None else after for before, after in zip(one, other, strict=True)]
-    return ParkedChange._make(said)
 
 
 def parked_change(envelope: Envelope[Any]) -> tuple[ParkedKey, ParkedChange]:

@@ -29,7 +29,6 @@ from services.console.parked_items import (
     parked_care,
     parked_change,
 )
-from services.console.parked_items import joined as joined_parked
 from services.console.picks import picks
 from services.console.promises import days_to_ship, due
 from services.console.rules import RuleChange, rule_change
@@ -239,7 +238,7 @@ def fold(
             changes.checks[about] = with_later(changes.checks.get(about), check)
         elif event.TYPE in PARKED_ITEM_EVENTS:
             parked, told = parked_change(envelope)
-            changes.parked_keys[parked] = joined_parked(changes.parked_keys.get(parked), told)
+            changes.parked_keys[parked] = with_more(changes.parked_keys.get(parked), told)
         elif event.TYPE in PARKED_CARE_EVENTS:
             seen_to, care = parked_care(envelope)
             changes.parked_care[seen_to] = with_more(changes.parked_care.get(seen_to), care)

@@ -6,7 +6,7 @@ was told counts.
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from libs.events.envelope import Envelope
 from libs.events.stock_exceptions import (
@@ -43,19 +43,19 @@ class StockCare(NamedTuple):
     note: str | None = None
 
 
+Said = TypeVar("Said", bound=NamedTuple)
 STOCK_CARE_JOINED = ", ".join(
     f"{name} = coalesce(excluded.{name}, known.{name})" for name in StockCare._fields
 )
 """What `with_more` does, to a row that is there."""
 
 
-def with_more(one: StockCare | None, other: StockCare) -> StockCare:
-    """Both, the other being told later."""
+def with_more(one: Said | None, other: Said) -> Said:
+    """Both of one thing, the other being told later: of each field what was told last, None being nothing."""
     if one is None:
         return other
-    return StockCare._make(
-        [before if after is None else after for before, after in zip(one, other, strict=True)]
-    )
+    said = [before if after is None else after for before, after in zip(one, other, strict=True)]
+    return type(other)._make(said)
 
 
 def stock_care(envelope: Envelope[Any]) -> tuple[StockCareKey, StockCare]:

@@ -9,10 +9,11 @@ from libs.runtime.stage import events_topic
 from services.console import projection
 from services.console.facts import State
 from services.console.follow import Follower
-from services.console.parked_items import ParkedChange, ParkedKey, joined
+from services.console.parked_items import ParkedChange, ParkedKey
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, TimelineRow
 from services.console.records import UnreadableEvent
 from services.console.stock import BalanceKey, ReservationKey, ReservationUnits
+from services.console.stock_care import with_more
 from services.console.store import OffsetMoved, Projector, TopicPartition
 from tests.flow.world import STAGES
 from tests.sim.broker import Group, SimBroker
@@ -66,7 +67,7 @@ class ConsoleDatabase:
         for balance, units in changes.balances.items():
             self.balances[balance] = self.balances.get(balance, 0) + units
         for key, change in changes.parked_keys.items():
-            self.parked[key] = joined(self.parked.get(key), change)
+            self.parked[key] = with_more(self.parked.get(key), change)
         for claim, delta in changes.reservations.items():
             known = self.reservations.get(claim)
             self.reservations[claim] = (
