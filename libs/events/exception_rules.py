@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
+from libs.events.care import Why
 from libs.events.contract import Command, Event, Value
-from libs.events.intake import Why
 
 RULES_STREAM = "exception.rules"
 """Stream of a tenant's exception rules."""

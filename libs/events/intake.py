@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
+from libs.events.care import PutOff, SeenTo, Taken
 from libs.events.contract import (
     AmountMinor,
     Currency,
@@ -19,8 +20,6 @@ from libs.events.order import Charge, Destination, LineQuantity, OrderLine, Reas
 HoldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 ExceptionItem = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,31}(/[^\x00-\x1f\x7f]{1,128})?$")]
 """What kind of thing it is, and which of them: the console's `services.console.items.Item.name`."""
-Why = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,500}$")]
-"""A person's reason, which there must be; never personal data."""
 PaymentState = Literal["paid", "pending", "on_account"]
 Outcome = Literal["delivered", "partly_delivered", "cancelled", "lost", "unroutable"]
 
@@ -80,29 +79,22 @@ class OnException(Value):
     item: ExceptionItem
 
 
-class AssignException(OnException, OrderCommand):
+class AssignException(Taken, OnException, OrderCommand):
     """Somebody takes it; with no assignee it is nobody's again."""
 
     TYPE: ClassVar[str] = "oms.intake.assign_exception"
 
-    assignee: Name | None = None
 
-
-class SnoozeException(OnException, OrderCommand):
+class SnoozeException(PutOff, OnException, OrderCommand):
     """It need not be looked at before then."""
 
     TYPE: ClassVar[str] = "oms.intake.snooze_exception"
 
-    until: AwareDatetime
-    why: Why
 
-
-class ResolveException(OnException, OrderCommand):
+class ResolveException(SeenTo, OnException, OrderCommand):
     """A person has seen to it, and says how."""
 
     TYPE: ClassVar[str] = "oms.intake.resolve_exception"
-
-    note: Why
 
 
 class Hold(Value):
@@ -189,29 +181,22 @@ class OrderClosed(OrderEvent):
     reason: Note = ""
 
 
-class ExceptionAssigned(OnException, OrderEvent):
+class ExceptionAssigned(Taken, OnException, OrderEvent):
     """Whose it is from now on; nobody's without an assignee."""
 
     TYPE: ClassVar[str] = "oms.intake.exception_assigned"
 
-    assignee: Name | None = None
 
-
-class ExceptionSnoozed(OnException, OrderEvent):
+class ExceptionSnoozed(PutOff, OnException, OrderEvent):
     """Out of the way until then, and why."""
 
     TYPE: ClassVar[str] = "oms.intake.exception_snoozed"
 
-    until: AwareDatetime
-    why: Why
 
-
-class ExceptionResolved(OnException, OrderEvent):
+class ExceptionResolved(SeenTo, OnException, OrderEvent):
     """Seen to, by hand. What comes up again is another item."""
 
     TYPE: ClassVar[str] = "oms.intake.exception_resolved"
-
-    note: Why
 
 
 INTAKE_COMMANDS = (SubmitOrder, CancelOrder, ReleaseHold, AssignException, SnoozeException, ResolveException)

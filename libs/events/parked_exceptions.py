@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AwareDatetime, StringConstraints
 
-from libs.events.contract import Command, Event, Name, Value
-from libs.events.intake import Why
+from libs.events.care import PutOff, SeenTo, Taken
+from libs.events.contract import Command, Event, Value
 
 
 class OnParkedException(Value):
@@ -25,54 +25,40 @@ class OnParkedException(Value):
         return f"parked.{self.stage}"
 
 
-class AssignParkedException(OnParkedException, Command):
+class AssignParkedException(Taken, OnParkedException, Command):
     """Somebody takes it; with no assignee it is nobody's again."""
 
     TYPE: ClassVar[str] = "oms.intake.assign_parked_exception"
 
-    assignee: Name | None = None
 
-
-class SnoozeParkedException(OnParkedException, Command):
+class SnoozeParkedException(PutOff, OnParkedException, Command):
     """It need not be looked at before then."""
 
     TYPE: ClassVar[str] = "oms.intake.snooze_parked_exception"
 
-    until: AwareDatetime
-    why: Why
 
-
-class ResolveParkedException(OnParkedException, Command):
+class ResolveParkedException(SeenTo, OnParkedException, Command):
     """A person has seen to it, and says how; the key waits as before."""
 
     TYPE: ClassVar[str] = "oms.intake.resolve_parked_exception"
 
-    note: Why
 
-
-class ParkedExceptionAssigned(OnParkedException, Event):
+class ParkedExceptionAssigned(Taken, OnParkedException, Event):
     """Whose it is from now on; nobody's without an assignee."""
 
     TYPE: ClassVar[str] = "oms.intake.parked_exception_assigned"
 
-    assignee: Name | None = None
 
-
-class ParkedExceptionSnoozed(OnParkedException, Event):
+class ParkedExceptionSnoozed(PutOff, OnParkedException, Event):
     """Out of the way until then, and why."""
 
     TYPE: ClassVar[str] = "oms.intake.parked_exception_snoozed"
 
-    until: AwareDatetime
-    why: Why
 
-
-class ParkedExceptionResolved(OnParkedException, Event):
+class ParkedExceptionResolved(SeenTo, OnParkedException, Event):
     """Seen to, by hand. A key that is parked again later is another one."""
 
     TYPE: ClassVar[str] = "oms.intake.parked_exception_resolved"
-
-    note: Why
 
 
 PARKED_EXCEPTION_COMMANDS = (AssignParkedException, SnoozeParkedException, ResolveParkedException)

@@ -9,9 +9,10 @@ from typing import ClassVar
 
 from pydantic import AwareDatetime
 
-from libs.events.contract import Command, Event, Name, SkuCommand, SkuEvent, Value
+from libs.events.care import PutOff, SeenTo, Taken
+from libs.events.contract import Command, Event, SkuCommand, SkuEvent, Value
 from libs.events.feeds import FeedId
-from libs.events.intake import ExceptionItem, Why
+from libs.events.intake import ExceptionItem
 
 
 class OnStockException(Value):
@@ -23,54 +24,40 @@ class OnStockException(Value):
     """When it began, to the microsecond: `since_at` of GET /v1/exceptions."""
 
 
-class AssignStockException(OnStockException, SkuCommand):
+class AssignStockException(Taken, OnStockException, SkuCommand):
     """Somebody takes it; with no assignee it is nobody's again."""
 
     TYPE: ClassVar[str] = "oms.intake.assign_stock_exception"
 
-    assignee: Name | None = None
 
-
-class SnoozeStockException(OnStockException, SkuCommand):
+class SnoozeStockException(PutOff, OnStockException, SkuCommand):
     """It need not be looked at before then."""
 
     TYPE: ClassVar[str] = "oms.intake.snooze_stock_exception"
 
-    until: AwareDatetime
-    why: Why
 
-
-class ResolveStockException(OnStockException, SkuCommand):
+class ResolveStockException(SeenTo, OnStockException, SkuCommand):
     """A person has seen to it, and says how."""
 
     TYPE: ClassVar[str] = "oms.intake.resolve_stock_exception"
 
-    note: Why
 
-
-class StockExceptionAssigned(OnStockException, SkuEvent):
+class StockExceptionAssigned(Taken, OnStockException, SkuEvent):
     """Whose it is from now on; nobody's without an assignee."""
 
     TYPE: ClassVar[str] = "oms.intake.stock_exception_assigned"
 
-    assignee: Name | None = None
 
-
-class StockExceptionSnoozed(OnStockException, SkuEvent):
+class StockExceptionSnoozed(PutOff, OnStockException, SkuEvent):
     """Out of the way until then, and why."""
 
     TYPE: ClassVar[str] = "oms.intake.stock_exception_snoozed"
 
-    until: AwareDatetime
-    why: Why
 
-
-class StockExceptionResolved(OnStockException, SkuEvent):
+class StockExceptionResolved(SeenTo, OnStockException, SkuEvent):
     """Seen to, by hand. What comes up again later is another one."""
 
     TYPE: ClassVar[str] = "oms.intake.stock_exception_resolved"
-
-    note: Why
 
 
 class OnFeedException(OnStockException):
@@ -83,54 +70,40 @@ class OnFeedException(OnStockException):
         return f"feed/{self.feed}"
 
 
-class AssignFeedException(OnFeedException, Command):
+class AssignFeedException(Taken, OnFeedException, Command):
     """Somebody takes it; with no assignee it is nobody's again."""
 
     TYPE: ClassVar[str] = "oms.intake.assign_feed_exception"
 
-    assignee: Name | None = None
 
-
-class SnoozeFeedException(OnFeedException, Command):
+class SnoozeFeedException(PutOff, OnFeedException, Command):
     """It need not be looked at before then."""
 
     TYPE: ClassVar[str] = "oms.intake.snooze_feed_exception"
 
-    until: AwareDatetime
-    why: Why
 
-
-class ResolveFeedException(OnFeedException, Command):
+class ResolveFeedException(SeenTo, OnFeedException, Command):
     """A person has seen to it, and says how."""
 
     TYPE: ClassVar[str] = "oms.intake.resolve_feed_exception"
 
-    note: Why
 
-
-class FeedExceptionAssigned(OnFeedException, Event):
+class FeedExceptionAssigned(Taken, OnFeedException, Event):
     """Whose it is from now on; nobody's without an assignee."""
 
     TYPE: ClassVar[str] = "oms.intake.feed_exception_assigned"
 
-    assignee: Name | None = None
 
-
-class FeedExceptionSnoozed(OnFeedException, Event):
+class FeedExceptionSnoozed(PutOff, OnFeedException, Event):
     """Out of the way until then, and why."""
 
     TYPE: ClassVar[str] = "oms.intake.feed_exception_snoozed"
 
-    until: AwareDatetime
-    why: Why
 
-
-class FeedExceptionResolved(OnFeedException, Event):
+class FeedExceptionResolved(SeenTo, OnFeedException, Event):
     """Seen to, by hand. What comes up again later is another one."""
 
     TYPE: ClassVar[str] = "oms.intake.feed_exception_resolved"
-
-    note: Why
 
 
 STOCK_EXCEPTION_COMMANDS = (

@@ -9,14 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from libs.events.envelope import Envelope
 from libs.events.parked import NOBODY, PARKED_EVENTS, RecordParked
-from libs.events.parked_exceptions import (
-    PARKED_EXCEPTION_EVENTS,
-    ParkedExceptionAssigned,
-    ParkedExceptionResolved,
-    ParkedExceptionSnoozed,
-)
+from libs.events.parked_exceptions import PARKED_EXCEPTION_EVENTS
 from services.console.origin import stage_of
-from services.console.stock_care import StockCare
+from services.console.stock_care import StockCare, care_told
 from services.console.storable import storable
 
 PARKED: Final = "parked"
@@ -110,14 +105,7 @@ def parked_care(envelope: Envelope[Any]) -> tuple[ParkedCareKey, StockCare]:
     """What one of `PARKED_CARE_EVENTS` tells."""
     event = envelope.body
     key = ParkedCareKey(envelope.tenant, event.stage, storable(event.parked_key), event.since)
-    match event:
-        case ParkedExceptionAssigned():
-            return key, StockCare(assignee=event.assignee or "")
-        case ParkedExceptionSnoozed():
-            return key, StockCare(snoozed_until_at=event.until, snoozed_why=event.why)
-        case ParkedExceptionResolved():
-            return key, StockCare(resolved_at=envelope.at, note=event.note)
-    raise AssertionError(f"{event.TYPE} is no care of parked keys")
+    return key, care_told(event, envelope.at)
 
 
 def sees_unclaimed(role: str) -> bool:

@@ -6,19 +6,11 @@ was told counts.
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, assert_never
 
+from libs.events.care import PutOff, SeenTo, Taken
 from libs.events.envelope import Envelope
-from libs.events.stock_exceptions import (
-    STOCK_EXCEPTION_EVENTS,
-    FeedExceptionAssigned,
-    FeedExceptionResolved,
-    FeedExceptionSnoozed,
-    OnFeedException,
-    StockExceptionAssigned,
-    StockExceptionResolved,
-    StockExceptionSnoozed,
-)
+from libs.events.stock_exceptions import STOCK_EXCEPTION_EVENTS, OnFeedException
 from services.console.supply_items import NO_SKU
 
 STOCK_CARE_EVENTS = frozenset(event.TYPE for event in STOCK_EXCEPTION_EVENTS)
@@ -58,16 +50,22 @@ def with_more(one: Said | None, other: Said) -> Said:
     return type(other)._make(said)
 
 
+def care_told(event: Taken | PutOff | SeenTo, at: datetime) -> StockCare:
+    """What is told of an item by what somebody did about it at a moment."""
+    match event:
+        case Taken():
+            return StockCare(assignee=event.assignee or "")
+        case PutOff():
+            return StockCare(snoozed_until_at=event.until, snoozed_why=event.why)
+        case SeenTo():
+            return StockCare(resolved_at=at, note=event.note)
+        case _:
+            assert_never(event)
+
+
 def stock_care(envelope: Envelope[Any]) -> tuple[StockCareKey, StockCare]:
     """What one of `STOCK_CARE_EVENTS` tells."""
     event = envelope.body
     sku = NO_SKU if isinstance(event, OnFeedException) else event.sku
     key = StockCareKey(envelope.tenant, sku, event.item, event.since)
-    match event:
-        case StockExceptionAssigned() | FeedExceptionAssigned():
-            return key, StockCare(assignee=event.assignee or "")
-        case StockExceptionSnoozed() | FeedExceptionSnoozed():
-            return key, StockCare(snoozed_until_at=event.until, snoozed_why=event.why)
-        case StockExceptionResolved() | FeedExceptionResolved():
-            return key, StockCare(resolved_at=envelope.at, note=event.note)
-    raise AssertionError(f"{event.TYPE} is no care of stock")
+    return key, care_told(event, envelope.at)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, assert_never
 
+from libs.events.care import PutOff, SeenTo, Taken
 from libs.events.contract import Event
 from libs.events.intake import (
     AssignException,
@@ -92,7 +93,6 @@ _DONE: Mapping[type[OnException | OnStock], type[Event]] = {
     SnoozeParkedException: ParkedExceptionSnoozed,
     ResolveParkedException: ParkedExceptionResolved,
 }
-_RESOLVES = (ResolveException, ResolveStockException, ResolveFeedException, ResolveParkedException)
 
 
 @record
@@ -120,21 +120,11 @@ def taken_care(care: Mapping[str, Care], event: Cared | StockCared) -> dict[str,
     name = _key(event)
     before = care.get(name, _NONE)
     match event:
-        case (
-            ExceptionAssigned()
-            | StockExceptionAssigned()
-            | FeedExceptionAssigned()
-            | ParkedExceptionAssigned()
-        ):
+        case Taken():
             after = replace(before, assignee=event.assignee)
-        case ExceptionSnoozed() | StockExceptionSnoozed() | FeedExceptionSnoozed() | ParkedExceptionSnoozed():
+        case PutOff():
             after = replace(before, snoozed_until=event.until)
-        case (
-            ExceptionResolved()
-            | StockExceptionResolved()
-            | FeedExceptionResolved()
-            | ParkedExceptionResolved()
-        ):
+        case SeenTo():
             after = replace(before, resolved=True)
         case _:
             assert_never(event)
@@ -155,7 +145,7 @@ def settle(care: Mapping[str, Care], command: OnException | OnStock, at: datetim
             "Send since as since_at of GET /v1/exceptions tells it.",
         )
     if known.resolved:
-        if isinstance(command, _RESOLVES):
+        if isinstance(command, SeenTo):
             return []
         return Told(
             "already_resolved",
@@ -163,10 +153,10 @@ def settle(care: Mapping[str, Care], command: OnException | OnStock, at: datetim
             "Nothing to do; if it comes up again it is another item.",
         )
     match command:
-        case AssignException() | AssignStockException() | AssignFeedException() | AssignParkedException():
+        case Taken():
             if command.assignee == known.assignee:
                 return []
-        case SnoozeException() | SnoozeStockException() | SnoozeFeedException() | SnoozeParkedException():
+        case PutOff():
             if not at < command.until <= at + SNOOZED_MAX:
                 return Told(
                     "invalid_until",

@@ -6,6 +6,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from libs.events.care import Why
 from libs.events.exception_rules import (
     RULES_STREAM,
     ChangeExceptionRule,
@@ -17,7 +18,6 @@ from libs.events.exception_rules import (
     RuleWhich,
     Sentence,
 )
-from libs.events.intake import Why
 from libs.runtime.edge import Edge
 from libs.runtime.tokens import Claims
 
