@@ -68,7 +68,7 @@ async def _export(
     from libs.runtime.audit_stage import DECIDED, in_order_of_recording
     from libs.runtime.log_file import LogFileWriter, writing
     from libs.runtime.postgres_log import PostgresLog, open_pool
-    from libs.runtime.rebuild import complaints
+    from libs.runtime.stores import complaints
 
     config, source = settings(), f"orderlog/{stage.name}".encode()
     with complaints(config, stage.name):

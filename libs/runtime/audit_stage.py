@@ -22,10 +22,10 @@ from libs.runtime.complaint import Complaint
 from libs.runtime.log import Log, LogRow, Mark
 from libs.runtime.merging import merged
 from libs.runtime.postgres_log import PostgresLog, open_pool
-from libs.runtime.rebuild import complaints, open_topics
 from libs.runtime.replay_order import own_context
 from libs.runtime.settings import Settings
 from libs.runtime.stage import ANCHORS_TOPIC, Stage
+from libs.runtime.stores import complaints, open_topics
 from libs.runtime.topic_lane import log_rows
 from libs.runtime.topic_reader import Read, up_to
 

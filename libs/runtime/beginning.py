@@ -10,10 +10,10 @@ import asyncpg
 
 from libs.runtime.complaint import Complaint
 from libs.runtime.log import TopicPartition
-from libs.runtime.rebuild import complaints, connect, open_topics
 from libs.runtime.replay_order import own_context
 from libs.runtime.settings import Settings
 from libs.runtime.stage import Stage
+from libs.runtime.stores import complaints, connect, open_topics
 from libs.runtime.topic_reader import Read
 
 _READ_AT_ONCE = 100

@@ -9,8 +9,8 @@ import asyncpg
 
 from libs.runtime.complaint import Complaint
 from libs.runtime.log import TopicPartition
-from libs.runtime.rebuild import connect
 from libs.runtime.settings import Settings
+from libs.runtime.stores import connect
 from libs.runtime.topic_lane import LaneContent
 from libs.runtime.wire import Record
 

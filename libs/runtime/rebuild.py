@@ -6,27 +6,23 @@ from their beginning up to exactly there, into a database of its own, while the 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
-
-import asyncpg
-from aiokafka.errors import KafkaError
 
 from libs.runtime import migrate
 from libs.runtime.complaint import Complaint
 from libs.runtime.digest import database_digest
 from libs.runtime.kafka import Lanes
-from libs.runtime.log import Log, Mark, Unavailable
-from libs.runtime.pool import bounded_pool
+from libs.runtime.log import Log, Mark
 from libs.runtime.postgres_log import PostgresLog
 from libs.runtime.refold import Missing, Refold
-from libs.runtime.relay import PublishFailed
 from libs.runtime.replay_order import Causes, LaneOrder, LaneStand, hole, own_context
 from libs.runtime.settings import Settings
-from libs.runtime.stage import Stage, events_topic
-from libs.runtime.topic_reader import Read, TopicReader
+from libs.runtime.stage import Stage
+from libs.runtime.stores import complaints, connect, open_beside, open_topics
+from libs.runtime.topic_reader import Read
 from libs.runtime.wire import Record
 
 Progress = Callable[[int, int], None]
@@ -82,30 +78,6 @@ async def rebuild_stage(
                 rebuilt_digest = await database_digest(connection, stage)
     seconds = round(time.monotonic() - started, 3)
     return Rebuilt(stage.name, live_digest == rebuilt_digest, live_digest, rebuilt_digest, events, seconds)
-
-
-@contextmanager
-def complaints(config: Settings, stage: str) -> Iterator[None]:
-    """What can go wrong with a stage's database and its topics, as a sentence and a next step."""
-    try:
-        yield
-    except (OSError, Unavailable, asyncpg.PostgresConnectionError, asyncpg.InvalidCatalogNameError) as error:
-        raise Complaint(
-            f"The database of {stage} cannot be reached ({type(error).__name__}: {error}).",
-            "Run `orderlog up`, or check ORDERLOG_DATABASE_URL.",
-        ) from error
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise Complaint(
-            f"The tables of {stage} refuse what its topics say: {error}.",
-            f"Compare {events_topic(stage)} with the stage's log: an event in it was changed.",
-        ) from error
-    except asyncpg.UndefinedTableError as error:
-        raise Complaint(f"The database of {stage} has no log.", "Run `orderlog up`: it migrates.") from error
-    except (KafkaError, PublishFailed) as error:
-        raise Complaint(
-            f"Kafka at {config.kafka} cannot be used ({type(error).__name__}: {error}).",
-            "Run `orderlog up`, or check ORDERLOG_KAFKA.",
-        ) from error
 
 
 async def replay(
@@ -232,38 +204,3 @@ async def _live(connection: Any, stage: Stage) -> tuple[dict[int, LaneStand], st
             lane: LaneStand(last.get(lane, 0), found, parked.get(lane, {})) for lane, found in offsets.items()
         }
         return lanes, await database_digest(connection, stage)
-
-
-async def connect(config: Settings, database: str) -> asyncpg.Connection:
-    """One connection for a rebuild; the caller closes it."""
-    return await asyncpg.connect(
-        config.dsn(database),
-        timeout=config.connect_timeout_seconds,
-        server_settings={"application_name": "orderlog-rebuild", "jit": "off"},
-    )
-
-
-def open_beside(config: Settings, database: str) -> asyncpg.Pool:
-    """A pool on a database that is being made: what a crash loses is made again, so no disk is waited for."""
-    return bounded_pool(
-        config.dsn(database),
-        config,
-        min_size=1,
-        max_size=2,
-        server_settings={
-            "application_name": "orderlog-rebuild",
-            "jit": "off",
-            "synchronous_commit": "off",
-        },
-    )
-
-
-@asynccontextmanager
-async def open_topics(config: Settings, places: Sequence[tuple[str, int]]) -> AsyncIterator[TopicReader]:
-    """A reader of these partitions, stopped in the end."""
-    reader = TopicReader(config, places)
-    await reader.start()
-    try:
-        yield reader
-    finally:
-        await reader.stop()

@@ -17,10 +17,10 @@ from libs.runtime.lane_digest import LaneDigest
 from libs.runtime.log import TopicPartition
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.readers import CONSOLE, Reader
-from libs.runtime.rebuild import complaints, open_topics
 from libs.runtime.recover_stage import Told
 from libs.runtime.settings import Settings
 from libs.runtime.stage import Stage, commands_topic
+from libs.runtime.stores import complaints, open_topics
 from libs.runtime.topic_lane import Unlike, content, publish_missing
 from libs.runtime.topic_reader import TopicReader
 

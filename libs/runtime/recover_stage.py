@@ -23,11 +23,12 @@ from libs.runtime.lane_trace import LaneTrace
 from libs.runtime.log import Log, Parked, TopicPartition, Writes
 from libs.runtime.old_database import PARKED_COLUMNS, OldDatabase
 from libs.runtime.postgres_log import PostgresLog
-from libs.runtime.rebuild import Progress, complaints, connect, open_beside, open_topics, replay
+from libs.runtime.rebuild import Progress, replay
 from libs.runtime.replay_order import LaneStand
 from libs.runtime.retrace import retrace
 from libs.runtime.settings import Settings
 from libs.runtime.stage import Stage
+from libs.runtime.stores import complaints, connect, open_beside, open_topics
 from libs.runtime.topic_lane import log_rows
 from libs.runtime.topic_reader import TopicReader
 

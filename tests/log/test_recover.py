@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from libs.runtime import migrate, old_database, readers, rebuild
+from libs.runtime import migrate, old_database, readers, rebuild, stores
 from libs.runtime.beginning import HOLD_EFFECTS, release_effects
 from libs.runtime.complaint import Complaint
 from libs.runtime.digest import memory_digest
@@ -67,10 +67,10 @@ async def test_a_database_that_somebody_uses_is_neither_renamed_nor_dropped(conf
     url = config.database_url.get_secret_value().replace("//postgres:", "//shopkeeper:")
     product = Settings(database_url=SecretStr(url))
     migrate.create_beside(product, "scratch", "intake")
-    ours = await rebuild.connect(product, "scratch")
+    ours = await stores.connect(product, "scratch")
     assert await ours.fetchval("SELECT current_user") == "shopkeeper"
     theirs = await asyncpg.connect(config.dsn("scratch"))
-    user = await rebuild.connect(config, "intake")
+    user = await stores.connect(config, "intake")
     assert migrate.exists(config, "intake")
     assert not migrate.exists(config, "intake_before")
     refused = await asyncio.gather(
@@ -86,7 +86,7 @@ async def test_a_database_that_somebody_uses_is_neither_renamed_nor_dropped(conf
     assert migrate.exists(config, "intake")
     assert migrate.exists(product, "scratch")
     assert ours.is_closed()
-    ours = await rebuild.connect(product, "scratch")
+    ours = await stores.connect(product, "scratch")
     await theirs.close()
     await user.close()
     await asyncio.to_thread(migrate.drop, product, "scratch")
@@ -113,7 +113,7 @@ async def test_one_recovery_runs_at_a_time(config: Settings) -> None:
 async def test_an_old_database_is_compared_with_the_topic(
     config: Settings, pool: asyncpg.Pool, world: World
 ) -> None:
-    connection = await rebuild.connect(config, "intake")
+    connection = await stores.connect(config, "intake")
     assert await old_database.look(connection, INTAKE) is None, "it has a schema and nothing in it"
     past = stands(world, INTAKE)
     await rebuild.replay(INTAKE, past, reading(world), PostgresLog(pool, INTAKE), world.lane_of)
@@ -162,7 +162,7 @@ async def test_what_a_recovered_database_owes_waits_until_its_stage_has_begun(
         await batch.write(Writes(owed={"mail-1": EffectRow(0, "mail-1", "acme/1")}))
     await pool.execute(HOLD_EFFECTS)
     assert await log.claim_effects([0], now + timedelta(days=365), 60, 10) == []
-    connection = await rebuild.connect(config, "intake")
+    connection = await stores.connect(config, "intake")
     await release_effects(connection)
     await connection.close()
     assert await log.claim_effects([0], now + timedelta(seconds=55), 60, 10) == []
