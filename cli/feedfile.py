@@ -1,4 +1,4 @@
-"""A feed's file: brought to our SKUs and packs, announced as one run, then sent in batches (`sending`).
+"""A feed's file: announced as one run, then sent in batches (`sending`).
 
 The file is read twice: first for its sums and errors, then to be sent, so that memory does not grow with it.
 The run's name is the file's digest and its time the file's own, so the same file again is the same run, and
@@ -15,16 +15,12 @@ from typing import Any, Literal
 from cli.client import Edges
 from cli.rowfile import digest, read_rows, whole
 from cli.sending import Batch, Loaded, Post, surveyed
-from libs.runtime.complaint import Complaint
 
 COLUMNS = ("sku", "quantity", "pack_size")
 THEIR_COLUMNS = ("theirs", *COLUMNS)
 """Of a feed that has a map: `sku` is theirs as well, where there is no such column."""
-MAP_COLUMNS = ("theirs", "sku", "pack_size")
 _PACKS_MAX, _PACK_MAX = 1_000_000, 100_000
 Mode = Literal["full", "delta"]
-SkuMap = dict[str, tuple[str, int]]
-"""Their SKU → ours, and units of a pack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +31,6 @@ class FeedFile:
     path: Path
     mode: Mode
     stated_at: datetime
-    skus: SkuMap | None
     map_changes: int | None = None
     """Of a feed that has a map: how often it was changed. Its rows name their SKUs."""
 
@@ -67,44 +62,18 @@ class FeedFile:
         return -_PACKS_MAX if self.mode == "delta" else 0
 
     def _row(self, row: dict[str, Any]) -> dict[str, Any] | str:
-        theirs = str(row["sku"])
-        sku, pack_size = theirs, 1
-        if self.skus is not None:
-            if theirs not in self.skus:
-                return f"{theirs} is not in the map"
-            sku, pack_size = self.skus[theirs]
         try:
             packs = whole(row["quantity"], "quantity", self._least, _PACKS_MAX)
-            pack_size = whole(row.get("pack_size", pack_size), "pack_size", 1, _PACK_MAX)
+            pack_size = whole(row.get("pack_size", 1), "pack_size", 1, _PACK_MAX)
         except ValueError as wrong:
             return str(wrong)
         return {
-            "sku": sku,
+            "sku": str(row["sku"]),
             "mode": self.mode,
             "packs": packs,
             "pack_size": pack_size,
             "stated_at": self.stated_at.isoformat(),
         }
-
-
-def read_map(path: Path) -> SkuMap:
-    """Their SKUs in ours. Complaint: a row of it cannot be read, or a SKU of theirs is there twice."""
-    found: SkuMap = {}
-    for line, row in read_rows(path, ("theirs", "sku"), MAP_COLUMNS):
-        what = row if isinstance(row, str) else ""
-        if isinstance(row, dict):
-            try:
-                pack_size = whole(row.get("pack_size", 1), "pack_size", 1, _PACK_MAX)
-                if found.setdefault(str(row["theirs"]), (str(row["sku"]), pack_size)) != (
-                    str(row["sku"]),
-                    pack_size,
-                ):
-                    what = f"{row['theirs']} is there twice"
-            except ValueError as wrong:
-                what = str(wrong)
-        if what:
-            raise Complaint(f"{path.name}:{line}: {what}.", "Correct the map; nothing was sent.")
-    return found
 
 
 def survey(file: FeedFile) -> Loaded:

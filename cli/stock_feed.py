@@ -10,7 +10,7 @@ import typer
 from rich.progress import TextColumn
 
 from cli.client import DEFAULT_TENANT, TenantOption, connect
-from cli.feedfile import FeedFile, announce, map_changes, posting, read_map, run_id, survey
+from cli.feedfile import FeedFile, announce, map_changes, posting, run_id, survey
 from cli.moments import moment
 from cli.output import JsonOption, bar, emit
 from cli.sending import as_json, load, senders_for, tell_loaded
@@ -146,10 +146,6 @@ def approve_feed(
 def feed_file(
     file: Annotated[Path, typer.Argument(help="CSV or NDJSON with sku, quantity and perhaps pack_size.")],
     feed: Annotated[str, typer.Option(help="The feed that it is of.")],
-    skus: Annotated[
-        Path | None,
-        typer.Option("--map", help="CSV: theirs, sku and perhaps pack_size; of a feed that has no map."),
-    ] = None,
     at: Annotated[str | None, typer.Option(help="As of when; else the file's own time.")] = None,
     delta: Annotated[bool, typer.Option("--delta", help="Differences, not all that is there.")] = False,
     tenant: TenantOption = DEFAULT_TENANT,
@@ -157,23 +153,16 @@ def feed_file(
 ) -> None:
     """Load a feed's file; the same file again does nothing twice.
 
-    Of a feed that has a map, `sku` (or `theirs`) is their SKU, and what the map lacks is refused
-    (`unmapped_sku`). A full feed with a tenth of the units that the one before told is held for a person.
-    Ends with 1 when it is held, or a row was not taken.
+    Of a feed that is mapped (`orderlog stock feed-map`), `sku` (or `theirs`) is their SKU, and what the map
+    lacks is refused (`unmapped_sku`). A full feed with a tenth of the units that the one before told is held
+    for a person. Ends with 1 when it is held, or a row was not taken.
 
-    Example: orderlog stock feed stock.csv --feed acme --map acme-skus.csv
+    Example: orderlog stock feed stock.csv --feed acme
     """
     stated = moment(at) if at else datetime.fromtimestamp(file.stat().st_mtime, UTC)
-    map_ = read_map(skus) if skus else None
     began = time.monotonic()
     with connect(tenant) as edges:
-        changes = map_changes(edges, feed)
-        if changes is not None and map_ is not None:
-            raise Complaint(
-                f"Feed {feed} has a map of its own.",
-                f"Leave --map out; `orderlog stock feed-map {feed} {skus}` puts its entries into the feed's.",
-            )
-        it = FeedFile(feed, file, "delta" if delta else "full", stated, map_, changes)
+        it = FeedFile(feed, file, "delta" if delta else "full", stated, map_changes(edges, feed))
         surveyed = survey(it)
         if it.mode == "full" and announce(edges, it, surveyed):
             raise Complaint(

@@ -93,22 +93,13 @@ def test_a_quantity_is_a_whole_number(value: object) -> None:
 # Feeds ---------------------------------------------------------------------------------------------------
 
 
-def test_a_feed_is_brought_to_our_skus_and_each_row_that_is_not_taken_is_told(
+def test_each_row_of_a_feed_that_is_not_taken_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = written(
-        tmp_path, "feed.csv", "sku,quantity,pack_size\nx1,3,\nx2,two,\nx9,1,\nx3,4,6\nx4,-1,\nx5,9,\n"
-    )
-    map_ = written(
-        tmp_path, "map.csv", "theirs,sku,pack_size\nx1,MUG,12\nx2,CUP,\nx3,PLATE,\nx4,A,\nx5,OLD,\n"
-    )
+    rows = "MUG,3,12\nCUP,two,\n,1,\nPLATE,4,6\nA,-1,\nOLD,9,\n"
+    file = written(tmp_path, "feed.csv", f"sku,quantity,pack_size\n{rows}")
     fake = feeding(held=False)
-    ended = run(
-        fake,
-        stock_feed,
-        monkeypatch,
-        ["stock", "feed", str(file), "--feed", "acme", "--map", str(map_), "--json"],
-    )
+    ended = run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", "acme", "--json"])
     assert ended.exit_code == 1
     [opened] = fake.bodies("/v1/stock/feeds/acme/runs")
     assert (opened["rows"], opened["units"], opened["stated_at"]) == (6, 69, "2026-03-02T12:00:00+00:00")
@@ -125,7 +116,7 @@ def test_a_feed_is_brought_to_our_skus_and_each_row_that_is_not_taken_is_told(
         (6, "unreadable"),
         (7, "superseded"),
     ]
-    assert "x9 is not in the map" in ended.said
+    assert "sku is missing" in ended.said
     assert (ended.json["taken"], ended.json["units"]) == (2, 60)
 
 
@@ -185,15 +176,6 @@ def test_differences_are_sent_without_a_run(tmp_path: Path, monkeypatch: pytest.
         {"sku": "A", "mode": "delta", "packs": -2, "pack_size": 1, "stated_at": "2026-03-02T13:00:00+00:00"}
     ]
     assert fake.bodies("/v1/stock/feeds/acme/runs") == []
-
-
-def test_a_map_that_says_two_things_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = written(tmp_path, "feed.csv", "sku,quantity\nA,1\n")
-    map_ = written(tmp_path, "map.csv", "theirs,sku\nx,A\nx,B\n")
-    arguments = ["stock", "feed", str(file), "--feed", "acme", "--map", str(map_)]
-    ended = run(feeding(), stock_feed, monkeypatch, arguments)
-    assert isinstance(ended.error, Complaint)
-    assert ended.error.sentence == "map.csv:3: x is there twice."
 
 
 # Reconciliation ------------------------------------------------------------------------------------------

@@ -162,13 +162,9 @@ def test_a_file_of_a_feed_that_has_a_map_is_sent_in_their_words(
     assert keys[0] != keys[1] == keys[2], "with another map, a row may be answered otherwise"
 
 
-def test_a_map_beside_the_feeds_own_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_names_theirs_and_ours_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "feed.csv"
     file.write_text("theirs,sku,quantity\nx1,A,3\nx2,,4\n")
-    map_ = tmp_path / "map.csv"
-    map_.write_text("theirs,sku\nx1,A\n")
     fake = mapped()
-    arguments = ["stock", "feed", str(file), "--feed", "acme"]
-    assert isinstance(run(fake, stock_feed, monkeypatch, [*arguments, "--map", str(map_)]).error, Complaint)
-    run(fake, stock_feed, monkeypatch, arguments)
+    run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", "acme"])
     assert [row["theirs"] for body in fake.bodies(ROWS) for row in body["items"]] == ["x2"]
