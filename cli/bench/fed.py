@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from cli.bench.drive import message
 from libs.events.contract import Command
 from libs.runtime.kafka import Lanes
+from libs.runtime.limits import Limits
 from libs.runtime.log import Log, TopicPartition, Writes
-from libs.runtime.loop import Limits, StageLoop
+from libs.runtime.loop import StageLoop
 from libs.runtime.memory_broker import Member, MemoryBroker
 from libs.runtime.migrate import create_beside, drop
 from libs.runtime.postgres_log import PostgresLog, open_pool

@@ -254,6 +254,9 @@ class Log(Protocol):
     async def anchor(self, anchors: Sequence[Anchor]) -> None:
         """Write heads down, once each."""
 
+    async def next_anchor(self, lane: int, after: int) -> Anchor | None:
+        """The first head of a lane that was written down behind a sequence."""
+
     async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
         """Timers that are due, oldest first."""
 

@@ -98,6 +98,7 @@ MARK_PUBLISHED = """
 ANCHOR = """
     INSERT INTO anchor (lane, seq, head, at)
     SELECT * FROM unnest($1::int[], $2::bigint[], $3::bytea[], $4::timestamptz[]) ON CONFLICT DO NOTHING"""
+NEXT_ANCHOR = "SELECT seq, head, at FROM anchor WHERE lane = $1 AND seq > $2 ORDER BY seq LIMIT 1"
 
 DUE = """
     SELECT lane, key, name, due_at FROM timer WHERE lane = ANY($1::int[]) AND due_at <= $2

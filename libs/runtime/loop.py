@@ -8,13 +8,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
 from libs.runtime.batches import Batches, Entry
+from libs.runtime.limits import Limits
 from libs.runtime.log import Fenced, Log, Overtaken, Parked, TimerRow, TopicPartition, Unavailable, Writes
 from libs.runtime.parking import Place, failed
 from libs.runtime.planning import SkippedSequence
@@ -45,19 +45,6 @@ class Observer(Protocol):
         """A batch was cut off: it may have been committed, and `committed` will not tell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of the loop, from the settings."""
-
-    batch_records_max: int = 500
-    record_bytes_max: int = 1_048_576
-    parked_keys_max: int = 1000
-    parts_kept_max: int = 4000
-    """Streams' parts that a process keeps decoded, by version, so that it need not read them again."""
-    timer_retry_seconds: float = 60.0
-    """A timer whose decision failed is due again after so long."""
-
-
 Fetch = Callable[[str, int, int], Awaitable[Record | None]]
 """Reads one record again: topic, partition, offset."""
 
@@ -82,6 +69,8 @@ class StageLoop:
         self._epochs: dict[int, int] = {}
         self._next: dict[TopicPartition, int] = {}
         self._halted: dict[int, str] = {}
+        self._distrusted: dict[int, str] = {}
+        """Of these, lanes whose log is not what was published."""
         self._batches = Batches(
             stage, log, lane_of, clock, limits.parts_kept_max, limits.parked_keys_max, self._crowded
         )
@@ -95,6 +84,11 @@ class StageLoop:
     def lanes(self) -> tuple[int, ...]:
         """Lanes that this process owns and that are not halted."""
         return tuple(lane for lane in self._epochs if lane not in self._halted)
+
+    @property
+    def owned(self) -> tuple[int, ...]:
+        """Lanes that this process owns, halted or not."""
+        return tuple(self._epochs)
 
     @property
     def halted(self) -> Mapping[int, str]:
@@ -114,6 +108,7 @@ class StageLoop:
         self._epochs |= await self._log.claim(lanes)
         for lane in lanes:
             self._halted.pop(lane, None)
+            self._distrusted.pop(lane, None)
         offsets = await self._log.offsets(partitions)
         self._next |= offsets
         return offsets
@@ -124,9 +119,22 @@ class StageLoop:
             self._next.pop(partition, None)
             self._epochs.pop(partition[1], None)
             self._halted.pop(partition[1], None)
+            self._distrusted.pop(partition[1], None)
+
+    def distrust(self, lane: int, why: str) -> None:
+        """Halt a lane that this process owns, until `trust`."""
+        if lane in self._epochs and self._distrusted.get(lane) != why:
+            self._distrusted[lane] = why
+            self._halt(lane, why)
+
+    def trust(self, lane: int) -> None:
+        """A lane may be taken up again, as one that was halted for another reason."""
+        self._distrusted.pop(lane, None)
 
     def resume(self, lane: int) -> dict[TopicPartition, int]:
-        """Take a halted lane up again; where to read its partitions from."""
+        """Take a halted lane up again; where to read its partitions from. Nowhere, while it is distrusted."""
+        if lane in self._distrusted:
+            return {}
         self._halted.pop(lane, None)
         return {place: offset for place, offset in self._next.items() if place[1] == lane}
 

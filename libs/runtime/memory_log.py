@@ -105,6 +105,10 @@ class MemoryLog:
         for anchor in anchors:
             self.anchors.setdefault((anchor.lane, anchor.seq), anchor)
 
+    async def next_anchor(self, lane: int, after: int) -> Anchor | None:
+        found = [one for one in self.anchors.values() if one.lane == lane and one.seq > after]
+        return min(found, key=lambda one: one.seq, default=None)
+
     async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
         due = [timer for timer in self.timers.values() if timer.lane in lanes and timer.due_at <= now]
         return sorted(due, key=lambda timer: (timer.due_at, timer.key, timer.name))[:limit]

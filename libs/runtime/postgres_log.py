@@ -176,6 +176,10 @@ class PostgresLog:
         found = [(one.lane, one.seq, one.head, one.at) for one in anchors]
         await self._fetch(sql.ANCHOR, *map(list, zip(*found, strict=True)))
 
+    async def next_anchor(self, lane: int, after: int) -> Anchor | None:
+        rows = await self._fetch(sql.NEXT_ANCHOR, lane, after)
+        return Anchor(lane, rows[0]["seq"], rows[0]["head"], rows[0]["at"]) if rows else None
+
     async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
         rows = await self._fetch(sql.DUE, list(lanes), now, limit)
         return [TimerRow(row["lane"], row["key"], row["name"], row["due_at"]) for row in rows]

@@ -15,6 +15,7 @@ import uvloop
 from fastapi import FastAPI
 
 from libs.runtime.complaint import Complaint
+from libs.runtime.head_limit import heads_within
 from libs.runtime.memory import give_back_memory
 from libs.runtime.settings import Settings
 
@@ -52,6 +53,7 @@ def serve(
                 app,
                 host=config.http_host,
                 port=config.port(name),
+                http=heads_within(config.head_bytes_max, config.head_seconds_max),
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=max(1, int(config.stop_seconds / 2)),

@@ -21,12 +21,14 @@ from libs.runtime.edge import Edge
 from libs.runtime.health import Health
 from libs.runtime.kafka import KafkaPublisher, Lanes, RecordReader
 from libs.runtime.keyring import PostgresKeyring, open_keyring
+from libs.runtime.limits import Limits
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
-from libs.runtime.loop import Limits, StageLoop
+from libs.runtime.loop import StageLoop
 from libs.runtime.pool import close_pool
 from libs.runtime.postgres_log import PostgresLog, open_pool, reachable
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.relay import PublishFailed, Relay
+from libs.runtime.scrub import Scrub
 from libs.runtime.sender import Performer, Sender
 from libs.runtime.serve import serve
 from libs.runtime.settings import Settings, settings
@@ -149,6 +151,7 @@ class StageService:
             ("work", self._keep_working()),
             ("commit", self._keep_committing()),
             ("halted", self._keep_trying_halted()),
+            ("scrub", Scrub(stage.name, log, self._loop).run(config.scrub_share)),
             *((("states", self._follower.run()),) if self._follower else ()),
             *((("sender", self._sender.run()),) if self._sender else ()),
             *((("upkeep", self._keep_up(self._upkeep)),) if self._upkeep else ()),
@@ -304,8 +307,9 @@ class StageService:
         while True:
             await woken(self._settle, self._settings.halted_retry_seconds)
             for lane in list(self._loop.halted):
+                if not (offsets := self._loop.resume(lane)):
+                    continue
                 logger.warning("halted lane is tried again", lane=lane)
-                offsets = self._loop.resume(lane)
                 with contextlib.suppress(Exception):  # the timers' task tries it again, and tells
                     while await self._loop.work():
                         pass

@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     `http://orderlog-{stage}`. Empty: this machine, on the stages' ports."""
     wait_seconds_max: float = Field(default=30.0, gt=0)
     """Upper bound of `Prefer: wait=N`."""
+    head_bytes_max: int = Field(default=65_536, ge=1024)
+    """A request whose head is not whole after so many bytes gets 431."""
+    head_seconds_max: float = Field(default=10.0, gt=0)
+    """One whose head is not whole so long after its first byte gets 408; a connection without is closed."""
     body_bytes_max: int = Field(default=1_048_576, ge=1)
     """A request body larger than this gets 413."""
     body_seconds_max: float = Field(default=30.0, gt=0)
@@ -153,6 +157,8 @@ class Settings(BaseSettings):
     """For the database to answer /readyz, or Kafka /broker."""
     stuck_seconds_max: float = Field(default=60.0, gt=0)
     """A process whose work fails unforeseen for so long says so at /livez, to be started again."""
+    scrub_share: float = Field(default=0.005, ge=0, le=1)
+    """Of a processor core, to read the stage's log again in the background, against its anchors; 0: never."""
     halted_retry_seconds: float = Field(default=60.0, gt=0)
     """How often a halted lane is tried again."""
     lock_timeout_seconds: float = Field(default=5.0, gt=0)

@@ -19,8 +19,9 @@ from libs.events.ids import partition_key
 from libs.events.inventory import ReceiveStock
 from libs.runtime import wire
 from libs.runtime.kafka import Lanes
+from libs.runtime.limits import Limits
 from libs.runtime.log import TopicPartition, Writes
-from libs.runtime.loop import Limits, StageLoop
+from libs.runtime.loop import StageLoop
 from libs.runtime.memory_broker import MemoryBroker
 from libs.runtime.memory_log import MemoryLog
 from libs.runtime.relay import Relay

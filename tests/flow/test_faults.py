@@ -11,8 +11,8 @@ from libs.events.ids import order_id
 from libs.events.intake import CancelOrder, OrderAccepted, OrderClosed, SubmitOrder
 from libs.events.inventory import ReceiveStock, StockReceived, StockReleased, StockReserved
 from libs.events.refusal import CommandRefused
+from libs.runtime.limits import Limits
 from libs.runtime.log import Fenced
-from libs.runtime.loop import Limits
 from libs.runtime.relay import Message, PublishFailed
 from libs.runtime.wire import Record
 from tests.flow.oracle import check

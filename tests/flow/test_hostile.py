@@ -11,8 +11,8 @@ import pytest
 from libs.events.ids import partition_key
 from libs.events.intake import CancelOrder, OrderAccepted, OrderCancellationRequested
 from libs.events.inventory import ReceiveStock, StockReserved
+from libs.runtime.limits import Limits
 from libs.runtime.log import Parked, Unavailable, Writes
-from libs.runtime.loop import Limits
 from libs.runtime.memory_log import MemoryBatch, MemoryLog
 from libs.runtime.wire import Record
 from tests.flow.oracle import check

@@ -5,7 +5,7 @@ from dataclasses import replace
 from libs.events.intake import OrderAccepted, SubmitOrder
 from libs.events.inventory import ReceiveStock
 from libs.events.refusal import CommandRefused
-from libs.runtime.loop import Limits
+from libs.runtime.limits import Limits
 from libs.runtime.wire import Record
 from tests.flow.oracle import check
 from tests.flow.people import open_shop, order

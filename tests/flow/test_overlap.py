@@ -10,8 +10,8 @@ import pytest
 from libs.events.inventory import ReceiveStock, StockReceived
 from libs.runtime.batches import Batches
 from libs.runtime.digest import memory_digest
+from libs.runtime.limits import Limits
 from libs.runtime.log import Snapshot, Unavailable, Writes
-from libs.runtime.loop import Limits
 from libs.runtime.memory_log import MemoryBatch, MemoryLog
 from tests.flow.life import life
 from tests.flow.oracle import check

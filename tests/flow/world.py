@@ -15,8 +15,9 @@ from libs.events.envelope import Envelope
 from libs.events.ids import partition_key
 from libs.runtime import wire
 from libs.runtime.kafka import Lanes
+from libs.runtime.limits import Limits
 from libs.runtime.log import TopicPartition, Writes
-from libs.runtime.loop import Limits, StageLoop
+from libs.runtime.loop import StageLoop
 from libs.runtime.memory_broker import Member, MemoryBroker
 from libs.runtime.memory_log import MemoryLog
 from libs.runtime.relay import Relay

@@ -14,8 +14,9 @@ from libs.events.envelope import Envelope
 from libs.events.supply import ReceiveSupply
 from libs.runtime import wire
 from libs.runtime.kafka import Lanes
+from libs.runtime.limits import Limits
 from libs.runtime.log import LogRow, Writes
-from libs.runtime.loop import Limits, StageLoop
+from libs.runtime.loop import StageLoop
 from libs.runtime.postgres_log import PostgresLog, open_pool
 from libs.runtime.settings import Settings
 from libs.runtime.stage import events_topic

@@ -225,6 +225,15 @@ async def test_an_anchor_is_written_once(log: Log) -> None:
     assert found == {(0, 7): b"seven", (0, 9): b"nine", (1, 7): b"other"}
 
 
+async def test_anchors_are_read_one_after_the_other(log: Log) -> None:
+    seven, nine = Anchor(0, 7, b"seven", NOON), Anchor(0, 9, b"nine", NOON)
+    await log.anchor([nine, seven, Anchor(1, 8, b"other", NOON)])
+    assert await log.next_anchor(0, 0) == seven
+    assert await log.next_anchor(0, 7) == nine
+    assert await log.next_anchor(0, 9) is None
+    assert await log.next_anchor(2, 0) is None
+
+
 async def test_timers_ring_when_due_and_once_per_name(log: Log) -> None:
     epochs = await log.claim([0])
     first = TimerRow(0, "acme/o-1", "claims", NOON)

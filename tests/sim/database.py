@@ -377,6 +377,10 @@ class Session:
         await self._ask()
         await self._database.anchor(anchors)
 
+    async def next_anchor(self, lane: int, after: int) -> Anchor | None:
+        await self._ask()
+        return await self._database.next_anchor(lane, after)
+
     async def due(self, lanes: Sequence[int], now: datetime, limit: int) -> list[TimerRow]:
         await self._ask()
         found = await self._database.due(lanes, now, limit)

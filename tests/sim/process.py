@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from libs.runtime.consume import FENCED_MAX
+from libs.runtime.limits import Limits
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
-from libs.runtime.loop import Limits, StageLoop
+from libs.runtime.loop import StageLoop
 from libs.runtime.relay import PublishFailed, Relay
 from libs.runtime.stage import Stage
 from libs.runtime.wire import Record

@@ -18,8 +18,9 @@ from cli.demo.invoices import NO_COUNTRY, Sale, Step, StockCount, TakeBack
 from libs.events.inventory import StockBackordered, StockReserved
 from libs.events.refusal import CommandRefused
 from libs.runtime.kafka import Lanes
+from libs.runtime.limits import Limits
 from libs.runtime.log import Log, LogRow, Writes
-from libs.runtime.loop import Limits, StageLoop
+from libs.runtime.loop import StageLoop
 from libs.runtime.wire import Record
 from services.inventory.app import STAGE
 from tests.year.facts import NOWHERE, TO_COME_BACK, TO_DISPATCH, Receipt, dated, purchases
