@@ -65,6 +65,9 @@ def define_item(
             tell(_said(sku, told))
             for node, bin_ in told["bins"].items():
                 tell(f"{node} keeps it in bin {bin_}.")
+            for node, places in told["lying"].items():
+                if len(places) > 1:
+                    tell(_lies(node, places))
     if json:
         emit({"ok": True, "tenant": tenant, **told})
 
@@ -89,11 +92,49 @@ def place_item(
         if bin_ or clear:
             path = f"{_path(sku)}/bins/{quote(node, safe='')}"
             edges.decided("inventory", path, {"bin": bin_}, method="PUT")
-        else:
-            bin_ = edges.get("inventory", _path(sku))["bins"].get(node)
+        told = edges.get("inventory", _path(sku))
+    bin_, places = told["bins"].get(node), told["lying"].get(node, [])
     tell(f"{sku} is in bin {bin_} at {node}." if bin_ else f"{sku} is in no bin at {node}.")
+    if len(places) > 1:
+        tell(_lies(node, places))
     if json:
-        emit({"ok": True, "tenant": tenant, "sku": sku, "node": node, "bin": bin_})
+        emit({"ok": True, "tenant": tenant, "sku": sku, "node": node, "bin": bin_, "lying": places})
+
+
+def put_away(
+    sku: Annotated[str, typer.Argument(metavar="SKU", help="The stock keeping unit; case matters.")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The warehouse, store or vendor.")],
+    quantity: Annotated[int, typer.Argument(metavar="QTY", min=1, help="Units that no order has.")],
+    to: Annotated[
+        str | None, typer.Option("--to", help="The bin; without it, where the node keeps the SKU.")
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="The bin; without it, where the node keeps the SKU.")
+    ] = None,
+    tenant: TenantOption = DEFAULT_TENANT,
+    json: JsonOption = False,
+) -> None:
+    """Say that units were put away in another bin, or fetched from one: pick lists name the bins they lie in.
+
+    Example: orderlog stock put-away MUG LON 40 --to R-7-2
+
+    Example: orderlog stock put-away MUG LON 12 --from R-7-2
+    """
+    with connect(tenant) as edges:
+        body = {"quantity": quantity, "source": from_, "target": to}
+        path = f"{_path(sku)}/bins/{quote(node, safe='')}/moves"
+        edges.decided("inventory", path, body)
+        places = edges.get("inventory", _path(sku))["lying"].get(node, [])
+    tell(f"Put {count(quantity, 'unit')} of {sku} into {to or 'the bin in which it is kept'}.")
+    tell(_lies(node, places))
+    if json:
+        emit({"ok": True, "tenant": tenant, "sku": sku, "node": node, "lying": places})
+
+
+def _lies(node: str, places: Sequence[Mapping[str, Any]]) -> str:
+    """`At LON lie 28 in A-12-3, 40 in R-7-2 that no order has.`"""
+    found = [f"{one['units']:,} in {one['bin'] or 'no bin in particular'}" for one in places]
+    return f"At {node} lie {', '.join(found) or 'none'} that no order has."
 
 
 def _path(sku: str) -> str:
@@ -140,3 +181,4 @@ def register(parent: typer.Typer) -> None:
     """Add the commands about what SKUs are."""
     parent.command("item")(define_item)
     parent.command("bin")(place_item)
+    parent.command("put-away")(put_away)

@@ -47,9 +47,10 @@ LineNumber = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
 
 class Value(BaseModel):
-    """A part of a contract. Unknown fields are ignored, so that an optional addition breaks nobody."""
+    """A part of a contract. Unknown fields are ignored, so that an optional addition breaks nobody. What
+    reads it is built when it is first needed: a process needs a few of some four hundred."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 Terms = TypeVar("Terms", bound=Value)

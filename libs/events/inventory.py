@@ -303,6 +303,8 @@ class StockAllocated(OrderEvent):
     """By which service of the carriers, where the order names one."""
     loads: tuple[DayLoad, ...] | None = None
     """What it books of the days of nodes that state a capacity."""
+    frees: Annotated[tuple[Sku, ...], Field(min_length=1)] | None = None
+    """SKUs of which who waits may be promised units of other nodes now: a node of theirs has gone silent."""
     movements: tuple[Movement, ...]
 
 

@@ -1,10 +1,10 @@
 """Inventory's contracts of what a SKU is on the shelf: how it is counted, its lots, where it lies."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
-from libs.events.contract import NodeId, SkuCommand, SkuEvent, Value
+from libs.events.contract import NodeId, Quantity, SkuCommand, SkuEvent, Value
 from libs.events.measure import BASE_UNIT, Bin, UnitName
 
 HOLDS_MAX = 1_000_000
@@ -67,5 +67,37 @@ class ItemPlaced(SkuEvent):
     bin: Bin | None = None
 
 
-ITEM_COMMANDS = (DefineItem, PlaceItem)
-ITEM_EVENTS = (ItemDefined, ItemPlaced)
+class MoveBetweenBins(SkuCommand):
+    """Units of a node lie in another bin: they were put away, or fetched. None is where it keeps the SKU."""
+
+    TYPE: ClassVar[str] = "oms.inventory.move_between_bins"
+
+    node: NodeId
+    quantity: Quantity
+    source: Bin | None = None
+    target: Bin | None = None
+
+
+class BinChange(Value):
+    """So many units more, or less, lie in a bin beside the one in which the node keeps the SKU."""
+
+    bin: Bin
+    delta: Annotated[int, Field(strict=True)]
+
+
+class BinsMoved(SkuEvent):
+    """What lies in a node's bins is other than it was; no units move by it in the ledger, and no promise."""
+
+    TYPE: ClassVar[str] = "oms.inventory.bins_moved"
+
+    node: NodeId
+    cause: Literal["moved", "kept", "gone"]
+    """Somebody moved units; the node keeps the SKU in that bin from now on; or units left the shelf for
+    another reason than an order, and so many of them were not where the node keeps the SKU."""
+    changes: Annotated[tuple[BinChange, ...], Field(min_length=1)]
+    up_to: Annotated[int, Field(ge=0)]
+    """The SKU's last movement by then."""
+
+
+ITEM_COMMANDS = (DefineItem, PlaceItem, MoveBetweenBins)
+ITEM_EVENTS = (ItemDefined, ItemPlaced, BinsMoved)

@@ -41,6 +41,7 @@ def decode_lean(type_: str, version: int, payload: bytes, readers: Lean) -> Cont
 
 
 def _reader(event: type[Event], passed_over: Collection[str], plain_values: bool) -> SchemaValidator:
+    event.model_rebuild()  # what its schema is made of is built when it is first needed
     if not passed_over and not plain_values:
         return cast(SchemaValidator, event.__pydantic_validator__)
     schema = cast(dict[str, Any], event.__pydantic_core_schema__)

@@ -115,6 +115,8 @@ class PickFrom(Value):
     quantity: Annotated[int, Field(strict=True, ge=1)]
     lot: LotId | None = None
     bin: Bin | None = None
+    put_away: Literal[True] | None = None
+    """The bin is one into which these units were put away, beside that in which the node keeps the SKU."""
     serialised: Literal[True] | None = None
     """Each unit's serial number is to be told with the pick, or with the dispatch at the latest."""
 

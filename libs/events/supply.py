@@ -8,7 +8,7 @@ Everything is told of one SKU, in the SKU's stream, so that its facts are decide
 from datetime import date
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from libs.events.contract import (
     Command,
@@ -83,6 +83,8 @@ class RulesEvent(Event):
 
 class SupplyRules(Value):
     """What is asked of facts from outside. As long as nothing is defined, nothing is asked."""
+
+    model_config = ConfigDict(defer_build=False)  # a request's body, too, which FastAPI needs whole
 
     new_skus: bool
     """Whether a SKU may come that inventory has never had a unit of."""

@@ -20,7 +20,7 @@ from libs.events.measure import Unnamed
 from libs.events.order import LineQuantity, PickFrom
 from libs.events.returns import ReturnReceived
 from libs.events.routing import OrderRouted
-from services.inventory import shelf_life
+from services.inventory import bins, shelf_life
 from services.inventory.findings import availability
 from services.inventory.order import ByNode, OrderPart, minus, plus, units
 from services.inventory.posting import Posting
@@ -87,6 +87,7 @@ def allocate(
         bundles=order.bundles,
         service=order.service_now,
         picks=_picks(skus, moved),
+        frees=_frees(skus, wanted),
         movements=moved,
     )
 
@@ -172,18 +173,26 @@ def covers(order: OrderPart, received: ReturnReceived) -> bool:
     return all(quantity <= left.get(sku, 0) for sku, quantity in came.items())
 
 
+def _frees(skus: Skus, allocated: Iterable[str]) -> tuple[str, ...] | None:
+    """SKUs that somebody waits for and of which a node is closed to promises: what was promised was taken to
+    be of the others, and may be allocated there."""
+    found = [sku for sku in allocated if skus[sku].closed and skus[sku].wanted > skus[sku].reserved]
+    return tuple(found) or None
+
+
 def _picks(skus: Skus, moves: Iterable[Movement]) -> tuple[PickFrom, ...] | None:
     """Of which lots and bins the units are picked; None where no SKU has any."""
     found: list[PickFrom] = []
     for move in moves:
-        bins = skus[move.sku].bins
-        serialised = skus[move.sku].astray is not None or None
-        if move.target == "allocated" and (move.lot is not None or bins is not None or serialised):
-            place = None if bins is None else bins.get(move.node)
-            if move.lot is not None or place is not None or serialised:
-                at = {"node": move.node, "sku": move.sku, "quantity": move.quantity}
-                more = {"lot": move.lot, "bin": place, "serialised": serialised}
-                found.append(PickFrom.model_validate({**at, **more}))
+        if move.target != "allocated":
+            continue
+        sku = skus[move.sku]
+        serialised = sku.astray is not None or None
+        for place in bins.shared(sku, move.node, move.quantity):
+            if move.lot is not None or place.bin is not None or serialised:
+                at = {"node": move.node, "sku": move.sku, "quantity": place.units}
+                more = {"lot": move.lot, "bin": place.bin, "put_away": place.put_away or None}
+                found.append(PickFrom.model_validate({**at, **more, "serialised": serialised}))
     return tuple(found) or None
 
 

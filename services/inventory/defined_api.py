@@ -18,6 +18,7 @@ from libs.runtime.tokens import Claims
 from services.inventory.availability import read_sku, read_supply
 from services.inventory.basket_api import as_json
 from services.inventory.basket_waits import due_of
+from services.inventory.bins import lying
 from services.inventory.stock import EMPTY_SKU, HOLDER
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM
 from services.inventory.terms import Terms, stated
@@ -113,4 +114,20 @@ def _item(raw: Document, units: Units | None) -> Document:
         "serialised": raw.get("astray") is not None,
         "shelf_days_min": 0 if lots is None else lots.get("days_min", 0),
         "bins": raw.get("bins") or {},
+        "lying": _lying(raw),
+    }
+
+
+def _lying(raw: Document) -> dict[str, list[Document]]:
+    """By node, what lies in which bin that no order has, in the order in which it is taken; nodes of which
+    nobody ever said in which bin anything lies are left out."""
+    kept_in, put_away = raw.get("bins") or {}, raw.get("put_away") or {}
+    nodes = sorted({*kept_in, *(key.partition("/")[0] for key in put_away)})
+    there = raw.get("on_hand", {})
+    return {
+        node: [
+            {"bin": one.bin, "units": one.units}
+            for one in lying(node, there.get(node, 0), kept_in.get(node), put_away)
+        ]
+        for node in nodes
     }

@@ -16,6 +16,7 @@ from libs.events.lots import LotExpired, LotQuarantined
 from libs.events.record import changed, record
 from libs.events.refusal import CommandRefused, refused
 from libs.events.supply import SupplyBucket, SupplyMovement
+from services.inventory.bins import straightened
 from services.inventory.channel_days import taken_up
 from services.inventory.giving import peg, take_back_promises, take_back_unsendable
 from services.inventory.lot_limits import in_time
@@ -110,6 +111,15 @@ def gone(desk: Desk, *events: Event) -> list[Event]:
     for event in events:
         desk = after(desk, event)
     return [*events, *in_time(desk.sku, desk.stock, desk.at)[0]]
+
+
+def in_bins(desk: Desk, events: list[Event]) -> list[Event]:
+    """An answer, and what lies in bins no more because of it; `desk` as it was before."""
+    if desk.stock.put_away is None:
+        return events
+    for event in events:
+        desk = after(desk, event)
+    return [*events, *straightened(desk.sku, desk.stock)]
 
 
 def quarantine(

@@ -1,11 +1,24 @@
 """What a SKU is on the shelf, as somebody defines it: its units, whether it has lots, and its bins."""
 
 from libs.events.contract import Event
-from libs.events.items import DefineItem, ItemDefined, ItemPlaced, PlaceItem
+from libs.events.items import (
+    BinChange,
+    BinsMoved,
+    DefineItem,
+    ItemDefined,
+    ItemPlaced,
+    MoveBetweenBins,
+    PlaceItem,
+)
 from libs.events.record import changed
-from services.inventory.desk import Desk, unknown_nodes
+from services.inventory.bins import of_sku, put_away_at
+from services.inventory.desk import Desk, unknown, unknown_nodes
 from services.inventory.measure import not_to_define
 from services.inventory.units import units_of
+
+BINS_MAX = 200
+"""Bins in which a SKU may lie, at all nodes, beside those in which they keep it: all of them are written down
+with each change of it."""
 
 
 def define(desk: Desk, command: DefineItem) -> list[Event]:
@@ -60,9 +73,61 @@ def _too_late(desk: Desk, command: DefineItem) -> list[Event]:
 
 
 def place(desk: Desk, command: PlaceItem) -> list[Event]:
-    """Where a node keeps the SKU; nothing when it is there already."""
+    """Where a node keeps the SKU; nothing when it is there already. What was put away in that bin lies where
+    the node keeps the SKU from now on."""
     if refusal := unknown_nodes(desk, command.node):
         return refusal
     if (desk.stock.bins or {}).get(command.node) == command.bin:
         return []
-    return [ItemPlaced(sku=desk.sku, node=command.node, bin=command.bin)]
+    placed = ItemPlaced(sku=desk.sku, node=command.node, bin=command.bin)
+    there = put_away_at(desk.stock.put_away, command.node).get(command.bin or "")
+    if command.bin is None or there is None:
+        return [placed]
+    changes = (BinChange(bin=command.bin, delta=-there),)
+    up_to = desk.stock.position
+    return [placed, BinsMoved(sku=desk.sku, node=command.node, cause="kept", changes=changes, up_to=up_to)]
+
+
+def move(desk: Desk, command: MoveBetweenBins) -> list[Event]:
+    """Units lie in another bin. Those that orders have are where their pick lists say."""
+    node, sku, kept_in = command.node, desk.sku, (desk.stock.bins or {}).get(command.node)
+    source, target = (None if bin_ == kept_in else bin_ for bin_ in (command.source, command.target))
+    if refusal := unknown(desk, node) or _not_to_move(desk, node, source, target):
+        return refusal
+    units = {one.bin if one.put_away else None: one.units for one in of_sku(desk.stock, node)}
+    there = units.get(source, 0)
+    if command.quantity > there:
+        place = source or kept_in or "where it is kept"
+        return desk.refuse(
+            "not_in_bin",
+            f"{command.quantity} units of {sku} cannot be taken from {place} at {node}: {there} lie there "
+            "that no order has.",
+            f"Take at most {there}; `orderlog stock bin {sku} {node}` tells what lies where.",
+        )
+    pairs = ((source, -command.quantity), (target, command.quantity))
+    changes = tuple([BinChange(bin=bin_, delta=delta) for bin_, delta in pairs if bin_ is not None])
+    return [BinsMoved(sku=sku, node=node, cause="moved", changes=changes, up_to=desk.stock.position)]
+
+
+def _not_to_move(desk: Desk, node: str, source: str | None, target: str | None) -> list[Event]:
+    """A refusal of what cannot be moved, whatever lies there."""
+    if source == target:
+        return desk.refuse(
+            "same_bin",
+            f"Units of {desk.sku} are to be taken from a bin at {node} into the same one.",
+            "Name another; leave one out where it is the bin in which the node keeps the SKU.",
+        )
+    if desk.stock.lots is not None:
+        return desk.refuse(
+            "bins_of_lots",
+            f"{desk.sku} has lots: its units are picked by lot, not by bin.",
+            "Say where the node keeps it with `orderlog stock bin`.",
+        )
+    known = desk.stock.put_away or {}
+    if len(known) >= BINS_MAX and target is not None and f"{node}/{target}" not in known:
+        return desk.refuse(
+            "too_many_bins",
+            f"{desk.sku} lies in {BINS_MAX} bins beside those in which nodes keep it; no more are counted.",
+            "Empty one first.",
+        )
+    return []

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from libs.events.contract import NodeId, Sku
-from libs.events.items import DefineItem, Item, PlaceItem
+from libs.events.contract import NodeId, Quantity, Sku
+from libs.events.items import DefineItem, Item, MoveBetweenBins, PlaceItem
 from libs.events.measure import Bin, LotId, SerialNumber
 from libs.runtime.edge import MANY_MAX, Edge
 from libs.runtime.problems import Problem
@@ -18,7 +18,7 @@ from services.inventory.basket_api import as_json
 class ItemRequest(Item):
     """The whole of a SKU's definition; what is left out is not kept."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=False)  # FastAPI needs it whole
 
 
 class BinRequest(BaseModel):
@@ -27,6 +27,17 @@ class BinRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     bin: Bin | None
+
+
+class BinsRequest(BaseModel):
+    """Units that lie in another bin than before. A bin that is null, or left out, is where the node keeps
+    the SKU."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    quantity: Quantity
+    source: Bin | None = None
+    target: Bin | None = None
 
 
 def item_routes(edge: Edge) -> APIRouter:
@@ -46,6 +57,14 @@ def item_routes(edge: Edge) -> APIRouter:
         request: Request, claims: planners, sku: Sku, node: NodeId, body: BinRequest
     ) -> Response:
         return await edge.submit(request, claims, PlaceItem(sku=sku, node=node, bin=body.bin))
+
+    @router.post(
+        "/items/{sku}/bins/{node}/moves", status_code=202, summary="Say that units lie in another bin"
+    )
+    async def move_between_bins(
+        request: Request, claims: planners, sku: Sku, node: NodeId, body: BinsRequest
+    ) -> Response:
+        return await edge.submit(request, claims, MoveBetweenBins(sku=sku, node=node, **body.model_dump()))
 
     @router.get(
         "/{sku}/lots", summary="The lots of a SKU: when each is sold no more, and where its units are"

@@ -20,7 +20,7 @@ from libs.events.bundles import (
 from libs.events.contract import Event
 from services.inventory import bundle_plans
 from services.inventory.bundles import evolve_skus
-from services.inventory.desk import Desk, too_many, unknown
+from services.inventory.desk import Desk, in_bins, too_many, unknown
 from services.inventory.giving import grants, peg
 from services.inventory.posting import Posting
 from services.inventory.recipes import Recipe
@@ -35,7 +35,7 @@ def answer(desk: Desk, skus: Skus, body: BundleCommand) -> list[Event]:
         case AssembleKit():
             return assemble(desk, skus, body)
         case TakeKitApart():
-            return take_apart(desk, skus, body)
+            return in_bins(desk, take_apart(desk, skus, body))
         case RemoveBundle():
             return bundle_plans.remove(desk, body)
         case DefineBundle():

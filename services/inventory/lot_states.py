@@ -4,9 +4,10 @@ and whether its units have serial numbers."""
 from datetime import date, timedelta
 
 from libs.events.contract import Event
-from libs.events.items import ItemDefined, ItemPlaced
+from libs.events.items import BinsMoved, ItemDefined, ItemPlaced
 from libs.events.lots import LotDefined, LotExpired, LotQuarantined, LotReleased
 from libs.events.record import changed
+from services.inventory.bins import moved_bins
 from services.inventory.lots import Lot, Lots, LotState
 from services.inventory.stock import SkuPart
 
@@ -25,6 +26,8 @@ def evolve_lots(part: SkuPart, event: Event) -> SkuPart:
         case ItemPlaced():
             bins = {node: place for node, place in (part.bins or {}).items() if node != event.node}
             return changed(part, bins=(bins | ({event.node: event.bin} if event.bin else {})) or None)
+        case BinsMoved():
+            return moved_bins(part, event)
         case LotDefined():
             return changed(part, lots=_with(part.lots or Lots(), event))
         case LotExpired():

@@ -11,7 +11,7 @@ from libs.events.feed_maps import FeedSkuMapped, StockTold
 from libs.events.feeds import FeedStale, ReportStock, StockReported
 from libs.events.fulfillment import PickShorted
 from libs.events.inventory import AdjustStock, ReceiveStock, StockAdjusted, StockShorted
-from libs.events.items import DefineItem, ItemDefined, PlaceItem
+from libs.events.items import DefineItem, ItemDefined, MoveBetweenBins, PlaceItem
 from libs.events.lots import (
     LotDefined,
     LotExpired,
@@ -50,7 +50,7 @@ from services.inventory import (
     settling,
     transfers,
 )
-from services.inventory.desk import Desk, served
+from services.inventory.desk import Desk, in_bins, served
 from services.inventory.feed_skus import told_streams
 from services.inventory.measure import measured
 from services.inventory.supplies import SUPPLY_STREAM
@@ -70,6 +70,7 @@ Told = (
     | ReportStock
     | DefineItem
     | PlaceItem
+    | MoveBetweenBins
     | QuarantineLot
     | ReleaseLot
     | CorrectSerials
@@ -115,6 +116,10 @@ def streams_of_short_pick(body: PickShorted | StockShorted) -> list[str]:
 
 def answer(desk: Desk, body: Told) -> list[Event]:
     """The events that answer what somebody told."""
+    return in_bins(desk, _answer(desk, body))
+
+
+def _answer(desk: Desk, body: Told) -> list[Event]:
     match body:
         case ExpectSupply():
             return measured(desk, body, inbound.expect)
@@ -144,6 +149,8 @@ def answer(desk: Desk, body: Told) -> list[Event]:
             return items.define(desk, body)
         case PlaceItem():
             return items.place(desk, body)
+        case MoveBetweenBins():
+            return items.move(desk, body)
         case QuarantineLot():
             return lot_control.stop(desk, body)
         case ReleaseLot():
@@ -160,6 +167,10 @@ def _received(desk: Desk, body: ReceiveSupply) -> list[Event]:
 
 def look_again(desk: Desk, reminder: str) -> list[Event]:
     """A reminder is due."""
+    return in_bins(desk, _look_again(desk, reminder))
+
+
+def _look_again(desk: Desk, reminder: str) -> list[Event]:
     match reminder:
         case "transfers":
             return transfers.overdue(desk)

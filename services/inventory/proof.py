@@ -16,6 +16,7 @@ their movements. After each event it holds that
 - no more units of a lot leave a bucket than came into it, a SKU that has lots moves none without, an order
   ships its lots, and nothing is allocated of a lot that was stopped, or to a channel for which it was too
   old; a unit with a serial number is in one place at a time, and is issued again only once it came back;
+- no order is sent to a bin for more units than were put away there;
 - a held promise is held once and resolved once (confirmed by an order, released, or expired), with all of its
   units, and what the promises have open adds up to what is held;
 - who waits for a SKU is served by class, then by age, as `proof_queue` says.
@@ -37,6 +38,7 @@ from libs.events.inventory import ReservationBroken, StockPegged
 from libs.events.promise import HoldsBroken, HoldsFilled, promise_stream
 from services.inventory.hindsight import Finding
 from services.inventory.ledger import movements, positions, stated
+from services.inventory.proof_bins import BinsSoFar
 from services.inventory.proof_bundles import Bundles
 from services.inventory.proof_documents import OnTheWay
 from services.inventory.proof_lots import LotsSoFar
@@ -144,6 +146,7 @@ class _Walk:
         self._on_the_way = OnTheWay()
         self._bundles = Bundles()
         self._lots = LotsSoFar()
+        self._bins = BinsSoFar()
         self._serials = SerialsSoFar()
         self._destinations = Destinations()
         self._queues = Queues(self._destinations)
@@ -196,7 +199,7 @@ class _Walk:
             _, self.at, says = min(blamed, key=lambda item: item[0])
             raise Broken(says)
         self._must_add_up()
-        for row, says in (*self._lots.amiss(), *self._queues.amiss()):
+        for row, says in (*self._lots.amiss(), *self._bins.amiss(), *self._queues.amiss()):
             self.at = row
             raise Broken(says)
 
@@ -262,6 +265,7 @@ class _Walk:
             raise Broken(wrong)
         if wrong := self._bundles.take(row, event, moves) or self._lots.take(row, event, moves):
             raise Broken(wrong)
+        self._bins.take(row, event, moves)
         if wrong := self._serials.take(row, event, moves):
             raise Broken(wrong)
         if amiss := self._destinations.take(row, event, moves, self.skus, self.promised):

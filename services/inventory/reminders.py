@@ -9,6 +9,7 @@ from libs.events.changes import LinesReleased
 from libs.events.contract import Event
 from libs.events.inventory import (
     ReservationBroken,
+    StockAllocated,
     StockBackordered,
     StockPegged,
     StockReleased,
@@ -50,6 +51,8 @@ def timers(event: Event, at: datetime) -> list[Timer]:
     found = _of_claims(event, at) if kind in _CLAIMS else []
     if kind in capacity.TELLS:
         found += capacity.timers(event, at)
+    if isinstance(event, StockAllocated) and event.frees is not None:
+        found += [Timer(SKU_STREAM + sku, "free", at) for sku in event.frees]
     return [*found, *pegging.timers(event, at)] if kind in pegging.REMINDS else found
 
 

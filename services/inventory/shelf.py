@@ -2,7 +2,7 @@
 
 from libs.events.contract import Event
 from libs.events.inventory import AdjustStock, ReceiveStock, StockAdjusted, StockReceived
-from services.inventory.desk import Desk, served, spared, too_many, unknown
+from services.inventory.desk import Desk, in_bins, served, spared, too_many, unknown
 from services.inventory.lot_control import arrived, miscorrected
 from services.inventory.measure import measured
 from services.inventory.posting import Posting
@@ -17,7 +17,7 @@ def take_in(desk: Desk, command: ReceiveStock) -> list[Event]:
 
 def correct(desk: Desk, command: AdjustStock) -> list[Event]:
     """What is on hand at a node is more or less than was believed."""
-    return measured(desk, command, _correct)
+    return in_bins(desk, measured(desk, command, _correct))
 
 
 def _take_in(desk: Desk, command: ReceiveStock) -> list[Event]:

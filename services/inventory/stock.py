@@ -114,6 +114,8 @@ class SkuPart:
     """Where not all of its nodes ship everywhere."""
     untrusted: tuple[str, ...] | None = None
     """Of its nodes, those of which nobody tells any more (`trust`)."""
+    put_away: dict[str, int] | None = None
+    """Units that lie in other bins than those in which nodes keep it, by node/bin (`bins`)."""
 
     @property
     def free(self) -> int:
@@ -257,6 +259,7 @@ def _again(
         arrivals=part.arrivals,
         serving=part.serving,
         untrusted=part.untrusted,
+        put_away=part.put_away,
     )
 
 

@@ -36,6 +36,7 @@ from libs.events.set_aside import ReturnMovement, ReturnQuarantined
 from libs.events.supply import RULES_STREAM
 from libs.events.timer import TimerDue
 from services.inventory import bundle_plans, bundles, outside
+from services.inventory.bins import taken
 from services.inventory.holds import PromisePart
 from services.inventory.order import Moving, OrderPart, units
 from services.inventory.queue import NO_TURN, as_text
@@ -149,6 +150,8 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
         case _:  # at nodes alone: claims stay as they are
             return {**skus, **{sku: moved(skus.get(sku, EMPTY_SKU), by_sku[sku]) for sku in by_sku}}
     after, wanted, order_id = dict(skus), units(order.pending), event.order_id
+    if isinstance(event, StockAllocated) and event.picks is not None:
+        after = taken(after, event.picks)
     kept = {} if order.places is None or since is None else places_of(order.places)
     for sku, movements in by_sku.items():
         part, wants, turn = after.get(sku, EMPTY_SKU), wanted.get(sku, 0), None

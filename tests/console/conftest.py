@@ -28,6 +28,8 @@ def month(stack: Stack, demo: Demo, tmp_path_factory: pytest.TempPathFactory) ->
     stack.each(
         ("nodes", "define", "LON", "--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1"),
         ("stock", "receive", "MUG", "LON", "100"),
+        ("stock", "bin", "MUG", "LON", "A-12-3"),
+        ("stock", "put-away", "MUG", "LON", "60", "--to", "R-7-2"),
         tenant=demo.tenant,
     )
     found = Orders(stack, demo.tenant, tmp_path_factory.mktemp("orders"))

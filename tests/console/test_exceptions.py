@@ -170,5 +170,6 @@ async def test_delays_measures_and_stock_of_a_month(desk: Desk) -> None:
         await page.goto("/stock/MUG")
         await expect(page.get_by_text("By node")).to_be_visible()
         await expect(page.locator('[data-at-work="LON to_pick"]')).not_to_have_text("0")
+        await expect(page.get_by_role("region", name="Units by bin")).to_contain_text("R-7-2")
         await check(page)
         await picture(page, "stock")

@@ -58,6 +58,22 @@ ITEMS: Pairs = (
     (c.ChannelDaysDefined(version=2, channels=DAYS), c.ChannelDaysDefined(version=1, channels=())),
     (i.PlaceItem(sku=HEART, node="LON", bin="A-12-3"), i.PlaceItem(sku=HEART, node="LON")),
     (i.ItemPlaced(sku=HEART, node="LON", bin="A-12-3"), i.ItemPlaced(sku=HEART, node="LON")),
+    (
+        i.MoveBetweenBins(sku=HEART, node="LON", quantity=40, source="A-12-3", target="R-7-2"),
+        i.MoveBetweenBins(sku=HEART, node="LON", quantity=40),
+    ),
+    (
+        i.BinsMoved(
+            sku=HEART,
+            node="LON",
+            cause="moved",
+            changes=(i.BinChange(bin="R-7-1", delta=-40), i.BinChange(bin="R-7-2", delta=40)),
+            up_to=6,
+        ),
+        i.BinsMoved(
+            sku=HEART, node="LON", cause="gone", changes=(i.BinChange(bin="R-7-1", delta=-4),), up_to=7
+        ),
+    ),
     (t.QuarantineLot(**OF_LOT, reason="Glass was found."), t.QuarantineLot(**OF_LOT)),
     (t.ReleaseLot(**OF_LOT, reason="It was none."), t.ReleaseLot(**OF_LOT)),
     (

@@ -36,7 +36,7 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_pegged": frozenset({"terms_version", "cause", "supplied", "queue"}),
     "oms.inventory.reservation_broken": frozenset({"cause", "supplied", "queue"}),
     "oms.intake.held_order_cancelled": frozenset({"channel", "external_id", "placed_at", "contact"}),
-    "oms.inventory.stock_allocated": frozenset({"later", "bundles", "picks", "service", "loads"}),
+    "oms.inventory.stock_allocated": frozenset({"later", "bundles", "picks", "service", "loads", "frees"}),
     "oms.inventory.allocation_failed": frozenset({"later", "bundles", "service"}),
     "oms.inventory.stock_released": frozenset({"waited", "loads", "queue"}),
     "oms.inventory.define_promise_terms": frozenset({"reorder", "backorders"}),

@@ -15,6 +15,7 @@ import pytest_asyncio
 from fastapi import APIRouter
 
 from libs.events.intake import OrderAccepted
+from libs.events.items import MoveBetweenBins, PlaceItem
 from libs.events.policy import DefineReservationPolicies, PolicyRule, PriorityClass
 from libs.events.promise import HoldStock
 from libs.runtime.edge import Edge
@@ -76,7 +77,8 @@ async def shop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Shop]:
     """Of A nothing is there and twenty are to come. Orders wait for it, a basket, the order of another
-    basket, one of express that came late, and the rest of an order whose other line goes its way."""
+    basket, one of express that came late, and the rest of an order whose other line goes its way. Of B one of
+    three was put away in another bin."""
     orders = [
         order("o-1", ("A", 2)),
         order("o-2", ("A", 1)),
@@ -87,7 +89,9 @@ async def shop(
     kept = await open_pool(migrated_dsn("inventory"), Settings(), "test")
     inventory = Inventory(kept)
     await inventory.open()
-    await inventory.hear(POLICIES, receive("B", 1), expect("A", "PO-1", 20, expected_at=SOON))
+    await inventory.hear(POLICIES, receive("B", 3, "LON"), expect("A", "PO-1", 20, expected_at=SOON))
+    put_away = MoveBetweenBins(sku="B", node="LON", quantity=1, target="R-<9>")
+    await inventory.hear(PlaceItem(sku="B", node="LON", bin="A-12"), put_away)
     await inventory.hear(orders[0], minute=1)
     await inventory.hear(ahead("b-1", ("A", 1)), minute=2)
     await inventory.hear(ahead("b-2", ("A", 3)), minute=3)
@@ -95,7 +99,7 @@ async def shop(
         await inventory.hear(one, minute=minute)
     await inventory.ring(minute=9)
     await apply(Projector(pool), INTAKE, orders)
-    await apply(Projector(pool), INVENTORY, [received("B", 1)])
+    await apply(Projector(pool), INVENTORY, [received("B", 3)])
 
     def with_log(edge: Edge) -> APIRouter:
         edge._log = PostgresLog(kept, STAGE)
@@ -113,6 +117,17 @@ def rows(page: str) -> list[list[str]]:
     found = re.findall(r'<tr data-place="\d+">(.*?)</tr>', page, re.DOTALL)
     cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in found]
     return [[html.unescape(" ".join(re.sub(r"<[^>]+>", "", cell).split())) for cell in row] for row in cells]
+
+
+async def test_the_page_tells_what_lies_in_which_bin_of_the_nodes_that_may_be_seen(shop: Shop) -> None:
+    viewer = await shop.people.sign_in("viewer")
+    row = r"<td>LON</td><td><bdi>(.*?)</bdi></td><td class=.n.>(\d+)</td>"
+    told = re.findall(row, await viewer.get("/stock/B"))
+    assert told == [("A-12", "2"), ("R-&lt;9&gt;", "1")]
+    assert "Units by bin" not in await viewer.get("/stock/A")
+    at_lon = await shop.people.sign_in("viewer", nodes=("LON",))
+    assert "A-12" in await at_lon.get("/stock/B")
+    await (await shop.people.sign_in("viewer", nodes=("N2",))).get("/stock/B", 404)
 
 
 async def test_the_page_shows_inventorys_queue_in_its_order(shop: Shop) -> None:

@@ -103,7 +103,7 @@ async def test_an_item_is_read_with_its_bins(edge: EdgeClient, inventory: Invent
     told = await read(edge, "/v1/stock/items/TEA")
     assert (told["item_version"], told["lot_controlled"], told["shelf_days_min"]) == (1, True, 30)
     assert told["bins"] == {"N1": "A-12-3"}
-    again = await put_back(edge, "/v1/stock/items/TEA", told, "sku", "item_version", "bins")
+    again = await put_back(edge, "/v1/stock/items/TEA", told, "sku", "item_version", "bins", "lying")
     assert again.units[1] == UnitOfMeasure(unit="case", holds=24)
     assert await inventory.hear(again) == []
     camera = await read(edge, "/v1/stock/items/CAM")

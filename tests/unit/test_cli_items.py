@@ -122,7 +122,9 @@ def test_a_recall_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bin_is_named_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeEdges({("inventory", "/v1/stock/items/MUG/bins/LON"): DECIDED})
+    told = [ITEM, ITEM | {"bins": {}, "lying": {}}]
+    answers = {("inventory", "/v1/stock/items/MUG"): told}
+    fake = FakeEdges(answers | {("inventory", "/v1/stock/items/MUG/bins/LON"): DECIDED})
     ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "A-12-3"])
     assert "MUG is in bin A-12-3 at LON." in ended.said
     ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "--clear"])
@@ -132,9 +134,26 @@ def test_a_bin_is_named_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fake.bodies("/v1/stock/items/MUG/bins/LON") == [{"bin": "A-12-3"}, {"bin": None}]
 
 
+def test_units_are_put_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    lying = {"LON": [{"bin": "A-12-3", "units": 8}, {"bin": "R-7-2", "units": 40}]}
+    path = "/v1/stock/items/MUG/bins/LON/moves"
+    answers = {("inventory", "/v1/stock/items/MUG"): ITEM | {"lying": lying}}
+    fake = FakeEdges(answers | {("inventory", path): DECIDED})
+    words = ["stock", "put-away", "MUG", "LON", "40", "--to", "R-7-2", "--json"]
+    ended = run(fake, stock_items, monkeypatch, words)
+    assert fake.bodies(path) == [{"quantity": 40, "source": None, "target": "R-7-2"}]
+    assert "Put 40 units of MUG into R-7-2." in ended.said
+    assert "At LON lie 8 in A-12-3, 40 in R-7-2 that no order has." in ended.said
+    assert ended.json["lying"] == lying["LON"]
+    ended = run(fake, stock_items, monkeypatch, ["stock", "put-away", "MUG", "LON", "2", "--from", "R-7-2"])
+    assert "Put 2 units of MUG into the bin in which it is kept." in ended.said
+    said = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON"]).said
+    assert "At LON lie 8 in A-12-3, 40 in R-7-2" in said
+
+
 ITEM: dict[str, Any] = {"sku": "MUG", "item_version": 3, "lot_controlled": True, "serialised": False}
 ITEM |= {"units": [{"unit": "case", "holds": 24, "of": "each", "per": 1}], "shelf_days_min": 30}
-ITEM |= {"bins": {"LON": "A-12-3"}}
+ITEM |= {"bins": {"LON": "A-12-3"}, "lying": {"LON": [{"bin": "A-12-3", "units": 8}]}}
 
 
 def test_a_bin_that_is_not_named_is_shown_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:

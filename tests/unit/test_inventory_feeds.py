@@ -153,7 +153,17 @@ def test_what_is_given_back_where_nobody_tells_any_more_is_promised_to_nobody(
 
 def test_what_was_promised_where_nobody_tells_any_more_is_still_allocated() -> None:
     spec = silent()
-    spec.when(routed("o1", 1, V1=(line(1, "A", 4),))).then_types(StockAllocated)
+    spec.when(routed("o1", 1, V1=(line(1, "A", 4),))).then_one(StockAllocated, frees=None)
+
+
+def test_who_waits_has_what_was_kept_for_units_that_were_allocated_where_nobody_tells_any_more() -> None:
+    spec = silent().heard(receive("A", 4))
+    spec.when(accepted("o2", ("A", 3))).then_types(StockBackordered)
+    [event] = spec.when(routed("o1", 1, V1=(line(1, "A", 4),))).events
+    assert list(domain.timers(event, NOON)) == [Timer("sku/A", "free", NOON)]
+    [pegged] = spec.when(due("sku/A", "free")).events
+    assert isinstance(pegged, StockPegged)
+    assert [(claim.order_id, claim.quantity) for claim in pegged.claims] == [("o2", 3)]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from libs.events.catalogue import COMMANDS
 from libs.events.contract import Command
 from libs.events.feed_maps import MapFeedSku
 from libs.events.feeds import AmendFeed, ApproveFeedRun, DefineFeed, OpenFeedRun, ReportStock, RetireFeed
-from libs.events.items import DefineItem, PlaceItem, UnitOfMeasure
+from libs.events.items import DefineItem, MoveBetweenBins, PlaceItem, UnitOfMeasure
 from libs.events.outside import OUTSIDE_COMMANDS
 from libs.events.stocktaking import RecordCount
 from libs.events.supply import DefineSupplyRules
@@ -107,7 +107,7 @@ async def test_who_finds_a_difference_does_not_approve_it(edge: EdgeClient) -> N
 def test_every_command_has_a_way_in() -> None:
     ways = {*PATHS, "define_supply_rules", "record_count", "define_feed", "open_feed_run"}
     ways |= {"approve_feed_run", "report_stock", "define_item", "place_item", "amend_feed", "retire_feed"}
-    ways |= {"map_feed_sku", "tell_stock", "define_channel_days"}
+    ways |= {"map_feed_sku", "tell_stock", "define_channel_days", "move_between_bins"}
     assert {command.TYPE.rpartition(".")[2] for command in OUTSIDE_COMMANDS} == ways
     assert set(OUTSIDE_COMMANDS) <= set(COMMANDS["inventory"])
 
@@ -251,6 +251,15 @@ async def test_a_bin_is_put_below_the_sku_and_its_node(edge: EdgeClient) -> None
         PlaceItem(sku="TEA", node="LON"),
     ]
     assert (await edge.call("PUT", path, {})).status_code == 422
+
+
+async def test_units_are_moved_between_a_nodes_bins(edge: EdgeClient) -> None:
+    path = "/v1/stock/items/TEA/bins/LON/moves"
+    assert (await edge.call("POST", path, {"quantity": 3, "target": "R-7"})).status_code == 202
+    assert edge.kept.commands() == [MoveBetweenBins(sku="TEA", node="LON", quantity=3, target="R-7")]
+    for wrong in ({"target": "R-7"}, {"quantity": 0, "target": "R-7"}, {"quantity": 1, "to": "R-7"}):
+        assert (await edge.call("POST", path, wrong)).status_code == 422
+    assert (await edge.call("POST", path, {"quantity": 3}, role="viewer")).status_code == 403
 
 
 async def test_lots_are_read_and_who_has_some_page_by_page(

@@ -121,11 +121,11 @@ async def _of_inventory(
     site: Site, session: Session, sku: str, asked: dict[str, str], before: int | None
 ) -> dict[str, Any]:
     """What inventory, who keeps it, tells of the past and of what is to come: `history` for a plot, `then` as
-    of a moment that was asked about, `moved`, and `inbound`; each none where it does not tell. Who may see
-    some nodes only sees their movements, and no sums of the network."""
+    of a moment that was asked about, `moved`, `lying` by bins, and `inbound`; each none where it does not
+    tell. Who may see some nodes only sees their movements and bins, and no sums of the network."""
 
     async def ask(path: str, **query: str | Sequence[str]) -> Outcome:
-        path = f"/v1/stock/{quote(sku, safe='')}{path}"
+        path = f"/v1/stock/{path.format(quote(sku, safe=''))}"
         return await site.actions.call(session, "inventory", "GET", path, query=query)
 
     async def nothing() -> None:
@@ -134,13 +134,14 @@ async def _of_inventory(
     whole = session.nodes is None
     scope = {} if session.nodes is None else {"node": session.nodes}
     paged = {} if before is None else {"before": str(before)}
-    moved, then, history, inbound = await asyncio.gather(
-        ask("/movements", limit=str(MOVEMENTS), **scope, **paged) if scope != {"node": ()} else nothing(),
-        ask("", **asked) if whole and asked else nothing(),
-        ask("/series", **{"from": (datetime.now(UTC) - timedelta(days=DAYS)).isoformat(), "step": "day"})
+    moved, then, history, inbound, item = await asyncio.gather(
+        ask("{}/movements", limit=str(MOVEMENTS), **scope, **paged) if scope != {"node": ()} else nothing(),
+        ask("{}", **asked) if whole and asked else nothing(),
+        ask("{}/series", **{"from": (datetime.now(UTC) - timedelta(days=DAYS)).isoformat(), "step": "day"})
         if whole
         else nothing(),
-        ask("/supply") if whole else nothing(),
+        ask("{}/supply") if whole else nothing(),
+        ask("items/{}"),
     )
     return {
         "moved": _told(moved, _movements),
@@ -148,6 +149,7 @@ async def _of_inventory(
         "refused": then if then is not None and not then.ok else None,
         "history": _told(history, _plotted),
         "inbound": _told(inbound, _inbound),
+        "lying": _told(item, lambda told: _lying(told, session.nodes)),
     }
 
 
@@ -187,6 +189,13 @@ def _inbound(told: dict[str, Any]) -> list[dict[str, Any]]:
         if one["open"]
     ]
     return sorted(found, key=lambda one: (one["due"] is None, one["due"], one["name"]))
+
+
+def _lying(told: dict[str, Any], seen: Sequence[str] | None) -> dict[str, list[dict[str, Any]]]:
+    """By node, of those that may be seen, what lies in which bin; nodes where it does in any."""
+    return {
+        node: places for node, places in told["lying"].items() if places and (seen is None or node in seen)
+    }
 
 
 def _plotted(told: dict[str, Any]) -> str:
