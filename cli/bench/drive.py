@@ -84,10 +84,15 @@ def ready_lots(tenant: str, orders: int, size: int, lane_of: Callable[[str], int
     return made
 
 
+def enough_for(orders: int) -> int:
+    """Units of a SKU at each node that so many orders cannot exhaust."""
+    return min(_UNITS_MAX, orders * 3 + 1)
+
+
 def stock(orders: int, *, dated: bool = False) -> list[list[Command]]:
     """Nodes, then enough of each SKU at each of them for so many orders. `dated`: when the nodes work and how
     long carriers travel is known, so that a date can be promised."""
-    enough = min(_UNITS_MAX, orders * 3 + 1)
+    enough = enough_for(orders)
     hours = _HOURS if dated else None
     nodes: list[Command] = [
         DefineNode(
@@ -111,6 +116,8 @@ class Drive:
     def __init__(self, settings: Settings, tenant: str) -> None:
         self.settings, self.tenant = settings, tenant
         self.lane_of = Lanes(settings.partitions)
+        self.stocked = 0
+        """Units of each SKU that `fill` left, at all nodes."""
         self._publisher = KafkaPublisher(settings, "bench")
         self._polled = asyncio.Event()
 
@@ -187,6 +194,7 @@ class Drive:
     async def fill(self, orders: int, *, dated: bool = False) -> None:
         """Nodes, and stock for so many orders, as `stock` has them."""
         nodes, receipts = stock(orders, dated=dated)
+        self.stocked = len(NODES) * enough_for(orders)
         async with self.watching("routing") as heard:
             await self.publish("routing", lot(self.tenant, nodes, self.lane_of))
             last = TransitDefined if dated else NodeDefined

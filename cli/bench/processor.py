@@ -11,7 +11,8 @@ from deploy.local.stack import home, names
 
 
 def seconds_by_program() -> dict[str, float]:
-    """User and system seconds since each program started, its child processes included."""
+    """User and system seconds since each program started, its child processes included, also those that have
+    ended since, as PostgreSQL's sessions do: these are counted by who started them."""
     found = {}
     for name in names():
         running = find(home(), name)
@@ -23,7 +24,9 @@ def seconds_by_program() -> dict[str, float]:
             times = [member.cpu_times() for member in family]
         except psutil.NoSuchProcess:
             continue
-        found[name] = sum(time.user + time.system for time in times)
+        found[name] = sum(
+            time.user + time.system + time.children_user + time.children_system for time in times
+        )
     return found
 
 

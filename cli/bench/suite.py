@@ -155,7 +155,7 @@ def about(run: Run) -> dict[str, str]:
         "availability": f"{run.baskets:,} baskets of three lines of Zipf's SKUs over HTTP,"
         f" each with the date on which it can be there, {parts.BASKETS_A_SECOND} a second; from when a"
         f" basket was due. Then {run.changes} changes of stock, {parts.CHANGES_A_SECOND} a second,"
-        " to who reads the availability topic.",
+        " to who reads the availability topic; and as many, each of the part of another bundle.",
         "promise": f"{run.baskets:,} such baskets held, each with its date, {run.held_a_second} a second,"
         " each waited for;"
         " they end a minute later, and what comes next waits for that. Processor time is a basket's.",
@@ -175,7 +175,8 @@ def about(run: Run) -> dict[str, str]:
         " a time; from the order's command to inventory's answer.",
         "asof": f"{run.asof_movements:,} movements in inventory's tables, {run.asof_questions:,} questions of"
         " each kind; no other process takes part.",
-        "feed": f"A file of {run.feed_rows:,} rows, each of another SKU, by `orderlog stock feed`.",
+        "feed": f"A file of {run.feed_rows:,} rows, each of another SKU, by `orderlog stock feed`; then one"
+        " of a mapped feed, from its load until all of it is on the shelf.",
         "safety": f"{run.safety_orders:,} orders through the four stages of the lifecycle, in one process and"
         " without Kafka; Python and PostgreSQL together.",
     }
