@@ -131,9 +131,17 @@ def _show(edges: Edges, feed: str, theirs: str | None, tenant: str, *, unmapped:
     if len(rows) > SHOWN_MAX or found["next"] is not None:
         tell("… and more: --out FILE writes all, --theirs SKU shows one.")
     if not rows:
-        tell("Nothing." if unmapped else f"{theirs or 'No SKU of theirs'} is not in the map of feed {feed}.")
+        tell(_nothing(feed, theirs, unmapped=unmapped))
     if json:
         emit({"ok": True, "tenant": tenant, **found})
+
+
+def _nothing(feed: str, theirs: str | None, *, unmapped: bool) -> str:
+    if unmapped:
+        return f"The map of feed {feed} lacks nothing that its rows named."
+    if theirs is not None:
+        return f"{theirs} is not in the map of feed {feed}."
+    return f"The map of feed {feed} is empty. A file fills it: orderlog stock feed-map {feed} FILE"
 
 
 def _lacking(one: dict[str, Any]) -> Iterator[str]:
