@@ -13,6 +13,7 @@ from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.feedfile import FeedFile, Mode, announce, map_changes, posting, run_id, survey
 from cli.moments import moment
 from cli.output import JsonOption, bar, emit
+from cli.rowfile import checked
 from cli.sending import UNREADABLE, as_json, load, senders_for, tell_loaded
 from cli.text import count, tell
 from libs.runtime.complaint import Complaint
@@ -159,7 +160,8 @@ def feed_file(
 
     Example: orderlog stock feed stock.csv --feed acme
     """
-    stated = moment(at) if at else datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    own = datetime.fromtimestamp(checked(file).stat().st_mtime, UTC)
+    stated = moment(at) if at else own
     began = time.monotonic()
     with connect(tenant) as edges:
         mode: Mode = "delta" if delta else "full"

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli import stock_feed, stock_reconcile
+from cli import stock_feed, stock_feed_map, stock_load, stock_reconcile
 from cli.rowfile import read_rows, whole
 from libs.runtime.complaint import Complaint
 from tests.unit.cli_world import FakeEdges, run, signing_key
@@ -103,6 +103,42 @@ def test_a_quantity_is_a_whole_number(value: object) -> None:
     with pytest.raises(ValueError, match="quantity is"):
         whole(value, "quantity", 0, 10)
     assert whole(" +7 ", "quantity", 0, 10) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("absent.csv", "No such file"), ("rows.xlsx", "neither CSV nor NDJSON")]
+)
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (stock_feed, ["feed", "--feed", "acme"]),
+        (stock_feed_map, ["feed-map", "acme"]),
+        (stock_load, ["load", "receipts"]),
+        (stock_reconcile, ["reconcile", "--system", "wms", "--at", "2026-03-02"]),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, words: list[str], name: str, says: str
+) -> None:
+    written(tmp_path, "rows.xlsx", b"PK")
+    ended = run(FakeEdges(), module, monkeypatch, ["stock", *words, str(tmp_path / name)])
+    assert isinstance(ended.error, Complaint)
+    assert says in str(ended.error)
+    assert ended.error.next_step
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [(stock_feed_map, ["feed-map", "acme", "--out"]), (stock_load, ["load", "receipts", "IN", "--refused"])],
+)
+def test_what_cannot_be_written_is_told_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, words: list[str]
+) -> None:
+    rows, fake = written(tmp_path, "in.csv", "sku,node,quantity\nA,LON,1\n"), FakeEdges()
+    words = ["stock", *(str(rows) if word == "IN" else word for word in words), str(tmp_path / "no/out.csv")]
+    ended = run(fake, module, monkeypatch, words)
+    assert "cannot be written" in str(ended.error)
+    assert fake.requests == []
 
 
 # Feeds ---------------------------------------------------------------------------------------------------
