@@ -1,8 +1,8 @@
 """A feed's file: announced as one run, then sent in batches (`sending`).
 
 The file is read twice: first for its sums and errors, then to be sent, so that memory does not grow with it.
-The run's name is the file's digest and its time the file's own, so the same file again is the same run, and
-nothing is done twice.
+The run is named by what the file says and as of when, so the same file again is the same run, and nothing is
+done twice; a later file that says the same is another.
 """
 
 import hashlib
@@ -33,6 +33,8 @@ class FeedFile:
     stated_at: datetime
     map_changes: int | None = None
     """Of a feed that has a map: how often it was changed. Its rows name their SKUs."""
+    moment_named: bool = False
+    """Whether somebody said of when it is; else that is the file's own time."""
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
         """Each row as inventory takes it, or what is wrong with it."""
@@ -89,27 +91,40 @@ def _units(row: dict[str, Any]) -> int:
 
 def map_changes(edges: Edges, feed: str) -> int | None:
     """How often a feed's map was changed; None, it has none."""
-    feeds = edges.get("inventory", "/v1/stock/feeds")["feeds"]
-    if not any(one["feed"] == feed and one.get("mapped") for one in feeds):
+    known = _defined(edges, feed)
+    if known is None or not known.get("mapped"):
         return None
     return int(edges.get("inventory", f"/v1/stock/feeds/{feed}/map/summary")["changes"])
 
 
+def _defined(edges: Edges, feed: str) -> dict[str, Any] | None:
+    """The feed as inventory has it, with its last full run; None, nobody has defined it."""
+    feeds = edges.get("inventory", "/v1/stock/feeds")["feeds"]
+    return next((one for one in feeds if one["feed"] == feed), None)
+
+
 def run_id(file: FeedFile) -> str:
-    """The run's name: the same for the same file."""
-    return f"{file.path.name[:100]}-{digest(file.path)}"
+    """The run's name: the same for the same file. Differences that were copied are not told again as of the
+    copy's time, unless somebody says that they are of another."""
+    said = digest(file.path)
+    if file.mode == "full" or file.moment_named:
+        said = _key(said, file.stated_at.isoformat())[:16]
+    return f"{file.path.name[:100]}-{said}"
 
 
 def announce(edges: Edges, file: FeedFile, found: Loaded) -> bool:
-    """Open the run of a full feed; whether it is held for a person."""
+    """Open the run of a full feed; whether it is held for a person, and nobody has approved it since."""
+    run = run_id(file)
     body = {
-        "run_id": run_id(file),
+        "run_id": run,
         "rows": found.rows,
         "units": found.units,
         "stated_at": file.stated_at.isoformat(),
     }
-    answer = edges.decided("inventory", f"/v1/stock/feeds/{file.feed}/runs", body, key=f"run-{run_id(file)}")
-    return any(event["data"].get("held") for event in answer["events"])
+    key = _key(file.feed, run, found.rows, found.units)
+    edges.decided("inventory", f"/v1/stock/feeds/{file.feed}/runs", body, key=f"run-{key}")
+    opened = (_defined(edges, file.feed) or {}).get("last_run") or {}
+    return opened.get("run_id") == run and bool(opened.get("held"))
 
 
 def posting(file: FeedFile) -> Post:
@@ -121,7 +136,7 @@ def posting(file: FeedFile) -> Post:
     def send(edges: Edges, batch: Batch) -> Sequence[dict[str, Any]]:
         """The key is the run and the first line, so the same file again asks for the same answers; other ones
         once the feed's map was changed."""
-        key = hashlib.blake2b(f"{asked}/{batch[0][0]}".encode(), digest_size=16).hexdigest()
+        key = _key(asked, batch[0][0])
         named = {"run_id": run} if file.mode == "full" else {}
         body = {"items": [row | named for _, row in batch]}
         path = f"/v1/stock/feeds/{file.feed}/rows"
@@ -130,3 +145,8 @@ def posting(file: FeedFile) -> Post:
         return found
 
     return Post(send, _units, taken)
+
+
+def _key(*named: object) -> str:
+    """What tells these from others, in 32 characters."""
+    return hashlib.blake2b("/".join(map(str, named)).encode(), digest_size=16).hexdigest()

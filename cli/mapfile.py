@@ -78,7 +78,7 @@ def pages(edges: Edges, feed: str, what: str) -> Iterator[list[dict[str, Any]]]:
 
 
 def write(target: Path, found: Iterable[list[dict[str, Any]]]) -> int:
-    """Write entries, or what is unmapped, as a file that can be corrected and sent; how many. OSError."""
+    """Write entries, or what is unmapped, as a file that can be corrected and sent; how many."""
     rows = 0
     with target.open("w", encoding="utf-8", newline="") as file:
         out = csv.DictWriter(file, COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")

@@ -239,7 +239,7 @@ def _tell(proof: "Proof", tenant: str) -> None:
         f"{count(proof.open_units, 'unit')} promised or allocated to orders that go on."
     )
     if proof.backdated:
-        tell(f"{count(proof.backdated, 'movement')} of it was true before it was told.")
+        tell(f"Told later than it was true: {count(proof.backdated, 'movement')}.")
         _tell_hindsight(proof)
     drawn = table("lane#", "holds up to sequence#")
     for lane, seq in proof.held_up_to.items():

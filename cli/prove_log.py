@@ -135,7 +135,7 @@ def _tell(found: "Audit") -> None:
     if found.foreign:
         tell(f"  {count(found.foreign, 'record')} on its topic are not its own: nobody hears them.", "yellow")
     drawn = table("lane#", *(f"{name}#" for name in sources), "anchored up to#", "head")
-    for lane, one in found.lanes.items():
+    for lane, one in sorted(found.lanes.items()):
         cells = [f"{one.events.get(name, 0):,}" for name in sources]
         add_row(drawn, lane, *cells, f"{one.anchored_up_to:,}", next(iter(one.heads.values()), "")[:16])
     console.print(drawn)

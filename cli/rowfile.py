@@ -7,29 +7,46 @@ bounded by the longest row, not by the file.
 import csv
 import hashlib
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from cli.loadfile import read_ndjson
+from libs.runtime.complaint import Complaint
 
+SUFFIXES = (".csv", ".ndjson", ".jsonl")
 Row = tuple[int, dict[str, Any] | str]
 """Line number from 1, and the row by column, or what is wrong with it."""
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,20}")
 _TOO_MANY = "(more columns than the header)"
 
 
-def read_rows(path: Path, required: Sequence[str], known: Sequence[str]) -> Iterator[Row]:
-    """Each row of the file. Empty cells are left out.
+def checked(path: Path) -> Path:
+    """The file. Complaint: it is none of rows by its name, or cannot be opened."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise Complaint(
+            f"{path.name} is neither CSV nor NDJSON by its name.", f"It ends in {', '.join(SUFFIXES)}."
+        )
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise Complaint(f"{path} cannot be read ({error.strerror}).", "Check its name.") from None
+    return path
 
-    ValueError: no known suffix. OSError: the file cannot be opened.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".ndjson", ".jsonl"):
-        raise ValueError(f"{path.name}: the name must end in .csv, .ndjson or .jsonl")
+
+def writable(path: Path) -> Path:
+    """The file to be written. Complaint: there is no folder for it, or it is not for us to write."""
+    if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise Complaint(f"{path} cannot be written.", "Name a file in a folder that is there and yours.")
+    return path
+
+
+def read_rows(path: Path, required: Sequence[str], known: Sequence[str]) -> Iterator[Row]:
+    """Each row of the file, which was `checked`. Empty cells are left out."""
     with path.open("rb") as file:
-        rows = _csv_rows(file, required, known) if suffix == ".csv" else read_ndjson(file)
+        rows = _csv_rows(file, required, known) if path.suffix.lower() == ".csv" else read_ndjson(file)
         for number, row in rows:
             yield number, row if isinstance(row, str) else _complete(row, required)
 

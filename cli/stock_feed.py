@@ -10,10 +10,11 @@ import typer
 from rich.progress import TextColumn
 
 from cli.client import DEFAULT_TENANT, TenantOption, connect
-from cli.feedfile import FeedFile, announce, map_changes, posting, run_id, survey
+from cli.feedfile import FeedFile, Mode, announce, map_changes, posting, run_id, survey
 from cli.moments import moment
 from cli.output import JsonOption, bar, emit
-from cli.sending import as_json, load, senders_for, tell_loaded
+from cli.rowfile import checked
+from cli.sending import UNREADABLE, as_json, load, senders_for, tell_loaded
 from cli.text import count, tell
 from libs.runtime.complaint import Complaint
 
@@ -159,12 +160,15 @@ def feed_file(
 
     Example: orderlog stock feed stock.csv --feed acme
     """
-    stated = moment(at) if at else datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    own = datetime.fromtimestamp(checked(file).stat().st_mtime, UTC)
+    stated = moment(at) if at else own
     began = time.monotonic()
     with connect(tenant) as edges:
-        it = FeedFile(feed, file, "delta" if delta else "full", stated, map_changes(edges, feed))
+        mode: Mode = "delta" if delta else "full"
+        it = FeedFile(feed, file, mode, stated, map_changes(edges, feed), moment_named=at is not None)
         surveyed = survey(it)
-        if it.mode == "full" and announce(edges, it, surveyed):
+        readable = surveyed.rows > surveyed.kinds[UNREADABLE]
+        if it.mode == "full" and readable and announce(edges, it, surveyed):
             raise Complaint(
                 f"{file.name} tells {count(surveyed.units, 'unit')}, so much less than the feed before that "
                 "it is held. Nothing was taken.",
@@ -182,6 +186,10 @@ def feed_file(
     if done.kinds["unmapped_sku"]:
         tell(
             f"`orderlog stock feed-map {feed} --unmapped` lists what the map lacks; then load the file again."
+        )
+    if delta and done.kinds["command_id_reused"]:
+        tell(
+            "A file of the same differences was told before. If these are others, --at says of when they are."
         )
     if json:
         emit({"ok": not done.kinds, "tenant": tenant, "feed": feed, "run_id": run_id(it), **as_json(done)})

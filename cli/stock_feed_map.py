@@ -12,6 +12,7 @@ from rich.progress import TextColumn
 from cli.client import DEFAULT_TENANT, Edges, TenantOption, connect
 from cli.mapfile import PAGE_ROWS, MapFile, pages, path, posting, write
 from cli.output import JsonOption, bar, console, emit, table
+from cli.rowfile import checked, writable
 from cli.sending import Loaded, as_json, load, senders_for, surveyed, tell_loaded
 from cli.stock_feed import FeedArgument
 from cli.text import add_row, count, tell, utc
@@ -63,7 +64,7 @@ def feed_map(
         elif drop:
             _dropped(edges, feed, [{"theirs": one, "sku": None} for one in drop], tenant, json=json)
         elif out is not None:
-            rows = write(out, pages(edges, feed, "unmapped" if unmapped else "map"))
+            rows = write(writable(out), pages(edges, feed, "unmapped" if unmapped else "map"))
             tell(f"{count(rows, 'row')} written to {out}.")
             if json:
                 emit({"ok": True, "tenant": tenant, "feed": feed, "rows": rows})
@@ -77,7 +78,7 @@ def register(parent: typer.Typer) -> None:
 
 
 def _put(edges: Edges, feed: str, file: Path, tenant: str, *, replace: bool, json: bool) -> None:
-    it, began = MapFile(file), time.monotonic()
+    it, began = MapFile(checked(file)), time.monotonic()
     found = surveyed(it.rows(), lambda row: 0)
     with ExitStack() as more, bar(TextColumn("{task.completed:,} rows")) as bars:
         task = bars.add_task("loading", total=found.rows)
@@ -131,9 +132,17 @@ def _show(edges: Edges, feed: str, theirs: str | None, tenant: str, *, unmapped:
     if len(rows) > SHOWN_MAX or found["next"] is not None:
         tell("… and more: --out FILE writes all, --theirs SKU shows one.")
     if not rows:
-        tell("Nothing." if unmapped else f"{theirs or 'No SKU of theirs'} is not in the map of feed {feed}.")
+        tell(_nothing(feed, theirs, unmapped=unmapped))
     if json:
         emit({"ok": True, "tenant": tenant, **found})
+
+
+def _nothing(feed: str, theirs: str | None, *, unmapped: bool) -> str:
+    if unmapped:
+        return f"The map of feed {feed} lacks nothing that its rows named."
+    if theirs is not None:
+        return f"{theirs} is not in the map of feed {feed}."
+    return f"The map of feed {feed} is empty. A file fills it: orderlog stock feed-map {feed} FILE"
 
 
 def _lacking(one: dict[str, Any]) -> Iterator[str]:

@@ -66,7 +66,7 @@ def define_item(
             for node, bin_ in told["bins"].items():
                 tell(f"{node} keeps it in bin {bin_}.")
             for node, places in told["lying"].items():
-                if len(places) > 1:
+                if _beside(told["bins"].get(node), places):
                     tell(_lies(node, places))
     if json:
         emit({"ok": True, "tenant": tenant, **told})
@@ -94,8 +94,8 @@ def place_item(
             edges.decided("inventory", path, {"bin": bin_}, method="PUT")
         told = edges.get("inventory", _path(sku))
     bin_, places = told["bins"].get(node), told["lying"].get(node, [])
-    tell(f"{sku} is in bin {bin_} at {node}." if bin_ else f"{sku} is in no bin at {node}.")
-    if len(places) > 1:
+    tell(f"{sku} is in bin {bin_} at {node}." if bin_ else f"{sku} is in no bin in particular at {node}.")
+    if _beside(bin_, places):
         tell(_lies(node, places))
     if json:
         emit({"ok": True, "tenant": tenant, "sku": sku, "node": node, "bin": bin_, "lying": places})
@@ -129,6 +129,11 @@ def put_away(
     tell(_lies(node, places))
     if json:
         emit({"ok": True, "tenant": tenant, "sku": sku, "node": node, "lying": places})
+
+
+def _beside(kept_in: str | None, places: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether units lie in other bins than the one in which the node keeps the SKU."""
+    return any(one["bin"] != kept_in for one in places)
 
 
 def _lies(node: str, places: Sequence[Mapping[str, Any]]) -> str:

@@ -13,11 +13,10 @@ from cli.client import DEFAULT_TENANT, TenantOption, connect
 from cli.factfile import KINDS, FactFile, Refusals, posting, survey
 from cli.moments import moment
 from cli.output import JsonOption, bar, emit
+from cli.rowfile import checked, writable
 from cli.sending import as_json, load, senders_for, tell_loaded
 from cli.text import count, tell
 from libs.runtime.complaint import Complaint
-
-_SUFFIXES = (".csv", ".ndjson", ".jsonl")
 
 
 def load_file(
@@ -54,7 +53,7 @@ def load_file(
         done = surveyed
         done.taken = 0
     else:
-        refusals = None if refused is None else Refusals(it, refused)
+        refusals = None if refused is None else Refusals(it, writable(refused))
         with ExitStack() as more, bar(TextColumn("{task.completed:,} rows")) as bars:
             task = bars.add_task("loading", total=surveyed.rows)
             doors = [more.enter_context(connect(tenant)) for _ in range(senders_for(surveyed.rows))]
@@ -85,12 +84,5 @@ def _read(kind: str, file: Path, at: str | None, tenant: str) -> FactFile:
         raise Complaint(
             f"There are no files of {kind}.", f"The kind is one of {', '.join(KINDS)}.", exit_code=2
         )
-    if file.suffix.lower() not in _SUFFIXES:
-        raise Complaint(
-            f"{file.name} is neither CSV nor NDJSON by its name.", f"It ends in {', '.join(_SUFFIXES)}."
-        )
-    try:
-        stated = moment(at) if at else datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        return FactFile(file, KINDS[kind], stated.astimezone(UTC), tenant)
-    except OSError as error:
-        raise Complaint(f"{file} cannot be read ({error.strerror}).", "Check its name.") from None
+    own = datetime.fromtimestamp(checked(file).stat().st_mtime, UTC)
+    return FactFile(file, KINDS[kind], (moment(at) if at else own).astimezone(UTC), tenant)

@@ -43,12 +43,15 @@ def tell_channels(found: Sequence[dict[str, Any]]) -> None:
     """A line a channel; of one that asks for days left, from which last day on lots are given to it."""
     if not found:
         return
-    drawn = table("channel", "available#", "shown#", "lots last until", "of these on hand#")
+    by_age = any("shelf_life" in one for one in found)
+    drawn = table(
+        "channel", "available#", "shown#", *(("lots last until", "of these on hand#") if by_age else ())
+    )
     for one in found:
         asked = one.get("shelf_life", {"expires_from": "–", "on_hand": None})
         there = "–" if asked["on_hand"] is None else f"{asked['on_hand']:,}"
-        figures = (f"{one['available']:,}", f"{one['shown']:,}", asked["expires_from"], there)
-        add_row(drawn, one["channel"], *figures)
+        aged = (asked["expires_from"], there) if by_age else ()
+        add_row(drawn, one["channel"], f"{one['available']:,}", f"{one['shown']:,}", *aged)
     console.print(drawn)
 
 

@@ -12,7 +12,7 @@ import typer
 from cli.client import DEFAULT_TENANT, Edges, TenantOption, connect
 from cli.moments import moment
 from cli.output import JsonOption, console, emit, table
-from cli.rowfile import read_rows, whole
+from cli.rowfile import checked, read_rows, whole
 from cli.snapshot import NO_LINE, ROWS_AT_ONCE, Row, check, compare, parts
 from cli.text import add_row, count, tell
 
@@ -47,13 +47,15 @@ def reconcile(
     and where it has a tenth of the units of the books or fewer.
 
     Example: orderlog stock reconcile wms.csv --system wms --at 2026-03-02T09:00:00Z
+
+    Example: orderlog stock reconcile lon.csv --system wms --at 2026-03-02T09:00:00Z --complete --node LON
     """
     check(complete, node)
     as_of = moment(at).astimezone(UTC).isoformat()
     counts: Counter[str] = Counter()
     told: list[dict[str, Any]] = []
     with connect(tenant) as edges:
-        rows = _rows(file, counts, told)
+        rows = _rows(checked(file), counts, told)
         whole_node = list(rows) if complete else []
         for batch, claim in parts(whole_node, node, counts["unreadable"]) if complete else _batches(rows):
             results, left_out = compare(edges, as_of, batch, claim)

@@ -299,8 +299,8 @@ class Planner:
             heard.id,
             heard.body.TYPE,
             "command_id_reused",
-            "this command id (Idempotency-Key) was used before for a different command",
-            "send it again under a new id",
+            "This command id (Idempotency-Key) was used before for a different command.",
+            "Send it again under a new id.",
         )
         self._emit(
             lane,

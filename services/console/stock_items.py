@@ -116,7 +116,8 @@ def _said(event: Any, at: datetime) -> Iterator[tuple[str, StockItemChange]]:
             why = f"{event.counted} were counted, {event.book} are on the books."
             yield f"difference/{event.count_id}", _differs("count_held", event.variance, at, event.node, why)
         case AdjustmentProposed():
-            why = f"{event.system} has {event.variance:+} units."
+            more = "more" if event.variance > 0 else "fewer"
+            why = f"{event.system} has {abs(event.variance)} {more} than the books."
             if event.explanation:
                 why += f" {event.explanation}"
             yield (

@@ -98,11 +98,12 @@ def move(desk: Desk, command: MoveBetweenBins) -> list[Event]:
     there = units.get(source, 0)
     if command.quantity > there:
         place = source or kept_in or "where it is kept"
+        look = f"`orderlog stock bin {sku} {node}` tells what lies where."
         return desk.refuse(
             "not_in_bin",
-            f"{command.quantity} units of {sku} cannot be taken from {place} at {node}: {there} lie there "
-            "that no order has.",
-            f"Take at most {there}; `orderlog stock bin {sku} {node}` tells what lies where.",
+            f"{command.quantity} units of {sku} cannot be taken from {place} at {node}: "
+            f"{there or 'none'} lie there that no order has.",
+            f"Take at most {there}; {look}" if there else look,
         )
     pairs = ((source, -command.quantity), (target, command.quantity))
     changes = tuple([BinChange(bin=bin_, delta=delta) for bin_, delta in pairs if bin_ is not None])
@@ -128,6 +129,6 @@ def _not_to_move(desk: Desk, node: str, source: str | None, target: str | None) 
         return desk.refuse(
             "too_many_bins",
             f"{desk.sku} lies in {BINS_MAX} bins beside those in which nodes keep it; no more are counted.",
-            "Empty one first.",
+            f"Empty one first; `orderlog stock item {desk.sku}` lists them.",
         )
     return []

@@ -16,7 +16,7 @@ from services.inventory.stock import AnyMovement
 _Bin = tuple[str, str, str, str]
 """Tenant, SKU, node and bin."""
 _When = tuple[int, bool]
-"""Behind which movement of the SKU, and whether it is that movement's own change, which comes first."""
+"""Behind which movement of the SKU; False, it is that movement's own change, which comes first."""
 
 
 class BinsSoFar:

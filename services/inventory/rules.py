@@ -238,13 +238,13 @@ def unheard_feed(heard: Envelope[Contract], feed: str, known: FeedRun | None) ->
             heard,
             "feed_retired",
             f"Feed {feed} of {known.definition.node} was retired: nothing of it is taken.",
-            "If it tells again, define it anew: PUT /v1/stock/feeds/{feed}, or `orderlog stock define-feed`.",
+            f"If it tells again, define it: PUT /v1/stock/feeds/{feed}, or `orderlog stock define-feed`.",
         )
     return refused(
         heard,
         "unknown_feed",
         f"There is no feed {feed}.",
-        "Define it first: PUT /v1/stock/feeds/{feed}, or `orderlog stock define-feed`.",
+        f"Define it first: PUT /v1/stock/feeds/{feed}, or `orderlog stock define-feed`.",
     )
 
 

@@ -150,6 +150,7 @@ async def test_it_comes_by_an_event_and_goes_by_an_event(
     assert (shown["kind"], shown["owner"], shown["sku"], shown["order_id"]) == (kind, owner, "A 1", None)
     assert shown["since_at"] == envelopes("inventory", [begins])[0].at
     assert shown["why"]
+    assert begins is not PROPOSED or shown["why"].startswith("wms has 4 more than the books.")
     assert shown["overdue"] == (shown["due_at"] < NOW)
     assert await kinds(pool, node="LON") == ([] if shown["node"] == "*" else [kind])
     await told(pool, begins, ends)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli import stock_feed, stock_reconcile
+from cli import stock_feed, stock_feed_map, stock_load, stock_reconcile
 from cli.rowfile import read_rows, whole
 from libs.runtime.complaint import Complaint
 from tests.unit.cli_world import FakeEdges, run, signing_key
@@ -42,15 +42,30 @@ def taken(request: httpx.Request) -> httpx.Response:
     return httpx.Response(207, json={"results": results})
 
 
-def feeding(**run_: Any) -> FakeEdges:
-    opened = {"decided": True, "events": [{"type": "oms.inventory.feed_run_opened", "data": run_}]}
-    return FakeEdges(
-        {
-            ("inventory", "/v1/stock/feeds"): {"feeds": [{"feed": "acme", "node": "V1"}]},
-            ("inventory", "/v1/stock/feeds/acme/runs"): opened,
-            ("inventory", "/v1/stock/feeds/acme/rows"): taken,
-        }
-    )
+def feeding(*, held: bool = False) -> FakeEdges:
+    """Feeds `acme` and `other`; whatever run is opened is held, or is not."""
+    opened = {"decided": True, "events": [{"type": "oms.inventory.feed_run_opened", "data": {"held": held}}]}
+    runs: dict[str, Any] = {"acme": None, "other": None}
+
+    def feeds(request: httpx.Request) -> httpx.Response:
+        told = [{"feed": feed, "node": feed.upper(), "last_run": run} for feed, run in runs.items()]
+        return httpx.Response(200, json={"feeds": told})
+
+    def open_run(request: httpx.Request) -> httpx.Response:
+        run_id = json.loads(request.content)["run_id"]
+        runs[request.url.path.split("/")[-2]] = {"run_id": run_id, "held": held}
+        return httpx.Response(200, json=opened)
+
+    answers: dict[tuple[str, str], Any] = {("inventory", "/v1/stock/feeds"): feeds}
+    for feed in runs:
+        answers["inventory", f"/v1/stock/feeds/{feed}/runs"] = open_run
+        answers["inventory", f"/v1/stock/feeds/{feed}/rows"] = taken
+    return FakeEdges(answers)
+
+
+def keys_of(fake: FakeEdges) -> list[str]:
+    """Of the requests that change something, in order."""
+    return [one.headers["idempotency-key"] for one in fake.requests if one.method == "POST"]
 
 
 # Rows ----------------------------------------------------------------------------------------------------
@@ -90,6 +105,42 @@ def test_a_quantity_is_a_whole_number(value: object) -> None:
     assert whole(" +7 ", "quantity", 0, 10) == 7
 
 
+@pytest.mark.parametrize(
+    ("name", "says"), [("absent.csv", "No such file"), ("rows.xlsx", "neither CSV nor NDJSON")]
+)
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (stock_feed, ["feed", "--feed", "acme"]),
+        (stock_feed_map, ["feed-map", "acme"]),
+        (stock_load, ["load", "receipts"]),
+        (stock_reconcile, ["reconcile", "--system", "wms", "--at", "2026-03-02"]),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, words: list[str], name: str, says: str
+) -> None:
+    written(tmp_path, "rows.xlsx", b"PK")
+    ended = run(FakeEdges(), module, monkeypatch, ["stock", *words, str(tmp_path / name)])
+    assert isinstance(ended.error, Complaint)
+    assert says in str(ended.error)
+    assert ended.error.next_step
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [(stock_feed_map, ["feed-map", "acme", "--out"]), (stock_load, ["load", "receipts", "IN", "--refused"])],
+)
+def test_what_cannot_be_written_is_told_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, words: list[str]
+) -> None:
+    rows, fake = written(tmp_path, "in.csv", "sku,node,quantity\nA,LON,1\n"), FakeEdges()
+    words = ["stock", *(str(rows) if word == "IN" else word for word in words), str(tmp_path / "no/out.csv")]
+    ended = run(fake, module, monkeypatch, words)
+    assert "cannot be written" in str(ended.error)
+    assert fake.requests == []
+
+
 # Feeds ---------------------------------------------------------------------------------------------------
 
 
@@ -98,7 +149,7 @@ def test_each_row_of_a_feed_that_is_not_taken_is_told(
 ) -> None:
     rows = "MUG,3,12\nCUP,two,\n,1,\nPLATE,4,6\nA,-1,\nOLD,9,\n"
     file = written(tmp_path, "feed.csv", f"sku,quantity,pack_size\n{rows}")
-    fake = feeding(held=False)
+    fake = feeding()
     ended = run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", "acme", "--json"])
     assert ended.exit_code == 1
     [opened] = fake.bodies("/v1/stock/feeds/acme/runs")
@@ -125,7 +176,7 @@ def test_the_same_file_again_asks_under_the_same_keys(
 ) -> None:
     rows = "".join(f"S{number},1\n" for number in range(1203))
     file = written(tmp_path, "feed.csv", f"sku,quantity\n{rows}")
-    fake = feeding(held=False)
+    fake = feeding()
     for _ in range(2):
         assert (
             run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", "acme"]).exit_code == 0
@@ -134,7 +185,7 @@ def test_the_same_file_again_asks_under_the_same_keys(
     requests = len(sizes) // 2
     assert sum(sizes[:requests]) == sum(sizes[requests:]) == 1203
     assert max(sizes) == 500
-    keys = [request.headers["idempotency-key"] for request in fake.requests if request.method == "POST"]
+    keys = keys_of(fake)
     assert sorted(keys[: requests + 1]) == sorted(keys[requests + 1 :])
     assert len(set(keys)) == requests + 1
 
@@ -145,7 +196,7 @@ def test_a_large_file_goes_through_several_doors_and_a_sku_through_one(
     """Of two rows of a SKU the first one stands, so it must not be overtaken."""
     rows = "".join(f"S{number % 700},{number}\n" for number in range(2_100))
     file = written(tmp_path, "feed.csv", f"sku,quantity\n{rows}")
-    fake = feeding(held=False)
+    fake = feeding()
     ended = run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", "acme", "--json"])
     assert (ended.json["rows"], ended.json["taken"]) == (2_100, 2_100)
     sent = fake.bodies("/v1/stock/feeds/acme/rows")
@@ -164,6 +215,61 @@ def test_a_feed_that_is_held_sends_no_row(tmp_path: Path, monkeypatch: pytest.Mo
     assert isinstance(ended.error, Complaint)
     assert "orderlog stock approve-feed acme feed.csv-" in ended.error.next_step
     assert fake.bodies("/v1/stock/feeds/acme/rows") == []
+
+
+def test_a_file_of_which_nothing_can_be_read_is_no_feed_of_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be held, and whoever approved it would have taken a feed that tells of no unit."""
+    file = written(tmp_path, "feed.csv", "theirs,quantity\nA,1\n")
+    fake = feeding(held=True)
+    ended = run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", "acme"])
+    assert ended.exit_code == 1
+    assert "feed.csv:1: unreadable: the header lacks sku" in ended.said
+    assert keys_of(fake) == []
+
+
+def test_a_held_file_that_was_approved_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its announcement is answered as before: with the run that was held then."""
+    file = written(tmp_path, "feed.csv", "sku,quantity\nA,1\n")
+    fake = feeding(held=True)
+    arguments = ["stock", "feed", str(file), "--feed", "acme"]
+    run(fake, stock_feed, monkeypatch, arguments)
+    [opened] = fake.bodies("/v1/stock/feeds/acme/runs")
+    approved = {"feed": "acme", "last_run": {"run_id": opened["run_id"], "held": False}}
+    fake.answers["inventory", "/v1/stock/feeds"] = {"feeds": [approved]}
+    assert run(fake, stock_feed, monkeypatch, arguments).exit_code == 0
+    assert len(fake.bodies("/v1/stock/feeds/acme/rows")) == 1
+
+
+def test_a_later_file_that_says_the_same_is_another_and_so_is_another_feeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, "feed.csv", "sku,quantity\nA,1\n")
+    fake = feeding()
+    for feed in ("acme", "other"):
+        run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", feed])
+    os.utime(file, (1_772_539_200, 1_772_539_200))  # a day later
+    ended = run(fake, stock_feed, monkeypatch, ["stock", "feed", str(file), "--feed", "acme"])
+    assert ended.exit_code == 0
+    assert len(set(keys_of(fake))) == 6
+    assert len({one["run_id"] for one in fake.bodies("/v1/stock/feeds/acme/runs")}) == 2
+
+
+def test_differences_that_were_copied_are_not_told_again_unless_somebody_says_of_when(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = written(tmp_path, "delta.csv", "sku,quantity\nA,-2\n")
+    fake = feeding()
+    arguments = ["stock", "feed", str(file), "--feed", "acme", "--delta"]
+    run(fake, stock_feed, monkeypatch, arguments)
+    os.utime(file, (1_772_539_200, 1_772_539_200))  # a day later
+    reused = {"type": "urn:orderlog:problem:command_id_reused", "detail": "Used.", "next_step": "Another."}
+    fake.answers["inventory", "/v1/stock/feeds/acme/rows"] = {"results": [{"problem": reused}]}
+    assert "--at says of when they are" in run(fake, stock_feed, monkeypatch, arguments).said
+    run(fake, stock_feed, monkeypatch, [*arguments, "--at", "2026-03-03T12:00:00Z"])
+    first, copied, named = keys_of(fake)
+    assert first == copied != named
 
 
 def test_differences_are_sent_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

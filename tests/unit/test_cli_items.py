@@ -128,7 +128,7 @@ def test_a_bin_is_named_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "A-12-3"])
     assert "MUG is in bin A-12-3 at LON." in ended.said
     ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "--clear"])
-    assert "MUG is in no bin at LON." in ended.said
+    assert "MUG is in no bin in particular at LON." in ended.said
     both = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "A-1", "--clear"])
     assert isinstance(both.error, Complaint)
     assert fake.bodies("/v1/stock/items/MUG/bins/LON") == [{"bin": "A-12-3"}, {"bin": None}]
@@ -149,6 +149,10 @@ def test_units_are_put_away(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Put 2 units of MUG into the bin in which it is kept." in ended.said
     said = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON"]).said
     assert "At LON lie 8 in A-12-3, 40 in R-7-2" in said
+    alone = {"bins": {}, "lying": {"LON": [{"bin": "R-7-2", "units": 40}]}}
+    fake = FakeEdges({("inventory", "/v1/stock/items/MUG"): ITEM | alone})
+    for words in (["stock", "bin", "MUG", "LON"], ["stock", "item", "MUG"]):
+        assert "At LON lie 40 in R-7-2" in run(fake, stock_items, monkeypatch, words).said
 
 
 ITEM: dict[str, Any] = {"sku": "MUG", "item_version": 3, "lot_controlled": True, "serialised": False}
