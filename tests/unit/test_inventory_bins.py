@@ -189,3 +189,13 @@ def test_an_order_that_is_sent_to_a_bin_for_more_than_lies_there_is_found() -> N
         assert prove(sorted(log, key=key)).holds
         wrong = sorted(tampered(log, nth_event(log, BinsMoved.TYPE), less), key=key)
         assert violation(prove(wrong)) == "takes 2 units of MUG from bin R1 at N1, where 1 lie"
+
+
+def test_an_order_that_is_sent_to_a_bin_where_it_has_nothing_is_found() -> None:
+    log = a_log()
+
+    def elsewhere(payload: dict[str, Any]) -> None:
+        payload["picks"][-1]["node"] = "N9"
+
+    wrong = tampered(log, nth_event(log, StockAllocated.TYPE), elsewhere)
+    assert violation(prove(wrong)) == "sends to bin R1 at N9, where it allocates no MUG"
