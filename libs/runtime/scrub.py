@@ -85,27 +85,38 @@ class Scrub:
         looks_again = amiss and (self._looks_again or not whole)
         number = min(amiss if looks_again else whole, key=self._round)
         lane = self._lanes[number]
-        lane.end = lane.end or await self._log.next_anchor(number, lane.seq)
-        if lane.end is None:
-            self._lanes[number] = self._begun(number, lane.round + 1)
-        else:
-            await self._read_on(number, lane, lane.end)
+        try:
+            lane.end = lane.end or await self._log.next_anchor(number, lane.seq)
+            if lane.end is None:
+                self._lanes[number] = self._begun(number, lane.round + 1, amiss=lane.amiss)
+            else:
+                await self._read_on(number, lane, lane.end)
+        except Unavailable:
+            raise
+        except Exception as error:
+            logger.error("a lane cannot be read again", stage=self._stage, lane=number, exc_info=error)
+            self._back(lane)
+            lane.round += 1  # the others are read meanwhile
         rounds = {lane.round for lane in self._lanes.values()}
         return len(rounds) > 1 or any(lane.seq for lane in self._lanes.values())
 
     def _round(self, lane: int) -> int:
         return self._lanes[lane].round
 
-    def _begun(self, lane: int, round_: int = 0) -> _Lane:
+    def _begun(self, lane: int, round_: int = 0, *, amiss: bool = False) -> _Lane:
         head = beginning(self._stage, lane)
-        return _Lane(0, head, (0, head), None, round_)
+        return _Lane(0, head, (0, head), None, round_, amiss)
 
     async def _read_on(self, number: int, lane: _Lane, end: Anchor) -> None:
         rows = await self._log.unpublished(number, lane.seq, min(_ROWS_AT_ONCE, end.seq - lane.seq))
         for row in rows:
             if row.seq != lane.seq + 1:
                 break
-            key, value, headers, _ = message(row, self._source)
+            try:
+                key, value, headers, _ = message(row, self._source)
+            except (AttributeError, LookupError, TypeError, ValueError):  # nobody could have published this
+                self._broken(number, lane, f"event {row.seq} of lane {number} was changed")
+                return
             lane.seq, lane.head = row.seq, link(lane.head, key, headers, value)
         if lane.seq < end.seq and rows and rows[-1].seq == lane.seq:
             return
@@ -122,6 +133,11 @@ class Scrub:
 
     def _broken(self, number: int, lane: _Lane, why: str) -> None:
         """Say so, and read the same again: it may be put right."""
-        lane.seq, lane.head = lane.start
-        lane.end, lane.amiss = None, True
+        self._back(lane)
+        lane.amiss = True
         self._keeper.distrust(number, f"{why} since it was published: orderlog prove log {self._stage}")
+
+    @staticmethod
+    def _back(lane: _Lane) -> None:
+        lane.seq, lane.head = lane.start
+        lane.end = None

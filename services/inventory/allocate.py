@@ -26,7 +26,7 @@ from services.inventory.order import ByNode, OrderPart, minus, plus, units
 from services.inventory.posting import Posting
 from services.inventory.sendable import lacking, together
 from services.inventory.serials import Numbers, Sent
-from services.inventory.stock import EMPTY_SKU, Skus
+from services.inventory.stock import EMPTY_SKU, SkuPart, Skus
 from services.inventory.waiting import waited
 
 
@@ -176,8 +176,12 @@ def covers(order: OrderPart, received: ReturnReceived) -> bool:
 def _frees(skus: Skus, allocated: Iterable[str]) -> tuple[str, ...] | None:
     """SKUs that somebody waits for and of which a node is closed to promises: what was promised was taken to
     be of the others, and may be allocated there."""
-    found = [sku for sku in allocated if skus[sku].closed and skus[sku].wanted > skus[sku].reserved]
-    return tuple(found) or None
+    return tuple([sku for sku in allocated if skus[sku].closed and _somebody_waits(skus[sku])]) or None
+
+
+def _somebody_waits(part: SkuPart) -> bool:
+    """Who wants all or nothing has no claim to any as long as it waits."""
+    return part.wanted > part.reserved or any(turn.whole for turn in part.turns.values())
 
 
 def _picks(skus: Skus, moves: Iterable[Movement]) -> tuple[PickFrom, ...] | None:

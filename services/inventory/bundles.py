@@ -46,11 +46,13 @@ PART_LINES_MAX = 5_000
 LINE_UNITS_MAX = 1_000_000
 LINE_NUMBER_MAX = 1_000_000
 REMINDS: frozenset[type[Event]] = frozenset(
-    {BundlesUnpacked, KitTakenApart, BundlePlanned, BundleDefined, BundlePlanDropped}
+    {BundlesUnpacked, KitAssembled, KitTakenApart, BundlePlanned, BundleDefined, BundlePlanDropped}
 )
 """Events that `timers` answers."""
 UNPACKED = "unpacked"
 """The timer by which an unpacked order is promised."""
+USED_UP = "bins"
+"""The timer by which the bins of a part are looked at."""
 PLANNED = "bundle"
 """The timer by which definitions that were planned are looked at."""
 
@@ -86,12 +88,16 @@ def evolve_skus(skus: Skus, event: BundleEvent) -> dict[str, SkuPart]:
 
 
 def timers(event: Event, at: datetime) -> list[Timer]:
-    """Reminders: to promise what was unpacked, and to serve who waits for what became free."""
+    """Reminders: to promise what was unpacked, to serve who waits for what became free, and to look in which
+    bins what was used up does not lie any more."""
     match event:
         case BundlesUnpacked():
             return [] if event.bundles[0].substituted else [Timer(event.order_id, UNPACKED, at)]
         case BundlePlanned() | BundleDefined() | BundlePlanDropped() if event.check_at is not None:
             return [Timer(event.stream, PLANNED, event.check_at)]
+        case KitAssembled():
+            used = dict.fromkeys(move.sku for move in event.movements if move.source == "on_hand")
+            return [Timer(f"sku/{sku}", USED_UP, at) for sku in used]
         case KitTakenApart():
             freed = dict.fromkeys(move.sku for move in event.movements if move.target == "on_hand")
             return [Timer(f"sku/{sku}", "free", at) for sku in freed]

@@ -80,8 +80,8 @@ class SupplyPosting(Posting):
 
 
 def after(desk: Desk, event: Event) -> Desk:
-    """The desk once an event of the SKU happened."""
-    movements: Any = getattr(event, "movements", ())
+    """The desk once an event of the SKU happened; a kit's moves units of others, too."""
+    movements = [move for move in getattr(event, "movements", ()) if move.sku == desk.sku]
     return changed(
         desk,
         stock=trust_after(evolve_lots(moved(desk.stock, movements), event), event),

@@ -21,10 +21,10 @@ from libs.events.contract import Event
 from services.inventory import bundle_plans
 from services.inventory.bundles import evolve_skus
 from services.inventory.desk import Desk, in_bins, too_many, unknown
-from services.inventory.giving import grants, peg
+from services.inventory.giving import peg
 from services.inventory.posting import Posting
 from services.inventory.recipes import Recipe
-from services.inventory.stock import EMPTY_SKU, MOST_UNITS, SkuPart, Skus
+from services.inventory.stock import EMPTY_SKU, MOST_UNITS, SkuPart, Skus, shares_now
 
 _MOVEMENTS = TypeAdapter(tuple[KitMovement, ...])
 
@@ -121,10 +121,10 @@ def take_apart(desk: Desk, skus: Skus, command: TakeKitApart) -> list[Event]:
 
 
 def _usable(part: SkuPart, node: str) -> int:
-    """Units on hand at a node that nobody was promised, and nobody waits for."""
+    """Units on hand at a node that nobody was promised, and nobody waits for, or was called to."""
     free = part.spare(node)
-    if part.wanted > part.reserved:
-        free -= sum(units for _, units in grants(part))
+    if part.wanted > part.reserved or part.turns:
+        free -= sum(units for _, units, _ in shares_now(part))
     return free
 
 

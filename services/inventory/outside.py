@@ -75,7 +75,7 @@ Told = (
     | ReleaseLot
     | CorrectSerials
 )
-REMINDERS = frozenset({"transfers", "feeds", "feed_retired", "told", "picks", "lots", "lots_back"})
+REMINDERS = frozenset({"transfers", "feeds", "feed_retired", "told", "picks", "lots", "lots_back", "bins"})
 """Names of the timers that are decided here."""
 _ABOUT_SUPPLY: frozenset[type[Contract]] = frozenset(
     {*OUTSIDE_COMMANDS, *OUTSIDE_EVENTS, SupplyPegged, AdjustStock, StockAdjusted}
@@ -180,6 +180,8 @@ def _look_again(desk: Desk, reminder: str) -> list[Event]:
             return feeds.take_up(desk)
         case "lots" | "lots_back":
             return served(desk)
+        case "bins":
+            return []
     assert reminder == "picks", f"nobody here asks for a timer {reminder!r}"
     return counts.suspect(desk)
 

@@ -265,8 +265,7 @@ class _Walk:
             raise Broken(wrong)
         if wrong := self._bundles.take(row, event, moves) or self._lots.take(row, event, moves):
             raise Broken(wrong)
-        self._bins.take(row, event, moves)
-        if wrong := self._serials.take(row, event, moves):
+        if wrong := self._bins.take(row, event, moves) or self._serials.take(row, event, moves):
             raise Broken(wrong)
         if amiss := self._destinations.take(row, event, moves, self.skus, self.promised):
             raise Broken(amiss)

@@ -25,8 +25,8 @@ class BinsSoFar:
     def __init__(self) -> None:
         self._changes: dict[_Bin, list[tuple[_When, int, LogRow]]] = {}
 
-    def take(self, row: LogRow, event: Event, moves: Iterable[AnyMovement]) -> None:
-        """Remember what an event changes of bins."""
+    def take(self, row: LogRow, event: Event, moves: Iterable[AnyMovement]) -> str:
+        """Remember what an event changes of bins; what is wrong with it alone, or nothing."""
         if isinstance(event, BinsMoved):
             for change in event.changes:
                 bin_ = (row.tenant, event.sku, event.node, change.bin)
@@ -36,8 +36,11 @@ class BinsSoFar:
             for pick in event.picks:
                 if pick.put_away:
                     bin_ = (row.tenant, pick.sku, pick.node, pick.bin or "")
-                    when = positions[pick.sku, pick.node], False
+                    if (position := positions.get((pick.sku, pick.node))) is None:
+                        return f"sends to bin {bin_[3]} at {pick.node}, where it allocates no {pick.sku}"
+                    when = position, False
                     self._changes.setdefault(bin_, []).append((when, -pick.quantity, row))
+        return ""
 
     def amiss(self) -> Iterator[tuple[LogRow, str]]:
         """At the end: events that take more from a bin than lies there."""

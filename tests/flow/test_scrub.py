@@ -39,6 +39,10 @@ def backdated(rows: list[LogRow]) -> None:
     rows[1] = replace(rows[1], context={**rows[1].context, "actor": "nobody"})
 
 
+def bared(rows: list[LogRow]) -> None:
+    rows[1] = replace(rows[1], context={})
+
+
 def missing(rows: list[LogRow]) -> None:
     del rows[1]
 
@@ -60,6 +64,7 @@ async def test_a_log_as_it_was_published_is_read_round_after_round() -> None:
     [
         (changed, "was changed since it was published"),
         (backdated, "was changed since it was published"),
+        (bared, "was changed since it was published"),
         (missing, "event 2 of lane"),
         (cut, "is missing in the log since it was published"),
     ],
@@ -104,3 +109,47 @@ async def test_a_lane_that_another_process_has_is_not_read() -> None:
     inventory.revoked([("oms.inventory.commands", lane)])
     await read_through(scrub)
     assert not inventory.halts
+
+
+async def test_a_lane_that_cannot_be_read_keeps_no_other_from_being_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor does it end the process: a damaged page of the table, say."""
+    world, inventory = await stocked()
+    log = world.logs["inventory"]
+    lane = world.lane_of("acme/sku/MUG-1")
+    changed(log.rows[lane, "decided"])
+    whole = log.unpublished
+
+    async def unpublished(of: int, after: int, limit: int) -> list[LogRow]:
+        if of != lane:
+            raise ValueError("invalid page in block 7")
+        return await whole(of, after, limit)
+
+    monkeypatch.setattr(log, "unpublished", unpublished)
+    scrub = Scrub("inventory", log, inventory.loop)
+    for _ in range(3 * MUGS):
+        await scrub.turn()
+    assert [*inventory.loop.halted] == [lane], "what cannot be read is not taken to be changed"
+
+
+async def test_a_lane_that_was_amiss_is_trusted_only_once_it_leads_to_what_is_anchored_then() -> None:
+    world, inventory = await stocked()
+    log = world.logs["inventory"]
+    lane = world.lane_of("acme/sku/MUG-1")
+    held, anchors = log.rows[lane, "decided"], dict(log.anchors)
+    before = list(held)
+    scrub = Scrub("inventory", log, inventory.loop)
+    changed(held)
+    for _ in range(3 * MUGS):
+        await scrub.turn()
+    assert [*inventory.loop.halted] == [lane]
+    log.anchors.clear()
+    for _ in range(MUGS):
+        await scrub.turn()
+    assert inventory.loop.resume(lane) == {}
+    held[:] = before
+    log.anchors.update(anchors)
+    for _ in range(3 * MUGS):
+        await scrub.turn()
+    assert inventory.loop.resume(lane)

@@ -1,6 +1,7 @@
 """Heads of requests that do not come, or do not end, over a real socket and uvicorn as it serves."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -71,6 +72,58 @@ async def test_a_head_without_an_end_is_refused(port: int, endless: bytes) -> No
     told = problem(await said(port, endless))
     assert (told["status"], told["type"]) == (431, "urn:orderlog:problem:head_too_large")
     assert "2000 bytes" in told["detail"]
+
+
+IN_PIECES = WHOLE.replace(b"host", b"transfer-encoding: chunked\r\nhost").replace(b"GET /", b"GET /?2")
+
+
+@pytest.mark.parametrize(
+    ("asked", "more"),
+    [
+        (WHOLE, b"\r\n"),
+        (WHOLE.replace(b"host", b"content-length: 9\r\nhost"), b"x"),
+    ],
+)
+async def test_a_connection_that_asks_nothing_more_is_closed(port: int, asked: bytes, more: bytes) -> None:
+    """Blank lines, or the rest of a request that was answered before it was whole."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(asked)
+    assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+    writer.write(more)
+    async with asyncio.timeout(10 * SECONDS_MAX):
+        assert await reader.read() == b""
+    writer.close()
+
+
+@pytest.mark.parametrize("endless", [b"0\r\n" + b"x: y\r\n" * 900, b"1;" + b"x" * 5_000])
+async def test_what_is_around_a_body_without_an_end_is_cut_off(port: int, endless: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(IN_PIECES)
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(endless)
+    async with asyncio.timeout(1):
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_body_in_pieces_of_a_byte_each_is_taken(port: int) -> None:
+    quick = IN_PIECES.replace(b"?2", b"?.1")
+    last = b"0\r\n\r\n" + WHOLE.replace(b"host", b"connection: close\r\nhost")
+    assert (await said(port, quick, *[b"1\r\nx\r\n" * 500] * 4, last)).count(b"hello") == 2
+
+
+async def test_what_comes_before_a_head_is_no_part_of_it(port: int) -> None:
+    """The end of a long body and the beginning of the next head come at once."""
+    asked = WHOLE.replace(b"host", b"content-length: 5000\r\nhost") + b"b" * 5_000
+    closing = WHOLE.replace(b"host", b"connection: close\r\nhost")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(asked + closing[:9])
+    async with asyncio.timeout(10 * SECONDS_MAX):
+        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+        writer.write(closing[9:])
+        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+    writer.close()
 
 
 async def test_one_who_waits_behind_another_is_not_cut_off(port: int) -> None:

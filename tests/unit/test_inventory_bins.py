@@ -3,6 +3,7 @@ work, and moves nothing."""
 
 from typing import Any
 
+from libs.events.bundles import AssembleKit, KitTakenApart, TakeKitApart
 from libs.events.fulfillment import FulfillmentReleased
 from libs.events.inventory import StockAdjusted, StockAllocated
 from libs.events.items import BinChange, BinsMoved, ItemPlaced, MoveBetweenBins, PlaceItem
@@ -11,13 +12,14 @@ from services.fulfillment import domain as fulfillment
 from services.inventory import domain
 from services.inventory.bins import of_sku
 from services.inventory.proof import prove
-from tests.spec import Spec, given
+from tests.spec import NOON, Spec, given
 from tests.unit.inventory_logs import nth_event, tampered, violation
 from tests.unit.inventory_lots import dairy
 from tests.unit.inventory_stage import sku, stocked
 from tests.unit.inventory_supply import rules
-from tests.unit.inventory_trade import accepted, adjust, cancelled, line, receive, routed
+from tests.unit.inventory_trade import accepted, adjust, cancelled, due, line, receive, routed
 from tests.unit.inventory_world import Logged, World
+from tests.unit.test_inventory_bundles import define
 
 
 def place(bin_: str | None, node: str = "N1", name: str = "MUG") -> PlaceItem:
@@ -143,6 +145,27 @@ def test_a_bin_in_which_the_node_keeps_it_from_now_on_is_none_beside_it() -> Non
     assert lies(spec) == [("R1", 10)]
 
 
+def test_what_kits_use_up_or_were_is_not_in_its_bin_any_more() -> None:
+    spec = stocked(MUG=10, TEA=9).heard(
+        place("A"), put(8, "R1"), define(("MUG", 2), ("TEA", 1), kept="assembled")
+    )
+    [made] = spec.when(AssembleKit(sku="BOX", node="N1", quantity=3)).events
+    assert [(timer.stream, timer.name) for timer in domain.timers(made, NOON)] == [
+        ("sku/MUG", "bins"),
+        ("sku/TEA", "bins"),
+    ]
+    spec.when(due("sku/TEA", "bins")).then_nothing()
+    spec.when(due("sku/MUG", "bins")).then(bins("gone", 2, R1=-4))
+    spec.heard(receive("MUG", 3))
+    assert lies(spec) == [("A", 3), ("R1", 4)], "what arrives lies where the SKU is kept"
+    box = MoveBetweenBins(sku="BOX", node="N1", quantity=3, target="K1")
+    apart, gone = spec.heard(box).when(TakeKitApart(sku="BOX", node="N1", quantity=2)).events
+    assert isinstance(apart, KitTakenApart)
+    assert gone == BinsMoved(
+        sku="BOX", node="N1", cause="gone", changes=(BinChange(bin="K1", delta=-2),), up_to=2
+    )
+
+
 def a_log() -> list[Logged]:
     """Six of ten are put away; two orders take seven; what is left is put away and fetched again."""
     world = World()
@@ -166,3 +189,13 @@ def test_an_order_that_is_sent_to_a_bin_for_more_than_lies_there_is_found() -> N
         assert prove(sorted(log, key=key)).holds
         wrong = sorted(tampered(log, nth_event(log, BinsMoved.TYPE), less), key=key)
         assert violation(prove(wrong)) == "takes 2 units of MUG from bin R1 at N1, where 1 lie"
+
+
+def test_an_order_that_is_sent_to_a_bin_where_it_has_nothing_is_found() -> None:
+    log = a_log()
+
+    def elsewhere(payload: dict[str, Any]) -> None:
+        payload["picks"][-1]["node"] = "N9"
+
+    wrong = tampered(log, nth_event(log, StockAllocated.TYPE), elsewhere)
+    assert violation(prove(wrong)) == "sends to bin R1 at N9, where it allocates no MUG"

@@ -24,7 +24,9 @@ from libs.events.inventory import (
     StockBackordered,
     StockPegged,
     StockReceived,
+    StockReserved,
 )
+from libs.events.policy import BackordersCalled, DefineReservationPolicies, PolicyRule
 from libs.events.reach import ReachChanged
 from libs.events.stocktaking import SuspectStock
 from libs.events.supply import SupplyRulesDefined
@@ -164,6 +166,16 @@ def test_who_waits_has_what_was_kept_for_units_that_were_allocated_where_nobody_
     [pegged] = spec.when(due("sku/A", "free")).events
     assert isinstance(pegged, StockPegged)
     assert [(claim.order_id, claim.quantity) for claim in pegged.claims] == [("o2", 3)]
+
+
+def test_who_wants_all_or_nothing_is_called_for_them() -> None:
+    spec = silent(DefineReservationPolicies(rules=(PolicyRule(policy="all_or_nothing"),)))
+    spec.heard(receive("A", 4))
+    spec.when(accepted("o2", ("A", 3))).then_types(StockBackordered)
+    [event] = spec.when(routed("o1", 1, V1=(line(1, "A", 4),))).events
+    assert list(domain.timers(event, NOON)) == [Timer("sku/A", "free", NOON)]
+    spec.when(due("sku/A", "free")).then_types(BackordersCalled)
+    spec.when(due("o2", "claims")).then_one(StockReserved)
 
 
 @pytest.mark.parametrize(

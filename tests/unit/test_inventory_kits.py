@@ -15,6 +15,7 @@ from libs.events.bundles import (
 )
 from libs.events.contract import Contract
 from libs.events.inventory import StockPegged, StockReserved
+from libs.events.policy import DefineReservationPolicies, PolicyRule
 from tests.spec import Spec
 from tests.unit.inventory_lots import delivered, milk
 from tests.unit.inventory_stage import sku, stocked
@@ -113,6 +114,13 @@ def test_what_somebody_waits_for_is_not_used_up() -> None:
     """The terms had kept the mugs from the web; what is to be given to who waits is not free for a kit."""
     spec = kits(MUG=2, TEA=1).heard(accepted("o1", ("MUG", 3)), receive("MUG", 2))
     spec.when(make(1)).then_refused("part_lacking")
+
+
+def test_what_somebody_was_called_to_who_wants_all_or_nothing_is_not_used_up() -> None:
+    spec = kits(MUG=2, TEA=1).heard(DefineReservationPolicies(rules=(PolicyRule(policy="all_or_nothing"),)))
+    spec.heard(accepted("o1", ("MUG", 4)), receive("MUG", 2))
+    spec.when(make(1)).then_refused("part_lacking")
+    spec.when(due("o1", "claims")).then_one(StockReserved)
 
 
 def test_the_parts_of_kits_in_stock_do_not_change_but_their_weights_may() -> None:
