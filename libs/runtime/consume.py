@@ -39,8 +39,6 @@ _LAST_FETCH = 0.25
 _BACKLOG_RECORDS = 200
 """What a poll brings of the topics that come first, when they have a backlog."""
 _GIVING_WAY_MS = 20
-_AWAITED_MS = 50
-"""How long who reads much at once waits for it at the broker at most, while somebody waits for some."""
 _POLLS_GIVEN_WAY_MAX = 16
 """How many polls in a row the others may be left out."""
 _PARTITION_BYTES_MIN = 65_536
@@ -96,7 +94,7 @@ class Subscription:
         awaited: Callable[[], bool] = lambda: False,
     ) -> None:
         """While `first` topics have a backlog, the `others` are not read. `awaited` says whether somebody
-        waits for what comes: it is gathered for the least time then, and less is waited for at the broker."""
+        waits for what comes: it is gathered for the least time then."""
         self._awaited = awaited
         self._settings, self._taker, self._tracer, self._group = settings, taker, tracer, group
         self._listener = _Listener(self)
@@ -141,7 +139,6 @@ class Subscription:
         most = self._settings.poll_records_max
         while not self._stopping.is_set():
             wait_ms = _GIVING_WAY_MS if self._given_way else _POLL_MS
-            self._hurry(consumer)
             found = await consumer.getmany(timeout_ms=wait_ms, max_records=most)
             if not found:
                 self._give_way(consumer, found)
@@ -154,11 +151,6 @@ class Subscription:
             return tuple(chain.from_iterable(found.values()))
         await asyncio.get_running_loop().create_future()  # nothing more is read; stopping cancels this
         raise AssertionError("unreachable")
-
-    def _hurry(self, consumer: AIOKafkaConsumer) -> None:
-        if self._settings.fetch_bytes_min > 1 and not self._given_way:
-            most = self._settings.fetch_wait_ms
-            wait_at_broker(consumer, min(most, _AWAITED_MS) if self._awaited() else most)
 
     def _give_way(self, consumer: AIOKafkaConsumer, found: Found) -> None:
         """Begin nothing new while much comes of what is to be finished, and go on with it when that is done:

@@ -108,7 +108,6 @@ class Console:
                 topics=TOPICS,
                 taker=self._follower,
                 tracer=self._tracer,
-                awaited=lambda: site.feed.is_watched(),
             )
             ends = TopicEnds(self._settings)
             stack.push_async_callback(ends.close)

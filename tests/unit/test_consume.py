@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -90,7 +90,7 @@ class Trickle(Consumer):
 class Reading:
     """A subscription over a taker, its consumer a double."""
 
-    def __init__(self, taker: Taker, awaited: Callable[[], bool] = lambda: False, **chosen: Any) -> None:
+    def __init__(self, taker: Taker, **chosen: Any) -> None:
         config = Settings(retry_seconds_min=0.001, retry_seconds_max=0.002, **chosen)
         self.clock, self.consumer = Clock(), Consumer()
         self.health = Health(60, self.clock)
@@ -102,7 +102,6 @@ class Reading:
             taker=taker,
             tracer=NoOpTracer(),
             health=self.health,
-            awaited=awaited,
         )
         self.subscription._subscriber.consumer = cast(Any, self.consumer)
 
@@ -239,21 +238,6 @@ async def test_a_halted_lane_is_not_taken_up_again_by_who_gave_way() -> None:
     for _ in range(3):
         await came(subscription, consumer)
     assert {place for place in consumer.closed if place.topic == OTHER} == {TopicPartition(OTHER, 1)}
-
-
-async def test_who_reads_much_at_once_waits_shorter_while_somebody_waits_for_it() -> None:
-    someone = [True, False, True]
-    much = Reading(Taker(), lambda: someone[0], fetch_bytes_min=65_536, fetch_wait_ms=200)
-    little = Reading(Taker(), lambda: someone[0], fetch_wait_ms=2_000)
-    waits = []
-    while someone:
-        for reading in (much, little):
-            consumer = Trickle()
-            await reading.subscription._poll(cast(Any, consumer))
-            waits.append(consumer._fetcher._fetch_max_wait_ms)
-        someone.pop(0)
-    assert waits[1::2] == [500] * 3, "what comes is answered at once: the broker keeps nothing back"
-    assert waits[0] == waits[4] < waits[2] == 200
 
 
 async def test_large_records_are_taken_in_parts_and_in_order() -> None:
