@@ -21,8 +21,10 @@ from libs.events.bundles import (
 )
 from libs.events.contract import Contract, Event
 from libs.events.inventory import StockAllocated, StockReserved
+from libs.events.items import MoveBetweenBins
 from libs.events.order import LineQuantity
 from libs.events.refusal import CommandRefused
+from services.inventory.bins import put_away_at
 from services.inventory.order import OrderPart, units
 from services.inventory.proof import prove
 from services.inventory.stock import EMPTY_SKU, SkuPart
@@ -173,6 +175,23 @@ class BundleLife(RuleBasedStateMachine):
         for sku, change in changes.items():
             assert self.world.balance[sku, node, "on_hand"] == on_hand[sku] + change
             self.made[sku] += change
+
+    @rule(
+        sku=st.sampled_from((*LOOSE, "KIT")), quantity=FEW, node=NODES, bin_=st.sampled_from(("A/1", "B-2"))
+    )
+    def put_away(self, sku: str, quantity: int, node: str, bin_: str) -> None:
+        self.take(MoveBetweenBins(sku=sku, node=node, quantity=quantity, target=bin_))
+
+    @invariant()
+    def no_more_lies_in_bins_than_is_on_hand(self) -> None:
+        """Or somebody is about to look: kits used units up."""
+        for sku in SOLD:
+            part = self.world.parts.get(f"sku/{sku}", EMPTY_SKU)
+            assert isinstance(part, SkuPart)
+            if (f"sku/{sku}", "bins") not in self.world.timers:
+                for node in ("N1", "N2"):
+                    there = sum(put_away_at(part.put_away, node).values())
+                    assert there <= part.on_hand.get(node, 0), f"{sku} at {node}"
 
     @invariant()
     def units_are_conserved(self) -> None:
