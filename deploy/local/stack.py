@@ -37,8 +37,11 @@ FOLLOWING = {
     "ORDERLOG_FETCH_BYTES_MAX": "4194304",
 }
 """Who tells of orders yields to who moves them: under a peak they follow later, and in larger batches."""
+WATCHED = FOLLOWING | {"ORDERLOG_NICE": "10"}
+"""The console does so too, but half as much: people look at it while the stages are busy."""
 BEGINNING = {"ORDERLOG_NICE": "10"}
 """Who begins orders yields to who finishes them: under a peak more leave the house while more come in."""
+YIELDING = dict.fromkeys(FOLLOWERS, FOLLOWING) | {"console": WATCHED, "intake": BEGINNING}
 SESSION_SECONDS = 10.0
 """A killed stage counts as alive for so long. Shorter than the default: here people wait for it."""
 SERVICE_READY_SECONDS = 60.0
@@ -304,14 +307,13 @@ def _is_built(program: str) -> bool:
 
 def _service(chosen: Settings, name: str) -> Program:
     service, _ = replicas.service_of(name) or ("", 0)
-    yields = FOLLOWING if service in FOLLOWERS else BEGINNING if service == "intake" else {}
     port = replicas.port(chosen, name)
     return Program(
         name,
         (sys.executable, "-m", f"services.{service}.app"),
         ports=(port,),
         port_setting="ORDERLOG_HTTP_PORT_BASE",
-        environment=_environment(chosen) | yields | {"ORDERLOG_HTTP_PORT": str(port)},
+        environment=_environment(chosen) | YIELDING.get(service, {}) | {"ORDERLOG_HTTP_PORT": str(port)},
     )
 
 

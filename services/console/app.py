@@ -56,7 +56,6 @@ TOPICS = tuple(events_topic(stage) for stage in STAGES)
 _COMMIT_SECONDS = 1.0
 _HOLD_SECONDS_MAX = 2.0
 """How old the read models may grow under load, for the sake of larger transactions; idle, nothing waits."""
-_WRITE_SECONDS = 0.05
 
 
 class Console:
@@ -156,7 +155,7 @@ class Console:
         """Write what the follower holds back, when it is due and no poll comes. What is never written, as we
         stop, is read again."""
         while True:
-            await asyncio.sleep(_WRITE_SECONDS)
+            await self._follower.due()
             try:
                 await self._follower.write_due()
             except Seek as seek:

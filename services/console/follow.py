@@ -78,7 +78,7 @@ class Follower:
     """The projector's side of a subscription (`libs.runtime.consume.Taker`). One per process.
 
     With `hold_seconds_max` it holds records back so long at most by `clock`, and the longer the longer a
-    write takes, less while they are `watched`; then somebody has to call `write_due` every now and then.
+    write takes, less while they are `watched`; then somebody has to call `write_due` whenever it is `due`.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class Follower:
         self._next: dict[TopicPartition, int] = {}
         self._held = ReadBatch()
         self._writing = asyncio.Lock()
+        self._holding = asyncio.Event()
         self.halted: dict[TopicPartition, str] = {}
         """Partitions that wait for a person, and why."""
 
@@ -121,9 +122,15 @@ class Follower:
     async def handle(self, records: Sequence[Record]) -> None:
         """Project records, or hold them back. Raises Seek (read elsewhere) or Unavailable (offer again)."""
         async with self._writing:
+            self._holding.set()
             self._read(records)
             if len(self._held.records) >= HELD_MAX or self._clock() >= self._due_at:
                 await self._write()
+
+    async def due(self) -> None:
+        """Wait until there is something that was held back long enough."""
+        await self._holding.wait()
+        await asyncio.sleep(self._due_at - self._clock())
 
     async def write_due(self, *, now: bool = False) -> None:
         """Write what was held back long enough, or all of it `now`. Raises Seek or Unavailable."""
@@ -133,6 +140,7 @@ class Follower:
 
     async def _write(self) -> None:
         batch, self._held = self._held, ReadBatch()
+        self._holding.clear()
         if not batch.records:
             return
         began = self._clock()
@@ -142,6 +150,7 @@ class Follower:
             raise
         except BaseException:
             self._held = batch.beyond(self._next)
+            self._holding.set()
             raise
         ended = self._clock()
         self._due_at = ended + self._hold_seconds(ended - began)

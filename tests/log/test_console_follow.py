@@ -105,6 +105,34 @@ async def test_records_are_held_back_for_a_moment_only_while_somebody_watches(
     assert holding.follower.positions() == ends == await holding.projector.positions(topics)
 
 
+async def test_what_is_held_back_is_due_without_being_asked_for(pool: asyncpg.Pool, topics: Topics) -> None:
+    holding = await Holding(pool, topics).start()
+    await holding.slow(0.03)
+    due = asyncio.create_task(holding.follower.due())
+    await asyncio.sleep(0)
+    assert not due.done(), "nothing is held back yet"
+    await holding.rest()
+    began = asyncio.get_running_loop().time()
+    await asyncio.wait_for(due, 5)
+    assert asyncio.get_running_loop().time() - began >= 0.09
+    holding.projector.now += 0.11
+    await holding.follower.write_due()
+    ends = {place: len(records) for place, records in topics.items()}
+    assert holding.follower.positions() == ends
+    again = asyncio.create_task(holding.follower.due())
+    await asyncio.sleep(0)
+    assert not again.done(), "all of it was written"
+    again.cancel()
+
+
+async def test_what_could_not_be_written_is_due_again(pool: asyncpg.Pool, topics: Topics) -> None:
+    holding = await Holding(pool, topics).start()
+    holding.projector.lost = True
+    with pytest.raises(Unavailable):
+        await holding.follower.handle(topics["oms.intake.events", 0][1:5])
+    await asyncio.wait_for(holding.follower.due(), 5)
+
+
 class Elsewhere(Feed):
     """The feed of another process."""
 
