@@ -26,9 +26,9 @@ from services.console.stock import ReservationKey, ReservationUnits
 from services.console.store import Connection, Projector, TopicPartition, columns, table_rows, work_rows
 from services.console.stored import UNWRITTEN, Written, write_state
 
-ORDERS_MAX = 3_000
-"""Orders that one Refold holds in memory, some 8 kB each; beyond it the older half is written, and an order
-is read again if something follows."""
+ORDERS_MAX = 6_000
+"""Orders that one Refold holds in memory, 7 to 13 kB each; beyond it the oldest quarter is written, and an
+order is read again if something follows. Under load stages lag some thousand orders behind each other."""
 _ROWS_MAX = 5_000
 """Rows held for the timeline, claims that events of SKUs make for orders, buckets, unreadable records."""
 _BUCKETS_MAX = 20_000
@@ -193,12 +193,10 @@ class Refold:
         known = await self._read(back) if back else {}
         self._stored |= known
         projection.fold(new, {key: order.state for key, order in known.items()}, self._changes)
-        if len(self._changes.states) > self._orders_max:
-            await self._write(len(self._changes.states) - self._orders_max // 2)
-        elif (
-            len(self._changes.reservations) > 4 * self._orders_max + _ROWS_MAX
-            or len(self._changes.serial_moves) + len(self._changes.checks) > _ROWS_MAX
-        ):
+        orders, claims = len(self._changes.states), len(self._changes.reservations)
+        if orders > self._orders_max or claims > 4 * self._orders_max + _ROWS_MAX:
+            await self._write(orders - min(orders, self._orders_max) * 3 // 4)
+        elif len(self._changes.serial_moves) + len(self._changes.checks) > _ROWS_MAX:
             await self._write(0)
         if len(self._changes.timeline) + len(self._unreadable) > _ROWS_MAX:
             await self._tell()
