@@ -9,13 +9,15 @@ from contextlib import contextmanager
 
 import asyncpg
 
+from libs.events.contract import Event
+from libs.events.envelope import Envelope
 from libs.runtime.complaint import Complaint
 from libs.runtime.log import Unavailable
 from libs.runtime.postgres_log import reachable
 from libs.runtime.seek import Seek
 from libs.runtime.wire import Record
-from services.console.follow import Follower, ReadBatch
-from services.console.records import NewerEvent
+from services.console.follow import Follower
+from services.console.records import NewerEvent, UnreadableEvent, read
 from services.console.refold import Refold, Undone
 from services.console.store import Projector, TopicPartition
 
@@ -36,9 +38,9 @@ async def fold_in_bulk(
     """Fold these partitions. NotInBulk; Complaint: the topics lack something, or hold a newer event."""
     refold, positions = Refold(pool, schema, undone, sum(ends.values())), dict.fromkeys(ends, 0)
     async for records in read(ends):
-        batch = _read(records, positions)
+        envelopes, unreadable = _read(records, positions)
         with _in_bulk():
-            await refold.take(batch.envelopes, batch.unreadable)
+            await refold.take(envelopes, unreadable)
         done(len(records))
     _check(positions, ends)
     with _in_bulk():
@@ -74,19 +76,26 @@ async def fold_as_live(pool: asyncpg.Pool, schema: str, read: Read, ends: Ends, 
     _check(follower.positions(), ends)
 
 
-def _read(records: Sequence[Record], positions: dict[TopicPartition, int]) -> ReadBatch:
+def _read(
+    records: Sequence[Record], positions: dict[TopicPartition, int]
+) -> tuple[list[Envelope[Event]], list[UnreadableEvent]]:
     """Records that continue `positions`, which move on."""
-    batch = ReadBatch()
+    envelopes: list[Envelope[Event]] = []
+    unreadable: list[UnreadableEvent] = []
     for record in records:
         place = (record.topic, record.partition)
         if record.offset != positions[place]:
             raise _incomplete(place, positions[place], record.offset)
         try:
-            batch.take(record)
+            found = read(record)
         except NewerEvent as newer:
             raise _newer(str(newer)) from None
+        if isinstance(found, UnreadableEvent):
+            unreadable.append(found)
+        else:
+            envelopes.append(found)
         positions[place] = record.offset + 1
-    return batch
+    return envelopes, unreadable
 
 
 def _check(positions: Ends, ends: Ends) -> None:

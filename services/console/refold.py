@@ -6,6 +6,7 @@ For a rebuild alone. Nothing is fenced, and nothing can be resumed: until `finis
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import asyncpg
@@ -15,6 +16,7 @@ from libs.events.envelope import Envelope
 from libs.events.record import record
 from services.console import projection
 from services.console.day_sums import SUM_TABLES, fill_sums
+from services.console.facts import State
 from services.console.gone import Gone
 from services.console.missing import FILL_MISSING
 from services.console.order_nodes import FILL_NODES
@@ -22,18 +24,24 @@ from services.console.projection import Changes, Heard, LaneKey, OrderKey, Timel
 from services.console.records import UnreadableEvent
 from services.console.stock import ReservationKey, ReservationUnits
 from services.console.store import Connection, Projector, TopicPartition, columns, table_rows, work_rows
-from services.console.stored import Written, write_state
+from services.console.stored import UNWRITTEN, Written, write_state
 
-ORDERS_MAX = 3_000
-"""Orders that one Refold holds in memory, some 8 kB each; beyond it the older half is written, and an order
-is read again if something follows."""
+ORDERS_MAX = 6_000
+"""Orders that one Refold holds in memory, 7 to 13 kB each; beyond it the oldest quarter is written, and an
+order is read again if something follows. Under load stages lag some thousand orders behind each other."""
 _ROWS_MAX = 5_000
 """Rows held for the timeline, claims that events of SKUs make for orders, buckets, unreadable records."""
+_BUCKETS_MAX = 20_000
+"""Buckets of stock whose sums are held; some 300 bytes each."""
 _NAMED = "claims_named"
-"""What events of SKUs do to orders' claims, in a table until the claims' own rows are all there."""
-_KEYED = ("orders", "order_skus", "reservations")
-"""Tables whose key is needed as soon as an order that was written comes back."""
+"""What is added to claims that were written before, or that are of orders which are not in memory, in a table
+until the claims' own rows are all there."""
+_COPIED = ("orders", "at_work", "order_skus", "reservations")
+"""Tables that are loaded by COPY while they have no key."""
+_KEYED = ("orders", "at_work")
+"""Those of which rows are looked for as soon as an order that was written comes back."""
 _PUT = (
+    "stock",
     "exceptions",
     "stock_items",
     "stock_care",
@@ -98,7 +106,7 @@ async def begin(pool: asyncpg.Pool, schema: str, *, logged: bool) -> Undone:
         for table, first, again in await connection.fetch(_LATER, schema):
             await connection.execute(first)
             later.setdefault(table, []).append(again)
-        for table, first, again in await connection.fetch(_KEYS, schema, _KEYED):
+        for table, first, again in await connection.fetch(_KEYS, schema, _COPIED):
             await connection.execute(first)
             keys[table] = again
         await connection.execute(f"CREATE TABLE {_NAMED} (LIKE reservations)")
@@ -185,12 +193,10 @@ class Refold:
         known = await self._read(back) if back else {}
         self._stored |= known
         projection.fold(new, {key: order.state for key, order in known.items()}, self._changes)
-        if len(self._changes.states) > self._orders_max:
-            await self._write(len(self._changes.states) - self._orders_max // 2)
-        elif (
-            len(self._changes.reservations) > 4 * self._orders_max + _ROWS_MAX
-            or len(self._changes.serial_moves) + len(self._changes.checks) > _ROWS_MAX
-        ):
+        orders, claims = len(self._changes.states), len(self._changes.reservations)
+        if orders > self._orders_max or claims > 4 * self._orders_max + _ROWS_MAX:
+            await self._write(orders - min(orders, self._orders_max) * 3 // 4)
+        elif len(self._changes.serial_moves) + len(self._changes.checks) > _ROWS_MAX:
             await self._write(0)
         if len(self._changes.timeline) + len(self._unreadable) > _ROWS_MAX:
             await self._tell()
@@ -214,62 +220,51 @@ class Refold:
 
     async def _write(self, count: int) -> None:
         """Write so many orders, the oldest, and what sums have come to; they are no more in memory."""
-        written, named = self._take_out(count)
-        fresh = {key: order for key, order in written.states.items() if key not in self._stored}
-        again = {key: order for key, order in written.states.items() if key in self._stored}
-        new, known = _split(written, fresh)
-        new.stock_items, new.rules = written.stock_items, written.rules
-        new.stock_care, new.full_days = written.stock_care, written.full_days
-        new.node_reach = written.node_reach
-        new.parked_keys, new.parked_care = written.parked_keys, written.parked_care
-        new.serial_units, new.serial_moves = written.serial_units, written.serial_moves
-        new.checks = written.checks
+        out, named = self._take_out(count)
+        stored = {key: self._stored.pop(key) for key in out.states.keys() & self._stored.keys()}
+        orders = {key: write_state(state, stored.get(key, UNWRITTEN)) for key, state in out.states.items()}
+        fresh = {key: order for key, order in orders.items() if key not in stored}
+        rows = table_rows(out, orders)
+        again = [row for row in rows["orders"] if row[:2] in stored]
+        rows["orders"] = [row for row in rows["orders"] if row[:2] in fresh] if again else rows["orders"]
+        rows["at_work"] = [*work_rows(fresh)]
         async with self._projector.transaction() as connection:
-            first = {key: write_state(state) for key, state in fresh.items()}
-            rows = table_rows(new, first)
-            for table in _KEYED:
+            for table in _COPIED:
                 if rows[table]:
                     await connection.copy_records_to_table(table, records=rows[table], columns=columns(table))
             if named:
-                await connection.copy_records_to_table(
-                    _NAMED, records=[(*key, *units) for key, units in named.items()]
-                )
+                added = [(*key, *units) for key, units in named.items()]
+                await connection.copy_records_to_table(_NAMED, records=added)
+            await self._projector.put(connection, "orders", again)
+            await self._projector.write_work(connection, {key: orders[key] for key in stored}, stored)
             for table in _PUT:
                 await self._projector.put(connection, table, rows[table])
-            await self._projector.put(connection, "at_work", work_rows(first))
-            known.balances = written.balances
-            stored = {key: self._stored.pop(key) for key in again}
-            states = {key: write_state(state, stored[key]) for key, state in again.items()}
-            await self._projector.write(connection, known, states, stored)
         self._gone.update(fresh)
 
     def _take_out(self, count: int) -> tuple[Changes, dict[ReservationKey, ReservationUnits]]:
-        """So many orders with all that is theirs, and claims of orders that are not in memory."""
+        """So many orders with all that is theirs, and what is added to claims that are written already, or
+        are of orders that are not in memory."""
         held = self._changes
-        out = Changes(
-            dict(islice(held.states.items(), count)),
-            balances=held.balances,
-            stock_items=held.stock_items,
-            stock_care=held.stock_care,
-            parked_keys=held.parked_keys,
-            parked_care=held.parked_care,
-            rules=held.rules,
-            full_days=held.full_days,
-            node_reach=held.node_reach,
-            serial_units=held.serial_units,
-            serial_moves=held.serial_moves,
-            checks=held.checks,
-        )
         stay = Changes(dict(islice(held.states.items(), count, None)), held.timeline)
+        out = replace(
+            held, states=dict(islice(held.states.items(), count)), timeline=[], skus=set(), reservations={}
+        )
+        if stay.states and len(held.balances) < _BUCKETS_MAX:
+            stay.balances, out.balances = held.balances, {}
         named: dict[ReservationKey, ReservationUnits] = {}
         for sku in held.skus:
-            (stay if (sku.tenant, sku.order_id) in stay.states else out).skus.add(sku)
-        for claim, units in held.reservations.items():
-            order = (claim.tenant, claim.order_id)
+            order = OrderKey(sku.tenant, sku.order_id)
             if order in stay.states:
+                stay.skus.add(sku)
+            elif not (order in self._stored and _has_line(self._stored[order].state, sku.sku)):
+                out.skus.add(sku)
+        for claim, units in held.reservations.items():
+            of = claim[:2]
+            if of in stay.states:
                 stay.reservations[claim] = units
             else:
-                (out.reservations if order in out.states else named)[claim] = units
+                is_first = of in out.states and of not in self._stored
+                (out.reservations if is_first else named)[claim] = units
         self._changes = stay
         return out, named
 
@@ -281,11 +276,5 @@ class Refold:
             await self._projector.put(connection, "unreadable", unreadable)
 
 
-def _split(changes: Changes, fresh: Mapping[OrderKey, object]) -> tuple[Changes, Changes]:
-    """Skus and claims of fresh orders, and of the others."""
-    new, known = Changes(), Changes()
-    for sku in changes.skus:
-        (new if (sku.tenant, sku.order_id) in fresh else known).skus.add(sku)
-    for claim, units in changes.reservations.items():
-        (new if (claim.tenant, claim.order_id) in fresh else known).reservations[claim] = units
-    return new, known
+def _has_line(state: State, sku: str) -> bool:
+    return any(line.sku == sku for line in state.intake.lines)

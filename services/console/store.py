@@ -155,7 +155,7 @@ _SQL = {
         *_SUMS,
     )
 }
-_COLUMNS = {write.table: write.key + write.rest for write in (_ORDERS, _SKUS, _STOCK, _RESERVATIONS)}
+_COLUMNS = {write.table: write.key + write.rest for write in (_ORDERS, _SKUS, _RESERVATIONS, _AT_WORK)}
 _REGISTER = "INSERT INTO consumed SELECT *, 0 FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING"
 _POSITIONS = """SELECT topic, partition, next_offset FROM consumed
     JOIN unnest($1::text[], $2::int[]) AS wanted (topic, partition) USING (topic, partition)"""
@@ -313,12 +313,18 @@ class Projector:
         found = table_rows(changes, written)
         for table, rows in found.items():
             await self.put(connection, table, rows)
+        await self.write_work(connection, written, known)
+        return found
+
+    async def write_work(
+        self, connection: Connection, written: Mapping[OrderKey, Written], known: Mapping[OrderKey, Written]
+    ) -> None:
+        """Write what nodes have in hand for orders; `known` as for `write`."""
         before = [row for key in written if key in known for row in in_hand(*key, known[key].state)]
         ended, begun = changed_in_hand(before, work_rows(written))
         if ended:
             await connection.execute(_WORK_ENDED, *zip(*ended, strict=True))
         await self.put(connection, "at_work", begun)
-        return found
 
     async def put(self, connection: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Write rows into one of the tables that have a key: over what is there, or on top of it."""
