@@ -8,11 +8,14 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
 from libs.runtime.settings import Settings
+
+Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
+"""One that somebody holds, whether it is a pool's or its own."""
 
 
 class PoolBusy(TimeoutError):

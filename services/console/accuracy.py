@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.console.store import Connection
+from libs.runtime.pool import Connection
 
 Row = Mapping[str, Any]
 ACCURACY: Mapping[str, str] = {

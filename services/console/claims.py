@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.console.store import Connection
+from libs.runtime.pool import Connection
 
 Row = Mapping[str, Any]
 

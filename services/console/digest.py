@@ -8,8 +8,8 @@ import hashlib
 
 import asyncpg
 
+from libs.runtime.pool import Connection
 from services.console.day_sums import SUM_TABLES, digest_sums
-from services.console.store import Connection
 
 _TABLES = {
     "orders": "SELECT * FROM orders ORDER BY tenant, order_id",

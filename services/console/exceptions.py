@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from libs.events.record import record
+from libs.runtime.pool import Connection
 from services.console.cursor import read_cursor
 from services.console.items import STUCK, stuck_name
 from services.console.parked_items import PARKED, PARKED_SOURCE, item_of
@@ -28,7 +29,6 @@ from services.console.promise_items import (
 )
 from services.console.rule_book import read_rules
 from services.console.rules import Rule
-from services.console.store import Connection
 from services.console.supply_items import OF_NO_UNITS
 from services.console.today import EVERYTHING, Only
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from services.console.store import Connection
+from libs.runtime.pool import Connection
 
 _BEHIND_UTC = timedelta(hours=12)
 """Where a day ends last."""

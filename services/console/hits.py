@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from libs.runtime.pool import Connection
 from services.console.search.terms import Wanted
-from services.console.store import Connection
 from services.console.where import Where
 
 HITS_MAX = 1000

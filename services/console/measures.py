@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from libs.events.record import record
+from libs.runtime.pool import Connection
 from services.console.accuracy import ACCURACY, CHECKED_BY, accuracy
 from services.console.day_sums import (
     ACCEPTED,
@@ -23,7 +24,6 @@ from services.console.day_sums import (
     SumTable,
 )
 from services.console.segments import SEGMENTS
-from services.console.store import Connection
 from services.console.today import EVERYTHING, Only
 
 By = Literal["all", "day", "channel", "node"]

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from libs.runtime.pool import Connection
 from services.console.blockers import Blocker
 from services.console.parked_items import PARKED, SINCE
 from services.console.rules import Rule, rule_of
-from services.console.store import Connection
 
 _OF_ORDER = f"""SELECT p.stage, {SINCE} AS since_at, coalesce(p.code, 'parked') AS code, p.waiting
     FROM parked_keys p

@@ -10,11 +10,10 @@ import asyncpg
 
 from libs.events.order import Sealed
 from libs.events.places import STANDARD
-from libs.runtime.pool import transaction
+from libs.runtime.pool import Connection, transaction
 from libs.runtime.postgres_log import reachable
 from services.console.hits import Found, Search, find
 from services.console.node_reach import served_by_none
-from services.console.store import Connection
 from services.console.today import MOMENTS
 from services.console.where import Where
 

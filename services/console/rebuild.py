@@ -13,12 +13,12 @@ import asyncpg
 import structlog
 
 from libs.runtime.complaint import Complaint
+from libs.runtime.pool import Connection
 from services.console.announce import EVERYTHING, TELL
 from services.console.digest import digest
 from services.console.lanes import Done, Ends, NotInBulk, Read, fold_as_live, fold_in_bulk
 from services.console.rebuild_record import recorded
 from services.console.refold import TwiceWritten, Undone, begin, finish
-from services.console.store import Connection
 
 logger = structlog.get_logger()
 

@@ -14,6 +14,7 @@ import asyncpg
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
 from libs.events.record import record
+from libs.runtime.pool import Connection
 from services.console import projection
 from services.console.day_sums import SUM_TABLES, fill_sums
 from services.console.facts import State
@@ -21,9 +22,10 @@ from services.console.gone import Gone
 from services.console.missing import FILL_MISSING
 from services.console.order_nodes import FILL_NODES
 from services.console.projection import Changes, Heard, LaneKey, OrderKey, TimelineRow
+from services.console.puts import columns, put
 from services.console.records import UnreadableEvent
 from services.console.stock import ReservationKey, ReservationUnits
-from services.console.store import Connection, Projector, TopicPartition, columns, table_rows, work_rows
+from services.console.store import Projector, TopicPartition, table_rows, work_rows
 from services.console.stored import UNWRITTEN, Written, write_state
 
 ORDERS_MAX = 6_000
@@ -151,7 +153,7 @@ async def finish(
         for sums in SUM_TABLES.values():
             await connection.execute(fill_sums(sums))
         stand = [(*place, offset) for place, offset in offsets.items()]
-        await projector.put(connection, "consumed", stand)
+        await put(connection, "consumed", stand)
 
 
 async def _add_keys(connection: Connection, schema: str, undone: Undone, tables: Iterable[str]) -> None:
@@ -207,7 +209,7 @@ class Refold:
         await self._tell()
         async with self._projector.transaction() as connection:
             moved = [(*lane, *heard) for lane, heard in self._heard.items()]
-            await self._projector.put(connection, "high_water", moved)
+            await put(connection, "high_water", moved)
 
     async def _read(self, keys: Iterable[OrderKey]) -> dict[OrderKey, Written]:
         if not self._has_keys:
@@ -235,10 +237,10 @@ class Refold:
             if named:
                 added = [(*key, *units) for key, units in named.items()]
                 await connection.copy_records_to_table(_NAMED, records=added)
-            await self._projector.put(connection, "orders", again)
+            await put(connection, "orders", again)
             await self._projector.write_work(connection, {key: orders[key] for key in stored}, stored)
             for table in _PUT:
-                await self._projector.put(connection, table, rows[table])
+                await put(connection, table, rows[table])
         self._gone.update(fresh)
 
     def _take_out(self, count: int) -> tuple[Changes, dict[ReservationKey, ReservationUnits]]:
@@ -273,7 +275,7 @@ class Refold:
         unreadable, self._unreadable = self._unreadable, []
         async with self._projector.transaction() as connection:
             await connection.copy_records_to_table("timeline", records=rows, columns=TimelineRow._fields)
-            await self._projector.put(connection, "unreadable", unreadable)
+            await put(connection, "unreadable", unreadable)
 
 
 def _has_line(state: State, sku: str) -> bool:

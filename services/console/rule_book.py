@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from libs.runtime.pool import Connection
 from services.console.rules import Place, Rule, in_force
-from services.console.store import Connection
 
 Row = Mapping[str, Any]
 CHANGES_SHOWN = 100

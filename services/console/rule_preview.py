@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from libs.runtime.pool import Connection
 from services.console.exceptions import RULES, found, rules_json
 from services.console.rules import Rule
-from services.console.store import Connection
 
 Row = Mapping[str, Any]
 _MOVED = f"""WITH rules AS {RULES.format("$3")}, others AS {RULES.format("$4")},

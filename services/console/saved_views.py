@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import asyncpg
 
-from libs.runtime.pool import transaction
+from libs.runtime.pool import Connection, transaction
 from libs.runtime.postgres_log import reachable
 from libs.runtime.problems import Problem
-from services.console.store import Connection
 
 VIEWS_MAX = 50
 """Of one person."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from libs.runtime.pool import Connection
 from services.console.serials import SHELF
-from services.console.store import Connection
 
 Row = Mapping[str, Any]
 

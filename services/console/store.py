@@ -9,69 +9,41 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 
 from libs.events.contract import Event
 from libs.events.envelope import Envelope
-from libs.runtime.pool import transaction
+from libs.runtime.pool import Connection, transaction
 from services.console import projection
 from services.console.announce import TELL, announcement
 from services.console.at_work import InHand, changed_in_hand, in_hand
 from services.console.check_sums import READ_CHECKS, changed_checks
-from services.console.day_sums import SUM_TABLES, changed_sums, sources, sum_rows
+from services.console.day_sums import changed_sums, sources, sum_rows
 from services.console.facts import State
-from services.console.full_days import FullDays, FullDaysKey
-from services.console.items import ItemRow, item_rows
+from services.console.items import item_rows
 from services.console.missing import KEEP_MISSING, LOCK_CLAIMS, of_waiting
-from services.console.node_reach import NodeKey, NodeReach
 from services.console.order_nodes import ENTER, LEAVE, changed_nodes
-from services.console.parked_items import PARKED_KEYS_JOINED, ParkedCareKey, ParkedChange, ParkedKey
 from services.console.projection import (
     Changes,
     Heard,
     LaneKey,
     OrderKey,
-    OrderRow,
     TimelineRow,
     order_row,
     ordered_at,
 )
+from services.console.puts import Rows, put, put_all
 from services.console.recent import LaneOrders, RecentOrders, Stand
 from services.console.records import UnreadableEvent
-from services.console.rules import RuleChange
-from services.console.serials import SERIAL_UNITS_JOINED, SerialKey, SerialMove, SerialUnit
-from services.console.stock import ReservationUnits
-from services.console.stock_care import STOCK_CARE_JOINED, StockCare, StockCareKey
-from services.console.stock_checks import STOCK_CHECKS_JOINED, StockCheck, StockCheckKey
-from services.console.stock_items import STOCK_ITEMS_JOINED, StockItemChange, StockItemKey
 from services.console.stored import UNWRITTEN, Written, read_written, with_source, write_state
 
 LIVE = "live"
 """The schema that queries read."""
 _FOLDED_AT_ONCE = 1_000
 """Events; some 15 ms of the event loop."""
-_PUT_AT_ONCE = 2_000
-"""Rows that a statement writes; some 20 ms of it for the widest."""
 TopicPartition: TypeAlias = tuple[str, int]
-Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
-
-_TYPES = {
-    "tenant": "text", "order_id": "text", "sku": "text", "node": "text", "bucket": "text", "stage": "text",
-    "status": "text", "channel": "text", "external_id": "text", "customer_id": "text", "currency": "text",
-    "type": "text", "sentence": "text", "actor": "text", "reason": "text", "facts": "text", "topic": "text",
-    "source": "text", "event_id": "uuid", "causation_id": "uuid", "line_count": "int", "events": "int",
-    "lane": "int", "partition": "int", "code": "text", "nodes": "text", "waiting_in": "text",
-    "segments": "text", "last_node": "text", "last_carrier": "text", "broken": "text", "item": "text",
-    "kind": "text", "why": "text", "assignee": "text", "snoozed_why": "text", "note": "text", "which": "text",
-    "owner": "text", "days": "text", "serial": "text", "place": "text", "target": "text", "document": "text",
-    "parked_key": "text", "problem": "text",
-    "next_step": "text", "promised_on": "date", "carriage_currency": "text", "day": "date", "carrier": "text",
-    "ships_to": "text", "service": "text",
-    "ship_days": "int", "picks": "text", "check_id": "text", "standing": "text",
-}  # fmt: skip
-"""Column types for unnest; `…_at` and `at` are timestamptz, all else bigint."""
 
 
 class OffsetMoved(Exception):
@@ -84,78 +56,6 @@ class OffsetMoved(Exception):
         self.stored = dict(stored)
 
 
-class _Write(NamedTuple):
-    """`INSERT … SELECT unnest(…)` into one table. A row that is there already is overwritten, or added to, or
-    (where the key is all there is) left alone."""
-
-    table: str
-    key: tuple[str, ...]
-    rest: tuple[str, ...]
-    adds: bool = False
-    moved: str = ""
-    """What becomes of a row that is there, where it is neither."""
-
-    def sql(self) -> str:
-        columns = self.key + self.rest
-        arrays = ", ".join(f"${n}::{_type(name)}[]" for n, name in enumerate(columns, 1))
-        named = ", ".join(columns)
-        insert = f"INSERT INTO {self.table} AS known ({named}) SELECT * FROM unnest({arrays})"  # noqa: S608
-        before = {name: f"known.{name} + " if self.adds else "" for name in self.rest}
-        moved = self.moved or ", ".join(f"{name} = {before[name]}excluded.{name}" for name in self.rest)
-        action = f"DO UPDATE SET {moved}" if moved else "DO NOTHING"
-        return f"{insert} ON CONFLICT ({', '.join(self.key)}) {action}"
-
-
-def _type(column: str) -> str:
-    return "timestamptz" if column == "at" or column.endswith("_at") else _TYPES.get(column, "bigint")
-
-
-_ORDERS = _Write("orders", OrderKey._fields, OrderRow._fields[2:])
-_SKUS = _Write("order_skus", (*projection.SkuOfOrder._fields, "ordered_at"), ())
-_STOCK = _Write("stock", ("tenant", "sku", "node", "bucket"), ("quantity",), adds=True)
-_RESERVATIONS = _Write("reservations", ("tenant", "order_id", "sku"), ReservationUnits._fields, adds=True)
-_EXCEPTIONS = _Write("exceptions", ItemRow._fields[:3], ItemRow._fields[3:])
-_STOCK_ITEMS = _Write("stock_items", StockItemKey._fields, StockItemChange._fields, moved=STOCK_ITEMS_JOINED)
-_STOCK_CARE = _Write("stock_care", StockCareKey._fields, StockCare._fields, moved=STOCK_CARE_JOINED)
-_STOCK_CHECKS = _Write("stock_checks", StockCheckKey._fields, StockCheck._fields, moved=STOCK_CHECKS_JOINED)
-_PARKED_KEYS = _Write("parked_keys", ParkedKey._fields, ParkedChange._fields, moved=PARKED_KEYS_JOINED)
-_PARKED_CARE = _Write("parked_care", ParkedCareKey._fields, StockCare._fields, moved=STOCK_CARE_JOINED)
-_FULL_DAYS = _Write("full_days", FullDaysKey._fields, FullDays._fields)
-_NODE_REACH = _Write("node_reach", NodeKey._fields, NodeReach._fields)
-_SERIAL_UNITS = _Write("serial_units", SerialKey._fields, SerialUnit._fields, moved=SERIAL_UNITS_JOINED)
-_SERIAL_MOVES = _Write("serial_moves", SerialMove._fields[:4], SerialMove._fields[4:])
-_RULES = _Write("exception_rules", RuleChange._fields[:2], RuleChange._fields[2:])
-_AT_WORK = _Write("at_work", InHand._fields[:4], InHand._fields[4:])
-_UNREADABLE = _Write("unreadable", UnreadableEvent._fields[:3], UnreadableEvent._fields[3:])
-_HIGH_WATER = _Write("high_water", LaneKey._fields, Heard._fields)
-_CONSUMED = _Write("consumed", ("topic", "partition"), ("next_offset",))
-_SUMS = [_Write(table.name, table.key, table.sums, adds=True) for table in SUM_TABLES.values()]
-_SQL = {
-    write.table: write.sql()
-    for write in (
-        _ORDERS,
-        _SKUS,
-        _STOCK,
-        _RESERVATIONS,
-        _EXCEPTIONS,
-        _STOCK_ITEMS,
-        _STOCK_CARE,
-        _STOCK_CHECKS,
-        _PARKED_KEYS,
-        _PARKED_CARE,
-        _FULL_DAYS,
-        _NODE_REACH,
-        _SERIAL_UNITS,
-        _SERIAL_MOVES,
-        _RULES,
-        _AT_WORK,
-        _UNREADABLE,
-        _HIGH_WATER,
-        _CONSUMED,
-        *_SUMS,
-    )
-}
-_COLUMNS = {write.table: write.key + write.rest for write in (_ORDERS, _SKUS, _RESERVATIONS, _AT_WORK)}
 _REGISTER = "INSERT INTO consumed SELECT *, 0 FROM unnest($1::text[], $2::int[]) ON CONFLICT DO NOTHING"
 _POSITIONS = """SELECT topic, partition, next_offset FROM consumed
     JOIN unnest($1::text[], $2::int[]) AS wanted (topic, partition) USING (topic, partition)"""
@@ -171,7 +71,9 @@ _STATES = """SELECT tenant, order_id, facts FROM orders
 
 
 # COPY is far cheaper than arrays (asyncpg looks at each element of an array for a dimension below it), but it
-# cannot fill a table under row-level security: hence the detour.
+# cannot fill a table under row-level security: hence the detour, of three round trips.
+_TOLD_MAX = 500
+"""Rows of the timeline that are not worth it."""
 _ARRIVING = "CREATE TEMPORARY TABLE IF NOT EXISTS arriving (LIKE timeline) ON COMMIT DELETE ROWS"
 _TELL = "INSERT INTO timeline SELECT * FROM arriving"
 
@@ -223,44 +125,59 @@ class Projector:
             stored = await self._fence(connection, offsets)
             lanes = {lane: self._recent.of(lane, stand) for lane, stand in _stands(stored).items()}
             new, moved = projection.unheard(envelopes, await self._heard(connection, envelopes))
-            written: dict[OrderKey, Written] = {}
             touched = projection.touched(new)
+            reached = {place: (next_, stored[place][1]) for place, (_, next_) in offsets.items()}
+            rows: dict[str, Rows] = {
+                "consumed": [(*place, next_) for place, (next_, _) in sorted(reached.items())],
+                "high_water": [(*lane, *heard) for lane, heard in moved.items()],
+                "unreadable": unreadable,
+            }
+            written: dict[OrderKey, Written] = {}
             if new:
                 known = await self._known(connection, touched, lanes)
-                changes = await _folded(new, {key: order.state for key, order in known.items()})
-                written = {
-                    key: write_state(state, known.get(key, UNWRITTEN))
-                    for key, state in changes.states.items()
-                }
-                await self._tell(connection, changes.timeline)
-                waiting = tuple(zip(*of_waiting(changes, written), strict=True))
-                if waiting:
-                    await connection.execute(LOCK_CLAIMS, *waiting)
-                if changes.checks:
-                    known_checks = await connection.fetch(READ_CHECKS, *zip(*changes.checks, strict=True))
-                    for table, sums in changed_checks(changes.checks, known_checks, new).items():
-                        await self.put(connection, table, sum_rows(sums))
-                told = await self.write(connection, changes, written, known)
-                if waiting:
-                    await connection.execute(KEEP_MISSING, *waiting)
-                for statement, rows in zip((LEAVE, ENTER), changed_nodes(written, known), strict=True):
-                    if rows:
-                        await connection.execute(statement, *zip(*rows, strict=True))
-                now = sources(told)
-                for table, sums in changed_sums(now, known, touched).items():
-                    await self.put(connection, table, sum_rows(sums))
-                written = {key: with_source(order, now[key]) for key, order in written.items()}
-                await self.put(connection, "high_water", [(*lane, *heard) for lane, heard in moved.items()])
-                if self._schema == LIVE and (news := announcement(changes)) is not None:
-                    await connection.execute(TELL, news)
-            await self.put(connection, "unreadable", unreadable)
-            reached = {place: (next_, stored[place][1]) for place, (_, next_) in offsets.items()}
-            await self.put(
-                connection, "consumed", [(*place, next_) for place, (next_, _) in sorted(reached.items())]
-            )
+                written = await self._project(connection, new, known, touched, rows)
+            else:
+                await put_all(connection, rows)
         for lane, stand in _stands(stored | reached).items():
             orders = [(key, order) for key, order in written.items() if touched[key] == lane]
             self._recent.keep(lane, lanes[lane], stand, orders)
+
+    async def _project(
+        self,
+        connection: Connection,
+        new: Sequence[Envelope[Event]],
+        known: Mapping[OrderKey, Written],
+        touched: Mapping[OrderKey, int],
+        rows: Mapping[str, Rows],
+    ) -> dict[OrderKey, Written]:
+        """Write what these events change, and `rows` besides; the orders as they are then."""
+        changes = await _folded(new, {key: order.state for key, order in known.items()})
+        written = {
+            key: write_state(state, known.get(key, UNWRITTEN)) for key, state in changes.states.items()
+        }
+        told = table_rows(changes, written)
+        now = sources(told)
+        sums = changed_sums(now, known, touched)
+        waiting = tuple(zip(*of_waiting(changes, written), strict=True))
+        if waiting:
+            await connection.execute(LOCK_CLAIMS, *waiting)
+        if changes.checks:
+            known_checks = await connection.fetch(READ_CHECKS, *zip(*changes.checks, strict=True))
+            sums = {**sums, **changed_checks(changes.checks, known_checks, new)}
+        ended, begun = _changed_work(written, known)
+        if ended:
+            await connection.execute(_WORK_ENDED, *zip(*ended, strict=True))
+        more = await self._tell(connection, changes.timeline)
+        summed = {table: sum_rows(found) for table, found in sums.items()}
+        await put_all(connection, {**told, **summed, **rows, "at_work": begun, "timeline": more})
+        if waiting:
+            await connection.execute(KEEP_MISSING, *waiting)
+        for statement, moved in zip((LEAVE, ENTER), changed_nodes(written, known), strict=True):
+            if moved:
+                await connection.execute(statement, *zip(*moved, strict=True))
+        if self._schema == LIVE and (news := announcement(changes)) is not None:
+            await connection.execute(TELL, news)
+        return {key: with_source(order, now[key]) for key, order in written.items()}
 
     async def _fence(
         self, connection: Connection, offsets: Mapping[TopicPartition, tuple[int, int]]
@@ -300,44 +217,24 @@ class Projector:
         )
         return {OrderKey(tenant, order_id): read_written(facts) for tenant, order_id, facts in rows}
 
-    async def write(
-        self,
-        connection: Connection,
-        changes: Changes,
-        written: Mapping[OrderKey, Written],
-        known: Mapping[OrderKey, Written],
-    ) -> Mapping[str, Sequence[tuple[object, ...]]]:
-        """Write everything but the timeline and the sums by day, and tell the rows; `known` is how the orders
-        stood before. Rows that lanes share (stock, reservations) go in key order, so that no two batches wait
-        in a ring."""
-        found = table_rows(changes, written)
-        for table, rows in found.items():
-            await self.put(connection, table, rows)
-        await self.write_work(connection, written, known)
-        return found
-
     async def write_work(
         self, connection: Connection, written: Mapping[OrderKey, Written], known: Mapping[OrderKey, Written]
     ) -> None:
-        """Write what nodes have in hand for orders; `known` as for `write`."""
-        before = [row for key in written if key in known for row in in_hand(*key, known[key].state)]
-        ended, begun = changed_in_hand(before, work_rows(written))
+        """Write what nodes have in hand for orders; `known` is how the orders stood before."""
+        ended, begun = _changed_work(written, known)
         if ended:
             await connection.execute(_WORK_ENDED, *zip(*ended, strict=True))
-        await self.put(connection, "at_work", begun)
+        await put(connection, "at_work", begun)
 
-    async def put(self, connection: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
-        """Write rows into one of the tables that have a key: over what is there, or on top of it."""
-        for start in range(0, len(rows), _PUT_AT_ONCE):
-            some = rows[start : start + _PUT_AT_ONCE]
-            await connection.execute(_SQL[table], *zip(*some, strict=True))
-
-    async def _tell(self, connection: Connection, rows: Sequence[TimelineRow]) -> None:
-        """Append to the timeline. A row that is there already is an error: repeats were dropped before."""
-        if rows:
-            await connection.execute(_ARRIVING)
-            await connection.copy_records_to_table("arriving", records=rows, columns=TimelineRow._fields)
-            await connection.execute(_TELL)
+    async def _tell(self, connection: Connection, rows: Sequence[TimelineRow]) -> Sequence[TimelineRow]:
+        """Append to the timeline what is much; what is little is given back, to be put with the rest. A row
+        that is there already is an error: repeats were dropped before."""
+        if len(rows) <= _TOLD_MAX:
+            return rows
+        await connection.execute(_ARRIVING)
+        await connection.copy_records_to_table("arriving", records=rows, columns=TimelineRow._fields)
+        await connection.execute(_TELL)
+        return ()
 
 
 async def _folded(new: Sequence[Envelope[Event]], states: Mapping[OrderKey, State]) -> Changes:
@@ -385,9 +282,12 @@ def work_rows(written: Mapping[OrderKey, Written]) -> list[InHand]:
     return sorted([row for key, order in written.items() for row in in_hand(*key, order.state)])
 
 
-def columns(table: str) -> tuple[str, ...]:
-    """The columns of a table's rows as they are written here."""
-    return _COLUMNS[table]
+def _changed_work(
+    written: Mapping[OrderKey, Written], known: Mapping[OrderKey, Written]
+) -> tuple[Sequence[tuple[str, ...]], Sequence[InHand]]:
+    """Of what nodes have in hand for these orders, the rows that go and those that come."""
+    before = [row for key in written if key in known for row in in_hand(*key, known[key].state)]
+    return changed_in_hand(before, work_rows(written))
 
 
 def _stands(stored: Mapping[TopicPartition, tuple[int, int]]) -> dict[int, Stand]:

@@ -11,8 +11,8 @@ from operator import itemgetter
 from typing import Any
 
 from libs.events.record import record
+from libs.runtime.pool import Connection
 from services.console.standing import OPEN
-from services.console.store import Connection
 
 Row = Mapping[str, Any]
 

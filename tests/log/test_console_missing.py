@@ -1,7 +1,8 @@
 """What backordered orders lack, in its own table: always what orders and claims say together."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -13,9 +14,10 @@ from libs.events.contract import Event
 from libs.events.fulfillment import FulfillmentCancelled
 from libs.events.intake import OrderAccepted
 from libs.events.inventory import Claim, Shortage, StockBackordered, StockPegged, StockReserved
+from libs.runtime.pool import Connection
 from services.console.missing import FILL_MISSING
 from services.console.queries import Queries
-from services.console.store import Connection, Projector
+from services.console.store import Projector
 from services.console.today import read_today
 from tests.console_database import console_dsn, pool
 from tests.console_lives import LIVES, receipts, terms
@@ -124,17 +126,23 @@ _WAITS = "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"
 
 
 class _Held(Projector):
-    """Stands still once it has written all but how far it has come."""
+    """Stands still once it has written all, before it commits."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         super().__init__(pool)
-        self.there, self.go = asyncio.Event(), asyncio.Event()
+        self.there, self.go, self.begun = asyncio.Event(), asyncio.Event(), False
 
-    async def put(self, connection: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
-        if table == "high_water":
-            self.there.set()
-            await self.go.wait()
-        await super().put(connection, table, rows)
+    async def apply(self, *given: Any, **named: Any) -> None:
+        self.begun = True
+        await super().apply(*given, **named)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        async with super().transaction() as connection:
+            yield connection
+            if self.begun:
+                self.there.set()
+                await self.go.wait()
 
 
 @pytest.mark.parametrize("order_first", [True, False])

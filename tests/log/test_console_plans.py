@@ -10,13 +10,13 @@ import pytest
 import pytest_asyncio
 
 from libs.runtime.keyring import MemoryKeyring
+from libs.runtime.pool import Connection
 from services.console.day_sums import SUM_TABLES, fill_sums
 from services.console.exceptions import NOBODY, QueueFilter, count_queue, place_of, read_queue
 from services.console.hits import Search, find
 from services.console.measures import Period, read_measures
 from services.console.queries import OrderFilter, Queries
 from services.console.search.terms import wanted
-from services.console.store import Connection
 from services.console.today import _OLDEST, _STATUSES, _THROUGH, UNFINISHED
 from services.console.where import Where
 from tests.console_database import console_dsn

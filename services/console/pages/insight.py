@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from libs.runtime.pool import Connection
 from services.console.accuracy import SOURCES, checked_rows, read_furthest
 from services.console.measures import (
     DEFINITIONS,
@@ -25,7 +26,6 @@ from services.console.measures import (
 from services.console.order_view import money
 from services.console.pages.days import ONE_DAY, end, moment
 from services.console.segments import SEGMENTS
-from services.console.store import Connection
 from services.console.web.freshness import Stand
 from services.console.web.insight_api import period
 from services.console.web.sessions import Session

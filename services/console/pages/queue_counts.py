@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from libs.runtime.pool import Connection
 from services.console.exceptions import Row, count_queue
 from services.console.parked_items import sees_unclaimed, unclaimed
-from services.console.store import Connection
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 

@@ -10,11 +10,11 @@ import orjson
 
 from libs.events.order import Sealed
 from libs.runtime.keyring import Keyring
-from libs.runtime.pool import transaction
+from libs.runtime.pool import Connection, transaction
 from services.console.search.entries import CONTACT, ORDER, Article, Part
 from services.console.search.terms import personal_words, tokens, words_of
 from services.console.storable import storable
-from services.console.store import Connection, TopicPartition
+from services.console.store import TopicPartition
 
 _PARTS = """INSERT INTO parts
     SELECT tenant, order_id, part, coalesce(at, (SELECT p.at FROM parts AS p

@@ -11,10 +11,10 @@ import asyncpg
 import structlog
 
 from libs.events.record import record
+from libs.runtime.pool import Connection
 from libs.runtime.postgres_log import reachable
 from libs.runtime.problems import Problem
 from services.console.cursor import read_cursor, write_cursor
-from services.console.store import Connection
 from services.console.web.sessions import Session
 from services.console.where import Where
 
