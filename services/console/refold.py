@@ -80,6 +80,9 @@ _HAVE_KEYS = """
     SELECT relname FROM pg_constraint JOIN pg_class AS t ON t.oid = conrelid
     WHERE connamespace = quote_ident($1)::regnamespace AND contype = 'p'"""
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('orderlog console keys'))"
+_COMPLETING = """SELECT set_config('statement_timeout', '0', true),
+    set_config('max_parallel_maintenance_workers', '0', true)"""
+"""The tables are completed side by side: workers for one index would only share its sorting out once more."""
 _SUMS = ", ".join(f"sum({name})" for name in ReservationUnits._fields)
 _ADDED = ", ".join(f"{name} = known.{name} + excluded.{name}" for name in ReservationUnits._fields)
 _ADD_NAMED = (
@@ -129,7 +132,7 @@ async def finish(
 
     async def complete(table: str) -> None:
         async with projector.transaction() as connection:
-            await connection.execute("SELECT set_config('statement_timeout', '0', true)")
+            await connection.execute(_COMPLETING)
             await _add_keys(connection, schema, undone, [table])
             if table == "reservations":
                 await connection.execute(_ADD_NAMED)
