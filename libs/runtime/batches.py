@@ -48,6 +48,8 @@ class _Planned:
     count: int
     assumed: dict[str, int]
     """Versions of the streams that it needs and other lanes may change."""
+    since: int
+    """How often all that is kept had been forgotten when it began."""
 
 
 class Batches:
@@ -67,6 +69,9 @@ class Batches:
         self._parts, self._lanes = KeptParts(parts_kept_max), KnownLanes()
         self._parked_keys_max, self._crowded = parked_keys_max, crowded
         self._contended_until = 0.0
+        self._forgotten = 0
+        """How often. What a batch leaves that began before is not kept: its answer may have come so late that
+        others had the lane meanwhile, and gave it back."""
 
     @property
     def contended(self) -> bool:
@@ -75,6 +80,7 @@ class Batches:
 
     def forget(self) -> None:
         """Keep nothing of what was read before: others may have written since."""
+        self._forgotten += 1
         self._parts.forget()
         self._lanes.forget()
 
@@ -96,6 +102,7 @@ class Batches:
     ) -> tuple[Writes, int]:
         """Take entries in one transaction: what was written, and of how many (all, or those before one that
         needs a stream that was not loaded)."""
+        since = self._forgotten
         try:
             planner = self._begun(epochs)
             if planner is not None:
@@ -104,7 +111,8 @@ class Batches:
                     lanes = planner.lanes()
                     writes, taken = _planned(planner, entries, consume, timers)
                     assumed |= self._stood_on(planner)
-                    return await self._commit(_Planned(writes, planner.hand.folded(), lanes, taken, assumed))
+                    parts = planner.hand.folded()
+                    return await self._commit(_Planned(writes, parts, lanes, taken, assumed, since))
             async with self._log.batch() as batch:
                 planner = await self._prepare(batch, [item for item, _ in entries], epochs, consume=consume)
                 writes, taken = _planned(planner, entries, consume, timers)
@@ -112,7 +120,7 @@ class Batches:
         except BaseException:
             self.forget()
             raise
-        self._committed(planner.hand.folded(), writes)
+        self._committed(planner.hand.folded(), writes, since)
         return writes, taken
 
     async def several(
@@ -123,17 +131,17 @@ class Batches:
         Raises what `one` raises, and Overtaken and NotLoaded: what was not returned has not been written, but
         for Unavailable, and is to be taken by `one`.
         """
-        planner = self._begun(epochs)
+        planner, since = self._begun(epochs), self._forgotten
         writing: asyncio.Task[tuple[Writes, int]] | None = None
         failure: Exception | None = None
         try:
             async for entries in batches:
                 if planner is None:
-                    planner, writing = await self._first(entries, epochs)
+                    planner, writing = await self._first(entries, epochs, since)
                     continue
                 try:
                     assumed = await self._look_ahead(planner, [item for item, _ in entries])
-                    planned = await self._plan(planner, entries, assumed)
+                    planned = await self._plan(planner, entries, assumed, since)
                 except Exception as error:
                     failure = error
                 if writing is not None:
@@ -152,16 +160,18 @@ class Batches:
                 await asyncio.gather(writing, return_exceptions=True)
 
     async def _first(
-        self, entries: Sequence[Entry], epochs: Mapping[int, int]
+        self, entries: Sequence[Entry], epochs: Mapping[int, int], since: int
     ) -> tuple[Planner, "asyncio.Task[tuple[Writes, int]]"]:
         """Plan a batch in its own transaction, and leave the writing to a task."""
         async with AsyncExitStack() as stack:
             batch = await stack.enter_async_context(self._log.batch())
             planner = await self._prepare(batch, [item for item, _ in entries], epochs, consume=True)
-            planned = await self._plan(planner, entries, {})
+            planned = await self._plan(planner, entries, {}, since)
             return planner, asyncio.create_task(self._finish(stack.pop_all(), batch, planned))
 
-    async def _plan(self, planner: Planner, entries: Sequence[Entry], assumed: dict[str, int]) -> _Planned:
+    async def _plan(
+        self, planner: Planner, entries: Sequence[Entry], assumed: dict[str, int], since: int
+    ) -> _Planned:
         lanes = planner.lanes()
         for start in range(0, len(entries), _PLANNED_AT_ONCE):
             some = entries[start : start + _PLANNED_AT_ONCE]
@@ -171,13 +181,13 @@ class Batches:
         writes = planner.finish()
         writes.offsets = _moves(entries)
         assumed |= self._stood_on(planner)
-        return _Planned(writes, planner.hand.folded(), lanes, len(entries), assumed)
+        return _Planned(writes, planner.hand.folded(), lanes, len(entries), assumed, since)
 
     async def _finish(self, stack: AsyncExitStack, batch: Batch, planned: _Planned) -> tuple[Writes, int]:
         """Write a batch that was planned in its own transaction, and end that."""
         async with stack:
             await batch.write(planned.writes)
-        self._committed(planned.parts, planned.writes)
+        self._committed(planned.parts, planned.writes, planned.since)
         return planned.writes, planned.count
 
     async def _commit(self, planned: _Planned) -> tuple[Writes, int]:
@@ -187,12 +197,15 @@ class Batches:
         except Overtaken:
             self._contended_until = asyncio.get_running_loop().time() + _CONTENDED_SECONDS
             raise
-        self._committed(planned.parts, planned.writes)
+        self._committed(planned.parts, planned.writes, planned.since)
         return planned.writes, planned.count
 
-    def _committed(self, parts: Mapping[str, tuple[int, Part]], writes: Writes) -> None:
-        self._parts.remember(parts)
-        self._lanes.moved(writes)
+    def _committed(self, parts: Mapping[str, tuple[int, Part]], writes: Writes, since: int) -> None:
+        if since == self._forgotten:
+            self._parts.remember(parts)
+            self._lanes.moved(writes)
+        else:
+            self._lanes.forget()  # it may have read some of them since
 
     def _begun(self, epochs: Mapping[int, int]) -> Planner | None:
         """A planner that begins where these lanes are, as far as that is known, and may be built upon."""

@@ -4,19 +4,18 @@ application sees it, and a connection that sends one slowly would be held for ev
 import asyncio
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from libs.runtime.answer_limit import AnswerLimit
 from libs.runtime.problems import Problem
 
 _AROUND = 8
 """Bytes that may come around a byte of a body: one that comes in pieces of a byte each has five."""
 
 
-class HeadLimit(HttpToolsProtocol):
+class HeadLimit(AnswerLimit):
     """A connection. It is answered 408 and closed when a head is not whole within `seconds_max` of its first
     byte, and 431 when it is not whole after `bytes_max`; closed alone when nothing that is asked comes for as
     long, be it no byte at all, blank lines, or what was still to come of a request that was answered, and
-    when as much comes around a body's pieces, or behind them. `heads_within` sets both."""
+    when as much comes around a body's pieces, or behind them. `heads_within` sets all."""
 
     bytes_max: ClassVar[int]
     seconds_max: ClassVar[float]
@@ -90,7 +89,7 @@ class HeadLimit(HttpToolsProtocol):
             self._wait_for_head()  # of a request behind one that is being answered
             return
         if not self._in_head:
-            self.transport.close()
+            self.close_in_time()
             return
         self._refuse(
             Problem(
@@ -104,7 +103,7 @@ class HeadLimit(HttpToolsProtocol):
 
     def _too_large(self) -> None:
         if self._answering or not self._in_head:
-            self.transport.close()  # an answer would be taken for a part of another
+            self.close_in_time()  # an answer would be taken for a part of another
             return
         self._refuse(
             Problem(
@@ -122,9 +121,10 @@ class HeadLimit(HttpToolsProtocol):
         head = [b"HTTP/1.1 %d %s\r\n" % (problem.status, problem.title.encode())]
         head += [name + b": " + value + b"\r\n" for name, value in answer.raw_headers]
         self.transport.write(b"".join((*head, b"connection: close\r\n\r\n", bytes(answer.body))))
-        self.transport.close()
+        self.close_in_time()
 
 
-def heads_within(bytes_max: int, seconds_max: float) -> type[HeadLimit]:
+def heads_within(bytes_max: int, seconds_max: float, answer_seconds_max: float) -> type[HeadLimit]:
     """What uvicorn is to make of each connection."""
-    return type("BoundedHead", (HeadLimit,), {"bytes_max": bytes_max, "seconds_max": seconds_max})
+    bounds = {"bytes_max": bytes_max, "seconds_max": seconds_max, "answer_seconds_max": answer_seconds_max}
+    return type("BoundedHead", (HeadLimit,), bounds)

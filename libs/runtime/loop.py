@@ -101,11 +101,11 @@ class StageLoop:
     async def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Become the owner of the lanes of these partitions; where to read each from."""
         lanes = sorted({partition for _, partition in partitions})
-        self._batches.forget()
         self._passed = [
             record for record in self._passed if (record.topic, record.partition) not in partitions
         ]
         self._epochs |= await self._log.claim(lanes)
+        self._batches.forget()  # others may have had them until now
         for lane in lanes:
             self._halted.pop(lane, None)
             self._distrusted.pop(lane, None)

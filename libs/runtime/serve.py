@@ -53,7 +53,7 @@ def serve(
                 app,
                 host=config.http_host,
                 port=config.port(name),
-                http=heads_within(config.head_bytes_max, config.head_seconds_max),
+                http=heads_within(config.head_bytes_max, config.head_seconds_max, config.answer_seconds_max),
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=max(1, int(config.stop_seconds / 2)),

@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """A request body larger than this gets 413."""
     body_seconds_max: float = Field(default=30.0, gt=0)
     """One that is not here so long after its head gets 408."""
+    answer_seconds_max: float = Field(default=30.0, gt=0)
+    """A connection whose client takes hardly anything for so long of what is written for it is cut."""
     requests_max: int = Field(default=1000, ge=1)
     """Requests that one process answers at a time, the console's streams counted; more get 429. Probes always
     pass."""

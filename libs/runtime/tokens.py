@@ -3,8 +3,11 @@
 The algorithm is pinned by the key, never by the token (RFC 8725, section 3.1).
 """
 
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -42,6 +45,17 @@ class Claims:
     tenant: str
     actor: str
     role: str
+    good_until: float = field(default=math.inf, compare=False)
+    """Seconds since 1970, after which the token is not taken any more."""
+
+
+async def while_good(lines: AsyncGenerator[bytes, None], claims: Claims) -> AsyncIterator[bytes]:
+    """What is told to a bearer bit by bit, for as long as the token is good."""
+    async with aclosing(lines):
+        async for line in lines:
+            if time.time() > claims.good_until:
+                return
+            yield line
 
 
 class TokenRejected(Exception):
@@ -113,7 +127,7 @@ def _verified(key_file: Path, modified_ns: int, token: str) -> tuple[Claims, int
     for name, text in named.items():
         if reason := _unfit(name, text):
             raise TokenRejected(reason)
-    return Claims(**named), claims["exp"]
+    return Claims(**named, good_until=claims["exp"] + LEEWAY_SECONDS), claims["exp"]
 
 
 @lru_cache(maxsize=8)

@@ -1,6 +1,6 @@
 """The query API: orders, timelines, stock and reservations of the caller's tenant. It changes nothing."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Protocol
@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from libs.events.contract import Country, Name, NodeId, OrderId, Sku
 from libs.runtime.problems import Problem
-from libs.runtime.tokens import Claims
+from libs.runtime.tokens import Claims, while_good
 from services.console.answers import Fields, answer, selected
 from services.console.at_work import steps_of
 from services.console.change_view import preview_amend
@@ -191,7 +191,7 @@ def _order_routes(router: APIRouter, reader: Any, reads: Reads) -> None:
     ) -> StreamingResponse:
         told = read_told(last_event_id) if last_event_id else {}
         reads.feed.make_room()
-        return _stream(reads.feed.order_stream(claims.tenant, order_id, told))
+        return _stream(reads.feed.order_stream(claims.tenant, order_id, told), claims)
 
 
 def _amend_route(router: APIRouter, reader: Any, reads: Reads) -> None:
@@ -232,7 +232,7 @@ def _feed_routes(router: APIRouter, reader: Any, feed: Feed) -> None:
     async def stream(claims: reader, last_event_id: LastEventId = None) -> StreamingResponse:
         told = read_told(last_event_id) if last_event_id else await feed.head()
         feed.make_room()
-        return _stream(feed.stream(claims.tenant, told))
+        return _stream(feed.stream(claims.tenant, told), claims)
 
 
 def _stock_routes(router: APIRouter, reader: Any, queries: Queries, own_writes: OwnWrites) -> None:
@@ -376,9 +376,10 @@ def _page(
     return answer(request, {kind: told, "next": following})
 
 
-def _stream(lines: AsyncIterator[bytes]) -> StreamingResponse:
+def _stream(lines: AsyncGenerator[bytes, None], claims: Claims) -> StreamingResponse:
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
+    told = while_good(lines, claims)
+    return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
 
 def _unknown_order(order_id: str) -> Problem:

@@ -7,7 +7,7 @@ out, whatever came late. Events are told once they are projected, never before.
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -83,13 +83,13 @@ class Feed:
             heard[stage, lane] = position
         return Page(found, heard, any(heard[place] < end for place, end in now.items()))
 
-    async def stream(self, tenant: str, told: Told) -> AsyncIterator[bytes]:
+    async def stream(self, tenant: str, told: Told) -> AsyncGenerator[bytes, None]:
         """Server-sent events of a tenant from there on, each batch with the `id` to resume from."""
         with self._streaming():
             async for page in _paced(lambda at: self.page(tenant, at, 200), told):
                 yield _lines(page.events, page.told)
 
-    async def order_stream(self, tenant: str, order_id: str, told: Told) -> AsyncIterator[bytes]:
+    async def order_stream(self, tenant: str, order_id: str, told: Told) -> AsyncGenerator[bytes, None]:
         """The same of one order: of each page, in order of time. Lanes that have not moved are not read."""
 
         async def page(at: Told) -> Page:

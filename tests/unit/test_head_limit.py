@@ -25,7 +25,7 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest_asyncio.fixture
 async def port() -> AsyncIterator[int]:
-    bounded, state = heads_within(BYTES_MAX, SECONDS_MAX), ServerState()
+    bounded, state = heads_within(BYTES_MAX, SECONDS_MAX, 1.0), ServerState()
     config = uvicorn.Config(hello, lifespan="off", log_config=None)
 
     def connection() -> asyncio.Protocol:
