@@ -29,6 +29,7 @@ from libs.events.supply import (
     TransferReceived,
 )
 from services.console.exceptions import QueueFilter, count_queue, read_queue
+from services.console.feeds_heard import read_feeds
 from services.console.queries import Queries
 from services.console.store import Projector
 from tests.console_database import console_dsn, pool
@@ -281,3 +282,20 @@ async def test_care_of_a_feed_is_of_the_time_that_it_came_up(pool: asyncpg.Pool)
     again = envelopes("inventory", [STALE, run("2", held=True), STALE])
     await feed(Projector(pool), {"inventory": again})
     assert await kinds(pool) == ["feed_stale"]
+
+
+async def test_when_a_feed_was_heard_and_since_when_it_is_silent(pool: asyncpg.Pool) -> None:
+    async def feeds() -> list[Any]:
+        async with Queries(pool).reading("acme") as connection:
+            return [tuple(one.values()) for one in await read_feeds(connection, "acme")]
+
+    told = envelopes("inventory", [row("A 1", 999), run("2", held=True), STALE, row("B", 999)])
+    one, _, three, four = told
+    await feed(Projector(pool), {"inventory": told[:2]})
+    assert await feeds() == [("acme", one.at, None)]
+    await feed(Projector(pool), {"inventory": told[:3]})
+    assert await feeds() == [("acme", one.at, three.at)]
+    await feed(Projector(pool), {"inventory": told})
+    assert await feeds() == [("acme", four.at, None)]
+    async with Queries(pool).reading("rival") as connection:
+        assert await read_feeds(connection, "rival") == []
