@@ -25,6 +25,7 @@ from libs.runtime.tokens import Claims
 from services.inventory import bundles_now, past, store
 from services.inventory.basket_api import as_json
 from services.inventory.lots_past import lots_then
+from services.inventory.not_found import must_be_node
 from services.inventory.past import Asked, Stood
 
 LIMIT_MAX = 200
@@ -194,6 +195,8 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
                 found = await bundles_now.listed(connection, claims.tenant, after or "", limit + 1)
             else:
                 found = await store.skus(connection, claims.tenant, node, after or "", limit + 1)
+                if node is not None and not found and after is None:
+                    await must_be_node(connection, claims.tenant, node)
             asked = [Asked(sku, moment, known) for sku in found[:limit]]
             stood = await store.as_of(connection, claims.tenant, asked)
             stood = await store.with_terms(connection, claims.tenant, stood)

@@ -13,6 +13,7 @@ from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import lot_book, serial_book
 from services.inventory.basket_api import as_json
+from services.inventory.not_found import must_be_lot, must_be_node
 
 
 class ItemRequest(Item):
@@ -85,6 +86,7 @@ def item_routes(edge: Edge) -> APIRouter:
         after: Annotated[str, Query(description="The `next` of the page before.")] = "",
     ) -> Response:
         async with edge.reading() as connection:
+            await must_be_lot(connection, claims.tenant, sku, lot)
             found = await lot_book.orders(connection, claims.tenant, sku, lot, after, limit)
         following = found[-1]["order_id"] if len(found) == limit else None
         return as_json({"sku": sku, "lot": lot, "orders": found, "next": following})
@@ -105,6 +107,8 @@ def _serials(router: APIRouter, edge: Edge, readers: Any) -> None:
         async with edge.reading() as connection:
             astray = await serial_book.astray(connection, claims.tenant, sku)
             found = await serial_book.units(connection, claims.tenant, sku, node, after, limit)
+            if node is not None and not found:
+                await must_be_node(connection, claims.tenant, node)
         if astray is None:
             raise Problem(
                 404,

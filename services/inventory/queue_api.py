@@ -16,6 +16,7 @@ from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory.availability import read_places, read_policies, read_supply
 from services.inventory.basket_api import as_json
+from services.inventory.not_found import no_such_sku
 from services.inventory.old_parts import stored
 from services.inventory.places import NO_PLACES
 from services.inventory.policies import NO_POLICIES
@@ -52,13 +53,7 @@ def queue_routes(edge: Edge) -> APIRouter:
         behind, at, tenant = _place(after), datetime.now(UTC), claims.tenant
         part = (await parts_of(tenant, [f"sku/{sku}"])).get(f"sku/{sku}")
         if part is None:
-            raise Problem(
-                404,
-                "unknown_sku",
-                "No such SKU",
-                f"Nobody ever had or wanted a unit of SKU {sku}.",
-                "Check its spelling (case matters), or list what there is: GET /v1/stock.",
-            )
+            raise no_such_sku(sku)
         of_supply = await supplies_of(tenant, [SUPPLY_STREAM + sku])
         supply = of_supply.get(SUPPLY_STREAM + sku, NO_SUPPLY)
         places = (await places_of(tenant, [NODES_STREAM])).get(NODES_STREAM, NO_PLACES)
