@@ -1,5 +1,6 @@
 """Exceptions of supply: each comes by its event into the one queue, and goes by the event that settles it."""
 
+import shlex
 from dataclasses import replace
 from itertools import permutations
 from typing import Any
@@ -218,13 +219,14 @@ async def test_a_feed_of_many_skus_is_one_item_whatever_lane_tells_first(pool: a
 async def test_the_page_says_what_to_do_and_who_may_see_some_nodes_sees_theirs(
     people: People, pool: asyncpg.Pool
 ) -> None:
-    await told(pool, OVERDUE, run("2", held=True), STALE)
+    await told(pool, OVERDUE, run("a file.csv-2", held=True), STALE)
     page = await (await people.sign_in("operator")).get("/exceptions")
     for text in (
         "Transfer is overdue",
         "orderlog stock close-transfer",
         "Feed run waits for approval",
-        "orderlog stock approve-feed",
+        "<bdi>orderlog stock approve-feed acme &#39;a file.csv-2&#39; --tenant acme</bdi>",
+        "<bdi>orderlog stock feed FILE --feed acme --tenant acme</bdi>",
         "feed <bdi>acme</bdi>",
         "Feed has gone silent",
     ):
@@ -299,3 +301,13 @@ async def test_when_a_feed_was_heard_and_since_when_it_is_silent(pool: asyncpg.P
     assert await feeds() == [("acme", four.at, None)]
     async with Queries(pool).reading("rival") as connection:
         assert await read_feeds(connection, "rival") == []
+
+
+@pytest.mark.parametrize("name", ["2", "stock.csv-0f1e", "it tells 3 units, it tells", "Run tells "])
+async def test_what_is_to_be_typed_about_a_held_run_names_it_whole(pool: asyncpg.Pool, name: str) -> None:
+    await told(pool, run(name, held=True))
+    async with Queries(pool).reading("acme") as connection:
+        [one] = await read_queue(connection, "acme", NOW, QueueFilter(), None, 100)
+    approve, load = (shlex.split(command) for command in one.commands("main"))
+    assert approve == ["orderlog", "stock", "approve-feed", "acme", name]
+    assert load == ["orderlog", "stock", "feed", "FILE", "--feed", "acme"]

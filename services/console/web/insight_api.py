@@ -101,7 +101,10 @@ def _exceptions_routes(router: APIRouter, reader: Any, queries: Queries, own_wri
             found = await read_queue(connection, claims.tenant, now, wanted, read_place(after), limit + 1)
             counts = await count_queue(connection, claims.tenant, now, platform=platform)
         following = write_cursor("exceptions", place_of(found[limit - 1])) if len(found) > limit else None
-        rows = [selected(work.document(now), fields) for work in found[:limit]]
+        documents = [
+            work.document(now) | {"commands": work.commands(claims.tenant)} for work in found[:limit]
+        ]
+        rows = [selected(document, fields) for document in documents]
         told = {"exceptions": rows, "next": following, "counts": counts, "as_of": now}
         return answer(request, told, of_now=("as_of",))
 
