@@ -66,17 +66,19 @@ def _tell(rows: list[dict[str, Any]], retired: int) -> None:
             add_row(drawn, *_row(one, now))
         console.print(drawn)
     else:
-        tell("There is no feed. Define one: orderlog stock define-feed FEED --node NODE")
+        tell("No feed tells anything. Define one: orderlog stock define-feed FEED --node NODE")
     for one in rows:
         _tell_next(one)
     if retired:
-        tell(f"{count(retired, 'feed')} more, retired: --all shows them too.")
+        tell(f"{count(retired, 'retired feed')}: --all shows them too.")
 
 
 def _row(one: Mapping[str, Any], now: datetime) -> Iterator[str]:
     heard, run = one["heard_at"], one["last_run"]
     yield from (one["feed"], one["node"], one["kind"])
-    yield from (utc(heard), _age(now - datetime.fromisoformat(heard))) if heard else ("–", "–")
+    yield from (
+        (utc(heard, "%Y-%m-%d %H:%M"), _age(now - datetime.fromisoformat(heard))) if heard else ("–", "–")
+    )
     yield one["trust"]
     yield from ("–", "–") if run is None else (run["run_id"], f"{run['units']:,}")
     yield "held" if one["held_run"] else ""

@@ -265,7 +265,7 @@ async def _stood(edge: Edge, claims: Claims, asked: list[Asked], now: bool = Fal
         "unknown_sku",
         "No such SKU",
         f"No unit of SKU {asked[0].sku} ever moved for your tenant.",
-        "Check its spelling (case matters), or list what there is: GET /v1/stock.",
+        "Check its spelling (case matters), or list what there is: `orderlog stock list` (GET /v1/stock).",
     )
 
 

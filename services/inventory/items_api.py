@@ -115,7 +115,8 @@ def _serials(router: APIRouter, edge: Edge, readers: Any) -> None:
                 "no_serials",
                 "No serial numbers",
                 f"{sku} has no serial numbers, or nobody has said what it is.",
-                "Check its spelling (case matters); PUT /v1/stock/items/{sku} says that a SKU is serialised.",
+                f"Check its spelling (case matters); `orderlog stock item {sku} --serials` (PUT "
+                "/v1/stock/items/{sku}) says that a SKU is serialised.",
             )
         following = found[-1]["serial"] if len(found) == limit else None
         return as_json({"sku": sku, "astray": astray, "serials": found, "next": following})
@@ -141,5 +142,6 @@ def _no_lots(sku: str) -> Problem:
         "no_lots",
         "No lots",
         f"{sku} has no lots, or no unit of it ever came.",
-        "Check its spelling (case matters); a SKU has lots once it is defined so: PUT /v1/stock/items/{sku}.",
+        f"Check its spelling (case matters); a SKU has lots once it is defined so: `orderlog stock item {sku}"
+        " --lots` (PUT /v1/stock/items/{sku}).",
     )

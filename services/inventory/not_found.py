@@ -8,11 +8,13 @@ import orjson
 from libs.events.routing import NODES_STREAM
 from libs.events.supply import RULES_STREAM
 from libs.runtime.problems import Problem
+from services.inventory.supplies import SUPPLY_STREAM
 
 Connection = Any
 """An asyncpg connection, in a transaction that sees one moment."""
 
 _PART = "SELECT part FROM part WHERE key = $1"
+_ANY = "SELECT EXISTS (SELECT FROM part WHERE key = ANY($1::text[]))"
 _MOVED_AT = "SELECT EXISTS (SELECT FROM balance WHERE tenant = $1 AND node = $2)"
 _LOT = "SELECT part->'lots'->'named'->$2 IS NOT NULL FROM part WHERE key = $1"
 
@@ -60,6 +62,13 @@ async def must_be_lot(connection: Connection, tenant: str, sku: str, lot: str) -
             f"Check both (case matters): `orderlog stock lots {sku}` (GET /v1/stock/{{sku}}/lots) lists "
             "them.",
         )
+
+
+async def must_be_sku(connection: Connection, tenant: str, sku: str) -> None:
+    """Raises Problem 404 where inventory knows nothing at all of the SKU."""
+    keys = [f"{tenant}/sku/{sku}", f"{tenant}/{SUPPLY_STREAM}{sku}"]
+    if not await connection.fetchval(_ANY, keys):
+        raise no_such_sku(sku)
 
 
 def no_such_sku(sku: str) -> Problem:

@@ -33,6 +33,7 @@ from services.inventory.feed_api import feed_routes
 from services.inventory.feed_map_api import feed_map_routes
 from services.inventory.items_api import item_routes
 from services.inventory.needs_api import needs_routes
+from services.inventory.not_found import must_be_sku
 from services.inventory.queue_api import queue_routes
 from services.inventory.reconcile import LOOKBACK, Place, explain
 from services.inventory.snapshot_api import Complete, SnapshotRow, left_out, told
@@ -213,6 +214,7 @@ def _readings(router: APIRouter, edge: Edge) -> None:
     @router.get("/{sku}/supply", summary="What is to come of a SKU, and what of it is not on hand")
     async def read_supply(claims: readers, sku: Sku) -> Response:
         async with edge.reading() as connection:
+            await must_be_sku(connection, claims.tenant, sku)
             found = await book.documents(connection, claims.tenant, sku)
             senders = await needs_book.suppliers(connection, claims.tenant, sku)
         for one in found["expected"]:

@@ -98,7 +98,7 @@ async def test_units_are_shown_where_they_are_and_not_where_the_ledger_took_them
     )
     assert {"on hand", "allocated"} <= heads
     assert not heads & {"supplier", "adjustment", "unreserved", "transfer"}
-    asked = {"at": (NOON + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")}
+    asked: dict[str, Any] = {"at": (NOON + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")}
     then = (await person.get("/stock/A", **asked)).partition('id="then"')[2].partition("Movements")[0]
     assert "<td>LON</td>" in then
     assert ">supplier<" not in then

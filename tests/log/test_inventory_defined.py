@@ -145,3 +145,12 @@ async def test_a_lot_that_never_came_is_not_one_that_nobody_has(
     for path in ("MILK/lots/old", "MUG/lots/OLD"):
         unknown = await edge.call("GET", f"/v1/stock/{path}", role="viewer")
         assert (unknown.status_code, unknown.json()["type"].rpartition(":")[2]) == (404, "unknown_lot")
+
+
+async def test_nothing_is_to_come_of_a_sku_only_where_somebody_knows_it(
+    edge: EdgeClient, inventory: Inventory
+) -> None:
+    await inventory.hear(receive("MUG", 1))
+    assert (await read(edge, "/v1/stock/MUG/supply"))["expected"] == []
+    unknown = await edge.call("GET", "/v1/stock/mug/supply", role="viewer")
+    assert (unknown.status_code, unknown.json()["type"].rpartition(":")[2]) == (404, "unknown_sku")

@@ -74,7 +74,7 @@ def test_a_retired_feed_is_counted_and_shown_where_all_are_asked_for(
     feeds, told = [defined("calm", False), defined("old", False, retired=True)], [heard("old", ago(days=9))]
     ended = listed(monkeypatch, feeds, told)
     assert [one["feed"] for one in ended.json["feeds"]] == ["calm"]
-    assert "1 feed more, retired: --all shows them too." in ended.said
+    assert "1 retired feed: --all shows them too." in ended.said
     everything = listed(monkeypatch, feeds, told, "--all").json["feeds"]
     assert [(one["trust"], one["heard_at"]) for one in everything] == [
         ("never heard", None),
