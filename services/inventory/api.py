@@ -25,8 +25,8 @@ from libs.runtime.tokens import Claims
 from services.inventory import bundles_now, past, store
 from services.inventory.basket_api import as_json
 from services.inventory.lots_past import lots_then
-from services.inventory.not_found import must_be_node
 from services.inventory.past import Asked, Stood
+from services.inventory.unknown_api import must_be_node
 
 LIMIT_MAX = 200
 POINTS_MAX = 400
@@ -194,9 +194,7 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
             if now and node is None:
                 found = await bundles_now.listed(connection, claims.tenant, after or "", limit + 1)
             else:
-                found = await store.skus(connection, claims.tenant, node, after or "", limit + 1)
-                if node is not None and not found and after is None:
-                    await must_be_node(connection, claims.tenant, node)
+                found = await _moved(connection, claims.tenant, node, after, limit + 1)
             asked = [Asked(sku, moment, known) for sku in found[:limit]]
             stood = await store.as_of(connection, claims.tenant, asked)
             stood = await store.with_terms(connection, claims.tenant, stood)
@@ -248,6 +246,14 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
         stood = await _stood(edge, claims, asked)
         shown = [{"at": one.asked.at} | past.totals(one) for one in stood]
         return as_json({"sku": sku, "known_at": known, "as_known_then": as_known_then, "points": shown})
+
+
+async def _moved(connection: Any, tenant: str, node: str | None, after: str | None, limit: int) -> list[str]:
+    """SKUs that ever moved, at the node where one is named. Raises Problem 404: nobody knows the node."""
+    found = await store.skus(connection, tenant, node, after or "", limit)
+    if node is not None and not found and after is None:
+        await must_be_node(connection, tenant, node)
+    return found
 
 
 async def _stood(edge: Edge, claims: Claims, asked: list[Asked], now: bool = False) -> list[Stood]:

@@ -19,11 +19,11 @@ from services.inventory.availability import read_sku, read_supply
 from services.inventory.basket_api import as_json
 from services.inventory.basket_waits import due_of
 from services.inventory.bins import lying
-from services.inventory.not_found import no_such_sku
 from services.inventory.stock import EMPTY_SKU, HOLDER
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM
 from services.inventory.terms import Terms, stated
 from services.inventory.units import Units
+from services.inventory.unknown_api import no_such_sku
 
 Document = dict[str, Any]
 _NO_RULES = SupplyRules(new_skus=True)

@@ -13,7 +13,7 @@ from libs.runtime.tokens import Claims
 from services.inventory import feed_map_book
 from services.inventory.api import ItemsRequest, read_item
 from services.inventory.basket_api import as_json
-from services.inventory.not_found import must_be_feed
+from services.inventory.unknown_api import must_be_feed
 
 
 class _Entry(MapFeedSku):

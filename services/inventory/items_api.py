@@ -13,7 +13,7 @@ from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import lot_book, serial_book
 from services.inventory.basket_api import as_json
-from services.inventory.not_found import must_be_lot, must_be_node
+from services.inventory.unknown_api import must_be_lot, must_be_node
 
 
 class ItemRequest(Item):

@@ -16,13 +16,13 @@ from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory.availability import read_places, read_policies, read_supply
 from services.inventory.basket_api import as_json
-from services.inventory.not_found import no_such_sku
 from services.inventory.old_parts import stored
 from services.inventory.places import NO_PLACES
 from services.inventory.policies import NO_POLICIES
 from services.inventory.standing import Asked, Place, lost, page, rows, standing
 from services.inventory.stock import SkuPart
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM
+from services.inventory.unknown_api import no_such_sku
 
 BROKEN_MAX = 100
 """Events of a SKU that took promises back, the latest, that are looked at."""

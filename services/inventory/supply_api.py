@@ -33,10 +33,10 @@ from services.inventory.feed_api import feed_routes
 from services.inventory.feed_map_api import feed_map_routes
 from services.inventory.items_api import item_routes
 from services.inventory.needs_api import needs_routes
-from services.inventory.not_found import must_be_sku
 from services.inventory.queue_api import queue_routes
 from services.inventory.reconcile import LOOKBACK, Place, explain
 from services.inventory.snapshot_api import Complete, SnapshotRow, left_out, told
+from services.inventory.unknown_api import must_be_sku
 
 _Items = Annotated[ItemsRequest, Tag("items")]
 _TAKEN: tuple[tuple[str, type[Command], str], ...] = (
