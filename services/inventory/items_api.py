@@ -86,8 +86,9 @@ def item_routes(edge: Edge) -> APIRouter:
         after: Annotated[str, Query(description="The `next` of the page before.")] = "",
     ) -> Response:
         async with edge.reading() as connection:
-            await must_be_lot(connection, claims.tenant, sku, lot)
             found = await lot_book.orders(connection, claims.tenant, sku, lot, after, limit)
+            if not found and not after:
+                await must_be_lot(connection, claims.tenant, sku, lot)
         following = found[-1]["order_id"] if len(found) == limit else None
         return as_json({"sku": sku, "lot": lot, "orders": found, "next": following})
 
