@@ -48,7 +48,8 @@ def waits(order: Order) -> list[str]:
         for item in order["waits_for"]
     ]
     told += [
-        f"{work['node']} to {_NEXT[work['state']]} {_short(order, work['fulfillment_order_id'])}."
+        f"{work['node']} to {_NEXT[work['state']]} {_short(order, work['fulfillment_order_id'])}"
+        f"{_places(work)}."
         for work in order["fulfillment_orders"]
         if work["state"] in _NEXT
     ]
@@ -61,6 +62,19 @@ def waits(order: Order) -> list[str]:
     if asked["requested_at"] and not any(asked[name] for name in decided):
         told.append("Fulfillment to decide what of it can still be cancelled.")
     return told
+
+
+def _places(work: Mapping[str, Any]) -> str:
+    """`: 2 MUG from A-12-3`, of work that is still to be picked, where its bins or lots are known."""
+    if work["state"] != "released" or not work.get("places"):
+        return ""
+    return ": " + ", ".join(_place(one) for one in work["places"])
+
+
+def _place(one: Mapping[str, Any]) -> str:
+    lot = f"lot {one['lot']}" if one["lot"] else ""
+    said = f"{one['quantity']:,} {one['sku']}"
+    return f"{said} from {one['bin']}{f' ({lot})' * bool(lot)}" if one["bin"] else f"{said} of {lot}"
 
 
 def money(amount_minor: int | None, currency: str | None) -> str:

@@ -183,7 +183,10 @@ def token(
     ttl: Annotated[str, typer.Option(help="How long it is good for: 90s, 30m, 12h or 7d.")] = "12h",
     json: JsonOption = False,
 ) -> None:
-    """Mint a bearer token for the HTTP edge of the local stack."""
+    """Mint a bearer token for the HTTP edge of the local stack.
+
+    Example: orderlog token --tenant shop --actor till-3 --role integrator --ttl 30m
+    """
     from libs.runtime.tokens import mint
 
     seconds = parse_ttl(ttl)

@@ -16,6 +16,7 @@ from cli import (
     stock_channel_days,
     stock_feed,
     stock_feed_map,
+    stock_feeds,
     stock_idle,
     stock_items,
     stock_load,
@@ -193,6 +194,8 @@ def availability(
         body["destination"] = {"country": country.upper()}
     with connect(tenant) as edges:
         told = edges.send("inventory", "/v1/availability", body)
+        if node is not None and not told["available"]:
+            edges.get("inventory", "/v1/stock", node=node, limit=1)  # refused where nobody knows the node
     whole = "All of it can be promised" if told["available"] else "Not all of it can be promised"
     tell(f"{whole}{f' to {channel}' if channel else ''}{f' from {node}' if node else ''} now.")
     names = (
@@ -243,6 +246,7 @@ def register(parent: typer.Typer) -> None:
         stock_idle,
         stock_feed,
         stock_feed_map,
+        stock_feeds,
         stock_load,
         stock_reconcile,
         stock_needs,

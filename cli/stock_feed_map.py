@@ -123,6 +123,12 @@ def _show(edges: Edges, feed: str, theirs: str | None, tenant: str, *, unmapped:
     query = {"theirs": theirs} if theirs is not None else {"limit": PAGE_ROWS}
     found = edges.get("inventory", path(feed, "unmapped" if unmapped else "map"), **query)
     rows = found["unmapped" if unmapped else "skus"]
+    if theirs is not None and not rows:
+        raise Complaint(
+            f"{theirs} is not in the map of feed {feed}.",
+            f"Check its spelling (case matters); `orderlog stock feed-map {feed} --unmapped` shows what the "
+            "feed named and its map lacks.",
+        )
     drawn = table(
         *(("theirs", "rows#", "last") if unmapped else ("theirs", "sku", "units", "told last#", "of"))
     )
@@ -132,16 +138,14 @@ def _show(edges: Edges, feed: str, theirs: str | None, tenant: str, *, unmapped:
     if len(rows) > SHOWN_MAX or found["next"] is not None:
         tell("… and more: --out FILE writes all, --theirs SKU shows one.")
     if not rows:
-        tell(_nothing(feed, theirs, unmapped=unmapped))
+        tell(_nothing(feed, unmapped=unmapped))
     if json:
         emit({"ok": True, "tenant": tenant, **found})
 
 
-def _nothing(feed: str, theirs: str | None, *, unmapped: bool) -> str:
+def _nothing(feed: str, *, unmapped: bool) -> str:
     if unmapped:
         return f"The map of feed {feed} lacks nothing that its rows named."
-    if theirs is not None:
-        return f"{theirs} is not in the map of feed {feed}."
     return f"The map of feed {feed} is empty. A file fills it: orderlog stock feed-map {feed} FILE"
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli.client import DEFAULT_TENANT, TenantOption, connect
+from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect
 from cli.output import JsonOption, emit
 from cli.text import count, tell
 from libs.runtime.complaint import Complaint
@@ -49,9 +49,10 @@ def define_item(
     """
     named = {"lot_controlled": lots, "serialised": serials, "shelf_days_min": shelf_days}
     stated = read_units(unit or ())
+    changes = clear or bool(stated) or any(value is not None for value in named.values())
     with connect(tenant) as edges:
-        told = edges.get("inventory", _path(sku))
-        if clear or stated or any(value is not None for value in named.values()):
+        told = _known(edges, sku, perhaps_new=changes)
+        if changes:
             known = {} if clear else told
             units = _units(known.get("units", ()), stated)
             body: dict[str, Any] = {"units": units, "lot_controlled": False, "shelf_days_min": 0}
@@ -93,6 +94,8 @@ def place_item(
             path = f"{_path(sku)}/bins/{quote(node, safe='')}"
             edges.decided("inventory", path, {"bin": bin_}, method="PUT")
         told = edges.get("inventory", _path(sku))
+        if not (bin_ or clear or node in told["bins"] or node in told["lying"]):
+            edges.get("inventory", "/v1/stock", node=node, limit=1)  # refused where nobody knows the node
     bin_, places = told["bins"].get(node), told["lying"].get(node, [])
     tell(f"{sku} is in bin {bin_} at {node}." if bin_ else f"{sku} is in no bin in particular at {node}.")
     if _beside(bin_, places):
@@ -140,6 +143,16 @@ def _lies(node: str, places: Sequence[Mapping[str, Any]]) -> str:
     """`At LON lie 28 in A-12-3, 40 in R-7-2 that no order has.`"""
     found = [f"{one['units']:,} in {one['bin'] or 'no bin in particular'}" for one in places]
     return f"At {node} lie {', '.join(found) or 'none'} that no order has."
+
+
+def _known(edges: Edges, sku: str, *, perhaps_new: bool) -> dict[str, Any]:
+    """What a SKU is; nothing of one that is only now defined. Refused: nobody ever heard of it."""
+    try:
+        return edges.get("inventory", _path(sku))
+    except Refused as refused:
+        if refused.code == "unknown_sku" and perhaps_new:
+            return {}
+        raise
 
 
 def _path(sku: str) -> str:

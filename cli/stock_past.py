@@ -96,7 +96,11 @@ def list_skus(
         figures = [one[name] for name in ("on_hand", "reserved", "available", "allocated")]
         figures += [sum(place["buckets"].get("on_hand", 0) for place in one["nodes"])] if node else []
         add_row(drawn, one["sku"], *(f"{figure:,}" for figure in figures))
-    console.print(drawn)
+    if shown:
+        console.print(drawn)
+    else:
+        where = f" at {node}" if node else ""
+        tell(f"Nothing ever moved{where}. What arrives: orderlog stock receive SKU {node or 'NODE'} QTY")
     if more:
         tell(f"… and more; the first {limit:,} are shown (-n).")
     if json:

@@ -40,6 +40,7 @@ EDGES = {
     "queue_api.py",
     "snapshot_api.py",
     "defined_api.py",
+    "unknown_api.py",
     "book.py",
     "lot_book.py",
 }

@@ -13,7 +13,8 @@ from pydantic import Field, StringConstraints
 from libs.events.contract import Event
 
 NOBODY = "orderlog"
-"""The tenant of what belongs to none. Call no brand or client so: it would see what nobody is said to own."""
+"""The tenant of what belongs to none. No brand or client is called so, for it would see what nobody is said
+to own: tokens and commands that name it are refused."""
 
 Place = Annotated[int, Field(strict=True, ge=0)]
 

@@ -14,6 +14,7 @@ from libs.events.catalogue import BY_TYPE, COMMANDS, NewerVersion, Unreadable
 from libs.events.contract import Contract
 from libs.events.envelope import Envelope
 from libs.events.ids import ring_id
+from libs.events.parked import NOBODY
 from libs.events.record import record
 from libs.events.timer import TimerDue
 from libs.runtime.log import TimerRow
@@ -170,6 +171,9 @@ def _command(
     if len(found.stream) > _STREAM_LENGTH_MAX:
         reason = f"ce_subject has {len(found.stream)} characters; {_STREAM_LENGTH_MAX} are allowed"
         return Unusable(lane, own_key, "bad_headers", reason, found.tenant, found.type, id=found.id)
+    if found.tenant == NOBODY:
+        reason = f"ce_tenant is {NOBODY}, which is kept for what belongs to no tenant; name the command's own"
+        return Unusable(lane, own_key, "bad_headers", reason, "", found.type, id=found.id)
     digest = command_digest(found.type, value)
 
     def refused(code: str, reason: str) -> Refusable:

@@ -17,6 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from libs.events.ids import TENANT
+from libs.events.parked import NOBODY
 
 ISSUER = "orderlog-local"
 AUDIENCE = "orderlog"
@@ -155,4 +156,6 @@ def _unfit(name: str, text: object) -> str:
         return f"{name} must be printable and at most {CLAIM_LENGTH_MAX} characters long"
     if name == "tenant" and not TENANT.fullmatch(text):
         return "tenant must be 1 to 32 of a-z, 0-9 and -, the first no -"
+    if name == "tenant" and text == NOBODY:
+        return f"tenant must be another than {NOBODY}, which is kept for what belongs to no tenant"
     return ""

@@ -268,7 +268,7 @@ def _stock_routes(router: APIRouter, reader: Any, queries: Queries, own_writes: 
                 "unknown_sku",
                 "No such SKU",
                 f"No movement of SKU {sku} has been projected for your tenant.",
-                "Check its spelling (case matters), or list what there is: GET /v1/stock.",
+                "Check its spelling (case matters), or list all: `orderlog stock list` (GET /v1/stock).",
             )
         return answer(request, selected(_sku(sku, rows), fields))
 

@@ -38,12 +38,13 @@ from services.console.facts import (
     Parcel,
     Units,
 )
+from services.console.pick_places import pick_places
 
 
 def fold_delivery(facts: FulfillmentFacts, event: Event, at: datetime) -> FulfillmentFacts:
     match event:
         case FulfillmentReleased():
-            work = NodeWork(event.node, event.round, at, plus({}, event.lines))
+            work = NodeWork(event.node, event.round, at, plus({}, event.lines), places=pick_places(event))
             return changed(facts, work={**facts.work, event.fulfillment_order_id: work})
         case PickConfirmed() | PickShorted() | PackConfirmed():
             return _worked(facts, event, at)

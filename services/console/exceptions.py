@@ -11,6 +11,7 @@ in the queue.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 from typing import Any
 
 import orjson
@@ -29,7 +30,7 @@ from services.console.promise_items import (
 )
 from services.console.rule_book import read_rules
 from services.console.rules import Rule
-from services.console.supply_items import OF_NO_UNITS
+from services.console.supply_items import OF_NO_UNITS, held_run
 from services.console.today import EVERYTHING, Only
 
 Row = Mapping[str, Any]
@@ -149,6 +150,14 @@ class Work:
     row: Row
     rule: Rule
     item: str
+
+    def commands(self, tenant: str) -> tuple[str, ...]:
+        """What may be typed to settle it, whole, in order; nothing where it is done otherwise."""
+        if self.row["kind"] != "feed_held":
+            return ()
+        feed, of = self.row["which"], "" if tenant == "main" else f" --tenant {tenant}"
+        run = quote(held_run(self.row["why"]))
+        return f"orderlog stock approve-feed {feed} {run}{of}", f"orderlog stock feed FILE --feed {feed}{of}"
 
     def document(self, now: datetime) -> dict[str, Any]:
         """As the API tells it."""

@@ -12,6 +12,7 @@ from typing import Literal
 
 from libs.events.record import record
 from services.console.amended import Amendments, Asked
+from services.console.pick_places import PickPlace
 
 Units = Mapping[int, int]
 """Units by line number."""
@@ -239,6 +240,7 @@ class NodeWork:
     dispatched_at: datetime | None = None
     cancelled_at: datetime | None = None
     """The whole of it; units that were taken off before the pick are not in `lines`."""
+    places: tuple[PickPlace, ...] = ()
 
 
 @record

@@ -1,6 +1,6 @@
 """What the query API reads: one tenant's rows, as the reader role, under row-level security."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -263,11 +263,15 @@ class Queries:
         node: str | None,
         after: tuple[str, str, str] | None,
         limit: int,
+        *,
+        without: Collection[str] = (),
     ) -> list[Row]:
-        """Balances in order of SKU, node and bucket."""
+        """Balances in order of SKU, node and bucket; none of the buckets that are left out."""
         asked = Where(["tenant = $1"], [tenant])
         asked.add("sku = {}", sku)
         asked.add("node = {}", node)
+        if without:
+            asked.add("bucket <> ALL ({})", sorted(without))
         if after is not None:
             asked.add("(sku, node, bucket) > ({}, {}, {})", *after)
         return await self._page(_STOCK, asked, "sku, node, bucket", limit)

@@ -36,6 +36,8 @@ OF_NO_UNITS = (
     "feed_held",
 )
 """Kinds that are open by their moments alone; the others are while there are units."""
+_TELLS = " tells "
+"""In what is said of a run that is held, behind its name."""
 _OF_SKU = frozenset(
     event.TYPE
     for event in (
@@ -113,7 +115,7 @@ def _of_feed(event: Any, at: datetime) -> Iterator[Said]:
             yield f"feed_stale/{event.feed}", StockItemChange("feed_stale", 0, None, at)
         case FeedRunOpened() if event.held:
             why = (
-                f"Run {event.run_id} tells {event.units} units, where the one before told"
+                f"Run {event.run_id}{_TELLS}{event.units} units, where the one before told"
                 f" {event.units_before}: its rows are refused."
             )
             yield f"feed_held/{event.feed}", StockItemChange("feed_held", 0, at, None, NETWORK, why)
@@ -121,6 +123,11 @@ def _of_feed(event: Any, at: datetime) -> Iterator[Said]:
             yield f"feed_held/{event.feed}", StockItemChange("feed_held", 0, None, at)
         case _:
             pass
+
+
+def held_run(why: str) -> str:
+    """The run that an item `feed_held` is about, of what is said there."""
+    return why.removeprefix("Run ").rpartition(_TELLS)[0]
 
 
 def _received(event: TransferReceived, at: datetime) -> Iterator[Said]:

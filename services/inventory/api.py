@@ -26,6 +26,7 @@ from services.inventory import bundles_now, past, store
 from services.inventory.basket_api import as_json
 from services.inventory.lots_past import lots_then
 from services.inventory.past import Asked, Stood
+from services.inventory.unknown_api import must_be_node
 
 LIMIT_MAX = 200
 POINTS_MAX = 400
@@ -193,7 +194,7 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
             if now and node is None:
                 found = await bundles_now.listed(connection, claims.tenant, after or "", limit + 1)
             else:
-                found = await store.skus(connection, claims.tenant, node, after or "", limit + 1)
+                found = await _moved(connection, claims.tenant, node, after, limit + 1)
             asked = [Asked(sku, moment, known) for sku in found[:limit]]
             stood = await store.as_of(connection, claims.tenant, asked)
             stood = await store.with_terms(connection, claims.tenant, stood)
@@ -247,6 +248,14 @@ def _past_routes(router: APIRouter, edge: Edge) -> None:
         return as_json({"sku": sku, "known_at": known, "as_known_then": as_known_then, "points": shown})
 
 
+async def _moved(connection: Any, tenant: str, node: str | None, after: str | None, limit: int) -> list[str]:
+    """SKUs that ever moved, at the node where one is named. Raises Problem 404: nobody knows the node."""
+    found = await store.skus(connection, tenant, node, after or "", limit)
+    if node is not None and not found and after is None:
+        await must_be_node(connection, tenant, node)
+    return found
+
+
 async def _stood(edge: Edge, claims: Claims, asked: list[Asked], now: bool = False) -> list[Stood]:
     """Answers to questions about one SKU; `now`, about this moment. Raises Problem 404."""
     async with edge.reading() as connection:
@@ -262,7 +271,7 @@ async def _stood(edge: Edge, claims: Claims, asked: list[Asked], now: bool = Fal
         "unknown_sku",
         "No such SKU",
         f"No unit of SKU {asked[0].sku} ever moved for your tenant.",
-        "Check its spelling (case matters), or list what there is: GET /v1/stock.",
+        "Check its spelling (case matters), or list what there is: `orderlog stock list` (GET /v1/stock).",
     )
 
 

@@ -91,7 +91,8 @@ def _bundles(edge: Edge) -> APIRouter:
                 "unknown_bundle",
                 "No such bundle",
                 f"SKU {sku} is made of no other SKUs, and no part of any, for your tenant.",
-                "Check its spelling (case matters), or define it: PUT /v1/bundles/SKU.",
+                "Check its spelling (case matters), or define it: `orderlog stock bundle define` (PUT"
+                " /v1/bundles/SKU).",
             )
         recipe = part.recipe
         told = {

@@ -23,6 +23,7 @@ from services.inventory.stock import EMPTY_SKU, HOLDER
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM
 from services.inventory.terms import Terms, stated
 from services.inventory.units import Units
+from services.inventory.unknown_api import no_such_sku
 
 Document = dict[str, Any]
 _NO_RULES = SupplyRules(new_skus=True)
@@ -53,10 +54,12 @@ def defined_routes(edge: Edge) -> APIRouter:
 
     @router.get("/stock/items/{sku}", tags=["supply"], summary="What a SKU is on the shelf, and where it is")
     async def read_item(claims: readers, sku: Sku) -> Response:
-        raw = (await raw_of(claims.tenant, [f"sku/{sku}"])).get(f"sku/{sku}", {})
+        raw = (await raw_of(claims.tenant, [f"sku/{sku}"])).get(f"sku/{sku}")
         stream = f"{SUPPLY_STREAM}{sku}"
-        supply = (await supplies_of(claims.tenant, [stream])).get(stream, NO_SUPPLY)
-        return as_json({"sku": sku, **_item(raw, supply.units_of_measure)})
+        supply = (await supplies_of(claims.tenant, [stream])).get(stream)
+        if raw is None and supply is None:
+            raise no_such_sku(sku)
+        return as_json({"sku": sku, **_item(raw or {}, (supply or NO_SUPPLY).units_of_measure)})
 
     @router.get("/promises/{promise_id}", tags=["promises"], summary="A held basket, and what became of it")
     async def read_promise(claims: readers, promise_id: PromiseId) -> Response:

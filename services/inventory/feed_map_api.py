@@ -13,6 +13,7 @@ from libs.runtime.tokens import Claims
 from services.inventory import feed_map_book
 from services.inventory.api import ItemsRequest, read_item
 from services.inventory.basket_api import as_json
+from services.inventory.unknown_api import must_be_feed
 
 
 class _Entry(MapFeedSku):
@@ -38,6 +39,7 @@ def feed_map_routes(router: APIRouter, edge: Edge, keepers: Any) -> None:
         after: Annotated[str, Query(description="The `next` of the page before.")] = "",
     ) -> Response:
         async with edge.reading() as connection:
+            await must_be_feed(connection, claims.tenant, feed)
             if theirs is not None:
                 found = await feed_map_book.entry(connection, claims.tenant, feed, theirs)
             else:
@@ -47,6 +49,7 @@ def feed_map_routes(router: APIRouter, edge: Edge, keepers: Any) -> None:
     @router.get("/feeds/{feed}/map/summary", summary="How large a feed's map is")
     async def read_summary(claims: readers, feed: FeedId) -> Response:
         async with edge.reading() as connection:
+            await must_be_feed(connection, claims.tenant, feed)
             found = await feed_map_book.summary(connection, claims.tenant, feed)
         return as_json({"feed": feed, **found})
 
@@ -58,6 +61,7 @@ def feed_map_routes(router: APIRouter, edge: Edge, keepers: Any) -> None:
         after: Annotated[str, Query(description="The `next` of the page before.")] = "",
     ) -> Response:
         async with edge.reading() as connection:
+            await must_be_feed(connection, claims.tenant, feed)
             found = await feed_map_book.unmapped(connection, claims.tenant, feed, after, limit)
         return as_json({"feed": feed, "unmapped": found, "next": _next(found, limit)})
 

@@ -13,6 +13,7 @@ from libs.runtime.problems import Problem
 from libs.runtime.tokens import Claims
 from services.inventory import lot_book, serial_book
 from services.inventory.basket_api import as_json
+from services.inventory.unknown_api import must_be_lot, must_be_node
 
 
 class ItemRequest(Item):
@@ -86,6 +87,8 @@ def item_routes(edge: Edge) -> APIRouter:
     ) -> Response:
         async with edge.reading() as connection:
             found = await lot_book.orders(connection, claims.tenant, sku, lot, after, limit)
+            if not found and not after:
+                await must_be_lot(connection, claims.tenant, sku, lot)
         following = found[-1]["order_id"] if len(found) == limit else None
         return as_json({"sku": sku, "lot": lot, "orders": found, "next": following})
 
@@ -105,13 +108,16 @@ def _serials(router: APIRouter, edge: Edge, readers: Any) -> None:
         async with edge.reading() as connection:
             astray = await serial_book.astray(connection, claims.tenant, sku)
             found = await serial_book.units(connection, claims.tenant, sku, node, after, limit)
+            if node is not None and not found:
+                await must_be_node(connection, claims.tenant, node)
         if astray is None:
             raise Problem(
                 404,
                 "no_serials",
                 "No serial numbers",
                 f"{sku} has no serial numbers, or nobody has said what it is.",
-                "Check its spelling (case matters); PUT /v1/stock/items/{sku} says that a SKU is serialised.",
+                f"Check its spelling (case matters); `orderlog stock item {sku} --serials` (PUT "
+                "/v1/stock/items/{sku}) says that a SKU is serialised.",
             )
         following = found[-1]["serial"] if len(found) == limit else None
         return as_json({"sku": sku, "astray": astray, "serials": found, "next": following})
@@ -137,5 +143,6 @@ def _no_lots(sku: str) -> Problem:
         "no_lots",
         "No lots",
         f"{sku} has no lots, or no unit of it ever came.",
-        "Check its spelling (case matters); a SKU has lots once it is defined so: PUT /v1/stock/items/{sku}.",
+        f"Check its spelling (case matters); a SKU has lots once it is defined so: `orderlog stock item {sku}"
+        " --lots` (PUT /v1/stock/items/{sku}).",
     )

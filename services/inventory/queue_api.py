@@ -22,6 +22,7 @@ from services.inventory.policies import NO_POLICIES
 from services.inventory.standing import Asked, Place, lost, page, rows, standing
 from services.inventory.stock import SkuPart
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM
+from services.inventory.unknown_api import no_such_sku
 
 BROKEN_MAX = 100
 """Events of a SKU that took promises back, the latest, that are looked at."""
@@ -52,13 +53,7 @@ def queue_routes(edge: Edge) -> APIRouter:
         behind, at, tenant = _place(after), datetime.now(UTC), claims.tenant
         part = (await parts_of(tenant, [f"sku/{sku}"])).get(f"sku/{sku}")
         if part is None:
-            raise Problem(
-                404,
-                "unknown_sku",
-                "No such SKU",
-                f"Nobody ever had or wanted a unit of SKU {sku}.",
-                "Check its spelling (case matters), or list what there is: GET /v1/stock.",
-            )
+            raise no_such_sku(sku)
         of_supply = await supplies_of(tenant, [SUPPLY_STREAM + sku])
         supply = of_supply.get(SUPPLY_STREAM + sku, NO_SUPPLY)
         places = (await places_of(tenant, [NODES_STREAM])).get(NODES_STREAM, NO_PLACES)

@@ -36,6 +36,7 @@ from services.inventory.needs_api import needs_routes
 from services.inventory.queue_api import queue_routes
 from services.inventory.reconcile import LOOKBACK, Place, explain
 from services.inventory.snapshot_api import Complete, SnapshotRow, left_out, told
+from services.inventory.unknown_api import must_be_sku
 
 _Items = Annotated[ItemsRequest, Tag("items")]
 _TAKEN: tuple[tuple[str, type[Command], str], ...] = (
@@ -213,6 +214,7 @@ def _readings(router: APIRouter, edge: Edge) -> None:
     @router.get("/{sku}/supply", summary="What is to come of a SKU, and what of it is not on hand")
     async def read_supply(claims: readers, sku: Sku) -> Response:
         async with edge.reading() as connection:
+            await must_be_sku(connection, claims.tenant, sku)
             found = await book.documents(connection, claims.tenant, sku)
             senders = await needs_book.suppliers(connection, claims.tenant, sku)
         for one in found["expected"]:

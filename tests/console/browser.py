@@ -109,8 +109,8 @@ async def check(page: Page) -> None:
     await page.set_viewport_size({"width": width, "height": 900})
 
 
-async def picture(page: Page, name: str) -> None:
-    """With CONSOLE_PICTURES=keep, the page as docs/pictures/console-<name>.png."""
+async def picture(page: Page, name: str, height: int = 800) -> None:
+    """With CONSOLE_PICTURES=keep, the page as docs/pictures/console-<name>.png; `height` in pixels."""
     if os.environ.get("CONSOLE_PICTURES") == "keep":
-        await page.set_viewport_size({"width": WIDE, "height": 800})
+        await page.set_viewport_size({"width": WIDE, "height": height})
         await page.screenshot(path=PICTURES / f"console-{name}.png", animations="disabled", caret="initial")

@@ -172,4 +172,4 @@ async def test_delays_measures_and_stock_of_a_month(desk: Desk) -> None:
         await expect(page.locator('[data-at-work="LON to_pick"]')).not_to_have_text("0")
         await expect(page.get_by_role("region", name="Units by bin")).to_contain_text("R-7-2")
         await check(page)
-        await picture(page, "stock")
+        await picture(page, "stock", height=930)

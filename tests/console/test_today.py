@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.console.browser import Desk, check, picture
+from tests.console.browser import NARROW, WIDE, Desk, check, picture
 from tests.console.orders import Orders
 
 pytestmark = pytest.mark.e2e
@@ -19,6 +19,23 @@ async def test_today_shows_where_orders_stand(desk: Desk) -> None:
         await expect(page.locator("#strip")).to_contain_text("as of")
         await check(page)
         await picture(page, "today")
+
+
+_FITS = """() => { const box = document.getElementById("q"), style = getComputedStyle(box);
+    const drawn = document.createElement("canvas").getContext("2d");
+    drawn.font = style.font;
+    const room = box.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    return room - drawn.measureText(box.placeholder).width; }"""
+"""How much wider the search box is than what it says while it is empty, in pixels."""
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
+async def test_what_the_search_box_says_is_not_cut(desk: Desk, role: str) -> None:
+    """Roles differ in the pages that stand beside it."""
+    async with desk.person(role) as page:
+        for wide in (*range(1000, 1600, 40), WIDE, NARROW):
+            await page.set_viewport_size({"width": wide, "height": 900})
+            assert await page.evaluate(_FITS) >= 0, f"cut at {wide} px"
 
 
 async def test_times_are_the_readers(desk: Desk) -> None:

@@ -24,7 +24,7 @@ def put(world: World, topic: str, key: str, stream: str) -> None:
         ("ce_typeversion", b"1"),
         ("ce_subject", stream.encode()),
         ("ce_time", b"2026-03-02T09:00:00+00:00"),
-        ("ce_tenant", TENANT.encode()),
+        ("ce_tenant", key.partition("/")[0].encode()),
     ]
     held.append(Record(topic, lane, len(held), key.encode(), b"{}", tuple(headers)))
 
@@ -46,6 +46,17 @@ async def test_a_subject_that_no_answer_could_name_is_parked_with_its_reason() -
     await world.send(ReceiveStock(sku="TEA", node="LON", quantity=1))
     await world.settle()
     check(world)
+
+
+async def test_a_command_for_the_tenant_that_is_none_is_parked_and_does_nothing() -> None:
+    world = await World().start()
+    await open_shop(world, {"LON": {"TEA": 1}})
+    put(world, "oms.inventory.commands", "orderlog/sku/TEA", "sku/TEA")
+    await world.settle()
+    [row] = await world.logs["inventory"].parked(open_only=True, limit=9)
+    assert (row.code, row.tenant) == ("bad_headers", "")
+    assert row.reason.startswith("ce_tenant is orderlog, which is kept for what belongs to no tenant")
+    assert world.events(CommandRefused) == []
 
 
 async def test_a_halted_lane_goes_on_without_a_restart_once_enough_is_settled() -> None:

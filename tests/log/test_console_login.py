@@ -120,6 +120,9 @@ async def test_a_tenant_that_is_none_is_refused(people: People) -> None:
     answer = await follow(client, "/login?hint=admin@A%20shop")
     assert answer.status_code == 400
     assert "is no tenant" in answer.text
+    of_nobody = await follow(await people.browser(), "/login?hint=admin@orderlog")
+    assert of_nobody.status_code == 400
+    assert "it is kept for what belongs to none" in of_nobody.text
 
 
 async def test_every_page_is_strict(people: People) -> None:

@@ -101,6 +101,7 @@ API_LISTS = (
     *("/v1/events?limit=200", "/v1/stock", "/v1/reservations", "/v1/reservations?order_id=o-0"),
     *("/v1/exceptions", "/v1/exceptions/rules", "/v1/measures?by=channel&from=2026-03-01&to=2026-03-20"),
     *("/v1/delays?by=node&from=2026-03-01&to=2026-03-20", "/v1/metrics", "/v1/summary"),
+    "/v1/feeds",
 )
 STREAMS = {"/live", "/v1/orders/{order_id}/stream", "/v1/events/stream"}
 """They have no end."""

@@ -88,3 +88,20 @@ async def test_who_may_see_a_node_alone_sees_its_movements_and_no_sums_of_the_ne
     assert ">network<" not in drawn
     assert "As of then" not in drawn
     assert "on hand</strong>" not in drawn
+
+
+async def test_units_are_shown_where_they_are_and_not_where_the_ledger_took_them_from(desk: People) -> None:
+    """A receipt of 50 is 50 on hand; that the ledger has it from "supplier −50" tells a reader nothing."""
+    person = await desk.sign_in("viewer")
+    heads = set(
+        re.findall(r'<th scope="col" class="n">([a-z ]+)</th>', await person.get("/stock/A?part=true"))
+    )
+    assert {"on hand", "allocated"} <= heads
+    assert not heads & {"supplier", "adjustment", "unreserved", "transfer"}
+    asked: dict[str, Any] = {"at": (NOON + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")}
+    then = (await person.get("/stock/A", **asked)).partition('id="then"')[2].partition("Movements")[0]
+    assert "<td>LON</td>" in then
+    assert ">supplier<" not in then
+    listed = await person.get("/stock", sku="A")
+    assert "<td>on hand</td>" in listed
+    assert not re.search("<td>(supplier|adjustment|unreserved|transfer)</td>", listed)

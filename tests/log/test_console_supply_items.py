@@ -1,5 +1,6 @@
 """Exceptions of supply: each comes by its event into the one queue, and goes by the event that settles it."""
 
+import shlex
 from dataclasses import replace
 from itertools import permutations
 from typing import Any
@@ -29,6 +30,7 @@ from libs.events.supply import (
     TransferReceived,
 )
 from services.console.exceptions import QueueFilter, count_queue, read_queue
+from services.console.feeds_heard import read_feeds
 from services.console.queries import Queries
 from services.console.store import Projector
 from tests.console_database import console_dsn, pool
@@ -217,13 +219,14 @@ async def test_a_feed_of_many_skus_is_one_item_whatever_lane_tells_first(pool: a
 async def test_the_page_says_what_to_do_and_who_may_see_some_nodes_sees_theirs(
     people: People, pool: asyncpg.Pool
 ) -> None:
-    await told(pool, OVERDUE, run("2", held=True), STALE)
+    await told(pool, OVERDUE, run("a file.csv-2", held=True), STALE)
     page = await (await people.sign_in("operator")).get("/exceptions")
     for text in (
         "Transfer is overdue",
         "orderlog stock close-transfer",
         "Feed run waits for approval",
-        "orderlog stock approve-feed",
+        "<bdi>orderlog stock approve-feed acme &#39;a file.csv-2&#39; --tenant acme</bdi>",
+        "<bdi>orderlog stock feed FILE --feed acme --tenant acme</bdi>",
         "feed <bdi>acme</bdi>",
         "Feed has gone silent",
     ):
@@ -281,3 +284,30 @@ async def test_care_of_a_feed_is_of_the_time_that_it_came_up(pool: asyncpg.Pool)
     again = envelopes("inventory", [STALE, run("2", held=True), STALE])
     await feed(Projector(pool), {"inventory": again})
     assert await kinds(pool) == ["feed_stale"]
+
+
+async def test_when_a_feed_was_heard_and_since_when_it_is_silent(pool: asyncpg.Pool) -> None:
+    async def feeds() -> list[Any]:
+        async with Queries(pool).reading("acme") as connection:
+            return [tuple(one.values()) for one in await read_feeds(connection, "acme")]
+
+    told = envelopes("inventory", [row("A 1", 999), run("2", held=True), STALE, row("B", 999)])
+    one, _, three, four = told
+    await feed(Projector(pool), {"inventory": told[:2]})
+    assert await feeds() == [("acme", one.at, None)]
+    await feed(Projector(pool), {"inventory": told[:3]})
+    assert await feeds() == [("acme", one.at, three.at)]
+    await feed(Projector(pool), {"inventory": told})
+    assert await feeds() == [("acme", four.at, None)]
+    async with Queries(pool).reading("rival") as connection:
+        assert await read_feeds(connection, "rival") == []
+
+
+@pytest.mark.parametrize("name", ["2", "stock.csv-0f1e", "it tells 3 units, it tells", "Run tells "])
+async def test_what_is_to_be_typed_about_a_held_run_names_it_whole(pool: asyncpg.Pool, name: str) -> None:
+    await told(pool, run(name, held=True))
+    async with Queries(pool).reading("acme") as connection:
+        [one] = await read_queue(connection, "acme", NOW, QueueFilter(), None, 100)
+    approve, load = (shlex.split(command) for command in one.commands("main"))
+    assert approve == ["orderlog", "stock", "approve-feed", "acme", name]
+    assert load == ["orderlog", "stock", "feed", "FILE", "--feed", "acme"]

@@ -17,6 +17,7 @@ from libs.runtime.postgres_log import PostgresLog
 from services.inventory.app import STAGE, all_routes
 from tests.log.test_inventory_book import Inventory, inventory, pool
 from tests.unit.edge_client import EdgeClient
+from tests.unit.inventory_lots import delivered, milk
 from tests.unit.inventory_supply import rules, run
 from tests.unit.inventory_trade import hold, receive
 
@@ -97,7 +98,8 @@ async def test_rules_and_feeds_are_read(edge: EdgeClient, inventory: Inventory) 
 async def test_an_item_is_read_with_its_bins(edge: EdgeClient, inventory: Inventory) -> None:
     units = (UnitOfMeasure(unit="inner", holds=6), UnitOfMeasure(unit="case", holds=4, of="inner"))
     defined = DefineItem(sku="TEA", units=units, lot_controlled=True, shelf_days_min=30)
-    assert (await read(edge, "/v1/stock/items/TEA"))["item_version"] == 0
+    unknown = await edge.call("GET", "/v1/stock/items/TEA", role="viewer")
+    assert (unknown.status_code, unknown.json()["type"].rpartition(":")[2]) == (404, "unknown_sku")
     await inventory.hear(defined, PlaceItem(sku="TEA", node="N1", bin="A-12-3"))
     await inventory.hear(DefineItem(sku="CAM", serialised=True))
     told = await read(edge, "/v1/stock/items/TEA")
@@ -120,3 +122,35 @@ async def test_a_held_basket_is_read_with_what_became_of_it(edge: EdgeClient, in
     assert (await read(edge, "/v1/promises/b1"))["status"] == "released"
     unknown = await edge.call("GET", "/v1/promises/b2", role="viewer")
     assert (unknown.status_code, unknown.json()["type"].rpartition(":")[2]) == (404, "unknown_promise")
+
+
+async def test_a_node_is_known_by_routing_by_a_feed_or_by_what_moved_there(
+    edge: EdgeClient, inventory: Inventory
+) -> None:
+    async def status(node: str) -> int:
+        return (await edge.call("GET", f"/v1/stock?node={node}", role="viewer")).status_code
+
+    assert await status("V1") == 404
+    await inventory.hear(DefineFeed(definition=Feed(feed="acme", node="V1", kind="vendor")))
+    assert [await status("V1"), await status("v1")] == [200, 404]
+    await inventory.hear(milk(), delivered("OLD", 4, 9))
+    assert await status("N1") == 200
+
+
+async def test_a_lot_that_never_came_is_not_one_that_nobody_has(
+    edge: EdgeClient, inventory: Inventory
+) -> None:
+    await inventory.hear(milk(), delivered("OLD", 4, 9))
+    assert (await read(edge, "/v1/stock/MILK/lots/OLD"))["orders"] == []
+    for path in ("MILK/lots/old", "MUG/lots/OLD"):
+        unknown = await edge.call("GET", f"/v1/stock/{path}", role="viewer")
+        assert (unknown.status_code, unknown.json()["type"].rpartition(":")[2]) == (404, "unknown_lot")
+
+
+async def test_nothing_is_to_come_of_a_sku_only_where_somebody_knows_it(
+    edge: EdgeClient, inventory: Inventory
+) -> None:
+    await inventory.hear(receive("MUG", 1))
+    assert (await read(edge, "/v1/stock/MUG/supply"))["expected"] == []
+    unknown = await edge.call("GET", "/v1/stock/mug/supply", role="viewer")
+    assert (unknown.status_code, unknown.json()["type"].rpartition(":")[2]) == (404, "unknown_sku")

@@ -62,7 +62,10 @@ async def test_rows_in_their_words_reach_our_skus_and_what_is_unmapped_is_report
     await inventory.ring(2)
     assert (await balances(pool))["A", "on_hand"] == 22
     assert (await read(edge, MAP))["skus"][-1]["theirs"] == "NEW_1"
-    assert [one["theirs"] for one in (await read(edge, "/v1/stock/feeds/other/unmapped"))["unmapped"]] == []
+    for what in ("map", "map/summary", "unmapped"):
+        unknown = await edge.call("GET", f"/v1/stock/feeds/ACME/{what}", role="viewer")
+        assert (unknown.status_code, unknown.json()["type"].rpartition(":")[2]) == (404, "unknown_feed")
+        assert "orderlog stock feeds" in unknown.json()["next_step"]
 
 
 async def test_a_map_of_thousands_is_as_many_small_parts(pool: asyncpg.Pool, inventory: Inventory) -> None:

@@ -149,3 +149,13 @@ async def test_what_has_a_name_of_its_own_is_no_sku(pool: asyncpg.Pool, tmp_path
     answer = await EdgeClient("inventory", all_routes, tmp_path, pool).call("GET", f"/v1/stock/{name}")
     assert answer.status_code == 200, answer.text
     assert "sku" not in answer.json()
+
+
+async def test_a_node_that_nobody_knows_is_not_answered_as_one_without_stock(
+    edge: EdgeClient,
+) -> None:
+    for path in ("/v1/stock", "/v1/stock?at=2026-03-02T12:30:00Z"):
+        unknown = await edge.call("GET", path + ("&" if "?" in path else "?") + "node=lon", role="viewer")
+        assert (unknown.status_code, unknown.json()["type"]) == (404, "urn:orderlog:problem:unknown_node")
+    known = await edge.call("GET", "/v1/stock", role="viewer", params={"node": "LON"})
+    assert [one["sku"] for one in known.json()["stock"]]

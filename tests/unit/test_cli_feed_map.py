@@ -116,6 +116,9 @@ def test_a_map_is_shown_written_and_an_entry_dropped(tmp_path: Path, monkeypatch
     assert "x1 A 12 24 2026-03-02 12:00:00" in shown.said
     assert "x2 A 1 per 12 – –" in shown.said
     assert [one["theirs"] for one in feed_map(fake, monkeypatch, "--theirs", "x2").json["skus"]] == ["x2"]
+    absent = feed_map(fake, monkeypatch, "--theirs", "X1")
+    assert isinstance(absent.error, Complaint)
+    assert "X1 is not in the map of feed acme." in str(absent.error)
     out = tmp_path / "out.csv"
     assert feed_map(fake, monkeypatch, "--out", str(out)).json["rows"] == 2
     assert out.read_text() == "theirs,sku,pack_size,per\nx1,A,12,1\nx2,A,1,12\n"

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from cli import stock, stock_items, stock_lots, stock_serials, stock_supply
+from cli.client import Refused
 from libs.runtime.complaint import Complaint
 from tests.unit.cli_world import FakeEdges, run, signing_key
 
@@ -160,12 +162,30 @@ ITEM |= {"units": [{"unit": "case", "holds": 24, "of": "each", "per": 1}], "shel
 ITEM |= {"bins": {"LON": "A-12-3"}, "lying": {"LON": [{"bin": "A-12-3", "units": 8}]}}
 
 
+UNKNOWN = {"type": "urn:orderlog:problem:unknown_sku", "title": "No such SKU", "next_step": "Look."}
+
+
+def test_an_item_that_nobody_knows_is_not_shown_and_may_be_defined(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/stock/items/NEW"): UNKNOWN})
+    refused = run(fake, stock_items, monkeypatch, ["stock", "item", "NEW"])
+    assert isinstance(refused.error, Refused)
+    assert refused.said == ""
+    unless_sent = {"GET": httpx.Response(404, json=UNKNOWN), "PUT": httpx.Response(200, json=DECIDED)}
+    fake = FakeEdges({("inventory", "/v1/stock/items/NEW"): lambda request: unless_sent[request.method]})
+    assert run(fake, stock_items, monkeypatch, ["stock", "item", "NEW", "--lots"]).exit_code == 0
+    [body] = fake.bodies("/v1/stock/items/NEW")
+    assert body == {"units": [], "lot_controlled": True, "shelf_days_min": 0}
+
+
 def test_a_bin_that_is_not_named_is_shown_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeEdges({("inventory", "/v1/stock/items/MUG"): ITEM})
     ended = run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LON", "--json"])
     assert "MUG is in bin A-12-3 at LON." in ended.said
     assert ended.json["bin"] == "A-12-3"
+    fake.answers["inventory", "/v1/stock"] = {"stock": [], "next": None}
     assert "in no bin" in run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "LEE"]).said
+    fake.answers["inventory", "/v1/stock"] = UNKNOWN
+    assert isinstance(run(fake, stock_items, monkeypatch, ["stock", "bin", "MUG", "lee"]).error, Refused)
     assert {request.method for request in fake.requests} == {"GET"}
 
 

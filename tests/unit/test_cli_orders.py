@@ -140,6 +140,23 @@ def test_a_parked_record_of_the_order_is_what_blocks_it(monkeypatch: pytest.Monk
         ),
         (
             {
+                "fulfillment_orders": [
+                    {
+                        "node": "LON",
+                        "state": "released",
+                        "fulfillment_order_id": f"{ID}-F1",
+                        "places": [
+                            {"sku": "MUG", "quantity": 2, "bin": "A-12-3", "lot": None},
+                            {"sku": "TEA", "quantity": 1, "bin": "R-7-2", "lot": "L-1"},
+                            {"sku": "MILK", "quantity": 1, "bin": None, "lot": "L-2"},
+                        ],
+                    }
+                ]
+            },
+            "LON to pick F1: 2 MUG from A-12-3, 1 TEA from R-7-2 (lot L-1), 1 MILK of lot L-2.",
+        ),
+        (
+            {
                 "shipments": [
                     {"carrier": "Post", "shipment_id": f"{ID}-S1", "delivered_at": None, "lost_at": None}
                 ]

@@ -136,3 +136,11 @@ def test_what_the_edge_refuses_reaches_the_person(monkeypatch: pytest.MonkeyPatc
     fake = FakeEdges({("inventory", "/v1/stock/A"): httpx.Response(422, json=problem)})
     ended = run(fake, stock, monkeypatch, ["stock", "show", "A", "--at", "2999-01-01"])
     assert "still to come" in str(ended.error)
+
+
+def test_where_nothing_ever_moved_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEdges({("inventory", "/v1/stock"): {"stock": [], "next": None}})
+    said = run(fake, stock_past, monkeypatch, ["stock", "list"]).said
+    assert said == "Nothing ever moved. What arrives: orderlog stock receive SKU NODE QTY"
+    at_lee = run(fake, stock_past, monkeypatch, ["stock", "list", "--node", "LEE"]).said
+    assert at_lee == "Nothing ever moved at LEE. What arrives: orderlog stock receive SKU LEE QTY"

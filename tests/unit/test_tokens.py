@@ -61,6 +61,7 @@ def test_what_is_minted_is_known_again(key_file: Path) -> None:
         {"tenant": "acme\n"},
         {"tenant": "a" * 33},
         {"tenant": 7},
+        {"tenant": "orderlog"},
         {"sub": "kim\nadmin"},
         {"sub": None},
         {"role": None},
@@ -133,7 +134,8 @@ def test_a_known_token_expires_all_the_same(key_file: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("tenant", "actor"), [("", "kim"), ("acme", " "), ("a/b", "kim"), ("Acme", "kim"), ("acme", "k\x00")]
+    ("tenant", "actor"),
+    [("", "kim"), ("acme", " "), ("a/b", "kim"), ("Acme", "kim"), ("acme", "k\x00"), ("orderlog", "kim")],
 )
 def test_a_claim_that_would_be_refused_is_not_minted(key_file: Path, tenant: str, actor: str) -> None:
     with pytest.raises(ValueError, match="must"):

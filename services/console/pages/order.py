@@ -27,6 +27,7 @@ from services.console.pages.one_order import found, one_line, order_of, told
 from services.console.pages.order_events import place_behind
 from services.console.pages.reasons import OF_ORDER, needed
 from services.console.parked_order import ParkedOfOrder, parked_blockers, read_parked
+from services.console.pick_places import places_said
 from services.console.queries import Row
 from services.console.rule_book import read_rules
 from services.console.rules import Rule
@@ -112,6 +113,7 @@ def _page_routes(router: APIRouter, site: Site) -> None:
             may_return=bool(returnable(state)),
             owners=OWNERS,
             money=money,
+            places_said=places_said,
             work_state=work_state,
         )
 

@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from libs.events.contract import Sku
+from libs.events.inventory import SOURCES
 from services.console.at_work import STEPS, steps_of
 from services.console.cursor import CURSOR_LENGTH_MAX, read_cursor, write_cursor
 from services.console.full_days_read import read_full_days
@@ -46,7 +47,9 @@ def routes(site: Site) -> APIRouter:
     ) -> Response:
         place: Any = None if after is None else tuple(read_cursor("stock", after, (str, str, str)))
         queries = site.queries(session)
-        rows = await queries.stock(session.tenant, sku or None, node or None, place, ROWS + 1)
+        rows = await queries.stock(
+            session.tenant, sku or None, node or None, place, ROWS + 1, without=SOURCES
+        )
         async with queries.reading(session.tenant) as connection:
             nodes = [node] if node else None
             full_days = await read_full_days(connection, session.tenant, datetime.now(UTC), nodes)
@@ -111,6 +114,9 @@ def _at_work(rows: Sequence[Any]) -> dict[str, dict[str, int]]:
 
 
 def _by_node(rows: Sequence[Any]) -> dict[str, Any]:
+    """Units by node and bucket, for a reader who asks what there is: without the ledger's other sides, which
+    only say where it came from."""
+    rows = [row for row in rows if row["bucket"] not in SOURCES]
     nodes: dict[str, dict[str, int]] = {}
     for row in rows:
         nodes.setdefault(row["node"], {})[row["bucket"]] = row["quantity"]

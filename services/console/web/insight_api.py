@@ -13,6 +13,7 @@ from services.console.answers import Fields, answer, selected
 from services.console.api import READERS, After, Gate, Limit
 from services.console.cursor import write_cursor
 from services.console.exceptions import QueueFilter, count_queue, place_of, read_place, read_queue
+from services.console.feeds_heard import read_feeds
 from services.console.measures import DEFINITIONS, By, DelaysBy, Period, read_delays, read_measures
 from services.console.own_writes import MinVersion, OwnWrites
 from services.console.parked_items import unclaimed
@@ -100,9 +101,22 @@ def _exceptions_routes(router: APIRouter, reader: Any, queries: Queries, own_wri
             found = await read_queue(connection, claims.tenant, now, wanted, read_place(after), limit + 1)
             counts = await count_queue(connection, claims.tenant, now, platform=platform)
         following = write_cursor("exceptions", place_of(found[limit - 1])) if len(found) > limit else None
-        rows = [selected(work.document(now), fields) for work in found[:limit]]
+        documents = [
+            work.document(now) | {"commands": work.commands(claims.tenant)} for work in found[:limit]
+        ]
+        rows = [selected(document, fields) for document in documents]
         told = {"exceptions": rows, "next": following, "counts": counts, "as_of": now}
         return answer(request, told, of_now=("as_of",))
+
+    @router.get("/feeds", tags=["stock"], summary="When each feed was last heard, and which are silent")
+    async def feeds(
+        request: Request, claims: reader, fields: Fields = None, min_version: MinVersion = None
+    ) -> Response:
+        """How they are defined is inventory's to tell: `GET /v1/stock/feeds` at its edge."""
+        await own_writes.reached(request, min_version)
+        async with queries.reading(claims.tenant) as connection:
+            found = await read_feeds(connection, claims.tenant)
+        return answer(request, {"feeds": [selected(row, fields) for row in found]})
 
     @router.get("/exceptions/rules", tags=["exceptions"], summary="Who gets which exception, and by when")
     async def rules(

@@ -19,6 +19,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from libs.events.ids import TENANT
+from libs.events.parked import NOBODY
 from libs.runtime.problems import Problem
 from services.console.web.shell import Shell
 
@@ -121,6 +122,8 @@ class DevelopmentIssuer:
                 )
             if not TENANT.fullmatch(tenant):
                 raise _refused(f"{tenant!r} is no tenant: 1 to 32 of a-z, 0-9 and -, the first no -.")
+            if tenant == NOBODY:
+                raise _refused(f"{tenant!r} is no tenant: it is kept for what belongs to none.")
             code = self._grant(chosen, tenant, nodes, nonce, code_challenge)
             return RedirectResponse(f"{redirect_uri}?{urlencode({'code': code, 'state': state})}", 303)
 

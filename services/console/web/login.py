@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from joserfc.errors import JoseError
 
 from libs.events.ids import TENANT
+from libs.events.parked import NOBODY
 from libs.runtime.problems import Problem
 from libs.runtime.settings import Settings
 from services.console.web.guard import LOGIN_COOKIE, Guard
@@ -114,6 +115,10 @@ async def _start(config: Settings, guard: Guard, claims: Mapping[str, Any]) -> s
         )
     if not isinstance(tenant, str) or not TENANT.fullmatch(tenant):
         raise _not_let_in(f"The claim {config.oidc_tenant_claim!r} names no tenant.")
+    if tenant == NOBODY:
+        raise _not_let_in(
+            f"The claim {config.oidc_tenant_claim!r} names {NOBODY}, which is kept for what belongs to none."
+        )
     if nodes is not None and not (
         isinstance(nodes, list)
         and len(nodes) <= _NODES_MAX
