@@ -5,7 +5,7 @@ How a feed is defined, and its last full run, is inventory's to tell (`GET /v1/s
 
 from typing import Any
 
-from services.console.store import Connection
+from libs.runtime.pool import Connection
 from services.console.supply_items import NO_SKU
 
 _FEEDS = """

@@ -236,7 +236,7 @@ async def test_streams_of_another_tenant_tell_nothing(
         told = Feed(served.site.everything, from_topics)
         for stream in (told.order_stream(tenant, "o-0", {}), told.stream(tenant, {})):
             batches = [await anext(stream) for _ in range(2)]
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()
             assert any(b"data: " in batch for batch in batches) is tells, tenant
 
 
