@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from unittest.mock import AsyncMock
 
 import asyncpg
 import pytest
@@ -152,7 +153,7 @@ async def test_every_process_hears_that_a_page_is_open(console_dsn: str) -> None
     here = Feed(console_dsn, 5.0, Freshness(nowhere, nowhere))
     there = Elsewhere(console_dsn, 5.0, Freshness(nowhere, nowhere))
     assert not here.is_watched()
-    page = await here.stream("acme", None, names_orders=True)
+    page = await here.stream("acme", None, names_orders=True, signed_in=AsyncMock(return_value=True))
     await anext(page)
     assert here.is_watched()
     assert not there.is_watched()

@@ -7,6 +7,7 @@ import asyncpg
 import httpx
 import pytest
 
+from services.console.web.sessions import Sessions
 from tests.console_database import console_dsn, pool
 from tests.console_site import HTML, People, people
 
@@ -147,3 +148,15 @@ async def test_the_first_load_is_small(people: People) -> None:
         assert "immutable" in asset.headers["cache-control"]
         size += len(asset.content)
     assert size < 150_000, f"{size} bytes, not even compressed"
+
+
+async def test_whether_a_session_lasts_is_asked_without_prolonging_it(
+    people: People, pool: asyncpg.Pool
+) -> None:
+    person, sessions = await people.sign_in(), Sessions(pool, 3600, 1800)
+    secret = person.client.cookies["orderlog_session"]
+    await pool.execute("UPDATE access.sessions SET seen_at = now() - interval '20 minutes'")
+    assert await sessions.lasts(secret)
+    assert await pool.fetchval("SELECT seen_at < now() - interval '19 minutes' FROM access.sessions")
+    await person.post("/logout")
+    assert not await sessions.lasts(secret)

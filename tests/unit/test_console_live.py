@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pytest
+
 from services.console.web.feed import Feed
 from services.console.web.freshness import Freshness
 
@@ -18,10 +20,14 @@ class Projection:
         return {PLACE: self.events}
 
 
+async def always() -> bool:
+    return True
+
+
 async def first_told(feed: Feed, since: int | None) -> list[str]:
     """Names of a stream's first events, up to where it stands."""
     found: list[str] = []
-    async for event in await feed.stream("acme", since, names_orders=True):
+    async for event in await feed.stream("acme", since, names_orders=True, signed_in=always):
         found += [line.removeprefix(b"event: ").decode() for line in event.splitlines() if b"event:" in line]
         if "stand" in found:
             return found
@@ -40,3 +46,20 @@ async def test_what_was_committed_after_the_page_was_read_is_told() -> None:
     projection.events += 1
     assert await first_told(feed, stand.position) == ["changed", "stand"]
     assert await first_told(feed, None) == ["changed", "stand"], "a page that noted nothing looks again"
+
+
+async def test_nothing_is_told_to_who_has_signed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.console.web.feed._SIGNED_IN_SECONDS", 0.0)
+    projection, answers = Projection(), iter([True, False])
+    feed = Feed("", 1.0, Freshness(projection.positions, projection.positions))
+
+    async def signed_in() -> bool:
+        return next(answers)
+
+    stream = await feed.stream("acme", None, names_orders=True, signed_in=signed_in)
+    assert await anext(stream) == b"retry: 1000\n\n"
+    assert b"event: changed" in await anext(stream)
+    assert b"event: stand" in await anext(stream)
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+    assert not feed.is_watched()

@@ -10,7 +10,7 @@ Who projects, here or in another process, hears that pages are open, so that it 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,11 +28,16 @@ _STAND_SECONDS = 2.0
 _TOGETHER_SECONDS = 0.15
 """What comes so soon after one another is told together."""
 _AGAIN_SECONDS = 1.0
+_SIGNED_IN_SECONDS = 15.0
+"""How often it is looked whether who has a page open is still signed in."""
 _WATCHED = "orderlog_console_watched"
 _SAY_WATCHED = f"NOTIFY {_WATCHED}"
 _SAY_SECONDS = 2.0
 _WATCHED_SECONDS = 5.0
 """For so long after it was last said that pages are open, some are."""
+
+
+SignedIn = Callable[[], Awaitable[bool]]
 
 
 class Watcher:
@@ -111,9 +116,12 @@ class Feed:
         for watcher in self._watchers:
             watcher.woken.set()
 
-    async def stream(self, tenant: str, since: int | None, names_orders: bool) -> AsyncIterator[bytes]:
-        """Events for one page of a tenant that has seen all up to position `since`. Without `names_orders` it
-        is not told which orders. Raises Problem 503 when too many are open."""
+    async def stream(
+        self, tenant: str, since: int | None, names_orders: bool, signed_in: SignedIn
+    ) -> AsyncIterator[bytes]:
+        """Events for one page of a tenant that has seen all up to position `since`, for as long as who has it
+        open is `signed_in`. Without `names_orders` it is not told which orders. Raises Problem 503 when too
+        many are open."""
         if len(self._watchers) >= self._streams_max:
             raise Problem(
                 503,
@@ -123,10 +131,17 @@ class Feed:
                 "Close some, or reload the page now and then.",
                 retry_after_seconds=30,
             )
-        return self._stream(Watcher(tenant), since, names_orders)
+        return self._stream(Watcher(tenant), since, names_orders, signed_in)
 
-    async def _stream(self, watcher: Watcher, since: int | None, names_orders: bool) -> AsyncIterator[bytes]:
+    async def _stream(
+        self,
+        watcher: Watcher,
+        since: int | None,
+        names_orders: bool,
+        signed_in: SignedIn,
+    ) -> AsyncIterator[bytes]:
         self._watchers.add(watcher)
+        asked_at = time.monotonic()
         try:
             yield b"retry: 1000\n\n"
             # From here on announcements are heard. What was committed between the page and now is in a stand
@@ -135,6 +150,10 @@ class Feed:
             if stand is None or since != stand.position:
                 watcher.tell(None)
             while not self._closing:
+                if time.monotonic() >= asked_at + _SIGNED_IN_SECONDS:
+                    if not await signed_in():
+                        return
+                    asked_at = time.monotonic()
                 seen = stand  # a round ago, so that what was committed up to it has been heard of
                 change = watcher.take()
                 stand = await self._freshness.stand()

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 
+from libs.runtime.log import Unavailable
 from libs.runtime.problems import Problem
 from services.console.web.roles import NAMES, ROLES, Permission
 from services.console.web.sessions import Session, Sessions
@@ -63,6 +64,13 @@ class Guard:
         secret = request.cookies.get(self.cookie)
         found = await self.sessions.find(secret) if secret else None
         return found if found is not None and found.role in ROLES else None
+
+    async def lasts(self, request: Request) -> bool:
+        """Whether who asked is still signed in; where the database does not answer, as far as is known."""
+        try:
+            return await self.sessions.lasts(request.cookies.get(self.cookie, ""))
+        except Unavailable:
+            return True
 
     async def check_meant(self, request: Request, session: Session) -> None:
         """Raises Problem 403 unless the request comes from a form of ours."""

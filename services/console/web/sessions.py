@@ -72,6 +72,11 @@ class Sessions:
         nodes = None if row["nodes"] is None else tuple(row["nodes"])
         return Session(row["tenant"], row["actor"], row["name"], row["role"], row["csrf"], nodes)
 
+    async def lasts(self, secret: str) -> bool:
+        """Whether a browser's session goes on; asking does not prolong it. Raises Unavailable."""
+        with reachable():
+            return await self._pool.fetchrow(_FIND, _hash(secret), self._idle_seconds) is not None
+
     async def start(self, tenant: str, actor: str, name: str, role: str, nodes: Sequence[str] | None) -> str:
         """Begin a session; returns the secret for the browser. Raises Unavailable."""
         secret = secrets.token_urlsafe(32)

@@ -13,6 +13,7 @@ A part that follows the log is a template of its own that the page includes, and
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -87,12 +88,14 @@ def routes(site: Site) -> APIRouter:
 
     @router.get("/live")
     async def live(
+        request: Request,
         session: reader,
         since: Position = None,
         last_event_id: Annotated[str, Header()] = "",
     ) -> Response:
         seen = int(last_event_id) if last_event_id.isdigit() and len(last_event_id) < 19 else since
-        events = await site.feed.stream(session.tenant, seen, session.nodes is None)
+        signed_in = partial(site.guard.lasts, request)
+        events = await site.feed.stream(session.tenant, seen, session.nodes is None, signed_in)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(events, headers=headers, media_type="text/event-stream")
 
