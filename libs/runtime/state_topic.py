@@ -1,9 +1,9 @@
 """A state topic: what some of a stage's streams are now, on a compacted topic, following its committed log.
 
 Each process follows the lanes that it owns. Which streams a commit changed it learns in memory as the commit
-ends, and from the log where it does not know; what they are it reads from the stage's parts, a short while
-later and all at once, so that a stream which changed a hundred times meanwhile is one record. How far the log
-has been followed is stored now and then; after a crash the rest is followed again, and told again.
+ends, and what they are then; where it does not know, it reads the log and the stage's parts. It tells a short
+while later and all at once, so that a stream which changed a hundred times meanwhile is one record. How far
+the log has been followed is stored now and then; after a crash the rest is followed again, and told again.
 
 Streams are changed from several lanes, so several processes may tell of one, and the last record of a key is
 all that a compacted topic keeps: an older state that came behind a newer one would stay. So whoever has
@@ -24,7 +24,7 @@ import structlog
 
 from libs.events.catalogue import Unreadable, decode, encode
 from libs.events.contract import Contract, Event
-from libs.events.ids import derived, partition_key
+from libs.events.ids import derived_text, partition_key
 from libs.events.release import schema_id
 from libs.runtime.health import Health
 from libs.runtime.log import Log, LogRow, Snapshot, TimerRow, Unavailable, Writes
@@ -37,6 +37,8 @@ _STATES_BYTES = UUID("0c7d5b0e-3f19-5b64-9a3e-6d1c5f3b8a47").bytes
 _READ_AT_ONCE = 1_000
 _TOLD_AT_ONCE = 1_000
 """Streams of one turn; more of them wait for the next."""
+_KEPT_MAX = 1_000
+"""Streams that are kept as they were written, until they are told; others are read."""
 _COMPOSED_AT_ONCE = 100
 """States made of several streams that are read and told together."""
 _REST = 4
@@ -124,7 +126,10 @@ class Follower:
         self._publisher, self._lane_of, self._reminded = publisher, lane_of, reminded
         self._pause_seconds, self._clock, self._health = pause_seconds, clock, health
         self._infix = f"/{states.prefix}"
+        self._headers: dict[type[Contract], list[tuple[str, bytes]]] = {}
         self._changed: set[str] = set()
+        self._written: dict[str, Snapshot] = {}
+        """Of these, streams as this process last committed them."""
         self._told: dict[str, int] = {}
         """Version by key, of what was told in the last turn and is to be looked at again."""
         self._seen: dict[int, int] = {}
@@ -156,14 +161,18 @@ class Follower:
 
     def catch_up(self) -> None:
         """Read from the log what was committed without our being told."""
+        self._written.clear()
         self._behind |= set(self._seen)
         self._wake.set()
 
     def committed(self, writes: Writes) -> None:
         """What a transaction just wrote. A lane of which something is missing is read from the log."""
         infix = self._infix
-        for written in (writes.parts, writes.new_parts):
-            self._changed.update([key for key in written if infix in key])
+        for parts in (writes.parts, writes.new_parts):
+            for key, (_, written) in parts.items():
+                if infix in key:
+                    self._changed.add(key)
+                    self._keep(key, written)
         for row in writes.rows:
             if row.origin == "decided" and row.lane in self._seen:
                 if row.seq == self._seen[row.lane] + 1:
@@ -172,6 +181,10 @@ class Follower:
                     self._behind.add(row.lane)
         if self._changed:
             self._wake.set()
+
+    def _keep(self, key: str, written: Snapshot) -> None:
+        if key in self._written or len(self._written) < _KEPT_MAX:
+            self._written[key] = written
 
     async def run(self) -> None:
         """Tell for ever; what fails is told later."""
@@ -233,9 +246,12 @@ class Follower:
 
     async def _tell(self, changed: set[str], before: Mapping[str, int]) -> tuple[dict[str, int], set[str]]:
         """Tell what the changed streams are, and those told before that have moved on. Returns the versions
-        of all that was told or read for it, and which of those told before have moved on."""
-        found = await self._log.snapshots(sorted(changed | before.keys()), before)
-        here = {key: one for key, one in found.items() if one.part}  # the others are as they were told
+        of all that was told or read for it, and which of those told before have moved on. What this process
+        wrote is told as that: who changed it since tells of it too, and it is looked at again."""
+        here = {key: self._written.pop(key) for key in changed if key in self._written}
+        if unknown := sorted((changed | before.keys()) - here.keys()):
+            found = await self._log.snapshots(unknown, before)
+            here |= {key: one for key, one in found.items() if one.part}  # the others are as they were told
         states = [
             _State(key, state[0], one.version, state[1])
             for key, one in here.items()
@@ -294,10 +310,11 @@ class Follower:
 
     async def _publish(self, states: Sequence[_State]) -> None:
         """Publish states, and set the timers that they want."""
-        now, by_lane = self._clock(), dict[int, list[Message]]()
+        now = self._clock()
+        time_, millis = now.isoformat().encode(), int(now.timestamp() * 1000)
+        by_lane: dict[int, list[Message]] = {}
         for state in states:
-            message = self._message(state.key.partition("/")[0], state.body, state.version, now)
-            by_lane.setdefault(self._lane_of(state.key), []).append(message)
+            by_lane.setdefault(self._lane_of(state.key), []).append(self._message(state, time_, millis))
         await asyncio.gather(
             *(self._publisher.publish(self._states.topic, lane, some) for lane, some in by_lane.items())
         )
@@ -352,20 +369,29 @@ class Follower:
         if settled:
             await self._marks.mark(settled)
 
-    def _message(self, tenant: str, body: Contract, version: int, now: datetime) -> Message:
+    def _message(self, state: _State, time_: bytes, millis: int) -> Message:
         """A state as it travels: CloudEvents headers, without what belongs to a lane's sequence."""
-        key = partition_key(tenant, body.stream)
-        id_ = UUID(bytes=derived(_STATES_BYTES, f"{body.TYPE}\x1f{key}\x1f{version}"))
+        key, body = state.key, state.body
+        tenant, _, stream = key.partition("/")
+        id_ = derived_text(_STATES_BYTES, f"{body.TYPE}\x1f{key}\x1f{state.version}")
         headers = [
-            ("ce_specversion", b"1.0"),
-            ("ce_source", self._source),
-            ("ce_type", body.TYPE.encode()),
-            ("ce_typeversion", b"%d" % body.VERSION),
-            ("ce_dataschema", schema_id(body.TYPE, body.VERSION).encode()),
-            ("content-type", b"application/json"),
-            ("ce_id", str(id_).encode()),
-            ("ce_subject", body.stream.encode()),
-            ("ce_time", now.isoformat().encode()),
+            *self._headers_of(type(body)),
+            ("ce_id", id_.encode()),
+            ("ce_subject", stream.encode()),
+            ("ce_time", time_),
             ("ce_tenant", tenant.encode()),
         ]
-        return key.encode(), encode(body), headers, int(now.timestamp() * 1000)
+        return key.encode(), encode(body), headers, millis
+
+    def _headers_of(self, kind: type[Contract]) -> list[tuple[str, bytes]]:
+        """Headers that all states of a kind have in common."""
+        if kind not in self._headers:
+            self._headers[kind] = [
+                ("ce_specversion", b"1.0"),
+                ("ce_source", self._source),
+                ("ce_type", kind.TYPE.encode()),
+                ("ce_typeversion", b"%d" % kind.VERSION),
+                ("ce_dataschema", schema_id(kind.TYPE, kind.VERSION).encode()),
+                ("content-type", b"application/json"),
+            ]
+        return self._headers[kind]

@@ -79,7 +79,8 @@ def _as_held(
 ) -> tuple[list[Event], dict[str, int], bool]:
     """What the order is promised, of a held basket first; the basket's units of that, by SKU, also those that
     it waits for; whether all of what it wants is there."""
-    events, mine = list[Event](), Counter[str]()
+    events: list[Event] = []
+    mine: dict[str, int] = {}
     if promise_id is not None:
         assert basket is not None, f"{order_id} was given no promise {promise_id}"
         found = holds.confirm(order_id, units(order.pending), promise_id, basket, skus)

@@ -180,10 +180,12 @@ def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
-    order, skus, promised = NEW_ORDER, dict[str, SkuPart](), None
-    supplies, loads = dict[str, SupplyPart](), dict[str, LoadPart]()
+    order, promised = NEW_ORDER, None
+    skus: dict[str, SkuPart] = {}
+    supplies: dict[str, SupplyPart] = {}
+    numbers: dict[str, SerialPart] = {}
+    loads: dict[str, LoadPart] = {}
     rules, policies, places, feed_sku = None, None, None, None
-    numbers = dict[str, SerialPart]()
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
             skus[stream[_SKU_AT:]] = part

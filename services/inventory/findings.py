@@ -1,8 +1,7 @@
 """What a decision found of a SKU: where its units are, for routing, and why some of them lack."""
 
 from collections.abc import Iterable, Mapping
-
-from pydantic import TypeAdapter
+from functools import lru_cache
 
 from libs.events.inventory import Availability, Shortage
 from libs.events.policy import STANDARD_RANK, TermsUsed
@@ -11,7 +10,8 @@ from services.inventory.stock import SkuPart, Skus
 
 Limit = Mapping[str, int]
 """Units by node."""
-_AVAILABILITY = TypeAdapter(tuple[Availability, ...])
+_KEPT_MAX = 2_000
+"""Values of `_there` that are kept."""
 
 
 def availability(
@@ -20,12 +20,20 @@ def availability(
     """Unallocated units on hand by SKU and node that an order of a channel may be given, for routing; of some
     SKUs, no more than these `limits` by node. Those at nodes that do not ship there are told as they are."""
     found = [
-        {"node": node, "sku": sku, "quantity": min(quantity, limit.get(node, quantity))}
+        (node, sku, quantity)
         for sku in skus
-        for limit in [(limits or {}).get(sku, {})]
         for node, quantity in sorted(parts[sku].on_hand_for(channel).items())
     ]
-    return _AVAILABILITY.validate_python([one for one in found if one["quantity"]] if limits else found)
+    if limits:
+        given = [(node, sku, min(units, limits.get(sku, {}).get(node, units))) for node, sku, units in found]
+        found = [one for one in given if one[2]]
+    return tuple([_there(node, sku, quantity) for node, sku, quantity in found])
+
+
+@lru_cache(maxsize=_KEPT_MAX)
+def _there(node: str, sku: str, quantity: int) -> Availability:
+    """Many orders find the same: units on hand change only as they are allocated."""
+    return Availability(node=node, sku=sku, quantity=quantity)
 
 
 def terms_used(skus: Iterable[str], parts: Skus) -> list[TermsUsed]:

@@ -197,7 +197,8 @@ def evolve_promise(part: PromisePart, event: OfPromise | PromiseConfirmed | Prom
 
 def evolve_skus(skus: Skus, event: OfPromise | PromiseConfirmed | PromiseMissed) -> dict[str, SkuPart]:
     """The SKUs after units were held, handed to an order, or freed."""
-    after, by_sku = dict(skus), dict[str, list[AnyMovement]]()
+    after = dict(skus)
+    by_sku: dict[str, list[AnyMovement]] = {}
     if isinstance(event, PromiseMissed | PromiseDated):
         return after
     if (event.short if isinstance(event, PromiseHeld) else event.waited) is not None:

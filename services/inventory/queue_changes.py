@@ -27,7 +27,7 @@ def of_promise(
 ) -> tuple[QueueChange, ...] | None:
     """What a promise to an order or a basket changes, `lacks` being the units that it waits for from now on,
     of the SKUs `named`; None where nobody waits for any of them."""
-    found = list[QueueChange]()
+    found: list[QueueChange] = []
     for sku in named:
         part = skus[sku]
         if part.wanted > part.reserved or part.turns or sku in lacks:

@@ -15,7 +15,7 @@ from services.inventory.stock import SkuPart, Skus
 def limits(order_id: str, skus: Skus, named: Iterable[str], country: str) -> dict[str, Limit] | None:
     """Of SKUs some of whose nodes do not ship everywhere: units that any one of their nodes may give the
     order; None where there are none."""
-    found = dict[str, Limit]()
+    found: dict[str, Limit] = {}
     for sku in named:
         if (reach := skus[sku].reach(but=order_id)) is not None:
             found[sku] = {node: reach.may_leave(node) for node in _sending(skus[sku], country)}
@@ -27,7 +27,8 @@ def together(
 ) -> dict[str, Limit] | None:
     """The same of all its nodes together: a plan within these can be allocated. Nodes of `first` (node, SKU)
     are asked before others, and those that serve few before those that serve many."""
-    found, planned = dict[str, Limit](), list(first)
+    found: dict[str, Limit] = {}
+    planned = list(first)
     for sku in named:
         if (reach := skus[sku].reach(but=order_id)) is not None:
             nodes = [node for node, of in planned if of == sku]
@@ -38,7 +39,7 @@ def together(
 def lacking(order_id: str, skus: Skus, by_node: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
     """Of a plan, by (node, SKU), the units that cannot be given without leaving others with less than they
     could be sent before."""
-    found = dict[tuple[str, str], int]()
+    found: dict[tuple[str, str], int] = {}
     reaches = {sku: skus[sku].reach(but=order_id) for _, sku in by_node}
     for (node, sku), quantity in by_node.items():
         reach = reaches[sku]

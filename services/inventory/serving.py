@@ -53,6 +53,9 @@ class Serving:
         return all(serves(countries, country) for nodes, countries in self.bounds if node in nodes)
 
 
+NO_SERVING = Serving()
+
+
 class Claimed(Protocol):
     """A claim, as far as it is of use here."""
 
@@ -210,7 +213,7 @@ def bound_again(
 ) -> Serving | None:
     """What is kept once these are the nodes that do not ship everywhere, and the countries of all nodes."""
     version, countries = (version, countries) if bounds else (0, None)
-    return _or_none(changed(serving or Serving(), version=version, bounds=bounds, countries=countries))
+    return _or_none(changed(serving or NO_SERVING, version=version, bounds=bounds, countries=countries))
 
 
 def order_goes(
@@ -219,7 +222,7 @@ def order_goes(
     """What is kept once an order wants so many units; `told`, where its event says anew where they go."""
     if serving is None and told is None:
         return None
-    known = serving or Serving()
+    known = serving or NO_SERVING
     orders = {id_: country for id_, country in known.orders.items() if id_ != order_id or wants}
     if sku is not None:  # its event would tell
         orders.pop(order_id, None)
@@ -234,7 +237,7 @@ def baskets_go(
     """What is kept once these baskets hold units, one of them, (promise id, country), anew."""
     if serving is None and held is None:
         return None
-    known = serving or Serving()
+    known = serving or NO_SERVING
     baskets = {id_: country for id_, country in known.baskets.items() if id_ in holding}
     if held is not None and held[0] in holding:
         baskets[held[0]] = held[1]
@@ -245,7 +248,7 @@ def claims_go(
     serving: Serving | None, gone: Iterable[str] = (), goes: Mapping[str, str | None] | None = None
 ) -> Serving | None:
     """What is kept once these claims are gone, and others go to these countries, as far as they are known."""
-    known = serving or Serving()
+    known = serving or NO_SERVING
     orders = {id_: country for id_, country in known.orders.items() if id_ not in {*gone}}
     orders |= {id_: country for id_, country in (goes or {}).items() if country is not None}
     return serving if orders == known.orders else _or_none(changed(known, orders=orders))
@@ -279,6 +282,6 @@ def served(
     found = [
         ServedSku(sku=sku, nodes_version=known.version)
         for sku in named
-        if (known := skus[sku].serving or Serving()).bounds or bound
+        if (known := skus[sku].serving or NO_SERVING).bounds or bound
     ]
     return Served(country=country, skus=tuple(found)) if found else None

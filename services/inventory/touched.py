@@ -136,7 +136,7 @@ def moved_skus(skus: Skus, event: Moving, order: OrderPart) -> dict[str, SkuPart
             pass
         case StockDeallocated():  # its claim may have ended with the allocation
             assert order.since is not None, f"{event.order_id} was never accepted"
-            since = order.since.isoformat().replace("+00:00", "Z")
+            since = as_text(order.since)
         case StockReserved() | StockBackordered():
             served, tells = event.served, True
             since, queue = as_text(event.since), event.queue

@@ -33,7 +33,8 @@ def promise_by_policy(
     policy = order.policy
     assert policy is not None, f"{order_id} has no policy"
     wanted, country = units(order.pending), order.country
-    there, short = dict[str, int](), list[Shortage]()
+    there: dict[str, int] = {}
+    short: list[Shortage] = []
     for sku, quantity in wanted.items():
         held = skus[sku].claims.get(order_id, NO_CLAIM).held
         missing = quantity - held

@@ -104,6 +104,19 @@ async def test_what_is_committed_is_told_and_who_comes_later_begins_behind_it(po
     assert len(topic.records) == 2, "what is settled is not told again"
 
 
+async def test_what_was_written_before_another_process_wrote_is_not_the_last_word(pool: asyncpg.Pool) -> None:
+    log, topic = PostgresLog(pool, STAGE), Topic()
+    await log.claim([LANE])
+    late, quick = follower(pool, log, topic), follower(pool, log, topic)
+    late.committed(await commit(log, 1, 5))
+    quick.committed(await commit(log, 2, 5))
+    await settle(quick)
+    assert topic.last[KEY.encode()]["available"] == 10
+    await settle(late)
+    assert topic.last[KEY.encode()]["available"] == 10
+    assert topic.last[KEY.encode()]["version"] == 2
+
+
 async def test_a_bundle_is_told_with_each_of_its_parts_and_as_often_as_these_change(
     pool: asyncpg.Pool,
 ) -> None:

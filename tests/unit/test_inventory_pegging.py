@@ -1,6 +1,6 @@
 """Who waits is pegged to what is to come, and told a date; again only when it changes."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -13,6 +13,7 @@ from libs.events.supply import CancelSupply
 from libs.events.timer import Timer
 from services.inventory import domain, pegging
 from services.inventory.places import NO_PLACES
+from services.inventory.queue import as_text
 from tests.spec import NOON, Spec, given
 from tests.unit.inventory_dates import FACTS, GB, day
 from tests.unit.inventory_supply import arrive, expect, land, send
@@ -201,3 +202,11 @@ def test_who_loses_units_that_nobody_brings_again_has_no_date_any_more(before: b
     [dated] = settle(shop, shop.now + timedelta(seconds=1))
     assert isinstance(dated, BackorderDated)
     assert (dated.usable_at, dated.told_before) == (None, SHELVED)
+
+
+@pytest.mark.parametrize(
+    "since",
+    [NOON, NOON + timedelta(microseconds=1), NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))],
+)
+def test_since_when_somebody_waits_is_written_as_parts_have_always_had_it(since: datetime) -> None:
+    assert as_text(since) == since.isoformat().replace("+00:00", "Z")
