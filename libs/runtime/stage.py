@@ -246,5 +246,6 @@ def many_streams(
         compose=compose,
         decompose=decompose,
         more_streams=more_streams,
+        lean=lean(passes_over),
         **more,
     )

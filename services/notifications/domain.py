@@ -62,6 +62,7 @@ HEARS: tuple[type[Event], ...] = (
     RefundRequested,
 )
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
+    OrderAccepted: ("customer_id", "destination", "promise_id", "order_type", "service", "fingerprint"),
     StockBackordered: ("lines", "since", "destination", "contact", "movements"),
     BackorderDated: ("skus", "usable_at", "told_before"),
     OrderRouted: ("nodes", "candidates", "rule_version", "nodes_version", "promised"),

@@ -33,7 +33,17 @@ from services.routing import candidates, dates, sourcing
 
 HEARS: tuple[type[Event], ...] = (StockReserved, AllocationFailed, NodeDaysFull)
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
-    StockReserved: ("since", "contact", "movements"),
+    StockReserved: (
+        "since",
+        "contact",
+        "channel",
+        "terms",
+        "policy",
+        "served",
+        "queue",
+        "places",
+        "movements",
+    ),
     AllocationFailed: ("short",),
 }
 """What routing has no use for in them."""
