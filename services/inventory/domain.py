@@ -180,12 +180,10 @@ def more_streams(heard: Envelope[Contract], home: Part) -> tuple[str, ...]:
 
 
 def compose(home: str, parts: Mapping[str, Part]) -> State:
-    order, promised = NEW_ORDER, None
+    order, promised, rules, policies, places, feed_sku = NEW_ORDER, None, None, None, None, None
     skus: dict[str, SkuPart] = {}
     supplies: dict[str, SupplyPart] = {}
-    numbers: dict[str, SerialPart] = {}
-    loads: dict[str, LoadPart] = {}
-    rules, policies, places, feed_sku = None, None, None, None
+    numbers, loads = cast(dict[str, SerialPart], {}), cast(dict[str, LoadPart], {})
     for stream, part in parts.items():
         if isinstance(part, SkuPart):
             skus[stream[_SKU_AT:]] = part
