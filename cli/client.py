@@ -6,7 +6,6 @@ lost connection without being done twice.
 """
 
 import getpass
-import re
 import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -16,14 +15,12 @@ from uuid import uuid4
 import orjson
 import typer
 
+from libs.events import ids
 from libs.runtime.complaint import Complaint
 from libs.runtime.settings import settings
 
 if TYPE_CHECKING:
     import httpx
-
-TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-"""What a tenant may be called, as on every record (`libs.runtime.wire`)."""
 
 _TENANT_HELP = "The brand or client whose data it is."
 TenantOption = Annotated[str, typer.Option("--tenant", envvar="ORDERLOG_TENANT", help=_TENANT_HELP)]
@@ -31,7 +28,7 @@ AnyTenantOption = Annotated[
     str | None,
     typer.Option("--tenant", envvar="ORDERLOG_TENANT", help="Only this tenant's; else everybody's."),
 ]
-DEFAULT_TENANT = "main"
+DEFAULT_TENANT = ids.DEFAULT_TENANT
 
 _TOKEN_SECONDS = 3600
 _ANSWER_SECONDS = 60.0
@@ -193,7 +190,7 @@ def user() -> str:
 
 def checked_tenant(tenant: str) -> str:
     """The tenant. Complaint: no tenant can be called that."""
-    if not TENANT.fullmatch(tenant):
+    if not ids.TENANT.fullmatch(tenant):
         raise Complaint(
             f"`{tenant}` is not the name of a tenant.",
             "It has 1 to 32 small letters, digits and hyphens, and starts with no hyphen.",

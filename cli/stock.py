@@ -35,7 +35,7 @@ from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect
 from cli.output import JsonOption, console, emit, table
 from cli.stock_items import UnitOption, stating, worded
 from cli.stock_lots import ExpiresOption, LotOption, of_lot
-from cli.stock_past import AtOption, KnownAtOption
+from cli.stock_past import AtOption, KnownAtOption, must_be_node
 from cli.stock_serials import SerialOption, of_units
 from cli.text import add_row, count, tell, utc
 
@@ -195,7 +195,7 @@ def availability(
     with connect(tenant) as edges:
         told = edges.send("inventory", "/v1/availability", body)
         if node is not None and not told["available"]:
-            edges.get("inventory", "/v1/stock", node=node, limit=1)  # refused where nobody knows the node
+            must_be_node(edges, node)
     whole = "All of it can be promised" if told["available"] else "Not all of it can be promised"
     tell(f"{whole}{f' to {channel}' if channel else ''}{f' from {node}' if node else ''} now.")
     names = (

@@ -9,6 +9,7 @@ import typer
 
 from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect
 from cli.output import JsonOption, emit
+from cli.stock_past import must_be_node
 from cli.text import count, tell
 from libs.runtime.complaint import Complaint
 
@@ -95,7 +96,7 @@ def place_item(
             edges.decided("inventory", path, {"bin": bin_}, method="PUT")
         told = edges.get("inventory", _path(sku))
         if not (bin_ or clear or node in told["bins"] or node in told["lying"]):
-            edges.get("inventory", "/v1/stock", node=node, limit=1)  # refused where nobody knows the node
+            must_be_node(edges, node)
     bin_, places = told["bins"].get(node), told["lying"].get(node, [])
     tell(f"{sku} is in bin {bin_} at {node}." if bin_ else f"{sku} is in no bin in particular at {node}.")
     if _beside(bin_, places):

@@ -28,6 +28,11 @@ def ask(edges: Edges, sku: str, at: str | None, known_at: str | None) -> dict[st
     return edges.get("inventory", f"/v1/stock/{quote(sku, safe='')}", at=at, known_at=known_at)
 
 
+def must_be_node(edges: Edges, node: str) -> None:
+    """Refused: nobody ever told of the node."""
+    edges.get("inventory", "/v1/stock", node=node, limit=1)
+
+
 def channels(edges: Edges, sku: str) -> list[dict[str, Any]]:
     """What each channel that the SKU's terms name could be promised now; none of a SKU that never moved."""
     try:

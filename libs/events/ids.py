@@ -10,6 +10,8 @@ _ORDERS_BYTES = _ORDERS.bytes
 _TIMERS_BYTES = UUID("3e9f6f0c-8f5a-5a43-9a57-3c6a1b7f5b11").bytes
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 """What a tenant may be called."""
+DEFAULT_TENANT = "main"
+"""Whose things they are where nobody says it: of who has one brand."""
 _SUBJECT = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 

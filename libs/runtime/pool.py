@@ -15,7 +15,8 @@ import asyncpg
 from libs.runtime.settings import Settings
 
 Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
-"""One that somebody holds, whether it is a pool's or its own."""
+"""One that somebody holds, whether it is a pool's or its own. Who reads several tables by it is
+given one of `moment`'s."""
 
 
 class PoolBusy(TimeoutError):

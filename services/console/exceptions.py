@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from libs.events.ids import DEFAULT_TENANT
 from libs.events.record import record
 from libs.runtime.pool import Connection
 from services.console.cursor import read_cursor
@@ -155,7 +156,7 @@ class Work:
         """What may be typed to settle it, whole, in order; nothing where it is done otherwise."""
         if self.row["kind"] != "feed_held":
             return ()
-        feed, of = self.row["which"], "" if tenant == "main" else f" --tenant {tenant}"
+        feed, of = self.row["which"], "" if tenant == DEFAULT_TENANT else f" --tenant {tenant}"
         run = quote(held_run(self.row["why"]))
         return f"orderlog stock approve-feed {feed} {run}{of}", f"orderlog stock feed FILE --feed {feed}{of}"
 

@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from libs.runtime.pool import Connection
-from services.console import projection
 from services.console.at_work import InHand
 from services.console.day_sums import SUM_TABLES
 from services.console.full_days import FullDays, FullDaysKey
 from services.console.items import ItemRow
 from services.console.node_reach import NodeKey, NodeReach
 from services.console.parked_items import PARKED_KEYS_JOINED, ParkedCareKey, ParkedChange, ParkedKey
-from services.console.projection import Heard, LaneKey, OrderKey, OrderRow, TimelineRow
+from services.console.projection import Heard, LaneKey, OrderKey, OrderRow, SkuOfOrder, TimelineRow
 from services.console.records import UnreadableEvent
 from services.console.rules import RuleChange
 from services.console.serials import SERIAL_UNITS_JOINED, SerialKey, SerialMove, SerialUnit
@@ -80,7 +79,7 @@ def _type(column: str) -> str:
 
 _TIMELINE = _Write("timeline", (), TimelineRow._fields)
 _ORDERS = _Write("orders", OrderKey._fields, OrderRow._fields[2:])
-_SKUS = _Write("order_skus", (*projection.SkuOfOrder._fields, "ordered_at"), ())
+_SKUS = _Write("order_skus", (*SkuOfOrder._fields, "ordered_at"), ())
 _STOCK = _Write("stock", ("tenant", "sku", "node", "bucket"), ("quantity",), adds=True)
 _RESERVATIONS = _Write("reservations", ("tenant", "order_id", "sku"), ReservationUnits._fields, adds=True)
 _EXCEPTIONS = _Write("exceptions", ItemRow._fields[:3], ItemRow._fields[3:])

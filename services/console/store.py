@@ -164,9 +164,7 @@ class Projector:
         if changes.checks:
             known_checks = await connection.fetch(READ_CHECKS, *zip(*changes.checks, strict=True))
             sums = {**sums, **changed_checks(changes.checks, known_checks, new)}
-        ended, begun = _changed_work(written, known)
-        if ended:
-            await connection.execute(_WORK_ENDED, *zip(*ended, strict=True))
+        begun = await _end_work(connection, written, known)
         more = await self._tell(connection, changes.timeline)
         summed = {table: sum_rows(found) for table, found in sums.items()}
         await put_all(connection, {**told, **summed, **rows, "at_work": begun, "timeline": more})
@@ -221,10 +219,7 @@ class Projector:
         self, connection: Connection, written: Mapping[OrderKey, Written], known: Mapping[OrderKey, Written]
     ) -> None:
         """Write what nodes have in hand for orders; `known` is how the orders stood before."""
-        ended, begun = _changed_work(written, known)
-        if ended:
-            await connection.execute(_WORK_ENDED, *zip(*ended, strict=True))
-        await put(connection, "at_work", begun)
+        await put(connection, "at_work", await _end_work(connection, written, known))
 
     async def _tell(self, connection: Connection, rows: Sequence[TimelineRow]) -> Sequence[TimelineRow]:
         """Append to the timeline what is much; what is little is given back, to be put with the rest. A row
@@ -282,12 +277,15 @@ def work_rows(written: Mapping[OrderKey, Written]) -> list[InHand]:
     return sorted([row for key, order in written.items() for row in in_hand(*key, order.state)])
 
 
-def _changed_work(
-    written: Mapping[OrderKey, Written], known: Mapping[OrderKey, Written]
-) -> tuple[Sequence[tuple[str, ...]], Sequence[InHand]]:
-    """Of what nodes have in hand for these orders, the rows that go and those that come."""
+async def _end_work(
+    connection: Connection, written: Mapping[OrderKey, Written], known: Mapping[OrderKey, Written]
+) -> Sequence[InHand]:
+    """Take away what nodes have in hand no more for these orders; what they have anew, which is to be put."""
     before = [row for key in written if key in known for row in in_hand(*key, known[key].state)]
-    return changed_in_hand(before, work_rows(written))
+    ended, begun = changed_in_hand(before, work_rows(written))
+    if ended:
+        await connection.execute(_WORK_ENDED, *zip(*ended, strict=True))
+    return begun
 
 
 def _stands(stored: Mapping[TopicPartition, tuple[int, int]]) -> dict[int, Stand]:

@@ -7,11 +7,9 @@ import orjson
 
 from libs.events.routing import NODES_STREAM
 from libs.events.supply import RULES_STREAM
+from libs.runtime.pool import Connection
 from libs.runtime.problems import Problem
 from services.inventory.supplies import SUPPLY_STREAM
-
-Connection = Any
-"""An asyncpg connection, in a transaction that sees one moment."""
 
 _PART = "SELECT part FROM part WHERE key = $1"
 _ANY = "SELECT EXISTS (SELECT FROM part WHERE key = ANY($1::text[]))"

@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from libs.events.ids import TENANT
+from libs.events.ids import DEFAULT_TENANT, TENANT
 from libs.events.parked import NOBODY
 from libs.runtime.problems import Problem
 from services.console.web.shell import Shell
@@ -114,7 +114,7 @@ class DevelopmentIssuer:
                 raise _refused("PKCE takes the method S256.")
             hinted, _, of_tenant = login_hint.partition("@")
             chosen = _user(user or hinted)
-            tenant = tenant or of_tenant or "main"
+            tenant = tenant or of_tenant or DEFAULT_TENANT
             if chosen is None:
                 asked = dict(request.query_params.items()) | {"login_hint": ""}
                 return self._shell.page(
