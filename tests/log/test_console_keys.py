@@ -75,6 +75,23 @@ async def test_by_keys_the_slider_goes_through_time_and_keeps_the_focus(
     await expect(page.locator("#order[data-live]")).to_have_count(1)
 
 
+_END_AS_SOON_AS_SHOWN = """() => document.addEventListener("htmx:afterSwap", () => setTimeout(() => {
+    const slider = document.querySelector(".slider input[name=step]");
+    slider.value = slider.max;
+    slider.dispatchEvent(new Event("change", { bubbles: true }));
+}), { once: true })"""
+
+
+async def test_who_goes_on_through_time_as_soon_as_a_moment_is_shown_is_heard(page: Page) -> None:
+    await page.goto("/orders/o-1")
+    await page.evaluate(_END_AS_SOON_AS_SHOWN)
+    await page.get_by_label("As it stood after event").focus()
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.locator("[role=status]")).to_contain_text("The order as it stood")
+    await expect(page).to_have_url("/orders/o-1")
+    await expect(page.locator("#order[data-live]")).to_have_count(1)
+
+
 async def test_a_choice_by_keys_is_sent_with_enter_and_one_by_mouse_at_once(page: Page) -> None:
     await page.goto("/exceptions")
     owner = page.get_by_label("Owner")
