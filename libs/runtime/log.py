@@ -57,6 +57,10 @@ class Lane:
     next_heard: int
 
 
+READ_BYTES_MAX = 2 * 1_048_576
+"""What is read of a lane's log at once. Stored payloads may be compressed, to a third or less."""
+
+
 @record
 class Mark:
     """How far a lane is published, and its hash chain known: `head` is the one at `chained`. A chain that is
@@ -245,7 +249,8 @@ class Log(Protocol):
         """The relay's cursor: how far each lane is published, and chained."""
 
     async def unpublished(self, lane: int, after: int, limit: int) -> list[LogRow]:
-        """Decided rows of a lane after a sequence, in order."""
+        """Decided rows of a lane after a sequence, in order: at most `limit`, and of at most `READ_BYTES_MAX`
+        of payload as it is stored, but one if there is one."""
 
     async def mark_published(self, marks: Mapping[int, Mark]) -> None:
         """Move the relay's cursors and chains forward, each by itself; a head stays with its sequence. May be

@@ -90,8 +90,11 @@ def log_record(row: LogRow) -> tuple[Any, ...]:
 
 
 def part_records(parts: Mapping[str, tuple[int, Snapshot]]) -> list[tuple[str, int, int, str]]:
-    """Parts as they are written: key, lane, version, JSON."""
-    return [(key, lane, one.version, (one.part or b"").decode()) for key, (lane, one) in parts.items()]
+    """Parts as they are written, in the order in which streams are locked: key, lane, version, JSON. Two
+    processes that create the same streams then wait for each other in one direction."""
+    return [
+        (key, lane, one.version, (one.part or b"").decode()) for key, (lane, one) in sorted(parts.items())
+    ]
 
 
 def handled_records(handled: Iterable[Handled]) -> list[tuple[Any, ...]]:

@@ -80,9 +80,14 @@ SAVE_PARTS = """
     ON CONFLICT (key) DO UPDATE SET lane = excluded.lane, version = excluded.version, part = excluded.part"""
 
 PUBLISHED = "SELECT lane, published, chained, head FROM relay WHERE lane = ANY($1::int[])"
-UNPUBLISHED = f"""
+ROWS = f"""
     SELECT {", ".join(LOG_COLUMNS)} FROM log
     WHERE lane = $1 AND origin = 'decided' AND seq > $2 ORDER BY seq LIMIT $3"""  # noqa: S608 - column names
+# What a payload takes is told without reading it, where it is stored apart.
+UNPUBLISHED = f"""
+    SELECT {", ".join(LOG_COLUMNS)}
+    FROM (SELECT *, sum(pg_column_size(payload)) OVER (ORDER BY seq) AS bytes FROM ({ROWS}) AS next) AS summed
+    WHERE bytes <= $4 OR bytes = pg_column_size(payload) ORDER BY seq"""  # noqa: S608 - column names
 FIRST = f"""
     SELECT {", ".join(LOG_COLUMNS)} FROM log
     WHERE tenant = $1 AND stream = $2 AND type = ANY($3::text[])

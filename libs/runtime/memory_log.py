@@ -5,14 +5,17 @@ as if every row were locked.
 """
 
 import asyncio
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from uuid import UUID
 
 from libs.runtime.log import (
+    READ_BYTES_MAX,
     WAITING,
     Anchor,
     EffectRow,
@@ -93,7 +96,9 @@ class MemoryLog:
         return {lane: self.marks.get(lane, Mark(0)) for lane in lanes}
 
     async def unpublished(self, lane: int, after: int, limit: int) -> list[LogRow]:
-        return self.rows.get((lane, "decided"), [])[after : after + limit]
+        found = self.rows.get((lane, "decided"), [])[after : after + limit]
+        sizes = list(accumulate(len(row.payload) for row in found))
+        return found[: max(1, bisect_right(sizes, READ_BYTES_MAX))]
 
     async def mark_published(self, marks: Mapping[int, Mark]) -> None:
         for lane, mark in marks.items():
@@ -133,7 +138,8 @@ class MemoryLog:
             found = self._handled.get((tenant, reused_id(command_id, digest)))
         if found is None:
             return None
-        return await self.unpublished(found.lane, found.first_seq - 1, found.rows)
+        first = found.first_seq - 1
+        return self.rows.get((found.lane, "decided"), [])[first : first + found.rows]
 
     async def first(self, tenant: str, stream: str, types: Sequence[str]) -> LogRow | None:
         found = [

@@ -15,6 +15,7 @@ import asyncpg
 
 from libs.runtime import log_sql as sql
 from libs.runtime.log import (
+    READ_BYTES_MAX,
     Anchor,
     EffectRow,
     Lane,
@@ -161,7 +162,7 @@ class PostgresLog:
         return dict.fromkeys(lanes, Mark(0)) | marks
 
     async def unpublished(self, lane: int, after: int, limit: int) -> list[LogRow]:
-        rows = await self._fetch(sql.UNPUBLISHED, lane, after, limit)
+        rows = await self._fetch(sql.UNPUBLISHED, lane, after, limit, READ_BYTES_MAX)
         return [log_row(row) for row in rows]
 
     async def mark_published(self, marks: Mapping[int, Mark]) -> None:
@@ -200,7 +201,8 @@ class PostgresLog:
         if not rows:
             return None
         lane, first, count = rows[0]["lane"], rows[0]["first_seq"], rows[0]["rows"]
-        return await self.unpublished(lane, first - 1, count) if count else []
+        found = await self._fetch(sql.ROWS, lane, first - 1, count) if count else []
+        return [log_row(row) for row in found]
 
     async def first(self, tenant: str, stream: str, types: Sequence[str]) -> LogRow | None:
         rows = await self._fetch(sql.FIRST, tenant, stream, list(types))

@@ -28,9 +28,6 @@ KEPT_BYTES_MAX = 32 * 1_048_576
 _ROW_BYTES = 1_500
 """What a row takes in memory besides its payload."""
 _READ_AT_ONCE = 2_000
-_READ_FIRST = 100
-_READ_BYTES = 4 * 1_048_576
-"""About as much of a lane is read from the log at once; how many rows that is shows as they are read."""
 _CHAIN_AT_ONCE = 500
 """Rows of a lane that was published before it was chained, read between two turns."""
 
@@ -68,7 +65,7 @@ class Relay:
         self._stage, self._source = stage, f"orderlog/{stage}".encode()
         self._topic, self._log = topic, log
         self._publisher, self._pause_seconds = publisher, pause_seconds
-        self._kept_bytes_max, self._read_rows = kept_bytes_max, _READ_FIRST
+        self._kept_bytes_max = kept_bytes_max
         self._recent: dict[int, deque[LogRow]] = {}
         self._kept: dict[int, int] = {}
         """Bytes of each lane's recent rows."""
@@ -247,15 +244,11 @@ class Relay:
         if lane in self._behind:
             self._forget(lane)
             self._behind.discard(lane)
-            limit = self._read_rows
-            rows = await self._log.unpublished(lane, self._cursors[lane], limit)
+            rows = await self._log.unpublished(lane, self._cursors[lane], _READ_AT_ONCE)
             if lane not in self._cursors:
                 return []
-            if len(rows) == limit or recent:
+            if rows or recent:
                 self._behind.add(lane)
-            if rows:
-                mean = sum(len(row.payload) + _ROW_BYTES for row in rows) // len(rows)
-                self._read_rows = max(1, min(_READ_BYTES // mean, 2 * limit, _READ_AT_ONCE))
             return rows
         rows = [row for row in recent if row.seq > self._cursors[lane]]
         self._forget(lane)

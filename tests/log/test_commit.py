@@ -1,5 +1,6 @@
 """A batch that was planned ahead: written where all is as it was read, and else not at all."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -164,6 +165,34 @@ async def stock(migrated_dsn: Callable[[str], str]) -> AsyncIterator[asyncpg.Poo
     pool = await open_pool(migrated_dsn("inventory"), Settings(), "test")
     yield pool
     await pool.close()
+
+
+@either_way
+async def test_two_processes_that_create_the_same_streams_lock_none_of_each_others(
+    stock: asyncpg.Pool, small: None
+) -> None:
+    """One has the first of them and waits for a third process, the other begins at the other end."""
+    log, keys = PostgresLog(stock, INVENTORY), ["acme/sku/A", "acme/sku/M", "acme/sku/Z"]
+    claimed = await log.claim([0, 1])
+    insert = "INSERT INTO part (key, lane, version, part) VALUES ($1, 1, 1, '{}')"
+    waiting = """SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+
+    async def create(lane: int, keys: list[str]) -> None:
+        new = {key: (lane, Snapshot(1, b"{}")) for key in keys}
+        writes = Writes(rows=[row(1, lane=lane)], new_parts=new)
+        await log.commit(writes, {lane: Lane(claimed[lane], 1, 1)}, {})
+
+    async with stock.acquire() as third, stock.acquire() as looks, asyncio.timeout(30):
+        transaction = third.transaction()
+        await transaction.start()
+        await third.execute(insert, keys[1])
+        both = [asyncio.create_task(create(0, keys)), asyncio.create_task(create(1, keys[::-1]))]
+        while await looks.fetchval(waiting) < len(both):
+            assert not any(task.done() for task in both)
+        await transaction.rollback()
+        outcomes = await asyncio.gather(*both, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {type(None), Overtaken}
 
 
 def moved(position: int, quantity: int, held: int = 0) -> Writes:

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from uuid import UUID, uuid5
 
 import asyncpg
 import pytest
 
 from libs.runtime.log import (
+    READ_BYTES_MAX,
     Anchor,
     EffectRow,
     Fenced,
@@ -80,6 +82,21 @@ async def test_rows_come_back_in_order_and_advance_their_lane(log: Log) -> None:
     async with log.batch() as batch:
         lanes = await batch.lanes(epochs)
     assert (lanes[0].next_decided, lanes[0].next_heard, lanes[1].next_decided) == (3, 2, 2)
+
+
+async def test_large_rows_are_read_few_at_a_time_and_one_at_least(log: Log) -> None:
+    epochs, chance = await log.claim([0]), Random(7)
+    thirds = (1, 1, 1, 1, 4, 0, 1)
+    # What is by chance cannot be packed.
+    texts = [chance.randbytes(third * READ_BYTES_MAX // 6).hex() for third in thirds]
+    written = [replace(row(seq), payload=f'"{text}"'.encode()) for seq, text in enumerate(texts, 1)]
+    await write(log, Writes(rows=written), epochs)
+    found, at_once = list[LogRow](), list[int]()
+    while rows := await log.unpublished(0, len(found), 100):
+        found += rows
+        at_once.append(len(rows))
+    assert found == written
+    assert at_once == [2, 2, 1, 2]
 
 
 async def test_the_first_event_of_a_stream_is_found_by_its_type(log: Log) -> None:
