@@ -36,12 +36,11 @@ FOLLOWING = {
     "ORDERLOG_BATCH_RECORDS_MAX": "1000",
     "ORDERLOG_FETCH_BYTES_MAX": "4194304",
 }
-"""Who tells of orders yields to who moves them: under a peak they follow later, and in larger batches."""
-WATCHED = FOLLOWING | {"ORDERLOG_NICE": "10"}
-"""The console does so too, but half as much: people look at it while the stages are busy."""
+"""Who tells of orders yields to who moves them: under a peak they follow later, and in larger batches. The
+console does not yield while somebody has a page of it open."""
 BEGINNING = {"ORDERLOG_NICE": "10"}
 """Who begins orders yields to who finishes them: under a peak more leave the house while more come in."""
-YIELDING = dict.fromkeys(FOLLOWERS, FOLLOWING) | {"console": WATCHED, "intake": BEGINNING}
+YIELDING = dict.fromkeys(FOLLOWERS, FOLLOWING) | {"intake": BEGINNING}
 SESSION_SECONDS = 10.0
 """A killed stage counts as alive for so long. Shorter than the default: here people wait for it."""
 SERVICE_READY_SECONDS = 60.0

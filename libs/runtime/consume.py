@@ -168,6 +168,11 @@ class Subscription:
             wait_at_broker(consumer, self._settings.fetch_wait_ms)
             consumer.resume(*(place for place in giving if place.partition not in self._halted))
 
+    def wait_at_broker(self, milliseconds: int) -> None:
+        """From the next request on, wait no longer than this for `fetch_bytes_min` to be there."""
+        if self._subscriber.consumer is not None:
+            wait_at_broker(self._subscriber.consumer, min(milliseconds, self._settings.fetch_wait_ms))
+
     async def commit(self) -> None:
         """Tell Kafka how far we are; failing is harmless."""
         consumer = self._subscriber.consumer

@@ -84,9 +84,21 @@ def yield_to_others(nice: int) -> None:
     processes that are sessions of their own, as those of the local stack are, `nice` alone changes nothing.
     """
     os.nice(nice)
-    if nice and os.getsid(0) == os.getpid():
-        with contextlib.suppress(OSError):  # another system, or a kernel without autogroups
+    if nice:
+        yield_session(nice)
+
+
+def yield_session(nice: int) -> bool:
+    """The same of the session alone, where it is this process's own: it may be taken back, which `nice` may
+    not without a privilege.
+
+    False: it stays as it is. The system has no autogroups, or was asked within the last tenth of a second.
+    """
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
             Path("/proc/self/autogroup").write_text(str(nice))
+            return True
+    return False
 
 
 def collect_seldom() -> None:

@@ -25,7 +25,7 @@ from libs.runtime.pool import bounded_pool, close_pool
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.seek import Seek
-from libs.runtime.serve import serve
+from libs.runtime.serve import serve, yield_session
 from libs.runtime.settings import STAGES, Settings, settings
 from libs.runtime.stage import events_topic
 from libs.runtime.tokens import Claims
@@ -37,6 +37,7 @@ from services.console.follow import Follower
 from services.console.history import History, TopicTail
 from services.console.on_demand import consumer_on_demand
 from services.console.own_writes import OwnWrites
+from services.console.pace import Pace
 from services.console.queries import Queries
 from services.console.saved_views import SavedViews
 from services.console.search.feed import SearchFeed
@@ -54,6 +55,7 @@ logger = structlog.get_logger()
 NAME = "console"
 TOPICS = tuple(events_topic(stage) for stage in STAGES)
 _COMMIT_SECONDS = 1.0
+_PACE_SECONDS = 0.5
 _HOLD_SECONDS_MAX = 2.0
 """How old the read models may grow under load, for the sake of larger transactions; idle, nothing waits."""
 
@@ -137,6 +139,7 @@ class Console:
                 asyncio.create_task(self._keep_writing(), name="write"),
                 asyncio.create_task(self._keep_indexing(keyring), name="search"),
                 asyncio.create_task(site.feed.run(), name="feed"),
+                asyncio.create_task(self._keep_pace(site.feed.is_watched), name="pace"),
             ]
             try:
                 yield
@@ -150,6 +153,12 @@ class Console:
             await asyncio.sleep(_COMMIT_SECONDS)
             await self._subscription.commit()
             telemetry.HALTED.labels(NAME).set(len(self._follower.halted))
+
+    async def _keep_pace(self, is_watched: Callable[[], bool]) -> None:
+        pace = Pace(self._settings, self._subscription.wait_at_broker, yield_session)
+        while True:
+            pace.keep(watched=is_watched())
+            await asyncio.sleep(_PACE_SECONDS)
 
     async def _keep_writing(self) -> None:
         """Write what the follower holds back, when it is due and no poll comes. What is never written, as we

@@ -24,7 +24,7 @@ logger = structlog.get_logger()
 
 HELD_MAX = 8_000
 """Records held back at most, but for one poll; some 2 kB each."""
-_WRITING_SHARE = 0.3
+_WRITING_SHARE = 0.25
 """How much of the time writing may take before more is held back for the next transaction."""
 _WATCHED_SHARE = 0.6
 _WATCHED_SECONDS_MAX = 0.2
@@ -158,8 +158,8 @@ class Follower:
     def _hold_seconds(self, took: float) -> float:
         """How long to hold back after a write that took so long."""
         if self._watched():
-            return min(self._hold_seconds_max, _WATCHED_SECONDS_MAX, took / _WATCHED_SHARE)
-        return min(self._hold_seconds_max, took / _WRITING_SHARE)
+            return min(self._hold_seconds_max, _WATCHED_SECONDS_MAX, took * (1 / _WATCHED_SHARE - 1))
+        return min(self._hold_seconds_max, took * (1 / _WRITING_SHARE - 1))
 
     async def _project(self, batch: ReadBatch) -> None:
         try:
