@@ -165,7 +165,8 @@ class Writes:
     high_water: dict[tuple[str, int], int] = field(default_factory=dict)
     """(source, its lane) → the last sequence heard."""
     timers_done: list[TimerRow] = field(default_factory=list)
-    """Those that rang. `timers` are set after they are gone."""
+    """Those that rang. `timers` are set after they are gone. One that was set meanwhile for another moment is
+    not gone: who set it may tell of what the ring has not seen."""
     timers: dict[tuple[str, str], TimerRow] = field(default_factory=dict)
     owed: dict[str, EffectRow] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)

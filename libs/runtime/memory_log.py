@@ -201,7 +201,8 @@ class MemoryLog:
             assert (handled.tenant, handled.command_id) not in self._handled
             self._handled[handled.tenant, handled.command_id] = handled
         for done in writes.timers_done:
-            self.timers.pop((done.key, done.name), None)
+            if (there := self.timers.get((done.key, done.name))) and there.due_at == done.due_at:
+                del self.timers[done.key, done.name]
         self.timers |= writes.timers
         for effect_id, effect in writes.owed.items():
             self.effects.setdefault(effect_id, (effect, _EPOCH))
