@@ -146,7 +146,7 @@ class PostgresBatch:
             await self._connection.execute(insert, *columns_of(missing))
 
     async def _end_timers(self, writes: Writes) -> None:
-        """Those that rang are gone; one that was asked for again meanwhile, for another moment, rings again."""
+        """Those that rang are gone; one that was asked for again meanwhile for another moment rings again."""
         done = sorted({(row.key, row.name): row.due_at for row in writes.timers_done}.items())
         keys, names = [key for (key, _), _ in done], [name for (_, name), _ in done]
         ended = await self._connection.execute(sql.END_TIMERS, keys, names, [due_at for _, due_at in done])

@@ -287,6 +287,17 @@ def test_an_order_closed_while_held_is_told_of_by_its_cancellation_alone() -> No
     assert life.parts[ORDER] is domain.INITIAL
 
 
+def test_of_a_cancelled_order_nothing_is_told_that_says_it_goes_on() -> None:
+    """Another topic was slower than the one that tells of its end."""
+    life = known().heard(closed("cancelled"))
+    for late in (backordered(), routed(), released()):
+        life.when(late).then_nothing()
+    for stands in (shipped(), delivered(), refunded()):
+        life.when(stands).then_types(MessageRequested)
+    life = given(domain).heard(backordered(), released())
+    life.when(withdrawn()).then(WITHDRAWN)
+
+
 def replacing(released_: FulfillmentReleased, **lines: str) -> FulfillmentReleased:
     """The same, of an order of which other SKUs are sent: what was ordered, by what is sent."""
     bundles = tuple(
