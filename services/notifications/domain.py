@@ -6,6 +6,9 @@ cancelled while it is held, the cancellation is the first. Of one that is cancel
 any more that says it goes on, however late it was heard. Message ids:
 `{order_id}-{milestone}[-{subject}]`, the subject without the order's id that it begins with; of a backorder's
 date it is the day on which it is told (`services.notifications.dates`).
+
+Messages go to the last contact that names a mail address, as far as that is known: an order that is amended
+without one, while it is held too, is written to where it was before.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +16,7 @@ from dataclasses import field, replace
 from datetime import date, datetime
 from typing import Literal, TypeAlias, assert_never, cast
 
-from libs.events.amendments import OrderAmended
+from libs.events.amendments import HeldOrderAmended, OrderAmended
 from libs.events.changes import LinesCancelled
 from libs.events.contract import Contract, Event
 from libs.events.dates import BackorderDated
@@ -25,7 +28,7 @@ from libs.events.fulfillment import (
     ShipmentDispatched,
     ShipmentLost,
 )
-from libs.events.intake import HeldOrderCancelled, OrderAccepted, OrderClosed
+from libs.events.intake import HeldOrderCancelled, OrderAccepted, OrderClosed, OrderHeld
 from libs.events.inventory import StockBackordered
 from libs.events.notifications import (
     Fact,
@@ -56,6 +59,8 @@ from services.notifications.letters import (
 
 HEARS: tuple[type[Event], ...] = (
     OrderAccepted,
+    OrderHeld,
+    HeldOrderAmended,
     HeldOrderCancelled,
     OrderClosed,
     LinesCancelled,
@@ -73,6 +78,8 @@ HEARS: tuple[type[Event], ...] = (
 )
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     OrderAccepted: ("customer_id", "destination", "promise_id", "order_type", "service", "fingerprint"),
+    OrderHeld: tuple(name for name in OrderHeld.model_fields if name not in ("order_id", "contact")),
+    HeldOrderAmended: ("destination", "service", "amendment_id", "reason"),
     StockBackordered: ("lines", "since", "destination", "contact", "movements"),
     BackorderDated: ("skus", "usable_at", "told_before"),
     OrderRouted: ("nodes", "candidates", "rule_version", "nodes_version", "promised"),
@@ -95,7 +102,10 @@ Reached: TypeAlias = (
     | RefundRequested
 )
 """What may mean a milestone of an order that is accepted."""
-Heard: TypeAlias = OrderAccepted | HeldOrderCancelled | Reached | BackorderDated | RecordMessageOutcome
+OfHeld: TypeAlias = OrderHeld | HeldOrderAmended
+Heard: TypeAlias = (
+    OrderAccepted | OfHeld | HeldOrderCancelled | Reached | BackorderDated | RecordMessageOutcome
+)
 
 # State --------------------------------------------------------------------------------------------------
 
@@ -117,6 +127,9 @@ class State:
     """By line: what is sent in place of what was ordered, where anything is."""
     moved: Sealed | None = None
     """Where messages go instead, as long as the order is not accepted here."""
+    held: Sealed | None = None
+    """Where messages will go to that are asked for with the end of its holds: as it came, or was amended with
+    a mail address."""
     dated: date | None = None
     """By when it will be delivered, as long as it is not accepted here, and was not heard to wait."""
 
@@ -133,6 +146,8 @@ def evolve(state: State, event: Event) -> State:
         # Heard of an order that is accepted, an event of our own answers it; before, it is only remembered.
         return state if state.accepted else _remembered(state, cast(Reached, event))
     match event:
+        case OrderHeld() | HeldOrderAmended():
+            return _captured(state, event)
         case BackorderDated():
             return state if state.accepted else _dated(state, event)
         case MessageRequested():
@@ -168,6 +183,14 @@ def _remembered(state: State, event: Reached) -> State:
     early = {**state.early, _message_id(event.order_id, letter): letter}
     moved = event.contact if isinstance(event, OrderAmended) and event.mail else state.moved
     return replace(state, early=early, moved=moved, dated=dated)
+
+
+def _captured(state: State, event: OfHeld) -> State:
+    """With the contact of an order that is held: an address without a mail address takes no other's place."""
+    without = isinstance(event, HeldOrderAmended) and not event.mail
+    if state.accepted or without or event.contact in (None, state.held):
+        return state
+    return replace(state, held=event.contact)
 
 
 def _dated(state: State, event: BackorderDated) -> State:
@@ -241,6 +264,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
     match body:
         case OrderAccepted():
             return [] if state.accepted else _accepted(state, body, at)
+        case OrderHeld() | HeldOrderAmended():
+            return []  # evolve has noted it
         case HeldOrderCancelled():
             return _withdrawn(state, body)
         case RecordMessageOutcome():
@@ -288,7 +313,7 @@ def _accepted(state: State, order: OrderAccepted, at: datetime) -> list[Event]:
     letters += state.early.values()
     if state.dated is not None:
         letters.append(dates.first(state.dated, at))
-    return _first(order.order_id, letters, order.contact if state.moved is None else state.moved)
+    return _first(order.order_id, letters, state.moved or state.held or order.contact)
 
 
 def _withdrawn(state: State, held: HeldOrderCancelled) -> list[Event]:
@@ -299,7 +324,7 @@ def _withdrawn(state: State, held: HeldOrderCancelled) -> list[Event]:
     if held.contact is None:
         return [_ask(held.order_id, letter, None)]
     early = [one for one in state.early.values() if not goes_on(one)]
-    return _first(held.order_id, (letter, *early), held.contact)
+    return _first(held.order_id, (letter, *early), state.held or held.contact)
 
 
 def _first(order_id: str, letters: Iterable[Letter], contact: Sealed) -> list[Event]:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
+from libs.events.amendments import HeldOrderAmended
 from libs.events.contract import Event
 from libs.events.fulfillment import (
     CarrierEventRecorded,
@@ -14,7 +15,15 @@ from libs.events.fulfillment import (
     ShipmentLost,
     ShippedPackage,
 )
-from libs.events.intake import HeldOrderCancelled, OrderAccepted, OrderClosed, Outcome, PaymentState
+from libs.events.intake import (
+    HeldOrderCancelled,
+    Hold,
+    OrderAccepted,
+    OrderClosed,
+    OrderHeld,
+    Outcome,
+    PaymentState,
+)
 from libs.events.inventory import Shortage, StockBackordered
 from libs.events.notifications import (
     Fact,
@@ -267,6 +276,33 @@ def test_an_order_cancelled_while_held_is_told_so_once() -> None:
     life.when(closed("cancelled")).then_nothing()
     life.when(refunded()).then_one(MessageRequested, milestone="refunded", contact=None)
     assert life.parts[ORDER].letters[f"{ORDER}-cancelled"].outcome == "owed"
+
+
+ELSEWHERE = Sealed(subject="c:17", nonce="B" * 16, ciphertext="B" * 24)
+
+
+def held() -> OrderHeld:
+    hold = Hold(name="address", message="ZZ is no country.")
+    return OrderHeld.model_validate({**vars(accepted()), "holds": (hold,)})
+
+
+def amended(contact: Sealed | None, *, mail: bool) -> HeldOrderAmended:
+    """A held order goes elsewhere; `mail`, the new address names a mail address."""
+    terms = {"destination": TO, "contact": contact, "mail": True if mail else None}
+    return HeldOrderAmended.model_validate({"order_id": ORDER, "amendment_id": f"{ORDER}-A1", **terms})
+
+
+def test_an_order_amended_while_it_is_held_is_written_to_where_its_mail_address_is() -> None:
+    """Intake accepts it with the new contact, for the parcel; without a mail address nobody could be told."""
+    there = CONFIRMED.model_copy(update={"contact": ELSEWHERE})
+    for mail, first in ((False, CONFIRMED), (True, there)):
+        life = given(domain).heard(held(), amended(ELSEWHERE, mail=mail))
+        life.when(accepted(contact=ELSEWHERE)).then(first, message("paid"))
+        life = given(domain).heard(held(), amended(ELSEWHERE, mail=mail))
+        [told] = life.when(withdrawn(ELSEWHERE)).events
+        assert isinstance(told, MessageRequested)
+        assert told.contact == (ELSEWHERE if mail else CONTACT)
+    given(domain).heard(held(), amended(None, mail=False)).when(accepted()).then(CONFIRMED, message("paid"))
 
 
 def test_its_refund_may_be_heard_first() -> None:

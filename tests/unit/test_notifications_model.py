@@ -10,7 +10,7 @@ from typing import get_args
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from libs.events.amendments import OrderAmended
 from libs.events.changes import LinesCancelled
@@ -63,7 +63,9 @@ class MailLife(RuleBasedStateMachine):
         self.waiting: list[Told] = []
         self.told: set[Told] = set()
         self.known = self.silent = self.withdrawn = False
-        self.contact = CONTACT
+        self.contact = self.delivered_to = CONTACT
+        self.held: Sealed | None = None
+        self.moved: Sealed | None = None
         self.date: date | None = None
         """The last that inventory told, of which the customer was told or will be with the acceptance."""
         self.days = 0
@@ -108,7 +110,7 @@ class MailLife(RuleBasedStateMachine):
     @rule(payment=PAYMENTS)
     def begin(self, payment: PaymentState) -> None:
         """It is accepted, or cancelled while it is held; intake tells the one or the other."""
-        contact = None if self.silent else CONTACT
+        contact = None if self.silent else self.delivered_to
         first: list[Told]
         if self.withdrawn:
             events, first = self.take(lives.withdrawn(contact)), [("cancelled", None)]
@@ -119,6 +121,7 @@ class MailLife(RuleBasedStateMachine):
             assert events == []
             return
         self.known = True
+        self.contact = (None if self.withdrawn else self.moved) or self.held or CONTACT
         if self.silent:
             assert [type(event) for event in events] == [MessageSkipped]
             return
@@ -129,8 +132,7 @@ class MailLife(RuleBasedStateMachine):
             owed.append(("backordered", str((NOON + timedelta(days=self.days)).date())))
         assert found == owed
         carries = [event.contact for event in events if isinstance(event, MessageRequested)]
-        if not self.withdrawn:
-            assert carries == [self.contact, *[None] * (len(events) - 1)]
+        assert carries == [self.contact, *[None] * (len(events) - 1)]
 
     @rule(outcome=OUTCOMES)
     def close(self, outcome: Outcome) -> None:
@@ -138,6 +140,22 @@ class MailLife(RuleBasedStateMachine):
         if self.known:
             told: list[Told] = [("cancelled", None)] if outcome in ("cancelled", "unroutable") else []
             self.hear(lives.closed(outcome), *told)
+
+    @precondition(lambda self: not self.known and not self.silent and self.held is None)
+    @rule()
+    def hold(self) -> None:
+        assert self.take(lives.held()) == []
+        self.held = CONTACT
+
+    @precondition(lambda self: not self.known and self.held is not None)
+    @rule(number=NUMBERS, mail=st.booleans())
+    def amend_while_held(self, number: int, mail: bool) -> None:
+        """Intake accepts it with the new contact, whether that names a mail address or not."""
+        contact = Sealed(subject="c:17", generation=9 + number, nonce="A" * 16, ciphertext="A" * 24)
+        assert self.take(lives.amended(contact, mail=mail)) == []
+        self.delivered_to = contact
+        if mail:
+            self.held = contact
 
     # What the others did, whoever is heard first
 
@@ -189,7 +207,7 @@ class MailLife(RuleBasedStateMachine):
         due = self.is_due(one)
         self.hear(event, one)
         if due and mail and event.contact is not None:
-            self.contact = event.contact
+            self.contact = self.moved = event.contact
 
     @rule(later=st.integers(-3, 6), known=st.sampled_from((True, True, False)))
     def date_it(self, later: int, known: bool) -> None:
@@ -240,7 +258,7 @@ class MailLife(RuleBasedStateMachine):
         first = {("confirmed", None), ("paid", None), ("cancelled", None)}
         about = {one for one in milestones - first if one[0] != "backordered" or one[1] is None}
         assert about <= self.happened
-        assert state.contact == self.contact or self.withdrawn
+        assert state.contact == self.contact
         owed = {id_ for id_, letter in state.letters.items() if letter.outcome == "owed"}
         assert owed == self.asked.keys() - self.outcomes.keys()
 
