@@ -264,6 +264,9 @@ class Log(Protocol):
     async def next_due(self, lanes: Sequence[int]) -> datetime | None:
         """When the next timer of these lanes is due."""
 
+    async def postpone_timer(self, timer: TimerRow, until: datetime) -> None:
+        """Ring a timer later, unless it was asked for again, for another moment, since it was read."""
+
     async def replaying(self, lanes: Sequence[int], limit: int) -> list[Parked]:
         """Parked records that a person asked to be decided again, or to be discarded, in order."""
 

@@ -106,6 +106,8 @@ DUE = """
 NEXT_DUE = """
     SELECT min(first.due_at) AS due_at FROM unnest($1::int[]) AS of (number),
     LATERAL (SELECT due_at FROM timer WHERE lane = of.number ORDER BY due_at LIMIT 1) AS first"""
+POSTPONE_TIMER = """
+    UPDATE timer SET due_at = $4 WHERE key = $1 AND name = $2 AND due_at = $3 RETURNING key"""
 END_TIMERS = """
     DELETE FROM timer USING unnest($1::text[], $2::text[], $3::timestamptz[]) AS d(key, name, due_at)
     WHERE timer.key = d.key AND timer.name = d.name AND timer.due_at = d.due_at"""

@@ -117,6 +117,10 @@ class MemoryLog:
         dues = (timer.due_at for timer in self.timers.values() if timer.lane in lanes)
         return min(dues, default=None)
 
+    async def postpone_timer(self, timer: TimerRow, until: datetime) -> None:
+        if self.timers.get((timer.key, timer.name)) == timer:
+            self.timers[timer.key, timer.name] = replace(timer, due_at=until)
+
     async def replaying(self, lanes: Sequence[int], limit: int) -> list[Parked]:
         stuck: set[str] = set()
         found = []

@@ -272,6 +272,21 @@ async def test_a_timer_that_was_moved_while_it_rang_stays(log: Log) -> None:
     assert await log.unpublished(0, 0, 10) == [row(1)]
 
 
+async def test_a_timer_is_put_off_unless_it_was_moved_since_it_was_read(log: Log) -> None:
+    epochs = await log.claim([0])
+    first, later = TimerRow(0, "acme/o-1", "claims", NOON), NOON + timedelta(minutes=1)
+    await write(log, Writes(timers={(first.key, first.name): first}), epochs)
+    await log.postpone_timer(first, later)
+    assert await log.next_due([0]) == later
+    moved = replace(first, due_at=NOON + timedelta(minutes=5))
+    await write(log, Writes(timers={(first.key, first.name): moved}), epochs)
+    await log.postpone_timer(replace(first, due_at=later), NOON + timedelta(minutes=2))
+    assert await log.next_due([0]) == moved.due_at
+    await write(log, Writes(timers_done=[moved]), epochs)
+    await log.postpone_timer(moved, later)
+    assert await log.next_due([0]) is None
+
+
 async def test_a_timer_that_its_own_ring_asks_for_again_stays(log: Log) -> None:
     epochs = await log.claim([0])
     timer = TimerRow(0, "acme/o-1", "claims", NOON)
