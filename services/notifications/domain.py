@@ -209,7 +209,10 @@ def _with_substitutes(state: State, event: FulfillmentReleased) -> State:
 
 def _asked(state: State, event: MessageRequested, letter: Letter) -> State:
     early = state.early
-    if event.message_id in early:
+    if event.milestone == "cancelled" and event.subject_id is None:
+        # A rebuild, which knows no order across topics, may have folded before what was heard behind it.
+        early = {id_: waiting for id_, waiting in early.items() if not goes_on(waiting)}
+    elif event.message_id in early:
         early = {id_: waiting for id_, waiting in early.items() if id_ != event.message_id}
     letters = {**state.letters, event.message_id: letter}
     return State(event.order_id, state.accepted, state.contact, state.facts, early, letters, state.instead)
