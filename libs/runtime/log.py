@@ -169,7 +169,8 @@ class Writes:
     high_water: dict[tuple[str, int], int] = field(default_factory=dict)
     """(source, its lane) → the last sequence heard."""
     timers_done: list[TimerRow] = field(default_factory=list)
-    """Those that rang. `timers` are set after they are gone."""
+    """Those that rang. `timers` are set after they are gone. One that was set meanwhile for another moment is
+    not gone: who set it may tell of what the ring has not seen."""
     timers: dict[tuple[str, str], TimerRow] = field(default_factory=dict)
     owed: dict[str, EffectRow] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
@@ -267,6 +268,9 @@ class Log(Protocol):
 
     async def next_due(self, lanes: Sequence[int]) -> datetime | None:
         """When the next timer of these lanes is due."""
+
+    async def postpone_timer(self, timer: TimerRow, until: datetime) -> None:
+        """Ring a timer later, unless it was asked for again, for another moment, since it was read."""
 
     async def replaying(self, lanes: Sequence[int], limit: int) -> list[Parked]:
         """Parked records that a person asked to be decided again, or to be discarded, in order."""

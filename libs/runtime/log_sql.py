@@ -111,9 +111,14 @@ DUE = """
 NEXT_DUE = """
     SELECT min(first.due_at) AS due_at FROM unnest($1::int[]) AS of (number),
     LATERAL (SELECT due_at FROM timer WHERE lane = of.number ORDER BY due_at LIMIT 1) AS first"""
+POSTPONE_TIMER = """
+    UPDATE timer SET due_at = $4 WHERE key = $1 AND name = $2 AND due_at = $3 RETURNING key"""
 END_TIMERS = """
-    DELETE FROM timer USING unnest($1::text[], $2::text[]) AS d(key, name)
-    WHERE timer.key = d.key AND timer.name = d.name"""
+    DELETE FROM timer USING unnest($1::text[], $2::text[], $3::timestamptz[]) AS d(key, name, due_at)
+    WHERE timer.key = d.key AND timer.name = d.name AND timer.due_at = d.due_at"""
+TIMERS_LEFT = """
+    SELECT count(*) FROM timer JOIN unnest($1::text[], $2::text[]) AS d(key, name)
+    ON timer.key = d.key AND timer.name = d.name"""
 SAVE_TIMERS = """
     INSERT INTO timer SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[])
     ON CONFLICT (key, name) DO UPDATE SET due_at = excluded.due_at"""

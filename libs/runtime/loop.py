@@ -208,10 +208,7 @@ class StageLoop:
     async def _put_off(self, timer: TimerRow, error: Exception) -> None:
         logger.error("timer failed", key=timer.key, name=timer.name, exc_info=error)
         later = self._clock() + timedelta(seconds=self._limits.timer_retry_seconds)
-        async with self._log.batch() as batch:
-            await batch.lanes({timer.lane: self._epochs[timer.lane]})
-            moved = TimerRow(timer.lane, timer.key, timer.name, later)
-            await batch.write(Writes(timers={(timer.key, timer.name): moved}))
+        await self._log.postpone_timer(timer, later)
 
     def _in_order(self, records: Sequence[Record]) -> list[Record]:
         """The records of owned, running lanes. Raises Seek where a partition does not continue: nothing was

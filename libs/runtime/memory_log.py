@@ -122,6 +122,10 @@ class MemoryLog:
         dues = (timer.due_at for timer in self.timers.values() if timer.lane in lanes)
         return min(dues, default=None)
 
+    async def postpone_timer(self, timer: TimerRow, until: datetime) -> None:
+        if self.timers.get((timer.key, timer.name)) == timer:
+            self.timers[timer.key, timer.name] = replace(timer, due_at=until)
+
     async def replaying(self, lanes: Sequence[int], limit: int) -> list[Parked]:
         stuck: set[str] = set()
         found = []
@@ -207,7 +211,8 @@ class MemoryLog:
             assert (handled.tenant, handled.command_id) not in self._handled
             self._handled[handled.tenant, handled.command_id] = handled
         for done in writes.timers_done:
-            self.timers.pop((done.key, done.name), None)
+            if (there := self.timers.get((done.key, done.name))) and there.due_at == done.due_at:
+                del self.timers[done.key, done.name]
         self.timers |= writes.timers
         for effect_id, effect in writes.owed.items():
             self.effects.setdefault(effect_id, (effect, _EPOCH))

@@ -145,16 +145,21 @@ class PostgresBatch:
         if missing:
             await self._connection.execute(insert, *columns_of(missing))
 
+    async def _end_timers(self, writes: Writes) -> None:
+        """Those that rang are gone; one that was asked for again meanwhile for another moment rings again."""
+        done = sorted({(row.key, row.name): row.due_at for row in writes.timers_done}.items())
+        keys, names = [key for (key, _), _ in done], [name for (_, name), _ in done]
+        ended = await self._connection.execute(sql.END_TIMERS, keys, names, [due_at for _, due_at in done])
+        if (missing := len(done) - _count(ended)) and missing > await self._connection.fetchval(
+            sql.TIMERS_LEFT, keys, names
+        ):
+            raise Fenced("a timer that rang is not there: it was rung before")
+
     async def _write_side(self, writes: Writes) -> None:
         """Timers, effects and parked records: rarely many."""
         connection = self._connection
         if writes.timers_done:
-            done = sorted({(row.key, row.name) for row in writes.timers_done})
-            status: str = await connection.execute(
-                sql.END_TIMERS, [key for key, _ in done], [name for _, name in done]
-            )
-            if _count(status) != len(done):
-                raise Fenced("a timer that rang is not there: it was rung before")
+            await self._end_timers(writes)
         if writes.timers:
             timers = [row for _, row in sorted(writes.timers.items())]
             await connection.execute(

@@ -190,6 +190,9 @@ class PostgresLog:
         due: datetime | None = rows[0]["due_at"]
         return due
 
+    async def postpone_timer(self, timer: TimerRow, until: datetime) -> None:
+        await self._fetch(sql.POSTPONE_TIMER, timer.key, timer.name, timer.due_at, until)
+
     async def replaying(self, lanes: Sequence[int], limit: int) -> list[Parked]:
         rows = await self._fetch(sql.REPLAYING, list(lanes), limit)
         return [parked_row(row) for row in rows]

@@ -101,6 +101,8 @@ class Care:
 
     assignee: str | None = None
     snoozed_until: datetime | None = None
+    why: str = ""
+    """It was put off until then."""
     resolved: bool = False
 
 
@@ -123,7 +125,7 @@ def taken_care(care: Mapping[str, Care], event: Cared | StockCared) -> dict[str,
         case Taken():
             after = replace(before, assignee=event.assignee)
         case PutOff():
-            after = replace(before, snoozed_until=event.until)
+            after = replace(before, snoozed_until=event.until, why=event.why)
         case SeenTo():
             after = replace(before, resolved=True)
         case _:
@@ -157,6 +159,8 @@ def settle(care: Mapping[str, Care], command: OnException | OnStock, at: datetim
             if command.assignee == known.assignee:
                 return []
         case PutOff():
+            if (command.until, command.why) == (known.snoozed_until, known.why):
+                return []
             if not at < command.until <= at + SNOOZED_MAX:
                 return Told(
                     "invalid_until",

@@ -3,6 +3,9 @@ channels ask for, those that have lots. Which they are, only the tables know.
 
 What was told is an event of another stream (the nodes', the rules'); who is reminded of it is written down
 with the timers, in one transaction. Reminding twice is harmless: a SKU that was told already decides nothing.
+
+A SKU reads those streams without a lock, so a reminder that is set already may be ringing on what was before.
+It is moved, as it is the moment by which the log tells what rang from what is yet to ring.
 """
 
 from typing import Any
@@ -35,8 +38,9 @@ def _reminding(
         GROUP BY b.tenant, b.sku)
     INSERT INTO timer (key, name, lane, due_at)
     SELECT part.key, '{timer}', part.lane, due_at
-    FROM held JOIN part ON part.key = held.tenant || '/sku/' || held.sku
-    ON CONFLICT DO NOTHING"""  # noqa: S608 - names of ours
+    FROM held JOIN part ON part.key = held.tenant || '/sku/' || held.sku ORDER BY part.key
+    ON CONFLICT (key, name) DO UPDATE
+    SET due_at = greatest(excluded.due_at, timer.due_at + interval '1 microsecond')"""  # noqa: S608 - names of ours
 
 
 _SWITCHED = _reminding("oms.inventory.node_switched", "switch_looked_at", "reach")

@@ -17,23 +17,25 @@ MILESTONE: Literal["backordered"] = "backordered"
 _DATE, _GONE = "deliver_at", "gone_at"
 
 
-def with_date(letter: Letter, event: BackorderDated) -> Letter:
+def with_date(letter: Letter, by: date | None) -> Letter:
     """A mail that is still to be asked for, with the date; a later one takes the place of an earlier."""
-    by = _date(event)
     others = tuple(fact for fact in letter.facts if fact.name != _DATE)
     return replace(letter, facts=(*others, *(facts(**{_DATE: by}) if by else ())))
 
 
+def first(by: date, at: datetime) -> Letter:
+    """The mail of a date that was known before the acceptance, of an order that was not told to wait."""
+    return Letter(MILESTONE, _subject({}, at), facts(**{_DATE: by}))
+
+
 def moved(letters: Mapping[str, Letter], event: BackorderDated, at: datetime) -> Letter | None:
     """The mail that a date calls for: the first one, one that is later by a day or more than was told, or
-    that what was told is gone. None where the customer knows it, or the order was cancelled.
+    that what was told is gone. None where the customer knows it.
 
     Its subject is the day (UTC) on which it is told; of several of a day, with a number.
     """
-    by, told = _date(event), _told(letters)
+    by, told = date_of(event), _told(letters)
     if by is None if told is None else by is not None and by <= told:
-        return None
-    if any(letter.milestone == "cancelled" and letter.subject_id is None for letter in letters.values()):
         return None
     if by is None:
         return Letter(MILESTONE, _subject(letters, at), facts(**{_GONE: told}))
@@ -48,7 +50,8 @@ def _subject(letters: Mapping[str, Letter], at: datetime) -> str:
     return f"{day}-{number + 1}" if number else day
 
 
-def _date(event: BackorderDated) -> date | None:
+def date_of(event: BackorderDated) -> date | None:
+    """By when it is delivered, where that is known."""
     return event.promised.deliver_by if event.promised else None
 
 

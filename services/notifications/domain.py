@@ -2,17 +2,21 @@
 
 The first message asked for carries the order's sealed contact and the facts that all of them name.
 Milestones heard before the order was accepted (another topic was faster) wait for it. Of an order that is
-cancelled while it is held, the cancellation is the first. Message ids:
+cancelled while it is held, the cancellation is the first. Of one that is cancelled as a whole nothing is told
+any more that says it goes on, however late it was heard. Message ids:
 `{order_id}-{milestone}[-{subject}]`, the subject without the order's id that it begins with; of a backorder's
 date it is the day on which it is told (`services.notifications.dates`).
+
+Messages go to the last contact that names a mail address, as far as that is known: an order that is amended
+without one, while it is held too, is written to where it was before.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, TypeAlias, assert_never, cast
 
-from libs.events.amendments import OrderAmended
+from libs.events.amendments import HeldOrderAmended, OrderAmended
 from libs.events.changes import LinesCancelled
 from libs.events.contract import Contract, Event
 from libs.events.dates import BackorderDated
@@ -24,7 +28,7 @@ from libs.events.fulfillment import (
     ShipmentDispatched,
     ShipmentLost,
 )
-from libs.events.intake import HeldOrderCancelled, OrderAccepted, OrderClosed
+from libs.events.intake import HeldOrderCancelled, OrderAccepted, OrderClosed, OrderHeld
 from libs.events.inventory import StockBackordered
 from libs.events.notifications import (
     Fact,
@@ -40,12 +44,23 @@ from libs.events.refusal import refuse
 from libs.events.returns import RefundRequested, ReturnAuthorised
 from libs.events.routing import OrderRouted
 from services.notifications import dates
-from services.notifications.letters import LETTERS, Instead, Letter, facts, of_order, replaced, substituted
+from services.notifications.letters import (
+    LETTERS,
+    Instead,
+    Letter,
+    facts,
+    goes_on,
+    of_order,
+    replaced,
+    substituted,
+)
 
 # What it hears ------------------------------------------------------------------------------------------
 
 HEARS: tuple[type[Event], ...] = (
     OrderAccepted,
+    OrderHeld,
+    HeldOrderAmended,
     HeldOrderCancelled,
     OrderClosed,
     LinesCancelled,
@@ -63,6 +78,8 @@ HEARS: tuple[type[Event], ...] = (
 )
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     OrderAccepted: ("customer_id", "destination", "promise_id", "order_type", "service", "fingerprint"),
+    OrderHeld: tuple(name for name in OrderHeld.model_fields if name not in ("order_id", "contact")),
+    HeldOrderAmended: ("destination", "service", "amendment_id", "reason"),
     StockBackordered: ("lines", "since", "destination", "contact", "movements"),
     BackorderDated: ("skus", "usable_at", "told_before"),
     OrderRouted: ("nodes", "candidates", "rule_version", "nodes_version", "promised"),
@@ -85,7 +102,10 @@ Reached: TypeAlias = (
     | RefundRequested
 )
 """What may mean a milestone of an order that is accepted."""
-Heard: TypeAlias = OrderAccepted | HeldOrderCancelled | Reached | BackorderDated | RecordMessageOutcome
+OfHeld: TypeAlias = OrderHeld | HeldOrderAmended
+Heard: TypeAlias = (
+    OrderAccepted | OfHeld | HeldOrderCancelled | Reached | BackorderDated | RecordMessageOutcome
+)
 
 # State --------------------------------------------------------------------------------------------------
 
@@ -107,6 +127,11 @@ class State:
     """By line: what is sent in place of what was ordered, where anything is."""
     moved: Sealed | None = None
     """Where messages go instead, as long as the order is not accepted here."""
+    held: Sealed | None = None
+    """Where messages will go to that are asked for with the end of its holds: as it came, or was amended with
+    a mail address."""
+    dated: date | None = None
+    """By when it will be delivered, as long as it is not accepted here, and was not heard to wait."""
 
 
 INITIAL = State()
@@ -121,6 +146,8 @@ def evolve(state: State, event: Event) -> State:
         # Heard of an order that is accepted, an event of our own answers it; before, it is only remembered.
         return state if state.accepted else _remembered(state, cast(Reached, event))
     match event:
+        case OrderHeld() | HeldOrderAmended():
+            return _captured(state, event)
         case BackorderDated():
             return state if state.accepted else _dated(state, event)
         case MessageRequested():
@@ -150,17 +177,29 @@ def _remembered(state: State, event: Reached) -> State:
     letter = None if isinstance(event, OrderClosed) else _letter(state, event)
     if letter is None:
         return state
+    dated = state.dated
+    if isinstance(event, StockBackordered) and dated is not None:
+        letter, dated = dates.with_date(letter, dated), None
     early = {**state.early, _message_id(event.order_id, letter): letter}
     moved = event.contact if isinstance(event, OrderAmended) and event.mail else state.moved
-    return replace(state, early=early, moved=moved)
+    return replace(state, early=early, moved=moved, dated=dated)
+
+
+def _captured(state: State, event: OfHeld) -> State:
+    """With the contact of an order that is held: an address without a mail address takes no other's place."""
+    without = isinstance(event, HeldOrderAmended) and not event.mail
+    if state.accepted or without or event.contact in (None, state.held):
+        return state
+    return replace(state, held=event.contact)
 
 
 def _dated(state: State, event: BackorderDated) -> State:
-    """With the date in the message that waits for the acceptance."""
-    id_ = _message_id(event.order_id, Letter(dates.MILESTONE))
+    """With the date in the message that waits for the acceptance, or for one of its own."""
+    id_, by = _message_id(event.order_id, Letter(dates.MILESTONE)), dates.date_of(event)
     if id_ not in state.early:
-        return state
-    return replace(state, early={**state.early, id_: dates.with_date(state.early[id_], event)})
+        return state if by == state.dated else replace(state, dated=by)
+    letter = dates.with_date(state.early[id_], by)
+    return state if letter == state.early[id_] else replace(state, early={**state.early, id_: letter})
 
 
 def _with_substitutes(state: State, event: FulfillmentReleased) -> State:
@@ -170,7 +209,10 @@ def _with_substitutes(state: State, event: FulfillmentReleased) -> State:
 
 def _asked(state: State, event: MessageRequested, letter: Letter) -> State:
     early = state.early
-    if event.message_id in early:
+    if event.milestone == "cancelled" and event.subject_id is None:
+        # A rebuild, which knows no order across topics, may have folded before what was heard behind it.
+        early = {id_: waiting for id_, waiting in early.items() if not goes_on(waiting)}
+    elif event.message_id in early:
         early = {id_: waiting for id_, waiting in early.items() if id_ != event.message_id}
     letters = {**state.letters, event.message_id: letter}
     return State(event.order_id, state.accepted, state.contact, state.facts, early, letters, state.instead)
@@ -195,7 +237,7 @@ def _letter(state: State, event: Reached) -> Letter | None:
     letter = LETTERS[type(event)](event)
     if letter is None:
         return None
-    if _is_known(state, event.order_id, letter):
+    if _is_known(state, event.order_id, letter) or (goes_on(letter) and _is_over(state, event.order_id)):
         return None
     if state.instead is not None and isinstance(event, ShipmentDispatched):
         sent = substituted(state.instead[line.line] for line in event.lines if line.line in state.instead)
@@ -212,6 +254,11 @@ def _is_known(state: State, order_id: str, letter: Letter) -> bool:
     return message_id in state.letters or message_id in state.early
 
 
+def _is_over(state: State, order_id: str) -> bool:
+    """Whether the customer knows that the order was cancelled as a whole."""
+    return _message_id(order_id, Letter("cancelled")) in state.letters
+
+
 # decide -------------------------------------------------------------------------------------------------
 
 
@@ -219,23 +266,17 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
     body = cast(Heard, heard.body)
     match body:
         case OrderAccepted():
-            if state.accepted:
-                return []
-            if body.contact is None:
-                # Said once: an order without a contact is owed no message, now or later.
-                return [_ask(body.order_id, Letter("confirmed"), None)]
-            letters = [Letter("confirmed", None, of_order(body))]
-            if body.payment != "on_account":
-                # Pending when submitted, accepted now: the hold on its payment was released.
-                letters.append(Letter("paid"))
-            contact = body.contact if state.moved is None else state.moved
-            return _first(body.order_id, (*letters, *state.early.values()), contact)
+            return [] if state.accepted else _accepted(state, body, at)
+        case OrderHeld() | HeldOrderAmended():
+            return []  # evolve has noted it
         case HeldOrderCancelled():
             return _withdrawn(state, body)
         case RecordMessageOutcome():
             return _settle(state, heard, body)
         case BackorderDated():
-            news = dates.moved(state.letters, body, at) if state.contact is not None else None
+            if state.contact is None or _is_over(state, body.order_id):
+                return []
+            news = dates.moved(state.letters, body, at)
             if news is None or _is_known(state, body.order_id, news):
                 return []
             return [_ask(body.order_id, news, state.contact)]
@@ -263,6 +304,21 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             assert_never(body)
 
 
+def _accepted(state: State, order: OrderAccepted, at: datetime) -> list[Event]:
+    """The first messages of an order, and all that waited for it."""
+    if order.contact is None:
+        # Said once: an order without a contact is owed no message, now or later.
+        return [_ask(order.order_id, Letter("confirmed"), None)]
+    letters = [Letter("confirmed", None, of_order(order))]
+    if order.payment != "on_account":
+        # Pending when submitted, accepted now: the hold on its payment was released.
+        letters.append(Letter("paid"))
+    letters += state.early.values()
+    if state.dated is not None:
+        letters.append(dates.first(state.dated, at))
+    return _first(order.order_id, letters, state.moved or state.held or order.contact)
+
+
 def _withdrawn(state: State, held: HeldOrderCancelled) -> list[Event]:
     """The one message of an order that was never accepted, but for what it is refunded."""
     if state.accepted or held.external_id is None:
@@ -270,7 +326,8 @@ def _withdrawn(state: State, held: HeldOrderCancelled) -> list[Event]:
     letter = Letter("cancelled", None, (*of_order(held), *facts(cause="cancelled")))
     if held.contact is None:
         return [_ask(held.order_id, letter, None)]
-    return _first(held.order_id, (letter, *state.early.values()), held.contact)
+    early = [one for one in state.early.values() if not goes_on(one)]
+    return _first(held.order_id, (letter, *early), state.held or held.contact)
 
 
 def _first(order_id: str, letters: Iterable[Letter], contact: Sealed) -> list[Event]:

@@ -42,6 +42,15 @@ class Instead:
     ordered: str
 
 
+GOES_ON: frozenset[Milestone] = frozenset({"confirmed", "routed", "picking", "backordered"})
+
+
+def goes_on(letter: Letter) -> bool:
+    """Whether it says that the order, or the rest of it, goes on: of a cancelled order nobody is told so.
+    What became of parcels and of money is told then, too."""
+    return letter.milestone in GOES_ON or (letter.milestone == "cancelled" and letter.subject_id is not None)
+
+
 def facts(**values: object) -> tuple[Fact, ...]:
     return tuple(Fact(name=name, value=str(value)[:500]) for name, value in values.items())
 

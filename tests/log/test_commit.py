@@ -141,6 +141,19 @@ async def test_nothing_is_written_where_something_is_not_as_it_was(
     await log.commit(ALL, before, ASSUMED)
 
 
+@either_way
+async def test_a_timer_that_was_moved_since_it_was_read_stays(log: Log, small: None) -> None:
+    """What another process asked for meanwhile is not what rang."""
+    await log.commit(ALL, await ready(log), ASSUMED)
+    [rung], after = ALL.timers.values(), {0: Lane(1, 3, 2), 1: Lane(1, 2, 1)}
+    moved = replace(rung, due_at=NOON)
+    await log.commit(Writes(timers={(moved.key, moved.name): moved}), after, {})
+    await log.commit(Writes(timers_done=[rung]), after, {})
+    assert await log.due([0], NOON + timedelta(days=9), 10) == [moved]
+    await log.commit(Writes(timers_done=[moved]), after, {})
+    assert await log.next_due([0]) is None
+
+
 async def test_looking_tells_parts_and_commands_without_a_lock(log: Log) -> None:
     await log.commit(ALL, await ready(log), ASSUMED)
     known = {"acme/sku/A": 1, "acme/sku/C": 3}

@@ -277,14 +277,30 @@ async def test_a_timer_that_is_gone_is_not_rung_again(log: Log) -> None:
     assert await log.unpublished(0, 0, 10) == [row(1)]
 
 
-async def test_a_timer_that_moved_while_it_rang_is_gone_with_it(log: Log) -> None:
-    """What moved it was committed before, so the ring has seen it."""
+async def test_a_timer_that_was_moved_while_it_rang_stays(log: Log) -> None:
+    """Who moved it may tell of what the ring has not seen; what rings with it is gone."""
     epochs = await log.claim([0])
-    first = TimerRow(0, "acme/o-1", "claims", NOON)
+    first, other = TimerRow(0, "acme/o-1", "claims", NOON), TimerRow(0, "acme/o-2", "claims", NOON)
     moved = replace(first, due_at=NOON + timedelta(minutes=5))
-    for timer in (first, moved):
+    for timer in (first, other, moved):
         await write(log, Writes(timers={(timer.key, timer.name): timer}), epochs)
-    await write(log, Writes(timers_done=[first]), epochs)
+    await write(log, Writes(timers_done=[first, other], rows=[row(1)]), epochs)
+    assert await log.due([0], NOON + timedelta(hours=1), 10) == [moved]
+    assert await log.unpublished(0, 0, 10) == [row(1)]
+
+
+async def test_a_timer_is_put_off_unless_it_was_moved_since_it_was_read(log: Log) -> None:
+    epochs = await log.claim([0])
+    first, later = TimerRow(0, "acme/o-1", "claims", NOON), NOON + timedelta(minutes=1)
+    await write(log, Writes(timers={(first.key, first.name): first}), epochs)
+    await log.postpone_timer(first, later)
+    assert await log.next_due([0]) == later
+    moved = replace(first, due_at=NOON + timedelta(minutes=5))
+    await write(log, Writes(timers={(first.key, first.name): moved}), epochs)
+    await log.postpone_timer(replace(first, due_at=later), NOON + timedelta(minutes=2))
+    assert await log.next_due([0]) == moved.due_at
+    await write(log, Writes(timers_done=[moved]), epochs)
+    await log.postpone_timer(moved, later)
     assert await log.next_due([0]) is None
 
 

@@ -417,6 +417,10 @@ class Session:
         await self._ask()
         return await self._database.claim_effects(lanes, now, lease_seconds, limit)
 
+    async def postpone_timer(self, timer: TimerRow, until: datetime) -> None:
+        await self._ask()
+        await self._database.postpone_timer(timer, until)
+
     async def postpone_effect(self, effect_id: str, until: datetime) -> None:
         await self._ask()
         await self._database.postpone_effect(effect_id, until)

@@ -61,6 +61,12 @@ def test_it_is_put_off_for_a_reason_until_then() -> None:
     )
 
 
+def test_it_is_put_off_once_and_again_for_another_reason() -> None:
+    once = given(domain, accepted).heard(snooze)
+    once.when(snooze).then_nothing()
+    once.when(snooze.model_copy(update={"why": "The count is late."})).then_types(ExceptionSnoozed)
+
+
 @pytest.mark.parametrize("until", [NOON, NOON - timedelta(days=1), NOON + SNOOZED_MAX + timedelta(hours=1)])
 def test_it_is_not_put_off_into_the_past_or_for_ever(until: object) -> None:
     given(domain, accepted).when(snooze.model_copy(update={"until": until})).then_refused("invalid_until")

@@ -121,5 +121,21 @@ def test_the_first_mail_has_the_date_where_it_is_known_by_then() -> None:
     order.when(dated(NINTH + timedelta(days=2))).then_nothing()
 
 
+def test_a_date_that_was_known_before_the_acceptance_is_told_with_it() -> None:
+    """Of an order whose promise was broken inventory tells the date alone."""
+    id_ = f"{ORDER}-backordered-{NOON.date()}"
+    early = given(domain).heard(dated(NINTH), at=NOON)
+    asked_for = early.when(accepted()).events
+    assert [e.message_id for e in asked_for if isinstance(e, MessageRequested)][2:] == [id_]
+    mail = render(early.parts[ORDER], id_, ANNA)
+    assert mail.subject == "When your order 1001 will come"
+    early.when(dated(NINTH), at=NOON).then_nothing()
+    gone = given(domain).heard(dated(NINTH), dated(None), at=NOON)
+    gone.when(accepted()).then_types(MessageRequested, MessageRequested)
+    first = given(domain).heard(dated(NINTH), backordered("cup"), accepted(), at=NOON)
+    assert "by 9 March 2026" in render(first.parts[ORDER], f"{ORDER}-backordered", ANNA).body
+    assert id_ not in first.parts[ORDER].letters
+
+
 def test_who_left_no_address_is_told_nothing() -> None:
     given(domain).heard(accepted(contact=None)).when(dated(NINTH)).then_nothing()

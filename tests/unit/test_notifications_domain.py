@@ -4,6 +4,7 @@ from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
+from libs.events.amendments import HeldOrderAmended
 from libs.events.contract import Event
 from libs.events.fulfillment import (
     CarrierEventRecorded,
@@ -14,7 +15,15 @@ from libs.events.fulfillment import (
     ShipmentLost,
     ShippedPackage,
 )
-from libs.events.intake import HeldOrderCancelled, OrderAccepted, OrderClosed, Outcome, PaymentState
+from libs.events.intake import (
+    HeldOrderCancelled,
+    Hold,
+    OrderAccepted,
+    OrderClosed,
+    OrderHeld,
+    Outcome,
+    PaymentState,
+)
 from libs.events.inventory import Shortage, StockBackordered
 from libs.events.notifications import (
     Fact,
@@ -269,6 +278,33 @@ def test_an_order_cancelled_while_held_is_told_so_once() -> None:
     assert life.parts[ORDER].letters[f"{ORDER}-cancelled"].outcome == "owed"
 
 
+ELSEWHERE = Sealed(subject="c:17", nonce="B" * 16, ciphertext="B" * 24)
+
+
+def held() -> OrderHeld:
+    hold = Hold(name="address", message="ZZ is no country.")
+    return OrderHeld.model_validate({**vars(accepted()), "holds": (hold,)})
+
+
+def amended(contact: Sealed | None, *, mail: bool) -> HeldOrderAmended:
+    """A held order goes elsewhere; `mail`, the new address names a mail address."""
+    terms = {"destination": TO, "contact": contact, "mail": True if mail else None}
+    return HeldOrderAmended.model_validate({"order_id": ORDER, "amendment_id": f"{ORDER}-A1", **terms})
+
+
+def test_an_order_amended_while_it_is_held_is_written_to_where_its_mail_address_is() -> None:
+    """Intake accepts it with the new contact, for the parcel; without a mail address nobody could be told."""
+    there = CONFIRMED.model_copy(update={"contact": ELSEWHERE})
+    for mail, first in ((False, CONFIRMED), (True, there)):
+        life = given(domain).heard(held(), amended(ELSEWHERE, mail=mail))
+        life.when(accepted(contact=ELSEWHERE)).then(first, message("paid"))
+        life = given(domain).heard(held(), amended(ELSEWHERE, mail=mail))
+        [told] = life.when(withdrawn(ELSEWHERE)).events
+        assert isinstance(told, MessageRequested)
+        assert told.contact == (ELSEWHERE if mail else CONTACT)
+    given(domain).heard(held(), amended(None, mail=False)).when(accepted()).then(CONFIRMED, message("paid"))
+
+
 def test_its_refund_may_be_heard_first() -> None:
     life = given(domain).when(refunded()).then_nothing()
     life.when(withdrawn()).then_types(MessageRequested, MessageRequested)
@@ -285,6 +321,17 @@ def test_without_a_contact_or_terms_nobody_can_be_told() -> None:
 def test_an_order_closed_while_held_is_told_of_by_its_cancellation_alone() -> None:
     life = given(domain).when(closed("cancelled")).then_nothing()
     assert life.parts[ORDER] is domain.INITIAL
+
+
+def test_of_a_cancelled_order_nothing_is_told_that_says_it_goes_on() -> None:
+    """Another topic was slower than the one that tells of its end."""
+    life = known().heard(closed("cancelled"))
+    for late in (backordered(), routed(), released()):
+        life.when(late).then_nothing()
+    for stands in (shipped(), delivered(), refunded()):
+        life.when(stands).then_types(MessageRequested)
+    life = given(domain).heard(backordered(), released())
+    life.when(withdrawn()).then(WITHDRAWN)
 
 
 def replacing(released_: FulfillmentReleased, **lines: str) -> FulfillmentReleased:
