@@ -5,9 +5,9 @@ line is shared among the lines of its parts by their weights, to the last minor 
 among its units in the order in which they are refunded: all of all parts are worth the bundles, exactly.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from libs.events.order import PartLine, Unpacked, UnpackedLine
+from libs.events.order import LineQuantity, PartLine, Unpacked, UnpackedLine, in_parts
 
 
 def as_parts(bundles: Unpacked | None, line: int, quantity: int, open_: Mapping[int, int]) -> dict[int, int]:
@@ -27,6 +27,31 @@ def as_parts(bundles: Unpacked | None, line: int, quantity: int, open_: Mapping[
         if left:
             found[lines[-1].line] = left
     return found
+
+
+def left_of(bundles: Unpacked | None, cut: Iterable[Mapping[int, int]]) -> Unpacked | None:
+    """Bundles without those that were cancelled whole, as ordered: units by line, by cancellation."""
+    gone: dict[int, int] = {}
+    for units_by_line in cut:
+        for line, units in units_by_line.items():
+            gone[line] = gone.get(line, 0) + units
+    if bundles is None or not any(bundle.line in gone for bundle in bundles):
+        return bundles
+    return tuple(_less(bundle, gone.get(bundle.line, 0)) for bundle in bundles)
+
+
+def _less(bundle: UnpackedLine, boxes: int) -> UnpackedLine:
+    left = bundle.quantity - boxes
+    if not boxes or left <= 0:
+        return bundle
+    whole = LineQuantity(line=bundle.line, sku=bundle.sku, quantity=boxes)
+    gone = {part.line: part.quantity for part in in_parts((bundle,), (whole,))}
+    parts = tuple(
+        part.model_copy(update={"quantity": units})
+        for part in bundle.parts
+        if (units := part.quantity - gone.get(part.line, 0))
+    )
+    return bundle.model_copy(update={"quantity": left, "parts": parts})
 
 
 def worth_minor(

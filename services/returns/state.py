@@ -19,7 +19,7 @@ from libs.events.returns import (
     VoidRequested,
 )
 from services.returns.numbers import delivered, kept
-from services.returns.parts import worth_minor
+from services.returns.parts import left_of, worth_minor
 
 Cause: TypeAlias = Literal["returned", "lost", "cancelled", "unroutable"]
 
@@ -206,7 +206,8 @@ def withdrawn(state: State, cancelled: HeldOrderCancelled) -> Owed:
 
 
 def lost(state: State, completed: FulfillmentCompleted) -> tuple[Owed, ...]:
-    """What a completed order owes to one who paid: one refund a cause, without what is owed already."""
+    """What a completed order owes to one who paid: one refund a cause, without what is owed already. Where
+    nothing arrived, the last of them is of all that is left: the channel may have said another total."""
     causes: tuple[tuple[Cause, tuple[LineQuantity, ...]], ...] = (
         ("lost", completed.lost),
         ("cancelled", completed.cancelled),
@@ -220,6 +221,8 @@ def lost(state: State, completed: FulfillmentCompleted) -> tuple[Owed, ...]:
         if lines or whole:
             refund_id = f"{completed.order_id}-refund-{cause}"
             owed.append(Owed(refund_id, cause, lines, whole_order=whole))
+    if owed and not completed.delivered:
+        owed[-1] = replace(owed[-1], all_paid=True)
     return tuple(owed)
 
 
@@ -257,12 +260,13 @@ def refunds(state: State, order_id: str, owed: Iterable[Owed]) -> list[Event]:
     left_minor = terms.total_minor - sum(state.refunds_minor.values())
     events: list[Event] = []
     refunded = state.refunded
+    bundles = left_of(state.bundles, state.cut.values()) if state.cut else state.bundles
     for due in owed:
         if due.refund_id in state.refunds_minor or (due.cause != "returned" and not terms.paid):
             continue
         amount = sum(
             worth_minor(
-                state.bundles,
+                bundles,
                 units.line,
                 refunded.get(units.line, 0),
                 units.quantity,
