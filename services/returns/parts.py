@@ -2,7 +2,7 @@
 
 A bundle comes back by its ordered line, as a whole, or by the line of a part, alone. The price of the ordered
 line is shared among the lines of its parts by their weights, to the last minor unit, and a part line's share
-among its units in the order in which they are refunded: all of all parts are worth the bundles, exactly.
+among its units, those that come back from the first on: all of all parts are worth the bundles, exactly.
 """
 
 from collections.abc import Iterable, Mapping
@@ -55,20 +55,19 @@ def _less(bundle: UnpackedLine, boxes: int) -> UnpackedLine:
 
 
 def worth_minor(
-    bundles: Unpacked | None, line: int, refunded: int, quantity: int, unit_prices_minor: Mapping[int, int]
+    bundles: Unpacked | None, line: int, before: int, quantity: int, unit_prices_minor: Mapping[int, int]
 ) -> int:
-    """What `quantity` units of a line are worth, of which `refunded` units were refunded before."""
+    """What `quantity` units of a line are worth, `before` of whose units count before them."""
     for bundle in bundles or ():
-        before = 0
+        weighed = 0
         for part in bundle.parts:
             weight = part.quantity * part.price_weight
             if part.line == line:
                 total = unit_prices_minor[bundle.line] * bundle.quantity
                 whole = sum(one.quantity * one.price_weight for one in bundle.parts)
-                share = total * (before + weight) // whole - total * before // whole
-                after = refunded + quantity
-                return share * after // part.quantity - share * refunded // part.quantity
-            before += weight
+                share = total * (weighed + weight) // whole - total * weighed // whole
+                return share * (before + quantity) // part.quantity - share * before // part.quantity
+            weighed += weight
     return unit_prices_minor[line] * quantity
 
 

@@ -332,3 +332,22 @@ def test_parts_of_the_bundles_that_are_left_are_worth_what_these_cost() -> None:
     for place in range(len(life) + 1):
         back = refunds(*life[:place], order, *life[place:])
         assert back == {"refund-C1": 101, "R1-refund-1": 101}
+
+
+def test_units_that_are_worth_less_than_a_cent_are_not_lost_one_by_one() -> None:
+    """A box at 2 cents of two parts, three units each: the first unit of a part is worth nothing, the third
+    one cent; and so it is whether the others came back or never arrived."""
+    parts = tuple(PartLine(line=line, sku=f"sku-{line}", quantity=3) for line in (100, 101))
+    boxes = (UnpackedLine(line=1, sku="sku-1", quantity=1, bundle_version=1, parts=parts),)
+    order = accepted(price=2)
+    order = order.model_copy(update={"lines": (order.lines[0].model_copy(update={"quantity": 1}),)})
+    arrived = delivered((100, 3), (101, 2)).model_copy(update={"bundles": boxes})
+    end = completed("partly_delivered", delivered=(units(100, 3), units(101, 2)), lost=(units(101, 1),))
+    end = end.model_copy(update={"bundles": boxes})
+    one_by_one = [receive((100, 1, "scrap")) for _ in range(3)] + [
+        receive((101, 1, "scrap")) for _ in range(2)
+    ]
+    life = (arrived, authorise((100, 3), (101, 2)), *one_by_one, end)
+    for place in range(len(life) + 1):
+        back = refunds(*life[:place], order, *life[place:])
+        assert back == {"R1-refund-3": 1, "refund-lost": 1}
