@@ -7,6 +7,7 @@ from libs.events.amendments import AllocationOutdated, AmendedTerms, OrderAmende
 from libs.events.backorders import BackorderRefused
 from libs.events.changes import (
     AllocationDeclined,
+    HoldDeclined,
     HoldPlaced,
     LineCancellationDeclined,
     LineCancellationRequested,
@@ -44,7 +45,7 @@ from services.fulfillment.accounts import (
 )
 from services.fulfillment.changes import NO_SUPPORT, Changing, Support, Withheld
 from services.fulfillment.numbers import Numbers, asked
-from services.fulfillment.work import Scan, Work
+from services.fulfillment.work import NOWHERE, Scan, Work
 
 # State --------------------------------------------------------------------------------------------------
 
@@ -85,7 +86,10 @@ def evolve(state: State, event: Event) -> State:
                 return state
             return _supported(state, withheld=(*withheld(state), changes.withheld(event)))
         case OrderUnroutable() | BackorderLapsed() | BackorderRefused():
-            return _in_parts(state, event.bundles)
+            # `FulfillmentCancelled` names no bundles: those of the lines that it names are kept from here.
+            after = _in_parts(state, event.bundles)
+            known = event.bundles is None or after.bundles is not None
+            return after if known else replace(after, bundles=event.bundles)
         case PickConfirmed():
             return _with(
                 state,
@@ -110,6 +114,7 @@ def evolve(state: State, event: Event) -> State:
                 carrier=event.carrier,
                 parcels=event.packages,
                 numbers=_numbered(state, event),
+                charge=event.charge,
             )
             return replace(
                 after, shipments={**state.shipments, event.shipment_id: event.fulfillment_order_id}
@@ -127,11 +132,15 @@ def evolve(state: State, event: Event) -> State:
         case FulfillmentCancelled():
             return _stopped(state, event)
         case FulfillmentCompleted():
-            return replace(state, completed=event.outcome)
+            after = replace(state, completed=event.outcome)
+            return _supported(after, held=False) if held(state) else after
         case OrderAmended():
             return _supported(state, amended=amendments.amended(amended(state), event))
         case AllocationOutdated():
             return _outdated(state, event)
+        case HoldDeclined():
+            # Of a log from before orders could be held again after a pick that found nothing.
+            return _supported(state, held=False) if held(state) else state
         case _ if isinstance(event, Changing):
             return _changed(state, event)
         case _:
@@ -145,7 +154,8 @@ def _changed(state: State, event: Changing) -> State:
         case LineCancellationRequested():
             if state.accounts:
                 return state
-            return replace(state, accounts=entered({}, event.ordered, "awaiting"))
+            ordered = entered({}, event.ordered, "awaiting")
+            return replace(state, accounts=unpacked(ordered, state.bundles or ()))
         case LinesCancelled():
             stopped = merged(*(units.lines for units in event.work))
             accounts = moved(state.accounts, stopped, "in_work", "cancelled")
@@ -159,12 +169,17 @@ def _changed(state: State, event: Changing) -> State:
                 return replace(state, round=event.round)
             return _supported(state, withheld=changes.reduced(known.withheld, event))
         case HoldPlaced():
-            may = not state.work and state.completed is None and not state.cancelled
-            return _supported(state, held=True) if may else state
+            late = state.completed is not None or state.cancelled or at_nodes(state)
+            return state if late or known.held else _supported(state, held=True)
         case OrderResumed():
             return _supported(state, held=False) if known.held else state
         case _:
             assert_never(event)
+
+
+def at_nodes(state: State) -> dict[str, Work]:
+    """Work for which a hold or an amendment comes too late: all but what ended before anything of it left."""
+    return {id_: work for id_, work in state.work.items() if work.step not in NOWHERE}
 
 
 def held(state: State) -> bool:
@@ -222,6 +237,8 @@ def _numbered(state: State, event: PickConfirmed | ShipmentDispatched) -> Number
     numbers = state.work[event.fulfillment_order_id].numbers
     if numbers is None or event.serials is None:
         return numbers
+    if isinstance(event, PickConfirmed):
+        return replace(numbers, named=event.serials, at_pick=event.serials)
     return replace(numbers, named=event.serials)
 
 
