@@ -243,7 +243,12 @@ def _give_up(
         return []
     reason = why[:500].replace("\x00", " ")
     given_up = FulfillmentCancelled(
-        order_id=body.order_id, lines=lines, cause="unroutable", reason=reason, awaiting=more
+        order_id=body.order_id,
+        lines=lines,
+        cause="unroutable",
+        reason=reason,
+        awaiting=more,
+        bundles=None if state.work else body.bundles,
     )
     return _and_completed(state, body.order_id, [given_up])
 
@@ -262,7 +267,11 @@ def _cancel(state: State, body: OrderCancellationRequested) -> list[Event]:
         reason = f"Too late to cancel: {why}. Authorise a return for what the customer does not want."
         return [CancellationDeclined(order_id=body.order_id, reason=reason)]
     cancelled = FulfillmentCancelled(
-        order_id=body.order_id, fulfillment_order_ids=tuple(stop), lines=lines, reason=body.reason
+        order_id=body.order_id,
+        fulfillment_order_ids=tuple(stop),
+        lines=lines,
+        reason=body.reason,
+        bundles=None if state.work else state.bundles,
     )
     return _and_completed(state, body.order_id, [cancelled])
 

@@ -86,10 +86,7 @@ def evolve(state: State, event: Event) -> State:
                 return state
             return _supported(state, withheld=(*withheld(state), changes.withheld(event)))
         case OrderUnroutable() | BackorderLapsed() | BackorderRefused():
-            # `FulfillmentCancelled` names no bundles: those of the lines that it names are kept from here.
-            after = _in_parts(state, event.bundles)
-            known = event.bundles is None or after.bundles is not None
-            return after if known else replace(after, bundles=event.bundles)
+            return _in_parts(state, event.bundles)
         case PickConfirmed():
             return _with(
                 state,
@@ -154,8 +151,7 @@ def _changed(state: State, event: Changing) -> State:
         case LineCancellationRequested():
             if state.accounts:
                 return state
-            ordered = entered({}, event.ordered, "awaiting")
-            return replace(state, accounts=unpacked(ordered, state.bundles or ()))
+            return replace(state, accounts=entered({}, event.ordered, "awaiting"))
         case LinesCancelled():
             stopped = merged(*(units.lines for units in event.work))
             accounts = moved(state.accounts, stopped, "in_work", "cancelled")
@@ -199,6 +195,7 @@ def amended(state: State) -> AmendedTerms | None:
 
 def _outdated(state: State, event: AllocationOutdated) -> State:
     """Units that had a node have none again, and are awaited; with the first of them the order is known."""
+    state = _in_parts(state, event.bundles)
     accounts = state.accounts
     if not accounts:
         accounts = entered(accounts, (line for node in event.nodes for line in node.lines), "awaiting")
@@ -210,8 +207,11 @@ def _outdated(state: State, event: AllocationOutdated) -> State:
 
 
 def _in_parts(state: State, bundles: Unpacked | None) -> State:
-    """Once it is told that lines are bundles: what is awaited of them is their parts."""
+    """Once it is told that lines are bundles: what is awaited of them is their parts. Where nothing of them is
+    awaited, it changes nothing: what is heard too late to matter leaves the state as it was."""
     if bundles is None or not state.accounts or state.bundles is not None:
+        return state
+    if not any((known := state.accounts.get(one.line)) and known.awaiting for one in bundles):
         return state
     return replace(state, accounts=unpacked(state.accounts, bundles), bundles=bundles)
 
@@ -244,6 +244,7 @@ def _numbered(state: State, event: PickConfirmed | ShipmentDispatched) -> Number
 
 def _released(state: State, event: FulfillmentReleased) -> State:
     """Units that were awaited go back to work; in the first round they are new."""
+    state = _in_parts(state, event.bundles)
     accounts, fresh = state.accounts, event.lines
     if accounts:
         awaited = both(fresh, {line: account.awaiting for line, account in accounts.items()})
@@ -265,6 +266,7 @@ def _released(state: State, event: FulfillmentReleased) -> State:
 
 
 def _stopped(state: State, event: FulfillmentCancelled) -> State:
+    state = _in_parts(state, event.bundles)
     stopped = merged(*(state.work[id_].units for id_ in event.fulfillment_order_ids))
     rest = less(event.lines, stopped)
     if state.accounts:
@@ -276,5 +278,6 @@ def _stopped(state: State, event: FulfillmentCancelled) -> State:
     for id_ in event.fulfillment_order_ids:
         work[id_] = replace(work[id_], step="stopped")
     cancelled = state.cancelled or event.cause == "cancelled"
-    after = replace(state, accounts=accounts, work=work, cancelled=cancelled)
+    bundles = state.bundles or event.bundles
+    after = replace(state, accounts=accounts, work=work, cancelled=cancelled, bundles=bundles)
     return _supported(after, held=False, withheld=()) if cancelled and state.support else after

@@ -184,7 +184,7 @@ def test_an_order_that_is_first_heard_of_by_what_is_given_up_ends_with_its_bundl
     spec = given(domain).heard(NO_BAGS)
     spec.when(cancel(*ALL)).then(
         FulfillmentCancelled(
-            order_id=ORDER, lines=(units(2, 2), units(100, 3)), cause="cancelled", reason="changed my mind"
+            order_id=ORDER, lines=(units(2, 2), units(100, 3)), reason="changed my mind", bundles=BOXES
         ),
         FulfillmentCompleted(
             order_id=ORDER,
