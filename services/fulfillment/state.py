@@ -207,8 +207,8 @@ def _outdated(state: State, event: AllocationOutdated) -> State:
 
 
 def _in_parts(state: State, bundles: Unpacked | None) -> State:
-    """Once it is told that lines are bundles: what is awaited of them is their parts. Where nothing of them is
-    awaited, it changes nothing: what is heard too late to matter leaves the state as it was."""
+    """Once it is told that lines are bundles: what is awaited of them is their parts. Where nothing is so
+    any more, it changes nothing: what is heard too late to matter leaves the state as it was."""
     if bundles is None or not state.accounts or state.bundles is not None:
         return state
     if not any((known := state.accounts.get(one.line)) and known.awaiting for one in bundles):
