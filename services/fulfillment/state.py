@@ -151,7 +151,10 @@ def _changed(state: State, event: Changing) -> State:
         case LineCancellationRequested():
             if state.accounts:
                 return state
-            return replace(state, accounts=entered({}, event.ordered, "awaiting"))
+            after = replace(state, accounts=entered({}, event.ordered, "awaiting"))
+            for allocated in withheld(state):
+                after = _in_parts(after, allocated.bundles)
+            return after
         case LinesCancelled():
             stopped = merged(*(units.lines for units in event.work))
             accounts = moved(state.accounts, stopped, "in_work", "cancelled")

@@ -201,3 +201,15 @@ def test_boxes_of_which_a_part_was_given_up_stay_whole_and_say_so() -> None:
     spec = given(domain).heard(NO_BAGS)
     spec.when(fewer(units(1, 2))).then_one(LineCancellationDeclined, lines=(kept,))
     spec.when(fewer(units(2, 1), n=2)).then(cancelled(units(2, 1), n=2))
+
+
+def test_boxes_whose_parts_wait_for_the_end_of_a_hold_are_shipped_also_when_another_line_is_cancelled() -> (
+    None
+):
+    parts = allocated(at_node("north", units(2, 2), units(100, 3), units(101, 6)))
+    hold = HoldPlaced(order_id=ORDER, hold="fraud", message="Ask.")
+    spec = given(domain).heard(hold, parts.model_copy(update={"bundles": BOXES}))
+    spec.when(fewer(units(2, 2))).then_types(LinesCancelled, AllocationDeclined)
+    spec.when(OrderResumed(order_id=ORDER)).then_one(
+        FulfillmentReleased, lines=(units(100, 3), units(101, 6)), bundles=BOXES
+    )
