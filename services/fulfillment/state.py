@@ -42,6 +42,7 @@ from services.fulfillment.accounts import (
     merged,
     moved,
     unpacked,
+    without_boxes,
 )
 from services.fulfillment.changes import NO_SUPPORT, Changing, Support, Withheld
 from services.fulfillment.numbers import Numbers, asked
@@ -158,7 +159,11 @@ def _changed(state: State, event: Changing) -> State:
         case LinesCancelled():
             stopped = merged(*(units.lines for units in event.work))
             accounts = moved(state.accounts, stopped, "in_work", "cancelled")
-            accounts = moved(accounts, less(event.lines, stopped), "awaiting", "cancelled")
+            rest = less(event.lines, stopped)
+            boxes = [units for units in rest if units.line not in accounts]
+            if boxes:
+                accounts = without_boxes(accounts, state.bundles or (), boxes)
+            accounts = moved(accounts, less(rest, boxes), "awaiting", "cancelled")
             after = replace(state, accounts=accounts, work=changes.off_work(state.work, event.work))
             return _answered(after, event.cancellation_id)
         case LineCancellationDeclined():
