@@ -244,6 +244,8 @@ class FulfillmentCancelled(OrderEvent):
     reason: Note = ""
     awaiting: Annotated[tuple[LineQuantity, ...], Field(min_length=1)] | None = None
     """Units of the order that go on all the same, where they were not named before."""
+    bundles: Unpacked | None = None
+    """Ordered lines that are fulfilled by the lines of their parts, where they were not named before."""
 
 
 class CancellationDeclined(OrderEvent):

@@ -160,6 +160,20 @@ def unpacked(accounts: Accounts, bundles: Unpacked) -> dict[int, Account]:
     return after
 
 
+def without_boxes(accounts: Accounts, bundles: Unpacked, boxes: Iterable[LineQuantity]) -> dict[int, Account]:
+    """The accounts as if these bundles had been cancelled, as ordered, before others were unpacked: what is
+    heard of several topics may be folded in another order than it was heard in."""
+    after, awaiting, gone = dict(accounts), _POSITIONS["awaiting"], tuple(boxes)
+    for units in in_parts(bundles, gone):
+        fields = _fields(after.pop(units.line))
+        fields[_ORDERED] -= units.quantity
+        fields[awaiting] -= units.quantity
+        assert fields[awaiting] >= 0, f"line {units.line}: more units are cancelled than are awaited"
+        if fields[_ORDERED]:
+            after[units.line] = Account(*fields)
+    return entered(after, gone, "cancelled")
+
+
 def completion(order_id: str, accounts: Accounts, bundles: Unpacked | None = None) -> FulfillmentCompleted:
     """How an order ended whose last unit is resolved."""
     delivered, lost = place(accounts, "delivered"), place(accounts, "lost")

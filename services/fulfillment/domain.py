@@ -7,7 +7,6 @@ as `stopped` (cancelled) or `nothing_picked`. Ids: fulfillment orders `{order_id
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias, assert_never, cast
 
@@ -48,8 +47,8 @@ from services.fulfillment.accounts import (
 )
 from services.fulfillment.changes import Withheld
 from services.fulfillment.picks import picks_of
-from services.fulfillment.state import State, amended, evolve, held, withheld
-from services.fulfillment.work import NOWHERE, STOPPABLE, NodeReport, report, scanned
+from services.fulfillment.state import State, amended, at_nodes, evolve, held, withheld
+from services.fulfillment.work import STOPPABLE, NodeReport, report, scanned
 
 # What it hears ------------------------------------------------------------------------------------------
 
@@ -108,7 +107,7 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case HoldPlaced():
             if held(state):
                 return []
-            reason = changes.why_not_held(state.work, state.completed is not None or state.cancelled)
+            reason = changes.why_not_held(at_nodes(state), state.completed is not None or state.cancelled)
             return [HoldDeclined(order_id=body.order_id, hold=body.hold, reason=reason)]
         case OrderResumed():
             return _resume(state)
@@ -178,9 +177,8 @@ def _amend(state: State, body: OrderAmendmentRequested) -> list[Event]:
     """The order has other terms, unless a node has work of it; what waits for the end of a hold may be for
     those of before."""
     ended = state.completed is not None or state.cancelled
-    at_nodes = {id_: work for id_, work in state.work.items() if work.step not in NOWHERE}
-    if ended or at_nodes:
-        return [amendments.declined(body, at_nodes, ended)]
+    if ended or at_nodes(state):
+        return [amendments.declined(body, at_nodes(state), ended)]
     agreed = amendments.agreed(body)
     return [agreed, *_outdated(evolve(state, agreed), [])]
 
@@ -225,14 +223,17 @@ def _give_up(
     and waits for the end of a hold.
 
     Where some of an unroutable plan are not awaited any more, it was looked for without knowing it: inventory
-    asks again for the others, which may do.
+    asks again for the others, which may do. Units that have a node, and wait for the end of a hold, are not
+    those that were looked for.
     """
     lines = once(body.lines)
     if isinstance(body, OrderUnroutable) and amendments.overtaken(amended(state), body):
         return []
     if state.accounts:
         more = None
-        awaited = both(lines, {line: account.awaiting for line, account in state.accounts.items()})
+        placed = merged(*(node.lines for one in withheld(state) for node in one.nodes))
+        without_node = less(place(state.accounts, "awaiting"), placed)
+        awaited = both(lines, {units.line: units.quantity for units in without_node})
         if isinstance(body, OrderUnroutable) and less(lines, awaited):
             return []
         lines = awaited
@@ -242,9 +243,14 @@ def _give_up(
         return []
     reason = why[:500].replace("\x00", " ")
     given_up = FulfillmentCancelled(
-        order_id=body.order_id, lines=lines, cause="unroutable", reason=reason, awaiting=more
+        order_id=body.order_id,
+        lines=lines,
+        cause="unroutable",
+        reason=reason,
+        awaiting=more,
+        bundles=None if state.work else body.bundles,
     )
-    return _and_completed(replace(state, bundles=state.bundles or body.bundles), body.order_id, [given_up])
+    return _and_completed(state, body.order_id, [given_up])
 
 
 def _cancel(state: State, body: OrderCancellationRequested) -> list[Event]:
@@ -261,7 +267,11 @@ def _cancel(state: State, body: OrderCancellationRequested) -> list[Event]:
         reason = f"Too late to cancel: {why}. Authorise a return for what the customer does not want."
         return [CancellationDeclined(order_id=body.order_id, reason=reason)]
     cancelled = FulfillmentCancelled(
-        order_id=body.order_id, fulfillment_order_ids=tuple(stop), lines=lines, reason=body.reason
+        order_id=body.order_id,
+        fulfillment_order_ids=tuple(stop),
+        lines=lines,
+        reason=body.reason,
+        bundles=None if state.work else state.bundles,
     )
     return _and_completed(state, body.order_id, [cancelled])
 

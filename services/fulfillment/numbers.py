@@ -24,11 +24,18 @@ class Numbers:
     skus: tuple[str, ...]
     """Which of its SKUs ask for them."""
     named: Named = ()
+    at_pick: Named = ()
+    """Those that the pick told, whatever the dispatch has told since."""
 
     @property
     def by_line(self) -> dict[int, tuple[str, ...]]:
         """Those that were told, by line."""
-        return {one.line: one.serials for one in self.named}
+        return by_line(self.named)
+
+
+def by_line(named: Named) -> dict[int, tuple[str, ...]]:
+    """Numbers by line."""
+    return {one.line: one.serials for one in named}
 
 
 def asked(picks: Iterable[PickFrom] | None) -> Numbers | None:

@@ -7,6 +7,7 @@ from libs.events.amendments import AllocationOutdated, AmendedTerms, OrderAmende
 from libs.events.backorders import BackorderRefused
 from libs.events.changes import (
     AllocationDeclined,
+    HoldDeclined,
     HoldPlaced,
     LineCancellationDeclined,
     LineCancellationRequested,
@@ -41,10 +42,11 @@ from services.fulfillment.accounts import (
     merged,
     moved,
     unpacked,
+    without_boxes,
 )
 from services.fulfillment.changes import NO_SUPPORT, Changing, Support, Withheld
 from services.fulfillment.numbers import Numbers, asked
-from services.fulfillment.work import Scan, Work
+from services.fulfillment.work import NOWHERE, Scan, Work
 
 # State --------------------------------------------------------------------------------------------------
 
@@ -110,6 +112,7 @@ def evolve(state: State, event: Event) -> State:
                 carrier=event.carrier,
                 parcels=event.packages,
                 numbers=_numbered(state, event),
+                charge=event.charge,
             )
             return replace(
                 after, shipments={**state.shipments, event.shipment_id: event.fulfillment_order_id}
@@ -127,11 +130,15 @@ def evolve(state: State, event: Event) -> State:
         case FulfillmentCancelled():
             return _stopped(state, event)
         case FulfillmentCompleted():
-            return replace(state, completed=event.outcome)
+            after = replace(state, completed=event.outcome)
+            return _supported(after, held=False) if held(state) else after
         case OrderAmended():
             return _supported(state, amended=amendments.amended(amended(state), event))
         case AllocationOutdated():
             return _outdated(state, event)
+        case HoldDeclined():
+            # Of a log from before orders could be held again after a pick that found nothing.
+            return _supported(state, held=False) if held(state) else state
         case _ if isinstance(event, Changing):
             return _changed(state, event)
         case _:
@@ -145,11 +152,18 @@ def _changed(state: State, event: Changing) -> State:
         case LineCancellationRequested():
             if state.accounts:
                 return state
-            return replace(state, accounts=entered({}, event.ordered, "awaiting"))
+            after = replace(state, accounts=entered({}, event.ordered, "awaiting"))
+            for allocated in withheld(state):
+                after = _in_parts(after, allocated.bundles)
+            return after
         case LinesCancelled():
             stopped = merged(*(units.lines for units in event.work))
             accounts = moved(state.accounts, stopped, "in_work", "cancelled")
-            accounts = moved(accounts, less(event.lines, stopped), "awaiting", "cancelled")
+            rest = less(event.lines, stopped)
+            boxes = [units for units in rest if units.line not in accounts]
+            if boxes:
+                accounts = without_boxes(accounts, state.bundles or (), boxes)
+            accounts = moved(accounts, less(rest, boxes), "awaiting", "cancelled")
             after = replace(state, accounts=accounts, work=changes.off_work(state.work, event.work))
             return _answered(after, event.cancellation_id)
         case LineCancellationDeclined():
@@ -159,12 +173,17 @@ def _changed(state: State, event: Changing) -> State:
                 return replace(state, round=event.round)
             return _supported(state, withheld=changes.reduced(known.withheld, event))
         case HoldPlaced():
-            may = not state.work and state.completed is None and not state.cancelled
-            return _supported(state, held=True) if may else state
+            late = state.completed is not None or state.cancelled or at_nodes(state)
+            return state if late or known.held else _supported(state, held=True)
         case OrderResumed():
             return _supported(state, held=False) if known.held else state
         case _:
             assert_never(event)
+
+
+def at_nodes(state: State) -> dict[str, Work]:
+    """Work for which a hold or an amendment comes too late: all but what ended before anything of it left."""
+    return {id_: work for id_, work in state.work.items() if work.step not in NOWHERE}
 
 
 def held(state: State) -> bool:
@@ -184,6 +203,7 @@ def amended(state: State) -> AmendedTerms | None:
 
 def _outdated(state: State, event: AllocationOutdated) -> State:
     """Units that had a node have none again, and are awaited; with the first of them the order is known."""
+    state = _in_parts(state, event.bundles)
     accounts = state.accounts
     if not accounts:
         accounts = entered(accounts, (line for node in event.nodes for line in node.lines), "awaiting")
@@ -195,8 +215,11 @@ def _outdated(state: State, event: AllocationOutdated) -> State:
 
 
 def _in_parts(state: State, bundles: Unpacked | None) -> State:
-    """Once it is told that lines are bundles: what is awaited of them is their parts."""
+    """Once it is told that lines are bundles: what is awaited of them is their parts. Where nothing is so
+    any more, it changes nothing: what is heard too late to matter leaves the state as it was."""
     if bundles is None or not state.accounts or state.bundles is not None:
+        return state
+    if not any((known := state.accounts.get(one.line)) and known.awaiting for one in bundles):
         return state
     return replace(state, accounts=unpacked(state.accounts, bundles), bundles=bundles)
 
@@ -222,11 +245,14 @@ def _numbered(state: State, event: PickConfirmed | ShipmentDispatched) -> Number
     numbers = state.work[event.fulfillment_order_id].numbers
     if numbers is None or event.serials is None:
         return numbers
+    if isinstance(event, PickConfirmed):
+        return replace(numbers, named=event.serials, at_pick=event.serials)
     return replace(numbers, named=event.serials)
 
 
 def _released(state: State, event: FulfillmentReleased) -> State:
     """Units that were awaited go back to work; in the first round they are new."""
+    state = _in_parts(state, event.bundles)
     accounts, fresh = state.accounts, event.lines
     if accounts:
         awaited = both(fresh, {line: account.awaiting for line, account in accounts.items()})
@@ -248,6 +274,7 @@ def _released(state: State, event: FulfillmentReleased) -> State:
 
 
 def _stopped(state: State, event: FulfillmentCancelled) -> State:
+    state = _in_parts(state, event.bundles)
     stopped = merged(*(state.work[id_].units for id_ in event.fulfillment_order_ids))
     rest = less(event.lines, stopped)
     if state.accounts:
@@ -259,5 +286,6 @@ def _stopped(state: State, event: FulfillmentCancelled) -> State:
     for id_ in event.fulfillment_order_ids:
         work[id_] = replace(work[id_], step="stopped")
     cancelled = state.cancelled or event.cause == "cancelled"
-    after = replace(state, accounts=accounts, work=work, cancelled=cancelled)
+    bundles = state.bundles or event.bundles
+    after = replace(state, accounts=accounts, work=work, cancelled=cancelled, bundles=bundles)
     return _supported(after, held=False, withheld=()) if cancelled and state.support else after

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, assert_never
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
 from libs.events.fulfillment import (
+    CarrierCharge,
     CarrierEventRecorded,
     CarrierStatus,
     ConfirmPack,
@@ -31,7 +32,15 @@ from libs.events.order import LineQuantity, Unpacked
 from libs.events.record import record
 from libs.events.refusal import refuse
 from services.fulfillment.accounts import both, less, merged
-from services.fulfillment.numbers import Numbers, misnamed, misnamed_short, numbered, told_by
+from services.fulfillment.numbers import (
+    Named,
+    Numbers,
+    by_line,
+    misnamed,
+    misnamed_short,
+    numbered,
+    told_by,
+)
 
 NodeReport: TypeAlias = ConfirmPick | ConfirmPack | DispatchShipment
 Step = Literal["released", "picked", "packed", "dispatched", "delivered", "lost", "stopped", "nothing_picked"]
@@ -75,6 +84,8 @@ class Work:
     """Where units of it have serial numbers."""
     service: str | None = None
     """Of the carriers, where the order names one."""
+    charge: CarrierCharge | None = None
+    """What the carrier asks for, where the dispatch said so."""
 
     @property
     def units(self) -> tuple[LineQuantity, ...]:
@@ -143,7 +154,8 @@ def _pick(work: Work, heard: Envelope[Contract], body: ConfirmPick) -> list[Even
     )
     done = bool(work.picked or work.short)
     told = told_by(body)
-    if done and not wrong and (found, short) == (work.picked, work.short) and _same(work, told):
+    known = work.numbers.at_pick or work.numbers.named if work.numbers else ()
+    if done and not wrong and (found, short) == (work.picked, work.short) and _same(known, told):
         return []
     if done or work.step != "released":
         return _out_of_turn(work, heard, body, done)
@@ -170,9 +182,9 @@ def _pick(work: Work, heard: Envelope[Contract], body: ConfirmPick) -> list[Even
     return events
 
 
-def _same(work: Work, told: Mapping[int, tuple[str, ...]]) -> bool:
+def _same(recorded: Named, told: Mapping[int, tuple[str, ...]]) -> bool:
     """Whether the serial numbers that a report tells are those that were recorded."""
-    known = work.numbers.by_line if work.numbers else {}
+    known = by_line(recorded)
     return all(known.get(line) == serials for line, serials in told.items())
 
 
@@ -226,7 +238,8 @@ def _dispatch(
 ) -> list[Event]:
     parcels = tuple(sorted(body.packages, key=lambda package: package.package_id))
     told = told_by(body)
-    if work.shipment_id and (work.carrier, work.parcels) == (body.carrier, parcels) and _same(work, told):
+    same = (work.carrier, work.parcels) == (body.carrier, parcels) and body.charge in (None, work.charge)
+    if work.shipment_id and same and _same(work.numbers.named if work.numbers else (), told):
         return []
     if work.shipment_id or work.step != "packed":
         return _out_of_turn(work, heard, body, bool(work.shipment_id))

@@ -19,7 +19,7 @@ from libs.events.returns import (
     VoidRequested,
 )
 from services.returns.numbers import delivered, kept
-from services.returns.parts import worth_minor
+from services.returns.parts import left_of, worth_minor
 
 Cause: TypeAlias = Literal["returned", "lost", "cancelled", "unroutable"]
 
@@ -52,6 +52,9 @@ class Owed:
     """Nothing of the order arrived: its charges (postage) are owed too."""
     all_paid: bool = False
     """Whatever was paid and not refunded, whether lines and charges make it or not."""
+    before: dict[int, int] | None = None
+    """Of an order with bundles, units by line that count before these where a part's share is split: those
+    that came back earlier, and of what never arrived all that is left. Some may have been worth nothing."""
 
 
 @record
@@ -80,8 +83,6 @@ class State:
     """Requested, by refund id."""
     bundles: Unpacked | None = None
     """Ordered lines that were delivered as lines of their parts."""
-    refunded: dict[int, int] = field(default_factory=dict)
-    """Units by line, of an order with bundles."""
     cut: dict[str, dict[int, int]] = field(default_factory=dict)
     """Units by line that were cancelled while the rest went on, by cancellation."""
     serials: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -130,7 +131,6 @@ def evolve(state: State, event: Event) -> State:
                 state,
                 owed=tuple(owed for owed in state.owed if owed.refund_id != event.refund_id),
                 refunds_minor={**state.refunds_minor, event.refund_id: event.amount_minor},
-                refunded=plus(state.refunded, event.lines) if state.bundles else state.refunded,
             )
         case VoidRequested():
             return replace(state, void_requested=True)
@@ -149,7 +149,6 @@ def _priced(state: State, order: OrderAccepted | HeldOrderCancelled) -> State:
         state.owed,
         state.refunds_minor,
         state.bundles,
-        state.refunded,
         state.cut,
         state.serials,
     )
@@ -206,20 +205,29 @@ def withdrawn(state: State, cancelled: HeldOrderCancelled) -> Owed:
 
 
 def lost(state: State, completed: FulfillmentCompleted) -> tuple[Owed, ...]:
-    """What a completed order owes to one who paid: one refund a cause, without what is owed already."""
+    """What a completed order owes to one who paid: one refund a cause, without what is owed already. Where
+    nothing arrived, the last of them is of all that is left: the channel may have said another total."""
     causes: tuple[tuple[Cause, tuple[LineQuantity, ...]], ...] = (
         ("lost", completed.lost),
         ("cancelled", completed.cancelled),
         ("unroutable", completed.unroutable),
     )
     owed: list[Owed] = []
+    bundles = left_of(state.bundles or completed.bundles, state.cut.values())
+    left = {part.line: part.quantity for bundle in bundles or () for part in bundle.parts}
     for cause, lines in causes:
+        parts = [units for units in lines if units.line in left]
+        for units in parts:
+            left[units.line] -= units.quantity
         whole = bool(lines) and not completed.delivered and not owed
         if cause == "cancelled" and state.cut:
             lines = _uncut(lines, state.cut)
         if lines or whole:
             refund_id = f"{completed.order_id}-refund-{cause}"
-            owed.append(Owed(refund_id, cause, lines, whole_order=whole))
+            before = {units.line: left[units.line] for units in parts} or None
+            owed.append(Owed(refund_id, cause, lines, whole_order=whole, before=before))
+    if owed and not completed.delivered:
+        owed[-1] = replace(owed[-1], all_paid=True)
     return tuple(owed)
 
 
@@ -239,7 +247,11 @@ def owed_for(state: State, received: ReturnReceived) -> Owed:
     lines = tuple(
         LineQuantity(line=line, sku=state.skus[line], quantity=quantity) for line, quantity in total.items()
     )
-    return Owed(f"{received.rma_id}-refund-{number}", "returned", lines, rma_id=received.rma_id)
+    before = None
+    if state.bundles:
+        before = {line: sum(rma.received.get(line, 0) for rma in state.rmas.values()) for line in total}
+    refund_id = f"{received.rma_id}-refund-{number}"
+    return Owed(refund_id, "returned", lines, rma_id=received.rma_id, before=before)
 
 
 def _received(state: State, event: ReturnReceived) -> State:
@@ -256,17 +268,14 @@ def refunds(state: State, order_id: str, owed: Iterable[Owed]) -> list[Event]:
     assert terms is not None, f"a refund of {order_id} is worked out before its prices are known"
     left_minor = terms.total_minor - sum(state.refunds_minor.values())
     events: list[Event] = []
-    refunded = state.refunded
+    bundles = left_of(state.bundles, state.cut.values()) if state.cut else state.bundles
     for due in owed:
         if due.refund_id in state.refunds_minor or (due.cause != "returned" and not terms.paid):
             continue
+        before = due.before or {}
         amount = sum(
             worth_minor(
-                state.bundles,
-                units.line,
-                refunded.get(units.line, 0),
-                units.quantity,
-                terms.unit_prices_minor,
+                bundles, units.line, before.get(units.line, 0), units.quantity, terms.unit_prices_minor
             )
             for units in due.lines
         )
@@ -276,8 +285,6 @@ def refunds(state: State, order_id: str, owed: Iterable[Owed]) -> list[Event]:
         if amount <= 0:
             continue
         left_minor -= amount
-        if state.bundles:
-            refunded = plus(refunded, due.lines)
         events.append(
             RefundRequested(
                 order_id=order_id,

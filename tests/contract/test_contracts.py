@@ -57,7 +57,7 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.availability": frozenset({"backorders", "bundle_version"}),
     "oms.routing.order_unroutable": frozenset({"later", "bundles", "destination"}),
     "oms.fulfillment.fulfillment_released": frozenset({"awaiting", "bundles", "picks", "service"}),
-    "oms.fulfillment.fulfillment_cancelled": frozenset({"awaiting"}),
+    "oms.fulfillment.fulfillment_cancelled": frozenset({"awaiting", "bundles"}),
     **{
         f"oms.{name}": frozenset({"bundles", "serials"})
         for name in ("fulfillment.shipment_delivered", "returns.return_window_opened")

@@ -23,7 +23,7 @@ from libs.events.fulfillment import (
     PickShorted,
     ShipmentDelivered,
 )
-from libs.events.order import LineQuantity
+from libs.events.order import LineQuantity, PartLine, UnpackedLine
 from libs.events.policy import BackorderLapsed
 from services.fulfillment import domain
 from tests.spec import NOON, given
@@ -144,3 +144,72 @@ def test_a_held_order_can_be_cancelled_whole() -> None:
     spec = given(domain).heard(hold, allocated(at_node("north", *ALL)))
     spec.when(cancel(*ALL)).then_types(FulfillmentCancelled, FulfillmentCompleted)
     spec.when(OrderResumed(order_id=ORDER)).then_nothing()
+
+
+def test_an_order_of_which_nothing_was_found_can_be_held_before_it_is_released_anew() -> None:
+    hold = HoldPlaced(order_id=ORDER, hold="fraud", message="Ask.")
+    spec = released().heard(pick((1, 0, 3), (2, 0, 2))).when(hold).then_nothing()
+    spec.when(allocated(at_node("south", *ALL), round_=2)).then_nothing()
+    spec.when(OrderResumed(order_id=ORDER)).then_one(FulfillmentReleased, fulfillment_order_id=F2, lines=ALL)
+    some = released().heard(pick((1, 1, 2), (2, 0, 2)))
+    some.when(hold).then_one(HoldDeclined, hold="fraud")
+
+
+def test_a_hold_ends_with_the_order_and_the_next_one_comes_too_late() -> None:
+    hold = HoldPlaced(order_id=ORDER, hold="fraud", message="Ask.")
+    spec = given(domain).heard(hold, fewer(units(1, 3)), fewer(units(2, 2), n=2))
+    spec.when(hold.model_copy(update={"hold": "wait"})).then_one(HoldDeclined, hold="wait")
+    spec.when(allocated(at_node("north", *ALL))).then_types(AllocationDeclined)
+
+
+def test_units_that_have_a_node_are_not_those_that_no_node_was_found_for() -> None:
+    """Two of three have a node and wait for the end of the hold. One is cancelled while routing looks for the
+    third: that one is not looked for any more, and both others are shipped."""
+    some = allocated(at_node("north", units(1, 2))).model_copy(update={"later": (units(1, 1), units(2, 2))})
+    hold = HoldPlaced(order_id=ORDER, hold="fraud", message="Ask.")
+    spec = given(domain).heard(hold, some, fewer(units(1, 1)))
+    spec.when(unroutable(units(1, 1))).then_nothing()
+    spec.when(OrderResumed(order_id=ORDER)).then_one(FulfillmentReleased, lines=(units(1, 2),))
+
+
+PARTS = (PartLine(line=100, sku="sku-100", quantity=3), PartLine(line=101, sku="sku-101", quantity=6))
+BOXES = (UnpackedLine(line=1, sku="sku-1", quantity=3, bundle_version=1, parts=PARTS),)
+NO_BAGS = unroutable(units(101, 6), round_=1).model_copy(
+    update={"bundles": BOXES, "later": (units(2, 2), units(100, 3))}
+)
+"""What is first heard of the order: no node ships one part of its boxes."""
+
+
+def test_an_order_that_is_first_heard_of_by_what_is_given_up_ends_with_its_bundles_named() -> None:
+    spec = given(domain).heard(NO_BAGS)
+    spec.when(cancel(*ALL)).then(
+        FulfillmentCancelled(
+            order_id=ORDER, lines=(units(2, 2), units(100, 3)), reason="changed my mind", bundles=BOXES
+        ),
+        FulfillmentCompleted(
+            order_id=ORDER,
+            outcome="cancelled",
+            cancelled=(units(2, 2), units(100, 3)),
+            unroutable=(units(101, 6),),
+            bundles=BOXES,
+        ),
+    )
+
+
+def test_boxes_of_which_a_part_was_given_up_stay_whole_and_say_so() -> None:
+    kept = KeptUnits(line=1, sku="sku-1", quantity=2, code="bundle")
+    spec = given(domain).heard(NO_BAGS)
+    spec.when(fewer(units(1, 2))).then_one(LineCancellationDeclined, lines=(kept,))
+    spec.when(fewer(units(2, 1), n=2)).then(cancelled(units(2, 1), n=2))
+
+
+def test_boxes_whose_parts_wait_for_the_end_of_a_hold_are_shipped_also_when_another_line_is_cancelled() -> (
+    None
+):
+    parts = allocated(at_node("north", units(2, 2), units(100, 3), units(101, 6)))
+    hold = HoldPlaced(order_id=ORDER, hold="fraud", message="Ask.")
+    spec = given(domain).heard(hold, parts.model_copy(update={"bundles": BOXES}))
+    spec.when(fewer(units(2, 2))).then_types(LinesCancelled, AllocationDeclined)
+    spec.when(OrderResumed(order_id=ORDER)).then_one(
+        FulfillmentReleased, lines=(units(100, 3), units(101, 6)), bundles=BOXES
+    )

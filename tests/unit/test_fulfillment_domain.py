@@ -211,7 +211,11 @@ def test_a_dispatch_says_what_the_carrier_asks_where_the_node_said_so() -> None:
     charge = CarrierCharge(amount_minor=420, currency="GBP")
     life = released().heard(pick((1, 3, 0), (2, 2, 0)), pack())
     stated = dispatch().model_copy(update={"charge": charge})
-    life.when(stated).then_one(ShipmentDispatched, charge=charge)
+    spec = life.when(stated).then_one(ShipmentDispatched, charge=charge)
+    spec.when(stated).then_nothing()
+    spec.when(dispatch()).then_nothing()
+    other = dispatch().model_copy(update={"charge": CarrierCharge(amount_minor=421, currency="GBP")})
+    spec.when(other).then_refused("dispatch_already_recorded")
 
 
 # Pick

@@ -57,6 +57,14 @@ def test_numbers_told_with_the_pick_leave_with_the_shipment_and_arrive() -> None
     assert [event.serials for event in delivered] == [BOTH]
 
 
+def test_a_pick_is_the_same_again_also_when_the_dispatch_has_told_other_numbers() -> None:
+    spec = released().heard(picked({1: ("A", "B")}), pack())
+    spec.when(shipped({1: ("A", "C")})).then_types(ShipmentDispatched)
+    spec.when(picked({1: ("A", "B")})).then_nothing()
+    spec.when(picked({1: ("A", "D")})).then_refused("pick_already_recorded")
+    spec.when(shipped({1: ("A", "C")})).then_nothing()
+
+
 def test_numbers_may_be_told_with_the_dispatch_and_at_the_latest() -> None:
     spec = released().heard(picked({}), pack())
     spec.when(shipped({})).then_refused("serials_required")

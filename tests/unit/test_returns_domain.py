@@ -8,7 +8,7 @@ from libs.events.changes import LinesCancelled
 from libs.events.contract import Contract, Event
 from libs.events.fulfillment import FulfillmentCompleted, ShipmentDelivered
 from libs.events.intake import HeldOrderCancelled, OrderAccepted, PaymentState
-from libs.events.order import Charge, Destination, LineQuantity, OrderLine
+from libs.events.order import Charge, Destination, LineQuantity, OrderLine, PartLine, UnpackedLine
 from libs.events.refusal import CommandRefused
 from libs.events.returns import (
     AuthorisedLine,
@@ -312,3 +312,42 @@ def test_heard_events_in_any_order_give_the_same_state_and_events() -> None:
             told += [e.model_dump_json() for e in life.when(event).events]
         ends.append((life.parts[ORDER], sorted(told)))
     assert all(end == ends[0] for end in ends)
+
+
+@pytest.mark.parametrize("total", [3000, 4000])
+def test_when_nothing_arrived_all_goes_back_that_was_paid_whatever_the_channel_said(total: int) -> None:
+    order = accepted(charges=(250,)).model_copy(update={"total_minor": total})
+    end = completed("lost", lost=(units(1, 3),), cancelled=(units(2, 2),))
+    assert refunds(order, end) == {"refund-lost": 1750, "refund-cancelled": total - 1750}
+    assert refunds(cut(1, (2, 2)), end, order) == {"refund-C1": 2000, "refund-lost": total - 2000}
+
+
+def test_parts_of_the_bundles_that_are_left_are_worth_what_these_cost() -> None:
+    """Two boxes of two parts at 1.01; one is cancelled before it is unpacked, the other comes back."""
+    parts = tuple(PartLine(line=line, sku=f"sku-{line}", quantity=2) for line in (100, 101))
+    boxes = (UnpackedLine(line=1, sku="sku-1", quantity=2, bundle_version=1, parts=parts),)
+    arrived = delivered((100, 1), (101, 1)).model_copy(update={"bundles": boxes})
+    life = (cut(1, (1, 1)), arrived, authorise((1, 1)), receive((1, 1, "restock")))
+    order = accepted(price=101)
+    for place in range(len(life) + 1):
+        back = refunds(*life[:place], order, *life[place:])
+        assert back == {"refund-C1": 101, "R1-refund-1": 101}
+
+
+def test_units_that_are_worth_less_than_a_cent_are_not_lost_one_by_one() -> None:
+    """A box at 2 cents of two parts, three units each: the first unit of a part is worth nothing, the third
+    one cent; and so it is whether the others came back or never arrived."""
+    parts = tuple(PartLine(line=line, sku=f"sku-{line}", quantity=3) for line in (100, 101))
+    boxes = (UnpackedLine(line=1, sku="sku-1", quantity=1, bundle_version=1, parts=parts),)
+    order = accepted(price=2)
+    order = order.model_copy(update={"lines": (order.lines[0].model_copy(update={"quantity": 1}),)})
+    arrived = delivered((100, 3), (101, 2)).model_copy(update={"bundles": boxes})
+    end = completed("partly_delivered", delivered=(units(100, 3), units(101, 2)), lost=(units(101, 1),))
+    end = end.model_copy(update={"bundles": boxes})
+    one_by_one = [receive((100, 1, "scrap")) for _ in range(3)] + [
+        receive((101, 1, "scrap")) for _ in range(2)
+    ]
+    life = (arrived, authorise((100, 3), (101, 2)), *one_by_one, end)
+    for place in range(len(life) + 1):
+        back = refunds(*life[:place], order, *life[place:])
+        assert back == {"R1-refund-3": 1, "refund-lost": 1}

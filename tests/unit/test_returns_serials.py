@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.events.order import LineSerials, PartLine, UnpackedLine
+from libs.events.order import LineQuantity, LineSerials, PartLine, UnpackedLine
 from libs.events.returns import Disposition, InspectedUnits, ReceiveReturn, ReturnClosed, ReturnReceived
 from services.returns import domain
 from tests.spec import Spec, given
@@ -57,6 +57,37 @@ def test_a_number_that_cannot_be_read_is_scrapped_without() -> None:
     [event] = with_customer().when(back((1, 1, None, "scrap"))).events
     assert isinstance(event, ReturnReceived)
     assert event.units[0].serials is None
+
+
+def sets(cams: tuple[str, ...], bags: tuple[str, ...]) -> Spec:
+    """Sets of a camera and a bag, both with numbers; one of them is to come back."""
+    parts = (
+        PartLine(line=1000, sku="CAM", quantity=len(cams)),
+        PartLine(line=1001, sku="BAG", quantity=len(bags)),
+    )
+    bundle = (UnpackedLine(line=1, sku="SET", quantity=len(cams), bundle_version=1, parts=parts),)
+    came = tuple(LineQuantity(line=p.line, sku=p.sku, quantity=p.quantity) for p in parts)
+    sent = (
+        LineSerials(line=1000, sku="CAM", serials=cams),
+        LineSerials(line=1001, sku="BAG", serials=bags),
+    )
+    arrived = delivered().model_copy(update={"lines": came, "bundles": bundle, "serials": sent})
+    return given(domain).heard(arrived, authorise((1, 1)))
+
+
+def test_units_of_two_skus_may_have_the_same_number() -> None:
+    both = sets(("1",), ("1",))
+    by_line = back((1000, 1, ("1",), "restock"), (1001, 1, ("1",), "scrap"))
+    both.when(by_line).then_types(ReturnReceived, ReturnClosed)
+    by_set = sets(("1",), ("1",)).when(back((1, 1, ("1", "1"), "restock")))
+    by_set.then_types(ReturnReceived, ReturnClosed)
+    sets(("1",), ("2",)).when(back((1, 1, ("1", "1"), "restock"))).then_refused("serial_twice")
+
+
+def test_a_number_that_two_parts_have_is_of_the_one_whose_number_is_not_told() -> None:
+    [received, _] = sets(("1", "2"), ("1", "3")).when(back((1, 1, ("1", "2"), "restock"))).events
+    assert isinstance(received, ReturnReceived)
+    assert {unit.sku: unit.serials for unit in received.units} == {"CAM": ("2",), "BAG": ("1",)}
 
 
 def test_a_bundle_comes_back_with_the_numbers_of_its_parts() -> None:
