@@ -19,6 +19,7 @@ from libs.runtime import problems
 from libs.runtime.edge import require
 from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.load import Load
+from libs.runtime.routers import add_routes
 from libs.runtime.settings import Settings
 from libs.runtime.tokens import Claims, mint, new_signing_key
 from libs.runtime.wire import Record
@@ -110,8 +111,7 @@ def add_api(people: People, read_from: ReadFrom) -> None:
 
     feed = Feed(site.everything, read_from)
     reads = Reads(site.everything, site.about.contacts, own_writes, feed, held)
-    people.app.include_router(api.routes(gate, reads))
-    people.app.include_router(insight_api.routes(gate, site.everything, own_writes))
+    add_routes(people.app, api.routes(gate, reads), insight_api.routes(gate, site.everything, own_writes))
 
 
 def bearer(people: People, role: str = "viewer", tenant: str = "acme") -> dict[str, str]:
@@ -149,7 +149,7 @@ async def people(console_dsn: str, pool: asyncpg.Pool, tmp_path: Path) -> AsyncI
     problems.install(app)
     shell = Shell(config, assets := Assets())
     errors.install(app, shell)
-    app.include_router(assets.routes())
+    add_routes(app, assets.routes())
     async with AsyncExitStack() as stack:
         queries = Queries(pool)
         contacts = Contacts(queries, MemoryKeyring())

@@ -22,6 +22,7 @@ from libs.events.returns import AuthoriseReturn
 from libs.runtime import problems
 from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.links import Link, write_link
+from libs.runtime.routers import add_routes
 from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
 from services.console.contacts import Contacts
@@ -198,7 +199,7 @@ async def world(console_dsn: str) -> AsyncIterator[World]:
         app = FastAPI()
         problems.install(app)
         errors.install(app, shell)
-        app.include_router(Assets().routes())
+        add_routes(app, Assets().routes())
         add_pages(app, site)
         yield World(site, sent, pool, httpx2.ASGITransport(app=app, raise_app_exceptions=False))
 
