@@ -40,6 +40,8 @@ from services.console.website import add_pages, open_site
 
 URL = "http://console.test"
 HTML = {"Accept": "text/html"}
+ASSETS = Assets()
+"""For all sites of a process: packing them and compiling templates that link to them takes time."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,9 @@ async def people(console_dsn: str, pool: asyncpg.Pool, tmp_path: Path) -> AsyncI
 
     app = FastAPI()
     problems.install(app)
-    shell = Shell(config, assets := Assets())
+    shell = Shell(config, ASSETS)
     errors.install(app, shell)
-    add_routes(app, assets.routes())
+    add_routes(app, ASSETS.routes())
     async with AsyncExitStack() as stack:
         queries = Queries(pool)
         contacts = Contacts(queries, MemoryKeyring())

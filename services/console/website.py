@@ -43,6 +43,7 @@ from services.console.web.sessions import Sessions
 from services.console.web.shell import Shell
 from services.console.web.site import AboutOrders, Site
 from services.console.web.stages import Stages
+from services.console.web.trust import trusted
 
 PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     today.routes,
@@ -79,7 +80,9 @@ async def open_site(
 ) -> Site:
     """What pages stand on; `stack` closes it. `ends`: the next offset of each partition that is projected."""
     patience = httpx2.Timeout(config.console_wait_seconds + 5, connect=config.console_connect_seconds)
-    http = await stack.enter_async_context(httpx2.AsyncClient(timeout=patience, trust_env=False))
+    http = await stack.enter_async_context(
+        httpx2.AsyncClient(timeout=patience, trust_env=False, verify=trusted())
+    )
     freshness = Freshness(
         ends, queries.positions, config.console_freshness_seconds, config.console_silent_seconds
     )
