@@ -19,6 +19,7 @@ from libs.runtime import problems
 from libs.runtime.edge import require
 from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.load import Load
+from libs.runtime.routers import add_routes
 from libs.runtime.settings import Settings
 from libs.runtime.tokens import Claims, mint, new_signing_key
 from libs.runtime.wire import Record
@@ -39,6 +40,8 @@ from services.console.website import add_pages, open_site
 
 URL = "http://console.test"
 HTML = {"Accept": "text/html"}
+ASSETS = Assets()
+"""For all sites of a process: packing them and compiling templates that link to them takes time."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,7 @@ def add_api(people: People, read_from: ReadFrom) -> None:
 
     feed = Feed(site.everything, read_from)
     reads = Reads(site.everything, site.about.contacts, own_writes, feed, held)
-    people.app.include_router(api.routes(gate, reads))
-    people.app.include_router(insight_api.routes(gate, site.everything, own_writes))
+    add_routes(people.app, api.routes(gate, reads), insight_api.routes(gate, site.everything, own_writes))
 
 
 def bearer(people: People, role: str = "viewer", tenant: str = "acme") -> dict[str, str]:
@@ -147,9 +149,9 @@ async def people(console_dsn: str, pool: asyncpg.Pool, tmp_path: Path) -> AsyncI
 
     app = FastAPI()
     problems.install(app)
-    shell = Shell(config, assets := Assets())
+    shell = Shell(config, ASSETS)
     errors.install(app, shell)
-    app.include_router(assets.routes())
+    add_routes(app, ASSETS.routes())
     async with AsyncExitStack() as stack:
         queries = Queries(pool)
         contacts = Contacts(queries, MemoryKeyring())

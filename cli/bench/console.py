@@ -27,6 +27,7 @@ from libs.runtime import problems
 from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.migrate import create_beside, drop
 from libs.runtime.postgres_log import open_pool
+from libs.runtime.routers import add_routes
 from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
 from services.console.contacts import Contacts
@@ -241,7 +242,7 @@ async def _site(
         shell = Shell(config, assets := Assets())
         app = FastAPI()
         problems.install(app)
-        app.include_router(assets.routes())
+        add_routes(app, assets.routes())
         site = await open_site(config, pool, queries, _no_ends, about, shell, stack)
         add_pages(app, site)
         secret = await site.guard.sessions.start(TENANT, "bench", "Bench", "admin", None)

@@ -1,6 +1,7 @@
-"""Routers joined into one: FastAPI walks the tree of those that were included several times a request."""
+"""Routers joined, and added as they are: FastAPI builds each route of an included one once more, and walks
+their tree several times a request."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 
 
 def joined(*routers: APIRouter) -> APIRouter:
@@ -9,3 +10,8 @@ def joined(*routers: APIRouter) -> APIRouter:
     for router in routers:
         whole.routes.extend(router.routes)
     return whole
+
+
+def add_routes(app: FastAPI, *routers: APIRouter) -> None:
+    """Serve the routes of these, in their order and after what is served already."""
+    app.router.routes.extend(joined(*routers).routes)

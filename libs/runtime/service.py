@@ -28,6 +28,7 @@ from libs.runtime.pool import close_pool
 from libs.runtime.postgres_log import PostgresLog, open_pool, reachable
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.relay import PublishFailed, Relay
+from libs.runtime.routers import add_routes
 from libs.runtime.scrub import Scrub
 from libs.runtime.sender import Performer, Sender
 from libs.runtime.serve import serve
@@ -142,8 +143,8 @@ class StageService:
         edge = self._edge = Edge(
             stage.name, config, self._publisher, self._answers, keyring, lanes, log, self._pool
         )
-        app.include_router(self._routes(edge))
-        app.include_router(platform_api.routes(stage.name, edge, log, {"work": self._try_halted}))
+        of_platform = platform_api.routes(stage.name, edge, log, {"work": self._try_halted})
+        add_routes(app, self._routes(edge), of_platform)
         await self._publisher.start()
         await self._faststream.start()
         for name, running in (

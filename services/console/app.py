@@ -24,6 +24,7 @@ from libs.runtime.load import Load
 from libs.runtime.pool import bounded_pool, close_pool
 from libs.runtime.postgres_log import open_pool
 from libs.runtime.probes import add_probes, answers
+from libs.runtime.routers import add_routes
 from libs.runtime.seek import Seek
 from libs.runtime.serve import serve, yield_session
 from libs.runtime.settings import STAGES, Settings, settings
@@ -78,7 +79,7 @@ class Console:
         problems.install(self.app, config.retry_after_seconds)
         self._shell = Shell(config, assets := Assets())
         errors.install(self.app, self._shell)
-        self.app.include_router(assets.routes())
+        add_routes(self.app, assets.routes())
         load.limit(self.app, NAME, config)
         add_probes(
             self.app, self._broker, config, liveness=lambda: {"alive": True}, readiness=self._readiness
@@ -120,8 +121,7 @@ class Console:
             own_writes = OwnWrites(queries, Load(NAME, self._settings), self._settings.wait_seconds_max)
             feed = Feed(queries, tail, self._settings.event_streams_max)
             reads = Reads(queries, contacts, own_writes, feed, ends.count)
-            app.include_router(routes(self, reads))
-            app.include_router(insight_api.routes(self, queries, own_writes))
+            add_routes(app, routes(self, reads), insight_api.routes(self, queries, own_writes))
             about = AboutOrders(contacts, History(tail), SavedViews(self._pool), Looks(self._pool))
             site = await open_site(self._settings, self._pool, queries, ends.held, about, self._shell, stack)
             add_pages(app, site)

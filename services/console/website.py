@@ -5,9 +5,10 @@ from contextlib import AsyncExitStack
 
 import asyncpg
 import httpx2
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
+from libs.runtime.routers import add_routes, joined
 from libs.runtime.settings import Settings
 from services.console.pages import (
     access,
@@ -42,6 +43,7 @@ from services.console.web.sessions import Sessions
 from services.console.web.shell import Shell
 from services.console.web.site import AboutOrders, Site
 from services.console.web.stages import Stages
+from services.console.web.trust import trusted
 
 PAGES: tuple[Callable[[Site], APIRouter], ...] = (
     today.routes,
@@ -78,7 +80,9 @@ async def open_site(
 ) -> Site:
     """What pages stand on; `stack` closes it. `ends`: the next offset of each partition that is projected."""
     patience = httpx2.Timeout(config.console_wait_seconds + 5, connect=config.console_connect_seconds)
-    http = await stack.enter_async_context(httpx2.AsyncClient(timeout=patience, trust_env=False))
+    http = await stack.enter_async_context(
+        httpx2.AsyncClient(timeout=patience, trust_env=False, verify=trusted())
+    )
     freshness = Freshness(
         ends, queries.positions, config.console_freshness_seconds, config.console_silent_seconds
     )
@@ -108,19 +112,13 @@ def add_pages(app: FastAPI, of: Site) -> None:
     if config.development_issuer:
         issuer = url + PATH
         alone = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-        alone.include_router(
-            DevelopmentIssuer(issuer, config.oidc_client_id, url + login.CALLBACK, of.shell).routes()
-        )
-        app.include_router(alone.router)
+        at_issuer = DevelopmentIssuer(issuer, config.oidc_client_id, url + login.CALLBACK, of.shell).routes()
+        add_routes(alone, at_issuer)
+        add_routes(app, at_issuer)
         transport = httpx2.ASGITransport(app=alone)
-    app.include_router(login.routes(config, url, issuer, of.guard, of.shell, transport))
-    app.include_router(site.routes(of))
-    routers = [routes(of) for routes in PAGES]
-    for router in routers:
-        app.include_router(router, dependencies=[Depends(of.note_stand)])
-    of.shell.serve(
-        frozenset(route.path for router in routers for route in router.routes if isinstance(route, APIRoute))
-    )
+    pages = joined(*(routes(of) for routes in PAGES))
+    add_routes(app, login.routes(config, url, issuer, of.guard, of.shell, transport), site.routes(of), pages)
+    of.shell.serve(frozenset(route.path for route in pages.routes if isinstance(route, APIRoute)))
 
 
 def own_url(config: Settings) -> str:

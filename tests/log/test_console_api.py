@@ -18,6 +18,7 @@ from libs.runtime import problems
 from libs.runtime.edge import require
 from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.load import Load
+from libs.runtime.routers import add_routes
 from libs.runtime.settings import Settings
 from libs.runtime.tokens import mint, new_signing_key
 from libs.runtime.wire import Record
@@ -124,7 +125,7 @@ async def api(pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator[Api]:
     gate, queries = Gate(tmp_path), Queries(pool)
     own_writes = OwnWrites(queries, Load("console", gate.settings), 5.0)
     reads = Reads(queries, Contacts(queries, MemoryKeyring()), own_writes, Feed(queries, from_topics), ends)
-    app.include_router(routes(gate, reads))
+    add_routes(app, routes(gate, reads))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://console") as client:
         yield Api(client, gate)

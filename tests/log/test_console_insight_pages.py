@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from libs.events.exception_rules import ExceptionRuleChanged
 from libs.runtime import problems
 from libs.runtime.load import Load
+from libs.runtime.routers import add_routes
 from services.console.own_writes import OwnWrites
 from services.console.queries import Queries
 from services.console.store import Projector
@@ -46,7 +47,7 @@ async def api(filled: People, pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterat
     problems.install(app)
     queries = Queries(pool)
     own_writes = OwnWrites(queries, Load("console", gate.settings), 5.0)
-    app.include_router(insight_api.routes(gate, queries, own_writes))
+    add_routes(app, insight_api.routes(gate, queries, own_writes))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://console.test") as client:
         yield Api(client, gate)

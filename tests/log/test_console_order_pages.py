@@ -22,6 +22,7 @@ from libs.events.returns import AuthoriseReturn
 from libs.runtime import problems
 from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.links import Link, write_link
+from libs.runtime.routers import add_routes
 from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
 from services.console.contacts import Contacts
@@ -33,7 +34,6 @@ from services.console.search.index import SearchIndex
 from services.console.store import Projector
 from services.console.web import errors
 from services.console.web.actions import Outcome
-from services.console.web.assets import Assets
 from services.console.web.looks import Looks
 from services.console.web.sessions import Session
 from services.console.web.shell import Shell
@@ -43,6 +43,7 @@ from tests.console_changes import changed_by_support
 from tests.console_database import by_stage, console_dsn
 from tests.console_lives import LIVES, delivered, terms
 from tests.console_parts import envelopes
+from tests.console_site import ASSETS
 from tests.log.test_console_rebuild import record
 from tests.log.test_console_store import feed
 
@@ -191,14 +192,14 @@ async def world(console_dsn: str) -> AsyncIterator[World]:
         about = AboutOrders(
             Contacts(queries, keyring), History(reading(topics)), SavedViews(pool), Looks(pool)
         )
-        shell = Shell(config, Assets())
+        shell = Shell(config, ASSETS)
         site = await open_site(config, pool, queries, ends, about, shell, stack)
         sent = Sent()
         site = replace(site, actions=sent)  # type: ignore[arg-type]
         app = FastAPI()
         problems.install(app)
         errors.install(app, shell)
-        app.include_router(Assets().routes())
+        add_routes(app, ASSETS.routes())
         add_pages(app, site)
         yield World(site, sent, pool, httpx2.ASGITransport(app=app, raise_app_exceptions=False))
 

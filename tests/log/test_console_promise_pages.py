@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from libs.runtime import problems
 from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.load import Load
+from libs.runtime.routers import add_routes
 from services.console.api import Reads, routes
 from services.console.contacts import Contacts
 from services.console.feed import Feed
@@ -54,8 +55,7 @@ async def api(desk: People, pool: asyncpg.Pool, tmp_path: Path) -> AsyncIterator
     own_writes = OwnWrites(queries, Load("console", gate.settings), 5.0)
     contacts, told = Contacts(queries, MemoryKeyring()), Feed(queries, no_records)
     reads = Reads(queries, contacts, own_writes, told, no_ends)
-    app.include_router(routes(gate, reads))
-    app.include_router(insight_api.routes(gate, queries, own_writes))
+    add_routes(app, routes(gate, reads), insight_api.routes(gate, queries, own_writes))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://console.test") as client:
         yield Api(client, gate)

@@ -123,7 +123,7 @@ async def test_orders_that_do_not_fit_in_memory_are_written_and_read_again(
         await refold.close()
     await finish(pool, "rebuild", undone, ends)
     assert await live_digest(pool, "rebuild") == await live_digest(pool)
-    assert await _shape(pool, "rebuild") == await _shape(pool, "live"), "keys, indexes and policies are back"
+    assert await shape(pool, "rebuild") == await shape(pool, "live"), "keys, indexes and policies are back"
     assert await Projector(pool, "rebuild").positions(topics) == follower.positions()
 
 
@@ -227,7 +227,7 @@ async def test_two_events_in_one_place_are_rebuilt_as_the_live_tables_were(
     assert any("timeline_pkey" in entry.get("why", "") for entry in told)
 
 
-async def _shape(pool: asyncpg.Pool, schema: str) -> list[str]:
+async def shape(pool: asyncpg.Pool, schema: str) -> list[str]:
     rows = await pool.fetch(
         """SELECT replace(indexdef, $1 || '.', '') FROM pg_indexes WHERE schemaname = $1
         UNION ALL SELECT relname || relrowsecurity || relforcerowsecurity FROM pg_class

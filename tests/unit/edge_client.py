@@ -17,6 +17,7 @@ from libs.runtime.kafka import KafkaPublisher, Lanes
 from libs.runtime.keyring import MemoryKeyring
 from libs.runtime.memory_log import MemoryLog
 from libs.runtime.relay import Message
+from libs.runtime.routers import add_routes
 from libs.runtime.settings import Settings
 from libs.runtime.tokens import mint, new_signing_key
 
@@ -65,7 +66,7 @@ class EdgeClient:
         edge = Edge(stage, config, self.kept, self.answers, self.keyring, Lanes(4), log, pool)
         self.app = FastAPI()
         problems.install(self.app)
-        self.app.include_router(routes(edge))
+        add_routes(self.app, routes(edge))
 
     async def call(
         self, method: str, path: str, body: Any = None, *, role: str | None = "integrator", **more: Any

@@ -17,7 +17,7 @@ Word = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 
 def routes(site: Site) -> APIRouter:
     """/access, by person and by order."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     auditor = Annotated[Session, Depends(site.guard.require("audit"))]
 
     @router.get("/access")

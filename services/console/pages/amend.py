@@ -89,7 +89,7 @@ def typed(
 
 def routes(site: Site) -> APIRouter:
     """/orders/{id}/amend, and what confirms it."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     changer = Annotated[Session, Depends(site.guard.require("cancel"))]
     form = Annotated[Typed, Depends(typed)]
 

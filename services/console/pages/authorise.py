@@ -21,7 +21,7 @@ from services.console.web.site import Site
 
 def routes(site: Site) -> APIRouter:
     """/orders/{id}/return: the form, what it would come to, and its confirmation."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     authoriser = Annotated[Session, Depends(site.guard.require("returns"))]
 
     @router.get("/orders/{order_id}/return")

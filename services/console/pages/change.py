@@ -34,7 +34,7 @@ Why = Annotated[str, Form(max_length=500)]
 
 def routes(site: Site) -> APIRouter:
     """/orders/{id}/change and what its forms lead to."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     _line_routes(router, site)
     _hold_routes(router, site)
     _note_routes(router, site)

@@ -27,7 +27,7 @@ Lang = Annotated[str | None, Query(max_length=8)]
 
 def routes(site: Site) -> APIRouter:
     """/o/{token}. What goes wrong is said to a customer, not to an operator."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
 
     @router.get("/o/{token}")
     async def show(request: Request, token: Token, lang: Lang = None, rma: Rma = "") -> Response:

@@ -41,7 +41,7 @@ Reason = Annotated[str, Form(max_length=500, pattern=r"^[^\x00]*$")]
 
 def routes(site: Site) -> APIRouter:
     """The page, its part that follows the log, and what is done about an item."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     looks = Annotated[Session, Depends(site.guard.require("read"))]
     works = Annotated[Session, Depends(site.guard.require("work"))]
     releases = Annotated[Session, Depends(site.guard.require("release"))]

@@ -104,7 +104,7 @@ class Counted:
 
 def routes(site: Site) -> APIRouter:
     """Both pages. They show a period as it was when they were opened; they do not follow the log."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     reader = Annotated[Session, Depends(site.guard.require("read"))]
     counted = Counted()
 

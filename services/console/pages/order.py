@@ -46,7 +46,7 @@ Step = Annotated[int | None, Query(ge=0, le=100_000)]
 
 def routes(site: Site) -> APIRouter:
     """The page, its live part, its actions."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     _page_routes(router, site)
     _action_routes(router, site)
     _contact_routes(router, site)

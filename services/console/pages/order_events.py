@@ -22,7 +22,7 @@ After = Annotated[str, Query(max_length=CURSOR_LENGTH_MAX)]
 
 def routes(site: Site) -> APIRouter:
     """Both pages. They do not follow the log: what has happened stays."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     reader = Annotated[Session, Depends(site.guard.require("read"))]
 
     @router.get("/orders/{order_id}/events")

@@ -141,7 +141,7 @@ After = Annotated[str, Query(max_length=CURSOR_LENGTH_MAX)]
 
 def routes(site: Site) -> APIRouter:
     """The list, what can be done from it, and its export."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     reader = Annotated[Session, Depends(site.guard.require("read"))]
     bulk_routes(router, site)
     _view_routes(router, site)

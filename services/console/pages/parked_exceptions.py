@@ -29,7 +29,7 @@ Stage = Annotated[str, Form(pattern=r"^[a-z][a-z_]{0,31}$")]
 
 def routes(site: Site) -> APIRouter:
     """Their buttons, for who may repair what is parked."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     repairs = Annotated[Session, Depends(site.guard.require("repair"))]
 
     @router.post("/exceptions/parked/care/{verb}")

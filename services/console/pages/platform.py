@@ -23,7 +23,7 @@ Note = Annotated[str, Form(max_length=500, pattern=r"^[^\x00]*$")]
 
 def routes(site: Site) -> APIRouter:
     """The page, its part that follows, and what is done with a parked key."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     looks = Annotated[Session, Depends(site.guard.require("platform"))]
     repairs = Annotated[Session, Depends(site.guard.require("repair"))]
 

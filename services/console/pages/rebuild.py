@@ -14,7 +14,7 @@ Why = Annotated[str, Form(max_length=500, pattern=r"^[^\x00]*$")]
 
 def routes(site: Site) -> APIRouter:
     """Whether it is meant, and its beginning."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     begins = Annotated[Session, Depends(site.guard.require("rebuild"))]
 
     @router.get("/platform/rebuild")

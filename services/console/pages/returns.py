@@ -33,7 +33,7 @@ _NODE: TypeAdapter[str] = TypeAdapter(NodeId)
 
 def routes(site: Site) -> APIRouter:
     """/orders/{id}/returns/{rma} and what its form leads to."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     receiver = Annotated[Session, Depends(site.guard.require("adjust"))]
 
     @router.get("/orders/{order_id}/returns/{rma_id}")

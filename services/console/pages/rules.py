@@ -32,7 +32,7 @@ FormMinutes = Annotated[int, Form(ge=0, le=525_600)]
 
 def routes(site: Site) -> APIRouter:
     """The rules, a change of one as a form and as what it would do, and its confirmation."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     looks = Annotated[Session, Depends(site.guard.require("read"))]
     edits = Annotated[Session, Depends(site.guard.require("rules"))]
 

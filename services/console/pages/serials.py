@@ -18,7 +18,7 @@ SerialText = Annotated[str, Query(max_length=128, pattern=r"^[^\x00]*$")]
 
 def routes(site: Site) -> APIRouter:
     """The search by number, which is the unit's page where one SKU has it."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     reader = Annotated[Session, Depends(site.guard.require("read"))]
 
     @router.get("/serials")

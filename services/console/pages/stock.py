@@ -33,7 +33,7 @@ After = Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX)]
 
 def routes(site: Site) -> APIRouter:
     """The list, and one SKU's page with its parts."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     reader = Annotated[Session, Depends(site.guard.require("read"))]
     claims_routes(router, site)
 

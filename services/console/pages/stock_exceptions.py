@@ -41,7 +41,7 @@ _WANTED_OF_FEED = "Whoever looks at this feed later wants to know why; nothing w
 
 def routes(site: Site) -> APIRouter:
     """Their buttons."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     adjusts = Annotated[Session, Depends(site.guard.require("adjust"))]
     works = Annotated[Session, Depends(site.guard.require("work"))]
 

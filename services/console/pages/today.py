@@ -53,7 +53,7 @@ class _Kept:
 
 def routes(site: Site) -> APIRouter:
     """The first page, and its part that follows the log."""
-    router = APIRouter(include_in_schema=False)
+    router = site.router()
     reader = Annotated[Session, Depends(site.guard.require("read"))]
     kept: dict[tuple[str, tuple[str, ...] | None, bool], _Kept] = {}
 

@@ -19,6 +19,7 @@ from services.console.web.guard import LOGIN_COOKIE, Guard
 from services.console.web.roles import NAMES, ROLES
 from services.console.web.sessions import LOGIN_SECONDS, Login
 from services.console.web.shell import Shell
+from services.console.web.trust import trusted
 
 logger = structlog.get_logger()
 
@@ -147,6 +148,7 @@ def _client(config: Settings, issuer: str, transport: httpx2.AsyncBaseTransport 
             "code_challenge_method": "S256",
             "timeout": config.oidc_timeout_seconds,
             "trust_env": False,
+            "verify": trusted(),
             **method,
             **({"transport": transport} if transport is not None else {}),
         },

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,22 +50,7 @@ class Shell:
         self._served: frozenset[str] = frozenset()
         self._development = config.development_issuer
         self._headers = headers(config)
-        self._templates = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.globals |= {"asset": assets.url, "role_names": NAMES}
-        self._templates.filters |= {
-            "when": when,
-            "ago": ago,
-            "cause": cause_of,
-            "number": number,
-            "span": span,
-            "minutes": minutes,
-        }
+        self._templates = templates(assets)
 
     def serve(self, paths: frozenset[str]) -> None:
         """From now on these pages are there."""
@@ -96,6 +82,28 @@ class Shell:
         )
         text = text.replace("\x00", "\ufffd")  # HTML has no NUL; what was sent to us may
         return Response(text, status, {**self._headers, **(headers or {})}, "text/html")
+
+
+@cache
+def templates(assets: Assets) -> Environment:
+    """All of them, each compiled once a process; they link to these assets."""
+    found = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.globals |= {"asset": assets.url, "role_names": NAMES}
+    found.filters |= {
+        "when": when,
+        "ago": ago,
+        "cause": cause_of,
+        "number": number,
+        "span": span,
+        "minutes": minutes,
+    }
+    return found
 
 
 def headers(config: Settings) -> dict[str, str]:

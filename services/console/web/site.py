@@ -1,7 +1,7 @@
 """What a page's module is given: who asks, what to read, how to change something, how to draw.
 
     def routes(site: Site) -> APIRouter:
-        router = APIRouter(include_in_schema=False)
+        router = site.router()
         reader = Annotated[Session, Depends(site.guard.require("read"))]
 
         @router.get("/stock")
@@ -61,6 +61,10 @@ class Site:
     about: AboutOrders
     stages: Stages
     rebuilds: Rebuilds
+
+    def router(self) -> APIRouter:
+        """For the routes of a page: each notes the stand before anything is read."""
+        return APIRouter(include_in_schema=False, dependencies=[Depends(self.note_stand)])
 
     def queries(self, session: Session) -> Queries:
         """The read models as far as this person may see them."""
