@@ -32,7 +32,7 @@ from libs.runtime.keyring import Keyring, Unsealed
 from libs.runtime.load import Load
 from libs.runtime.log import Log, LogRow, Unavailable
 from libs.runtime.part_reader import PartReader
-from libs.runtime.pool import moment
+from libs.runtime.pool import DATABASE_FAULTS, moment
 from libs.runtime.postgres_log import reachable
 from libs.runtime.problems import Problem
 from libs.runtime.reading import command_digest
@@ -47,13 +47,6 @@ T = TypeVar("T")
 MANY_MAX = 500
 _PARTS_KEPT_MAX = 20_000
 """Of what was read for who asks; a kilobyte or so each."""
-_STORE_FAULTS = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
 _WAIT = re.compile(r"\bwait=(\d{1,4})\b")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -136,7 +129,7 @@ class Edge:
         self._load.make_room()
         try:
             return await self._keyring.seal(tenant, subject, order_id, personal)
-        except _STORE_FAULTS as error:
+        except DATABASE_FAULTS as error:
             raise self._load.store_failed(type(error).__name__) from error
 
     async def seal_many(self, tenant: str, requests: Sequence[Unsealed]) -> list[Sealed]:
@@ -145,7 +138,7 @@ class Edge:
         self._load.make_room()
         try:
             return await self._keyring.seal_many(tenant, requests)
-        except _STORE_FAULTS as error:
+        except DATABASE_FAULTS as error:
             raise self._load.store_failed(type(error).__name__) from error
 
     async def submit(self, request: Request, claims: Claims, command: Command) -> Response:

@@ -19,6 +19,17 @@ Connection: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy"
 given one of `moment`'s."""
 
 
+DATABASE_FAULTS: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What a database that is away, overloaded or broken off raises: no fault of who asks. The last is what
+asyncpg says of a connection whose server dies in the midst of it."""
+
+
 class PoolBusy(TimeoutError):
     """No connection was to be had in time: others hold all of them, or the server lets nobody in."""
 

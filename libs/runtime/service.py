@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import structlog
 from fastapi import APIRouter, FastAPI
 from faststream import FastStream
@@ -24,7 +23,7 @@ from libs.runtime.keyring import PostgresKeyring, open_keyring
 from libs.runtime.limits import Limits
 from libs.runtime.log import Fenced, TopicPartition, Unavailable, Writes
 from libs.runtime.loop import StageLoop
-from libs.runtime.pool import close_pool
+from libs.runtime.pool import DATABASE_FAULTS, close_pool
 from libs.runtime.postgres_log import PostgresLog, open_pool, reachable
 from libs.runtime.probes import add_probes, answers
 from libs.runtime.relay import PublishFailed, Relay
@@ -345,7 +344,7 @@ class StageService:
             await asyncio.sleep(rest if more else max(rest, _UPKEEP_SECONDS))
 
     async def _commit(self) -> None:
-        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(*DATABASE_FAULTS):
             await self._settled.advance(self._loop.positions())
         await self._subscription.commit()
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import asyncpg
 import structlog
 
+from libs.runtime.pool import DATABASE_FAULTS
+
 logger = structlog.get_logger()
 
 _TELL_SECONDS = 1.0
@@ -48,7 +50,7 @@ async def recorded(pool: asyncpg.Pool, id_: int | None = None) -> AsyncIterator[
             await asyncio.sleep(_TELL_SECONDS)
             try:
                 await pool.execute(_TELL, id_, record.done, record.total)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_FAULTS as error:
                 logger.warning("how far the rebuild is could not be told", error=repr(error))
 
     telling, failed = asyncio.create_task(keep_telling()), None
@@ -65,7 +67,7 @@ async def recorded(pool: asyncpg.Pool, id_: int | None = None) -> AsyncIterator[
         with suppress(asyncio.CancelledError):
             await telling
         digests = record.live_digest, record.rebuilt_digest
-        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*DATABASE_FAULTS):
             await pool.execute(_END, id_, record.done, record.total, failed, *digests, record.swapped)
 
 

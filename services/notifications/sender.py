@@ -17,11 +17,11 @@ from email.utils import format_datetime, formataddr, parseaddr
 from typing import Any, Literal
 
 import aiosmtplib
-import asyncpg
 
 from libs.events.notifications import RecordMessageOutcome
 from libs.events.order import Sealed
 from libs.runtime.links import GOOD_FOR, Link, write_link
+from libs.runtime.pool import DATABASE_FAULTS
 from libs.runtime.privacy import Unopenable
 from libs.runtime.sender import TryAgain
 from libs.runtime.settings import Settings
@@ -67,7 +67,7 @@ class MailSender:
             personal = await self._open_sealed(tenant, state.order_id, state.contact)
         except Unopenable as error:
             return _report(state, effect_id, "failed", f"the contact cannot be opened: {error}")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_FAULTS as error:
             raise TryAgain(f"the keyring cannot be read: {type(error).__name__}") from error
         if personal is None:
             return _report(state, effect_id, "failed", "recipient erased")

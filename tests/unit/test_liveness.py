@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from unittest.mock import AsyncMock, Mock
 
+import asyncpg
 import httpx
 import pytest
 from fastapi import APIRouter
@@ -121,3 +123,16 @@ async def test_turns_of_the_relay_do_not_overlap() -> None:
     watched.catch_up()
     await asyncio.gather(first, watched.turn())
     assert log.most == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError]
+)
+async def test_a_database_that_is_broken_off_ends_no_task_of_a_stage(fault: type[Exception]) -> None:
+    """How far it is is told Kafka each second, also after a server died in the midst of a statement."""
+    advance, commit = AsyncMock(side_effect=fault("another operation is in progress")), AsyncMock()
+    service = object.__new__(StageService)
+    service._loop = Mock()
+    service._settled, service._subscription = Mock(advance=advance), Mock(commit=commit)
+    await service._commit()
+    commit.assert_awaited_once()

@@ -17,6 +17,7 @@ from libs.events.catalogue import Unreadable
 from libs.events.contract import Event
 from libs.runtime import wire
 from libs.runtime.kafka import lone_consumer, record_of
+from libs.runtime.pool import DATABASE_FAULTS
 from libs.runtime.settings import Settings
 from libs.runtime.stage import events_topic
 from libs.runtime.wire import Record
@@ -37,7 +38,7 @@ _COMMON_SECONDS = 600.0
 """How often the commonest tokens are noted; PostgreSQL counts them when a tenth of the rows are new."""
 _RETRY_SECONDS = 5.0
 _LOCK = "SELECT pg_try_advisory_lock(hashtext('orderlog console search'))"
-_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError)
+_FAULTS = (*DATABASE_FAULTS, KafkaError)
 
 
 def read_entries(records: Iterable[Record]) -> tuple[list[Part], list[Article]]:

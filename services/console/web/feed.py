@@ -18,6 +18,7 @@ import asyncpg
 import orjson
 import structlog
 
+from libs.runtime.pool import DATABASE_FAULTS
 from libs.runtime.problems import Problem
 from services.console.announce import CHANNEL, Change, heard
 from services.console.web.freshness import Freshness, Stand
@@ -102,7 +103,7 @@ class Feed:
                             await asyncio.wait_for(gone.wait(), _SAY_SECONDS)
                 finally:
                     connection.terminate()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_FAULTS as error:
                 logger.warning("pages are not told of changes", error=repr(error))
             await asyncio.sleep(_AGAIN_SECONDS)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import asyncpg
 import structlog
 
+from libs.runtime.pool import DATABASE_FAULTS
 from libs.runtime.postgres_log import reachable
 from libs.runtime.problems import Problem
 from services.console.storable import storable
@@ -92,7 +93,7 @@ class Rebuilds:
         """Unless it has told its end itself."""
         try:
             await self._pool.execute(_FAILED, number, why)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DATABASE_FAULTS as error:
             logger.warning("that a rebuild ended could not be told", number=number, error=repr(error))
 
     async def close(self) -> None:
