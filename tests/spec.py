@@ -11,7 +11,7 @@ own events are folded. Each turn is also held to what a replay stands on: the sa
 events of the input's own stream, a state that survives JSON, and a fold of the log that rebuilds it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -185,14 +185,20 @@ class Answer:
 
     def then_refused(self, code: str) -> Spec:
         """The command is refused with this code, and told what to do."""
-        [event] = self.events
-        assert isinstance(event, CommandRefused)
-        assert event.code == code
+        event = refused(self.events, code)
         assert event.command_id == self.heard.id
         assert event.command_type == self.heard.body.TYPE
-        assert event.message
-        assert event.next_step
         return self.spec
+
+
+def refused(events: Sequence[Event], code: str | None = None) -> CommandRefused:
+    """The one answer: the command is refused, with this code if one is asked for, and told what to do."""
+    [event] = events
+    assert isinstance(event, CommandRefused)
+    assert code in (None, event.code)
+    assert event.message
+    assert event.next_step
+    return event
 
 
 def _must_survive_json(parts: Mapping[str, Any]) -> None:

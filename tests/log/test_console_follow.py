@@ -90,35 +90,25 @@ async def test_records_are_never_held_back_longer_than_allowed(pool: asyncpg.Poo
     assert (await rebuild(pool, reading(topics))).events > 2 * len(topics)
 
 
-async def test_records_are_held_back_for_a_moment_only_while_somebody_watches(
-    pool: asyncpg.Pool, topics: Topics
+@pytest.mark.parametrize(
+    ("writes_for", "held_for"),
+    [(60, 0.2), (0.15, 0.1)],
+    ids=["for a moment only", "so that most of the time may go into writing"],
+)
+async def test_while_somebody_watches_records_are_held_back(
+    pool: asyncpg.Pool, topics: Topics, writes_for: float, held_for: float
 ) -> None:
     holding = await Holding(pool, topics).start()
     holding.projector.watched = True
-    await holding.slow(60)
+    await holding.slow(writes_for)
     at_write = holding.follower.positions()
-    holding.projector.now += 0.19
+    holding.projector.now += held_for - 0.01
     await holding.rest()
     assert holding.follower.positions() == at_write
     holding.projector.now += 0.02
     await holding.follower.write_due()
     ends = {place: len(records) for place, records in topics.items()}
     assert holding.follower.positions() == ends == await holding.projector.positions(topics)
-
-
-async def test_while_somebody_watches_most_of_the_time_may_go_into_writing(
-    pool: asyncpg.Pool, topics: Topics
-) -> None:
-    holding = await Holding(pool, topics).start()
-    holding.projector.watched = True
-    await holding.slow(0.15)
-    at_write = holding.follower.positions()
-    holding.projector.now += 0.09
-    await holding.rest()
-    assert holding.follower.positions() == at_write
-    holding.projector.now += 0.02
-    await holding.follower.write_due()
-    assert holding.follower.positions() == {place: len(records) for place, records in topics.items()}
 
 
 async def test_what_is_held_back_is_due_without_being_asked_for(pool: asyncpg.Pool, topics: Topics) -> None:

@@ -3,7 +3,6 @@
 from itertools import permutations
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant
 
 from libs.events.contract import Event
@@ -16,6 +15,7 @@ from services.console.serials import SerialKey
 from services.console.stock_items import StockItemKey
 from services.inventory.stock import SkuPart
 from tests.console_parts import TENANT, envelopes
+from tests.plays import plays
 from tests.unit.test_inventory_serials_model import SerialLife
 
 
@@ -46,12 +46,7 @@ class ConsoleLife(SerialLife):
             assert (item.units if item else 0) == astray.get(f"shelf/{node}", 0), node
 
 
-ConsoleLife.TestCase.settings = settings(
-    max_examples=8,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+ConsoleLife.TestCase.settings = plays(lives=8, steps=30)
 TestConsoleLife = ConsoleLife.TestCase
 
 

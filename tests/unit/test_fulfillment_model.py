@@ -6,7 +6,6 @@ of the others late, and reports come twice, late, contradictory and after the en
 
 from collections import Counter, deque
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -35,6 +34,7 @@ from libs.events.order import Destination, in_parts
 from libs.events.refusal import CommandRefused
 from services.fulfillment import domain
 from services.fulfillment.state import INITIAL, State, withheld
+from tests.plays import plays
 from tests.spec import given
 from tests.unit.fulfillment_shop import (
     ORDER,
@@ -391,10 +391,5 @@ class FulfillmentLife(RuleBasedStateMachine):
         assert end.bundles or not parts & counted(*groups).keys(), "lines that nobody can name the price of"
 
 
-FulfillmentLife.TestCase.settings = settings(
-    max_examples=100,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+FulfillmentLife.TestCase.settings = plays(lives=100, steps=40)
 TestFulfillmentLife = FulfillmentLife.TestCase

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -43,9 +42,9 @@ from libs.events.intake import (
     ReleaseHold,
 )
 from libs.events.order import Destination, Sealed
-from libs.events.refusal import CommandRefused
 from services.intake import domain
-from tests.spec import TENANT, given
+from tests.plays import plays
+from tests.spec import TENANT, given, refused
 from tests.unit.test_intake_domain import LINES, UNMAPPED, submit
 
 GERMANY = Destination(country="DE", postcode_area="10", latitude=52.5, longitude=13.4)
@@ -360,18 +359,5 @@ def nothing(events: Sequence[Event]) -> None:
     assert list(events) == []
 
 
-def refused(events: Sequence[Event], code: str | None = None) -> None:
-    [answer] = events
-    assert isinstance(answer, CommandRefused)
-    assert code in (None, answer.code)
-    assert answer.message
-    assert answer.next_step
-
-
-OrderLife.TestCase.settings = settings(
-    max_examples=50,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+OrderLife.TestCase.settings = plays(lives=50, steps=40)
 TestOrderLife = OrderLife.TestCase

@@ -2,11 +2,9 @@
 is new, and never more.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
@@ -21,7 +19,6 @@ from libs.events.intake import (
     ResolveException,
     SnoozeException,
 )
-from libs.events.refusal import CommandRefused
 from libs.events.stock_exceptions import (
     AssignStockException,
     ResolveStockException,
@@ -31,7 +28,8 @@ from libs.events.stock_exceptions import (
     StockExceptionSnoozed,
 )
 from services.intake import domain
-from tests.spec import NOON, given
+from tests.plays import plays
+from tests.spec import NOON, given, refused
 from tests.unit.test_intake_domain import ORDER, submit
 
 Item = tuple[str, str, datetime | None]
@@ -132,17 +130,5 @@ class CareLife(RuleBasedStateMachine):
         self.life.when(CancelOrder(order_id=ORDER))
 
 
-def refused(answer: Sequence[Event]) -> None:
-    [event] = answer
-    assert isinstance(event, CommandRefused)
-    assert event.message
-    assert event.next_step
-
-
-CareLife.TestCase.settings = settings(
-    max_examples=40,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+CareLife.TestCase.settings = plays(lives=40, steps=30)
 TestCareLife = CareLife.TestCase

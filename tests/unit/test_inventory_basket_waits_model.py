@@ -8,7 +8,6 @@ of the log: who lacks how much of each SKU, and where he stands, from the events
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
@@ -41,6 +40,7 @@ from services.inventory.holds import NEW_PROMISE, PromisePart
 from services.inventory.queue import WAITER
 from services.inventory.stock import EMPTY_SKU, SkuPart
 from services.inventory.supplies import NO_SUPPLY, SupplyPart
+from tests.plays import plays
 from tests.spec import NOON
 from tests.unit.inventory_supply import arrive, expect
 from tests.unit.inventory_trade import FRANCE, accepted, hold, of_basket
@@ -329,10 +329,5 @@ def _skus(lines: tuple[LineQuantity, ...]) -> set[str]:
     return {line.sku for line in lines}
 
 
-BasketWaitLife.TestCase.settings = settings(
-    max_examples=50,
-    stateful_step_count=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+BasketWaitLife.TestCase.settings = plays(lives=50, steps=50)
 TestBasketWaitLife = BasketWaitLife.TestCase

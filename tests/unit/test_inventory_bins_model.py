@@ -5,7 +5,6 @@ put away in bins, and what lies in each is added up by the events alone.
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
@@ -14,6 +13,7 @@ from libs.events.inventory import StockAllocated, StockReserved
 from libs.events.items import BinsMoved, ItemPlaced, MoveBetweenBins, PlaceItem
 from services.inventory.bins import of_sku
 from services.inventory.stock import EMPTY_SKU, SkuPart
+from tests.plays import plays
 from tests.unit.inventory_trade import accepted, routed
 from tests.unit.test_inventory_model import FEW, NODES, SKUS, planned
 from tests.unit.test_inventory_supply_model import SupplyLife
@@ -115,10 +115,5 @@ class BinsLife(SupplyLife):
             assert {one.bin if one.put_away else None: one.units for one in places} == self._lying(sku, node)
 
 
-BinsLife.TestCase.settings = settings(
-    max_examples=50,
-    stateful_step_count=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+BinsLife.TestCase.settings = plays(lives=50, steps=50)
 TestBinsLife = BinsLife.TestCase

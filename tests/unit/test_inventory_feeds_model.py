@@ -6,7 +6,6 @@ silent. Rows are taken up at once, or when their reminder rings, in any order.
 
 from datetime import timedelta
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -21,6 +20,7 @@ from libs.events.timer import Timer
 from services.inventory.ledger import movements
 from services.inventory.proof import prove
 from services.inventory.stock import EMPTY_SKU, SkuPart
+from tests.plays import plays
 from tests.spec import NOON
 from tests.unit.inventory_supply import count, feed, maps, move, tells
 from tests.unit.inventory_trade import accepted, cancelled, due, line, receive, routed
@@ -221,10 +221,5 @@ class FeedLife(RuleBasedStateMachine):
         assert fold(skus_first) == fold(theirs_first) == known(self.world.parts)
 
 
-FeedLife.TestCase.settings = settings(
-    max_examples=40,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+FeedLife.TestCase.settings = plays(lives=40, steps=40)
 TestFeedLife = FeedLife.TestCase

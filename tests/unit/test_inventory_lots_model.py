@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
@@ -24,6 +23,7 @@ from services.inventory.lots import OF_SKU
 from services.inventory.order import OrderPart
 from services.inventory.stock import AnyMovement, SkuPart
 from services.inventory.supplies import SupplyPart
+from tests.plays import plays
 from tests.unit.inventory_lots import cleared, milk, recalled
 from tests.unit.inventory_supply import count, land, send
 from tests.unit.inventory_trade import accepted, dispatched, receive, routed
@@ -317,10 +317,5 @@ class LotLife(InventoryLife):
         assert fold(self.world.folded) == known(self.world.parts)
 
 
-LotLife.TestCase.settings = settings(
-    max_examples=100,
-    stateful_step_count=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+LotLife.TestCase.settings = plays(lives=100, steps=50)
 TestLotLife = LotLife.TestCase

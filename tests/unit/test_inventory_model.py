@@ -7,7 +7,6 @@ about a node, reminders that come late, and facts that come before their causes.
 from collections import Counter
 from itertools import count
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -36,6 +35,7 @@ from services.inventory.order import OrderPart, minus, plus, units
 from services.inventory.proof import prove
 from services.inventory.queue import WAITER
 from services.inventory.stock import EMPTY_SKU, SkuPart
+from tests.plays import plays
 from tests.unit.inventory_trade import (
     accepted,
     adjust,
@@ -392,10 +392,5 @@ def _waits(part: SkuPart, order_id: str) -> bool:
     return claim is not None and claim.held < claim.wanted
 
 
-InventoryLife.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+InventoryLife.TestCase.settings = plays(lives=60, steps=60)
 TestInventoryLife = InventoryLife.TestCase

@@ -8,7 +8,6 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
@@ -36,6 +35,7 @@ from services.inventory.giving import grants
 from services.inventory.order import OrderPart, minus, plus, units
 from services.inventory.queue import shares
 from services.inventory.stock import EMPTY_SKU, SkuPart
+from tests.plays import plays
 from tests.unit.inventory_trade import accepted, unroutable
 from tests.unit.test_inventory_model import FEW, SKUS, InventoryLife
 
@@ -262,10 +262,5 @@ class PolicyLife(InventoryLife):
         super().teardown()
 
 
-PolicyLife.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+PolicyLife.TestCase.settings = plays(lives=60, steps=60)
 TestPolicyLife = PolicyLife.TestCase

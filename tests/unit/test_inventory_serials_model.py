@@ -9,7 +9,6 @@ from collections import Counter
 from itertools import count
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
@@ -33,6 +32,7 @@ from services.inventory.ledger import movements
 from services.inventory.serials import SerialPart
 from services.inventory.stock import SkuPart
 from services.inventory.supplies import SupplyPart
+from tests.plays import plays
 from tests.unit.inventory_serials import cameras
 from tests.unit.inventory_supply import approve
 from tests.unit.inventory_trade import accepted, dispatched, receive, returned, routed
@@ -268,10 +268,5 @@ class SerialLife(SupplyLife):
         assert fold(self.world.folded) == known(self.world.parts)
 
 
-SerialLife.TestCase.settings = settings(
-    max_examples=40,
-    stateful_step_count=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+SerialLife.TestCase.settings = plays(lives=40, steps=50)
 TestSerialLife = SerialLife.TestCase

@@ -9,7 +9,6 @@ from collections import Counter
 from datetime import timedelta
 from itertools import chain, combinations, count
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -25,6 +24,7 @@ from services.inventory.proof import prove
 from services.inventory.queue import WAITER
 from services.inventory.stock import EMPTY_SKU, SkuPart
 from services.routing import domain as routing
+from tests.plays import plays
 from tests.spec import NOON
 from tests.unit.inventory_supply import arrive, expect
 from tests.unit.inventory_trade import accepted, adjust, cancelled, due, line, of_basket, receive
@@ -312,10 +312,5 @@ class ServedLife(RuleBasedStateMachine):
                     assert self.sku(sku).claims[stream].held >= quantity
 
 
-ServedLife.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+ServedLife.TestCase.settings = plays(lives=60, steps=50)
 TestServedLife = ServedLife.TestCase

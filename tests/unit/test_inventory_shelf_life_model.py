@@ -7,7 +7,6 @@ days left at that moment, whatever came late, and as many units as are promised 
 from collections import Counter
 from datetime import timedelta
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
@@ -16,6 +15,7 @@ from libs.events.inventory import AllocationFailed, StockAllocated, StockReserve
 from libs.events.lots import LotsLimited
 from libs.events.promise import ChannelTerms, DefinePromiseTerms, HoldStock, PromiseHeld, Wanted
 from services.inventory.stock import SkuPart
+from tests.plays import plays
 from tests.unit.inventory_lots import corrected, milk
 from tests.unit.inventory_trade import accepted, due, of_basket, receive, routed
 from tests.unit.test_inventory_channel_days import of_all
@@ -161,10 +161,5 @@ class ShelfLife(LotLife):
             assert promised[day] <= there[day], f"{promised[day]} units are to last until {day}"
 
 
-ShelfLife.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+ShelfLife.TestCase.settings = plays(lives=60, steps=40)
 TestShelfLife = ShelfLife.TestCase

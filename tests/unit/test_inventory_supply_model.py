@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
@@ -29,6 +28,7 @@ from services.inventory.ledger import movements
 from services.inventory.proof import prove
 from services.inventory.stock import EMPTY_SKU, SkuPart
 from services.inventory.supplies import KEPT_BUCKETS, SupplyPart
+from tests.plays import plays
 from tests.spec import NOON
 from tests.unit.inventory_supply import (
     approve,
@@ -319,10 +319,5 @@ class SupplyLife(InventoryLife):
         super().teardown()
 
 
-SupplyLife.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+SupplyLife.TestCase.settings = plays(lives=60, steps=50)
 TestSupplyLife = SupplyLife.TestCase

@@ -16,7 +16,6 @@ from uuid import UUID, uuid5
 
 import orjson
 import structlog
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -34,6 +33,7 @@ from libs.runtime.loop import StageLoop
 from libs.runtime.memory_broker import Member, MemoryBroker
 from libs.runtime.stage import commands_topic, events_topic
 from libs.runtime.wire import Record
+from tests.plays import plays
 from tests.spec import NOON, TENANT
 from tests.unit.loop_stage import BROKEN, STAGE, DisturbedLog
 
@@ -321,10 +321,5 @@ def _label(found: Record) -> str:
     return reason.partition("|")[0]
 
 
-LoopLife.TestCase.settings = settings(
-    max_examples=80,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+LoopLife.TestCase.settings = plays(lives=80, steps=40)
 TestLoopLife = LoopLife.TestCase

@@ -8,7 +8,6 @@ answer. What is owed is reckoned beside it from what was told alone.
 from datetime import date, timedelta
 from typing import get_args
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -22,6 +21,7 @@ from libs.events.order import Destination, LineQuantity, Sealed
 from libs.events.refusal import CommandRefused
 from services.notifications import domain
 from services.notifications.messages import render
+from tests.plays import plays
 from tests.spec import NOON, given
 from tests.unit import test_notifications_domain as lives
 from tests.unit.test_notifications_dates import NINTH, dated
@@ -287,10 +287,5 @@ def _goes_on(one: Told) -> bool:
     return milestone in GOES_ON or (milestone == "cancelled" and subject is not None)
 
 
-MailLife.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+MailLife.TestCase.settings = plays(lives=60, steps=40)
 TestMailLife = MailLife.TestCase

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import count
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -28,6 +27,7 @@ from libs.events.returns import (
     ReturnLine,
     ReturnReceived,
 )
+from tests.plays import plays
 from tests.spec import NOON
 from tests.unit.returns_orders import ORDER, Account, Bought, bought, counted, unsigned
 
@@ -391,10 +391,5 @@ class ReturnsLife(RuleBasedStateMachine):
         assert self.first.refunded_minor == max(owed, 0)
 
 
-ReturnsLife.TestCase.settings = settings(
-    max_examples=100,
-    stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+ReturnsLife.TestCase.settings = plays(lives=100, steps=25)
 TestReturnsLife = ReturnsLife.TestCase
