@@ -22,8 +22,9 @@ from opentelemetry.trace import Tracer
 from libs.runtime import telemetry
 from libs.runtime.gathering import Gathering
 from libs.runtime.health import Health
-from libs.runtime.kafka import fetch_together, record_of, request_timeout_ms, wait_at_broker
+from libs.runtime.kafka import fetch_together, record_of, request_timeout_ms
 from libs.runtime.log import Unavailable
+from libs.runtime.pauses import LEFT_OUT_WAIT_MS, Pauses
 from libs.runtime.seek import Seek
 from libs.runtime.settings import Settings
 from libs.runtime.wire import Record
@@ -36,11 +37,6 @@ FENCED_MAX = 5
 """How often in a row work may be refused as another owner's before its lanes are claimed again."""
 _LAST_FETCH = 0.25
 """The share of the time in which a poll gathers that its last fetch has."""
-_BACKLOG_RECORDS = 200
-"""What a poll brings of the topics that come first, when they have a backlog."""
-_GIVING_WAY_MS = 20
-_POLLS_GIVEN_WAY_MAX = 16
-"""How many polls in a row the others may be left out."""
 _PARTITION_BYTES_MIN = 65_536
 _RECORD_BYTES = 1_000
 """What a record takes besides its value, when batches are cut by bytes."""
@@ -105,8 +101,7 @@ class Subscription:
         self._stopping, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self._health = health or Health(settings.stuck_seconds_max)
-        self._first, self._others = frozenset(first), frozenset(others)
-        self._given_way, self._halted = 0, set[int]()
+        self._pauses = Pauses(first, others, settings.fetch_wait_ms)
         self._seeks = 0
         """How often in a row nothing was taken, as we were told to read elsewhere."""
         topics = tuple(topics)
@@ -138,7 +133,7 @@ class Subscription:
         brought nothing, and what came meanwhile would wait."""
         most = self._settings.poll_records_max
         while not self._stopping.is_set():
-            wait_ms = _GIVING_WAY_MS if self._given_way else _POLL_MS
+            wait_ms = LEFT_OUT_WAIT_MS if self._pauses.give_way else _POLL_MS
             found = await consumer.getmany(timeout_ms=wait_ms, max_records=most)
             if not found:
                 self._give_way(consumer, found)
@@ -153,25 +148,22 @@ class Subscription:
         raise AssertionError("unreachable")
 
     def _give_way(self, consumer: AIOKafkaConsumer, found: Found) -> None:
-        """Begin nothing new while much comes of what is to be finished, and go on with it when that is done:
-        what is begun and not finished is dear to keep, and the more so the more of it there is."""
-        if not self._first:
-            return
-        came = sum(len(records) for place, records in found.items() if place.topic in self._first)
-        giving = {place for place in consumer.assignment() if place.topic in self._others}
-        if came >= _BACKLOG_RECORDS and self._given_way < _POLLS_GIVEN_WAY_MAX:
-            self._given_way += 1
-            wait_at_broker(consumer, _GIVING_WAY_MS)
-            consumer.pause(*giving)
-        elif self._given_way:
-            self._given_way = 0
-            wait_at_broker(consumer, self._settings.fetch_wait_ms)
-            consumer.resume(*(place for place in giving if place.partition not in self._halted))
+        if self._pauses.came((place.topic, len(records)) for place, records in found.items()):
+            self._pauses.settle(consumer)
+
+    def hold_back(self, topics: Collection[str]) -> None:
+        """Fetch nothing more of these topics, until called again without them."""
+        if self._pauses.hold_back(topics):
+            self._settle()
 
     def wait_at_broker(self, milliseconds: int) -> None:
         """From the next request on, wait no longer than this for `fetch_bytes_min` to be there."""
+        self._pauses.wait_at_broker(milliseconds)
+        self._settle()
+
+    def _settle(self) -> None:
         if self._subscriber.consumer is not None:
-            wait_at_broker(self._subscriber.consumer, min(milliseconds, self._settings.fetch_wait_ms))
+            self._pauses.settle(self._subscriber.consumer)
 
     async def commit(self) -> None:
         """Tell Kafka how far we are; failing is harmless."""
@@ -280,15 +272,13 @@ class Subscription:
 
     def pause(self, partitions: Iterable[int]) -> None:
         """Fetch nothing more of these partitions, in any topic, until `seek` or a rebalance."""
-        consumer, wanted = self._subscriber.consumer, set(partitions)
-        self._halted |= wanted
-        if consumer is not None:
-            consumer.pause(*(place for place in consumer.assignment() if place.partition in wanted))
+        self._pauses.halt(partitions)
+        self._settle()
 
     def seek(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """Read on from these offsets, where the partition is ours; paused ones go on."""
         consumer = self._subscriber.consumer
-        self._halted -= {partition for _, partition in offsets}
+        self._pauses.resume(partition for _, partition in offsets)
         if consumer is None:
             return
         owned = consumer.assignment()
@@ -296,7 +286,7 @@ class Subscription:
             place = TopicPartition(topic, partition)
             if place in owned:
                 consumer.seek(place, offset)
-                consumer.resume(place)
+        self._settle()
 
     async def on_assigned(self, places: Iterable[TopicPartition]) -> None:
         """Take over partitions: offsets come from the taker's store, never from Kafka."""

@@ -240,6 +240,25 @@ async def test_a_halted_lane_is_not_taken_up_again_by_who_gave_way() -> None:
     assert {place for place in consumer.closed if place.topic == OTHER} == {TopicPartition(OTHER, 1)}
 
 
+async def test_what_is_held_back_is_not_fetched_until_it_is_let_go() -> None:
+    subscription, consumer = two_topics(first=300)
+    subscription.hold_back([COMMANDS])
+    assert COMMANDS not in await came(subscription, consumer)
+    subscription.pause([1])
+    subscription.seek({(FIRST, 1): 9, (COMMANDS, 1): 9})
+    assert COMMANDS not in await came(subscription, consumer), "a lane that is taken up again changes nothing"
+    subscription.hold_back([])
+    assert COMMANDS in await came(subscription, consumer)
+    assert not consumer.closed
+
+
+async def test_how_long_fetches_wait_is_kept_when_a_lane_halts() -> None:
+    subscription, consumer = two_topics(first=0)
+    subscription.wait_at_broker(50)
+    subscription.pause([1])
+    assert consumer._fetcher._fetch_max_wait_ms == 50
+
+
 async def test_large_records_are_taken_in_parts_and_in_order() -> None:
     taker = Taker()
     await Reading(taker, batch_bytes_max=5_000).poll(1, 2, 3, 4, 5, size=1_000)
