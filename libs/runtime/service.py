@@ -14,6 +14,7 @@ from opentelemetry.trace import Tracer
 
 from libs.runtime import load, platform_api, problems, telemetry
 from libs.runtime.answers import Answers
+from libs.runtime.backpressure import Backpressure
 from libs.runtime.beginning import begin
 from libs.runtime.consume import FENCED_MAX, Subscription, broker_of
 from libs.runtime.edge import Edge
@@ -36,6 +37,7 @@ from libs.runtime.settled_offsets import SettledOffsets
 from libs.runtime.stage import Stage, events_topic
 from libs.runtime.state_topic import Follower, PostgresMarks
 from libs.runtime.waiting import in_time, woken
+from libs.runtime.watched_relay import WatchedRelay
 from libs.runtime.wire import Record
 
 logger = structlog.get_logger()
@@ -105,7 +107,7 @@ class StageService:
         self._publisher = KafkaPublisher(config, stage.name)
         stack.push_async_callback(in_time, self._publisher.stop, config.leave_seconds)
         self._answers = Answers(log, lambda lane: lane in self._loop.lanes)
-        self._relay = _WatchedRelay(
+        self._relay = WatchedRelay(
             stage.name,
             stage.topic,
             log,
@@ -128,6 +130,10 @@ class StageService:
             health=self._health,
             awaited=self._answers.awaited,
         )
+        self._backpressure = None
+        if stage.waits_for and config.ahead_seconds_max:
+            hold_back = self._subscription.hold_back
+            self._backpressure = Backpressure(config, stage, lambda: self._loop.lanes, hold_back)
         self._follower, self._outlets = None, list[Relay | Follower]([self._relay])
         if stage.states is not None:
             told = (stage.states, stage.name, log, PostgresMarks(self._pool, stage.states.topic))
@@ -154,6 +160,7 @@ class StageService:
             ("scrub", Scrub(stage.name, log, self._loop).run(config.scrub_share)),
             *((("states", self._follower.run()),) if self._follower else ()),
             *((("sender", self._sender.run()),) if self._sender else ()),
+            *((("backpressure", self._backpressure.run()),) if self._backpressure else ()),
             *((("upkeep", self._keep_up(self._upkeep)),) if self._upkeep else ()),
         ):
             task = asyncio.create_task(running, name=name)
@@ -256,6 +263,8 @@ class StageService:
         telemetry.BATCH_SECONDS.labels(name).observe(seconds)
         telemetry.BATCH_RECORDS.labels(name).observe(records)
         decided = sum(row.origin == "decided" for row in writes.rows)
+        if self._backpressure is not None:
+            self._backpressure.decided(decided)
         telemetry.EVENTS.labels(name, "decided").inc(decided)
         telemetry.EVENTS.labels(name, "heard").inc(len(writes.rows) - decided)
         for parked in writes.parked:
@@ -361,27 +370,6 @@ class StageService:
             "lanes": list(self._loop.lanes),
             "halted": {str(lane): why for lane, why in self._loop.halted.items()},
         }
-
-
-class _WatchedRelay(Relay):
-    """One turn at a time, and its unforeseen failures are told to the process's health."""
-
-    def __init__(self, *arguments: Any, health: Health, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._health, self._one_at_a_time = health, asyncio.Lock()
-
-    async def turn(self) -> int:
-        async with self._one_at_a_time:
-            try:
-                published = await super().turn()
-            except (PublishFailed, Unavailable):
-                self._health.well("relay")
-                raise
-            except Exception as error:
-                self._health.failing("relay", error)
-                raise
-            self._health.well("relay")
-            return published
 
 
 def run(

@@ -206,6 +206,9 @@ class Settings(BaseSettings):
     nearly what one of fifty does. 0: as soon as there is anything."""
     gather_seconds_min: float = Field(default=0.005, ge=0, le=1)
     """The least; and what it is while somebody, and not a hundred, waits for an outcome at its edge."""
+    ahead_seconds_max: float = Field(default=5.0, ge=0)
+    """A stage takes no new commands while what it decided would keep the stage behind it busy for longer, at
+    that one's pace. 0: it takes them however far it is ahead."""
     fetch_bytes_max: int = Field(default=8 * 1_048_576, ge=1_048_576)
     """What is fetched ahead of all topics together, and so kept in memory while the stage is busy."""
     relay_bytes_max: int = Field(default=16 * 1_048_576, ge=1)

@@ -103,6 +103,8 @@ class Stage:
     decompose: Callable[[State], Mapping[str, Part]]
     finishes: tuple[str, ...] = ()
     """Sources whose events finish what those of the others begin; while many wait, nothing is begun."""
+    waits_for: str = ""
+    """The stage behind it that it does not outrun: while that one is far behind, its commands wait."""
     lean: Lean = field(default_factory=dict)
     """Reads the heard events that carry what the stage has no use for, without that."""
     single: bool = False
@@ -189,6 +191,7 @@ def one_stream(
     timers: Callable[[Event, datetime], Iterable[Timer]] = _nothing,
     owes: Callable[[Event], str | None] = _none,
     settles: Callable[[Event], str | None] = _none,
+    waits_for: str = "",
 ) -> Stage:
     """A stage whose decisions need nothing but their own stream."""
     names, sources = hears(hears_types)
@@ -208,6 +211,7 @@ def one_stream(
         timers=timers,
         owes=owes,
         settles=settles,
+        waits_for=waits_for,
     )
 
 

@@ -9,6 +9,7 @@ Metrics (Prometheus, each with a `stage` label):
   orderlog_batch_records            records in one transaction
   orderlog_batches_waited_total     attempts at a batch that failed, so that it waits, by cause
   orderlog_lanes_halted             lanes that wait for a person; alert on > 0
+  orderlog_held_back_seconds_total  time in which commands waited, as the next stage could not keep up
   orderlog_edge_commands_in_flight  commands of requests that Kafka has not stored yet
   orderlog_edge_requests_waiting    requests that wait for their outcome
   orderlog_edge_refused_total       requests that were sent away (429, 503), by code
@@ -49,6 +50,9 @@ BATCHES_WAITED = Counter(
     ["stage", "cause"],
 )
 HALTED = Gauge("orderlog_lanes_halted", "Lanes that wait for a person", ["stage"])
+HELD_BACK = Counter(
+    "orderlog_held_back_seconds_total", "Time in which commands waited for the next stage", ["stage"]
+)
 EDGE_IN_FLIGHT = Gauge(
     "orderlog_edge_commands_in_flight", "Commands that Kafka has not stored yet", ["stage"]
 )

@@ -12,6 +12,7 @@ STAGE = one_stream(
     initial=domain.INITIAL,
     decide=domain.decide,
     evolve=domain.evolve,
+    waits_for="inventory",
 )
 
 if __name__ == "__main__":
