@@ -45,8 +45,11 @@ class Paced:
     """Release events: more than `released` would be orders released twice."""
 
 
-async def paced(per_second: float, orders: int, progress: Progress) -> Paced:
-    """Submit `orders` at that pace and wait for all. Complaint: the stack is not up, or stands still."""
+async def paced(per_second: float, orders: int, progress: Progress, at_once: int = 0) -> Paced:
+    """Submit `orders` at that pace, in lots of `at_once` (0: what is due within 20 ms), and wait for all.
+
+    Complaint: the stack is not up, or stands still.
+    """
     assert per_second > 0
     assert orders > 0
     chosen = settings()
@@ -54,7 +57,7 @@ async def paced(per_second: float, orders: int, progress: Progress) -> Paced:
     async with open_lag(chosen) as lag:
         try:
             await drive.fill(orders)
-            size = max(1, round(per_second * _TICK_SECONDS))
+            size = at_once or max(1, round(per_second * _TICK_SECONDS))
             ready = ready_lots(drive.tenant, orders, size, drive.lane_of)
             await lag.gone()
             due: dict[str, float] = {}

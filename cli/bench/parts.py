@@ -23,7 +23,7 @@ from cli.bench.feeding import mapped_feed
 from cli.bench.figures import Aim, Reading, percentile
 from cli.bench.flash import flash as hold_sale
 from cli.bench.floor import floor
-from cli.bench.lifecycle import Lifecycle
+from cli.bench.lifecycle import AT_ONCE, Lifecycle
 from cli.bench.lifecycle import lifecycle as run_lifecycle
 from cli.bench.orders import CHOICES
 from cli.bench.paced import Paced, paced
@@ -271,7 +271,7 @@ def overload(run: Run) -> Iterator[Reading]:
     steady = run.lifecycle(asked).orders_per_second
     orders = max(1, round(3 * steady * run.overload_seconds))
     shown = run.progress(f"overload: {3 * steady:,.0f} orders a second for {run.overload_seconds:.0f} s")
-    found = run.wait(paced(3 * steady, orders, shown))
+    found = run.wait(paced(3 * steady, orders, shown, AT_ONCE))
     rate = found.in_time / found.submitted_seconds
     through = found.released / found.released_seconds
     yield Reading("overload", "steady rate before it, for as long", steady, "/s")
