@@ -46,9 +46,8 @@ def renewed(measured: str, report: Report) -> str:
     first, *sections = measured.strip().split(f"\n{_HEADING}")
     by_title = dict(section.split("\n", 1) for section in sections)
     missed = [line for line in by_title.pop(_MISSED, "").strip().split("\n") if line.startswith("- ")]
-    run = "\n\n".join(
-        [f"Measured anew by `{report.command}`, commit {report.commit}, {report.date}.", *report.notes]
-    )
+    anew = f"Measured anew by `{report.command}`, commit {report.commit}, {report.date}: {report.machine}."
+    run = "\n\n".join([anew, *report.notes])
     for part in _parts(report):
         by_title[_titled(part)] = "\n".join(["", run, "", *_table(report, part), ""])
         missed = [line for line in missed if not line.startswith(f"- {part}, ")]

@@ -141,7 +141,7 @@ def test_parts_that_are_measured_anew_change_their_tables_and_nobody_elses() -> 
     before = tables(report(figure(1_000, aim=RATE), slow, lines))
     faster = Figure("overload", "goodput", "", Aim(0.9), (0.7,))
     new = renewed(before, replace(report(faster), command="orderlog bench all --only overload", commit="def"))
-    assert "Measured anew by `orderlog bench all --only overload`, commit def, 2026-11-22." in new
+    assert "Measured anew by `orderlog bench all --only overload`, commit def, 2026-11-22: 2 cores." in new
     assert "| goodput | 0.70 |" in new
     assert "| goodput | 0.80 |" not in new
     untouched = new.partition("### Overload")[0]
