@@ -1,6 +1,6 @@
 """What each event means to the customer: the message that it calls for, with the facts that it names."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from libs.events.amendments import OrderAmended
@@ -49,6 +49,20 @@ def goes_on(letter: Letter) -> bool:
     """Whether it says that the order, or the rest of it, goes on: of a cancelled order nobody is told so.
     What became of parcels and of money is told then, too."""
     return letter.milestone in GOES_ON or (letter.milestone == "cancelled" and letter.subject_id is not None)
+
+
+_OF_PARCELS: frozenset[Milestone] = frozenset({"shipped", "picked_up", "delivered", "lost"})
+_OVERTAKEN_BY: Mapping[Milestone, frozenset[Milestone]] = {
+    "routed": _OF_PARCELS | {"picking"},
+    "picking": _OF_PARCELS,
+}
+"""A milestone says what comes next; whoever was told of these before knows better. An order is backordered
+anew after them, too, so that is told whenever it is heard."""
+
+
+def overtakes(known: Letter, late: Letter) -> bool:
+    """Whether nobody is to be told of `late` once they were told of `known`, which follows on it."""
+    return known.milestone in _OVERTAKEN_BY.get(late.milestone, ())
 
 
 def facts(**values: object) -> tuple[Fact, ...]:
