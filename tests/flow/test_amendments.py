@@ -281,7 +281,7 @@ async def test_who_came_without_a_contact_is_told_from_when_the_order_is_amended
     await world.settle()
     await Warehouse(world).everything()
     told = [e for e in world.events(MessageRequested) if isinstance(e, MessageRequested)]
-    assert [e.milestone for e in told][0] == "confirmed"
+    assert told[0].milestone == "confirmed"
     assert {e.milestone for e in told} >= {"confirmed", "picking", "shipped", "delivered"}
     assert [e.contact for e in told] == [MOVED, *[None] * (len(told) - 1)]
     holds(world)
