@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli.client import DEFAULT_TENANT, Edges, TenantOption, connect
+from cli.client import DEFAULT_TENANT, Edges, Refused, TenantOption, connect
 from cli.output import JsonOption, emit
 from cli.promises import read_wanted
 from cli.text import count, tell
@@ -85,7 +85,7 @@ def terms(
     capped |= {"opens_at": backorders_from, "closes_at": backorders_until}
     named = _Named(plain, capped, ways, share, lend, backorders)
     with connect(tenant) as edges:
-        told = edges.get("inventory", _path(sku))
+        told = _known(edges, sku, may_be_new=clear or named.anything)
         if clear or named.anything:
             told = _change(edges, sku, named.on({} if clear else told))
         else:
@@ -122,6 +122,16 @@ class _Named:
         said = {name: value for name, value in body.items() if value is not None}
         shares = _shares(known.get("shares", ()), self.shares or (), self.lends or ())
         return {"safety_stock": 0, **said, "shares": shares}
+
+
+def _known(edges: Edges, sku: str, *, may_be_new: bool) -> dict[str, Any]:
+    """The SKU's terms; none of one that is yet to come, where it may be new. Raises Refused."""
+    try:
+        return edges.get("inventory", _path(sku))
+    except Refused as refused:
+        if may_be_new and refused.code == "unknown_sku":
+            return {}
+        raise
 
 
 def _change(edges: Edges, sku: str, body: dict[str, Any]) -> dict[str, Any]:

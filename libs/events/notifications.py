@@ -56,7 +56,8 @@ class MessageRequested(OrderEvent):
 
 
 class MessageSkipped(OrderEvent):
-    """Nothing to send to: the order came without a contact. Said once, for all of its messages."""
+    """Nothing to send to: the order came without a contact. Said once, for all of its messages until it is
+    amended with a mail address."""
 
     TYPE: ClassVar[str] = "oms.notifications.message_skipped"
 
@@ -64,6 +65,8 @@ class MessageSkipped(OrderEvent):
     milestone: Milestone
     subject_id: Name | None = None
     reason: Annotated[str, StringConstraints(max_length=500)]
+    facts: tuple[Fact, ...] | None = None
+    """Of the order: every message may name them, should it be amended."""
 
 
 class MessageSent(OrderEvent):

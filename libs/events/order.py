@@ -1,6 +1,6 @@
 """Parts that several stages' contracts share: lines, destinations, sealed personal data."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -80,9 +80,19 @@ class UnpackedLine(LineQuantity):
 Unpacked = tuple[UnpackedLine, ...]
 
 
-def in_parts(bundles: Unpacked | None, lines: Iterable[LineQuantity]) -> tuple[LineQuantity, ...]:
-    """Lines of an order with its bundles' as lines of their parts, so many of each as those bundles have."""
+def in_parts(
+    bundles: Unpacked | None, lines: Iterable[LineQuantity], there: Mapping[int, int] | None = None
+) -> tuple[LineQuantity, ...]:
+    """Lines of an order with its bundles' as lines of their parts, so many of each as those bundles have.
+
+    Of a part that has several lines, the first that has units gives them: `there`, by line, or as many as
+    the bundles had. So what is left of bundles is the whole without this of what was given up: never this of
+    what is left.
+    """
     by_line = {bundle.line: bundle for bundle in bundles or ()}
+    if there is None:
+        there = {part.line: part.quantity for bundle in by_line.values() for part in bundle.parts}
+    open_ = dict(there)
     found: list[LineQuantity] = []
     for line in lines:
         bundle = by_line.get(line.line)
@@ -94,8 +104,9 @@ def in_parts(bundles: Unpacked | None, lines: Iterable[LineQuantity]) -> tuple[L
             units[part.sku] = units.get(part.sku, 0) + part.quantity
         left = {sku: total // bundle.quantity * line.quantity for sku, total in units.items()}
         for part in bundle.parts:
-            if taken := min(part.quantity, left[part.sku]):
+            if taken := min(open_.get(part.line, 0), left[part.sku]):
                 left[part.sku] -= taken
+                open_[part.line] -= taken
                 found.append(LineQuantity(line=part.line, sku=part.sku, quantity=taken))
     return tuple(found)
 

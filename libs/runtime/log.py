@@ -292,10 +292,15 @@ class Log(Protocol):
     async def claim_effects(
         self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int
     ) -> list[EffectRow]:
-        """Effects that are due, claimed for the length of the lease; each claim counts an attempt."""
+        """Effects that are due, claimed for the length of the lease; each claim counts an attempt.
 
-    async def postpone_effect(self, effect_id: str, until: datetime) -> None:
-        """Try an effect again later."""
+        Those of one key stand in the order in which they were decided, and none is claimed while an earlier
+        one of its key is put off, or claimed by a call before. What was seen to wait so may wait as long
+        although that one is settled meanwhile.
+        """
+
+    async def postpone_effect(self, effect_id: str, until: datetime, *, with_later: bool = False) -> None:
+        """Try an effect again later; `with_later`, all behind it of its key as well, whoever claimed them."""
 
 
 async def commit_in_steps(

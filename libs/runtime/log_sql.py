@@ -128,11 +128,28 @@ SAVE_EFFECTS = """
     ON CONFLICT DO NOTHING"""
 END_EFFECTS = "DELETE FROM effect WHERE effect_id = ANY($1::text[])"
 CLAIM_EFFECTS = """
-    UPDATE effect SET attempts = attempts + 1, due_at = $2::timestamptz + make_interval(secs => $3)
-    WHERE effect_id IN (SELECT effect_id FROM effect WHERE lane = ANY($1::int[]) AND due_at <= $2
-                        ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED)
-    RETURNING lane, effect_id, key, attempts"""
-POSTPONE_EFFECT = "UPDATE effect SET due_at = $2 WHERE effect_id = $1 RETURNING effect_id"
+    WITH soonest AS (
+        SELECT first.key FROM unnest($1::int[]) AS of (number), LATERAL (
+            SELECT key, due_at FROM effect WHERE lane = of.number AND due_at <= $2 ORDER BY due_at LIMIT $4
+        ) AS first ORDER BY first.due_at LIMIT $4),
+    known AS (
+        SELECT effect_id, due_at, max(due_at) OVER (PARTITION BY key ORDER BY position) AS ahead FROM effect
+        WHERE key = ANY(ARRAY(SELECT key FROM soonest))),
+    looked AS (
+        SELECT effect_id, known.ahead FROM effect JOIN known USING (effect_id)
+        WHERE known.due_at <= $2 ORDER BY position LIMIT $4 FOR UPDATE OF effect SKIP LOCKED)
+    UPDATE effect SET attempts = attempts + (looked.ahead <= $2)::int, due_at = CASE
+        WHEN looked.ahead <= $2 THEN $2::timestamptz + make_interval(secs => $3)
+        WHEN looked.ahead > $2 + make_interval(secs => $3) THEN looked.ahead
+        ELSE least(looked.ahead, $2 + interval '1 second') END
+    FROM looked WHERE effect.effect_id = looked.effect_id
+    RETURNING lane, effect.effect_id, key, attempts, position, looked.ahead <= $2 AS claimed"""
+"""What stands behind one that is put off is put off as long, lest each look find it again; behind one that is
+claimed, or soon due again, for a second."""
+POSTPONE_EFFECT = """
+    UPDATE effect SET due_at = $2 FROM (SELECT key, position FROM effect WHERE effect_id = $1) AS late
+    WHERE effect.key = late.key
+        AND (effect.position = late.position OR ($3 AND effect.position > late.position))"""
 
 _PARKED_COLUMNS = """id, lane, key, topic, partition, "offset", code, reason, tenant, type, state, parked_at,
     record_id, told, told_seq, decided_by, note"""

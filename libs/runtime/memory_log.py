@@ -166,15 +166,28 @@ class MemoryLog:
     async def claim_effects(
         self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int
     ) -> list[EffectRow]:
-        due = [effect for effect, at in self.effects.values() if effect.lane in lanes and at <= now][:limit]
+        due, waited_for = list[EffectRow](), set[str]()
+        for effect, at in self.effects.values():  # as they were decided
+            if at > now:
+                waited_for.add(effect.key)
+            elif effect.lane in lanes and effect.key not in waited_for:
+                due.append(effect)
+        due = due[:limit]
         claimed = [replace(effect, attempts=effect.attempts + 1) for effect in due]
         for effect in claimed:
             self.effects[effect.effect_id] = (effect, now + timedelta(seconds=lease_seconds))
         return claimed
 
-    async def postpone_effect(self, effect_id: str, until: datetime) -> None:
-        if effect_id in self.effects:
-            self.effects[effect_id] = (self.effects[effect_id][0], until)
+    async def postpone_effect(self, effect_id: str, until: datetime, *, with_later: bool = False) -> None:
+        if effect_id not in self.effects:
+            return
+        ids = list(self.effects)
+        of_key = [id_ for id_ in ids[ids.index(effect_id) :] if self._same_key(id_, effect_id)]
+        for id_ in of_key if with_later else of_key[:1]:
+            self.effects[id_] = (self.effects[id_][0], until)
+
+    def _same_key(self, one: str, other: str) -> bool:
+        return self.effects[one][0].key == self.effects[other][0].key
 
     async def parked(self, *, open_only: bool, limit: int, tenant: str | None = None) -> list[Parked]:
         """Parked records, oldest first: those that wait, or all; of one tenant, or of everybody."""

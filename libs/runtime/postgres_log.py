@@ -221,11 +221,16 @@ class PostgresLog:
     async def claim_effects(
         self, lanes: Sequence[int], now: datetime, lease_seconds: float, limit: int
     ) -> list[EffectRow]:
-        rows = await self._fetch(sql.CLAIM_EFFECTS, list(lanes), now, lease_seconds, limit)
-        return [EffectRow(row["lane"], row["effect_id"], row["key"], row["attempts"]) for row in rows]
+        while True:
+            found = await self._fetch(sql.CLAIM_EFFECTS, list(lanes), now, lease_seconds, limit)
+            claimed = sorted((row for row in found if row["claimed"]), key=lambda row: row["position"])
+            if claimed or not found:  # else all were put off behind others
+                return [
+                    EffectRow(row["lane"], row["effect_id"], row["key"], row["attempts"]) for row in claimed
+                ]
 
-    async def postpone_effect(self, effect_id: str, until: datetime) -> None:
-        await self._fetch(sql.POSTPONE_EFFECT, effect_id, until)
+    async def postpone_effect(self, effect_id: str, until: datetime, *, with_later: bool = False) -> None:
+        await self._fetch(sql.POSTPONE_EFFECT, effect_id, until, with_later)
 
     async def parked(self, *, open_only: bool, limit: int, tenant: str | None = None) -> list[Parked]:
         """Parked records, oldest first: those that wait, or all; of one tenant, or of everybody."""

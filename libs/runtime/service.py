@@ -257,7 +257,8 @@ class StageService:
         self._answers.committed(writes)
         if any(timer.due_at < self._looks_at for timer in writes.timers.values()):
             self._work.set()
-        if writes.owed and self._sender is not None:
+        # What was settled may have been waited for by what is owed behind it.
+        if (writes.owed or writes.settled) and self._sender is not None:
             self._sender.wake.set()
         telemetry.RECORDS.labels(name).inc(records)
         telemetry.BATCH_SECONDS.labels(name).observe(seconds)

@@ -148,15 +148,18 @@ def resolved(accounts: Accounts) -> bool:
 
 
 def unpacked(accounts: Accounts, bundles: Unpacked) -> dict[int, Account]:
-    """The accounts with the awaited units of bundles as those of their parts. What was cancelled of a bundle
-    as it was ordered stays so."""
+    """The accounts with the awaited units of bundles as those of their parts: all, without those of what was
+    cancelled as it was ordered, which stays so. Inventory cuts them alike."""
     after = dict(accounts)
     for bundle in bundles:
         account = after.pop(bundle.line, None)
         if account is None:
             continue
         after = entered(after, place({bundle.line: account}, "cancelled"), "cancelled")
-        after = entered(after, in_parts((bundle,), place({bundle.line: account}, "awaiting")), "awaiting")
+        boxes, gone = list[LineQuantity](), bundle.quantity - account.awaiting
+        if gone > 0:
+            boxes.append(LineQuantity(line=bundle.line, sku=bundle.sku, quantity=gone))
+        after = entered(after, less(bundle.parts, in_parts((bundle,), boxes)), "awaiting")
     return after
 
 
@@ -164,7 +167,8 @@ def without_boxes(accounts: Accounts, bundles: Unpacked, boxes: Iterable[LineQua
     """The accounts as if these bundles had been cancelled, as ordered, before others were unpacked: what is
     heard of several topics may be folded in another order than it was heard in."""
     after, awaiting, gone = dict(accounts), _POSITIONS["awaiting"], tuple(boxes)
-    for units in in_parts(bundles, gone):
+    there = {account.line: account.awaiting for account in accounts.values()}
+    for units in in_parts(bundles, gone, there):
         fields = _fields(after.pop(units.line))
         fields[_ORDERED] -= units.quantity
         fields[awaiting] -= units.quantity

@@ -46,6 +46,7 @@ from services.fulfillment.accounts import (
     resolved,
 )
 from services.fulfillment.changes import Withheld
+from services.fulfillment.numbers import sent_twice
 from services.fulfillment.picks import picks_of
 from services.fulfillment.state import State, amended, at_nodes, evolve, held, withheld
 from services.fulfillment.work import STOPPABLE, NodeReport, report, scanned
@@ -309,7 +310,15 @@ def _report(state: State, heard: Envelope[Contract], body: NodeReport) -> list[E
             message,
             f"Released to nodes so far: {known}. Use one of these ids, or wait for the release.",
         )
-    return report(work, heard, body, len(state.shipments) + 1)
+    events = report(work, heard, body, len(state.shipments) + 1)
+    if work.numbers is None or len(state.work) == 1:
+        return events
+    others = {
+        id_: other.numbers.named
+        for id_, other in state.work.items()
+        if other is not work and other.numbers is not None
+    }
+    return sent_twice(heard, events, others) or events
 
 
 def _scan(state: State, heard: Envelope[Contract], body: RecordCarrierEvent) -> list[Event]:

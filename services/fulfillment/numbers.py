@@ -8,7 +8,14 @@ from collections.abc import Iterable, Mapping
 
 from libs.events.contract import Contract, Event
 from libs.events.envelope import Envelope
-from libs.events.fulfillment import ConfirmPick, DispatchShipment, ShortLine
+from libs.events.fulfillment import (
+    ConfirmPick,
+    DispatchShipment,
+    PickConfirmed,
+    PickShorted,
+    ShipmentDispatched,
+    ShortLine,
+)
 from libs.events.measure import SERIAL_LENGTH_MAX
 from libs.events.order import LineQuantity, LineSerials, PickFrom
 from libs.events.record import record
@@ -135,6 +142,34 @@ def misnamed_short(
         if refusal := _unfit(heard, (both,)):
             return refusal
     return []
+
+
+def sent_twice(
+    heard: Envelope[Contract], events: Iterable[Event], others: Mapping[str, Named]
+) -> list[Event]:
+    """A refusal of events that name a unit of another fulfillment order of the order; `others`, by its id.
+    One of the two labels was misread, and of two units with one number only one could come back."""
+    taken = {
+        (line.sku, serial): id_ for id_, named in others.items() for line in named for serial in line.serials
+    }
+    for event in events:
+        for line in _named(event):
+            for serial in line.serials or ():
+                if id_ := taken.get((line.sku, serial)):
+                    return refuse(
+                        heard,
+                        "serial_twice",
+                        f"Serial number {serial} of {line.sku} is named for {id_} as well.",
+                        "Scan the unit again. If its number is right, the other one was misread: name that "
+                        "one's right number with its dispatch first; if that has left, take another unit.",
+                    )
+    return []
+
+
+def _named(event: Event) -> Iterable[LineSerials | ShortLine]:
+    if isinstance(event, PickShorted):
+        return event.lines
+    return (event.serials or ()) if isinstance(event, PickConfirmed | ShipmentDispatched) else ()
 
 
 def _unfit(heard: Envelope[Contract], told: Named) -> list[Event]:

@@ -25,7 +25,7 @@ from libs.events.record import record
 from services.intake.queue import Told
 
 HOLDS_MAX = 20
-"""Open at a time, placed by hand."""
+"""Open at a time, placed by hand; and so many released ones are remembered."""
 
 
 @record
@@ -40,6 +40,8 @@ class Changes:
     paused: bool = False
     """Fulfillment was told of a hold, and not yet that it may go on."""
     amendments: int = 0
+    released: tuple[str, ...] = ()
+    """Holds placed by hand that somebody released: the last of them, and none that is open again."""
 
 
 UNCHANGED = Changes()
@@ -69,17 +71,24 @@ def after(known: Changes, event: Changing) -> Changes:
                 total[kept.line] = total.get(kept.line, 0) - kept.quantity
             return replace(known, cancelled={line: units for line, units in total.items() if units > 0})
         case HoldPlaced():
-            return replace(known, holds={**known.holds, event.hold: event.message}, paused=True)
+            holds = {**known.holds, event.hold: event.message}
+            return replace(known, holds=holds, paused=True, released=_without(known.released, event.hold))
         case HoldDeclined() | HoldReleased():
             if event.hold not in known.holds:
                 return known
             left = {name: message for name, message in known.holds.items() if name != event.hold}
-            paused = known.paused if left or isinstance(event, HoldReleased) else False
-            return replace(known, holds=left, paused=paused)
+            if isinstance(event, HoldReleased):
+                released = (*_without(known.released, event.hold), event.hold)[-HOLDS_MAX:]
+                return replace(known, holds=left, released=released)
+            return replace(known, holds=left, paused=known.paused if left else False)
         case OrderResumed():
             return replace(known, paused=False)
         case OrderAmendmentRequested() | HeldOrderAmended():
             return replace(known, amendments=known.amendments + 1)
+
+
+def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(one for one in names if one != name)
 
 
 def cancel_lines(

@@ -124,6 +124,7 @@ def evolve(state: State, event: Event) -> State:
             return State(
                 "accepted",
                 event.fingerprint,
+                released=state.released,
                 lines=_lines(event),
                 care=state.care,
                 changes=state.changes,
@@ -337,7 +338,16 @@ def _release(state: State, heard: Envelope[Contract], command: ReleaseHold) -> l
         return _unknown_order(heard)
     placed = state.changes or UNCHANGED
     open_ = (*_captured_holds(state), *placed.holds)
-    if state.held is None and not open_:
+    next_step = f"Still to be released: {', '.join(open_)}." if open_ else "Nothing to do: no hold blocks it."
+    if command.hold not in open_ and command.hold in (*state.released, *placed.released):
+        return refuse(
+            heard,
+            "already_released",
+            f"hold {command.hold} of order {command.order_id} was released before. By whom and when, its "
+            f"timeline tells: `orderlog orders show {command.order_id}`.",
+            next_step,
+        )
+    if not open_:
         return refuse(
             heard,
             "not_held",
@@ -345,14 +355,8 @@ def _release(state: State, heard: Envelope[Contract], command: ReleaseHold) -> l
             "Nothing to do.",
         )
     if command.hold not in open_:
-        known = command.hold in state.released
-        return refuse(
-            heard,
-            "already_released" if known else "unknown_hold",
-            f"hold {command.hold} of order {command.order_id} "
-            + ("was released before." if known else "does not exist."),
-            f"Still to be released: {', '.join(open_)}.",
-        )
+        message = f"hold {command.hold} of order {command.order_id} does not exist."
+        return refuse(heard, "unknown_hold", message, next_step)
     left = tuple(name for name in open_ if name != command.hold)
     events: list[Event] = [
         HoldReleased(order_id=command.order_id, hold=command.hold, note=command.note, remaining=left)

@@ -38,8 +38,10 @@ def defined_routes(edge: Edge) -> APIRouter:
 
     @router.get("/promise-terms/{sku}", tags=["promises"], summary="What of a SKU is promised to whom")
     async def read_terms(claims: readers, sku: Sku) -> Response:
-        part = (await skus_of(claims.tenant, [f"sku/{sku}"])).get(f"sku/{sku}", EMPTY_SKU)
-        return as_json({"sku": sku, **terms_told(part.terms or Terms(0))})
+        part = (await skus_of(claims.tenant, [f"sku/{sku}"])).get(f"sku/{sku}")
+        if part is None and not await raw_of(claims.tenant, [SUPPLY_STREAM + sku]):
+            raise no_such_sku(sku)
+        return as_json({"sku": sku, **terms_told((part or EMPTY_SKU).terms or Terms(0))})
 
     @router.get("/stock/rules", tags=["supply"], summary="The rules for facts from outside")
     async def read_rules(claims: readers) -> Response:

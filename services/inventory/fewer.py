@@ -28,7 +28,9 @@ def release_lines(order: OrderPart, skus: Skus, fewer: Fewer) -> LinesReleased |
     at_nodes = fewer.nodes if isinstance(fewer, AllocationDeclined) else ()
     if isinstance(fewer, LinesCancelled):
         at_nodes = tuple(NodeLines(node=work.node, lines=work.lines) for work in fewer.work)
-        given_up = among(order.pending, in_parts(order.bundles, _without(fewer.lines, at_nodes)))
+        # Bundles as ordered: of those that were given up before, all is known as long as nothing has a node.
+        there = None if order.allocated or order.issued else {x.line: x.quantity for x in order.pending}
+        given_up = among(order.pending, in_parts(order.bundles, _without(fewer.lines, at_nodes), there))
     still_wanted = units(minus(order.pending, given_up))
     posting = Posting(skus, order.lots or {})
     for sku in units(given_up):

@@ -3,12 +3,13 @@
 The first message asked for carries the order's sealed contact and the facts that all of them name.
 Milestones heard before the order was accepted (another topic was faster) wait for it. Of an order that is
 cancelled while it is held, the cancellation is the first. Of one that is cancelled as a whole nothing is told
-any more that says it goes on, however late it was heard. Message ids:
-`{order_id}-{milestone}[-{subject}]`, the subject without the order's id that it begins with; of a backorder's
-date it is the day on which it is told (`services.notifications.dates`).
+any more that says it goes on, however late it was heard; nor a milestone that another has overtaken. Message
+ids: `{order_id}-{milestone}[-{subject}]`, the subject without the order's id that it begins with; of a
+backorder's date it is the day on which it is told (`services.notifications.dates`).
 
 Messages go to the last contact that names a mail address, as far as that is known: an order that is amended
-without one, while it is held too, is written to where it was before.
+without one, while it is held too, is written to where it was before. One that came without a contact is
+written to once it is amended with a mail address; what happened before is not told any more.
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,6 +52,7 @@ from services.notifications.letters import (
     facts,
     goes_on,
     of_order,
+    overtakes,
     replaced,
     substituted,
 )
@@ -162,7 +164,7 @@ def evolve(state: State, event: Event) -> State:
                 **state.letters,
                 event.message_id: Letter(event.milestone, event.subject_id, outcome="skipped"),
             }
-            return State(event.order_id, True, state.contact, state.facts, {}, letters, state.instead)
+            return State(event.order_id, True, state.contact, event.facts or (), {}, letters, state.instead)
         case MessageSent():
             return _settled(state, event.message_id, "sent")
         case MessageFailed():
@@ -208,12 +210,14 @@ def _with_substitutes(state: State, event: FulfillmentReleased) -> State:
 
 
 def _asked(state: State, event: MessageRequested, letter: Letter) -> State:
-    early = state.early
-    if event.milestone == "cancelled" and event.subject_id is None:
+    over, early = event.milestone == "cancelled" and event.subject_id is None, state.early
+    if early:
         # A rebuild, which knows no order across topics, may have folded before what was heard behind it.
-        early = {id_: waiting for id_, waiting in early.items() if not goes_on(waiting)}
-    elif event.message_id in early:
-        early = {id_: waiting for id_, waiting in early.items() if id_ != event.message_id}
+        early = {
+            id_: waiting
+            for id_, waiting in early.items()
+            if id_ != event.message_id and not (goes_on(waiting) if over else overtakes(letter, waiting))
+        }
     letters = {**state.letters, event.message_id: letter}
     return State(event.order_id, state.accepted, state.contact, state.facts, early, letters, state.instead)
 
@@ -238,6 +242,8 @@ def _letter(state: State, event: Reached) -> Letter | None:
     if letter is None:
         return None
     if _is_known(state, event.order_id, letter) or (goes_on(letter) and _is_over(state, event.order_id)):
+        return None
+    if any(overtakes(known, letter) for known in (*state.letters.values(), *state.early.values())):
         return None
     if state.instead is not None and isinstance(event, ShipmentDispatched):
         sent = substituted(state.instead[line.line] for line in event.lines if line.line in state.instead)
@@ -294,29 +300,32 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
             | ReturnAuthorised()
             | RefundRequested()
         ):
-            due = _letter(state, body) if state.contact is not None else None
+            moved = body.contact if isinstance(body, OrderAmended) and body.mail else None
+            # Without facts it is not accepted yet, or was skipped before those were kept.
+            contact = state.contact or (moved if state.facts else None)
+            due = _letter(state, body) if contact is not None else None
             if due is None:
                 return []
-            if isinstance(body, OrderAmended) and body.mail:
-                return [_ask(body.order_id, due, body.contact, carries=True)]
-            return [_ask(body.order_id, due, state.contact)]
+            return [_ask(body.order_id, due, moved or contact, carries=moved is not None)]
         case _:
             assert_never(body)
 
 
 def _accepted(state: State, order: OrderAccepted, at: datetime) -> list[Event]:
     """The first messages of an order, and all that waited for it."""
-    if order.contact is None:
-        # Said once: an order without a contact is owed no message, now or later.
-        return [_ask(order.order_id, Letter("confirmed"), None)]
-    letters = [Letter("confirmed", None, of_order(order))]
+    contact, letters = (
+        state.moved or state.held or order.contact,
+        [Letter("confirmed", None, of_order(order))],
+    )
+    if contact is None:
+        return [_ask(order.order_id, letters[0], None)]
     if order.payment != "on_account":
         # Pending when submitted, accepted now: the hold on its payment was released.
         letters.append(Letter("paid"))
     letters += state.early.values()
     if state.dated is not None:
         letters.append(dates.first(state.dated, at))
-    return _first(order.order_id, letters, state.moved or state.held or order.contact)
+    return _first(order.order_id, letters, contact)
 
 
 def _withdrawn(state: State, held: HeldOrderCancelled) -> list[Event]:
@@ -324,10 +333,11 @@ def _withdrawn(state: State, held: HeldOrderCancelled) -> list[Event]:
     if state.accepted or held.external_id is None:
         return []
     letter = Letter("cancelled", None, (*of_order(held), *facts(cause="cancelled")))
-    if held.contact is None:
+    contact = state.held or held.contact
+    if contact is None:
         return [_ask(held.order_id, letter, None)]
     early = [one for one in state.early.values() if not goes_on(one)]
-    return _first(held.order_id, (letter, *early), state.held or held.contact)
+    return _first(held.order_id, (letter, *early), contact)
 
 
 def _first(order_id: str, letters: Iterable[Letter], contact: Sealed) -> list[Event]:
@@ -343,7 +353,8 @@ def _ask(order_id: str, letter: Letter, contact: Sealed | None, *, carries: bool
             message_id=message_id,
             milestone=letter.milestone,
             subject_id=letter.subject_id,
-            reason="The order came without a contact: none of its messages can be sent.",
+            reason="The order came without a contact: nobody is written to unless it is amended with one.",
+            facts=letter.facts,
         )
     return MessageRequested(
         order_id=order_id,

@@ -51,6 +51,20 @@ def goes_on(letter: Letter) -> bool:
     return letter.milestone in GOES_ON or (letter.milestone == "cancelled" and letter.subject_id is not None)
 
 
+_UP_TO_A_PARCEL = frozenset[Milestone]({"routed", "picking"})
+_OF_PARCELS = frozenset[Milestone]({"shipped", "picked_up", "delivered", "lost"})
+
+
+def overtakes(known: Letter, late: Letter) -> bool:
+    """Whether nobody is to be told of `late` once they were told of `known`.
+
+    A milestone says what comes next; who was told of a parcel knows better. Routing and picking follow so
+    closely that either may be heard first, and both are told. An order is backordered anew after a parcel,
+    too, so that is told whenever it is heard.
+    """
+    return late.milestone in _UP_TO_A_PARCEL and known.milestone in _OF_PARCELS
+
+
 def facts(**values: object) -> tuple[Fact, ...]:
     return tuple(Fact(name=name, value=str(value)[:500]) for name, value in values.items())
 

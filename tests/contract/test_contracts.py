@@ -92,6 +92,7 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.inventory.stock_reported": frozenset({"stated", "rows"}),
     "oms.inventory.amend_feed": frozenset({"mapped"}),
     "oms.inventory.count_recorded": frozenset({"stated", "lots"}),
+    "oms.notifications.message_skipped": frozenset({"facts"}),
 }
 """Optional fields that a type got after its golden payloads were released; those are as they were."""
 

@@ -269,6 +269,24 @@ async def test_the_customer_is_told_where_they_read_it_and_an_order_that_ended_i
     holds(world)
 
 
+async def test_who_came_without_a_contact_is_told_from_when_the_order_is_amended_with_one() -> None:
+    world = await shop({"MAN": {"TEA": 2}})
+    bought = order("1", {"TEA": 3})
+    await world.send(bought)
+    await world.settle()
+    assert not world.events(MessageRequested)
+    await world.send(north(bought, mail=True))
+    await world.settle()
+    await world.send(ReceiveStock(sku="TEA", node="MAN", quantity=1))
+    await world.settle()
+    await Warehouse(world).everything()
+    told = [e for e in world.events(MessageRequested) if isinstance(e, MessageRequested)]
+    assert told[0].milestone == "confirmed"
+    assert {e.milestone for e in told} >= {"confirmed", "picking", "shipped", "delivered"}
+    assert [e.contact for e in told] == [MOVED, *[None] * (len(told) - 1)]
+    holds(world)
+
+
 async def test_a_cancelled_line_and_an_amendment_leave_what_both_of_them_want() -> None:
     for turns in range(10):
         world = await shop({"LON": {"TEA": 3}, "MAN": {"TEA": 3}})

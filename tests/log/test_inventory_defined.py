@@ -52,6 +52,9 @@ async def put_back(edge: EdgeClient, path: str, told: dict[str, Any], *beside: s
 
 
 async def test_terms_are_read_as_they_are_sent(edge: EdgeClient, inventory: Inventory) -> None:
+    unknown = await edge.call("GET", "/v1/promise-terms/MUG", role="viewer")
+    assert (unknown.status_code, unknown.json()["type"].rpartition(":")[2]) == (404, "unknown_sku")
+    await inventory.hear(receive("MUG", 1))
     assert (await read(edge, "/v1/promise-terms/MUG"))["terms_version"] == 0
     terms = DefinePromiseTerms(
         sku="MUG",

@@ -325,6 +325,44 @@ async def test_an_effect_is_claimed_once_per_lease_until_settled(log: Log) -> No
     assert await log.claim_effects([0], soon + timedelta(hours=1), 60, 10) == []
 
 
+async def test_effects_of_a_stream_are_claimed_in_the_order_in_which_they_were_decided(log: Log) -> None:
+    """None while an earlier one is put off, or claimed; another stream's are not held up."""
+    epochs, now = await log.claim([0]), datetime.now(UTC) + timedelta(seconds=1)
+
+    async def owe(key: str, *ids: str) -> None:
+        await write(log, Writes(owed={id_: EffectRow(0, id_, key) for id_ in ids}), epochs)
+
+    async def claimed(seconds: float, limit: int = 10) -> list[str]:
+        found = await log.claim_effects([0], now + timedelta(seconds=seconds), 60, limit)
+        return [effect.effect_id for effect in found]
+
+    await owe("acme/o-1", "m-9", "m-3")
+    await owe("acme/o-2", "m-4")
+    await owe("acme/o-1", "m-2")
+    assert await claimed(0, limit=1) == ["m-9"]
+    assert await claimed(1) == ["m-4"]
+    await log.postpone_effect("m-9", now + timedelta(seconds=1))
+    assert await claimed(1, limit=1) == ["m-9"], "although the others were due before"
+    await log.postpone_effect("m-9", now + timedelta(seconds=4), with_later=True)
+    assert await claimed(3) == []
+    assert await claimed(5) == ["m-9", "m-3", "m-2"]
+    await log.postpone_effect("m-9", now + timedelta(hours=1), with_later=True)
+    await owe("acme/o-1", "m-1")
+    await owe("acme/o-2", "m-0")
+    await write(log, Writes(settled={"m-4"}), epochs)
+    assert await claimed(10, limit=1) == ["m-0"], "many that wait for others are no obstacle"
+    assert await claimed(3599) == ["m-0"]
+    assert await claimed(3600) == ["m-9", "m-3", "m-2", "m-1"]
+    await log.postpone_effect("m-9", now + timedelta(hours=9))
+    await write(log, Writes(settled={"m-3"}), epochs)
+    assert await claimed(3700) == ["m-0"]
+    await write(log, Writes(settled={"m-9", "m-0"}), epochs)
+    assert await claimed(9 * 3600, limit=1) == ["m-2"]
+    assert await claimed(9 * 3600 + 1) == []
+    await write(log, Writes(settled={"m-2"}), epochs)
+    assert await claimed(9 * 3600 + 2) == ["m-1"], "due soon after what was under way is done"
+
+
 def became(row: Parked, state: str) -> dict[int, Parked]:
     """What the lane's owner writes once he has told it."""
     return {row.id: replace(row, state=state, told=row.told + 1, told_seq=row.told_seq or 7)}  # type: ignore[arg-type]

@@ -421,6 +421,6 @@ class Session:
         await self._ask()
         await self._database.postpone_timer(timer, until)
 
-    async def postpone_effect(self, effect_id: str, until: datetime) -> None:
+    async def postpone_effect(self, effect_id: str, until: datetime, *, with_later: bool = False) -> None:
         await self._ask()
-        await self._database.postpone_effect(effect_id, until)
+        await self._database.postpone_effect(effect_id, until, with_later=with_later)

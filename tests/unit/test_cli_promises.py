@@ -115,6 +115,25 @@ def terms(monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], *options: str)
     return (sent[0] if sent else None), ended
 
 
+def test_terms_of_a_sku_that_nobody_knows_are_none_to_show_and_may_be_said_before_it_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, problem = (
+        "/v1/promise-terms/NEW",
+        {"type": "urn:orderlog:problem:unknown_sku", "next_step": "Look."},
+    )
+
+    def answer(asked: httpx.Request) -> httpx.Response:
+        return httpx.Response(404, json=problem) if asked.method == "GET" else httpx.Response(200, json=done)
+
+    done, fake = decided(terms_version=1), FakeEdges({("inventory", path): answer})
+    shown = run(fake, promise_terms, monkeypatch, ["stock", "promise", "terms", "NEW"])
+    assert isinstance(shown.error, Complaint)
+    assert (shown.error.exit_code, shown.error.next_step) == (1, "Look.")
+    said = run(fake, promise_terms, monkeypatch, ["stock", "promise", "terms", "NEW", "--safety", "2"])
+    assert "Of NEW, 2 units are promised to nobody." in said.said
+
+
 def test_terms_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     body, ended = terms(
         monkeypatch, NO_TERMS, "--safety", "2", "--share", "web=10", "--share", "pos=1", "--lend", "web:pos"

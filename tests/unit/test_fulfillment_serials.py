@@ -17,7 +17,7 @@ from libs.events.fulfillment import (
 from libs.events.order import LineSerials, PickFrom
 from services.fulfillment import domain
 from tests.spec import NOON, Spec, given
-from tests.unit.test_fulfillment_domain import F1, ORDER, S1, allocated, at_node, dispatch, pack, units
+from tests.unit.test_fulfillment_domain import F1, F2, ORDER, S1, allocated, at_node, dispatch, pack, units
 
 Told = dict[int, tuple[str, ...]]
 
@@ -128,3 +128,49 @@ def test_a_unit_that_was_found_damaged_names_its_number() -> None:
     _, short = spec.when(damaged("B")).events
     assert isinstance(short, PickShorted)
     assert [line.serials for line in short.lines] == [("B",)]
+
+
+def two_nodes() -> Spec:
+    """One unit at each of two nodes, of a SKU that asks for numbers, and both picked: A, and one unnamed."""
+    plan = allocated(at_node("north", units(1, 1)), at_node("south", units(1, 1)))
+    picks = tuple(
+        PickFrom(node=node, sku="sku-1", quantity=1, serialised=True) for node in ("north", "south")
+    )
+    return given(domain).heard(plan.model_copy(update={"picks": picks}), of(F1, "A"))
+
+
+def of(work: str, *serials: str, damaged: tuple[str, ...] = ()) -> ConfirmPick:
+    reason = {"short_reason": "damaged", "short_serials": damaged} if damaged else {}
+    pick = {
+        "line": 1,
+        "picked": 1 - len(damaged),
+        "short": len(damaged),
+        "serials": serials or None,
+        **reason,
+    }
+    return ConfirmPick.model_validate({"order_id": ORDER, "fulfillment_order_id": work, "picks": (pick,)})
+
+
+def sends(work: str, *serials: str) -> DispatchShipment:
+    return shipped({1: serials}).model_copy(update={"fulfillment_order_id": work})
+
+
+def test_one_unit_does_not_leave_in_two_fulfillment_orders_of_an_order() -> None:
+    """Of two units that were sent under one number, only one could come back."""
+    spec = two_nodes()
+    spec.when(of(F2, "A")).then_refused("serial_twice")
+    spec.when(of(F2, damaged=("A",))).then_refused("serial_twice")
+    spec.when(of(F2)).then_types(PickConfirmed)
+    spec.heard(pack(of=F1), pack(of=F2))
+    spec.when(sends(F2, "A")).then_refused("serial_twice")
+    spec.when(sends(F1, "A")).then_types(ShipmentDispatched)
+    spec.when(sends(F1, "A")).then_nothing()
+    answer = spec.when(sends(F2, "A"))
+    answer.then_refused("serial_twice")
+    assert F1 in answer.events[0].model_dump()["message"]
+    spec.when(sends(F2, "B")).then_types(ShipmentDispatched)
+
+
+def test_a_number_that_was_misread_is_free_once_its_dispatch_tells_another() -> None:
+    spec = two_nodes().heard(of(F2), pack(of=F1), pack(of=F2), sends(F1, "C"))
+    spec.when(sends(F2, "A")).then_types(ShipmentDispatched)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
+from libs.events.changes import OrderResumed, PlaceHold
 from libs.events.fulfillment import CancellationDeclined, FulfillmentCompleted
 from libs.events.ids import order_id
 from libs.events.intake import (
@@ -196,8 +197,25 @@ def test_the_order_is_accepted_with_its_last_hold() -> None:
     last = life.when(ReleaseHold(order_id=ORDER, hold="payment"))
     last.then_types(HoldReleased, OrderAccepted)
     assert last.events[1] == OrderAccepted(**dict(held), fingerprint=fingerprint(held))
-    life.when(ReleaseHold(order_id=ORDER, hold="payment")).then_refused("not_held")
+    life.when(ReleaseHold(order_id=ORDER, hold="payment")).then_refused("already_released")
+    life.when(ReleaseHold(order_id=ORDER, hold="fraud")).then_refused("not_held")
     life.when(held).then_nothing()
+
+
+def test_a_hold_placed_by_hand_that_was_released_is_told_so() -> None:
+    """With others open, and with none; not once it is placed anew."""
+    life = given(domain).heard(accepted)
+    place = PlaceHold(order_id=ORDER, hold="fraud", message="Ask the bank.")
+    life.heard(place, place.model_copy(update={"hold": "wait"}), ReleaseHold(order_id=ORDER, hold="fraud"))
+    answer = life.when(ReleaseHold(order_id=ORDER, hold="fraud"))
+    answer.then_refused("already_released")
+    told = answer.events[0].model_dump()
+    assert f"orderlog orders show {ORDER}" in told["message"]
+    assert told["next_step"] == "Still to be released: wait."
+    life.when(ReleaseHold(order_id=ORDER, hold="nothing")).then_refused("unknown_hold")
+    life.heard(ReleaseHold(order_id=ORDER, hold="wait"))
+    life.when(ReleaseHold(order_id=ORDER, hold="fraud")).then_refused("already_released")
+    life.heard(place).when(ReleaseHold(order_id=ORDER, hold="fraud")).then_types(HoldReleased, OrderResumed)
 
 
 def test_a_held_order_is_cancelled_on_the_spot() -> None:

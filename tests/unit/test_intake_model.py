@@ -89,6 +89,9 @@ class Reckoned:
         # Fulfillment, which hears of the order by intake's events alone
         self.at_node = self.keeps = False
         self.on_the_way: list[Event] = []
+        self.gone: set[str] = set()
+        """Holds that were released, and not placed anew."""
+        self.ever_gone: set[str] = set()
 
     @property
     def open(self) -> list[str]:
@@ -188,12 +191,17 @@ class OrderLife(RuleBasedStateMachine):
         hold = data.draw(st.sampled_from(order.open) if known and order.open else HOLDS)
         events = self.ask(order, ReleaseHold(order_id=order.id, hold=hold))
         if hold not in order.open:
-            refused(events)
+            code = refused(events).code
+            under_way = order.status in ("held", "accepted", "cancelling")
+            assert code == "already_released" or not (under_way and hold in order.gone)
+            assert code != "already_released" or hold in order.ever_gone
             return
         self.released(order, hold, events)
 
     def released(self, order: Reckoned, hold: str, events: Sequence[Event]) -> None:
         """Accepted with the last one, and nodes may have it once fulfillment is told."""
+        order.gone.add(hold)
+        order.ever_gone.add(hold)
         if hold in order.placed:
             del order.placed[hold]
         else:
@@ -223,6 +231,7 @@ class OrderLife(RuleBasedStateMachine):
         else:
             assert [type(event) for event in events] == [HoldPlaced]
             order.placed[hold] = message
+            order.gone.discard(hold)
 
     @rule(channel=CHANNELS, line=st.integers(1, 3), quantity=st.integers(1, 6), twice=st.booleans())
     def cancel_lines(self, channel: str, line: int, quantity: int, twice: bool) -> None:

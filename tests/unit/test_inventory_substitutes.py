@@ -20,6 +20,7 @@ from libs.events.promise import DefinePromiseTerms
 from libs.events.refusal import CommandRefused
 from libs.events.substitutes import DefineSubstitutes, SubstitutesDefined, SubstitutesSought
 from libs.runtime.edge import Edge
+from libs.runtime.problems import Problem
 from libs.runtime.stage import dump_part
 from services.console.parts import unpacked
 from services.console.sentences import sentence
@@ -188,6 +189,9 @@ async def test_the_edge_takes_and_tells_substitutes() -> None:
         assert (await http.put("/v1/substitutes/MUG", json=body)).status_code == 202
         assert taken.commands == [DefineSubstitutes(sku="MUG", substitutes=("CUP", "BOWL"))]
         assert (await http.put("/v1/substitutes/MUG", json={"by": []})).status_code == 422
+        with pytest.raises(Problem, match="SKU MUG"):
+            await http.get("/v1/substitutes/MUG")
+        taken.parts["sku/MUG"] = dump_part(EMPTY_SKU)
         none = (await http.get("/v1/substitutes/MUG")).json()
         assert none == {"sku": "MUG", "version": 0, "substitutes": []}
         taken.parts["sku/MUG"] = dump_part(shop(MUG=1).parts["sku/MUG"])

@@ -14,7 +14,7 @@ from libs.runtime.health import Health
 from libs.runtime.log import LogRow, Mark, Unavailable
 from libs.runtime.memory_broker import MemoryBroker
 from libs.runtime.memory_log import MemoryLog
-from libs.runtime.service import StageService, _WatchedRelay
+from libs.runtime.service import StageService, WatchedRelay
 from libs.runtime.settings import Settings
 from services.intake.app import STAGE
 
@@ -37,8 +37,8 @@ class Broken(MemoryLog):
         return await super().unpublished(lane, after, limit)
 
 
-def relay(log: Broken, health: Health) -> _WatchedRelay:
-    return _WatchedRelay("intake", STAGE.topic, log, MemoryBroker(4), health=health)
+def relay(log: Broken, health: Health) -> WatchedRelay:
+    return WatchedRelay("intake", STAGE.topic, log, MemoryBroker(4), health=health)
 
 
 async def livez(service: StageService) -> httpx.Response:

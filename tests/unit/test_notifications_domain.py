@@ -4,7 +4,7 @@ from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
-from libs.events.amendments import HeldOrderAmended
+from libs.events.amendments import HeldOrderAmended, OrderAmended
 from libs.events.contract import Event
 from libs.events.fulfillment import (
     CarrierEventRecorded,
@@ -256,6 +256,40 @@ def test_an_order_without_a_contact_skips_its_messages() -> None:
     life.when(outcome(f"{ORDER}-confirmed", "sent")).then_refused("already_settled")
 
 
+def under_way(contact: Sealed | None = None, **terms: Any) -> OrderAmended:
+    """The order, accepted before, goes elsewhere; with a contact, that names a mail address."""
+    mail = {"destination": TO, "contact": contact, "mail": True} if contact else {}
+    return OrderAmended.model_validate({"order_id": ORDER, "amendment_id": f"{ORDER}-A1", **mail, **terms})
+
+
+def test_an_order_without_a_contact_is_told_of_from_when_it_is_amended_with_one() -> None:
+    life = given(domain).heard(accepted(contact=None), backordered())
+    life.when(under_way(service="express")).then_nothing()
+    life.when(under_way(ELSEWHERE)).then(
+        message("confirmed", "A1", contact=ELSEWHERE, cause="amended", address="new")
+    )
+    life.when(under_way(ELSEWHERE)).then_nothing()
+    life.when(released()).then(message("picking"))
+    state = life.parts[ORDER]
+    assert (state.contact, {fact.name: fact.value for fact in state.facts}["order"]) == (ELSEWHERE, "1001")
+
+
+def test_an_order_without_a_contact_that_was_amended_by_the_time_it_is_known_is_told_of_all() -> None:
+    there = CONFIRMED.model_copy(update={"contact": ELSEWHERE})
+    changed = message("confirmed", "A1", cause="amended", address="new")
+    life = given(domain).heard(under_way(ELSEWHERE), released())
+    life.when(accepted(contact=None)).then(there, message("paid"), changed, message("picking"))
+
+
+def test_an_order_that_was_skipped_before_its_facts_were_kept_stays_so() -> None:
+    skipped = MessageSkipped(
+        order_id=ORDER, message_id=f"{ORDER}-confirmed", milestone="confirmed", reason="No contact."
+    )
+    life = given(domain, skipped)
+    life.when(under_way(ELSEWHERE)).then_nothing()
+    life.when(shipped()).then_nothing()
+
+
 def withdrawn(contact: Sealed | None = CONTACT) -> HeldOrderCancelled:
     """Cancelled while it was held."""
     terms = {name: value for name, value in accepted().model_dump().items() if name != "contact"}
@@ -394,15 +428,41 @@ def test_substitutes_are_named_also_where_the_acceptance_comes_last() -> None:
 
 
 def test_the_same_messages_whichever_topic_is_faster() -> None:
+    """But for a milestone that was overtaken by the time that it was heard of."""
     heard: tuple[Event, ...] = (accepted(), routed(), released(), shipped(), refunded())
     told = []
     for order in permutations(heard):
         life, requested = given(domain), list[str]()
         for event in order:
             requested += [e.model_dump_json() for e in life.when(event).events]
-        told.append((sorted(requested), life.parts[ORDER].early))
+        routed_, released_, shipped_ = (order.index(one) for one in heard[1:4])
+        left = {"routed": routed_ > shipped_, "picking": released_ > shipped_}
+        whole = [message(milestone).model_dump_json() for milestone, late in left.items() if late]
+        told.append((sorted(requested + whole), life.parts[ORDER].early))
     assert told[0][0]
     assert all(one == told[0] for one in told)
+
+
+def test_nobody_is_told_of_a_milestone_that_is_overtaken() -> None:
+    """Nothing is to be picked any more, of which a parcel is on its way; a rest of it may have to wait."""
+    for parcel_ in (shipped(), scanned(), delivered(), lost()):
+        life = known().heard(parcel_)
+        life.when(routed()).then_nothing()
+        life.when(released()).then_nothing()
+        life.when(backordered()).then_types(MessageRequested)
+        known().heard(routed(), released()).when(parcel_).then_types(MessageRequested)
+    known().heard(released()).when(routed()).then(message("routed"))
+    life = given(domain).heard(shipped(), routed())
+    life.when(accepted()).then_types(*[MessageRequested] * 3)
+
+
+def test_a_rebuild_that_hears_the_slow_topic_first_keeps_nothing_of_what_was_overtaken() -> None:
+    life = known()
+    told = [event for one in (shipped(), routed()) for event in life.when(one).events]
+    state = domain.INITIAL
+    for event in (routed(), shipped(), accepted(), CONFIRMED, message("paid"), *told):
+        state = domain.evolve(state, event)
+    assert state.early == {} == life.parts[ORDER].early
 
 
 def test_early_milestones_wait_for_the_acceptance() -> None:

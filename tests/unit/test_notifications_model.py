@@ -1,5 +1,5 @@
 """Any life of an order as its customer hears of it, in any order of arrival: each milestone once, none before
-it happened, and of an order that was cancelled nothing that says it goes on.
+it happened or after what follows on it, and of an order that was cancelled nothing that says it goes on.
 
 hypothesis tells what the stages did, repeated, late, contradictory and after the end, and lets a mail server
 answer. What is owed is reckoned beside it from what was told alone.
@@ -36,6 +36,9 @@ Told = tuple[str, str | None]
 """A milestone, and what it is about."""
 GOES_ON = frozenset({"routed", "picking", "backordered", "confirmed", "paid"})
 """What nobody is told of an order that was cancelled as a whole; nor of single lines of it."""
+PARCELS = frozenset({"shipped", "picked_up", "delivered", "lost"})
+FOLLOWS = {"routed": PARCELS, "picking": PARCELS}
+"""Who was told of these is not told of that."""
 
 
 def amended(number: int, *, mail: bool) -> OrderAmended:
@@ -83,13 +86,14 @@ class MailLife(RuleBasedStateMachine):
         due = [one for one in about if self.is_due(one)]
         if not self.known:
             self.waiting += due
-            due = []
-        self.told.update(due)
-        assert [_about(event) for event in events] == ([] if self.silent else due)
+        self.told.update(due if self.known and not self.silent else ())
+        assert [_about(event) for event in events] == (due if self.known and not self.silent else [])
 
     def is_due(self, one: Told) -> bool:
         milestone, subject = one
         if one in self.told or one in self.waiting:
+            return False
+        if any(other in FOLLOWS.get(milestone, ()) for other, _ in (*self.told, *self.waiting)):
             return False
         ends = {("delivered", subject), ("lost", subject)}
         if milestone == "picked_up" and ends & {*self.told, *self.waiting}:
@@ -126,9 +130,12 @@ class MailLife(RuleBasedStateMachine):
             assert events == []
             return
         self.known = True
+        self.silent = self.silent and (self.withdrawn or self.moved is None)
         self.contact = (None if self.withdrawn else self.moved) or self.held or CONTACT
         if self.silent:
             assert [type(event) for event in events] == [MessageSkipped]
+            self.told.add(first[0])
+            self.waiting, self.date = [], None
             return
         owed = first + [one for one in self.waiting if not (self.withdrawn and _goes_on(one))]
         self.told.update(owed)
@@ -210,6 +217,8 @@ class MailLife(RuleBasedStateMachine):
     def amend(self, number: int, mail: bool) -> None:
         one, event = ("confirmed", f"{ORDER}-A{number}"), amended(number, mail=mail)
         due = self.is_due(one)
+        if self.known and due and mail:
+            self.silent = False  # from now on there is somebody to tell
         self.hear(event, one)
         if due and mail and event.contact is not None:
             self.contact = self.moved = event.contact

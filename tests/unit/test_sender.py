@@ -1,4 +1,5 @@
-"""The sender over a memory log: one effect that fails stops no other, and no claim outlives its lease."""
+"""The sender over a memory log: what fails for ever stops no other for ever, what a stream owes is done in
+its order, and no claim outlives its lease."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,10 +42,38 @@ class Performing:
 
 
 def owing(count: int) -> MemoryLog:
+    """One effect of each of so many streams."""
     log = MemoryLog()
-    log.parts[KEY] = Snapshot(1, b"{}")
-    log._apply(Writes(owed={f"m-{n}": EffectRow(0, f"m-{n}", KEY) for n in range(count)}))
+    for n in range(count):
+        owe(log, f"m-{n}", f"acme/o-{n}")
     return log
+
+
+def owe(log: MemoryLog, effect_id: str, key: str) -> None:
+    log.parts[key] = Snapshot(1, b"{}")
+    log._apply(Writes(owed={effect_id: EffectRow(0, effect_id, key)}))
+
+
+class Mails:
+    """What one order owes, in the order in which it was decided: the mails' ids are in no such order."""
+
+    def __init__(self, performing: Performing) -> None:
+        self.log, self.performing = MemoryLog(), performing
+        self.sender = Sender(STAGE, self.log, MemoryBroker(4), performing, lambda: (0,), lambda _: 0)
+        self.decide("confirmed")
+        self.decide("a-shipped")
+
+    def decide(self, effect_id: str) -> None:
+        owe(self.log, effect_id, KEY)
+
+    async def pass_time(self, **times: float) -> list[str]:
+        """Have the sender look every second; what it did, its outcome told at once."""
+        before, end = len(self.performing.done), self.performing.clock + timedelta(**times)
+        while self.performing.clock < end:
+            while await self.sender.turn():
+                self.log._apply(Writes(settled=set(self.performing.done)))
+            self.performing.clock += timedelta(seconds=1)
+        return self.performing.done[before:]
 
 
 @pytest.fixture
@@ -92,7 +121,7 @@ async def test_what_cannot_be_done_within_its_lease_is_left_to_whoever_claims_it
     performing.seconds_each = 2.0
     sender = Sender(STAGE, log, broker, performing, lambda: (0,), lambda _: 0)
     await sender.turn()
-    assert len(performing.done) == 20
+    assert len(performing.done) == 16
     assert len(broker.all("oms.notifications.commands")) == len(performing.done)
 
 
@@ -102,3 +131,72 @@ async def test_an_effect_of_a_lane_that_was_given_away_is_left_alone(performing:
     sender = Sender(STAGE, log, broker, performing, lambda: next(lanes, ()), lambda _: 0)
     await sender.turn()
     assert len(performing.done) == 20
+
+
+async def test_what_one_stream_owes_is_done_in_its_order(performing: Performing) -> None:
+    mails = Mails(performing)
+    assert await mails.pass_time(seconds=1) == ["confirmed", "a-shipped"]
+
+
+async def test_what_is_put_off_is_waited_for(performing: Performing) -> None:
+    mails = Mails(performing)
+    performing.not_now = {"confirmed"}
+    assert await mails.pass_time(minutes=3) == []
+    mails.decide("a-refunded")
+    assert await mails.pass_time(seconds=10) == []
+    performing.not_now = set()
+    assert await mails.pass_time(minutes=5) == ["confirmed", "a-shipped", "a-refunded"]
+
+
+async def test_what_waits_is_done_as_soon_as_what_it_waits_for(performing: Performing) -> None:
+    mails = Mails(performing)
+    performing.not_now = {"confirmed"}
+    assert await mails.pass_time(seconds=1) == []
+    performing.not_now = set()
+    assert await mails.pass_time(seconds=2) == ["confirmed", "a-shipped"]
+
+
+async def test_more_than_is_reported_at_once_waits_as_well(performing: Performing) -> None:
+    mails = Mails(performing)
+    for number in range(30):
+        mails.decide(f"a-{number}")
+    performing.not_now = {"confirmed"}
+    assert await mails.pass_time(seconds=1) == []
+
+
+async def test_after_a_long_outage_it_is_as_it_was_decided(performing: Performing) -> None:
+    mails, everything = Mails(performing), {"confirmed", "a-shipped", "a-delivered", "a-refunded"}
+    performing.not_now = everything
+    await mails.pass_time(hours=3)
+    mails.decide("a-delivered")
+    await mails.pass_time(hours=3, minutes=4)
+    mails.decide("a-refunded")
+    await mails.pass_time(minutes=3)
+    performing.not_now = set()
+    assert await mails.pass_time(minutes=20) == ["confirmed", "a-shipped", "a-delivered", "a-refunded"]
+
+
+async def test_what_can_never_be_done_blocks_the_others_for_a_while_only(performing: Performing) -> None:
+    mails = Mails(performing)
+    performing.not_now = {"confirmed"}
+    assert await mails.pass_time(minutes=10) == []
+    assert await mails.pass_time(minutes=30) == ["a-shipped"]
+    mails.decide("a-delivered")
+    assert await mails.pass_time(minutes=16) == ["a-delivered"]
+
+
+async def test_what_fails_unforeseen_is_passed_at_once(performing: Performing) -> None:
+    mails = Mails(performing)
+    performing.broken = {"confirmed"}
+    assert await mails.pass_time(seconds=1) == ["a-shipped"]
+    mails.decide("a-delivered")
+    assert await mails.pass_time(minutes=16) == ["a-delivered"]
+
+
+async def test_what_was_begun_before_a_crash_is_waited_for_until_its_lease_is_over(
+    performing: Performing,
+) -> None:
+    mails = Mails(performing)
+    await mails.log.claim_effects([0], performing.clock, 60, 1)
+    assert await mails.pass_time(seconds=59) == []
+    assert await mails.pass_time(seconds=2) == ["confirmed", "a-shipped"]

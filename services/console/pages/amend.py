@@ -4,10 +4,10 @@ What is typed goes to intake's edge, which seals it as it does a new order's add
 and the order's own contact is not opened for it.
 """
 
-from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
+from pydantic import AfterValidator, BaseModel, Field
 
 from libs.events.contract import OrderId
 from services.console.change_view import preview_amend
@@ -17,86 +17,65 @@ from services.console.pages.reasons import OF_ORDER, as_header, needed
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
-Why = Annotated[str, Form(max_length=500)]
-Short = Annotated[str, Form(max_length=254)]
-Long = Annotated[str, Form(max_length=800)]
 SERVICES = ("standard", "express")
 """Offered; any name that a channel uses may be written."""
+_NEEDED = ("name", "address", "city", "country")
+_OPTIONAL = ("postcode", "phone", "email")
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """A form's fields, without blanks around them; an address is there once any of it is."""
+def _lines(text: str) -> str:
+    return "\n".join(line for one in text.splitlines() if (line := one_line(one)))
 
-    name: str
-    address: str
-    city: str
-    postcode: str
-    country: str
-    phone: str
-    email: str
-    service: str
 
-    @property
-    def has_address(self) -> bool:
-        return any((self.name, self.address, self.city, self.postcode, self.country, self.phone, self.email))
+Why = Annotated[str, Field(max_length=500), AfterValidator(one_line)]
+Short = Annotated[str, Field(max_length=254), AfterValidator(one_line)]
+Long = Annotated[str, Field(max_length=800), AfterValidator(_lines)]
+
+
+class Typed(BaseModel):
+    """The form, without blanks around its fields; an address is there once any of it is."""
+
+    name: Short = ""
+    address: Long = ""
+    city: Short = ""
+    postcode: Short = ""
+    country: Annotated[Short, AfterValidator(str.upper)] = ""
+    phone: Short = ""
+    email: Short = ""
+    service: Short = ""
+    note: Why = ""
+
+    def _named(self, *names: str) -> dict[str, str]:
+        """Those of these fields that have anything in them."""
+        return {name: text for name in names if (text := getattr(self, name))}
 
     @property
     def missing(self) -> tuple[str, ...]:
         """What an address lacks."""
-        country = self.country if len(self.country) == 2 and self.country.isascii() else ""
-        parts = {"name": self.name, "address": self.address, "city": self.city, "country": country}
-        return tuple(name for name, text in parts.items() if not text) if self.has_address else ()
+        there = self._named(*_NEEDED)
+        if not (there or self._named(*_OPTIONAL)):
+            return ()
+        if not (len(self.country) == 2 and self.country.isascii()):
+            there.pop("country", None)
+        return tuple(name for name in _NEEDED if name not in there)
 
     def body(self, reason: str) -> dict[str, object]:
         """As intake's edge takes it, which says what of it is missing or wrong."""
-        asked: dict[str, object] = {"reason": reason}
-        if self.service:
-            asked["service"] = self.service
-        if self.has_address:
-            lines = [line for text in self.address.splitlines() if (line := one_line(text))]
-            to: dict[str, object] = {"name": self.name, "city": self.city, "country": self.country}
-            optional = {"postcode": self.postcode, "phone": self.phone, "email": self.email}
-            given = {name: text for name, text in optional.items() if text}
-            asked["ship_to"] = {**to, "address_lines": lines, **given}
+        asked: dict[str, object] = {"reason": reason, **self._named("service")}
+        if self._named(*_NEEDED, *_OPTIONAL):
+            to = {"name": self.name, "city": self.city, "country": self.country}
+            asked["ship_to"] = {**to, "address_lines": self.address.splitlines(), **self._named(*_OPTIONAL)}
         return asked
-
-
-def typed(
-    name: Short = "",
-    address: Long = "",
-    city: Short = "",
-    postcode: Short = "",
-    country: Short = "",
-    phone: Short = "",
-    email: Short = "",
-    service: Short = "",
-) -> Typed:
-    """The form, put together."""
-    lines = "\n".join(line for text in address.splitlines() if (line := one_line(text)))
-    country = one_line(country).upper()
-    return Typed(
-        one_line(name),
-        lines,
-        one_line(city),
-        one_line(postcode),
-        country,
-        one_line(phone),
-        one_line(email),
-        one_line(service),
-    )
 
 
 def routes(site: Site) -> APIRouter:
     """/orders/{id}/amend, and what confirms it."""
     router = site.router()
     changer = Annotated[Session, Depends(site.guard.require("cancel"))]
-    form = Annotated[Typed, Depends(typed)]
+    form = Annotated[Typed, Form()]
 
     @router.post("/orders/{order_id}/amend")
-    async def ask(
-        request: Request, session: changer, order_id: OrderId, asked: form, note: Why = ""
-    ) -> Response:
+    async def ask(request: Request, session: changer, order_id: OrderId, asked: form) -> Response:
         _, state = await order_of(site, session, order_id)
         unserved = bool(asked.country) and await site.everything.served_by_none(session.tenant, asked.country)
         preview = preview_amend(state, asked.country, asked.service, unserved=unserved)
@@ -108,16 +87,14 @@ def routes(site: Site) -> APIRouter:
             "amend.html",
             order_id=order_id,
             preview=preview,
-            asked=asdict(asked),
-            note=one_line(note),
+            asked=asked.model_dump(exclude={"note"}),
+            note=asked.note,
         )
 
     @router.post("/orders/{order_id}/amend/confirm")
-    async def amend(
-        request: Request, session: changer, order_id: OrderId, asked: form, note: Why = ""
-    ) -> Response:
+    async def amend(request: Request, session: changer, order_id: OrderId, asked: form) -> Response:
         await found(site, session, order_id)
-        reason = needed(one_line(note), OF_ORDER)
+        reason = needed(asked.note, OF_ORDER)
         path = f"/v1/orders/{order_id}/amend"
         outcome = await site.actions.call(
             session, "intake", "POST", path, body=asked.body(reason), reason=as_header(reason)
