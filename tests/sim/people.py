@@ -128,7 +128,7 @@ class People:
                 at=0.0,
             )
         self.send(DefineTransit(service="standard", bands=(TransitBand(days=1),)), "transit", at=0.0)
-        if self._dice("review").random() < 0.5:
+        if self._dice("review").random() >= 0.5:
             self.send(DefineReview(nodes_max=1, farther_km_max=400), "review", at=0.0)
         for node in NODES:
             for sku in SKUS:
