@@ -18,6 +18,7 @@ from cli import (
     rebuild,
     recover,
     returns,
+    review,
     rules,
     sim,
     stack,
@@ -56,6 +57,7 @@ for module in (
     module.register(app)
 changes.register(orders.app)
 amend.register(orders.app)
+review.register(nodes.app, orders.app)
 
 
 def main() -> None:

@@ -43,6 +43,10 @@ def waits(order: Order) -> list[str]:
         for hold in order["holds"]
         if hold["released_at"] is None and not hold.get("declined_at")
     ]
+    if order.get("in_review"):
+        approve = f"orderlog orders approve {reference(order)} --reason …"
+        why = " ".join(reason["message"] for one in order["routing"][-1:] for reason in one["review"])
+        told.append(f"Its plan to be reviewed. {why} When it may pass: {approve}")
     told += [
         f"{count(item['quantity'], 'unit')} of {item['sku']} to arrive: orderlog stock show {item['sku']}"
         for item in order["waits_for"]

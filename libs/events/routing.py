@@ -1,15 +1,29 @@
 """Routing's contracts: which nodes ship an order, and why these."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from libs.events.contract import Command, Country, Event, Name, NodeId, OrderEvent, Value
+from libs.events.contract import (
+    Command,
+    Country,
+    Event,
+    Name,
+    NodeId,
+    Note,
+    OrderCommand,
+    OrderEvent,
+    Value,
+)
+from libs.events.inventory import Availability
 from libs.events.order import Destination, LineQuantity, NodeLines, Reason, Unpacked
 from libs.events.places import Delivery, NodeOperations, ShipDay, TransitTerms
 
 NODES_STREAM = "nodes"
-"""Stream of a tenant's nodes and of how long carriers travel from them."""
+"""Stream of a tenant's nodes, of how long carriers travel from them, and of which plans are reviewed."""
+
+Kilometres = Annotated[int, Field(strict=True, ge=0, le=100_000)]
+"""Whole ones, as the crow flies."""
 
 
 class NodeTerms(Value):
@@ -71,6 +85,40 @@ class TransitDefined(TransitTerms, Event):
         return NODES_STREAM
 
 
+class ReviewTerms(Value):
+    """Which plans a person sees before they are carried out: those above one of these limits. None is no
+    limit; without any, no plan is held."""
+
+    nodes_max: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
+    """Nodes that a plan may have."""
+    distance_km_max: Kilometres | None = None
+    """From its nodes to the destination, added up, as a candidate's `distance_km`."""
+    farther_km_max: Kilometres | None = None
+    """How much more that may be than the way from the nearest node that may ship it and has some of it."""
+
+
+class DefineReview(ReviewTerms, Command):
+    """Say which plans are held for review: the whole of it is replaced."""
+
+    TYPE: ClassVar[str] = "oms.routing.define_review"
+
+    @property
+    def stream(self) -> str:
+        return NODES_STREAM
+
+
+class ReviewDefined(ReviewTerms, Event):
+    """Which plans are held for review as of `nodes_version`."""
+
+    TYPE: ClassVar[str] = "oms.routing.review_defined"
+
+    nodes_version: Annotated[int, Field(ge=1)]
+
+    @property
+    def stream(self) -> str:
+        return NODES_STREAM
+
+
 class Candidate(Value):
     """A set of nodes that was weighed; an empty one stands for all that are not listed.
 
@@ -83,6 +131,14 @@ class Candidate(Value):
     units: Annotated[int, Field(ge=0)]
     """Units of the order that are there, whether or not they may be shipped."""
     reason: Annotated[str, StringConstraints(max_length=300)]
+
+
+class Reviewed(Value):
+    """A person let a plan pass that was held; the actor of its event says who."""
+
+    reason: Note = ""
+    instead: Literal[True] | None = None
+    """It is from other nodes than those that were held: the person named them."""
 
 
 class OrderRouted(OrderEvent):
@@ -101,6 +157,49 @@ class OrderRouted(OrderEvent):
     """Of those of its nodes that state one: the day on which each is to ship."""
     service: Name | None = None
     """By which service of the carriers, where the order names one."""
+    reviewed: Reviewed | None = None
+    """Where the plan was held for review: how it passed. Its dates are those of that moment."""
+
+
+class RoutingHeld(OrderEvent):
+    """A plan that a person has to see first. Its stock stays promised to the order meanwhile.
+
+    It ends with the `OrderRouted` of the same round, once it is approved; or a later round, a cancellation,
+    or that the order has no use for its units any more, makes it void. It carries what another choice of
+    nodes would be made from.
+    """
+
+    TYPE: ClassVar[str] = "oms.routing.routing_held"
+
+    round: Annotated[int, Field(ge=1)]
+    nodes: Annotated[tuple[NodeLines, ...], Field(min_length=1)]
+    """The plan."""
+    reasons: Annotated[tuple[Reason, ...], Field(min_length=1)]
+    """Each limit that it is above, with the figures."""
+    candidates: tuple[Candidate, ...]
+    rule_version: Annotated[int, Field(ge=1)]
+    nodes_version: Annotated[int, Field(ge=0)]
+    """Of the nodes, the services and the limits."""
+    lines: Annotated[tuple[LineQuantity, ...], Field(min_length=1)]
+    availability: tuple[Availability, ...]
+    destination: Destination
+    promised: Delivery | None = None
+    """When the last of it would be delivered, were it let pass at once; reckoned anew when it is."""
+    capacity: tuple[ShipDay, ...] | None = None
+    """As of that moment too."""
+    service: Name | None = None
+    """By which service of the carriers, where the order names one."""
+
+
+class ApproveRouting(OrderCommand):
+    """Let the plan pass that is held for review in this round, or one from the nodes that are named."""
+
+    TYPE: ClassVar[str] = "oms.routing.approve_routing"
+
+    round: Annotated[int, Field(strict=True, ge=1)]
+    nodes: Annotated[tuple[NodeId, ...], Field(min_length=1, max_length=50)] | None = None
+    """In place of those of the plan; the fewest of them that have everything ship it."""
+    reason: Note = ""
 
 
 class OrderUnroutable(OrderEvent):
@@ -122,5 +221,5 @@ class OrderUnroutable(OrderEvent):
     """Where nobody may ship them: an order may have been given another one since."""
 
 
-ROUTING_COMMANDS = (DefineNode, DefineTransit)
-ROUTING_EVENTS = (NodeDefined, TransitDefined, OrderRouted, OrderUnroutable)
+ROUTING_COMMANDS = (DefineNode, DefineTransit, DefineReview, ApproveRouting)
+ROUTING_EVENTS = (NodeDefined, TransitDefined, ReviewDefined, OrderRouted, RoutingHeld, OrderUnroutable)

@@ -14,7 +14,7 @@ from services.console.amend_view import amendments
 from services.console.facts import State
 from services.console.items import unsettled
 from services.console.rules import Kind, Rule, rule_of
-from services.console.standing import line_standings, open_holds, status_of, work_state
+from services.console.standing import in_review, line_standings, open_holds, status_of, work_state
 
 Owner = Literal[
     "support", "operations", "purchasing", "warehouse", "platform", "carrier", "customer", "system"
@@ -35,19 +35,21 @@ OWNERS: dict[Owner, str] = {
 
 @record
 class Blocker:
-    """One thing that stands between the order and its end; `hold`: the hold that a release would lift."""
+    """One thing that stands between the order and its end; `hold`: the hold that a release would lift;
+    `review`: the round of the plan that an approval would let pass."""
 
     what: str
     since: datetime | None
     owner: Owner
     next_step: str
     hold: str | None = None
+    review: int | None = None
 
 
 def blockers(state: State, rules: Sequence[Rule]) -> tuple[Blocker, ...]:
     """What the order waits for, what a person must settle first. Empty once nothing more is to come.
     `rules`: the tenant's, which say whose an exception is and what to do about it."""
-    found = [*_cancellation(state), *_way(state, rules), *_afterwards(state, rules)]
+    found = [*_cancellation(state), *_review(state, rules), *_way(state, rules), *_afterwards(state, rules)]
     # A stage's news may be here before that of the stage that it waits for: then it has waited since that.
     found = [one if one.since else replace(one, since=state.last_at) for one in found]
     by_hand = [one for one in found if one.owner not in ("system", "carrier")]
@@ -84,6 +86,8 @@ def _way(state: State, rules: Sequence[Rule]) -> tuple[Blocker, ...]:
             )
         case "reserved":
             return (_by_itself("Routing is choosing the nodes.", inventory.reserved_at),)
+        case "in_review":
+            return ()  # that it is reviewed is told of any order of which some is
         case "routed":
             return (_by_itself("The plan is being allocated at its nodes.", _routed_at(state)),)
         case "allocated":
@@ -114,6 +118,13 @@ def _hold(state: State, rules: Sequence[Rule]) -> Iterable[Blocker]:
     for hold in open_holds(state):
         what = f"Hold {hold.name}: {hold.message}"
         yield replace(_ruled(rules, "hold", hold.name, what, hold.placed_at), hold=hold.name)
+
+
+def _review(state: State, rules: Sequence[Rule]) -> Iterable[Blocker]:
+    if (held := in_review(state)) is not None:
+        which, why = str(held.round), " ".join(reason.message for reason in held.review)
+        what = f"Its plan is to be reviewed before it is carried out. {why}"
+        yield replace(_ruled(rules, "review", which, what, held.held_at), review=held.round)
 
 
 def _at_nodes(state: State) -> Iterable[Blocker]:

@@ -9,7 +9,16 @@ from services.console.facts import State
 from services.console.order_view import AT_REST, Preview, money, preview_cancel
 from services.console.standing import LineStanding, line_standings
 
-FREE = ("accepted", "backordered", "short_picked", "reserved", "routed", "allocated", "unroutable")
+FREE = (
+    "accepted",
+    "backordered",
+    "short_picked",
+    "reserved",
+    "in_review",
+    "routed",
+    "allocated",
+    "unroutable",
+)
 """What a unit can be that has no node's work yet."""
 HOLDS: Mapping[str, str] = {
     "customer_request": "The customer asked to wait",

@@ -17,6 +17,7 @@ _TOLD = {
     "backordered": "preparing",
     "short_picked": "preparing",
     "reserved": "preparing",
+    "in_review": "preparing",
     "routed": "preparing",
     "allocated": "preparing",
     "released": "preparing",

@@ -9,6 +9,7 @@ from services.console.promises import order_promise
 from services.console.queries import Row
 from services.console.standing import (
     declined_at,
+    in_review,
     line_standings,
     part_standings,
     returned_units,
@@ -79,6 +80,7 @@ def order_document(row: Row) -> dict[str, Any]:
         "service": now.service,
         "promise": order_promise(state),
         "routing": state.routing.decisions,
+        "in_review": held.round if (held := in_review(state)) else None,
         "fulfillment_orders": [
             {"fulfillment_order_id": name, "state": work_state(one), **_by_line(asdict(one))}
             for name, one in work.work.items()

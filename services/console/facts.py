@@ -12,6 +12,7 @@ from typing import Literal
 
 from libs.events.record import record
 from services.console.amended import Amendments, Asked
+from services.console.parts import PartOf
 from services.console.pick_places import PickPlace
 
 Units = Mapping[int, int]
@@ -134,20 +135,6 @@ class Backorder:
 
 
 @record
-class PartOf:
-    """A line that stands for one part of the bundles of an ordered line."""
-
-    of_line: int
-    bundle: str
-    bundles: int
-    """Units of the bundle that were ordered."""
-    sku: str
-    quantity: int
-    instead: bool = False
-    """It is no bundle: this is sent in place of what was ordered."""
-
-
-@record
 class PromisedDate:
     """By when it is delivered, and why then."""
 
@@ -179,6 +166,8 @@ class InventoryFacts:
     """With the basket that the order took over, or else the first that it was told while it waited."""
     awaited: PromisedDate | None = None
     """While it waits: when it is delivered, as was told last."""
+    given_up: Mapping[int, datetime] = field(default_factory=dict)
+    """When units that had no node were, by the round that they were in: a plan for it is void."""
 
 
 @record
@@ -194,7 +183,8 @@ class WeighedCandidate:
 
 @record
 class RoutingDecision:
-    """One round's plan: units by line at each node, or why there is none."""
+    """One round's plan: units by line at each node, or why there is none. A plan that a person has to see
+    first is not `routable` until it is approved, which is then its moment."""
 
     round: int
     at: datetime
@@ -206,6 +196,14 @@ class RoutingDecision:
     nodes_version: int
     reasons: tuple[StatedReason, ...] = ()
     promised: PromisedDate | None = None
+    held_at: datetime | None = None
+    review: tuple[StatedReason, ...] = ()
+    """Why it was held for review, if it was."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for a person, as far as routing has said."""
+        return self.held_at is not None and not self.routable
 
 
 @record

@@ -12,7 +12,7 @@ from libs.events.record import record
 from services.console.facts import Care, Dispatch, NodeWork, State, Units
 from services.console.promise_items import OF_PROMISES
 from services.console.segments import broken
-from services.console.standing import declined_at
+from services.console.standing import declined_at, overtaken_at
 from services.console.storable import storable
 
 STUCK = "stuck"
@@ -68,7 +68,12 @@ def items(state: State) -> tuple[Item, ...]:
         ended, why = one.ended_at or intake.closed_at, f"{one.units} units are missing."
         found.append(Item("backordered", str(one.round), one.since, ended, why, "", one.units))
     for decision in state.routing.decisions:
-        if not decision.routable:
+        if decision.held_at is not None:
+            why = " ".join(reason.message for reason in decision.review)
+            units = sum(decision.lines.values())
+            ended = decision.at if decision.routable else overtaken_at(state, decision)
+            found.append(Item("review", str(decision.round), decision.held_at, ended, why, "", units))
+        elif not decision.routable:
             why = "; ".join(reason.message for reason in decision.reasons)
             units = sum(decision.lines.values())
             ended = _routed_after(state, decision.round, decision.lines)

@@ -27,6 +27,7 @@ AT_REST = (
     "backordered",
     "short_picked",
     "reserved",
+    "in_review",
     "routed",
     "allocated",
     "released",

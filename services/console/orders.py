@@ -46,7 +46,7 @@ from libs.events.returns import (
     ReturnWindowOpened,
     VoidRequested,
 )
-from libs.events.routing import Candidate, OrderRouted, OrderUnroutable
+from libs.events.routing import Candidate, OrderRouted, OrderUnroutable, RoutingHeld
 from services.console.amended import Changed, asked, laid_over
 from services.console.deliveries import fold_delivery, plus, utc
 from services.console.facts import (
@@ -235,7 +235,9 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
                 for line, known in facts.lines.items()
             }
             backorders = _ended(facts.backorders, at)
-            freed = changed(facts, lines=lines, waits_for=(), awaited=None)
+            freed = changed(
+                facts, lines=lines, waits_for=(), awaited=None, given_up=_given_up(facts, event, at)
+            )
             return changed(freed, freed_at=at, backorders=backorders)
         case LinesReleased():
             return _fewer(facts, event, at)
@@ -250,7 +252,7 @@ def _inventory(facts: InventoryFacts, event: Event, at: datetime) -> InventoryFa
 
 def _fewer(facts: InventoryFacts, event: LinesReleased, at: datetime) -> InventoryFacts:
     """Fewer units are wanted. Where others still have no node, another round says what they wait for."""
-    lines = dict(facts.lines)
+    facts, lines = changed(facts, given_up=_given_up(facts, event, at)), dict(facts.lines)
     for units in event.lines:
         known = lines.get(units.line)
         if known is not None:
@@ -259,6 +261,14 @@ def _fewer(facts: InventoryFacts, event: LinesReleased, at: datetime) -> Invento
     if any(line.state in ("backordered", "reserved", "short_picked") for line in lines.values()):
         return changed(facts, lines=lines)
     return changed(facts, lines=lines, waits_for=(), backorders=_ended(facts.backorders, at))
+
+
+def _given_up(
+    facts: InventoryFacts, event: StockReleased | LinesReleased, at: datetime
+) -> Mapping[int, datetime]:
+    if not (event.lines and facts.lines):
+        return facts.given_up
+    return {max(line.round for line in facts.lines.values()): at, **facts.given_up}
 
 
 def _waiting(known: tuple[Backorder, ...], now: Backorder) -> tuple[Backorder, ...]:
@@ -284,15 +294,22 @@ def _sourced(
 
 def _routing(facts: RoutingFacts, event: Event, at: datetime) -> RoutingFacts:
     match event:
-        case OrderRouted():
+        case OrderRouted() | RoutingHeld():
             nodes = {plan.node: plus({}, plan.lines) for plan in event.nodes}
             lines = plus({}, (line for plan in event.nodes for line in plan.lines))
-            reasons: tuple[StatedReason, ...] = ()
         case OrderUnroutable():
             nodes, lines = {}, plus({}, event.lines)
-            reasons = tuple(StatedReason(reason.code, reason.message) for reason in event.reasons)
         case _:
             return facts
+    before = facts.decisions
+    held = before[-1] if before and before[-1].round == event.round else None
+    stated = () if isinstance(event, OrderRouted) else event.reasons
+    reasons = tuple(StatedReason(reason.code, reason.message) for reason in stated)
+    review: tuple[StatedReason, ...] = ()
+    if isinstance(event, RoutingHeld):
+        reasons, review = (), reasons
+    elif held is not None:
+        review = held.review
     decision = RoutingDecision(
         round=event.round,
         at=at,
@@ -304,8 +321,10 @@ def _routing(facts: RoutingFacts, event: Event, at: datetime) -> RoutingFacts:
         nodes_version=event.nodes_version,
         reasons=reasons,
         promised=promised_date(event.promised) if isinstance(event, OrderRouted) else None,
+        held_at=at if isinstance(event, RoutingHeld) else held.held_at if held else None,
+        review=review,
     )
-    return RoutingFacts((*facts.decisions, decision))
+    return RoutingFacts((*(before[:-1] if held else before), decision))
 
 
 def _weighed(candidate: Candidate) -> WeighedCandidate:

@@ -7,10 +7,24 @@ when its last part is, and may come back as a whole as far as all of its parts m
 from collections.abc import Mapping, Sequence
 
 from libs.events.bundles import BundlesUnpacked
-from services.console.facts import PartOf, Units
+from libs.events.record import record
 
 ByState = Mapping[str, int]
 """Units by state."""
+
+
+@record
+class PartOf:
+    """A line that stands for one part of the bundles of an ordered line."""
+
+    of_line: int
+    bundle: str
+    bundles: int
+    """Units of the bundle that were ordered."""
+    sku: str
+    quantity: int
+    instead: bool = False
+    """It is no bundle: this is sent in place of what was ordered."""
 
 
 def unpacked(event: BundlesUnpacked) -> dict[int, PartOf]:
@@ -44,7 +58,7 @@ def bundle_units(
     return found
 
 
-def whole_bundles(parts: Mapping[int, PartOf], units: Units) -> dict[int, int]:
+def whole_bundles(parts: Mapping[int, PartOf], units: Mapping[int, int]) -> dict[int, int]:
     """Bundles by ordered line of which all parts are among these units by part line; none is left out."""
     lines = dict.fromkeys(part.of_line for part in parts.values())
     standing = {line: {"there": quantity} for line, quantity in units.items()}

@@ -9,6 +9,7 @@ from libs.events.envelope import Envelope
 from libs.events.fulfillment import FulfillmentReleased
 from libs.events.inventory import AllocationFailed, StockAllocated, StockBackordered, StockReserved
 from libs.events.lean import lean
+from libs.events.routing import RoutingHeld
 from libs.runtime import wire
 from libs.runtime.wire import Record
 from services.console.storable import storable
@@ -46,6 +47,7 @@ _UNSHOWN: Mapping[type[Event], Collection[str]] = {
     StockBackordered: ("destination", "contact", "channel", "terms", "service", "queue", "places", "served"),
     StockAllocated: ("destination", "contact", "bundles", "service", "loads"),
     AllocationFailed: ("availability", "destination"),
+    RoutingHeld: ("lines", "availability", "destination", "promised", "capacity", "service"),
     FulfillmentReleased: ("destination", "contact", "bundles", "service"),
 }
 """What frequent events carry for the next stage alone, and no read model shows. It need not be looked at."""

@@ -24,6 +24,7 @@ Kind = Literal[
     "hold",
     "backordered",
     "unroutable",
+    "review",
     "short_picked",
     "lost",
     "carrier_exception",
@@ -64,7 +65,7 @@ class Rule(BaseModel):
     sla_minutes: Minutes
     title: str
     next_step: str
-    action: Literal["release", "resolve", "order", "sku", "settle", "lot", "feed", "parked"]
+    action: Literal["release", "approve", "resolve", "order", "sku", "settle", "lot", "feed", "parked"]
 
 
 SHIPPED: tuple[Rule, ...] = tuple(

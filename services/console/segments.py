@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from libs.events.record import record
 from services.console.facts import Dispatch, IntakeFacts, NodeWork, RoutingDecision, State
 from services.console.promises import missed
-from services.console.standing import declined_at, open_holds
+from services.console.standing import declined_at, in_review, open_holds, overtaken_at
 
 SEGMENTS = ("hold", "payment", "stock", "routing", "queue", "pick", "pack", "carrier")
-"""Held for a person, before it was accepted or while it was queued · held for the payment alone · until all
-was reserved · until nodes were chosen · until the node had the work · until picked · until handed to the
-carrier · until delivered."""
+"""Held for a person, before it was accepted, while its plan was reviewed or it was queued · held for the
+payment alone · until all was reserved · until nodes were chosen · until the node had the work · until
+picked · until handed to the carrier · until delivered."""
 _US = timedelta(microseconds=1)
 
 
@@ -121,7 +121,13 @@ def _round(state: State, decision: RoutingDecision) -> Iterator[tuple[str, datet
     reserved = inventory.reserved_again.get(decision.round, first)
     if reserved:
         yield "stock", reserved
-    yield "routing", decision.at
+    if decision.held_at is None:
+        yield "routing", decision.at
+        return
+    yield "routing", decision.held_at
+    until = decision.at if decision.routable else overtaken_at(state, decision)
+    if until is not None:
+        yield "hold", until
 
 
 def _failed(state: State, round_: int) -> Iterator[tuple[str, datetime]]:
@@ -161,6 +167,9 @@ def waiting(state: State, status: str) -> tuple[str, datetime | None]:
         names = {hold.name for hold in holds}
         since = min(hold.placed_at for hold in holds) if intake.accepted_at else intake.captured_at
         return ("payment" if names == {"payment"} else "hold"), since
+    if status == "in_review":
+        held = in_review(state)
+        return "hold", (held.held_at if held else None) or state.last_at
     segment = _WAITS.get(status, "")
     return (segment, _since(state, segment) or state.last_at) if segment else ("", None)
 
@@ -209,7 +218,8 @@ def broken(state: State) -> str:
     """What kept the order from being perfect, in words with blanks between: empty for a perfect one."""
     work, notes = state.fulfillment, state.notifications.messages
     found = []
-    if state.intake.holds:
+    decisions = state.routing.decisions
+    if state.intake.holds or any(decision.held_at for decision in decisions):
         found.append("held")
     if state.inventory.backorders:
         found.append("backordered")
@@ -219,7 +229,7 @@ def broken(state: State) -> str:
         found.append("split")
     if work.shipments and any(one.lost_at or one.exception_at for one in work.shipments.values()):
         found.append("carrier")
-    unroutable = not all(decision.routable for decision in state.routing.decisions)
+    unroutable = not all(decision.routable or decision.held for decision in decisions)
     if work.cancelled or work.unroutable or unroutable:
         found.append("not_delivered")
     if missed(state):

@@ -63,7 +63,7 @@ from libs.events.returns import (
     ReturnWindowOpened,
     VoidRequested,
 )
-from libs.events.routing import OrderRouted, OrderUnroutable
+from libs.events.routing import OrderRouted, OrderUnroutable, RoutingHeld
 from libs.events.set_aside import ReturnQuarantined
 from libs.events.substitutes import SubstitutesSought
 from services.console.change_sentences import change_sentence
@@ -206,7 +206,14 @@ def _of_routing(event: Event) -> str:
         case OrderRouted():
             nodes = ", ".join(f"{plan.node} ({_units(plan.lines)})" for plan in event.nodes)
             weighed = _count(len(event.candidates), "candidate")
+            if (passed := event.reviewed) is not None:
+                how = ("named" if passed.instead else "approved") + f" in review{_because(passed.reason)}"
+                return f"Routed to {nodes}{_round(event.round)}, {how}.{_promised(event.promised)}"
             return f"Routed to {nodes}, of {weighed}{_round(event.round)}.{_promised(event.promised)}"
+        case RoutingHeld():
+            nodes = ", ".join(f"{plan.node} ({_units(plan.lines)})" for plan in event.nodes)
+            why = " ".join(reason.message for reason in event.reasons)
+            return f"Plan held for review{_round(event.round)}: {nodes}. {why}"
         case OrderUnroutable():
             reasons = "; ".join(reason.message for reason in event.reasons)
             return f"No node can ship {_units(event.lines)}: {reasons}"

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from libs.events.record import record
-from services.console.facts import FulfillmentFacts, NodeWork, PlacedHold, State, Units
+from services.console.facts import FulfillmentFacts, NodeWork, PlacedHold, RoutingDecision, State, Units
 from services.console.parts import ByState, bundle_units, whole_bundles
 
 OPEN = (
@@ -17,6 +17,7 @@ OPEN = (
     "backordered",
     "short_picked",
     "reserved",
+    "in_review",
     "routed",
     "allocated",
     "released",
@@ -98,6 +99,23 @@ def declined_at(state: State, hold: PlacedHold) -> datetime | None:
     """When it turned out that the hold came too late, if it did; one of its name may have before."""
     at = state.fulfillment.holds_declined.get(hold.name)
     return at if at is not None and at >= hold.placed_at else None
+
+
+def in_review(state: State) -> RoutingDecision | None:
+    """The plan that a person has to see before it is carried out, if there is one."""
+    decisions = state.routing.decisions
+    last = decisions[-1] if decisions else None
+    return last if last is not None and last.held and overtaken_at(state, last) is None else None
+
+
+def overtaken_at(state: State, held: RoutingDecision) -> datetime | None:
+    """When something made a plan void that was held for review: its units were promised anew or given up, or
+    the order ended. None while it stands; of one that was approved, this has no meaning."""
+    inventory, closed_at = state.inventory, state.intake.closed_at
+    times = [at for round_, at in inventory.reserved_again.items() if round_ > held.round]
+    times += [one.since for one in inventory.backorders if one.round > held.round]
+    times += [at for round_, at in inventory.given_up.items() if round_ >= held.round]
+    return min([*times, closed_at] if closed_at else times, default=None)
 
 
 def milestones(state: State) -> Milestones:
@@ -192,7 +210,8 @@ def work_state(work: NodeWork) -> str:
 
 def nodes(state: State) -> list[str]:
     """The nodes that the order concerns: those it was last routed to, and those that worked on it."""
-    routed = state.routing.decisions[-1].nodes if state.routing.decisions else ()
+    last = state.routing.decisions[-1] if state.routing.decisions else None
+    routed = last.nodes if last is not None and not last.held else ()
     worked = (work.node for work in state.fulfillment.work.values())
     sent = (shipment.node for shipment in state.fulfillment.shipments.values())
     returned = (unit.node for rma in state.returns.rmas.values() for unit in rma.received)
@@ -237,12 +256,18 @@ def _units_by_line(facts: FulfillmentFacts) -> dict[int, dict[str, int]]:
     return by_line
 
 
-def _routed_rounds(state: State) -> dict[int, tuple[int, bool]]:
-    """Per line: the latest round that routing decided, and whether it found nodes."""
-    return {line: (d.round, d.routable) for d in state.routing.decisions for line in d.lines}
+def _routed_rounds(state: State) -> dict[int, tuple[int, str]]:
+    """Per line: the latest round that routing decided, and where that leaves it."""
+    return {line: (d.round, _decided(d)) for d in state.routing.decisions for line in d.lines}
 
 
-def _rest_state(state: State, line: int, routed: Mapping[int, tuple[int, bool]]) -> str:
+def _decided(decision: RoutingDecision) -> str:
+    if decision.held:
+        return "in_review"
+    return "routed" if decision.routable else "unroutable"
+
+
+def _rest_state(state: State, line: int, routed: Mapping[int, tuple[int, str]]) -> str:
     """Where the units of a line stand that are at no node: inventory is the authority on promises, and
     routing's word counts for a round that inventory has promised and not yet allocated."""
     intake = state.intake
@@ -252,11 +277,9 @@ def _rest_state(state: State, line: int, routed: Mapping[int, tuple[int, bool]])
     if shorted > state.inventory.shorted.get(line, 0):
         return "short_picked"
     known = state.inventory.lines.get(line)
-    round_, routable = routed.get(line, (0, False))
+    round_, decided = routed.get(line, (0, "accepted"))
     if known is None or round_ > known.round or (round_ == known.round and known.state == "reserved"):
-        if round_ == 0:
-            return "accepted"
-        return "routed" if routable else "unroutable"
+        return decided
     return "accepted" if known.state == "freed" else known.state
 
 

@@ -51,7 +51,7 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
         "customer_id",
         "fingerprint",
     ),
-    OrderRouted: ("candidates", "rule_version", "nodes_version", "promised", "service"),
+    OrderRouted: ("candidates", "rule_version", "nodes_version", "promised", "service", "reviewed"),
 }
 """What inventory has no use for in them."""
 Heard = (

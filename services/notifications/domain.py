@@ -84,7 +84,7 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     HeldOrderAmended: ("destination", "service", "amendment_id", "reason"),
     StockBackordered: ("lines", "since", "destination", "contact", "movements"),
     BackorderDated: ("skus", "usable_at", "told_before"),
-    OrderRouted: ("nodes", "candidates", "rule_version", "nodes_version", "promised"),
+    OrderRouted: ("nodes", "candidates", "rule_version", "nodes_version", "promised", "reviewed"),
     FulfillmentReleased: ("lines", "destination", "contact", "picks"),
 }
 """What notifications has no use for in them."""

@@ -1,11 +1,13 @@
-"""Routing's HTTP edge: operations say where nodes are and whom they serve."""
+"""Routing's HTTP edge: operations say where nodes are, whom they serve, and which plans they want to see; and
+let those pass that are held."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.events.contract import Country, Name, NodeId
+from libs.events.contract import Country, Name, NodeId, Note, OrderId
 from libs.events.places import (
     MON_TO_FRI,
     Holidays,
@@ -14,8 +16,17 @@ from libs.events.places import (
     TransitBand,
     WorkingDays,
 )
-from libs.events.routing import DefineNode, DefineTransit
+from libs.events.routing import (
+    NODES_STREAM,
+    ApproveRouting,
+    DefineNode,
+    DefineReview,
+    DefineTransit,
+    Kilometres,
+    ReviewTerms,
+)
 from libs.runtime.edge import Edge
+from libs.runtime.routers import joined
 from libs.runtime.tokens import Claims
 
 
@@ -65,8 +76,29 @@ class NodeRequest(BaseModel):
     """When it works; without it, no date is promised from it."""
 
 
+class ReviewRequest(BaseModel):
+    """Limits above which a person sees a plan before it is carried out; what is left out is no limit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    nodes_max: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
+    distance_km_max: Kilometres | None = None
+    farther_km_max: Kilometres | None = None
+
+
+class ApproveRequest(BaseModel):
+    """The round that is held, perhaps other nodes that are to ship it, and why; the reason is kept for ever:
+    never personal data."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    round: Annotated[int, Field(strict=True, ge=1)]
+    nodes: Annotated[list[NodeId], Field(min_length=1, max_length=50)] | None = None
+    reason: Note = ""
+
+
 def routes(edge: Edge) -> APIRouter:
-    """What routing answers under /v1/nodes and /v1/transit."""
+    """What routing answers under /v1/nodes, /v1/transit, /v1/review and /v1/orders."""
     router = APIRouter(prefix="/v1", tags=["nodes"])
     planners = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
 
@@ -93,6 +125,41 @@ def routes(edge: Edge) -> APIRouter:
             working_days=body.working_days,
             holidays=body.holidays,
             bands=tuple(TransitBand(**one.model_dump()) for one in body.bands),
+        )
+        return await edge.submit(request, claims, command)
+
+    return joined(router, _review_routes(edge))
+
+
+def _review_routes(edge: Edge) -> APIRouter:
+    """Which plans a person sees first, and what becomes of one."""
+    router = APIRouter(prefix="/v1", tags=["review"])
+    planners = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
+    readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
+    parts_of = edge.reader(orjson.loads)
+
+    @router.get("/review", summary="Which plans are held for review")
+    async def read_review(claims: readers) -> Response:
+        known: dict[str, Any] = (await parts_of(claims.tenant, [NODES_STREAM])).get(NODES_STREAM, {})
+        limits = known.get("review") or ReviewTerms().model_dump()
+        told = {"nodes_version": known.get("version", 0), **limits}
+        return Response(orjson.dumps(told), media_type="application/json")
+
+    @router.put("/review", status_code=202, summary="Say which plans are held for review")
+    async def define_review(request: Request, claims: planners, body: ReviewRequest) -> Response:
+        return await edge.submit(request, claims, DefineReview(**body.model_dump()))
+
+    @router.post(
+        "/orders/{order_id}/routing/approve", status_code=202, summary="Let a plan pass that is held"
+    )
+    async def approve(
+        request: Request, claims: planners, order_id: OrderId, body: ApproveRequest
+    ) -> Response:
+        command = ApproveRouting(
+            order_id=order_id,
+            round=body.round,
+            nodes=None if body.nodes is None else tuple(body.nodes),
+            reason=body.reason,
         )
         return await edge.submit(request, claims, command)
 

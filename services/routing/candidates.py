@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from libs.events.order import Reason
 from libs.events.routing import Candidate
-from services.routing.sourcing import Choice, Offer
+from services.routing.sourcing import Choice, Offer, tenths_of_way
 
 LISTED_MAX = 20
 RIVALS_MAX = 5
@@ -27,6 +27,25 @@ def routed(need: Mapping[str, int], found: Sequence[Offer], choice: Choice) -> t
     others = [_single(offer, _why_not(offer, wanted, if_complete)) for offer in useless]
     listed = [chosen, *singles, *against, *others]
     return _bounded(listed, further_sets=len(choice.rivals) - len(against))
+
+
+def reviewed(held: Sequence[Candidate], named: Sequence[Offer], wanted: int) -> tuple[Candidate, ...]:
+    """What was weighed when the plan was held, after the nodes that a person chose instead."""
+    chosen = _set(named, wanted, "named by whoever reviewed it", chosen=True)
+    others = [_passed_over(one) for one in held if one.nodes != chosen.nodes]
+    listed = [chosen, *others]
+    if len(listed) <= LISTED_MAX:
+        return tuple(listed)
+    kept = listed[: LISTED_MAX - 1]
+    more = Candidate(nodes=(), chosen=False, units=0, reason="further candidates, as when it was held")
+    return (*kept, more)
+
+
+def _passed_over(one: Candidate) -> Candidate:
+    if not one.chosen:
+        return one
+    reason = f"held, and not taken by whoever reviewed it: {one.reason}"[:300]
+    return one.model_copy(update={"chosen": False, "reason": reason})
 
 
 def unroutable(need: Mapping[str, int], found: Sequence[Offer]) -> tuple[Candidate, ...]:
@@ -96,12 +115,8 @@ def _set(nodes: Sequence[Offer], wanted: int, reason: str, chosen: bool = False)
 
 
 def _distance_km(nodes: Sequence[Offer]) -> float | None:
-    total = 0
-    for offer in nodes:
-        if offer.distance_km is None:
-            return None
-        total += offer.cost
-    return total / 10
+    total = tenths_of_way(nodes)
+    return None if total is None else total / 10
 
 
 def _why(choice: Choice, useful: Sequence[Offer], wanted: int) -> str:

@@ -2,8 +2,8 @@
 
 It answers each sourcing round of an order once, with a plan by node or with what stands in the way, from what
 the round's event carries and the nodes as it knows them; both are recorded, so that the decision can be
-explained and replayed. Where nodes are, whom they serve and when
-they work is data: operations define it.
+explained and replayed. Where nodes are, whom they serve and when they work is data: operations define it,
+and which plans a person sees first. Such a plan is held until it is approved, or something overtakes it.
 """
 
 from collections.abc import Mapping
@@ -11,27 +11,41 @@ from dataclasses import field, replace
 from datetime import date, datetime
 from typing import assert_never, cast
 
+from libs.events.changes import LinesReleased
 from libs.events.contract import Contract, Event, terms_alone
 from libs.events.dates import NodeDaysFull
 from libs.events.envelope import Envelope
-from libs.events.inventory import AllocationFailed, StockReserved
+from libs.events.inventory import AllocationFailed, StockBackordered, StockReleased, StockReserved
 from libs.events.places import TransitTerms
 from libs.events.record import record
 from libs.events.routing import (
     NODES_STREAM,
+    ApproveRouting,
     DefineNode,
+    DefineReview,
     DefineTransit,
     NodeDefined,
     NodeTerms,
     OrderRouted,
     OrderUnroutable,
+    ReviewDefined,
+    ReviewTerms,
+    RoutingHeld,
     TransitDefined,
 )
-from services.routing import candidates, dates, sourcing
+from services.routing import candidates, dates, review, sourcing
 
 # --- what it hears ---------------------------------------------------------------------------------------
 
-HEARS: tuple[type[Event], ...] = (StockReserved, AllocationFailed, NodeDaysFull)
+HEARS: tuple[type[Event], ...] = (
+    StockReserved,
+    AllocationFailed,
+    NodeDaysFull,
+    StockBackordered,
+    StockReleased,
+    LinesReleased,
+)
+"""The last three make a plan void that is held for review, and say nothing else here."""
 PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
     StockReserved: (
         "since",
@@ -45,9 +59,35 @@ PASSES_OVER: Mapping[type[Event], tuple[str, ...]] = {
         "movements",
     ),
     AllocationFailed: ("short",),
+    StockBackordered: (
+        "since",
+        "contact",
+        "channel",
+        "terms",
+        "policy",
+        "supplied",
+        "service",
+        "served",
+        "queue",
+        "places",
+        "movements",
+    ),
+    StockReleased: ("reason", "waited", "loads", "queue", "movements"),
+    LinesReleased: ("loads", "queue", "movements"),
 }
 """What routing has no use for in them."""
-Heard = StockReserved | AllocationFailed | NodeDaysFull | DefineNode | DefineTransit
+Heard = (
+    StockReserved
+    | AllocationFailed
+    | NodeDaysFull
+    | StockBackordered
+    | StockReleased
+    | LinesReleased
+    | DefineNode
+    | DefineTransit
+    | DefineReview
+    | ApproveRouting
+)
 
 RULE_VERSION = 1
 """Which rules sourcing decides by. A change of `sourcing` that may change a plan is a new one."""
@@ -65,6 +105,10 @@ class OrderPart:
 
     answered: int = 0
     """The latest sourcing round that was answered."""
+    held: RoutingHeld | None = None
+    """The plan of that round, while a person has to see it first."""
+    void: review.Void | None = None
+    """Why a plan that was held is held no more, where it was not approved."""
 
 
 @record
@@ -77,6 +121,8 @@ class NodesPart:
     """By service."""
     full: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
     """Days on which a node can ship no more, by node, as inventory told."""
+    review: ReviewTerms | None = None
+    """Which plans a person sees first; None, nobody has ever said."""
 
 
 Part = OrderPart | NodesPart
@@ -126,10 +172,21 @@ def decompose(state: State) -> Mapping[str, Part]:
 
 
 def evolve(state: State, event: Event) -> State:
-    """The state after one of routing's own events; inventory's say which days are full, and nothing else."""
+    """The state after one of routing's own events; inventory's say which days are full, and that a plan which
+    is held is void."""
     match event:
         case OrderRouted() | OrderUnroutable():
             return State(state.home, OrderPart(answered=event.round), state.nodes)
+        case RoutingHeld():
+            return State(state.home, OrderPart(event.round, held=event), state.nodes)
+        case StockBackordered() | StockReleased() | LinesReleased():
+            why = None if state.order.held is None else review.void_by(state.order.held, event)
+            if why is None:
+                return state
+            return State(state.home, OrderPart(state.order.answered, void=why), state.nodes)
+        case ReviewDefined():
+            terms = terms_alone(ReviewTerms, event)
+            return replace(state, nodes=replace(state.nodes, version=event.nodes_version, review=terms))
         case NodeDefined():
             nodes = {**state.nodes.nodes, event.node: terms_alone(NodeTerms, event)}
             return replace(state, nodes=replace(state.nodes, version=event.nodes_version, nodes=nodes))
@@ -147,7 +204,8 @@ def evolve(state: State, event: Event) -> State:
 
 
 def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]:
-    """A plan for a new round, a node's new definition; [] to a repeat and to a round that is past."""
+    """A plan for a new round, or the one that was held; a node's new definition; [] to a repeat and to a past
+    round."""
     body = cast(Heard, heard.body)
     match body:
         case StockReserved() | AllocationFailed():
@@ -155,10 +213,14 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
         case DefineNode():
             refusal = dates.unknown_zone(heard, body)
             return [refusal] if refusal else _define(state.nodes, body)
-        case NodeDaysFull():
+        case NodeDaysFull() | StockBackordered() | StockReleased() | LinesReleased():
             return []
         case DefineTransit():
             return dates.define(state.nodes.version, state.nodes.transit, body)
+        case DefineReview():
+            return review.define(state.nodes.version, state.nodes.review, body)
+        case ApproveRouting():
+            return review.approve(state.order, state.nodes, heard, body, at)
         case _:
             assert_never(body)
 
@@ -185,6 +247,22 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed, at: dateti
     promised, capacity = (None, None)
     if known.transit:
         promised, capacity = dates.promised(known, choice.offers, asked, at)
+    if known.review and (reasons := review.reasons(known.review, choice, usable)):
+        return RoutingHeld(
+            order_id=asked.order_id,
+            round=asked.round,
+            nodes=sourcing.plan(asked.lines, choice.offers),
+            reasons=reasons,
+            candidates=candidates.routed(need, found, choice),
+            rule_version=RULE_VERSION,
+            nodes_version=known.version,
+            lines=asked.lines,
+            availability=asked.availability,
+            destination=asked.destination,
+            promised=promised,
+            capacity=capacity,
+            service=asked.service,
+        )
     return OrderRouted(
         order_id=asked.order_id,
         round=asked.round,

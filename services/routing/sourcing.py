@@ -93,6 +93,17 @@ def _offer(node: str, units: Mapping[str, int], destination: Destination, terms:
     return Offer(node, units, total, tenths, tenths / 10, barred)
 
 
+def tenths_of_way(nodes: Iterable[Offer]) -> int | None:
+    """From these nodes to the destination, added up, in tenths of a kilometre; None where that is nowhere on
+    the map."""
+    total = 0
+    for offer in nodes:
+        if offer.distance_km is None:
+            return None
+        total += offer.cost
+    return total
+
+
 def _nearness(offer: Offer) -> tuple[int, str]:
     return offer.cost, offer.node
 

@@ -1,5 +1,6 @@
 """Examples of what happens to an order before work is released: intake, inventory, routing."""
 
+from typing import Any
 from uuid import UUID
 
 from libs.events import intake as i
@@ -8,8 +9,10 @@ from libs.events import routing as s
 from libs.events.contract import Contract
 from libs.events.measure import Unnamed
 from libs.events.order import Reason
+from libs.events.places import ShipDay
 from libs.events.refusal import CommandRefused
 from libs.events.set_aside import ReturnMovement, ReturnQuarantined
+from tests.contract.example_dates import DELIVERY
 from tests.contract.example_parts import (
     AT_LONDON,
     BOTH,
@@ -275,6 +278,20 @@ WEIGHED = (
     s.Candidate(nodes=("LON",), chosen=True, distance_km=3.2, units=8, reason="has all, and is nearest"),
     s.Candidate(nodes=("LEE",), chosen=False, distance_km=271.5, units=8, reason="has all, but is farther"),
 )
+LIMITS = {"nodes_max": 2, "distance_km_max": 800, "farther_km_max": 200}
+PLAN_HELD: dict[str, Any] = {
+    "order_id": ORDER,
+    "round": 1,
+    "nodes": AT_LONDON,
+    "reasons": (Reason(code="too_far", message="LON: 912.0 km in all; more than 800 km are reviewed."),),
+    "candidates": WEIGHED,
+    "rule_version": 1,
+    "nodes_version": 5,
+    "lines": BOTH,
+    "availability": (v.Availability(node="LON", sku=HEART, quantity=8),),
+    "destination": DESTINATION,
+}
+SHIPS = ShipDay(node="LON", ship_on=DELIVERY.ship_by, units_a_day=2000)
 ROUTING: Pairs = (
     (
         s.DefineNode(**LEEDS, ships_to=("GB", "IE"), active=False),
@@ -307,6 +324,16 @@ ROUTING: Pairs = (
         s.OrderUnroutable(
             order_id=ORDER, round=1, lines=(), reasons=WHY, candidates=(), rule_version=1, nodes_version=0
         ),
+    ),
+    (s.DefineReview(**LIMITS), s.DefineReview()),
+    (s.ReviewDefined(**LIMITS, nodes_version=5), s.ReviewDefined(nodes_version=6)),
+    (
+        s.RoutingHeld(**PLAN_HELD, promised=DELIVERY, capacity=(SHIPS,), service="express"),
+        s.RoutingHeld(**PLAN_HELD | {"candidates": (), "availability": ()}),
+    ),
+    (
+        s.ApproveRouting(order_id=ORDER, round=1, nodes=("LEE",), reason="It is for a shop window."),
+        s.ApproveRouting(order_id=ORDER, round=1),
     ),
 )
 

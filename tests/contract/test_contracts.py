@@ -66,7 +66,7 @@ GAINED: Mapping[str, frozenset[str]] = {
     "oms.fulfillment.shipment_dispatched": frozenset({"serials", "service", "charge"}),
     "oms.routing.define_node": frozenset({"operations"}),
     "oms.routing.node_defined": frozenset({"operations"}),
-    "oms.routing.order_routed": frozenset({"promised", "service", "capacity"}),
+    "oms.routing.order_routed": frozenset({"promised", "service", "capacity", "reviewed"}),
     "oms.inventory.receive_stock": frozenset({"effective_at", "unit", "lot", "expires_on", "serials"}),
     "oms.inventory.adjust_stock": frozenset({"effective_at", "unit", "lot", "serials"}),
     "oms.inventory.stock_received": frozenset({"effective_at", "stated"}),

@@ -28,7 +28,7 @@ OPEN_PREFIXES = ("/assets/", "/development-issuer/", "/o/")
 LOOKS = ("GET", "HEAD")
 FORBIDDEN_MARKS = ("o-0", "X-o-0", "Lantern", "17850", "RM1", "m-3")
 """What is in acme's orders and in nobody else's."""
-VALUES = {"order_id": "o-0", "sku": "A", "stage": "intake"}
+VALUES = {"order_id": "o-0", "sku": "A", "stage": "intake", "round": "1"}
 
 
 @pytest_asyncio.fixture
@@ -126,6 +126,7 @@ NEEDS: dict[str, Permission] = {
     "GET /access": "audit",
     "GET /exceptions/rules/change": "rules",
     "POST /exceptions/hold/release": "release",
+    "POST /exceptions/review/approve": "release",
     "POST /exceptions/rules/change": "rules",
     "POST /exceptions/rules/drop": "rules",
     "POST /exceptions/parked/care/{verb}": "repair",
@@ -148,6 +149,8 @@ NEEDS: dict[str, Permission] = {
     "POST /orders/{order_id}/holds": "hold",
     "GET /orders/{order_id}/holds/{hold}/release": "release",
     "POST /orders/{order_id}/holds/{hold}/release": "release",
+    "GET /orders/{order_id}/review/{round}": "release",
+    "POST /orders/{order_id}/review/{round}": "release",
     "POST /orders/{order_id}/link": "personal",
     "POST /orders/{order_id}/notes": "note",
     "GET /orders/{order_id}/returns/{rma_id}": "adjust",

@@ -44,6 +44,8 @@ OF_ORDER: dict[str, dict[str, Any]] = {
         "came": "1:restock:1",
         "note": "whole",
     },
+    "/orders/o-0/review/1": {"node": "LON", "note": "worth it"},
+    "/exceptions/review/approve": {"order_id": "o-0", "round": "1", "why": "worth it"},
     "/exceptions/hold/release": {"order_id": "o-0", "hold": "payment", "why": "paid"},
 } | {
     f"/exceptions/{verb}": {"order_id": "o-0", "item": "failed_message/o-0-M2", "why": "Called."}
@@ -78,7 +80,7 @@ ELSEWHERE = {
 PAGES_OF_ORDER = (
     *("/orders/o-0", "/parts/orders/o-0", "/orders/o-0/events", "/orders/o-0/events/intake/0/1"),
     *("/orders/o-0/change", "/orders/o-0/cancel-lines?units-1=1", "/orders/o-0/cancel"),
-    *("/orders/o-0/holds/payment/release", "/orders/o-0/returns/o-0-R1"),
+    *("/orders/o-0/holds/payment/release", "/orders/o-0/review/1", "/orders/o-0/returns/o-0-R1"),
     *("/orders/o-0/return", "/orders/o-0/return/preview?units-1=1"),
     "/orders/o-0/returns/o-0-R1/receive?restock-1=1&node=LON",
 )

@@ -52,7 +52,7 @@ from libs.events.returns import (
     ReturnLine,
     ReturnWindowOpened,
 )
-from libs.events.routing import DefineNode, DefineTransit
+from libs.events.routing import ApproveRouting, DefineNode, DefineReview, DefineTransit, RoutingHeld
 from libs.runtime import wire
 from libs.runtime.stage import commands_topic
 from tests.flow.people import NODES, order
@@ -128,6 +128,8 @@ class People:
                 at=0.0,
             )
         self.send(DefineTransit(service="standard", bands=(TransitBand(days=1),)), "transit", at=0.0)
+        if self._dice("review").random() >= 0.5:
+            self.send(DefineReview(nodes_max=1, farther_km_max=400), "review", at=0.0)
         for node in NODES:
             for sku in SKUS:
                 if dice.random() < 0.6:
@@ -304,6 +306,8 @@ class People:
                         ReleaseHold(order_id=event.order_id, hold=hold.name),
                         f"release {event.order_id} {hold.name}",
                     )
+            case RoutingHeld():
+                self._review(event)
             case HoldPlaced():
                 self.send(
                     ReleaseHold(order_id=event.order_id, hold=event.hold),
@@ -369,6 +373,19 @@ class People:
             again = ConfirmPick(order_id=refused.order_id, fulfillment_order_id=id_, picks=picks)
             self._picks[self.send(again, f"pick {id_} of {sum(p.picked for p in picks)}")] = again
 
+    def _review(self, held: RoutingHeld) -> None:
+        """Somebody lets it pass, perhaps after a try with other nodes, or cancels the order."""
+        of, name = held.order_id, f"{held.order_id} {held.round}"
+        dice = self._dice(f"review {name}")
+        if dice.random() < 0.3:
+            named = (dice.choice(list(NODES)), dice.choice(list(NODES)))
+            self.send(ApproveRouting(order_id=of, round=held.round, nodes=named), f"name {name}")
+        if dice.random() < 0.1:
+            self.send(CancelOrder(order_id=of), f"turn down {name}")
+            return
+        later = self.broker.loop.time() + dice.choice((0.02, 0.5, 5.0, 60.0)) * (1 + dice.random())
+        self.send(ApproveRouting(order_id=of, round=held.round), f"approve {name}", at=later)
+
     def _next(self, order_id: str) -> int:
         """How many holds were placed on the order by hand so far, this one counted."""
         self._heard[f"holds {order_id}", 0] = self._heard.get((f"holds {order_id}", 0), 0) + 1
@@ -409,6 +426,7 @@ _ANSWERED = {
         PackConfirmed,
         ShipmentDispatched,
         OrderHeld,
+        RoutingHeld,
         HoldPlaced,
         LinesCancelled,
         CommandRefused,

@@ -15,12 +15,15 @@ from services.console.rules import SHIPPED
 from services.console.standing import OPEN, status
 from tests.console_database import by_stage
 from tests.console_lives import LIVES, unroutable
+from tests.console_reviews import reviewed, turned_down
 from tests.unit.test_console_orders import folded, in_order
+
+ALL = {**LIVES, "reviewed": reviewed, "turned_down": turned_down}
 
 
 def moments(life: str, seeds: range = range(30)) -> Iterator[State]:
     """The states of an order's life, whichever stage's news comes first."""
-    topics = by_stage(LIVES[life]("o-1"))
+    topics = by_stage(ALL[life]("o-1"))
     for seed in seeds:
         turn, state = random.Random(seed), INITIAL
         ahead = {stage: list(events) for stage, events in topics.items() if events}
@@ -32,7 +35,7 @@ def moments(life: str, seeds: range = range(30)) -> Iterator[State]:
             yield state
 
 
-@pytest.mark.parametrize("life", LIVES)
+@pytest.mark.parametrize("life", ALL)
 def test_at_every_moment_it_is_said_what_blocks_since_when_and_who_acts(life: str) -> None:
     for state in moments(life):
         found = blockers(state, SHIPPED)
@@ -43,7 +46,7 @@ def test_at_every_moment_it_is_said_what_blocks_since_when_and_who_acts(life: st
 
 
 def test_every_open_status_is_met_in_the_lives() -> None:
-    met = {status(state) for life in LIVES for state in moments(life)}
+    met = {status(state) for life in ALL for state in moments(life)}
     assert met >= {"incoming", "held", *OPEN}, {"incoming", "held", *OPEN} - met
 
 
@@ -73,7 +76,7 @@ def test_who_acts_next_is_who_can(wanted: str, owner: str) -> None:
 
 
 def test_what_a_person_must_do_comes_first() -> None:
-    for life in LIVES:
+    for life in ALL:
         for state in moments(life):
             by_itself = [one.owner in ("system", "carrier") for one in blockers(state, SHIPPED)]
             assert by_itself == sorted(by_itself)

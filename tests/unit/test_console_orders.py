@@ -38,6 +38,7 @@ from tests.console_bundles import boxed, made
 from tests.console_changes import changed_by_support
 from tests.console_lives import LIVES, Life, cancelled, delivered, receipts, troubled
 from tests.console_parts import at, baskets, envelopes, move
+from tests.console_reviews import reviewed
 from tests.contract.example_backorders import BACKORDERS
 from tests.contract.example_parts import ORDER as EXAMPLE
 from tests.contract.example_policies import POLICIES
@@ -305,7 +306,7 @@ def test_what_is_let_go_and_set_aside_is_told(type_: str) -> None:
 
 
 def test_every_event_of_an_order_has_its_sentence() -> None:
-    lives: list[Callable[[str], Life]] = [*LIVES.values(), boxed, changed_by_support]
+    lives: list[Callable[[str], Life]] = [*LIVES.values(), boxed, changed_by_support, reviewed]
     told = {e.body.TYPE: e.body for life in lives for e in in_order(life(ORDER))}
     of_orders = {event.TYPE for events in EVENTS.values() for event in events if event.stream is not None}
     outside = {
@@ -314,7 +315,7 @@ def test_every_event_of_an_order_has_its_sentence() -> None:
         if event in (*OUTSIDE_EVENTS, *AVAILABILITY_EVENTS, *POLICY_EVENTS, *BACKORDER_EVENTS)
     }
     elsewhere = {e.TYPE for e in (*receipts(ORDER), *baskets(), *made())} | outside
-    elsewhere |= {"oms.routing.node_defined", "oms.routing.transit_defined"}
+    elsewhere |= {f"oms.routing.{what}_defined" for what in ("node", "transit", "review")}
     elsewhere |= {SubstitutesSought.TYPE}  # tests/unit/test_inventory_substitutes.py
     elsewhere |= {"oms.inventory.substitutes_defined"} | set(AFTERWARDS)
     elsewhere |= {BundlePlanned.TYPE, BundlePlanDropped.TYPE}  # of the SKU

@@ -14,8 +14,9 @@ from libs.runtime.health import Health
 from libs.runtime.log import LogRow, Mark, Unavailable
 from libs.runtime.memory_broker import MemoryBroker
 from libs.runtime.memory_log import MemoryLog
-from libs.runtime.service import StageService, WatchedRelay
+from libs.runtime.service import StageService
 from libs.runtime.settings import Settings
+from libs.runtime.watched_relay import WatchedRelay
 from services.intake.app import STAGE
 
 

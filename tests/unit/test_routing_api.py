@@ -1,11 +1,11 @@
-"""Routing over HTTP: operations define nodes."""
+"""Routing over HTTP: operations define nodes and what is reviewed, and approve plans."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from libs.events.routing import DefineNode, DefineTransit
+from libs.events.routing import ApproveRouting, DefineNode, DefineReview, DefineTransit
 from services.routing.api import routes
 from tests.unit.edge_client import EdgeClient
 
@@ -64,3 +64,29 @@ async def test_a_node_id_has_a_shape(edge: EdgeClient, node: str) -> None:
 
 async def test_support_does_not_define_nodes(edge: EdgeClient) -> None:
     assert (await edge.call("PUT", "/v1/nodes/LEEDS", LEEDS, role="support")).status_code == 403
+
+
+async def test_limits_of_a_review_are_stated_as_a_whole(edge: EdgeClient) -> None:
+    answer = await edge.call("PUT", "/v1/review", {"nodes_max": 2, "farther_km_max": 300}, role="operator")
+    assert (answer.status_code, answer.json()["stream"]) == (202, "nodes")
+    await edge.call("PUT", "/v1/review", {}, role="operator")
+    assert edge.kept.commands() == [DefineReview(nodes_max=2, farther_km_max=300), DefineReview()]
+    for mistaken, where in ({"nodes_max": 0}, "nodes_max"), ({"km_max": 3}, "km_max"):
+        answer = await edge.call("PUT", "/v1/review", mistaken)
+        assert [error["where"] for error in answer.json()["errors"]] == [f"body.{where}"]
+
+
+async def test_a_held_plan_is_approved_in_its_round_perhaps_from_other_nodes(edge: EdgeClient) -> None:
+    path = "/v1/orders/0b7a/routing/approve"
+    answer = await edge.call("POST", path, {"round": 2, "reason": "worth it"}, role="operator")
+    assert (answer.status_code, answer.json()["stream"]) == (202, "0b7a")
+    await edge.call("POST", path, {"round": 1, "nodes": ["LON"]}, role="integrator")
+    assert edge.kept.commands() == [
+        ApproveRouting(order_id="0b7a", round=2, reason="worth it"),
+        ApproveRouting(order_id="0b7a", round=1, nodes=("LON",)),
+    ]
+    for mistaken, where in ({"reason": "why"}, "round"), ({"round": 1, "nodes": []}, "nodes"):
+        answer = await edge.call("POST", path, mistaken)
+        assert [error["where"] for error in answer.json()["errors"]] == [f"body.{where}"]
+    for role in ("viewer", "support"):
+        assert (await edge.call("POST", path, {"round": 1}, role=role)).status_code == 403

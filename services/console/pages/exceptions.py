@@ -16,6 +16,7 @@ from libs.events.intake import (
     ResolveException,
     SnoozeException,
 )
+from libs.events.routing import ApproveRouting
 from libs.runtime.problems import Problem
 from services.console.cursor import CURSOR_LENGTH_MAX, write_cursor
 from services.console.exceptions import place_of, read_place, read_queue
@@ -44,7 +45,6 @@ def routes(site: Site) -> APIRouter:
     router = site.router()
     looks = Annotated[Session, Depends(site.guard.require("read"))]
     works = Annotated[Session, Depends(site.guard.require("work"))]
-    releases = Annotated[Session, Depends(site.guard.require("release"))]
     counts = QueueCounts(site)
 
     @router.get("/exceptions")
@@ -89,6 +89,27 @@ def routes(site: Site) -> APIRouter:
         command = care_command(_OF_ORDER, about, verb, why, hours, whose, OF_ORDER)
         return await settle(site, request, session, command, why, back)
 
+    _release_routes(router, site)
+    return router
+
+
+def _release_routes(router: APIRouter, site: Site) -> None:
+    """What lets an order go on: its hold is released, its plan approved."""
+    releases = Annotated[Session, Depends(site.guard.require("release"))]
+
+    @router.post("/exceptions/review/approve")
+    async def approve(
+        request: Request,
+        session: releases,
+        order_id: Annotated[OrderId, Form()],
+        round: Annotated[int, Form(ge=1, le=10**9)],
+        why: Reason = "",
+        back: Back = "",
+    ) -> Response:
+        await check_release(site, session, str(round), "review")
+        command = ApproveRouting(order_id=order_id, round=round, reason=needed(why, OF_ORDER))
+        return await settle(site, request, session, command, why, back)
+
     @router.post("/exceptions/hold/release")
     async def release(
         request: Request,
@@ -101,8 +122,6 @@ def routes(site: Site) -> APIRouter:
         await check_release(site, session, hold)
         command = ReleaseHold(order_id=order_id, hold=hold, note=needed(why, OF_ORDER))
         return await settle(site, request, session, command, why, back)
-
-    return router
 
 
 async def settle(

@@ -26,13 +26,14 @@ from services.console.order_view import Preview, money, order_view, preview_canc
 from services.console.pages.one_order import found, one_line, order_of, told
 from services.console.pages.order_events import place_behind
 from services.console.pages.reasons import OF_ORDER, needed
+from services.console.pages.review import may_approve
 from services.console.parked_order import ParkedOfOrder, parked_blockers, read_parked
 from services.console.pick_places import places_said
 from services.console.queries import Row
 from services.console.rule_book import read_rules
 from services.console.rules import Rule
 from services.console.serials_read import read_serials_of_order
-from services.console.standing import declined_at, open_holds, work_state
+from services.console.standing import declined_at, in_review, open_holds, work_state
 from services.console.stored import read_state
 from services.console.web.holds import check_release, may_release
 from services.console.web.sessions import Session
@@ -93,6 +94,8 @@ def _page_routes(router: APIRouter, site: Site) -> None:
             releasable={
                 hold.name for hold in open_holds(state) if may_release(session, now.rules, hold.name)
             },
+            may_approve=may_approve(session, now.rules, state),
+            reviewed=held.round if (held := in_review(state)) else None,
             changes=outcomes(state),
             amendments=amendments(state),
             now_terms=terms_now(state),

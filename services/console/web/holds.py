@@ -1,6 +1,8 @@
-"""Who may release which hold: whoever the tenant's rules give it to, and those who may release any."""
+"""Who may release which hold, and approve a plan: whoever the tenant's rules give it to, and those who may
+release any."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from libs.runtime.problems import Problem
 from services.console.rule_book import read_rules
@@ -9,12 +11,15 @@ from services.console.web.roles import OWNED
 from services.console.web.sessions import Session
 from services.console.web.site import Site
 
+Held = Literal["hold", "review"]
+"""Kinds of exception that a person ends by letting the order go on."""
 
-def may_release(session: Session, rules: Sequence[Rule], hold: str) -> bool:
-    """By rules, which are the tenant's of now."""
+
+def may_release(session: Session, rules: Sequence[Rule], which: str, kind: Held = "hold") -> bool:
+    """By rules, which are the tenant's of now. `which`: a hold's name, or the round of a plan."""
     if session.may("hold"):
         return True
-    return session.may("release") and rule_of(rules, "hold", hold).owner in OWNED.get(session.role, ())
+    return session.may("release") and rule_of(rules, kind, which).owner in OWNED.get(session.role, ())
 
 
 async def tenants_rules(site: Site, session: Session) -> Sequence[Rule]:
@@ -23,19 +28,22 @@ async def tenants_rules(site: Site, session: Session) -> Sequence[Rule]:
         return (await read_rules(connection, session.tenant)).rules
 
 
-async def check_release(site: Site, session: Session, hold: str) -> None:
-    """Raises Problem 403 where the hold is not this person's to release."""
+async def check_release(site: Site, session: Session, which: str, kind: Held = "hold") -> None:
+    """Raises Problem 403 where the hold, or the plan, is not this person's to release."""
     rules = await tenants_rules(site, session)
-    if not may_release(session, rules, hold):
-        raise not_theirs(rule_of(rules, "hold", hold))
+    if not may_release(session, rules, which, kind):
+        raise not_theirs(rule_of(rules, kind, which))
 
 
 def not_theirs(rule: Rule) -> Problem:
-    """By the rule that the hold falls under."""
+    """By the rule that the hold, or the plan, falls under."""
+    of_plan = rule.kind == "review"
     return Problem(
         403,
-        "not_your_hold",
-        "This hold is not yours to release",
+        "not_your_review" if of_plan else "not_your_hold",
+        "This plan is not yours to approve" if of_plan else "This hold is not yours to release",
         f"By your tenant's rules it is for {rule.owner}: {rule.title}. Nothing was changed.",
-        "Ask them, or an operator; who owns which hold stands under Exceptions, The rules.",
+        "Ask them, or an operator; who owns what stands under Exceptions, The rules."
+        if of_plan
+        else "Ask them, or an operator; who owns which hold stands under Exceptions, The rules.",
     )

@@ -22,10 +22,10 @@ Permission = Literal[
     "audit",
 ]
 """`read` orders, stock, exceptions and measures · see `personal` data (each look is logged) · `cancel` orders
-and lines of them · `release` the holds that are the role's own by the tenant's rules (`OWNED`) · `hold`:
-place holds, and release any · authorise `returns` · `note` something on an order · `work` on exceptions ·
-`adjust` stock · change `rules` · look at the `platform` · `repair` it: parked keys · begin a `rebuild` of the
-read models · `audit` who looked at what."""
+and lines of them · `release` the holds, and approve the plans, that are the role's own by the tenant's rules
+(`OWNED`) · `hold`: place holds, and release and approve any · authorise `returns` · `note` something on an
+order · `work` on exceptions · `adjust` stock · change `rules` · look at the `platform` · `repair` it: parked
+keys · begin a `rebuild` of the read models · `audit` who looked at what."""
 
 _LOOK: frozenset[Permission] = frozenset({"read"})
 
