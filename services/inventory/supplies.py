@@ -307,8 +307,6 @@ def _left(lots: dict[str, int], event: TransferReceived) -> dict[str, int]:
 
 def _counted(part: SupplyPart, event: CountRecorded) -> SupplyPart:
     mark = CountMark(event.effective_at, event.up_to + len(event.movements))
-    answered = tuple(at for at in part.short_picks.get(event.node, ()) if at > event.up_to)
-    picks = {node: at for node, at in part.short_picks.items() if node != event.node}
     differences = part.differences
     if event.outcome == "held":
         lots = {one.lot: one.counted - one.book for one in event.lots or () if one.counted != one.book}
@@ -318,9 +316,16 @@ def _counted(part: SupplyPart, event: CountRecorded) -> SupplyPart:
         part,
         counts=_last(part.counts, event.count_id),
         counted={**part.counted, event.node: mark},
-        short_picks={**picks, event.node: answered} if answered else picks,
+        short_picks=_unanswered(part, event.node, event.up_to),
         differences=differences,
     )
+
+
+def _unanswered(part: SupplyPart, node: str, up_to: int) -> dict[str, tuple[int, ...]]:
+    """Picks that found nothing, but for those at the node which a count has answered, up to that position."""
+    later = tuple(at for at in part.short_picks.get(node, ()) if at > up_to)
+    others = {of: at for of, at in part.short_picks.items() if of != node}
+    return {**others, node: later} if later else others
 
 
 def _closed(part: SupplyPart, event: DifferenceSettled | DifferenceSuperseded) -> SupplyPart:
@@ -338,7 +343,8 @@ def _closed(part: SupplyPart, event: DifferenceSettled | DifferenceSuperseded) -
     last = part.counted.get(node, CountMark(found.as_of, found.position))
     position = max((move.position for move in event.movements), default=last.position)
     mark = CountMark(max(last.counted_at, found.as_of), position)
-    return changed(after, counted={**part.counted, node: mark})
+    picks = _unanswered(part, node, position)
+    return changed(after, counted={**part.counted, node: mark}, short_picks=picks)
 
 
 def _shorted(part: SupplyPart, sku: str, event: StockShorted) -> SupplyPart:

@@ -178,3 +178,13 @@ def test_a_rejected_count_leaves_what_is_doubted_as_it_is() -> None:
     spec = hundred().heard(SuspectStock(sku="A", node="N1"), count("A", "C1", 50, 100, 2, minutes(30)))
     spec.when(approve("A", "C1", yes=False)).then_one(DifferenceSettled, movements=())
     assert supply(spec, "A").units("suspect", "N1") == 100
+
+
+def test_what_is_approved_of_a_shelf_answers_picks_that_found_nothing_there_before() -> None:
+    """As a count does: else a rebuild, which may fold the pick after it, would know of none."""
+    spec = hundred().heard(accepted("o1", ("A", 5)), routed("o1", 1, N1=(line(1, "A", 5),)))
+    spec.heard(shorted("o1", 1, "N1", line(1, "A", 5)))
+    assert len(supply(spec, "A").short_picks["N1"]) == 1
+    spec.heard(propose("A", "W1", -3, at=HOUR, position=sku(spec, "A").position))
+    spec.when(approve("A", "W1")).then_types(DifferenceSettled)
+    assert supply(spec, "A").short_picks == {}
