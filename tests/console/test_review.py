@@ -52,7 +52,7 @@ async def test_a_plan_is_seen_in_the_queue_and_approved_with_other_nodes(desk: D
         await page.get_by_role("link", name="Review the plan …").click()
         await expect(page.locator(".message")).to_contain_text("2 nodes ship it")
         await check(page)
-        await picture(page, "review")
+        await picture(page, "review", height=1000)
         for node in ("LON", "GLA"):
             await page.get_by_label(node).check()
         await page.get_by_label("Why").fill("Leeds is closed for the afternoon")
