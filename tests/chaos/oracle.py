@@ -26,7 +26,8 @@ _ROWS_AT_ONCE = 2000
 _UNREST = """
     SELECT (SELECT count(*) FROM lane LEFT JOIN relay USING (lane)
             WHERE next_decided - 1 <> coalesce(published, 0))
-         + (SELECT count(*) FROM timer WHERE due_at < now())"""
+         + (SELECT count(*) FROM timer WHERE due_at < now()) + (SELECT count(*) FROM effect)"""
+"""Events to publish, timers to ring, mails whose outcome is to be told."""
 _CONSUMED = "SELECT topic, partition, next_offset FROM consumed"
 _DRIFT = """
     WITH moves AS (
@@ -156,7 +157,7 @@ async def _restless() -> list[str]:
                 found.append(f"{stage.name} lags by {lag}")
             [row] = await fetch(stage.name, _UNREST)
             if row[0]:
-                found.append(f"{stage.name} has {row[0]} things to publish or to ring")
+                found.append(f"{stage.name} has {row[0]} things to publish, to ring or to send")
         if before != await reader.ends():
             found.append("records came meanwhile")
     finally:
