@@ -6,19 +6,10 @@ from datetime import datetime
 from libs.events.record import record
 from services.console.amend_view import terms_now
 from services.console.facts import State
-from services.console.order_view import AT_REST, Preview, money, preview_cancel
-from services.console.standing import LineStanding, line_standings
+from services.console.order_view import Preview, money, preview_cancel
+from services.console.standing import AT_REST, WITHOUT_WORK, LineStanding, line_standings
 
-FREE = (
-    "accepted",
-    "backordered",
-    "short_picked",
-    "reserved",
-    "in_review",
-    "routed",
-    "allocated",
-    "unroutable",
-)
+FREE = (*WITHOUT_WORK, "unroutable")
 """What a unit can be that has no node's work yet."""
 HOLDS: Mapping[str, str] = {
     "customer_request": "The customer asked to wait",

@@ -12,6 +12,7 @@ from services.console.facts import State
 from services.console.promises import OrderPromise, order_promise
 from services.console.rules import Rule
 from services.console.standing import (
+    AT_REST,
     LineStanding,
     Milestones,
     line_standings,
@@ -22,19 +23,6 @@ from services.console.standing import (
     status_of,
 )
 
-AT_REST = (
-    "accepted",
-    "backordered",
-    "short_picked",
-    "reserved",
-    "in_review",
-    "routed",
-    "allocated",
-    "released",
-    "picking",
-    "packed",
-)
-"""What a unit can be that a cancellation may still stop: it has not left."""
 GONE = ("shipped", "in_transit", "delivered", "lost")
 
 

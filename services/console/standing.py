@@ -12,7 +12,7 @@ from libs.events.record import record
 from services.console.facts import FulfillmentFacts, NodeWork, PlacedHold, RoutingDecision, State, Units
 from services.console.parts import ByState, bundle_units, whole_bundles
 
-OPEN = (
+WITHOUT_WORK = (
     "accepted",
     "backordered",
     "short_picked",
@@ -20,12 +20,13 @@ OPEN = (
     "in_review",
     "routed",
     "allocated",
-    "released",
-    "picking",
-    "packed",
-    "shipped",
-    "in_transit",
 )
+"""What a unit can be that no node has work of yet, from the least advanced on."""
+
+AT_REST = (*WITHOUT_WORK, "released", "picking", "packed")
+"""What a unit can be that a cancellation may still stop: it has not left."""
+
+OPEN = (*AT_REST, "shipped", "in_transit")
 """What an unfinished unit can be, from the least advanced on. An order's status is that of its last unit."""
 
 ENDED = ("delivered", "lost", "unroutable", "cancelled")
