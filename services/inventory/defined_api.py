@@ -23,7 +23,7 @@ from services.inventory.stock import EMPTY_SKU, HOLDER
 from services.inventory.supplies import NO_SUPPLY, SUPPLY_STREAM
 from services.inventory.terms import Terms, stated
 from services.inventory.units import Units
-from services.inventory.unknown_api import no_such_sku
+from services.inventory.unknown_api import known_sku, no_such_sku
 
 Document = dict[str, Any]
 _NO_RULES = SupplyRules(new_skus=True)
@@ -34,14 +34,12 @@ def defined_routes(edge: Edge) -> APIRouter:
     router = APIRouter(prefix="/v1")
     readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
     skus_of, raw_of = edge.reader(read_sku), edge.reader(orjson.loads)
-    supplies_of = edge.reader(read_supply)
+    supplies_of, sku_of = edge.reader(read_supply), known_sku(edge)
 
     @router.get("/promise-terms/{sku}", tags=["promises"], summary="What of a SKU is promised to whom")
     async def read_terms(claims: readers, sku: Sku) -> Response:
-        part = (await skus_of(claims.tenant, [f"sku/{sku}"])).get(f"sku/{sku}")
-        if part is None and not await raw_of(claims.tenant, [SUPPLY_STREAM + sku]):
-            raise no_such_sku(sku)
-        return as_json({"sku": sku, **terms_told((part or EMPTY_SKU).terms or Terms(0))})
+        part = await sku_of(claims.tenant, sku)
+        return as_json({"sku": sku, **terms_told(part.terms or Terms(0))})
 
     @router.get("/stock/rules", tags=["supply"], summary="The rules for facts from outside")
     async def read_rules(claims: readers) -> Response:

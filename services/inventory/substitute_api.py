@@ -10,10 +10,8 @@ from libs.events.contract import Sku
 from libs.events.substitutes import DefineSubstitutes, Substitutes
 from libs.runtime.edge import Edge
 from libs.runtime.tokens import Claims
-from services.inventory.availability import read_sku
-from services.inventory.stock import EMPTY_SKU, SubstitutesOf
-from services.inventory.supplies import SUPPLY_STREAM
-from services.inventory.unknown_api import no_such_sku
+from services.inventory.stock import SubstitutesOf
+from services.inventory.unknown_api import known_sku
 
 
 class SubstitutesRequest(BaseModel):
@@ -29,7 +27,7 @@ def substitute_routes(edge: Edge) -> APIRouter:
     router = APIRouter(prefix="/v1/substitutes", tags=["promises"])
     planners = Annotated[Claims, Depends(edge.require("integrator", "operator"))]
     readers = Annotated[Claims, Depends(edge.require("viewer", "support", "operator", "integrator"))]
-    parts_of, supplies_of = edge.reader(read_sku), edge.reader(orjson.loads)
+    sku_of = known_sku(edge)
 
     @router.put("/{sku}", status_code=202, summary="Say what may be sent in place of a SKU that lacks")
     async def define(request: Request, claims: planners, sku: Sku, body: SubstitutesRequest) -> Response:
@@ -37,10 +35,7 @@ def substitute_routes(edge: Edge) -> APIRouter:
 
     @router.get("/{sku}", summary="What may be sent in place of a SKU that lacks")
     async def look(claims: readers, sku: Sku) -> Response:
-        part = (await parts_of(claims.tenant, {f"sku/{sku}"})).get(f"sku/{sku}")
-        if part is None and not await supplies_of(claims.tenant, {SUPPLY_STREAM + sku}):
-            raise no_such_sku(sku)
-        known = (part or EMPTY_SKU).substitutes or SubstitutesOf(0)
+        known = (await sku_of(claims.tenant, sku)).substitutes or SubstitutesOf(0)
         told = {"sku": sku, "version": known.version, "substitutes": known.skus}
         return Response(orjson.dumps(told), media_type="application/json")
 

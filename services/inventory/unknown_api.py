@@ -1,14 +1,18 @@
 """Names that inventory's edge was asked about and nobody ever told it of: an answer that says so, instead of
 one that is empty."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
 from libs.events.routing import NODES_STREAM
 from libs.events.supply import RULES_STREAM
+from libs.runtime.edge import Edge
 from libs.runtime.pool import Connection
 from libs.runtime.problems import Problem
+from services.inventory.availability import read_sku
+from services.inventory.stock import EMPTY_SKU, SkuPart
 from services.inventory.supplies import SUPPLY_STREAM
 
 _PART = "SELECT part FROM part WHERE key = $1"
@@ -67,6 +71,21 @@ async def must_be_sku(connection: Connection, tenant: str, sku: str) -> None:
     keys = [f"{tenant}/sku/{sku}", f"{tenant}/{SUPPLY_STREAM}{sku}"]
     if not await connection.fetchval(_ANY, keys):
         raise no_such_sku(sku)
+
+
+def known_sku(edge: Edge) -> Callable[[str, str], Awaitable[SkuPart]]:
+    """What reads a tenant's SKU by its name: the empty part where inventory knows its supply alone. It raises
+    Problem 404 where inventory knows nothing at all of it, and 503 where the database does not answer."""
+    skus_of, supplies_of = edge.reader(read_sku), edge.reader(orjson.loads)
+
+    async def read(tenant: str, sku: str) -> SkuPart:
+        stream = f"sku/{sku}"
+        part = (await skus_of(tenant, [stream])).get(stream)
+        if part is None and not await supplies_of(tenant, [SUPPLY_STREAM + sku]):
+            raise no_such_sku(sku)
+        return EMPTY_SKU if part is None else part
+
+    return read
 
 
 def no_such_sku(sku: str) -> Problem:
