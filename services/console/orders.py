@@ -75,7 +75,7 @@ from services.console.facts import (
 )
 from services.console.origin import STAGE_OF
 from services.console.parts import unpacked
-from services.console.promises import promised_date
+from services.console.promises import promised_date, stated
 
 
 def evolve(state: State, envelope: Envelope[Event]) -> State:
@@ -104,7 +104,7 @@ def _intake(facts: IntakeFacts, event: Event, at: datetime) -> IntakeFacts:
             holds = tuple([PlacedHold(hold.name, hold.message, at) for hold in event.holds])
             return changed(_captured(facts, event, at), holds=holds)
         case OrderRejected():
-            reasons = tuple(StatedReason(reason.code, reason.message) for reason in event.reasons)
+            reasons = stated(event.reasons)
             return changed(
                 facts,
                 channel=event.channel,
@@ -303,13 +303,12 @@ def _routing(facts: RoutingFacts, event: Event, at: datetime) -> RoutingFacts:
             return facts
     before = facts.decisions
     held = before[-1] if before and before[-1].round == event.round else None
-    stated = () if isinstance(event, OrderRouted) else event.reasons
-    reasons = tuple(StatedReason(reason.code, reason.message) for reason in stated)
-    review: tuple[StatedReason, ...] = ()
+    held_at, review = (held.held_at, held.review) if held else (None, ())
+    reasons: tuple[StatedReason, ...] = ()
     if isinstance(event, RoutingHeld):
-        reasons, review = (), reasons
-    elif held is not None:
-        review = held.review
+        held_at, review = at, stated(event.reasons)
+    elif isinstance(event, OrderUnroutable):
+        reasons = stated(event.reasons)
     decision = RoutingDecision(
         round=event.round,
         at=at,
@@ -321,7 +320,7 @@ def _routing(facts: RoutingFacts, event: Event, at: datetime) -> RoutingFacts:
         nodes_version=event.nodes_version,
         reasons=reasons,
         promised=promised_date(event.promised) if isinstance(event, OrderRouted) else None,
-        held_at=at if isinstance(event, RoutingHeld) else held.held_at if held else None,
+        held_at=held_at,
         review=review,
     )
     return RoutingFacts((*(before[:-1] if held else before), decision))

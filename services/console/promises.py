@@ -1,10 +1,12 @@
 """The date of an order: what was promised first, what is to be expected now, and whether it was kept."""
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from libs.events.order import Reason
 from libs.events.places import Delivery
 from libs.events.record import record
 from services.console.amended import Amendments
@@ -37,10 +39,13 @@ def promised_date(delivery: Delivery | None) -> PromisedDate | None:
     assert delivery.ship_by is not None, "what is delivered has left before"
     assert delivery.node is not None, "what leaves, leaves a node"
     assert delivery.time_zone is not None, "a node with a date has a time zone"
-    why = tuple(StatedReason(one.code, one.message) for one in delivery.why)
-    return PromisedDate(
-        delivery.service, delivery.deliver_by, delivery.ship_by, delivery.node, delivery.time_zone, why
-    )
+    node, zone, why = delivery.node, delivery.time_zone, stated(delivery.why)
+    return PromisedDate(delivery.service, delivery.deliver_by, delivery.ship_by, node, zone, why)
+
+
+def stated(reasons: Iterable[Reason]) -> tuple[StatedReason, ...]:
+    """Reasons as an event carries them."""
+    return tuple(StatedReason(reason.code, reason.message) for reason in reasons)
 
 
 @record

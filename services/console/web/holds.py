@@ -37,13 +37,13 @@ async def check_release(site: Site, session: Session, which: str, kind: Held = "
 
 def not_theirs(rule: Rule) -> Problem:
     """By the rule that the hold, or the plan, falls under."""
-    of_plan = rule.kind == "review"
+    code, title, what = "not_your_hold", "This hold is not yours to release", "which hold"
+    if rule.kind == "review":
+        code, title, what = "not_your_review", "This plan is not yours to approve", "what"
     return Problem(
         403,
-        "not_your_review" if of_plan else "not_your_hold",
-        "This plan is not yours to approve" if of_plan else "This hold is not yours to release",
+        code,
+        title,
         f"By your tenant's rules it is for {rule.owner}: {rule.title}. Nothing was changed.",
-        "Ask them, or an operator; who owns what stands under Exceptions, The rules."
-        if of_plan
-        else "Ask them, or an operator; who owns which hold stands under Exceptions, The rules.",
+        f"Ask them, or an operator; who owns {what} stands under Exceptions, The rules.",
     )
