@@ -22,7 +22,6 @@ from libs.events.routing import (
     DefineNode,
     DefineReview,
     DefineTransit,
-    Kilometres,
     ReviewTerms,
 )
 from libs.runtime.edge import Edge
@@ -76,14 +75,10 @@ class NodeRequest(BaseModel):
     """When it works; without it, no date is promised from it."""
 
 
-class ReviewRequest(BaseModel):
+class ReviewRequest(ReviewTerms):
     """Limits above which a person sees a plan before it is carried out; what is left out is no limit."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    nodes_max: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
-    distance_km_max: Kilometres | None = None
-    farther_km_max: Kilometres | None = None
+    model_config = ConfigDict(extra="forbid", defer_build=False)  # FastAPI needs it whole
 
 
 class ApproveRequest(BaseModel):

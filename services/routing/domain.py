@@ -244,6 +244,7 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed, at: dateti
             bundles=asked.bundles,
             destination=asked.destination,
         )
+    nodes, weighed = sourcing.plan(asked.lines, choice.offers), candidates.routed(need, found, choice)
     promised, capacity = (None, None)
     if known.transit:
         promised, capacity = dates.promised(known, choice.offers, asked, at)
@@ -251,9 +252,9 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed, at: dateti
         return RoutingHeld(
             order_id=asked.order_id,
             round=asked.round,
-            nodes=sourcing.plan(asked.lines, choice.offers),
+            nodes=nodes,
             reasons=reasons,
-            candidates=candidates.routed(need, found, choice),
+            candidates=weighed,
             rule_version=RULE_VERSION,
             nodes_version=known.version,
             lines=asked.lines,
@@ -266,8 +267,8 @@ def _route(known: NodesPart, asked: StockReserved | AllocationFailed, at: dateti
     return OrderRouted(
         order_id=asked.order_id,
         round=asked.round,
-        nodes=sourcing.plan(asked.lines, choice.offers),
-        candidates=candidates.routed(need, found, choice),
+        nodes=nodes,
+        candidates=weighed,
         rule_version=RULE_VERSION,
         nodes_version=known.version,
         promised=promised,
