@@ -1,6 +1,6 @@
 """`orderlog nodes review` and `orders approve`: which plans a person sees first, and what becomes of one."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -88,7 +88,15 @@ def approve(
     date = f"; to be delivered by {promised['deliver_by']}" if promised else ""
     tell(f"Order {id_} is routed to {', '.join(nodes)}{date}.", "green")
     if json:
-        emit({"ok": True, "order_id": id_, "round": round_, "nodes": nodes, **_dates(promised)})
+        emit(
+            {
+                "ok": True,
+                "order_id": id_,
+                "round": round_,
+                "nodes": nodes,
+                **{name: promised.get(name) for name in ("ship_by", "deliver_by")},
+            }
+        )
 
 
 def register(nodes: typer.Typer, orders: typer.Typer) -> None:
@@ -121,7 +129,3 @@ def _said(limits: dict[str, int | None]) -> str:
     if not said:
         return "No plan is held for review."
     return f"A plan is held for review if {', or '.join(said)}."
-
-
-def _dates(promised: dict[str, Any]) -> dict[str, Any]:
-    return {name: promised.get(name) for name in ("ship_by", "deliver_by")}

@@ -313,10 +313,8 @@ def decide(state: State, heard: Envelope[Contract], at: datetime) -> list[Event]
 
 def _accepted(state: State, order: OrderAccepted, at: datetime) -> list[Event]:
     """The first messages of an order, and all that waited for it."""
-    contact, letters = (
-        state.moved or state.held or order.contact,
-        [Letter("confirmed", None, of_order(order))],
-    )
+    contact = state.moved or state.held or order.contact
+    letters = [Letter("confirmed", None, of_order(order))]
     if contact is None:
         return [_ask(order.order_id, letters[0], None)]
     if order.payment != "on_account":

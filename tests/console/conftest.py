@@ -8,7 +8,7 @@ from playwright.async_api import Browser
 
 from libs.runtime.settings import settings
 from tests.console.browser import Desk, chromium
-from tests.console.orders import Orders
+from tests.console.orders import LONDON, Orders
 from tests.e2e.demos import Demo
 from tests.e2e.stacks import Stack
 
@@ -26,7 +26,7 @@ async def browser() -> AsyncIterator[Browser]:
 def month(stack: Stack, demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Orders:
     """A tenant with a small month of a real retailer, all of it at its end, and with the orders of OPEN."""
     stack.each(
-        ("nodes", "define", "LON", "--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1"),
+        LONDON,
         ("stock", "receive", "MUG", "LON", "100"),
         ("stock", "bin", "MUG", "LON", "A-12-3"),
         ("stock", "put-away", "MUG", "LON", "60", "--to", "R-7-2"),

@@ -12,6 +12,7 @@ from cli.submit import submit
 from libs.runtime.settings import settings
 from tests.e2e.stacks import Stack
 
+LONDON = ("nodes", "define", "LON", "--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1")
 SECONDS = 60.0
 PAUSE_SECONDS = 0.1
 _HEADER = (

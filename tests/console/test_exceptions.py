@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.console.browser import Desk, check, picture
-from tests.console.orders import Orders
+from tests.console.orders import LONDON, Orders
 from tests.e2e.stacks import Stack
 
 pytestmark = pytest.mark.e2e
@@ -20,7 +20,7 @@ def trouble(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tenant with two orders that are held for their payment, of an article with a hostile number."""
     tenant = f"trouble-{uuid4().hex[:8]}"
     stack.each(
-        ("nodes", "define", "LON", "--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1"),
+        LONDON,
         ("stock", "receive", HOSTILE, "LON", "10"),
         ("stock", "receive", "TEA", "LON", "5"),
         ("stock", "promise", "terms", "TEA", "--low-at", "20"),

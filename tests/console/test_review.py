@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.console.browser import Desk, check, picture
-from tests.console.orders import Orders
+from tests.console.orders import LONDON, Orders
 from tests.e2e.stacks import Stack
 
 pytestmark = pytest.mark.e2e
@@ -17,7 +17,7 @@ def far_away(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tenant whose two orders have plans of two nodes, one more than pass unseen."""
     tenant = f"far-{uuid4().hex[:8]}"
     stack.each(
-        ("nodes", "define", "LON", "--name", "London", "--country", "GB", "--lat", "51.5", "--lon", "-0.1"),
+        LONDON,
         ("nodes", "define", "GLA", "--name", "Glasgow", "--country", "GB", "--lat", "55.9", "--lon", "-4.3"),
         ("nodes", "define", "LDS", "--name", "Leeds", "--country", "GB", "--lat", "53.8", "--lon", "-1.5"),
         ("nodes", "review", "--nodes-max", "1"),
